@@ -1,0 +1,1 @@
+"""Symbolic derivation: recursions, their infinite-width limits, and the proofs."""

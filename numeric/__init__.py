@@ -1,0 +1,1 @@
+"""Finite width: arrays, sampling, training, statistics and checks."""

@@ -1,0 +1,1 @@
+"""Reports: document model, figures, rendering and the command line."""
