@@ -1,0 +1,154 @@
+"""Full-batch gradient descent on the mean square error, for the linear RNN and the convolutions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from array_api_compat import array_namespace
+
+from derive.errors import ParameterError, ShapeError
+from numeric.arrays import Array
+from numeric.convolution import Convolution, ConvolutionDescent
+from numeric.data import Quadratic, curvature, largest_stable_step, loss, loss_and_slope, to_impulse
+from numeric.krylov import KrylovDescent, LinearRNN, impulse_response, rnn_curvature
+
+Model = LinearRNN | Convolution
+Progress = Callable[[int, int], None]
+BLOW_UP = 1e6  # a loss this many times the first one (or the outputs' power) has diverged
+
+
+@dataclass(frozen=True, eq=False)
+class Training:
+    """Entry ℓ of a curve is the loss after ℓ steps; the best step is the one of least test loss.
+
+    Shapes: train_loss, test_loss (steps + 1,), test_loss empty without test data; impulses (k, T, n_y, n_x)
+    at the k recorded steps; best_impulse (T, n_y, n_x) (of least train loss without test data).
+    """
+
+    step_size: float
+    train_loss: np.ndarray
+    test_loss: np.ndarray
+    recorded: tuple[int, ...]
+    impulses: Array
+    best_step: int
+    best_impulse: Array
+    final: Model
+
+
+class Descent(Protocol):
+    """What training needs of a model."""
+
+    def taps(self) -> Array: ...  # noqa: D102
+    def move(self, slope: Array, step: float) -> None: ...  # noqa: D102
+    def model(self) -> Model: ...  # noqa: D102
+
+
+def train(
+    start: Model,
+    data: Quadratic,
+    test: Quadratic | None = None,
+    *,
+    steps: int,
+    step_size: float | None = None,
+    record: Sequence[int] = (),
+    progress: Progress | None = None,
+) -> Training:
+    """Full-batch gradient descent from `start`, exact to rounding; `start` is left unchanged.
+
+    The default step is 1/curvature, half the largest stable one: of the data for a convolution, and of the
+    data and the network at its start for an RNN.
+    Units: step_size is for a loss that is a mean over all outputs.
+    Errors: ParameterError, naming the largest stable step, when the loss blows up.
+    Source: paper B.4 (61), erratum E12.
+    """
+    _check(start, data, test, steps, record)
+    step = step_size if step_size is not None else 1.0 / model_curvature(start, data)
+    descent = _descent(start, data)
+    with np.errstate(over="ignore", invalid="ignore"):
+        return _run(descent, start, data, test, steps, step, record, progress)
+
+
+def model_curvature(start: Model, data: Quadratic) -> float:
+    """The largest eigenvalue of the loss's (Gauss–Newton) Hessian in the parameters, at the start."""
+    if isinstance(start, LinearRNN):
+        return rnn_curvature(start, data)
+    return curvature(data, start.rho)
+
+
+def impulse_of(model: Model, lags: int) -> Array:
+    """The impulse response of either model.  Shapes: -> (T, n_y, n_x)."""
+    return impulse_response(model, lags) if isinstance(model, LinearRNN) else model.impulse
+
+
+def _run(
+    descent: Descent,
+    start: Model,
+    data: Quadratic,
+    test: Quadratic | None,
+    steps: int,
+    step: float,
+    record: Sequence[int],
+    progress: Progress | None,
+) -> Training:
+    xp = array_namespace(data.sxx)
+    curves = np.full((2, steps + 1), np.nan)
+    kept: dict[int, Array] = {}
+    best, best_step, best_taps = np.inf, 0, descent.taps()
+    for k in range(steps + 1):
+        taps = descent.taps()
+        value, slope = loss_and_slope(data, taps)
+        curves[0, k] = judged = float(value)
+        _check_divergence(curves[0], k, start, data, step)
+        if test is not None:
+            curves[1, k] = judged = float(loss(test, taps))
+        if judged < best:
+            best, best_step, best_taps = judged, k, taps
+        if k in record:
+            kept[k] = to_impulse(taps, data.lags)
+        if progress is not None and (k == steps or k % max(1, steps // 100) == 0):
+            progress(k, steps)
+        if k < steps:
+            descent.move(slope, step)
+    recorded = tuple(sorted(kept))
+    shape = (0, data.lags, data.n_y, data.n_x)
+    impulses = xp.stack([kept[k] for k in recorded]) if kept else xp.empty(shape, dtype=data.sxx.dtype)
+    best_impulse = to_impulse(best_taps, data.lags)
+    test_loss = curves[1] if test is not None else np.empty(0)
+    return Training(
+        step, curves[0], test_loss, recorded, impulses, best_step, best_impulse, descent.model()
+    )
+
+
+def _descent(start: Model, data: Quadratic) -> Descent:
+    return (
+        KrylovDescent(start, data.lags) if isinstance(start, LinearRNN) else ConvolutionDescent(start, data)
+    )
+
+
+def _check(
+    start: Model, data: Quadratic, test: Quadratic | None, steps: int, record: Sequence[int]
+) -> None:
+    lags = data.lags if isinstance(start, LinearRNN) else start.theta.shape[0]
+    sizes = (start.C.shape[0], start.F.shape[1]) if isinstance(start, LinearRNN) else start.theta.shape[1:]
+    got = (lags, *sizes)
+    for part in (data, test):
+        want = got if part is None else (part.lags, part.n_y, part.n_x)
+        if got != want:
+            raise ShapeError("train", f"data of (lags, n_y, n_x) = {got}", want, "Match model and data.")
+    if steps < 0 or any(not 0 <= k <= steps for k in record):
+        raise ParameterError("train", "0 ≤ recorded steps ≤ steps", (steps, *record), "Record fewer steps.")
+
+
+def _check_divergence(curve: np.ndarray, k: int, start: Model, data: Quadratic, step: float) -> None:
+    ceiling = BLOW_UP * max(curve[0], data.power)
+    if curve[k] <= ceiling:
+        return
+    if isinstance(start, LinearRNN):
+        limit, where = 2.0 / rnn_curvature(start, data), "estimated at this network's start"
+    else:
+        limit, where = largest_stable_step(data, start.rho), "exact for this convolution"
+    hint = f"The largest stable step is {limit:.3g} ({where}); the loss blew up at step {k}."
+    raise ParameterError("train", f"a step size below {limit:.3g}", step, hint)
