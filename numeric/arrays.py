@@ -1,0 +1,99 @@
+"""One array text for NumPy and CuPy: every function asks its arrays for their namespace."""
+
+from __future__ import annotations
+
+import importlib
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import array_api_compat
+import array_api_compat.numpy
+import numpy as np
+from numpy.typing import NDArray
+
+from derive.errors import ParameterError
+
+Array: TypeAlias = Any
+"""An array of any namespace of the array API standard; the standard has no static type yet."""
+Namespace: TypeAlias = Any
+"""A module that offers the array API standard, such as `array_api_compat.numpy`."""
+Host: TypeAlias = NDArray[np.float64]
+"""An array of doubles in the memory of the host."""
+
+BACKENDS = ("numpy", "cupy")
+
+
+def namespace(*arrays: Array) -> Namespace:
+    """Return the one array namespace that all the arrays share.
+
+    Shapes: any.  Units: none.  Error: TypeError if the arrays are of different namespaces.
+    Source: the Python array API standard, through array-api-compat.
+    """
+    return array_api_compat.array_namespace(*arrays)
+
+
+def backend(name: str) -> Namespace:
+    """Return the namespace called `name`: "numpy" or "cupy".
+
+    Shapes: none.  Units: none.  Error: ParameterError for another name, or where CuPy is not installed.
+    Source: array-api-compat.
+    """
+    if name not in BACKENDS:
+        raise ParameterError("backend", "numpy or cupy", name, "Choose an installed array library.")
+    if name == "numpy":
+        return array_api_compat.numpy
+    try:
+        return importlib.import_module("array_api_compat.cupy")
+    except ImportError as missing:
+        raise ParameterError(
+            "backend", "CuPy, to compute on a GPU", str(missing),
+            "Run pip install 'wideproof[cuda12]' (or 'wideproof[cuda13]' with CUDA 13), or choose numpy.",
+        ) from missing  # fmt: skip
+
+
+def to_host(array: Array) -> Host:
+    """Return the array as NumPy doubles, copied from its device where that is needed.
+
+    Shapes: kept.  Units: kept.  Error: none beyond rounding to double.  Source: definition.
+    """
+    if hasattr(array, "get"):  # CuPy
+        array = array.get()
+    return np.asarray(array, dtype=np.float64)
+
+
+@dataclass(frozen=True)
+class Stream:
+    """An explicit source of random arrays in one namespace; nothing in wideproof uses a global seed."""
+
+    xp: Namespace
+    generator: Any
+
+    def normal(self, *shape: int) -> Array:
+        """Draw independent standard normal numbers of the given shape."""
+        return self.xp.asarray(self.generator.standard_normal(shape))
+
+    def chi(self, freedom: int, trials: int) -> Array:
+        """Draw `trials` numbers of the law of the norm of `freedom` standard normals; freedom >= 1."""
+        return self.xp.sqrt(self.xp.asarray(2.0 * self.generator.standard_gamma(freedom / 2, (trials,))))
+
+
+def seed_sequence(seed: int, *key: int) -> np.random.SeedSequence:
+    """Return a seed sequence that is the same for equal (seed, key), independent for different ones.
+
+    Shapes: none.  Units: none.  Error: ParameterError for a negative seed.
+    Source: numpy.random.SeedSequence, spawn_key.
+    """
+    if seed < 0:
+        raise ParameterError("seed", "a non-negative integer", seed, "Any integer from 0 upwards will do.")
+    return np.random.SeedSequence(seed, spawn_key=key)
+
+
+def stream(xp: Namespace, seeds: np.random.SeedSequence) -> Stream:
+    """Return the random stream of a seed sequence in a namespace; NumPy's generator unless xp is CuPy.
+
+    Shapes: none.  Units: none.  Error: none.  Source: PCG64 on the host, Philox on a GPU.
+    """
+    if xp.__name__.endswith("cupy"):
+        random = importlib.import_module("cupy.random")
+        return Stream(xp, random.Generator(random.Philox4x3210(seeds)))
+    return Stream(xp, np.random.Generator(np.random.PCG64(seeds)))
