@@ -1,0 +1,116 @@
+"""Named columns of a CSV or NPZ file, read without running anything the file says."""
+
+from __future__ import annotations
+
+import csv
+import zipfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from derive.errors import ParameterError, ShapeError
+from numeric.arrays import Host
+
+Columns = dict[str, Host]
+Table = tuple[Host, Host, tuple[str, ...], tuple[str, ...]]
+
+
+def read_columns(path: Path, inputs: Sequence[str] | None, outputs: Sequence[str] | None) -> Table:
+    """The chosen columns, inputs (N, n_x) and outputs (N, n_y), with their names.
+
+    Errors: ParameterError for another kind of file, a missing, repeated or non-numeric column.
+    """
+    if path.suffix.lower() not in READERS:
+        hint = "Save the table as CSV with a header row, or as NPZ without pickles."
+        raise ParameterError(str(path), f"a file ending in {', '.join(READERS)}", path.suffix or "none", hint)
+    columns = READERS[path.suffix.lower()](path)
+    if outputs is None and "outputs" not in _groups(columns):
+        hint = f"Choose from: {', '.join(columns)}."
+        raise ParameterError(str(path), "the names of the output columns", None, hint)
+    output_names = _select(path, columns, ("outputs",) if outputs is None else outputs)
+    rest = [name for name in columns if name not in output_names]
+    input_names = _select(path, columns, rest if inputs is None else inputs)
+    both = sorted(set(input_names) & set(output_names))
+    if both:
+        raise ParameterError(str(path), "inputs that are not outputs", both, "Predict something else.")
+    return _stack(path, columns, input_names), _stack(path, columns, output_names), input_names, output_names
+
+
+def _read_csv(path: Path) -> Columns:
+    with path.open(newline="", encoding="utf-8-sig") as stream:
+        rows = [row for row in csv.reader(stream, delimiter="\t" if path.suffix == ".tsv" else ",") if row]
+    if not rows or len(set(rows[0])) != len(rows[0]):
+        raise ParameterError(str(path), "a header row of distinct names", rows[:1], "Name every column once.")
+    header = [name.strip() for name in rows[0]]
+    for k, row in enumerate(rows[1:]):
+        if len(row) != len(header):
+            raise ParameterError(str(path), f"{len(header)} cells in row {k}", len(row), "Complete the row.")
+    return {name: np.asarray([_number(row[i]) for row in rows[1:]]) for i, name in enumerate(header)}
+
+
+def _number(cell: str) -> float:
+    """The number in the cell, NaN where there is none: only chosen columns are judged, later."""
+    try:
+        return float(cell)
+    except ValueError:
+        return float("nan")
+
+
+def _read_npz(path: Path) -> Columns:
+    columns: Columns = {}
+    try:
+        with path.open("rb") as stream:
+            if not zipfile.is_zipfile(stream):
+                raise ValueError("not a zip archive")
+            stream.seek(0)
+            with np.load(stream, allow_pickle=False) as data:
+                for name in data.files:
+                    columns |= _split(path, name, data[name])
+    except (ValueError, OSError, zipfile.BadZipFile) as error:
+        if isinstance(error, ParameterError):
+            raise
+        hint = "Save plain numeric arrays with numpy.savez; object arrays would need a pickle."
+        raise ParameterError(str(path), "an NPZ file of numeric arrays", str(error), hint) from error
+    return columns
+
+
+def _split(path: Path, name: str, array: np.ndarray) -> Columns:
+    if array.ndim not in (1, 2) or array.dtype.kind not in "biuf":
+        got = f"{array.dtype} of shape {array.shape}"
+        raise ParameterError(str(path), f"{name!r}: numbers of shape (N,) or (N, k)", got, "Leave it out.")
+    values = array.astype(float)
+    if values.ndim == 1:
+        return {name: values}
+    return {f"{name}[{k}]": values[:, k] for k in range(values.shape[1])}
+
+
+READERS = {".csv": _read_csv, ".tsv": _read_csv, ".npz": _read_npz}
+
+
+def _groups(columns: Columns) -> dict[str, list[str]]:
+    """Every name a user may ask for, and the columns it stands for."""
+    groups: dict[str, list[str]] = {name: [name] for name in columns}
+    for name in columns:
+        if name.endswith("]"):
+            groups.setdefault(name[: name.rindex("[")], []).append(name)
+    return groups
+
+
+def _select(path: Path, columns: Columns, names: Sequence[str]) -> tuple[str, ...]:
+    groups = _groups(columns)
+    missing = [name for name in names if name not in groups]
+    if missing:
+        hint = f"The file has: {', '.join(columns)}."
+        raise ParameterError(str(path), "columns that exist", f"no column {', '.join(missing)}", hint)
+    chosen = tuple(column for name in names for column in groups[name])
+    if not chosen or len(set(chosen)) != len(chosen):
+        raise ParameterError(str(path), "at least one column, each once", chosen, "Name distinct columns.")
+    return chosen
+
+
+def _stack(path: Path, columns: Columns, names: Sequence[str]) -> Host:
+    lengths = {len(columns[name]) for name in names}
+    if len(lengths) != 1:
+        raise ShapeError(str(path), "columns of one length", sorted(lengths), "Resample to a common clock.")
+    return np.column_stack([columns[name] for name in names])
