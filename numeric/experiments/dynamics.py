@@ -1,0 +1,188 @@
+"""Figures 1 and 2: the wide linear RNN and the scaled convolution learn a small teacher alike."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from derive.errors import ParameterError
+from numeric.arrays import Host
+from numeric.convolution import matched
+from numeric.data import Quadratic, apply_filter, largest_stable_step, quadratic
+from numeric.experiments.scale import Scale, scale_of_lags
+from numeric.krylov import LinearRNN, draw_rnn, impulse_response
+from numeric.training import Progress, Training, train
+
+Curve = tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Setting:
+    """The experiment of § 5.1; all but teacher, sequences and snr_db are our assumptions, not the paper's.
+
+    Units: snr_db is the power of the clean outputs over the noise's, in decibels; step_fraction is the
+    step over the largest stable one of the scaled convolution.  Source: emami2021implicit §5.1.
+    """
+
+    horizon: int = 10
+    n_x: int = 1
+    n_y: int = 1
+    nu_W: float = 0.3
+    nu_F: float = 1.0
+    nu_C: float = 1.0
+    teacher: int = 4
+    sequences: int = 50
+    snr_db: float = 20.0
+    steps: int = 100
+    step_fraction: float = 0.1
+    data_seed: int = 2101
+
+
+@dataclass(frozen=True)
+class Dynamics:
+    """Entry ℓ of a curve is the mean square error after ℓ steps; both models start from one response."""
+
+    setting: Setting
+    width: int
+    seed: int
+    step_size: float
+    noise_power: float
+    rnn_train: Curve
+    rnn_test: Curve
+    scaled_train: Curve
+    scaled_test: Curve
+    train_gap: float
+    test_gap: float
+
+
+@dataclass(frozen=True)
+class GapLadder:
+    """The gap max_ℓ |loss_scaled/loss_RNN − 1| against the width, with its fitted log–log slope.
+
+    Shapes: gaps[width][seed], mean and stderr per width; slope by least squares on all log gaps.
+    """
+
+    setting: Setting
+    widths: tuple[int, ...]
+    gaps: tuple[Curve, ...]
+    mean: Curve
+    stderr: Curve
+    slope: float
+    slope_stderr: float
+    intercept: float
+
+
+def teacher_data(setting: Setting) -> tuple[Quadratic, Quadratic, float]:
+    """Train and test sets of a small random linear RNN with white inputs, and the power of the output noise.
+
+    Source: emami2021implicit §5.1.  Units: the noise power is that of one output.
+    """
+    rng = np.random.default_rng(setting.data_seed)
+    teacher = _draw(setting, setting.teacher, rng)
+    x = rng.standard_normal((2, setting.sequences, setting.horizon, setting.n_x))
+    clean = [apply_filter(impulse_response(teacher, setting.horizon), part) for part in x]
+    noise_power = float(np.mean(clean[0] ** 2)) * 10.0 ** (-setting.snr_db / 10.0)
+    noisy = [part + noise_power**0.5 * rng.standard_normal(part.shape) for part in clean]
+    return quadratic(x[0], noisy[0]), quadratic(x[1], noisy[1]), noise_power
+
+
+def dynamics(
+    setting: Setting | None = None,
+    *,
+    width: int = 1000,
+    seed: int = 1,
+    scale: Scale | None = None,
+    progress: Progress | None = None,
+) -> Dynamics:
+    """Train the RNN of one width and its matched scaled convolution, at one step size, on one data set.
+
+    Errors: ParameterError where the step diverges.  Source: emami2021implicit Fig. 1 and 2.
+    """
+    setting = Setting() if setting is None else setting
+    data, test, noise_power = teacher_data(setting)
+    rho = _scale(setting, scale)
+    step = setting.step_fraction * largest_stable_step(data, rho)
+    rnn, scaled = _pair(setting, data, test, rho, step, width, seed, progress)
+    return Dynamics(
+        setting, width, seed, step, noise_power,
+        _curve(rnn.train_loss), _curve(rnn.test_loss), _curve(scaled.train_loss), _curve(scaled.test_loss),
+        relative_gap(rnn.train_loss, scaled.train_loss), relative_gap(rnn.test_loss, scaled.test_loss),
+    )  # fmt: skip
+
+
+def gap_ladder(
+    setting: Setting | None = None,
+    *,
+    widths: Sequence[int] = (50, 100, 200, 400, 800),
+    seeds: int = 16,
+    scale: Scale | None = None,
+    progress: Progress | None = None,
+) -> GapLadder:
+    """Measure the training gap at every width over independent networks on one data set, and fit its rate.
+
+    The default setting stops after 40 steps: the gap is largest in the first few.
+    Errors: ParameterError for fewer than three widths or two seeds.  Source: emami2021implicit Thm 3.2, 3.3.
+    """
+    setting = Setting(steps=40) if setting is None else setting
+    if len(set(widths)) < 3 or seeds < 2:
+        got = f"{len(set(widths))} and {seeds}"
+        raise ParameterError("gap_ladder", "three widths and two seeds", got, "A rate needs its error.")
+    data, test, _ = teacher_data(setting)
+    rho = _scale(setting, scale)
+    step = setting.step_fraction * largest_stable_step(data, rho)
+    gaps = np.empty((len(widths), seeds))
+    for i, k in np.ndindex(gaps.shape):
+        rnn, scaled = _pair(setting, data, test, rho, step, widths[i], k, None)
+        gaps[i, k] = relative_gap(rnn.train_loss, scaled.train_loss)
+        if progress is not None:
+            progress(i * seeds + k + 1, gaps.size)
+    slope, slope_stderr, intercept = fit_rate(np.repeat(widths, seeds), gaps.ravel())
+    stderr = gaps.std(axis=1, ddof=1) / seeds**0.5
+    return GapLadder(
+        setting, tuple(widths), tuple(_curve(row) for row in gaps), _curve(gaps.mean(axis=1)), _curve(stderr),
+        slope, slope_stderr, intercept,
+    )  # fmt: skip
+
+
+def relative_gap(reference: Host, other: Host) -> float:
+    """max_ℓ |other_ℓ / reference_ℓ − 1|.  Shapes: (steps + 1,), (steps + 1,) -> scalar."""
+    return float(np.max(np.abs(other / reference - 1.0)))
+
+
+def fit_rate(widths: Host, gaps: Host) -> tuple[float, float, float]:
+    """Slope, its standard error and intercept of log gap = intercept + slope log width, by least squares.
+
+    Shapes: (k,), (k,) -> scalars.  Error: the standard error takes equal, independent log errors.
+    """
+    design = np.column_stack([np.log(widths), np.ones(len(widths))])  # (k, 2)
+    logs = np.log(gaps)
+    coefficients = np.linalg.lstsq(design, logs, rcond=None)[0]
+    residual = logs - design @ coefficients
+    variance = residual @ residual / (len(logs) - 2) * np.linalg.inv(design.T @ design)[0, 0]
+    return float(coefficients[0]), float(variance**0.5), float(coefficients[1])
+
+
+def _pair(
+    setting: Setting, data: Quadratic, test: Quadratic, rho: Host, step: float,
+    width: int, seed: int, progress: Progress | None,
+) -> tuple[Training, Training]:  # fmt: skip
+    rnn = _draw(setting, width, np.random.default_rng([seed, width]))
+    start = matched(impulse_response(rnn, setting.horizon), rho)
+    wide = train(rnn, data, test, steps=setting.steps, step_size=step, progress=progress)
+    return wide, train(start, data, test, steps=setting.steps, step_size=step)
+
+
+def _draw(setting: Setting, width: int, rng: np.random.Generator) -> LinearRNN:
+    nu = {"nu_W": setting.nu_W, "nu_F": setting.nu_F, "nu_C": setting.nu_C}
+    return draw_rnn(width, setting.n_x, setting.n_y, **nu, rng=rng)
+
+
+def _scale(setting: Setting, scale: Scale | None) -> Host:
+    nu = {"nu_W": setting.nu_W, "nu_F": setting.nu_F, "nu_C": setting.nu_C}
+    return scale_of_lags(setting.horizon, **nu, scale=scale)
+
+
+def _curve(values: Host) -> Curve:
+    return tuple(float(v) for v in values)
