@@ -1,1 +1,16 @@
 """The paper's experiments: training dynamics beside the scaled convolution, and real recordings."""
+
+from numeric.experiments.comparison import Comparison, compare
+from numeric.experiments.dynamics import Dynamics, GapLadder, Setting, dynamics, gap_ladder
+from numeric.experiments.protocol import Protocol
+
+__all__ = [
+    "Comparison",
+    "Dynamics",
+    "GapLadder",
+    "Protocol",
+    "Setting",
+    "compare",
+    "dynamics",
+    "gap_ladder",
+]
