@@ -1,0 +1,89 @@
+"""SymPy to LaTeX, with one set of conventions, in lines that fit the page."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any, TypeAlias
+
+import sympy as sp
+from sympy.printing.latex import LatexPrinter
+
+from reports.text import Latex, Math
+
+Term: TypeAlias = Any  # a SymPy expression, an object with `_latex(printer)`, or Latex as it stands
+TERMS, WIDTH = 6, 72  # most terms, and most letters, on one line of a displayed sum
+SETTINGS: dict[str, object] = {"inv_trig_style": "full", "ln_notation": False, "fold_short_frac": False}
+SPACES = re.compile(r"\\[;:!]")
+GLYPH = re.compile(r"\\(?:begin|end|left|right|mathbb|mathcal|mathrm|operatorname|quad|,)\b|[{}^_&\s]|\\,")
+
+
+class Printer(LatexPrinter):
+    """The LaTeX printer of every report: same settings everywhere, only commands of `reports.subset`."""
+
+    def __init__(self) -> None:
+        super().__init__(dict(SETTINGS))
+
+    def doprint(self, expr: Term) -> Latex:
+        """The expression as LaTeX; `Latex` passes as it stands."""
+        if isinstance(expr, Latex):
+            return expr
+        return Latex(SPACES.sub(r"\\,", super().doprint(sp.sympify(expr))))
+
+    def sum_terms(self, expr: Term) -> list[str]:
+        """The terms of a sum as printed, each but the first with its sign in front."""
+        if not isinstance(expr, sp.Add):
+            return [self.doprint(expr)]
+        printed = [self.doprint(term) for term in self._as_ordered_terms(expr)]
+        return [printed[0], *(_signed(text) for text in printed[1:])]
+
+
+def latex(expr: Term) -> Latex:
+    """The LaTeX of an expression, on one line."""
+    return Printer().doprint(expr)
+
+
+def math(expr: Term) -> Math:
+    """The expression inside a line of text."""
+    return Math(latex(expr))
+
+
+def display(left: Term, *rights: Term, relation: str = "=", terms: int = TERMS) -> Latex:
+    """left = right = ..., aligned at the relation; a sum is broken after `terms` terms or a full line.
+
+    One short right side stays on one line.  The body of an `Equation`.
+    """
+    lines = [_lines(right, terms) for right in rights]
+    if len(lines) == 1 and len(lines[0]) == 1:
+        return Latex(f"{latex(left)} {relation} {lines[0][0]}")
+    rows = [f"{relation} " + " \\\\\n&\\quad ".join(parts) for parts in lines]
+    rows[0] = f"{latex(left)} &{rows[0]}"
+    body = rows[0] + "".join(f" \\\\\n&{row}" for row in rows[1:])
+    return Latex(f"\\begin{{aligned}}\n{body}\n\\end{{aligned}}")
+
+
+def _signed(text: str) -> str:
+    return f"- {text[1:].lstrip()}" if text.startswith("-") else f"+ {text}"
+
+
+def width(text: str) -> int:
+    """About how many letters wide a formula is: each command counts one; a fraction, its wider part."""
+    while found := re.search(r"\\frac\{([^{}]*)\}\{([^{}]*)\}", text):
+        text = text[: found.start()] + max(found[1], found[2], key=width) + text[found.end() :]
+    return len(re.sub(r"\\[A-Za-z]+", "x", GLYPH.sub("", text)))
+
+
+def _lines(expr: Term, most: int) -> list[str]:
+    """The terms of a sum packed into lines."""
+    return pack(Printer().sum_terms(expr), most)
+
+
+def pack(terms: Sequence[str], most: int = TERMS) -> list[str]:
+    """Printed terms joined into lines of at most `most` terms and about a line's width."""
+    lines: list[list[str]] = [[]]
+    for term in terms:
+        full = len(lines[-1]) >= most or sum(map(width, lines[-1])) + width(term) > WIDTH
+        if lines[-1] and full:
+            lines.append([])
+        lines[-1].append(term)
+    return [" ".join(line) for line in lines]
