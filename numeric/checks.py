@@ -1,0 +1,162 @@
+"""Checks: a prediction, an estimate with its error, and a verdict with a stated rate of false alarms.
+
+- refuted: the Holm-adjusted p-value is at most the false-alarm level of the whole family of checks;
+- holds: not refuted, and an error of the stated effect would have been refuted with the stated power;
+- undecided: neither, or the estimate is not one of the limit; the note says what would decide it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Literal
+
+from numeric.statistics import holm, normal_quantile, two_sided_p
+
+Verdict = Literal["holds", "refuted", "undecided"]
+Lag = int | tuple[int, int]
+
+EFFECTS = MappingProxyType(
+    {
+        "second-moment": 0.15,  # relative
+        "scale-factor": 0.02,  # relative
+        "excess-kurtosis": 0.5,  # absolute; a uniform law has -1.2, a Laplace law 3
+        "correlation": 0.1,
+        "square-correlation": 0.25,
+        "kernel-coupling": 0.1,  # mean square, relative to the two weights it couples
+        "distribution": 0.2,  # largest distance of two distribution functions
+    }
+)
+
+
+@dataclass(frozen=True)
+class Level:
+    """How sure: family-wise false-alarm rate, power, and per quantity the effect that must not go unnoticed.
+
+    Shapes: scalars.  Units: probability; effects relative to the prediction where it is not zero.
+    Error: none.  Source: definition.
+    """
+
+    false_alarm: float = 0.01
+    power: float = 0.9
+    effects: Mapping[str, float] = field(default_factory=lambda: EFFECTS)
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A prediction beside its estimate, not judged yet; an obstacle says why it cannot be.
+
+    The guard is a second estimate, of the next lower degree in 1/n on the wider widths.  What a fit omits
+    moves neighbouring degrees to opposite sides, so a refutation needs both estimates on one side.
+    Shapes: scalars.  Units: of the quantity.  Error: stderr.  Source: `method`.
+    """
+
+    quantity: str
+    lag: Lag
+    widths: tuple[int, ...]
+    trials: int
+    prediction: float
+    estimate: float
+    stderr: float
+    method: str
+    obstacle: str = ""
+    lack_of_fit: float = 1.0
+    guard: tuple[float, float] | None = None  # mean, stderr
+
+    def p_value(self) -> float:
+        """Return the probability of a larger deviation to the same side in both fits, at most, if true."""
+        gap = self.estimate - self.prediction
+        if self.stderr == 0:
+            return 1.0 if abs(gap) <= 1e-12 * abs(self.prediction) else 0.0
+        score = gap / self.stderr
+        if self.guard:
+            other = (self.guard[0] - self.prediction) / self.guard[1]
+            score = min(abs(score), abs(other)) if score * other > 0 else 0.0
+        return float(two_sided_p(score))
+
+    def detectable(self, level: float, power: float) -> float:
+        """Return the smallest effect a test at this level refutes with this power, relative if it can be."""
+        reach = normal_quantile(level / 2) + normal_quantile(1 - power)
+        size = reach * self.stderr
+        if self.guard:
+            size = max(size, reach * self.guard[1] + abs(self.guard[0] - self.estimate))
+        return size / (abs(self.prediction) or 1.0)
+
+
+@dataclass(frozen=True)
+class Check:
+    """A judged claim: prediction, estimate, standard error, verdict and the false-alarm rate of the verdict.
+
+    Shapes: scalars; width is the largest of the ladder, trials are per width.  Units: of the quantity.
+    Error: the family of checks says "refuted" of a true theory with probability at most false_alarm.
+    Source: `method`.
+    """
+
+    quantity: str
+    lag: Lag
+    width: int
+    widths: tuple[int, ...]
+    trials: int
+    prediction: float
+    estimate: float
+    stderr: float
+    verdict: Verdict
+    method: str
+    false_alarm: float
+    p_value: float
+    effect: float
+    detectable: float
+    note: str = ""
+
+
+def judge(claims: Sequence[Claim], level: Level | None = None) -> tuple[Check, ...]:
+    """Give every claim its verdict, counting all of them together against the false-alarm level.
+
+    Shapes: (m,) -> (m,).  Units: none.  Error: wrong refutation of a true theory anywhere <= false_alarm, up
+    to the normal approximation of a mean; a good ladder is called ill-fitting at most as often.
+    Source: Holm 1979; power at the Bonferroni level, which Holm never undercuts.
+    """
+    level = level or Level()
+    able = [claim for claim in claims if not claim.obstacle]
+    adjusted = iter(holm([claim.p_value() for claim in able]))
+    fits = iter(holm([claim.lack_of_fit for claim in able]))
+    each = level.false_alarm / max(1, len(able))
+    checks = []
+    for claim in claims:
+        p, fit = (1.0, 1.0) if claim.obstacle else (float(next(adjusted)), float(next(fits)))
+        checks.append(_judged(claim, p, fit, each, level))
+    return tuple(checks)
+
+
+def _judged(claim: Claim, p: float, fit: float, each: float, level: Level) -> Check:
+    """Apply the three definitions in the order: cannot be judged, refuted, too weak, holds."""
+    effect = level.effects[claim.quantity]
+    reach = claim.detectable(each, level.power)
+    verdict: Verdict
+    if claim.obstacle:
+        verdict, note = "undecided", claim.obstacle
+    elif fit <= level.false_alarm:
+        verdict, note = "undecided", f"the fit in 1/n leaves too much (p = {fit:.1e}): raise the width"
+    elif p <= level.false_alarm:
+        verdict, note = "refuted", ""
+    elif not reach <= effect:
+        more = (reach / effect) ** 2
+        verdict, note = "undecided", f"sees {reach:.2g}, asked {effect:.2g}: use {more:.1f} times the trials"
+    else:
+        verdict, note = "holds", ""
+    return Check(
+        claim.quantity, claim.lag, max(claim.widths), claim.widths, claim.trials, claim.prediction,
+        claim.estimate, claim.stderr, verdict, claim.method, level.false_alarm, p, effect, reach, note,
+    )  # fmt: skip
+
+
+def overall(checks: Sequence[Check]) -> Verdict:
+    """Return refuted if any check is, else undecided if any is or there is none, else holds.
+
+    Shapes: (m,) -> scalar.  Units: none.  Error: that of `judge`.  Source: definition.
+    """
+    verdicts = {check.verdict for check in checks}
+    if "refuted" in verdicts:
+        return "refuted"
+    return "holds" if verdicts == {"holds"} else "undecided"
