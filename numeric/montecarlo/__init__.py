@@ -1,0 +1,65 @@
+"""Monte Carlo at finite width against a limit: plan, simulate, judge."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from numpy.typing import ArrayLike
+
+from numeric.checks import Check, Level, Verdict, overall
+from numeric.montecarlo.claims import judge_linear, linear_claims
+from numeric.montecarlo.plan import Plan
+from numeric.montecarlo.runner import Measurements, Progress, simulate
+
+__all__ = [
+    "Measurements",
+    "Plan",
+    "Validation",
+    "judge_linear",
+    "linear_claims",
+    "monte_carlo_linear",
+    "simulate",
+]
+
+
+@dataclass(frozen=True)
+class Validation:
+    """The checks of a run, their joint verdict, and what the run was.
+
+    Shapes: checks (m,).  Units: of each quantity.  Error: false alarms as stated in the checks.
+    Source: `monte_carlo_linear`.
+    """
+
+    verdict: Verdict
+    method: str
+    checks: tuple[Check, ...]
+    measurements: Measurements
+
+
+def monte_carlo_linear(
+    plan: Plan,
+    second_moment: ArrayLike,
+    scale_factor: ArrayLike,
+    level: Level | None = None,
+    progress: Progress | None = None,
+    checkpoint: Path | None = None,
+) -> Validation:
+    """Compare the linear recursion at finite width with its predicted limit, extrapolated over the ladder.
+
+    Shapes: second_moment (T,), limiting variance of an entry of L_j; scale_factor (T,), limiting NTK weights.
+    Units: as `linear_claims`.  Error: a true prediction is refuted with probability <= level.false_alarm.
+    Source: `simulate` and `judge`.
+    """
+    found = simulate(plan, progress, checkpoint)
+    checks = judge_linear(found, second_moment, scale_factor, level)
+    return Validation(overall(checks), sampler_text(plan), checks, found)
+
+
+def sampler_text(plan: Plan) -> str:
+    """Say which sampler each group of measurements used at the largest width, and why.
+
+    Shapes: none.  Units: none.  Error: none.  Source: `choose`.
+    """
+    response, kernel = (plan.choice(group, plan.width) for group in ("response", "kernel"))
+    return f"L: {response.name} ({response.reason}); kernel: {kernel.name} ({kernel.reason})"

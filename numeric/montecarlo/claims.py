@@ -1,0 +1,198 @@
+"""From measurements to claims: every estimate beside the prediction it speaks about."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy import stats
+
+from derive.errors import ParameterError
+from numeric.arrays import Host
+from numeric.checks import Check, Claim, Lag, Level, judge
+from numeric.ladder import WIDE, choose_degree, extrapolate, is_wide
+from numeric.montecarlo.features import pairs
+from numeric.montecarlo.plan import Plan
+from numeric.montecarlo.runner import Measurements
+from numeric.statistics import Estimate, Moments, ratio_of_moments
+
+LEAST_TRIALS = 100  # below, a standard error is too rough for the tail of the normal law
+LEAST_ENTRIES = 4000  # the same for fourth moments: simulated, the 1e-3 tail is within a factor 2 from here on
+PRECISION = {
+    "scale-factor": 1.0,
+    "kernel-coupling": 2.0,
+}  # inverse variance per trial grows as this power of n
+LEAST_WIDTHS = 3
+DRIFT = 0.1  # sqrt(m) times the finite-width distance from the normal law, in the test of the distribution
+KURTOSIS_DISTANCE = 0.0230  # max |H_3(x) phi(x)| / 24: distance of laws per unit of excess kurtosis
+KOLMOGOROV_SPREAD = 0.2603  # standard deviation of the Kolmogorov law
+Measure = Callable[[Moments], Estimate]
+
+
+@dataclass(frozen=True)
+class DistributionClaim(Claim):
+    """A claim about a distribution function: the Kolmogorov-Smirnov distance of `trials` numbers from it."""
+
+    probability: float = 1.0
+
+    def p_value(self) -> float:
+        """Return the exact p-value of the Kolmogorov-Smirnov test."""
+        return self.probability
+
+    def detectable(self, level: float, power: float) -> float:
+        """Return a distance that is refuted with at least this power (Dvoretzky-Kiefer-Wolfowitz, twice)."""
+        reach = math.sqrt(math.log(2 / level) / 2) + math.sqrt(math.log(2 / (1 - power)) / 2)
+        return reach / math.sqrt(self.trials)
+
+
+def linear_claims(found: Measurements, second_moment: ArrayLike, scale_factor: ArrayLike) -> tuple[Claim, ...]:
+    """Return the claims of Theorem 3.3 that the measurements can judge, predictions passed in.
+
+    Shapes: second_moment (T,), the limiting variance of an entry of L_j; scale_factor (T,), the limiting
+    weight of lag j in the NTK.  Units: of L_j squared; of the kernel.
+    Error: ParameterError for a wrong shape.  Source: the predictions' own derivation.
+    """
+    plan = found.plan
+    variances = _prediction("second_moment", second_moment, plan)
+    weights = _prediction("scale_factor", scale_factor, plan)
+    lags, zeros = tuple(range(plan.horizon)), np.zeros
+    apart, near = pairs(plan.horizon, equal=False), pairs(plan.horizon, equal=True)
+    claims = [
+        *_ladder(found, "second-moment", "response", "lag", lags, variances, lambda m: m.feature(1)),
+        *_ladder(found, "scale-factor", "kernel", "lag", lags, weights, lambda m: m.feature(0)),
+        *_ladder(found, "excess-kurtosis", "response", "lag", lags, zeros(plan.horizon), _kurtosis),
+        *_ladder(found, "correlation", "response", "pair", apart, zeros(len(apart)), _correlation),
+        *_ladder(found, "square-correlation", "response", "pair", apart, zeros(len(apart)), _squares),
+        *_ladder(found, "kernel-coupling", "kernel", "pair", near, zeros(len(near)), _coupling(near)),
+        *_distributions(found, variances),
+    ]
+    return tuple(claims)
+
+
+def judge_linear(
+    found: Measurements, second_moment: ArrayLike, scale_factor: ArrayLike, level: Level | None = None
+) -> tuple[Check, ...]:
+    """Judge the measurements of a linear recursion against its predicted limit.
+
+    Shapes: predictions (T,).  Units: as `linear_claims`.  Error: false alarms as `judge`.  Source: `judge`.
+    """
+    return judge(linear_claims(found, second_moment, scale_factor), level)
+
+
+def _prediction(name: str, values: ArrayLike, plan: Plan) -> Host:
+    """Return a prediction as an array of one number per lag."""
+    array = np.asarray(values, dtype=np.float64)
+    if array.shape != (plan.horizon,):
+        raise ParameterError(name, f"{plan.horizon} numbers, one per lag", array.shape, "Evaluate at every lag.")
+    return array
+
+
+def _kurtosis(moments: Moments) -> Estimate:
+    """Excess kurtosis about 0 from the features (L^4, L^2)."""
+    return ratio_of_moments(moments, (2.0,), -3.0)
+
+
+def _correlation(moments: Moments) -> Estimate:
+    """Correlation from the features (L_j L_k, L_j^2 L_k^2, L_j^2, L_k^2)."""
+    return ratio_of_moments(_take(moments, (0, 2, 3)), (0.5, 0.5), 0.0)
+
+
+def _squares(moments: Moments) -> Estimate:
+    """E L_j^2 L_k^2 / (E L_j^2 E L_k^2) - 1 from the same features."""
+    return ratio_of_moments(_take(moments, (1, 2, 3)), (1.0, 1.0), -1.0)
+
+
+def _coupling(near: Sequence[tuple[int, int]]) -> Measure:
+    """Mean square of the kernel between two lags over the product of their weights; less 1 for equal lags."""
+    offsets = -np.array([float(j == k) for j, k in near])
+
+    def measure(moments: Moments) -> Estimate:
+        found = ratio_of_moments(moments, (1.0, 1.0), 0.0)
+        return Estimate(found.mean + offsets * (found.mean != 0), found.stderr, found.count)
+
+    return measure
+
+
+def _take(moments: Moments, features: tuple[int, ...]) -> Moments:
+    """Return the moments of some of the features."""
+    index = np.array(features)
+    return Moments(moments.count, moments.mean[..., index], moments.comoment[..., index[:, None], index])
+
+
+def _ladder(
+    found: Measurements, quantity: str, group: str, kind: str, lags: Sequence[Lag],
+    predictions: Host, measure: Measure,
+) -> Iterator[Claim]:  # fmt: skip
+    """Yield one claim per lag or pair of lags, extrapolated over the widths that are wide for it."""
+    if not lags:
+        return
+    plan, trials = found.plan, found.plan.trials_of(group)
+    rungs = [measure(found.moments[group, width, kind]) for width in plan.widths]
+    for index, lag in enumerate(lags):
+        last = lag if isinstance(lag, int) else lag[0]
+        wide = [k for k, width in enumerate(plan.widths) if is_wide(width, last)] or [len(rungs) - 1]
+        widths = tuple(plan.widths[k] for k in wide)
+        means = np.array([rungs[k].mean[index] for k in wide])
+        stderrs = np.array([rungs[k].stderr[index] for k in wide])
+        entries = plan.n_x * plan.n_y
+        least = -(-LEAST_ENTRIES // entries) if quantity == "excess-kurtosis" else LEAST_TRIALS
+        yield _claim(quantity, lag, last, widths, trials, least, float(predictions[index]), means, stderrs)
+
+
+def _claim(
+    quantity: str, lag: Lag, last: int, widths: tuple[int, ...], trials: int, least: int,
+    prediction: float, means: Host, stderrs: Host,
+) -> Claim:  # fmt: skip
+    """Extrapolate one quantity to n = infinity; say what stands in the way if it cannot be."""
+    scale = abs(means[-1]) if prediction else 1.0
+    error = float(np.min(stderrs)) / scale if scale else 0.0
+    precision, rungs = PRECISION.get(quantity, 0.0), np.array(widths, dtype=np.float64)
+    fit = extrapolate(rungs, means, stderrs, choose_degree(last, rungs, error), precision)
+    obstacle = ""
+    if trials < least:
+        obstacle = f"{trials} trials give no reliable standard error: use {least} or more"
+    elif len(widths) < LEAST_WIDTHS:
+        need = 4 * WIDE * (last + 1) ** 2
+        obstacle = f"lag {last} is outside the theory at these widths: use width >= {need}, or fewer lags"
+    method = f"width ladder, degree {fit.degree} in 1/n"
+    guard = None
+    if fit.degree and fit.stderr:
+        low = extrapolate(rungs[1:], means[1:], stderrs[1:], fit.degree - 1, precision)
+        guard = low.mean, low.stderr
+    return Claim(
+        quantity,
+        lag,
+        widths,
+        trials,
+        prediction,
+        fit.mean,
+        fit.stderr,
+        method,
+        obstacle,
+        fit.lack_of_fit,
+        guard,
+    )
+
+
+def _distributions(found: Measurements, variances: Host) -> Iterator[Claim]:
+    """Yield a Kolmogorov-Smirnov claim per lag, with so few numbers that the finite width is not seen."""
+    plan = found.plan
+    kurtosis = _kurtosis(found.moments["response", plan.width, "lag"])
+    bound = np.abs(kurtosis.mean) + 3 * kurtosis.stderr
+    for lag, variance in enumerate(variances):
+        values = found.kept[:, lag]
+        if variance == 0 or not np.any(values):
+            continue
+        unseen = (DRIFT / (KURTOSIS_DISTANCE * bound[lag])) ** 2
+        count = int(max(1, min(len(values), unseen)))
+        test = stats.kstest(values[:count] / math.sqrt(variance), "norm", method="exact" if count < 1000 else "auto")
+        yield DistributionClaim(
+            "distribution", lag, (plan.width,), count, 0.0, float(test.statistic),
+            KOLMOGOROV_SPREAD / math.sqrt(count),
+            f"Kolmogorov-Smirnov on {count} entries, blind to the finite width (sqrt(m) distance <= {DRIFT})",
+            "" if is_wide(plan.width, lag) else f"lag {lag} needs width >= {WIDE * (lag + 1) ** 2}",
+            probability=float(test.pvalue),
+        )  # fmt: skip

@@ -1,0 +1,97 @@
+"""The plan of a Monte Carlo run: everything its bits depend on, and its cut into batches."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field, replace
+
+from derive.errors import ParameterError
+from numeric.arrays import BACKENDS
+from numeric.ladder import width_ladder
+from numeric.sampling import Choice, LinearSetting, choose
+
+KERNEL_TRIALS = 2000
+KERNEL_PRODUCT = 4 * 10**6  # width times trials: the kernel's weights vary by O(n^-1/2) from draw to draw
+GROUPS = ("response", "kernel")
+BATCH_NUMBERS = {"numpy": 2**20, "cupy": 2**26}  # doubles of one batch: a cache, a device
+BATCH_TRIALS = {"numpy": 2**12, "cupy": 2**20}
+
+
+@dataclass(frozen=True)
+class Batch:
+    """One unit of work: the trials of one group at one width that share one random stream."""
+
+    group: str
+    width: int
+    index: int
+    trials: int
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A ladder of widths with independent trials at each; equal plans give equal bits.
+
+    Shapes: widths (K,), increasing.  Units: nu_M is the variance of an entry of M.
+    Error: ParameterError for a size that means nothing.  Source: definition.
+    """
+
+    width: int
+    trials: int
+    horizon: int
+    nu_W: float
+    nu_F: float
+    nu_C: float
+    n_x: int = 2
+    n_y: int = 2
+    seed: int = 0
+    kernel_trials: int | None = None
+    sampler: str = "auto"
+    backend: str = "numpy"
+    widths: tuple[int, ...] = field(default=())
+
+    def __post_init__(self) -> None:
+        if self.trials < 2:
+            raise ParameterError("trials", "at least 2", self.trials, "A standard error needs two trials.")
+        if self.backend not in BACKENDS:
+            raise ParameterError("backend", "numpy or cupy", self.backend, "Choose an array library.")
+        if self.kernel_trials is None:
+            enough = max(KERNEL_TRIALS, KERNEL_PRODUCT // max(1, self.width))
+            object.__setattr__(self, "kernel_trials", min(self.trials, enough))
+        if not self.widths:
+            object.__setattr__(self, "widths", width_ladder(self.width))
+        if tuple(sorted(set(self.widths))) != self.widths or self.widths[-1] != self.width:
+            raise ParameterError("widths", "increasing, up to width", self.widths, "Sort them, no width twice.")
+        for width in self.widths:
+            self.setting(width)
+
+    def setting(self, width: int) -> LinearSetting:
+        """Return the linear recursion at one width of the ladder."""
+        return LinearSetting(width, self.horizon, self.n_x, self.n_y, self.nu_W, self.nu_F, self.nu_C)
+
+    def trials_of(self, group: str) -> int:
+        """Return how many trials a group has at each width."""
+        return self.trials if group == "response" else self.kernel_trials or self.trials
+
+    def choice(self, group: str, width: int) -> Choice:
+        """Return the sampler of a group at a width, with its reason."""
+        return choose(self.setting(width), group == "kernel", self.sampler)
+
+    def batches(self) -> Iterator[Batch]:
+        """Yield all units of work in their fixed order."""
+        for group in GROUPS:
+            for width in self.widths:
+                size, left = self._batch_size(group, width), self.trials_of(group)
+                for index in range(-(-left // size)):
+                    yield Batch(group, width, index, min(size, left - index * size))
+
+    def _batch_size(self, group: str, width: int) -> int:
+        """Return how many trials of the largest array inside a sampler fit the budget of one batch."""
+        sides = self.n_x + self.n_y if group == "kernel" else min(self.n_x, self.n_y)
+        dense = self.choice(group, width).name == "dense"
+        side = width if dense else min(width, self.horizon * sides)
+        numbers = max(side**2, self.horizon**2 * self.n_x * self.n_y)
+        return max(1, min(BATCH_TRIALS[self.backend], BATCH_NUMBERS[self.backend] // numbers))
+
+    def inputs(self) -> dict[str, object]:
+        """Return the plan as plain data, the identity of its checkpoints."""
+        return asdict(replace(self)) | {"widths": list(self.widths), "version": 1}
