@@ -14,8 +14,9 @@ from numeric.arrays import Array
 from numeric.convolution import Convolution, ConvolutionDescent
 from numeric.data import Quadratic, curvature, largest_stable_step, loss, loss_and_slope, to_impulse
 from numeric.krylov import KrylovDescent, LinearRNN, impulse_response, rnn_curvature
+from numeric.subspace import LazyDescent, RandomRNN
 
-Model = LinearRNN | Convolution
+Model = LinearRNN | Convolution | RandomRNN
 Progress = Callable[[int, int], None]
 BLOW_UP = 1e6  # a loss this many times the first one (or the outputs' power) has diverged
 
@@ -59,7 +60,7 @@ def train(
     """Full-batch gradient descent from `start`, exact to rounding; `start` is left unchanged.
 
     The default step is 1/curvature, half the largest stable one: of the data for a convolution, and of the
-    data and the network at its start for an RNN.
+    data and the network at its start for an RNN; a RandomRNN, known in law only, needs a step size.
     Units: step_size is for a loss that is a mean over all outputs.
     Errors: ParameterError, naming the largest stable step, when the loss blows up.
     Source: paper B.4 (61), erratum E12.
@@ -72,7 +73,13 @@ def train(
 
 
 def model_curvature(start: Model, data: Quadratic) -> float:
-    """The largest eigenvalue of the loss's (Gauss–Newton) Hessian in the parameters, at the start."""
+    """The largest eigenvalue of the loss's (Gauss–Newton) Hessian in the parameters, at the start.
+
+    Errors: ParameterError for a RandomRNN, whose Hessian would take draws that training then reuses.
+    """
+    if isinstance(start, RandomRNN):
+        hint = "Take half of largest_stable_step(data, rho) with the scale factors rho of its limit."
+        raise ParameterError("train", "a step size for a network known in law", None, hint)
     if isinstance(start, LinearRNN):
         return rnn_curvature(start, data)
     return curvature(data, start.rho)
@@ -80,6 +87,8 @@ def model_curvature(start: Model, data: Quadratic) -> float:
 
 def impulse_of(model: Model, lags: int) -> Array:
     """The impulse response of either model.  Shapes: -> (T, n_y, n_x)."""
+    if isinstance(model, RandomRNN):
+        return to_impulse(LazyDescent(model, lags).taps(), lags)
     return impulse_response(model, lags) if isinstance(model, LinearRNN) else model.impulse
 
 
@@ -96,7 +105,7 @@ def _run(
     xp = array_namespace(data.sxx)
     curves = np.full((2, steps + 1), np.nan)
     kept: dict[int, Array] = {}
-    best, best_step, best_taps = np.inf, 0, descent.taps()
+    best, best_step, best_taps = np.inf, 0, data.sxy
     for k in range(steps + 1):
         taps = descent.taps()
         value, slope = loss_and_slope(data, taps)
@@ -123,17 +132,22 @@ def _run(
 
 
 def _descent(start: Model, data: Quadratic) -> Descent:
-    return (
-        KrylovDescent(start, data.lags) if isinstance(start, LinearRNN) else ConvolutionDescent(start, data)
-    )
+    if isinstance(start, RandomRNN):
+        return LazyDescent(start, data.lags)
+    if isinstance(start, LinearRNN):
+        return KrylovDescent(start, data.lags)
+    return ConvolutionDescent(start, data)
 
 
 def _check(
     start: Model, data: Quadratic, test: Quadratic | None, steps: int, record: Sequence[int]
 ) -> None:
-    lags = data.lags if isinstance(start, LinearRNN) else start.theta.shape[0]
-    sizes = (start.C.shape[0], start.F.shape[1]) if isinstance(start, LinearRNN) else start.theta.shape[1:]
-    got = (lags, *sizes)
+    if isinstance(start, Convolution):
+        got = tuple(start.theta.shape)
+    elif isinstance(start, LinearRNN):
+        got = (data.lags, start.C.shape[0], start.F.shape[1])
+    else:
+        got = (data.lags, start.n_y, start.n_x)
     for part in (data, test):
         want = got if part is None else (part.lags, part.n_y, part.n_x)
         if got != want:
@@ -146,6 +160,8 @@ def _check_divergence(curve: np.ndarray, k: int, start: Model, data: Quadratic, 
     ceiling = BLOW_UP * max(curve[0], data.power)
     if curve[k] <= ceiling:
         return
+    if isinstance(start, RandomRNN):
+        raise ParameterError("train", "a stable step size", step, f"The loss blew up at step {k}: lower it.")
     if isinstance(start, LinearRNN):
         limit, where = 2.0 / rnn_curvature(start, data), "estimated at this network's start"
     else:

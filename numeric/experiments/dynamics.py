@@ -13,9 +13,11 @@ from numeric.convolution import matched
 from numeric.data import Quadratic, apply_filter, largest_stable_step, quadratic
 from numeric.experiments.scale import Scale, scale_of_lags
 from numeric.krylov import LinearRNN, draw_rnn, impulse_response
-from numeric.training import Progress, Training, train
+from numeric.subspace import RandomRNN
+from numeric.training import Model, Progress, Training, impulse_of, train
 
 Curve = tuple[float, ...]
+LAW, DENSE = "law", "dense"
 
 
 @dataclass(frozen=True)
@@ -72,6 +74,7 @@ class GapLadder:
     slope: float
     slope_stderr: float
     intercept: float
+    method: str
 
 
 def teacher_data(setting: Setting) -> tuple[Quadratic, Quadratic, float]:
@@ -104,7 +107,7 @@ def dynamics(
     data, test, noise_power = teacher_data(setting)
     rho = _scale(setting, scale)
     step = setting.step_fraction * largest_stable_step(data, rho)
-    rnn, scaled = _pair(setting, data, test, rho, step, width, seed, progress)
+    rnn, scaled = _pair(setting, data, test, rho, step, _network(setting, width, seed, DENSE), progress)
     return Dynamics(
         setting, width, seed, step, noise_power,
         _curve(rnn.train_loss), _curve(rnn.test_loss), _curve(scaled.train_loss), _curve(scaled.test_loss),
@@ -115,26 +118,31 @@ def dynamics(
 def gap_ladder(
     setting: Setting | None = None,
     *,
-    widths: Sequence[int] = (50, 100, 200, 400, 800),
+    widths: Sequence[int] = (10**2, 10**4, 10**6, 10**8, 10**10),
     seeds: int = 16,
+    method: str = LAW,
     scale: Scale | None = None,
     progress: Progress | None = None,
 ) -> GapLadder:
     """Measure the training gap at every width over independent networks on one data set, and fit its rate.
 
-    The default setting stops after 40 steps: the gap is largest in the first few.
-    Errors: ParameterError for fewer than three widths or two seeds.  Source: emami2021implicit Thm 3.2, 3.3.
+    The default setting stops after 40 steps: the gap is largest in the first few. Method "law" samples the
+    networks in law, at a cost independent of the width; "dense" draws every matrix.
+    Errors: ParameterError for fewer than three widths or two seeds, or another method.
+    Source: emami2021implicit Thm 3.2, 3.3.
     """
     setting = Setting(steps=40) if setting is None else setting
     if len(set(widths)) < 3 or seeds < 2:
         got = f"{len(set(widths))} and {seeds}"
         raise ParameterError("gap_ladder", "three widths and two seeds", got, "A rate needs its error.")
+    if method not in (LAW, DENSE):
+        raise ParameterError("gap_ladder", f"method {LAW!r} or {DENSE!r}", method, "Choose one of them.")
     data, test, _ = teacher_data(setting)
     rho = _scale(setting, scale)
     step = setting.step_fraction * largest_stable_step(data, rho)
     gaps = np.empty((len(widths), seeds))
     for i, k in np.ndindex(gaps.shape):
-        rnn, scaled = _pair(setting, data, test, rho, step, widths[i], k, None)
+        rnn, scaled = _pair(setting, data, test, rho, step, _network(setting, widths[i], k, method), None)
         gaps[i, k] = relative_gap(rnn.train_loss, scaled.train_loss)
         if progress is not None:
             progress(i * seeds + k + 1, gaps.size)
@@ -142,7 +150,7 @@ def gap_ladder(
     stderr = gaps.std(axis=1, ddof=1) / seeds**0.5
     return GapLadder(
         setting, tuple(widths), tuple(_curve(row) for row in gaps), _curve(gaps.mean(axis=1)), _curve(stderr),
-        slope, slope_stderr, intercept,
+        slope, slope_stderr, intercept, method,
     )  # fmt: skip
 
 
@@ -166,12 +174,18 @@ def fit_rate(widths: Host, gaps: Host) -> tuple[float, float, float]:
 
 def _pair(
     setting: Setting, data: Quadratic, test: Quadratic, rho: Host, step: float,
-    width: int, seed: int, progress: Progress | None,
+    rnn: Model, progress: Progress | None,
 ) -> tuple[Training, Training]:  # fmt: skip
-    rnn = _draw(setting, width, np.random.default_rng([seed, width]))
-    start = matched(impulse_response(rnn, setting.horizon), rho)
+    start = matched(impulse_of(rnn, setting.horizon), rho)
     wide = train(rnn, data, test, steps=setting.steps, step_size=step, progress=progress)
     return wide, train(start, data, test, steps=setting.steps, step_size=step)
+
+
+def _network(setting: Setting, width: int, seed: int, method: str) -> Model:
+    if method == DENSE:
+        return _draw(setting, width, np.random.default_rng([seed, width]))
+    nu = {"nu_W": setting.nu_W, "nu_F": setting.nu_F, "nu_C": setting.nu_C}
+    return RandomRNN(width, setting.n_x, setting.n_y, **nu, seed=1_000_003 * seed + width % 1_000_003)
 
 
 def _draw(setting: Setting, width: int, rng: np.random.Generator) -> LinearRNN:

@@ -42,14 +42,17 @@ def test_both_curves_start_together_and_stay_close():
     assert json.loads(json.dumps(dc.asdict(result)))["setting"]["nu_W"] == 0.3
 
 
-def test_gap_shrinks_for_the_true_weights_only():
-    sizes = {"widths": (40, 160, 640), "seeds": 24}
+@pytest.mark.parametrize(
+    ("method", "widths", "seeds"), [("dense", (40, 160, 640), 24), ("law", (10**3, 10**6, 10**9), 10)]
+)
+def test_gap_shrinks_for_the_true_weights_only(method, widths, seeds):
+    sizes = {"widths": widths, "seeds": seeds, "method": method}
     true = gap_ladder(QUICK, scale=oracle, **sizes)
     wrong = gap_ladder(QUICK, scale=without_the_recurrent_term, **sizes)
     assert true.slope + 4 * true.slope_stderr > -0.5 > true.slope - 4 * true.slope_stderr
     assert true.slope < -3 * true.slope_stderr
     assert wrong.slope > -0.25
-    assert json.loads(json.dumps(dc.asdict(true)))["widths"] == [40, 160, 640]
+    assert json.loads(json.dumps(dc.asdict(true)))["widths"] == list(widths)
 
 
 def test_fit_finds_a_known_rate_with_its_error():
@@ -72,6 +75,9 @@ def test_ladder_is_reproducible_and_counts_its_progress():
     assert seen == [(k, 6) for k in range(1, 7)]
     with pytest.raises(ParameterError):
         gap_ladder(QUICK, widths=(20, 30), seeds=2, scale=oracle)
+    with pytest.raises(ParameterError) as caught:
+        gap_ladder(QUICK, method="exact", **sizes)
+    assert caught.value.got == "exact"
 
 
 def test_scale_must_answer_every_lag():
