@@ -1,0 +1,144 @@
+"""Linear recursions as convolutions: impulse response, scale factors and the equivalent scaled convolution."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import sympy as sp
+
+from .derivation import Derivation, as_program, formula_of
+from .emit import Formula
+from .errors import NotClosed, NotDiagonal, NotLinear
+from .evolution import OUTPUT, ROW, ROW2, Response, kind
+from .lags import EmpiricalKernel, Entry, NoClosedForm, label_pair
+from .language import Program, Recursion
+from .moments import FIRST, SECOND, Gram, is_linear
+from .notation import j, k, p, s, t
+from .proof import Ask, Claim, Equation, Limit, Recurrence, prove, rule
+from .tangent import tangent
+
+COLUMN, COLUMN2 = sp.Symbol("c"), sp.Symbol("c'")
+
+
+class Rho(sp.Function):
+    """The scale factor of a lag."""
+
+    nargs = (1,)
+
+
+class Gain(sp.Function):
+    """The factor sqrt(rho_j) between a parameter of the scaled convolution and its impulse response."""
+
+    nargs = (1,)
+
+
+class ConvolutionKernel(sp.Function):
+    """The tangent kernel of y_t = sum_j sqrt(rho_j) theta_j x_{t-j}: arguments r, r', t, s."""
+
+    nargs = (4,)
+
+
+@dataclass(frozen=True)
+class ImpulseResponse(Derivation):
+    """The limiting variance of one entry of L_j (`formula`) and the limit of Cov(L_j, L_k) (`covariance`)."""
+
+    covariance: Formula
+
+
+def impulse_response(recursion: Recursion | Program) -> ImpulseResponse:
+    """Entries of L_j converge to independent N(0, formula(j)), independent over lags where `covariance` says so.
+
+    Shapes: formula in the lag j, covariance in j and k.  Units: (output/input)^2.
+    Errors: NotLinear for a recursion with activations, biases or a random start.
+    Source: emami2021implicit, Theorem 3.3(a).
+    """
+    program = _linear(recursion, "impulse_response")
+    try:
+        proof = prove(program, "limit-law", Entry(ROW, COLUMN, ROW2, COLUMN2, j, k))
+    except (NotDiagonal, NoClosedForm):
+        return _recurrent_response(program)
+    assert isinstance(proof.goal, Limit)
+    covariance = proof.goal.right.subs({ROW2: ROW, COLUMN2: COLUMN})
+    variance = covariance.subs(k, j)
+    return ImpulseResponse("impulse-response", program, formula_of("impulse_response", program, variance, [j]), proof,
+                           formula_of("lag_covariance", program, covariance, [j, k]))
+
+
+def _recurrent_response(program: Program) -> ImpulseResponse:
+    """Lags couple, or moments feed each other in a circle: the law is a recurrence over two lags."""
+    labels = label_pair(program, p, p)
+    proof = prove(program, "lag-recurrence", Response(OUTPUT, ROW, ROW, j, k, *labels))
+    assert isinstance(proof.goal, Recurrence)
+    return ImpulseResponse("impulse-response", program, formula_of("impulse_response", program, proof.goal, [j]), proof,
+                           formula_of("lag_covariance", program, proof.goal, [j, k]))
+
+
+def scale_factors(recursion: Recursion | Program, parameterization: str = "entries") -> Derivation:
+    """The tangent kernel weighs the inputs at lag j by rho_j, the same for all outputs and all times.
+
+    Errors: NotLinear; NotDiagonal where lags couple or the weights differ between equal and different times.
+    Source: emami2021implicit, Theorem 3.3(b), (19)-(21).
+    """
+    program = tangent(_linear(recursion, "scale_factors"), parameterization)
+    try:
+        proof = prove(program, "scale-factors", Rho(j))
+    except NoClosedForm:
+        proof = prove(program, "lag-recurrence", Response(kind(program), ROW, ROW, j, j, *label_pair(program, p, p)))
+        assert isinstance(proof.goal, Recurrence)
+        return Derivation("scale-factors", program, formula_of("scale_factors", program, proof.goal, [j]), proof)
+    assert isinstance(proof.goal, Equation)
+    return Derivation("scale-factors", program, formula_of("scale_factors", program, proof.goal.right, [j]), proof)
+
+
+def equivalent_convolution(recursion: Recursion | Program) -> Derivation:
+    """The scaled convolution L_j = formula(j) theta_j has, entry for entry, the tangent kernel of the recursion.
+
+    Errors: as scale_factors.  Source: emami2021implicit, (7), Theorem 3.2 and Theorem 3.3(b).
+    """
+    program = tangent(_linear(recursion, "equivalent_convolution"), "entries")
+    try:
+        proof = prove(program, "equivalence", Gain(j))
+    except NoClosedForm:
+        raise NotClosed(f"equivalent_convolution({program.name})", "scale factors in closed form",
+                        "moments that feed each other in a circle",
+                        "scale_factors(…) evaluates their recurrence; its square root is the gain.") from None
+    assert isinstance(proof.goal, Equation)
+    return Derivation("equivalent-convolution", program,
+                      formula_of("equivalent_convolution", program, proof.goal.right, [j]), proof)
+
+
+def _linear(recursion: Recursion | Program, where: str) -> Program:
+    program = as_program(recursion)
+    if not is_linear(program):
+        raise NotLinear(f"{where}({program.name})", "a linear recursion without bias that starts at zero",
+                        "an activation, a product, a bias or a random initial state",
+                        "Such a recursion is no convolution; ask state_evolution, nngp or ntk.")
+    return program
+
+
+@rule("convolution", source="emami2021implicit, Theorem 3.2; Lemma B.1 and (36)-(40)")
+def convolution_kernel(program: Program, subject: Any, ask: Ask) -> Claim:
+    """Perturb every theta_j by independent N(0, 1) entries: only equal lags and equal rows correlate."""
+    assert isinstance(subject, ConvolutionKernel)
+    r, r2, first, second = subject.args
+    same = sp.KroneckerDelta(r, r2) * Gram(first - j, second - j, FIRST, SECOND)
+    return Equation(subject, sp.Sum(sp.sqrt(Rho(j)) ** 2 * same, (j, 0, sp.Min(first, second))))
+
+
+@rule("equivalence", source="emami2021implicit, Theorem 3.3(b)")
+def equivalence(program: Program, subject: Any, ask: Ask) -> Claim:
+    """The two kernels agree for all inputs exactly if the gain squared is the weight of each lag."""
+    convolution = ask("convolution", ConvolutionKernel(ROW, ROW2, t, s))
+    recurrent = ask("limit-kernel", EmpiricalKernel(kind(program), ROW, ROW2, t, s))
+    weights = ask("scale-factors", Rho(j))
+    assert isinstance(convolution, Equation)
+    assert isinstance(recurrent, Limit)
+    assert isinstance(weights, Equation)
+    rho = weights.right
+    filled = convolution.right.replace(Rho, lambda lag: rho.subs(j, lag))
+    moved = sp.KroneckerDelta(ROW, ROW2) * sp.Sum(
+        sp.cancel(filled.function / sp.KroneckerDelta(ROW, ROW2)), *filled.limits)
+    if sp.simplify(moved - recurrent.right) != 0:
+        raise NotDiagonal("equivalence", "one kernel", moved - recurrent.right, "The weights are not a convolution's.")
+    return Equation(subject, sp.sqrt(rho))

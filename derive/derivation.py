@@ -1,0 +1,39 @@
+"""A derivation: a quantity of a recursion, its formula, and the proof that ends in it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import sympy as sp
+
+from .emit import Formula
+from .language import Program, Recursion
+from .proof import Proof, Recurrence
+
+
+@dataclass(frozen=True)
+class Derivation:
+    """What one derivation function returns; `formula` is read off the goal of `proof`."""
+
+    quantity: str
+    program: Program
+    formula: Formula
+    proof: Proof
+
+    def _repr_latex_(self) -> str:
+        return self.formula._repr_latex_()
+
+
+def as_program(recursion: Recursion | Program) -> Program:
+    """Freeze a recursion; a program is returned as it is."""
+    return recursion.program() if isinstance(recursion, Recursion) else recursion
+
+
+def formula_of(name: str, program: Program, content: sp.Expr | Recurrence, indices: Iterable[sp.Symbol]) -> Formula:
+    """A formula in the given indices and in all the scalar symbols of the program, in the order of their names."""
+    symbols = {i.name: i for i in indices}
+    symbols |= program.symbols
+    if isinstance(content, Recurrence):
+        return Formula(name, None, symbols, program, content)
+    return Formula(name, content, symbols, program)

@@ -1,0 +1,294 @@
+"""The rules that state a recursion, its limit theorem and its moments; state evolution itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import sympy as sp
+
+from .activations import LIPSCHITZ, Phi
+from .errors import NotClosed
+from .language import Bias, Coordinate, MatVec, Program, coordinates_of
+from .moments import FIRST, LAG, SECOND, TIME, Calculus, Moment, heads
+from .notation import j, k, m, p, q, s, t
+from .proof import Ask, Claim, Equation, Hypothesis, Recurrence, Vanishing, rule
+from .tangent import MARK, differential_of
+
+OUTPUT, TANGENT_OUTPUT = sp.Symbol("y"), sp.Symbol(MARK + "y")
+ROW, ROW2 = sp.Symbol("r"), sp.Symbol("r'")
+Pair = tuple[sp.Expr, sp.Expr]
+RELATIONS: Mapping[str, tuple[sp.Expr, sp.Expr]] = {"=": (j, j), "<": (j, j + 1 + m), ">": (j + 1 + m, j)}
+
+
+class Response(sp.Function):
+    """E[y^r_t y^{r'}_s] of the output (or of its tangent): arguments y, r, r', t, s and the two labels."""
+
+    nargs = (7,)
+
+    def _eval_is_real(self) -> bool:
+        return True
+
+
+def kind(program: Program) -> sp.Symbol:
+    """y for a recursion, its perturbation for a tangent program."""
+    return OUTPUT if program.base is None else TANGENT_OUTPUT
+
+
+def time_root(program: Program) -> Response:
+    """The kernel of two sequences at two times, between two outputs."""
+    return Response(kind(program), ROW, ROW2, t, s, FIRST, SECOND)
+
+
+def lag_root(program: Program) -> Response:
+    """The same for two unit impulses, at two lags behind them."""
+    return Response(kind(program), ROW, ROW2, j, k, p, q)
+
+
+def offsets(program: Program) -> list[tuple[sp.Symbol, sp.Symbol]]:
+    """The pairs of impulse times to tell apart: equal and different ones matter only if a matrix is redrawn."""
+    return [(p, q)] if all(parameter.tied for parameter in program.parameters) else [(p, p), (p, q)]
+
+
+def calculus(program: Program, label: sp.Expr) -> Calculus:
+    """The moments in the view that a label belongs to."""
+    return Calculus(program, LAG if label in (p, q) else TIME)
+
+
+def theorem(program: Program) -> str:
+    """Lemma C.1 where every map is Lipschitz; beyond it the master theorem for polynomially bounded maps."""
+    maps = [*program.bodies.values(), *(x.vector for _, x in program.terms if isinstance(x, MatVec))]
+    return "lemma-c1" if all(growth(body) != "polynomially bounded" for body in maps) else "netsor"
+
+
+def growth(body: sp.Expr) -> str:
+    """How a map grows in its coordinates: "affine", "Lipschitz" or "polynomially bounded"."""
+    found = {_term_growth(x) for x in sp.Add.make_args(sp.expand(body))}
+    return next(g for g in ("polynomially bounded", "Lipschitz", "affine") if g in found | {"affine"})
+
+
+def _term_growth(term: sp.Expr) -> str:
+    _, monomial = term.as_independent(Coordinate, Phi, as_Add=False)
+    if monomial == 1 or isinstance(monomial, Coordinate):
+        return "affine"
+    if isinstance(monomial, Phi) and str(monomial.args[0]) in LIPSCHITZ and monomial.args[1] == 0:
+        return "Lipschitz" if growth(monomial.args[2]) in ("affine", "Lipschitz") else "polynomially bounded"
+    return "polynomially bounded"
+
+
+# ---- rules: the model and its theorem -------------------------------------------------------------
+@rule("recursion", source="definition", status="assumed")
+def recursion(program: Program, subject: Any, ask: Ask) -> Claim:
+    """The update of a state, or the output, as the user wrote it."""
+    base = program.base or program
+    return Equation(subject, base.output if subject == OUTPUT else base.bodies[subject])
+
+
+@rule("tangent", source="emami2021implicit, Lemma B.1 and (44)")
+def tangent_rule(program: Program, subject: Any, ask: Ask) -> Claim:
+    """The perturbed update, by the chain rule from the update itself."""
+    names = dict(zip((c for c, _ in program.updates[len(program.base.updates):]),  # type: ignore[union-attr]
+                     program.base.bodies, strict=True))  # type: ignore[union-attr]
+    original = ask("recursion", OUTPUT if subject == TANGENT_OUTPUT else names[subject])
+    assert isinstance(original, Equation)
+    return Equation(subject, differential_of(program, original.right))
+
+
+def ask_body(program: Program, ask: Ask, state: sp.Expr) -> sp.Expr:
+    """The right side of an update or of the output, from the step that states it."""
+    base = program.base or program
+    claim = ask("recursion" if state in base.bodies or state == OUTPUT else "tangent", state)
+    assert isinstance(claim, Equation)
+    return claim.right
+
+
+def _hypothesis(program: Program, subject: Any, ask: Ask) -> Hypothesis:
+    maps = tuple((c, body := ask_body(program, ask, c), growth(body)) for c, _ in program.updates)
+    return Hypothesis(str(subject), maps)
+
+
+@rule("lemma-c1", source="emami2021implicit, Lemma C.1; bolthausen2014iterative", status="assumed")
+def lemma_c1(program: Program, subject: Any, ask: Ask) -> Claim:
+    """Every map is affine or Lipschitz, so rows converge to the Gaussian process of state evolution."""
+    return _hypothesis(program, subject, ask)
+
+
+@rule("netsor", source="yang2020tensor2, master theorem", status="assumed")
+def netsor(program: Program, subject: Any, ask: Ask) -> Claim:
+    """Some map is only polynomially bounded (E11): the master theorem replaces Lemma C.1."""
+    return _hypothesis(program, subject, ask)
+
+
+# ---- rules: moments -------------------------------------------------------------------------------
+@rule("covariance", source="emami2021implicit, Lemma C.1, covariance form of (72)")
+def covariance(program: Program, subject: Any, ask: Ask) -> Claim:
+    """One step back: E[u_s v_t] with the updates of u and v written out."""
+    assert isinstance(subject, Moment)
+    ask(theorem(program), theorem(program))
+    for state in sorted({u for u in subject.args[:2] if u in program.bodies}, key=str):
+        ask_body(program, ask, state)
+    return Equation(subject, calculus(program, subject.args[4]).expand(subject))
+
+
+@rule("readout", source="emami2021implicit, (1) and Lemma C.1: rows of a Gaussian matrix are independent")
+def readout(program: Program, subject: Any, ask: Ask) -> Claim:
+    """The covariance of two outputs: zero between different rows, and for one row by the covariance rule."""
+    assert isinstance(subject, Response)
+    y, r, r2, *at = subject.args
+    ask(theorem(program), theorem(program))
+    body = ask_body(program, ask, y)
+    assert all(isinstance(program.table[c], MatVec | Bias) for c in coordinates_of(body))
+    return Equation(subject, sp.KroneckerDelta(r, r2) * calculus(program, at[2]).moment(body, body, *at))
+
+
+class StateMoments(sp.Function):
+    """All means and second moments of the states of a recursion; the argument counts states, or unrolled steps."""
+
+
+def about(program: Program, subject: Any, ask: Ask) -> tuple[sp.Expr, tuple[sp.Expr, ...]]:
+    """What the moments of a subject are needed for, and the indices they are stated at."""
+    if isinstance(subject, Response):
+        return _right(ask("readout", subject)), subject.args[3:]
+    at = (t, s, FIRST, SECOND)
+    return sp.Tuple(*(Moment(u, v, *at) for u, v in state_pairs(program))), at
+
+
+def state_pairs(program: Program) -> list[Pair]:
+    """(1, u) for the mean of each updated state u, then all pairs (u, v)."""
+    states = list(program.bodies)
+    return [(sp.S.One, u) for u in states] + [(u, v) for u in states for v in states]
+
+
+def system(program: Program, subject: Any, ask: Ask) -> dict[Pair, sp.Expr]:
+    """The covariance equations of all moments that a subject depends on, at its own indices."""
+    right, at = about(program, subject, ask)
+    equations: dict[Pair, sp.Expr] = {}
+    todo = heads(right)
+    while todo:
+        pair = todo.pop()
+        if pair not in equations:
+            equations[pair] = _right(ask("covariance", Moment(*pair, *at)))
+            todo += heads(equations[pair])
+    return dict(sorted(equations.items(), key=lambda item: str(item[0])))
+
+
+def _right(claim: Claim) -> sp.Expr:
+    assert isinstance(claim, Equation)
+    return claim.right
+
+
+def shifted(expr: sp.Expr, times: tuple[Any, Any], labels: tuple[Any, Any]) -> sp.Expr:
+    """An equation in (j, k; p, q) at other lags and impulse times; the impulses p and q are different."""
+    moved = expr.subs({j: times[0], k: times[1], p: labels[0], q: labels[1]}, simultaneous=True)
+    apart = {d: sp.S.Zero for d in moved.atoms(sp.KroneckerDelta) if d.args[0] - d.args[1] in (p - q, q - p)}
+    return sp.expand(early_to_zero(moved.xreplace(apart)))
+
+
+def early_to_zero(expr: sp.Expr) -> sp.Expr:
+    """Moments at a negative time vanish: linear recursions start at zero."""
+    return expr.xreplace({x: sp.S.Zero for x in expr.atoms(Moment) if any(a.is_negative for a in x.args[2:4])})
+
+
+def relations(first: sp.Expr, second: sp.Expr) -> set[str]:
+    """Which of =, <, > can hold between two lags."""
+    gap = sp.expand(second - first)
+    possible = {"=": gap.is_zero, "<": gap.is_positive, ">": gap.is_negative}
+    if certain := {r for r, yes in possible.items() if yes}:
+        return certain
+    return {r for r, yes in possible.items() if yes is not False}
+
+
+@rule("zero-moments", source="induction on the sum of the two times")
+def zero_moments(program: Program, subject: Any, ask: Ask) -> Claim:
+    """The largest set of moments each of which, written out once, vanishes if all of the set do."""
+    equations = system(program, subject, ask)
+    if isinstance(subject, Response) and subject.args[5] == p:
+        cases = {(*pair, r, o): shifted(right, RELATIONS[r], o)
+                 for pair, right in equations.items() for r in RELATIONS for o in offsets(program)}
+    else:
+        cases = {(*pair, "any", (FIRST, SECOND)): right for pair, right in equations.items()}
+    zeros = set(cases)
+    while bad := {key for key in zeros if without(cases[key], zeros) != 0}:
+        zeros -= bad
+    return Vanishing(subject, tuple(sorted(zeros, key=str)))
+
+
+def without(expr: sp.Expr, zeros: set[Any]) -> sp.Expr:
+    """An expression with the moments of a zero set replaced by 0."""
+    gone = {x: sp.S.Zero for x in expr.atoms(Moment) if _in(x, zeros)}
+    return sp.expand(expr.subs(gone) if gone else expr)
+
+
+def _in(moment: Moment, zeros: set[Any]) -> bool:
+    u, v, first, second, a, b = moment.args
+    if a in (p, q):
+        return all((u, v, r, (a, b)) in zeros for r in relations(first, second))
+    return (u, v, "any", (FIRST, SECOND)) in zeros
+
+
+@rule("evolution", source="emami2021implicit, Lemma C.1, covariance form of (72)")
+def evolution(program: Program, subject: Any, ask: Ask) -> Claim:
+    """The moments a subject needs as a recursion over both times, proved zeros left out."""
+    zeros = set(_members(ask("zero-moments", subject)))
+    right, at = about(program, subject, ask)
+    right = without(right, zeros) if isinstance(subject, Response) else \
+        sp.Tuple(*(x for x in right if not _in(x, zeros)))
+    equations, todo = {}, heads(right)
+    while todo:
+        pair = todo.pop()
+        if pair not in equations:
+            left = Moment(*pair, *at)
+            equations[pair] = Equation(left, without(_right(ask("covariance", left)), zeros))
+            todo += heads(equations[pair].right)
+    return Recurrence(subject, right, tuple(equations[pair] for pair in sorted(equations, key=str)), (t, s))
+
+
+def _members(claim: Claim) -> tuple[Any, ...]:
+    assert isinstance(claim, Vanishing)
+    return claim.members
+
+
+@rule("unrolled", source="substitution, one step after the other")
+def unrolled(program: Program, subject: Any, ask: Ask) -> Claim:
+    """All second moments of the states at the times 0 ... T-1, written out; states first, then times."""
+    assert isinstance(subject, StateMoments)
+    values = values_at(program, ask)
+    index = [(u, sp.Integer(time)) for u in program.bodies for time in range(int(subject.args[0]))]
+    return Equation(subject, sp.ImmutableDenseMatrix(
+        [[values(Moment(u, v, a, b, FIRST, SECOND)) for v, b in index] for u, a in index]))
+
+
+def values_at(program: Program, ask: Ask) -> Callable[[sp.Expr], sp.Expr]:
+    """A function that writes out every moment of the states at integer times, by the covariance equations."""
+    known: dict[sp.Expr, sp.Expr] = {}
+
+    def value(expr: sp.Expr) -> sp.Expr:
+        return sp.expand(expr.xreplace({x: one(x) for x in expr.atoms(Moment)}))
+
+    def one(moment: Moment) -> sp.Expr:
+        if moment not in known:
+            u, v, *at = moment.args
+            generic = _right(ask("covariance", Moment(u, v, t, s, FIRST, SECOND)))
+            moved = generic.subs(dict(zip((t, s, FIRST, SECOND), at, strict=True)), simultaneous=True)
+            known[moment] = value(initial_values(program, moved))
+        return known[moment]
+
+    return value
+
+
+def initial_values(program: Program, expr: sp.Expr) -> sp.Expr:
+    """Moments at time -1 by the initial states: independent of all matrices, shared between sequences or not."""
+    def value(moment: Moment) -> sp.Expr:
+        u, v, first, second, a, b = moment.args
+        return calculus(program, a).moment(u, v, first, second, a, b)
+
+    return expr.xreplace({x: value(x) for x in expr.atoms(Moment) if any(c.is_negative for c in x.args[2:4])})
+
+
+def refuse_products(program: Program) -> None:
+    """Raise NotClosed now, naming the update, rather than in the middle of a derivation."""
+    for c, body in program.updates:
+        try:
+            Calculus(program).expand(Moment(c, c, t, s, FIRST, SECOND))
+        except NotClosed as error:
+            raise NotClosed(f"update of {c.label} = {body}", error.expected, error.got, error.hint) from None

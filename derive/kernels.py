@@ -1,0 +1,91 @@
+"""State evolution, the NNGP kernel and the neural tangent kernel of any recursion the calculus closes."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from .derivation import Derivation, as_program
+from .emit import Formula
+from .errors import NotDiagonal, ParameterError
+from .evolution import ROW, ROW2, StateMoments, kind, refuse_products, time_root
+from .innovations import InnovationsForm
+from .lags import EmpiricalKernel, NoClosedForm
+from .language import Program, Recursion
+from .moments import is_linear
+from .notation import s, t
+from .proof import Ask, Claim, Equation, Limit, Recurrence, prove, rule
+from .tangent import tangent
+
+
+def nngp(recursion: Recursion | Program) -> Derivation:
+    """Outputs converge to a Gaussian process with this covariance, times the identity over the n_y outputs.
+
+    Shapes: the compiled formula maps the Gram X (..., T, T') to (..., T, T').  Units: output^2.
+    Source: emami2021implicit, Lemma C.1; lee2019wide.
+    """
+    return _kernel("nngp", as_program(recursion))
+
+
+def ntk(recursion: Recursion | Program, parameterization: str = "entries") -> Derivation:
+    """The neural tangent kernel converges to this kernel, times the identity over the n_y outputs.
+
+    Shapes: the compiled formula maps the Gram X (..., T, T') to (..., T, T').  Units: output^2.
+    `parameterization="entries"` differentiates by the entries, "ntk" by unit-variance parameters.
+    Source: emami2021implicit, (13), (15), Lemma B.1; for non-linear maps yang2020tensor2.
+    """
+    return _kernel("ntk", tangent(as_program(recursion), parameterization))
+
+
+def _kernel(name: str, program: Program) -> Derivation:
+    refuse_products(program)
+    symbols = {"t": t, "s": s, **program.symbols}
+    stepped = prove(program, "kernel-recursion", EmpiricalKernel(kind(program), ROW, ROW2, t, s))
+    recurrence = next(step.claim for step in stepped.steps if isinstance(step.claim, Recurrence))
+    recurrence = replace(recurrence, right=recurrence.right.subs(ROW2, ROW))
+    if is_linear(program.base or program):
+        try:
+            proof = prove(program, "limit-kernel", EmpiricalKernel(kind(program), ROW, ROW2, t, s))
+            assert isinstance(proof.goal, Limit)
+            closed = proof.goal.right.subs(ROW2, ROW)
+            return Derivation(name, program, Formula(name, closed, symbols, program, recurrence), proof)
+        except (NotDiagonal, NoClosedForm):
+            pass
+    return Derivation(name, program, Formula(name, None, symbols, program, recurrence), stepped)
+
+
+@rule("kernel-recursion", source="emami2021implicit, (15) and Lemma B.1; yang2020tensor2", status="assumed")
+def kernel_recursion(program: Program, subject: Any, ask: Ask) -> Claim:
+    """The kernel at finite width concentrates on the limit that the recursion over both times computes."""
+    assert isinstance(subject, EmpiricalKernel)
+    claim = ask("evolution", time_root(program))
+    assert isinstance(claim, Recurrence)
+    return Limit(subject, claim.right, "in probability")
+
+
+def state_evolution(recursion: Recursion | Program, form: str = "covariance", horizon: int | None = None) -> Derivation:
+    """The second moments of all states obey these recursions as n grows.
+
+    `form="covariance"` states Cov in earlier moments; "innovations" is the paper's (72a-h), conditioning each new
+    product on the earlier ones. `horizon=T` unrolls to the integer times 0 ... T-1.
+    Errors: ParameterError; NotClosed where the moments of two times do not close.
+    Source: emami2021implicit, Lemma C.1, (72a)-(72h).
+    """
+    if form not in ("covariance", "innovations"):
+        raise ParameterError("state_evolution: form", '"covariance" or "innovations"', repr(form),
+                             "Both give the same law; the covariance form needs no inverse.")
+    if horizon is not None and (not isinstance(horizon, int) or horizon < 1):
+        raise ParameterError("state_evolution: horizon", "None or a whole number of steps, at least 1", horizon,
+                             "horizon=4 gives the times 0, 1, 2, 3.")
+    program = as_program(recursion)
+    refuse_products(program)
+    symbols = {"t": t, "s": s, **program.symbols}
+    if form == "innovations":
+        subject, name = InnovationsForm(horizon or t), "innovations" if horizon is None else "innovations-unrolled"
+    else:
+        subject, name = StateMoments(horizon or t), "evolution" if horizon is None else "unrolled"
+    proof = prove(program, name, subject)
+    expr = proof.goal.right if isinstance(proof.goal, Equation) else None
+    stated = proof.goal if isinstance(proof.goal, Recurrence) else prove(program, "evolution", StateMoments(t)).goal
+    assert isinstance(stated, Recurrence)
+    return Derivation("state-evolution", program, Formula("state_evolution", expr, symbols, program, stated), proof)

@@ -1,0 +1,228 @@
+"""Linear recursions seen lag by lag: which lags couple, closed forms on the diagonal, superposition."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from typing import Any
+
+import sympy as sp
+
+from .closed_form import LinearRecurrence
+from .errors import NotDiagonal
+from .evolution import (
+    RELATIONS,
+    ROW,
+    ROW2,
+    Response,
+    kind,
+    lag_root,
+    offsets,
+    shifted,
+    system,
+    without,
+)
+from .language import Program
+from .moments import FIRST, SECOND, Gram, Moment, heads
+from .notation import j, k, p, q, s, t
+from .proof import Ask, Claim, Equation, Limit, Recurrence, Vanishing, rule
+
+
+class Entry(sp.Function):
+    """Cov((L_j)_{rc}, (L_k)_{r'c'}) at width n: arguments r, c, r', c', j, k."""
+
+    nargs = (6,)
+
+
+class EmpiricalKernel(sp.Function):
+    """The kernel at width n between output r at t of x and output r' at s of x': arguments y, r, r', t, s."""
+
+    nargs = (5,)
+
+
+def _zeros(program: Program, ask: Ask) -> set[Any]:
+    claim = ask("zero-moments", lag_root(program))
+    assert isinstance(claim, Vanishing)
+    return set(claim.members)
+
+
+def _right(claim: Claim) -> sp.Expr:
+    assert isinstance(claim, Equation)
+    return claim.right
+
+
+@rule("diagonal", source="the covariance equations at equal lags, zero moments left out")
+def diagonal(program: Program, subject: Any, ask: Ask) -> Claim:
+    """A moment at lags (j+1, j+1) in those at (j, j), or its value at (0, 0)."""
+    assert isinstance(subject, Moment)
+    u, v, first, _, a, b = subject.args
+    zeros = _zeros(program, ask)
+
+    def at(pair: tuple[sp.Expr, sp.Expr], lag: sp.Expr) -> sp.Expr:
+        equation = _right(ask("covariance", Moment(*pair, *lag_root(program).args[3:])))
+        return without(shifted(equation, (lag, lag), (a, b)), zeros)
+
+    right = at((u, v), first)
+    while now := [x for x in right.atoms(Moment) if x.args[2:4] == (first, first)]:
+        right = sp.expand(right.subs({x: at(x.args[:2], first) for x in now}))
+    return Equation(subject, right)
+
+
+def _recurrence(program: Program, ask: Ask, start: list[tuple[sp.Expr, sp.Expr]],
+                labels: tuple[Any, Any]) -> LinearRecurrence:
+    """m_{j+1} = A m_j on the diagonal, for the moments that `start` depends on."""
+    step: dict[Hashable, dict[Hashable, sp.Expr]] = {}
+    base: dict[Hashable, sp.Expr] = {}
+    todo = list(start)
+    while todo:
+        pair = todo.pop()
+        if pair not in step:
+            right = _right(ask("diagonal", Moment(*pair, j + 1, j + 1, *labels)))
+            base[pair] = _right(ask("diagonal", Moment(*pair, sp.S.Zero, sp.S.Zero, *labels)))
+            step[pair] = {x.args[:2]: right.coeff(x) for x in right.atoms(Moment)}
+            todo += heads(right)
+    return LinearRecurrence(step, base)
+
+
+@rule("induction", source="induction on the lag; divided differences of x^j")
+def induction(program: Program, subject: Any, ask: Ask) -> Claim:
+    """The closed form of a moment in the lag: base and step simplify to zero."""
+    assert isinstance(subject, Moment)
+    pair = subject.args[:2]
+    solved = _recurrence(program, ask, [pair], subject.args[4:])
+    closed = solved.solve(pair)
+    if closed is None:
+        raise NoClosedForm
+    solved.prove(pair)
+    return Equation(subject, sp.expand(closed))
+
+
+class NoClosedForm(Exception):
+    """Moments feed each other in a circle: the formula is the recurrence."""
+
+
+def _diagonal_right(program: Program, ask: Ask, labels: tuple[Any, Any]) -> sp.Expr:
+    """The output covariance of one row at equal lags, in moments that do not vanish."""
+    _, r, r2, *_ = lag_root(program).args
+    right = shifted(_right(ask("readout", lag_root(program))), (j, j), labels).subs(r2, r)
+    return without(right, _zeros(program, ask))
+
+
+@rule("weight", source="substitution of the closed forms")
+def weight(program: Program, subject: Any, ask: Ask) -> Claim:
+    """The output covariance of one row at equal lags in closed form."""
+    assert isinstance(subject, Response)
+    labels = subject.args[5:]
+    right = _diagonal_right(program, ask, labels)
+    closed = {x: _right(ask("induction", x)) for x in sorted(right.atoms(Moment), key=str)}
+    return Equation(subject, sp.expand(right.xreplace(closed)))
+
+
+@rule("lag-recurrence", source="the covariance equations, zero moments left out")
+def lag_recurrence(program: Program, subject: Any, ask: Ask) -> Claim:
+    """The output covariance of one row as a recurrence: over one lag if lags decouple, else over two."""
+    assert isinstance(subject, Response)
+    labels = subject.args[5:]
+    if subject.args[3] == subject.args[4]:
+        right = _diagonal_right(program, ask, labels)
+        solved = _recurrence(program, ask, heads(right), labels)
+        equations = tuple(Equation(Moment(*pair, *at, *labels),  # type: ignore[misc]
+                                   _right(ask("diagonal", Moment(*pair, *at, *labels))))  # type: ignore[misc]
+                          for pair in sorted(solved.step, key=str)
+                          for at in ((sp.S.Zero, sp.S.Zero), (j + 1, j + 1)))
+        return Recurrence(subject, right, equations, (j,))
+    zeros = _everywhere_zero(_zeros(program, ask))
+    right = without_pairs(shifted(_right(ask("readout", lag_root(program))), (j, k), labels), zeros)
+    pairs = {pair: without_pairs(shifted(equation, (j, k), labels), zeros)
+             for pair, equation in system(program, lag_root(program), ask).items()}
+    todo, needed = heads(right), []
+    while todo:
+        pair = todo.pop()
+        if pair not in needed:
+            needed.append(pair)
+            todo += heads(pairs[pair])
+    equations = tuple(Equation(Moment(*pair, j, k, *labels), pairs[pair]) for pair in sorted(needed, key=str))
+    return Recurrence(subject, right.subs(ROW2, ROW), equations, (j, k))
+
+
+def _everywhere_zero(zeros: set[Any]) -> set[Any]:
+    """The pairs that vanish at every relation of the lags and every offset present."""
+    pairs = {key[:2] for key in zeros}
+    count = {pair: sum(key[:2] == pair for key in zeros) for pair in pairs}
+    most = 3 * len({key[3] for key in zeros})
+    return {pair for pair in pairs if count[pair] == most}
+
+
+def without_pairs(expr: sp.Expr, pairs: set[Any]) -> sp.Expr:
+    """An expression with the moments of some pairs replaced by 0, at all times."""
+    return expr.xreplace({x: sp.S.Zero for x in expr.atoms(Moment) if x.args[:2] in pairs})
+
+
+def coupling(program: Program, ask: Ask) -> sp.Expr:
+    """What the output covariance keeps between different lags; 0 where lags do not couple."""
+    zeros, right = _zeros(program, ask), _right(ask("readout", lag_root(program)))
+    kept = [without(shifted(right, RELATIONS[relation], labels), zeros)
+            for relation in "<>" for labels in offsets(program)]
+    return sp.Add(*kept)
+
+
+@rule("no-coupling", source="zero moments between different lags")
+def no_coupling(program: Program, subject: Any, ask: Ask) -> Claim:
+    """The output covariance vanishes between different lags and different rows; what is left has a closed form."""
+    assert isinstance(subject, Response)
+    y, r, r2, _, _, a, b = subject.args
+    if coupling(program, ask) != 0:
+        raise NotDiagonal(f"{program.name}", "moments that vanish between different lags",
+                          "moments that do not: a state enters its own update without a matrix, so lags couple",
+                          "Ask ntk(…) or impulse_response(…).covariance for the weights of pairs of lags.")
+    closed = _right(ask("weight", Response(y, r, r, j, j, *label_pair(program, a, b))))
+    return Equation(subject, sp.KroneckerDelta(r, r2) * sp.KroneckerDelta(j, k) * closed)
+
+
+def label_pair(program: Program, a: sp.Expr, b: sp.Expr) -> tuple[Any, Any]:
+    """Equal impulse times are told apart from different ones only where some matrix is redrawn."""
+    return (a, b) if (a, b) in offsets(program) else (p, q)
+
+
+@rule("superposition", source="linearity in the input sequence; emami2021implicit, (42) and (17)-(20)")
+def superposition(program: Program, subject: Any, ask: Ask) -> Claim:
+    """A linear response is the sum over impulses, so the kernel is the weighted sum of input products by lag."""
+    assert isinstance(subject, Response)
+    y, r, r2, *_ = subject.args
+    found = {labels: _right(ask("no-coupling", Response(y, r, r2, j, k, *labels))).subs({k: j, r2: r})
+             for labels in offsets(program)}
+    same, apart = found.get((p, p), found[p, q]), found[p, q]
+    weights = same if sp.expand(same - apart) == 0 else \
+        sp.KroneckerDelta(t, s) * same + (1 - sp.KroneckerDelta(t, s)) * apart
+    return Equation(subject, sp.KroneckerDelta(r, r2) * sp.Sum(
+        weights * Gram(t - j, s - j, FIRST, SECOND), (j, 0, sp.Min(t, s))))
+
+
+@rule("limit-law", source="emami2021implicit, Theorem 3.3(a)", status="assumed")
+def limit_law(program: Program, subject: Any, ask: Ask) -> Claim:
+    """Entries of the impulse response converge jointly to independent centred Gaussians, lag by lag."""
+    assert isinstance(subject, Entry)
+    r, c, r2, c2, *_ = subject.args
+    ask("lemma-c1", "lemma-c1")
+    right = _right(ask("no-coupling", Response(kind(program), r, r2, j, k, *label_pair(program, p, p))))
+    return Limit(subject, sp.KroneckerDelta(c, c2) * right, "in law, to a centred Gaussian with this covariance")
+
+
+@rule("limit-kernel", source="emami2021implicit, (15), Lemma B.1 and Theorem 3.3(b); yang2020tensor2", status="assumed")
+def limit_kernel(program: Program, subject: Any, ask: Ask) -> Claim:
+    """The sum of products of gradients concentrates on its mean over a random perturbation."""
+    assert isinstance(subject, EmpiricalKernel)
+    claim = ask("superposition", Response(*subject.args, FIRST, SECOND))
+    return Limit(subject, _right(claim), "in probability")
+
+
+@rule("scale-factors", source="emami2021implicit, (21)")
+def scale_factors_rule(program: Program, subject: Any, ask: Ask) -> Claim:
+    """The one weight that the tangent kernel gives to each lag, at all times."""
+    ask("limit-kernel", EmpiricalKernel(kind(program), ROW, ROW2, t, s))
+    found = [_right(ask("no-coupling", Response(kind(program), ROW, ROW2, j, k, *labels))).subs({k: j, ROW2: ROW})
+             for labels in offsets(program)]
+    if any(sp.expand(other - found[0]) != 0 for other in found[1:]):
+        raise NotDiagonal(f"scale factors of {program.name}", "one weight for each lag",
+                          f"{found[0]} at equal times and {found[-1]} at different ones",
+                          "A matrix is redrawn at each step, so the system varies in time; ntk(…) has both weights.")
+    return Equation(subject, found[0])

@@ -1,0 +1,467 @@
+"""The language: frozen terms inside SymPy expressions, and the `Recursion` builder.
+
+A coordinate such as `W @ h` is a SymPy symbol without payload; what it stands for is a frozen term in a table of
+its recursion. The symbol's name carries a digest of the whole declaration, so equal names mean equal terms.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import dataclass, field
+from fractions import Fraction
+from functools import cached_property
+from typing import Any, Literal, TypeAlias
+
+import sympy as sp
+
+from .errors import LanguageError, ShapeError
+from .notation import parameter
+
+Role = Literal["matrix", "input_map", "readout", "bias"]
+SHAPES: dict[str, str] = {"matrix": "n x n", "input_map": "n x n_x", "readout": "n_y x n", "bias": "n"}
+NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*\Z")
+RECURSION_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_ -]*\Z")
+
+
+class Coordinate(sp.Symbol):
+    """One coordinate of a wide vector, opaque to SymPy: equal names are equal terms."""
+
+    __slots__ = ()
+
+    def __new__(cls, name: str, **_assumptions: bool) -> Coordinate:  # noqa: D102
+        return super().__new__(cls, name, real=True)
+
+    @property
+    def label(self) -> str:
+        """What a person reads: the name without its digest."""
+        return self.name.partition("#")[0]
+
+    @property
+    def next(self) -> Coordinate:
+        """Refused: only a state, and only once, has an updated value."""
+        raise LanguageError(f"{self.label}.next", "a state as declared by .state()", self.label,
+                            "`.next` is the updated value of a state; it cannot be taken twice.")
+
+    def _sympystr(self, printer: Any) -> str:
+        return self.label
+
+
+class StateCoordinate(Coordinate):
+    """A declared state; `.next` is its value after the update of the same step."""
+
+    __slots__ = ()
+
+    @property
+    def next(self) -> Coordinate:
+        """The updated value of this state, h_t where the state itself is h_{t-1}."""
+        return Coordinate(next_name(self.name))
+
+
+def next_name(name: str) -> str:
+    """Name of the updated state: identifiers hold no prime, so it collides with no declared name."""
+    label, _, digest = name.partition("#")
+    return f"{label}'#{digest}"
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """A Gaussian parameter: i.i.d. entries of the given mean and variance; `tied` shares one draw over time."""
+
+    name: str
+    role: Role
+    variance: sp.Expr
+    tied: bool = True
+    trainable: bool = True
+    mean: sp.Expr = sp.S.Zero
+
+
+@dataclass(frozen=True)
+class State:
+    """A wide vector carried over time; it starts at zero or Gaussian, one draw per sequence or shared."""
+
+    name: str
+    initial: sp.Expr = sp.S.Zero
+    shared: bool = False
+
+
+@dataclass(frozen=True)
+class Previous:
+    """The state before the update, h_{t-1}."""
+
+    state: State
+
+
+@dataclass(frozen=True)
+class Updated:
+    """The state after the update, h_t."""
+
+    state: State
+
+
+@dataclass(frozen=True)
+class Input:
+    """The input vector x_t.  Shape (n_x,)."""
+
+
+@dataclass(frozen=True)
+class MatVec:
+    """n^{-1/2} W v for a square matrix or a readout, F x for an input map; `vector` is an expression."""
+
+    matrix: Parameter
+    vector: sp.Expr
+
+
+@dataclass(frozen=True)
+class Bias:
+    """A bias vector added bare.  Shape (n,), or (n_y,) in the output."""
+
+    parameter: Parameter
+
+
+Term: TypeAlias = Previous | Updated | Input | MatVec | Bias
+
+
+def coordinates_of(expr: sp.Expr) -> list[Coordinate]:
+    """The coordinates in an expression, sorted by name."""
+    return sorted(expr.atoms(Coordinate), key=lambda c: c.name)
+
+
+@dataclass(frozen=True)
+class Program:
+    """A complete recursion, frozen: what every derivation reads.
+
+    `updates` and `output` are SymPy expressions in coordinates; in an update a state is h_{t-1} and its primed
+    coordinate h_t, in the output every state is h_t. `base` is the recursion a tangent program was made from.
+    """
+
+    name: str
+    parameters: tuple[Parameter, ...]
+    states: tuple[State, ...]
+    updates: tuple[tuple[Coordinate, sp.Expr], ...]
+    output: sp.Expr
+    terms: tuple[tuple[Coordinate, Term], ...]
+    base: Program | None = None
+    parameterization: str = "entries"
+
+    @cached_property
+    def table(self) -> dict[Coordinate, Term]:
+        """Coordinate -> term."""
+        return dict(self.terms)
+
+    @cached_property
+    def bodies(self) -> dict[Coordinate, sp.Expr]:
+        """Updated state -> right side of its update."""
+        return dict(self.updates)
+
+    @cached_property
+    def updated(self) -> dict[State, Coordinate]:
+        """State -> the coordinate h_t."""
+        return {term.state: c for c, term in self.terms if isinstance(term, Updated)}
+
+    @cached_property
+    def symbols(self) -> dict[str, sp.Symbol]:
+        """Free scalar symbols of the definition by name: variances and the user's own coefficients."""
+        exprs = [p.variance for p in self.parameters] + [p.mean for p in self.parameters]
+        exprs += [s.initial for s in self.states] + [body for _, body in self.updates] + [self.output]
+        exprs += [term.vector for _, term in self.terms if isinstance(term, MatVec)]
+        free = set().union(*(sp.sympify(e).free_symbols for e in exprs))
+        return {c.name: c for c in sorted(free, key=str) if not isinstance(c, Coordinate)}
+
+
+class LinearMap:
+    """A linear combination of declared matrices of one shape; `@` makes a coordinate of the product."""
+
+    def __init__(self, recursion: Recursion, parts: tuple[tuple[sp.Expr, Parameter], ...]) -> None:
+        self._recursion, self._parts = recursion, parts
+
+    def __repr__(self) -> str:
+        return " + ".join(m.name if c == 1 else f"{c}*{m.name}" for c, m in self._parts)
+
+    @property
+    def _role(self) -> str:
+        return self._parts[0][1].role
+
+    def __matmul__(self, vector: object) -> sp.Expr:
+        if isinstance(vector, LinearMap):
+            raise ShapeError(f"{self} @ {vector}", "a vector on the right", "a matrix",
+                             f"Python reads `A @ B @ v` from the left: write {self} @ ({vector} @ v).")
+        v = self._recursion._vector(f"{self} @ …", vector, self._role)
+        return sp.Add(*(c * self._recursion._intern(MatVec(m, v)) for c, m in self._parts)) if v != 0 else v
+
+    def __add__(self, other: object) -> LinearMap:
+        if not isinstance(other, LinearMap):
+            return NotImplemented
+        if other._recursion is not self._recursion:
+            raise LanguageError(f"{self} + {other}", "matrices of one recursion", "two recursions",
+                                "Declare both matrices on the same Recursion.")
+        if other._role != self._role:
+            raise ShapeError(f"{self} + {other}", f"two matrices of shape {SHAPES[self._role]}",
+                             f"{SHAPES[self._role]} and {SHAPES[other._role]}", "Multiply by a vector first.")
+        return LinearMap(self._recursion, self._parts + other._parts)
+
+    def __neg__(self) -> LinearMap:
+        return -1 * self
+
+    def __sub__(self, other: object) -> LinearMap:
+        return self + (-other) if isinstance(other, LinearMap) else NotImplemented
+
+    def __rmul__(self, factor: object) -> LinearMap:
+        c = self._recursion._scalar(f"{factor} * {self}", factor)
+        return LinearMap(self._recursion, tuple((c * d, m) for d, m in self._parts))
+
+    __mul__ = __rmul__
+
+    def __truediv__(self, factor: object) -> LinearMap:
+        return self * (1 / self._recursion._scalar(f"{self} / {factor}", factor))
+
+
+@dataclass
+class Recursion:
+    """A time-homogeneous wide random recursion, written in its own words and frozen by `program()`.
+
+    `W @ v` means n^{-1/2} W v, `C @ v` means n^{-1/2} C v, `F @ x` is unscaled; entries are i.i.d. Gaussian.
+    Raises LanguageError or ShapeError, naming place, expectation, what came and a way out, when something is
+    declared that has no meaning.  Source: emami2021implicit (1), (4), (68).
+    """
+
+    name: str
+    _parameters: dict[str, Parameter] = field(default_factory=dict, repr=False)
+    _states: dict[str, State] = field(default_factory=dict, repr=False)
+    _table: dict[Coordinate, Term] = field(default_factory=dict, repr=False)
+    _interned: dict[Coordinate, Coordinate] = field(default_factory=dict, repr=False)
+    _updates: dict[Coordinate, sp.Expr] = field(default_factory=dict, repr=False)
+    _output: sp.Expr | None = field(default=None, repr=False)
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.name, str) or not RECURSION_NAME.match(self.name):
+            raise LanguageError("Recursion", "a name of letters, digits, - and _", repr(self.name),
+                                "For example Recursion('my-rnn').")
+
+    # ---- declarations ---------------------------------------------------------------------------------
+    def matrix(self, name: str, variance: object = 1, tied: bool = True, trainable: bool = True) -> LinearMap:
+        """Declare an n x n matrix of i.i.d. N(0, variance) entries; `tied=False` draws a fresh one each step."""
+        return self._matrix(name, "matrix", variance, tied, trainable)
+
+    def input_map(self, name: str, variance: object = 1, tied: bool = True, trainable: bool = True) -> LinearMap:
+        """Declare an n x n_x matrix, applied unscaled to the input `x`."""
+        return self._matrix(name, "input_map", variance, tied, trainable)
+
+    def readout(self, name: str, variance: object = 1, tied: bool = True, trainable: bool = True) -> LinearMap:
+        """Declare an n_y x n matrix, allowed in the output only."""
+        return self._matrix(name, "readout", variance, tied, trainable)
+
+    def bias(self, name: str, variance: object = 1, mean: object = 0, tied: bool = True,
+             trainable: bool = True) -> Coordinate:
+        """Declare a bias vector of i.i.d. N(mean, variance) entries; add it bare."""
+        mu = self._scalar(f"bias {name}: mean", mean)
+        return self._intern(Bias(self._declare(name, "bias", variance, tied, trainable, mu)))
+
+    def state(self, name: str, initial: object = 0, shared: bool = False) -> StateCoordinate:
+        """Declare a state, zero at the start or N(0, initial); `shared` gives all sequences one draw."""
+        self._fresh(name)
+        self._states[name] = state = State(name, self._variance(f"state {name}: initial", initial), shared)
+        self._intern(Updated(state))
+        previous = self._intern(Previous(state))
+        assert isinstance(previous, StateCoordinate)
+        return previous
+
+    @property
+    def x(self) -> Coordinate:
+        """The input x_t; it enters through an input map: `F @ rnn.x`."""
+        return self._intern(Input())
+
+    def update(self, state: Coordinate, right: object) -> None:
+        """Set the update of a state: `right` reads the previous states, and updated ones through `.next`."""
+        term = self._table.get(state) if isinstance(state, Coordinate) else None
+        if not isinstance(term, Previous):
+            raise LanguageError("update", "a state declared on this recursion", state,
+                                "Declare it first: h = rnn.state('h').")
+        where = f"update of {term.state.name}"
+        if self._updated(term.state) in self._updates:
+            raise LanguageError(where, "one update per state", "a second one",
+                                "Join both right sides in one expression, or declare a second state.")
+        body = self._expression(where, right)
+        self._refuse(where, body, "readout", "Readouts belong to the output: rnn.output(C @ h).")
+        self._updates[self._updated(term.state)] = body
+
+    def output(self, right: object) -> None:
+        """Set the output y_t; states in it are the updated ones, and each term is a readout or a bias."""
+        if self._output is not None:
+            raise LanguageError("output", "one output", "a second one", "Add the readouts: C @ h + D @ g.")
+        body = self._expression("output", right)
+        for c in coordinates_of(body):
+            if not isinstance(self._table[c], MatVec | Bias) or self._role_of(c) not in ("readout", "bias"):
+                raise LanguageError("output", "readouts of states, as in C @ h", c.label,
+                                    "Declare one: C = rnn.readout('C', variance='nu_C').")
+            if sp.diff(body, c).has(Coordinate):
+                raise LanguageError("output", "a sum of readouts", f"a product with {c.label}",
+                                    "Put the non-linearity inside: C @ relu(h).")
+        self._output = body.xreplace({c: self._read_updated(c) for c in coordinates_of(body)})
+
+    def program(self) -> Program:
+        """Freeze: every state has its update, there is an output, and no `.next` waits for itself."""
+        for state in self._states.values():
+            if self._updated(state) not in self._updates:
+                raise LanguageError(f"state {state.name}", "an update", "none",
+                                    f"Write rnn.update({state.name}, …).")
+        if not self._states or self._output is None:
+            raise LanguageError(f"Recursion {self.name}", "at least one state and an output",
+                                "none", "Write rnn.output(C @ h).")
+        used = self._reachable()
+        return Program(self.name, tuple(self._parameters.values()), tuple(self._states.values()),
+                       tuple((c, self._updates[c]) for c in self._ordered()), self._output,
+                       tuple((c, term) for c, term in self._table.items() if c in used))
+
+    # ---- checks ---------------------------------------------------------------------------------------
+    def _matrix(self, name: str, role: Role, variance: object, tied: bool, trainable: bool) -> LinearMap:
+        return LinearMap(self, ((sp.S.One, self._declare(name, role, variance, tied, trainable)),))
+
+    def _declare(self, name: str, role: Role, variance: object, tied: bool, trainable: bool,
+                 mean: sp.Expr = sp.S.Zero) -> Parameter:
+        self._fresh(name)
+        nu = self._variance(f"{role} {name}: variance", variance)
+        self._parameters[name] = p = Parameter(name, role, nu, bool(tied), bool(trainable), mean)
+        return p
+
+    def _fresh(self, name: object) -> None:
+        if not isinstance(name, str) or not NAME.match(name):
+            raise LanguageError(f"Recursion {self.name}", "a name of letters, digits and _, letter first",
+                                repr(name), "For example 'W' or 'W_2'.")
+        if name in self._parameters or name in self._states or name == "x":
+            raise LanguageError(f"Recursion {self.name}", "a name not used yet", repr(name),
+                                "Every matrix, bias and state has its own name; x is the input.")
+
+    def _scalar(self, where: str, value: object) -> sp.Expr:
+        if isinstance(value, str):
+            if not NAME.match(value):
+                raise LanguageError(where, "the name of one symbol", repr(value),
+                                    "Text is never evaluated; pass a SymPy expression for anything more.")
+            return parameter(value)
+        if isinstance(value, bool) or not isinstance(value, int | Fraction | sp.Expr):
+            raise LanguageError(where, "a name, an int, a Fraction or a SymPy expression",
+                                f"{type(value).__name__} {value!r}", "Exact numbers only: Fraction(3, 10), not 0.3.")
+        expr = sp.sympify(value)
+        if expr.has(sp.Float) or expr.has(Coordinate):
+            raise LanguageError(where, "an exact scalar", value, "Use Rational(3, 10) instead of 0.3.")
+        return expr
+
+    def _variance(self, where: str, value: object) -> sp.Expr:
+        expr = self._scalar(where, value)
+        if expr.is_negative or expr.is_real is False:
+            raise LanguageError(where, "a variance, zero or positive", value, "Give the square of the scale.")
+        return expr
+
+    def _vector(self, where: str, value: object, role: str) -> sp.Expr:
+        v = self._expression(where, value, allow_input=True)
+        has_input = any(isinstance(self._table[c], Input) for c in coordinates_of(v))
+        if role == "input_map" and not (isinstance(v, Coordinate) and has_input):
+            raise ShapeError(where, "the input x of size n_x", value,
+                             "An input map takes the input: F @ rnn.x. For a state declare rnn.matrix(…).")
+        if role != "input_map" and has_input:
+            raise ShapeError(where, "a vector of size n", "the input x of size n_x",
+                             "Let it enter through an input map: F = rnn.input_map('F'); F @ rnn.x.")
+        self._refuse(where, v, "readout", "A readout has size n_y and ends the recursion.")
+        return v
+
+    def _expression(self, where: str, value: object, allow_input: bool = False) -> sp.Expr:
+        if isinstance(value, LinearMap):
+            raise ShapeError(where, "a vector", f"the matrix {value}", f"Apply it to a vector: {value} @ h.")
+        if isinstance(value, str | float) or not isinstance(value, int | Fraction | sp.Expr):
+            raise LanguageError(where, "a SymPy expression in the states", repr(value),
+                                "Exact numbers and the coordinates of this recursion only.")
+        expr = sp.sympify(value)
+        if expr.has(sp.Float):
+            raise LanguageError(where, "exact numbers", value, "Use Rational(3, 10) instead of 0.3.")
+        for c in coordinates_of(expr):
+            if c not in self._table:
+                raise LanguageError(where, f"terms of the recursion {self.name!r}", c.label,
+                                    "It was declared on another recursion; declare it here.")
+            if isinstance(self._table[c], Input) and not allow_input:
+                raise ShapeError(where, "a vector of size n", "the input x of size n_x",
+                                 "Let it enter through an input map: F @ rnn.x.")
+        return expr
+
+    def _refuse(self, where: str, expr: sp.Expr, role: str, hint: str) -> None:
+        for c in coordinates_of(expr):
+            if self._role_of(c) == role:
+                raise LanguageError(where, f"no {role}", c.label, hint)
+
+    def _role_of(self, c: Coordinate) -> str | None:
+        match self._table[c]:
+            case MatVec(matrix, _):
+                return matrix.role
+            case Bias(parameter):
+                return parameter.role
+            case _:
+                return None
+
+    # ---- terms ----------------------------------------------------------------------------------------
+    def _intern(self, term: Term) -> Coordinate:
+        c = coordinate(self.name, term)
+        self._table.setdefault(c, term)
+        return self._interned.setdefault(c, c)
+
+    def _updated(self, state: State) -> Coordinate:
+        return coordinate(self.name, Updated(state))
+
+    def _read_updated(self, c: Coordinate) -> Coordinate:
+        term = self._table[c]
+        if not isinstance(term, MatVec):
+            return c
+        now = {d: self._updated(t.state) for d in coordinates_of(term.vector)
+               if isinstance(t := self._table[d], Previous)}
+        return self._intern(MatVec(term.matrix, term.vector.xreplace(now)))
+
+    def _reads(self, expr: sp.Expr) -> set[Coordinate]:
+        """All coordinates an expression reads, through the arguments of its matrix products."""
+        found: set[Coordinate] = set()
+        for c in coordinates_of(expr):
+            term = self._table[c]
+            found |= {c} | (self._reads(term.vector) if isinstance(term, MatVec) else set())
+        return found
+
+    def _reachable(self) -> set[Coordinate]:
+        assert self._output is not None
+        used = set().union(*(self._reads(body) for body in (*self._updates.values(), self._output)))
+        return used | {coordinate(self.name, kind(s)) for s in self._states.values() for kind in (Previous, Updated)}
+
+    def _ordered(self) -> list[Coordinate]:
+        """Updated states, each after those whose updated value it reads."""
+        done: list[Coordinate] = []
+
+        def visit(c: Coordinate, path: tuple[Coordinate, ...]) -> None:
+            if c in path:
+                cycle = " -> ".join(d.label for d in (*path, c))
+                raise LanguageError("update", "updates that can be computed in some order", f"the cycle {cycle}",
+                                    "Read a previous state instead of .next somewhere in it.")
+            if c not in done:
+                for d in sorted(self._reads(self._updates[c]), key=str):
+                    if isinstance(self._table[d], Updated):
+                        visit(d, (*path, c))
+                done.append(c)
+
+        for c in self._updates:
+            visit(c, ())
+        return done
+
+
+def coordinate(recursion: str, term: Term) -> Coordinate:
+    """The coordinate of a term: readable label, then a digest of the whole declaration."""
+    if isinstance(term, Previous | Updated):
+        state = term.state
+        previous = StateCoordinate(f"{state.name}#{_digest(recursion, repr(state), sp.srepr(state.initial))}")
+        return previous if isinstance(term, Previous) else previous.next
+    if isinstance(term, Input):
+        return Coordinate(f"x#{_digest(recursion, 'input')}")
+    parameter = term.parameter if isinstance(term, Bias) else term.matrix
+    declaration = (recursion, repr(parameter), sp.srepr(parameter.variance), sp.srepr(parameter.mean))
+    if isinstance(term, Bias):
+        return Coordinate(f"{parameter.name}#{_digest(*declaration)}")
+    vector = str(term.vector)
+    label = f"{parameter.name}@{vector}" if term.vector.is_Symbol else f"{parameter.name}@({vector})"
+    return Coordinate(f"{label}#{_digest(*declaration, sp.srepr(term.vector))}")
+
+
+def _digest(*parts: str) -> str:
+    return hashlib.blake2b("\0".join(parts).encode(), digest_size=12).hexdigest()

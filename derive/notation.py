@@ -1,0 +1,69 @@
+"""One table: every letter of the project, its LaTeX, meaning, shape and unit.
+
+The letters are the paper's [emami2021implicit]; where the paper uses one letter twice the code uses the one
+listed here (input map F, linear predictor Phi, impulse response L, number of matrices M, horizon T, Toeplitz
+operator calligraphic T).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import sympy as sp
+
+
+@dataclass(frozen=True)
+class Letter:
+    """One symbol of the field: how it is typeset and what it means."""
+
+    latex: str
+    meaning: str
+    shape: str = "scalar"
+    unit: str = "1"
+
+
+LETTERS: dict[str, Letter] = {
+    "n": Letter("n", "width: number of hidden units"),
+    "n_x": Letter("n_x", "inputs per time step"),
+    "n_y": Letter("n_y", "outputs per time step"),
+    "T": Letter("T", "horizon: number of time steps"),
+    "t": Letter("t", "time step of the first sequence", unit="step"),
+    "s": Letter("s", "time step of the second sequence", unit="step"),
+    "j": Letter("j", "lag", unit="step"),
+    "k": Letter("k", "second lag", unit="step"),
+    "p": Letter("p", "time of the first impulse", unit="step"),
+    "q": Letter("q", "time of the second impulse", unit="step"),
+    "x": Letter("x", "input sequence", "(T, n_x)", "input"),
+    "y": Letter("y", "output sequence", "(T, n_y)", "output"),
+    "h": Letter("h", "hidden state", "(n,)"),
+    "W": Letter("W", "transition matrix", "(n, n)"),
+    "F": Letter("F", "input map", "(n, n_x)"),
+    "C": Letter("C", "readout", "(n_y, n)"),
+    "L": Letter("L", "impulse response", "(T, n_y, n_x)", "output/input"),
+    "K": Letter("K", "neural tangent kernel", "(N, T, N', T')"),
+    "X": Letter("X", "Gram of the inputs, X(t, s) = x_t . x'_s", "(T, T)", "input^2"),
+    "rho": Letter(r"\rho", "scale factor of a lag", unit="output^2/input^2"),
+    "Theta": Letter(r"\Theta", "tangent weight of a pair of lags", unit="output^2/input^2"),
+    "nu_W": Letter(r"\nu_W", "variance of the entries of W"),
+    "nu_F": Letter(r"\nu_F", "variance of the entries of F"),
+    "nu_C": Letter(r"\nu_C", "variance of the entries of C"),
+}
+
+n, n_x, n_y, T = (sp.Symbol(name, integer=True, positive=True) for name in ("n", "n_x", "n_y", "T"))
+t, s, j, k, m, p, q = (sp.Symbol(name, integer=True, nonnegative=True) for name in "tsjkmpq")
+
+
+def parameter(name: str) -> sp.Symbol:
+    """The non-negative symbol of a variance; two calls with one name give one symbol."""
+    return sp.Symbol(name, nonnegative=True)
+
+
+def latex_name(name: str) -> str:
+    r"""LaTeX of a letter or an identifier: listed letters as listed, `a_bc` as `a_{bc}`."""
+    if name in LETTERS:
+        return LETTERS[name].latex
+    head, _, tail = name.partition("_")
+    head = LETTERS[head].latex if head in LETTERS else sp.latex(sp.Symbol(head))
+    if head == "nu":
+        head = r"\nu"
+    return f"{head}_{{{latex_name(tail) if len(tail) > 1 else tail}}}" if tail else head

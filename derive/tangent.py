@@ -1,0 +1,110 @@
+"""Lemma B.1: the tangent kernel is the covariance of the output's response to a random perturbation.
+
+Perturbing every trainable entry by an independent N(0, 1) turns the sum of products of gradients into an
+expectation, so the tangent of a recursion is again a recursion: d(M v) = dM v + M dv, with dM tied as M is.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import sympy as sp
+
+from .errors import ParameterError
+from .language import (
+    Bias,
+    Coordinate,
+    Input,
+    MatVec,
+    Parameter,
+    Previous,
+    Program,
+    State,
+    Term,
+    Updated,
+    coordinate,
+    coordinates_of,
+)
+
+MARK = "δ"
+"""Prefix of perturbed names; no declared name holds it."""
+
+
+@lru_cache(maxsize=256)
+def tangent(program: Program, parameterization: str = "entries") -> Program:
+    """The recursion of (h, dh): its output is the directional derivative of y along a random perturbation.
+
+    `parameterization="entries"` perturbs the entries themselves by N(0, 1); "ntk" perturbs unit-variance
+    parameters that the recursion multiplies by their standard deviation.  Source: emami2021implicit (38), (44).
+    """
+    if parameterization not in ("entries", "ntk"):
+        raise ParameterError("parameterization", '"entries" or "ntk"', repr(parameterization),
+                             '"entries" differentiates by the entries of W, "ntk" by unit-variance parameters.')
+    return _Perturbation(program, parameterization).result()
+
+
+def differential_of(program: Program, expr: sp.Expr) -> sp.Expr:
+    """The differential of an expression of the base recursion, in the coordinates of its tangent `program`."""
+    assert program.base is not None
+    return _Perturbation(program.base, program.parameterization).differential(expr)
+
+
+class _Perturbation:
+    """One pass over a program that adds the perturbed terms to its table."""
+
+    def __init__(self, program: Program, parameterization: str) -> None:
+        self.program, self.parameterization = program, parameterization
+        self.table: dict[Coordinate, Term] = dict(program.table)
+        self.parameters: dict[Parameter, Parameter] = {}
+
+    def result(self) -> Program:
+        program = self.program
+        states = {s: State(MARK + s.name) for s in program.states}
+        for state in states.values():
+            self._intern(Updated(state))
+            self._intern(Previous(state))
+        updates = list(program.updates)
+        for updated, body in program.updates:
+            term = program.table[updated]
+            assert isinstance(term, Updated)
+            updates.append((self._intern(Updated(states[term.state])), self.differential(body)))
+        output = self.differential(program.output)
+        return Program(program.name, (*program.parameters, *self.parameters.values()),
+                       (*program.states, *states.values()), tuple(updates), output,
+                       tuple(self.table.items()), program, self.parameterization)
+
+    def _intern(self, term: Term) -> Coordinate:
+        c = coordinate(self.program.name, term)
+        self.table.setdefault(c, term)
+        return c
+
+    def differential(self, expr: sp.Expr) -> sp.Expr:
+        """d expr, by the chain rule over its coordinates."""
+        return sp.expand(sp.Add(*(sp.diff(expr, c) * self._perturbed(c) for c in coordinates_of(expr))))
+
+    def _perturbed(self, c: Coordinate) -> sp.Expr:
+        match self.program.table[c]:
+            case Previous(state):
+                return self._intern(Previous(State(MARK + state.name)))
+            case Updated(state):
+                return self._intern(Updated(State(MARK + state.name)))
+            case MatVec(matrix, vector):
+                own = self._matvec(self._delta(matrix), vector) if matrix.trainable else sp.S.Zero
+                through = sp.S.Zero if matrix.role == "input_map" else self._product(matrix, vector)
+                return own + through
+            case Bias(parameter):
+                return self._intern(Bias(self._delta(parameter))) if parameter.trainable else sp.S.Zero
+            case Input():
+                return sp.S.Zero
+
+    def _product(self, matrix: Parameter, vector: sp.Expr) -> sp.Expr:
+        d = self.differential(vector)
+        return self._matvec(matrix, d) if d != 0 else sp.S.Zero
+
+    def _matvec(self, matrix: Parameter, vector: sp.Expr) -> Coordinate:
+        return self._intern(MatVec(matrix, vector))
+
+    def _delta(self, parameter: Parameter) -> Parameter:
+        variance = sp.S.One if self.parameterization == "entries" else parameter.variance
+        made = Parameter(MARK + parameter.name, parameter.role, variance, parameter.tied)
+        return self.parameters.setdefault(parameter, made)
