@@ -128,7 +128,7 @@ class LazyDescent:
 
     def __init__(self, start: RandomRNN, lags: int) -> None:
         self._start, self._lags, self._root = start, lags, start.width**-0.5
-        rng = np.random.default_rng(start.seed)
+        rng = np.random.default_rng([start.seed, start.width])
         self._matrix = LazyGaussian(start.width, start.nu_W / start.width, start.tolerance, rng)
         self._F = self._gaussian(start.n_x, start.nu_F)  # (room, n_x)
         self._C = self._gaussian(start.n_y, start.nu_C)  # (room, n_y)

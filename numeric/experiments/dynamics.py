@@ -185,7 +185,7 @@ def _network(setting: Setting, width: int, seed: int, method: str) -> Model:
     if method == DENSE:
         return _draw(setting, width, np.random.default_rng([seed, width]))
     nu = {"nu_W": setting.nu_W, "nu_F": setting.nu_F, "nu_C": setting.nu_C}
-    return RandomRNN(width, setting.n_x, setting.n_y, **nu, seed=1_000_003 * seed + width % 1_000_003)
+    return RandomRNN(width, setting.n_x, setting.n_y, **nu, seed=seed)
 
 
 def _draw(setting: Setting, width: int, rng: np.random.Generator) -> LinearRNN:
