@@ -68,9 +68,7 @@ class Table:
         columns = len(self.heads)
         object.__setattr__(self, "align", self.align or "l" * columns)
         if not re.fullmatch(f"[lcr]{{{columns}}}", self.align):
-            raise DocumentError(
-                "Table.align", f"{columns} letters of lcr", repr(self.align), "One per column."
-            )
+            raise DocumentError("Table.align", f"{columns} letters of lcr", repr(self.align), "One per column.")
         for i, row in enumerate(self.rows):
             if len(row) != columns:
                 raise DocumentError(f"Table row {i}", f"{columns} cells", len(row), "One cell per head.")
@@ -91,9 +89,7 @@ class Figure:
 
     def __post_init__(self) -> None:
         if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9-]*", self.stem.name):
-            raise DocumentError(
-                "Figure.stem", "letters, digits and -", repr(self.stem.name), "Rename the file."
-            )
+            raise DocumentError("Figure.stem", "letters, digits and -", repr(self.stem.name), "Rename the file.")
 
 
 @dataclass(frozen=True)
@@ -130,9 +126,7 @@ class Section:
     label: str | None = None
 
 
-Block: TypeAlias = (
-    Paragraph | Equation | Theorem | Proof | Table | Figure | Itemize | Enumerate | Listing | Section
-)
+Block: TypeAlias = Paragraph | Equation | Theorem | Proof | Table | Figure | Itemize | Enumerate | Listing | Section
 BLOCKS = (Paragraph, Equation, Theorem, Proof, Table, Figure, Itemize, Enumerate, Listing, Section)
 NOUNS: dict[type[Block], str] = {Table: "Table", Figure: "Figure", Section: "Section"}
 
@@ -175,9 +169,7 @@ def labels(document: Document) -> dict[str, str]:
             found[label] = node.kind.capitalize() if isinstance(node, Theorem) else NOUNS.get(type(node), "")
     for node in walk(document):
         if isinstance(node, Ref) and node.label not in found:
-            raise DocumentError(
-                "Ref", f"one of {sorted(found)}", repr(node.label), "Label the block it means."
-            )
+            raise DocumentError("Ref", f"one of {sorted(found)}", repr(node.label), "Label the block it means.")
     return found
 
 
@@ -199,7 +191,5 @@ def figures(document: Document) -> tuple[Figure, ...]:
     found: dict[str, Figure] = {}
     for node in walk(document):
         if isinstance(node, Figure) and found.setdefault(node.stem.name, node).stem != node.stem:
-            raise DocumentError(
-                "Figure.stem", "one file per name", repr(node.stem.name), "Rename one of the two."
-            )
+            raise DocumentError("Figure.stem", "one file per name", repr(node.stem.name), "Rename one of the two.")
     return tuple(found.values())

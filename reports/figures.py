@@ -20,7 +20,7 @@ from reports.assets import write_atomically
 
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")  # Okabe and Ito 2008
 MARKS, DASHES = "osD^vP*", ("-", "--", "-.", ":")
-WIDTH, HEIGHT = 5.4, 3.2  # inches: the line of an A4 article with 29 mm margins
+WIDTH, HEIGHT = 5.4, 2.8  # inches: the line of an A4 article with 29 mm margins
 STYLE: Any = {
     "font.family": "serif", "font.serif": ["cmr10", "DejaVu Serif"], "mathtext.fontset": "cm",
     "font.size": 10,
@@ -100,9 +100,7 @@ def histogram(samples: Mapping[str, ArrayLike], xlabel: str, bins: int = 60) -> 
         for name, sample in samples.items():
             axes.hist(np.asarray(sample, dtype=float), bins=bins, range=(-4.5, 4.5), density=True,
                       histtype="step", linewidth=1.1, label=name)  # fmt: skip
-        axes.plot(
-            grid, np.exp(-(grid**2) / 2) / np.sqrt(2 * np.pi), color="0.4", linewidth=0.9, label="Gaussian"
-        )
+        axes.plot(grid, np.exp(-(grid**2) / 2) / np.sqrt(2 * np.pi), color="0.4", linewidth=0.9, label="Gaussian")
         return _finish(figure, axes, xlabel, "density")
 
 
@@ -118,9 +116,7 @@ def power_law(widths: ArrayLike, values: Mapping[str, ArrayLike], xlabel: str, y
         for i, (name, y) in enumerate(values.items()):
             slope, offset = np.polyfit(np.log(n), np.log(np.asarray(y, dtype=float)), 1)
             color, bars = PALETTE[i % len(PALETTE)], None if errors is None else errors.get(name)
-            axes.errorbar(
-                n, y, bars, fmt=MARKS[i % len(MARKS)], color=color, label=f"{name}: slope {slope:.2f}"
-            )
+            axes.errorbar(n, y, bars, fmt=MARKS[i % len(MARKS)], color=color, label=f"{name}: slope ${slope:.2f}$")
             axes.plot(n, np.exp(offset) * n**slope, color=color, linewidth=0.8)
         axes.set_xscale("log")
         axes.set_yscale("log")

@@ -9,9 +9,7 @@ NAMES = """alpha beta gamma delta varepsilon zeta eta theta iota kappa lambda mu
 varphi chi psi omega Gamma Delta Theta Lambda Xi Pi Sigma Phi Psi Omega"""
 SIGNS = {"−": "-", "≤": "\\le", "≥": "\\ge", "≠": "\\ne", "≈": "\\approx", "→": "\\to", "∞": "\\infty"}
 MATH = SIGNS | {letter: f"\\{name}" for letter, name in zip(LETTERS, NAMES.split(), strict=True)}
-KNOWN = re.compile(
-    "[\u00a0-\u00ac\u00ae-\u0148\u014a-\u017e\u2013\u2014\u2018-\u201e\u2020-\u2022\u2026\u20ac]"
-)
+KNOWN = re.compile("[\u00a0-\u00ac\u00ae-\u0148\u014a-\u017e\u2013\u2014\u2018-\u201e\u2020-\u2022\u2026\u20ac]")
 
 
 def glyphs(tex: str) -> list[tuple[str, str]]:

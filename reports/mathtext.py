@@ -12,9 +12,10 @@ from sympy.printing.latex import LatexPrinter
 from reports.text import Latex, Math
 
 Term: TypeAlias = Any  # a SymPy expression, an object with `_latex(printer)`, or Latex as it stands
-TERMS, WIDTH = 6, 72  # most terms, and most letters, on one line of a displayed sum
+TERMS, WIDTH = 6, 58  # most terms, and most letters, on one line of a displayed sum
 SETTINGS: dict[str, object] = {"inv_trig_style": "full", "ln_notation": False, "fold_short_frac": False}
 SPACES = re.compile(r"\\[;:!]")
+WORDS = re.compile(r"\\((?:arc)?(?:sin|cos|tan)h?|log|exp|max|min|det)\b")
 GLYPH = re.compile(r"\\(?:begin|end|left|right|mathbb|mathcal|mathrm|operatorname|quad|,)\b|[{}^_&\s]|\\,")
 
 
@@ -67,10 +68,11 @@ def _signed(text: str) -> str:
 
 
 def width(text: str) -> int:
-    """About how many letters wide a formula is: each command counts one; a fraction, its wider part."""
+    """About how many letters wide a formula is: a sign counts three, a fraction its wider part."""
     while found := re.search(r"\\frac\{([^{}]*)\}\{([^{}]*)\}", text):
         text = text[: found.start()] + max(found[1], found[2], key=width) + text[found.end() :]
-    return len(re.sub(r"\\[A-Za-z]+", "x", GLYPH.sub("", text)))
+    text = WORDS.sub(lambda match: match[1], GLYPH.sub("", text))
+    return len(re.sub(r"\\[A-Za-z]+", "x", text)) + 2 * len(re.findall(r"[+=-]", text))
 
 
 def _lines(expr: Term, most: int) -> list[str]:

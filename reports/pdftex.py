@@ -50,9 +50,7 @@ def pdf(folder: Path, seconds: float) -> bytes:
     for _ in range(MOST_RUNS):
         if not RERUN.search(_latex(folder, seconds)):
             return (folder / "report.pdf").read_bytes()
-    raise RenderError(
-        "pdflatex", f"rest after {MOST_RUNS} runs", "Rerun", "Read report.tex: a reference moves."
-    )
+    raise RenderError("pdflatex", f"rest after {MOST_RUNS} runs", "Rerun", "Read report.tex: a reference moves.")
 
 
 def _latex(folder: Path, seconds: float) -> str:

@@ -31,9 +31,7 @@ class MissingEngine(RenderError):
     """A program or wheel that is not installed; the hint is the line that installs it."""
 
 
-def run(
-    args: Sequence[str], cwd: Path, seconds: float, env: Mapping[str, str] | None = None
-) -> tuple[int, str]:
+def run(args: Sequence[str], cwd: Path, seconds: float, env: Mapping[str, str] | None = None) -> tuple[int, str]:
     """(exit status, output and errors together) of a program, started in a session of its own with no input.
 
     Errors: `RenderError` when it runs longer than `seconds`; its whole process group is killed first.

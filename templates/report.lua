@@ -15,7 +15,7 @@ local function to_typst(math, kind)
   local text = pandoc.write(pandoc.Pandoc { block }, "typst"):gsub("%s+$", "")
   text = text:gsub("∥", "‖")
   text = text:gsub('upright%("', "\1"):gsub('([%s%(%$%^_])"([%a]+)"', '%1op("%2")'):gsub("\1", 'upright("')
-  return text
+  return (text:gsub("quad ([%+%-])", 'quad "" %1'))  -- a sign that opens a line is still a binary one
 end
 
 -- first pass: count what the LaTeX counts

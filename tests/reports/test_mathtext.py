@@ -1,0 +1,52 @@
+import pytest
+import sympy as sp
+
+from reports.mathtext import display, latex, math, pack, width
+from reports.subset import lint_tex
+from reports.text import Latex
+
+x, y = sp.symbols("x y", positive=True)
+
+
+class Marked(sp.Symbol):
+    def _latex(self, printer):
+        return r"\mathcal{T}_{" + printer._print(x) + "}"
+
+
+def test_settings_and_own_printers():
+    assert latex(sp.asin(x)) == r"\arcsin{\left(x \right)}"
+    assert latex(Marked("T") + 1) == r"\mathcal{T}_{x} + 1"
+    assert latex(Latex(r"\rho")) == r"\rho"
+    assert isinstance(latex(x), Latex)
+    assert math(x).body == "x"
+
+
+def test_a_short_relation_stays_on_one_line_and_a_chain_is_aligned():
+    assert display(x, y) == "x = y"
+    assert display(x, y, 2) == "\\begin{aligned}\nx &= y \\\\\n&= 2\n\\end{aligned}"
+
+
+@pytest.mark.parametrize("most", [2, 3, 6])
+def test_a_long_sum_is_broken_and_loses_no_term(most):
+    terms = [sp.Symbol(f"a_{k}") * (-1) ** k for k in range(9)]
+    body = display(x, sp.Add(*terms), terms=most)
+    assert body.count("a_{") == 9
+    assert max(line.count("a_{") for line in body.split("\\\\")) == most
+    assert body.count("- a_{") == 4
+
+
+def test_wide_terms_are_broken_before_the_limit_of_terms():
+    assert len(pack(["x" * 40, "+ " + "y" * 40])) == 2
+    assert width(r"\frac{a}{bbbb}") == 4
+    assert width(r"\arcsin{\left(x \right)}") > width(r"\alpha{\left(x \right)}")
+
+
+@pytest.mark.parametrize(
+    "expr",
+    [sp.erf(x), sp.Piecewise((x, x > 1), (0, True)), sp.Sum(x**2, (y, 0, 3)), sp.Integral(sp.exp(-(x**2)), x),
+     sp.binomial(x, y), sp.Matrix([[x, y]]), sp.KroneckerDelta(x, y), sp.Max(x, y), sp.Abs(x), sp.floor(x),
+     sp.Eq(x, y), sp.And(x > 0, y < 1), sp.Float("1.5e-9"), sp.conjugate(sp.Symbol("z")),
+     sp.Derivative(sp.Function("f")(x), x)],
+)  # fmt: skip
+def test_what_sympy_prints_is_in_the_subset(expr):
+    lint_tex(rf"\begin{{document}}${latex(expr)}$\end{{document}}")
