@@ -120,9 +120,15 @@ def power_law(widths: ArrayLike, values: Mapping[str, ArrayLike], xlabel: str, y
             axes.plot(n, np.exp(offset) * n**slope, color=color, linewidth=0.8)
         axes.set_xscale("log")
         axes.set_yscale("log")
-        axes.set_xticks(n, [f"{width:g}" for width in n])
+        axes.set_xticks(n, [_width(width) for width in n])
         axes.minorticks_off()
         return _finish(figure, axes, xlabel, ylabel)
+
+
+def _width(width: float) -> str:
+    """A power of ten as one, any other number as it is."""
+    exponent = round(np.log10(width))
+    return f"$10^{{{exponent}}}$" if width == 10.0**exponent else f"{width:g}"
 
 
 def training(curves: Mapping[str, ArrayLike], xlabel: str = "step", ylabel: str = "mean squared error",

@@ -7,23 +7,20 @@ from collections.abc import Sequence
 from typing import Any, TypeAlias
 
 import sympy as sp
-from sympy.printing.latex import LatexPrinter
 
+from derive.language import Program
+from derive.latex import MathPrinter
 from reports.text import Latex, Math
 
 Term: TypeAlias = Any  # a SymPy expression, an object with `_latex(printer)`, or Latex as it stands
 TERMS, WIDTH = 6, 58  # most terms, and most letters, on one line of a displayed sum
-SETTINGS: dict[str, object] = {"inv_trig_style": "full", "ln_notation": False, "fold_short_frac": False}
 SPACES = re.compile(r"\\[;:!]")
 WORDS = re.compile(r"\\((?:arc)?(?:sin|cos|tan)h?|log|exp|max|min|det)\b")
 GLYPH = re.compile(r"\\(?:begin|end|left|right|mathbb|mathcal|mathrm|operatorname|quad|,)\b|[{}^_&\s]|\\,")
 
 
-class Printer(LatexPrinter):
-    """The LaTeX printer of every report: same settings everywhere, only commands of `reports.subset`."""
-
-    def __init__(self) -> None:
-        super().__init__(dict(SETTINGS))
+class Printer(MathPrinter):
+    """The LaTeX printer of every report: that of `derive`, kept to the commands of `reports.subset`."""
 
     def doprint(self, expr: Term) -> Latex:
         """The expression as LaTeX; `Latex` passes as it stands."""
@@ -39,27 +36,39 @@ class Printer(LatexPrinter):
         return [printed[0], *(_signed(text) for text in printed[1:])]
 
 
-def latex(expr: Term) -> Latex:
-    """The LaTeX of an expression, on one line."""
-    return Printer().doprint(expr)
+def latex(expr: Term, program: Program | None = None) -> Latex:
+    """The LaTeX of an expression, on one line; coordinates of a program as its products and states."""
+    return Printer(program).doprint(expr)
 
 
-def math(expr: Term) -> Math:
+def math(expr: Term, program: Program | None = None) -> Math:
     """The expression inside a line of text."""
-    return Math(latex(expr))
+    return Math(latex(expr, program))
 
 
-def display(left: Term, *rights: Term, relation: str = "=", terms: int = TERMS) -> Latex:
+def display(left: Term, *rights: Term, relation: str = "=", terms: int = TERMS,
+            program: Program | None = None) -> Latex:  # fmt: skip
     """left = right = ..., aligned at the relation; a sum is broken after `terms` terms or a full line.
 
     One short right side stays on one line.  The body of an `Equation`.
     """
-    lines = [_lines(right, terms) for right in rights]
+    lines = [_lines(right, terms, program) for right in rights]
     if len(lines) == 1 and len(lines[0]) == 1:
-        return Latex(f"{latex(left)} {relation} {lines[0][0]}")
-    rows = [f"{relation} " + " \\\\\n&\\quad ".join(parts) for parts in lines]
-    rows[0] = f"{latex(left)} &{rows[0]}"
-    body = rows[0] + "".join(f" \\\\\n&{row}" for row in rows[1:])
+        return Latex(f"{latex(left, program)} {relation} {lines[0][0]}")
+    return aligned([(latex(left, program) if i == 0 else "", relation, parts) for i, parts in enumerate(lines)])
+
+
+def equations(pairs: Sequence[tuple[Term, Term]], program: Program | None = None) -> Latex:
+    """Several left = right under one number, aligned at the relation."""
+    if len(pairs) == 1:
+        return display(*pairs[0], program=program)
+    return aligned([(latex(left, program), "=", _lines(right, TERMS, program)) for left, right in pairs])
+
+
+def aligned(rows: Sequence[tuple[str, str, Sequence[str]]]) -> Latex:
+    """Rows of (left side, relation, lines of the right side)."""
+    lines = [f"{left} &".lstrip() + f"{relation} " + " \\\\\n&\\quad ".join(parts) for left, relation, parts in rows]
+    body = " \\\\\n".join(lines)
     return Latex(f"\\begin{{aligned}}\n{body}\n\\end{{aligned}}")
 
 
@@ -75,9 +84,9 @@ def width(text: str) -> int:
     return len(re.sub(r"\\[A-Za-z]+", "x", text)) + 2 * len(re.findall(r"[+=-]", text))
 
 
-def _lines(expr: Term, most: int) -> list[str]:
+def _lines(expr: Term, most: int, program: Program | None) -> list[str]:
     """The terms of a sum packed into lines."""
-    return pack(Printer().sum_terms(expr), most)
+    return pack(Printer(program).sum_terms(expr), most)
 
 
 def pack(terms: Sequence[str], most: int = TERMS) -> list[str]:

@@ -1,0 +1,111 @@
+"""The report of a linear recursion: what was run, and the sections that tell it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from derive import Derivation, Program, Recursion, equivalent_convolution, impulse_response, scale_factors
+from derive.convolution import ImpulseResponse
+from derive.derivation import as_program
+from numeric.convergence import KernelError, kernel_error
+from numeric.experiments import Comparison, Dynamics, GapLadder, Setting, compare, dynamics, gap_ladder
+from numeric.montecarlo import Validation
+from numeric.recordings import load_recording
+from numeric.validate import DEFAULTS, validate
+
+Progress = Callable[[int, int], None]
+Stage = Callable[[str], AbstractContextManager[Progress]]
+"""Opens a named stage of long work and yields its (done, total) callback."""
+
+
+@dataclass(frozen=True)
+class LinearRun:
+    """Everything the report of a linear recursion states, measured once."""
+
+    program: Program
+    response: ImpulseResponse
+    scale: Derivation
+    convolution: Derivation
+    nu: dict[str, float]
+    seed: int
+    validation: Validation
+    kernel: KernelError
+    training: Dynamics
+    gaps: GapLadder
+    recordings: tuple[Comparison, ...]
+
+    def record(self) -> dict[str, Any]:
+        """The numbers of the run as plain data, for run.json."""
+        parts = {
+            "validation": self.validation.checks,
+            "kernel": self.kernel,
+            "training": self.training,
+            "gaps": self.gaps,
+            "recordings": self.recordings,
+        }
+        return {
+            name: [asdict(x) for x in part] if isinstance(part, tuple) else asdict(part)  # type: ignore[call-overload]
+            for name, part in parts.items()
+        }
+
+
+def run_linear(
+    recursion: Recursion | Program,
+    stage: Stage,
+    seed: int = 0,
+    width: int = 1024,
+    trials: int = 20_000,
+    data: tuple[str, ...] = ("er-fmri", "daphnet"),
+    **nu: float,
+) -> LinearRun:
+    """Derive and verify, then confirm by Monte Carlo, by training and on recordings.
+
+    Errors: those of the derivations; ParameterError for a model without a finite-width sampler.
+    """
+    program = as_program(recursion)
+    values: dict[str, Any] = DEFAULTS | nu
+    response, scale, convolution = _derive(program, stage)
+    with stage("Monte Carlo over a ladder of widths") as progress:
+        validation = validate(program, width, trials, seed, progress=progress, **values)
+    with stage("tangent kernel against width") as progress:
+        kernel = kernel_error(values, [10**k for k in range(2, 8)], seed=seed, progress=progress)
+    setting = Setting(nu_W=values["nu_W"], nu_F=values["nu_F"], nu_C=values["nu_C"])
+    rho = scale.formula.compile("numpy")
+    with stage("training beside the scaled convolution") as progress:
+        training = dynamics(setting, seed=seed + 1, scale=rho, progress=progress)
+    with stage("training gap against width") as progress:
+        gaps = gap_ladder(scale=rho, seeds=8, progress=progress)
+    recordings = tuple(_compare(name, rho, stage) for name in data)
+    return LinearRun(
+        program, response, scale, convolution, values, seed, validation, kernel, training, gaps, recordings
+    )
+
+
+def _derive(program: Program, stage: Stage) -> tuple[ImpulseResponse, Derivation, Derivation]:
+    with stage("derivation and proofs") as progress:
+        found = impulse_response(program), scale_factors(program), equivalent_convolution(program)
+        for done, derivation in enumerate(found, 1):
+            derivation.proof.verify()
+            progress(done, len(found))
+    return found
+
+
+def _compare(name: str, rho: Callable[..., Any], stage: Stage) -> Comparison:
+    with stage(f"recording {Path(name).name}") as progress:
+        return compare(load_recording(name), scale=rho, progress=progress)
+
+
+def lags_of(run: LinearRun) -> np.ndarray:
+    """The lags of the Monte Carlo run."""
+    return np.arange(1 + max(c.lag for c in run.validation.checks if isinstance(c.lag, int)))
+
+
+def checks_of(run: LinearRun, quantity: str) -> Iterator[Any]:
+    """The checks of one quantity in the order of their lags."""
+    return (check for check in run.validation.checks if check.quantity == quantity)

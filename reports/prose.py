@@ -1,0 +1,182 @@
+"""A machine-made proof as mathematics: steps of one rule become one sentence and one numbered display."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from itertools import groupby
+
+import sympy as sp
+
+from derive import Program, Proof
+from derive.evolution import Response
+from derive.moments import FIRST, SECOND, Moment
+from derive.notation import s as r
+from derive.notation import t
+from derive.proof import Equation as EquationClaim
+from derive.proof import Hypothesis, Limit, Recurrence, Step, Vanishing
+from reports import document as doc
+from reports.mathtext import equations, math
+from reports.text import Cite, Inline, Math, Ref, Text
+
+LEADS: dict[str, str] = {
+    "recursion": "the recursion reads",
+    "tangent": "perturb every trainable entry by an independent standard normal one; by the chain rule, the response "
+    "obeys a recursion of the same kind,",
+    "readout": "different rows of the readout are independent, and within one row the covariance rule gives",
+    "covariance": "write every update out once: products with different matrices are independent, and two products "
+    "with one matrix have the covariance of their arguments times its variance, hence",
+    "diagonal": "at equal lags what remains is the linear recurrence",
+    "induction": "the solution in the lag is as follows, since both sides agree at lag 0 and the right side obeys the "
+    "same recurrence from each lag to the next,",
+    "weight": "the covariance of one output at equal lags is, by substitution,",
+    "no-coupling": "different lags and different outputs do not mix:",
+    "superposition": "a linear response to a sequence is the sum of its responses to impulses, so",
+    "evolution": "what remains is a recursion over both times,",
+    "kernel-recursion": "the sum of products of gradients concentrates on its mean over the perturbation, "
+    "and the kernel "
+    "of a network of growing width converges in probability to",
+    "convolution": "perturb the parameters of the scaled convolution in the same way; their entries are "
+    "independent, so "
+    "only equal lags and equal outputs contribute,",
+    "limit-law": "the entries of the impulse response converge in law, as the width grows, to centred Gaussians with",
+    "limit-kernel": "the sum of products of gradients concentrates on this mean over the perturbation, and "
+    "the kernel of "
+    "a network of growing width converges to it in probability:",
+    "scale-factors": "the weight of a lag is the scale factor",
+    "equivalence": "the two kernels agree for all inputs exactly if the convolution has the gain",
+    "lag-recurrence": "the covariance has no closed form in the lag and is determined by",
+    "unrolled": "written out step by step, these are",
+    "innovations": "condition every new product on the earlier ones. It is their linear prediction plus fresh noise: "
+    "the predictor solves the normal equations, and the noise has the variance it leaves,",
+    "innovations-unrolled": "solving the normal equations step by step gives",
+}
+
+
+def proof(proved: Proof, name: str) -> doc.Proof:
+    """The steps of a proof, in order, as sentences with displays; equations are labelled `name`-1, `name`-2, ..."""
+    return _Narrator(proved, name).proof()
+
+
+class _Narrator:
+    """One pass over the steps; knows which display states which step."""
+
+    def __init__(self, proved: Proof, name: str) -> None:
+        self.proof_, self.name, self.program = proved, name, proved.program
+        self.label: dict[int, str] = {}
+
+    def proof(self) -> doc.Proof:
+        """All groups of consecutive steps by one rule."""
+        blocks: list[doc.Block] = []
+        indexed = list(enumerate(self.proof_.steps))
+        for rule, group in groupby(indexed, key=lambda item: item[1].rule):
+            blocks += self._group(rule, list(group))
+        return doc.Proof(tuple(blocks))
+
+    def _group(self, rule: str, group: Sequence[tuple[int, Step]]) -> list[doc.Block]:
+        special: dict[type, Callable[[Step], list[doc.Block]]] = {
+            Hypothesis: self._hypothesis,
+            Vanishing: self._vanishing,
+        }
+        claim = group[0][1].claim
+        if type(claim) in special:
+            return [block for _, step in group for block in special[type(claim)](step)]
+        label = f"eq:{self.name}-{len(set(self.label.values())) + 1}"
+        because = self._because([i for _, step in group for i in step.premises])
+        self.label |= {index: label for index, _ in group}
+        body = equations([pair for _, step in group for pair in _pairs(step, self.program)], self.program)
+        lead: Text = (*because, LEADS[rule] if because else LEADS[rule][0].upper() + LEADS[rule][1:])
+        return [doc.Paragraph(lead), doc.Equation(body, label)]
+
+    def _because(self, premises: Sequence[int]) -> tuple[Inline, ...]:
+        """By the displays that the premises stand in; the latest two suffice, they rest on the others."""
+        labels = list(dict.fromkeys(self.label[i] for i in sorted(premises) if i in self.label))[-2:]
+        if not labels:
+            return ()
+        between: list[Inline] = ["By ", Ref(labels[0])]
+        if len(labels) == 2:
+            between += [" and ", Ref(labels[1])]
+        return (*between, ", ")
+
+    def _hypothesis(self, step: Step) -> list[doc.Block]:
+        assert isinstance(step.claim, Hypothesis)
+        kinds = sorted({kind for _, _, kind in step.claim.maps})
+        if step.rule == "lemma-c1":
+            text: Text = (
+                f"Every map here is {' or '.join(kinds)}, hence Lipschitz, so ",
+                Cite("emami2021implicit", "Lemma C.1"),
+                " applies: as the width grows, the coordinates of all products and states converge to a "
+                "Gaussian process whose covariances follow below.",
+            )
+        else:
+            text = (
+                "Some map here is only polynomially bounded (the tangent of a non-linear map is not Lipschitz), "
+                "beyond Lemma C.1; the master theorem of ",
+                Cite("yang2020tensor2"),
+                " covers it: coordinates converge to a process whose covariances follow below.",
+            )
+        return [doc.Paragraph(text)]
+
+    def _vanishing(self, step: Step) -> list[doc.Block]:
+        assert isinstance(step.claim, Vanishing)
+        because = self._because(step.premises)
+        pairs = list(dict.fromkeys((u, v) for u, v, *_ in step.claim.members))
+        if not pairs:
+            return []
+        lags = step.claim.members[0][2] != "any"
+        names: list[Inline] = []
+        for pair in pairs:
+            names += [", " if names else "", self._moment(*pair, step.claim.about)]
+        relations = {(u, v): {r for a, b, r, _ in step.claim.members if (a, b) == (u, v)} for u, v in pairs}
+        unequal = all({"<", ">"} == found for found in relations.values())
+        tail: Text = (
+            ("between different lags." if unequal else "wherever the recursion can reach them.")
+            if lags
+            else "at all times."
+        )
+        return [
+            doc.Paragraph(
+                (
+                    *because,
+                    "written out once, each of the moments " if because else "Written out once, each of the moments ",
+                    *names,
+                    " is a combination of earlier ones of the same list. By induction on the sum of the two "
+                    "times they vanish ",
+                    *(tail if isinstance(tail, tuple) else (tail,)),
+                )
+            )
+        ]
+
+    def _moment(self, u: sp.Expr, v: sp.Expr, about: sp.Expr) -> Math:
+        """E[u v] at the two times that the zero set is about."""
+        at = about.args[3:] if isinstance(about, Response) else (t, r, FIRST, SECOND)
+        return math(Moment(u, v, *at), self.program)
+
+
+def _pairs(step: Step, program: Program) -> list[tuple[sp.Expr, sp.Expr]]:
+    """What a step says, as (left, right)."""
+    claim = step.claim
+    if isinstance(claim, Recurrence):
+        own = [] if isinstance(claim.right, sp.Tuple) else [(claim.left, claim.right)]
+        return own + [(e.left, e.right) for e in claim.equations]
+    assert isinstance(claim, EquationClaim | Limit)
+    return [(claim.left, claim.right)]
+
+
+def premises_line(proved: Proof) -> doc.Paragraph:
+    """How the proof was checked, and what it rests on."""
+    assumed = dict.fromkeys(
+        step.source for step in proved.steps if step.status == "assumed" and step.source != "definition"
+    )
+    cited: list[Inline] = []
+    for source in dict.fromkeys(part for text in assumed for part in text.split("; ")):
+        key, _, note = source.partition(", ")
+        cited += ["; " if cited else " It rests on theorems cited from the literature: ", Cite(key, note)]
+    return doc.Paragraph(
+        (
+            f"The proof has {len(proved.steps)} steps. Each was replayed from the premises it cites and "
+            "audited exactly at random rational points, by an evaluator that shares no rule with the "
+            "engine.",
+            *cited,
+            "." if cited else "",
+        )
+    )

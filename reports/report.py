@@ -1,0 +1,51 @@
+"""`report`: from a recursion to the finished files."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from derive import Recursion
+from derive.derivation import as_program
+from numeric.checks import Verdict
+from numeric.recordings import RECORDINGS
+from reports.linear import Stage, document, run_linear
+from reports.render import Engine, render
+from reports.runjson import write_run
+
+
+@dataclass(frozen=True)
+class Report:
+    """The files of a report, the joint verdict of its checks, and notices such as a missing engine."""
+
+    verdict: Verdict
+    files: tuple[Path, ...]
+    notices: tuple[str, ...]
+
+
+@contextmanager
+def silent(name: str) -> Iterator[Callable[[int, int], None]]:
+    """A stage that shows nothing."""
+    yield lambda done, total: None
+
+
+def report(recursion: Recursion, out_dir: Path | str, *, data: tuple[str, ...] = tuple(RECORDINGS), seed: int = 0,
+           width: int = 1024, trials: int = 20_000, engine: Engine = "auto", stage: Stage = silent,
+           **nu: float) -> Report:  # fmt: skip
+    """Write report.tex, report.pdf, report.html, figures and run.json; equal seeds give equal numbers.
+
+    Errors: those of the derivation and of validate; RenderError where an engine asked for by name fails. Without any
+    engine the .tex stands and a notice names what to install.
+    """
+    folder = Path(out_dir)
+    program = as_program(recursion)
+    run = run_linear(program, stage, seed, width, trials, data, **nu)
+    with stage("typesetting") as progress:
+        done = render(document(run, folder), folder, engine)
+        progress(1, 1)
+    inputs = {"model": program.name, "data": list(data), "width": width, "trials": trials, "nu": run.nu}
+    record = write_run(folder / "run.json", inputs, seed, engine=done.engine, results=run.record())
+    files = tuple(path for path in (done.tex, done.pdf, done.html, record) if path is not None)
+    return Report(run.validation.verdict, files, done.notices)
