@@ -7,6 +7,8 @@ from typing import Any
 
 import sympy as sp
 
+from .errors import ParameterError
+
 NAMES = ("relu", "erf", "tanh", "gelu", "sigmoid", "sin", "step")
 
 
@@ -35,6 +37,9 @@ class Phi(sp.Function):
 
 def activation(name: str) -> Callable[[sp.Expr], sp.Expr]:
     """The opaque activation of that name, to be used in an update: `activation('tanh')(W @ h)`."""
+    if name not in NAMES:
+        raise ParameterError("activation", f"one of {', '.join(NAMES)}", repr(name),
+                             "The identity needs no activation: write W @ h.")
 
     def apply(z: sp.Expr) -> sp.Expr:
         return Phi(sp.Symbol(name), 0, z)

@@ -24,8 +24,8 @@ from .expectation import GaussianMean
 from .innovations import InnovationsForm
 from .language import Program
 from .latex import latex, latex_lines
-from .moments import Gram, Moment
-from .proof import Recurrence
+from .moments import FIRST, SECOND, Calculus, Gram, Moment
+from .proof import Equation, Recurrence
 
 BACKENDS: dict[str, type[NumPyPrinter]] = {"numpy": NumPyPrinter, "cupy": CuPyPrinter}
 
@@ -155,6 +155,10 @@ def _printer(backend: str) -> Any:
             a, b = (self._print(x) for x in expr.args)
             return f"1.0*(({a}) == ({b}))"
 
+        def _print_Max(self, expr: sp.Max) -> str:
+            first, *rest = (self._print(a) for a in expr.args)
+            return functools.reduce(lambda a, b: f"{backend}.maximum({a}, {b})", rest, first)
+
         def _print_Pow(self, expr: sp.Pow, rational: bool = False, sqrt: str = "numpy.sqrt") -> str:
             if expr.exp == sp.S.Half:
                 return f"{backend}.sqrt({self._print(expr.base)})"
@@ -197,6 +201,18 @@ def _upper_product(left: list[list[Any]], right: list[list[Any]], zero: Any) -> 
             for a in range(size)]
 
 
+def _obstacle(equation: Equation) -> tuple[str, str] | None:
+    """What a grid over two times cannot evaluate in an equation: expected, got."""
+    if equation.right.has(GaussianMean):
+        return "moments without activations", "an activation whose Gaussian expectation has no evaluator yet"
+    labels, times = equation.left.args[4:], equation.left.args[2:4]
+    for x in equation.right.atoms(Moment, Gram):
+        offsets = [sp.expand(own - time) for own, time in zip(x.args[-4:-2], times, strict=True)]
+        if x.args[-2:] != labels or not all(offset.is_Integer for offset in offsets):
+            return "moments of two sequences at their two times", f"the variance {x} of one sequence"
+    return None
+
+
 class _Stepped(_Function):
     """A recurrence, evaluated step by step on a grid of its indices."""
 
@@ -210,10 +226,11 @@ class _Stepped(_Function):
         if isinstance(formula.recurrence.left, InnovationsForm):
             raise NotClosed(f"compile of {formula.name}", "the covariance form", "the innovations form",
                             'Both give one law: compile state_evolution(…, form="covariance").')
-        if any(e.right.has(GaussianMean) for e in formula.recurrence.equations):
-            raise NotClosed(f"compile of {formula.name}", "moments without activations",
-                            "an activation whose Gaussian expectation has no evaluator yet",
-                            "The recurrence itself is formula.recurrence.")
+        for expected, got in filter(None, map(_obstacle, formula.recurrence.equations)):
+            raise NotClosed(f"compile of {formula.name}", expected, got, "The recurrence itself is formula.recurrence.")
+        if any(state.initial != 0 and not state.shared for state in formula.program.states):
+            raise NotClosed(f"compile of {formula.name}", "initial states shared by all sequences", "one draw for each",
+                            "A Gram matrix does not tell which sequences are the same one; use shared=True.")
         if formula.recurrence.right.has(Gram) or any(e.right.has(Gram) for e in formula.recurrence.equations):
             self.__doc__ = f"{formula.name}(X, …): the derived recursion over (t, s), on the Gram X of the inputs."
 
@@ -233,7 +250,7 @@ class _Stepped(_Function):
         lags = [arrays.pop(i.name, first) for i in recurrence.indices]
         lags = list(xp.broadcast_arrays(*lags, *arrays.values()))[: len(lags)]
         sizes = [int(lag.max()) + 1 if lag.size else 1 for lag in lags]
-        table = _Grid(recurrence, xp, arrays).table(sizes)
+        table = _Grid(self.formula, xp, arrays).table(sizes)
         shape = lags[0].shape
         stacked = xp.stack([xp.broadcast_to(xp.asarray(table[index]), shape) for index in itertools.product(
             *map(range, sizes))])
@@ -257,7 +274,7 @@ class _Stepped(_Function):
         gram = xp.asarray(gram, dtype=xp.float64)
         parameters = self._checked({**values, **{n: 0 for n in ("t", "s") if n in self.arguments}})
         assert self.formula.recurrence is not None
-        table = _Grid(self.formula.recurrence, xp, parameters, gram).table(gram.shape[-2:])
+        table = _Grid(self.formula, xp, parameters, gram).table(gram.shape[-2:])
         columns = range(gram.shape[-1])
         return xp.stack([xp.stack(xp.broadcast_arrays(*(xp.asarray(table[a, b]) for b in columns)), axis=-1)
                          for a in range(gram.shape[-2])], axis=-2)
@@ -276,7 +293,9 @@ class _Term:
 class _Grid:
     """The values of a recurrence on a grid of indices, each moment after those it needs."""
 
-    def __init__(self, recurrence: Recurrence, xp: Any, parameters: Mapping[str, Any], gram: Any = None) -> None:
+    def __init__(self, formula: Formula, xp: Any, parameters: Mapping[str, Any], gram: Any = None) -> None:
+        recurrence, self.program = formula.recurrence, formula.program
+        assert recurrence is not None
         self.indices, self.xp, self.parameters, self.gram = recurrence.indices, xp, parameters, gram
         rights = recurrence.right if isinstance(recurrence.right, sp.Tuple) else [recurrence.right]
         self.outputs = [self._terms(right, self.indices) for right in rights]
@@ -285,7 +304,8 @@ class _Grid:
         for equation in recurrence.equations:
             times = equation.left.args[2:4][: len(self.indices)]
             rules = self.base if all(time == 0 for time in times) else self.step
-            rules[equation.left.args[:2]] = self._terms(equation.right, times)
+            if not any(time.is_negative for time in times):  # those are in the program
+                rules[equation.left.args[:2]] = self._terms(equation.right, times)
         self.values: dict[Any, Any] = {}
 
     def table(self, sizes: Any) -> dict[tuple[int, ...], Any]:
@@ -301,7 +321,7 @@ class _Grid:
         terms = []
         for summand in sp.Add.make_args(sp.expand(expr)):
             deltas, grams, moments, rest = [], [], [], sp.S.One
-            for factor in sp.Mul.make_args(summand):
+            for factor in _factors(summand):
                 if isinstance(factor, Moment):
                     moments.append((factor.args[:2], self._offset(factor.args[2:4], times)))
                 elif isinstance(factor, Gram):
@@ -340,8 +360,27 @@ class _Grid:
 
     def _moment(self, pair: Any, index: tuple[int, ...]) -> Any:
         if min(index) < 0:
-            return 0.0
+            return self._started(pair, index)
         if (pair, index) not in self.values:
             start = pair in self.base and index == (0,) * len(index)
             self.values[pair, index] = self._sum((self.base if start else self.step)[pair], index)
         return self.values[pair, index]
+
+    def _started(self, pair: Any, index: tuple[int, ...]) -> Any:
+        """A moment with one time before the first step, from the initial states."""
+        if all(state.initial == 0 for state in self.program.states):
+            return 0.0
+        if (pair, index) not in self.values:
+            times = tuple(map(sp.Integer, index))
+            right = Calculus(self.program).expand(Moment(*pair, *times, FIRST, SECOND))
+            self.values[pair, index] = self._sum(self._terms(right, times), index)
+        return self.values[pair, index]
+
+
+def _factors(summand: sp.Expr) -> list[sp.Expr]:
+    """The factors of a product, whole powers written out."""
+    found: list[sp.Expr] = []
+    for factor in sp.Mul.make_args(summand):
+        base, power = factor.as_base_exp()
+        found += [base] * int(power) if power.is_Integer and power > 0 else [factor]
+    return found

@@ -9,7 +9,7 @@ import sympy as sp
 
 from .activations import LIPSCHITZ, Phi
 from .errors import NotClosed
-from .language import Bias, Coordinate, MatVec, Program, coordinates_of
+from .language import Bias, Coordinate, MatVec, Previous, Program, State, Updated, coordinates_of
 from .moments import FIRST, LAG, SECOND, TIME, Calculus, Moment, heads
 from .notation import j, k, m, p, q, s, t
 from .proof import Ask, Claim, Equation, Hypothesis, Recurrence, Vanishing, rule
@@ -22,7 +22,7 @@ RELATIONS: Mapping[str, tuple[sp.Expr, sp.Expr]] = {"=": (j, j), "<": (j, j + 1 
 
 
 class Response(sp.Function):
-    """E[y^r_t y^{r'}_s] of the output (or of its tangent): arguments y, r, r', t, s and the two labels."""
+    """Cov(y^r_t, y^{r'}_s) of the output (or of its tangent): arguments y, r, r', t, s and the two labels."""
 
     nargs = (7,)
 
@@ -138,7 +138,9 @@ def readout(program: Program, subject: Any, ask: Ask) -> Claim:
     ask(theorem(program), theorem(program))
     body = ask_body(program, ask, y)
     assert all(isinstance(program.table[c], MatVec | Bias) for c in coordinates_of(body))
-    return Equation(subject, sp.KroneckerDelta(r, r2) * calculus(program, at[2]).moment(body, body, *at))
+    by_time = calculus(program, at[2])
+    means = [by_time.moment(sp.S.One, body, time, time, label, label) for time, label in (at[::2], at[1::2])]
+    return Equation(subject, sp.KroneckerDelta(r, r2) * (by_time.moment(body, body, *at) - means[0] * means[1]))
 
 
 class StateMoments(sp.Function):
@@ -207,10 +209,28 @@ def zero_moments(program: Program, subject: Any, ask: Ask) -> Claim:
                  for pair, right in equations.items() for r in RELATIONS for o in offsets(program)}
     else:
         cases = {(*pair, "any", (FIRST, SECOND)): right for pair, right in equations.items()}
-    zeros = set(cases)
+    zeros = {key for key in cases if not starts(program, key)}
     while bad := {key for key in zeros if without(cases[key], zeros) != 0}:
         zeros -= bad
     return Vanishing(subject, tuple(sorted(zeros, key=str)))
+
+
+def starts(program: Program, pair: tuple[Any, ...]) -> bool:
+    """Whether both processes of a pair carry one random initial state, so that their moment may start non-zero."""
+    return bool(carried(program, pair[0]) & carried(program, pair[1]))
+
+
+def carried(program: Program, process: sp.Expr) -> set[State]:
+    """The random initial states that enter a process coordinate by coordinate, through no matrix."""
+    found: set[State] = set()
+    todo, seen = coordinates_of(process), set()
+    while todo:
+        term = program.table[c := todo.pop()]
+        if c not in seen and isinstance(term, Previous | Updated):
+            found |= {term.state} if term.state.initial != 0 else set()
+            todo += coordinates_of(program.bodies[program.updated[term.state]])
+        seen.add(c)
+    return found
 
 
 def without(expr: sp.Expr, zeros: set[Any]) -> sp.Expr:
@@ -240,7 +260,10 @@ def evolution(program: Program, subject: Any, ask: Ask) -> Claim:
             left = Moment(*pair, *at)
             equations[pair] = Equation(left, without(_right(ask("covariance", left)), zeros))
             todo += heads(equations[pair].right)
-    return Recurrence(subject, right, tuple(equations[pair] for pair in sorted(equations, key=str)), (t, s))
+    start = [Equation(Moment(u, u, -1, -1, FIRST, SECOND), term.state.initial) for u in program.bodies
+             if isinstance(term := program.table[u], Updated) and term.state.shared and (u, u) in equations
+             and term.state.initial != 0]
+    return Recurrence(subject, right, (*start, *(equations[pair] for pair in sorted(equations, key=str))), (t, s))
 
 
 def _members(claim: Claim) -> tuple[Any, ...]:
@@ -270,7 +293,8 @@ def values_at(program: Program, ask: Ask) -> Callable[[sp.Expr], sp.Expr]:
             u, v, *at = moment.args
             generic = _right(ask("covariance", Moment(u, v, t, s, FIRST, SECOND)))
             moved = generic.subs(dict(zip((t, s, FIRST, SECOND), at, strict=True)), simultaneous=True)
-            known[moment] = value(initial_values(program, moved))
+            before = any(time.is_negative for time in at[:2])
+            known[moment] = value(initial_values(program, calculus(program, at[2]).expand(moment) if before else moved))
         return known[moment]
 
     return value

@@ -87,6 +87,7 @@ def _recurrence(program: Program, ask: Ask, start: list[tuple[sp.Expr, sp.Expr]]
 def induction(program: Program, subject: Any, ask: Ask) -> Claim:
     """The closed form of a moment in the lag: base and step simplify to zero."""
     assert isinstance(subject, Moment)
+    assert subject.args[2:4] == (j, j), "closed forms are stated at the lag j"
     pair = subject.args[:2]
     solved = _recurrence(program, ask, [pair], subject.args[4:])
     closed = solved.solve(pair)

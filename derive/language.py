@@ -286,7 +286,7 @@ class Recursion:
         self._updates[self._updated(term.state)] = body
 
     def output(self, right: object) -> None:
-        """Set the output y_t; states in it are the updated ones, and each term is a readout or a bias."""
+        """Set the output y_t; every state in it is the updated one, and each term is a readout or a bias."""
         if self._output is not None:
             raise LanguageError("output", "one output", "a second one", "Add the readouts: C @ h + D @ g.")
         body = self._expression("output", right)
@@ -297,7 +297,7 @@ class Recursion:
             if sp.diff(body, c).has(Coordinate):
                 raise LanguageError("output", "a sum of readouts", f"a product with {c.label}",
                                     "Put the non-linearity inside: C @ relu(h).")
-        self._output = body.xreplace({c: self._read_updated(c) for c in coordinates_of(body)})
+        self._output = self._read_updated(body)
 
     def program(self) -> Program:
         """Freeze: every state has its update, there is an output, and no `.next` waits for itself."""
@@ -405,13 +405,16 @@ class Recursion:
     def _updated(self, state: State) -> Coordinate:
         return coordinate(self.name, Updated(state))
 
-    def _read_updated(self, c: Coordinate) -> Coordinate:
-        term = self._table[c]
-        if not isinstance(term, MatVec):
-            return c
-        now = {d: self._updated(t.state) for d in coordinates_of(term.vector)
-               if isinstance(t := self._table[d], Previous)}
-        return self._intern(MatVec(term.matrix, term.vector.xreplace(now)))
+    def _read_updated(self, expr: sp.Expr) -> sp.Expr:
+        """An expression with every state updated, at any depth: C @ relu(W @ h) reads W h_t."""
+        now: dict[Coordinate, Coordinate] = {}
+        for c in coordinates_of(expr):
+            match self._table[c]:
+                case Previous(state):
+                    now[c] = self._updated(state)
+                case MatVec(matrix, vector):
+                    now[c] = self._intern(MatVec(matrix, self._read_updated(vector)))
+        return expr.xreplace(now)
 
     def _reads(self, expr: sp.Expr) -> set[Coordinate]:
         """All coordinates an expression reads, through the arguments of its matrix products."""

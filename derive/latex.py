@@ -39,13 +39,15 @@ class MathPrinter(LatexPrinter):
         if isinstance(expr, Coordinate):
             return self._coordinate(expr)
         name = expr.name
+        if self.program is not None and name.removeprefix(MARK) == "y":
+            return f"{self._letter(name)}_{{{self._print(self.time)}}}"
         if name.startswith(MARK):
-            return rf"\tilde {{{latex_name(name.removeprefix(MARK))}}}"
+            return self._letter(name)
         return latex_name(name.rstrip("'")) + "'" * name.count("'")
 
     def _print_Add(self, expr: sp.Add, order: str | None = None) -> str:
         """Differences of indices read t - j, not -j + t."""
-        if all(x.is_integer for x in expr.args) and expr.args[0].could_extract_minus_sign():
+        if all(x.is_integer for x in expr.args):
             return self._ordered(sorted(expr.args, key=lambda x: x.could_extract_minus_sign()))
         return super()._print_Add(expr, order)
 
@@ -75,9 +77,11 @@ class MathPrinter(LatexPrinter):
         return latex_name(c.label)
 
     def _state(self, name: str, time: sp.Expr) -> str:
+        return f"{self._letter(name)}{self.mark}_{{{self._print(time)}}}"
+
+    def _letter(self, name: str) -> str:
         letter = latex_name(name.removeprefix(MARK))
-        letter = rf"\tilde {{{letter}}}" if name.startswith(MARK) else letter
-        return f"{letter}{self.mark}_{{{self._print(time)}}}"
+        return rf"\tilde {{{letter}}}" if name.startswith(MARK) else letter
 
     def _parameter(self, name: str) -> str:
         if name.startswith(MARK):
@@ -147,9 +151,11 @@ class MathPrinter(LatexPrinter):
     def _print_Response(self, expr: sp.Expr, exp: str | None = None) -> str:
         y, r, r2, first, second, a, b = expr.args
         marks = self._marks(a, b)
-        letter = self._print(y)
+        letter = self._letter(y.name)
         entries = [rf"({letter}{mark}_{{{self._print(time)}}})_{{{self._print(row)}}}"
                    for row, time, mark in ((r, first, marks[0]), (r2, second, marks[1]))]
+        if self.program is not None and any(x.mean != 0 for x in self.program.parameters):
+            return rf"\mathrm{{Cov}}\left[{entries[0]},\,{entries[1]}\right]"
         return rf"\mathbb{{E}}\left[{entries[0]}\,{entries[1]}\right]"
 
     def _print_Entry(self, expr: sp.Expr, exp: str | None = None) -> str:

@@ -20,7 +20,7 @@ import sympy as sp
 from .activations import Phi
 from .errors import NotClosed
 from .expectation import Affine, Factor, expect
-from .language import Bias, Coordinate, Input, MatVec, Previous, Program, State, Updated, coordinates_of
+from .language import Bias, Coordinate, Input, MatVec, Previous, Program, State, Updated
 
 FIRST, SECOND = sp.Symbol("x"), sp.Symbol("x'")
 
@@ -103,28 +103,33 @@ class Calculus:
     def expand(self, moment: Moment) -> sp.Expr:
         """E[u_s v_t] with the updates of u and v written out once; a combination of earlier moments."""
         u, v, s, t, a, b = moment.args
-        states = [u in self.program.bodies, v in self.program.bodies]
-        left = self._pieces(self._body(u, s) if states[0] else u, s, a)
-        right = self._pieces(self._body(v, t) if states[1] else v, t, b)
-        return sp.expand(self._bilinear(left, right))
+        return self.moment(self._body(u, s), self._body(v, t), s, t, a, b)
 
     def moment(self, u: sp.Expr, v: sp.Expr, s: sp.Expr, t: sp.Expr, a: sp.Expr, b: sp.Expr) -> sp.Expr:
         """E[u_s v_t] for expressions u, v, in moments of states and features."""
         return sp.expand(self._bilinear(self._pieces(u, s, a), self._pieces(v, t, b)))
 
     # ---- processes ------------------------------------------------------------------------------------
-    def _body(self, state: sp.Expr, time: sp.Expr) -> sp.Expr:
-        return self.program.bodies[state]
+    def _body(self, process: sp.Expr, time: sp.Expr) -> sp.Expr:
+        """The update of a state; a feature, and a state before the first step, stand for themselves."""
+        return process if _is_initial(time) else self.program.bodies.get(process, process)
 
     def _pieces(self, expr: sp.Expr, time: sp.Expr, label: sp.Expr) -> list[Piece]:
         """An expression as a sum of coefficient x (state or feature), means of biases written out."""
-        means = {c: c + term.parameter.mean for c in coordinates_of(expr)
-                 if isinstance(term := self.program.table[c], Bias) and term.parameter.mean != 0}
         pieces = []
-        for summand in sp.Add.make_args(sp.expand(expr.xreplace(means))):
+        for summand in sp.Add.make_args(sp.expand(self._with_means(expr))):
             coefficient, monomial = _split(summand)
             pieces.append(Piece(coefficient, *self._timed(monomial, time), label))
         return pieces
+
+    def _with_means(self, expr: sp.Expr) -> sp.Expr:
+        """Each bias as its mean plus a centred variable; arguments of activations get theirs in `_factor`."""
+        if isinstance(expr, Coordinate):
+            term = self.program.table[expr]
+            return expr + term.parameter.mean if isinstance(term, Bias) else expr
+        if isinstance(expr, Phi) or not expr.args:
+            return expr
+        return expr.func(*map(self._with_means, expr.args))
 
     def _timed(self, process: sp.Expr, time: sp.Expr) -> tuple[sp.Expr, sp.Expr]:
         """A bare previous state is the updated one a step earlier."""
@@ -145,15 +150,18 @@ class Calculus:
         return self._initial(a, b)
 
     def _initial(self, a: Piece, b: Piece) -> sp.Expr:
-        """Initial states are independent of every matrix, so of everything but themselves."""
+        """Initial states are independent of every matrix and bias, so of all but themselves and what they feed."""
         first, second = self._initial_state(a), self._initial_state(b)
         if first is not None and second is not None:
             same = first == second and (first.shared or a.label == b.label)
             return first.initial if same else sp.S.Zero
         initial, other = (first, b) if first is not None else (second, a)
         assert initial is not None
-        if initial.initial == 0 or other.process not in self.program.bodies:
+        if initial.initial == 0 or other.process == 1 or isinstance(
+                self.program.table.get(other.process), MatVec | Bias):
             return sp.S.Zero
+        if other.process not in self.program.bodies:
+            return self._features(a, b)
         return Moment(a.process, b.process, a.time, b.time, a.label, b.label)
 
     def _initial_state(self, piece: Piece) -> State | None:
@@ -181,16 +189,22 @@ class Calculus:
             if part.process == 1:
                 mean += part.coefficient
             else:
-                self._check_gaussian(part.process, phi)
+                self._check_gaussian(part.process, phi, part.time)
                 terms.append((part.variable, part.coefficient))
         return Factor(name, int(order), Affine(tuple(terms), mean))
 
     def _gaussian(self, base: sp.Expr, piece: Piece) -> tuple[sp.Expr, sp.Expr, sp.Expr]:
         process, time = self._timed(base, piece.time)
-        self._check_gaussian(process, piece.process)
+        self._check_gaussian(process, piece.process, time)
         return process, time, piece.label
 
-    def _check_gaussian(self, process: sp.Expr, inside: sp.Expr) -> None:
+    def _check_gaussian(self, process: sp.Expr, inside: sp.Expr, time: sp.Expr) -> None:
+        if _is_initial(time):
+            return
+        if process in self.off_centre:
+            raise NotClosed(f"E of {inside}", "states of mean zero inside an activation or a product",
+                            f"the state {process}, whose mean is not zero",
+                            "Apply the activation to a product: relu(W @ h + b), and not to a state that holds b.")
         if process not in self.gaussian:
             raise NotClosed(f"E of {inside}", "Gaussian variables: matrix products, biases and linear states",
                             f"the state or product {process}",
@@ -206,6 +220,18 @@ class Calculus:
             if not bad:
                 return frozenset(found | candidates)
             candidates -= bad
+
+    @cached_property
+    def off_centre(self) -> frozenset[sp.Expr]:
+        """Gaussian states whose mean may differ from zero: a constant or the mean of a bias enters them."""
+        found: set[sp.Expr] = set()
+        while True:
+            new = {c for c in (self.gaussian & set(self.program.bodies)) - found
+                   if any((p.process == 1 and p.coefficient != 0) or p.process in found
+                          for p in self._pieces(self.program.bodies[c], sp.S.Zero, FIRST))}
+            if not new:
+                return frozenset(found)
+            found |= new
 
     def _is_affine(self, body: sp.Expr, gaussian: set[sp.Expr]) -> bool:
         pieces = self._pieces(body, sp.S.Zero, FIRST)

@@ -14,6 +14,7 @@ from typing import Any, ClassVar, Literal, Protocol, TypeAlias
 
 import sympy as sp
 
+from .claims import Counterexample, Inequality, MatrixEquation
 from .errors import ProofError
 from .language import Program
 
@@ -50,7 +51,7 @@ class Vanishing:
 class Recurrence:
     """left = right, where the moments in `right` are determined by `equations`, each in earlier moments.
 
-    Moments at negative times are zero. `indices` are the times that the equations step.
+    At negative times states have their initial values, zero unless declared. `indices` are the times stepped.
     """
 
     left: sp.Expr
@@ -91,14 +92,20 @@ class Limit:
         return self.left
 
 
-Claim: TypeAlias = Equation | Vanishing | Recurrence | Hypothesis | Limit
+Claim: TypeAlias = (Equation | Vanishing | Recurrence | Hypothesis | Limit | Inequality | Counterexample
+                    | MatrixEquation)
 Ask: TypeAlias = Callable[[str, Hashable], Claim]
 
 
 ORDER = ("recursion", "tangent", "lemma-c1", "netsor", "readout", "covariance", "zero-moments", "evolution", "unrolled",
          "innovations", "innovations-unrolled", "diagonal", "induction", "weight", "lag-recurrence", "no-coupling",
          "superposition", "kernel-recursion", "convolution", "limit-law", "limit-kernel", "scale-factors",
-         "equivalence")
+         "equivalence",
+         "rise", "first-rise", "peak", "bound-sharp", "bound-t-free", "bound-paper", "bound-uniform", "refuted-power",
+         "refuted-power-largest", "refuted-shifted-largest", "definition", "residual-step", "residual", "taps-step",
+         "blocks", "trajectory", "lag-trajectory", "contraction", "step-bound", "movement", "learned", "slow-lags",
+         "start-variance", "expected-residual", "gain", "transition", "transition-variance", "circular-law",
+         "state-sum", "impulse-response", "interpolation", "vandermonde", "readout-pairings", "loop-equations")
 """How a proof reads: definitions, the theorem, moments, zeros, closed forms, conclusions."""
 
 

@@ -1,0 +1,306 @@
+"""Bounds on the scale factors: inequality (22) in the forms that are true, and counter-examples to those that are not.
+
+The derived rho_j is sum_k c_k binom(j, k) l^{j-k} with one node l. After division by a power of l the slack of a
+bound is a polynomial; written in l = 1/(1 + d), T = j + 1 + m, with all variables non-negative, it has no negative
+coefficient. That is the whole proof, and the replay computes it again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import product
+from typing import Any
+
+import sympy as sp
+
+from .claims import Counterexample, Inequality
+from .closed_form import PowerDD
+from .convolution import Rho, scale_factors
+from .derivation import Derivation, formula_of
+from .errors import NotClosed, ParameterError, ProofError
+from .language import Program, Recursion
+from .notation import T, j, m
+from .proof import Ask, Claim, Equation, prove, rule
+
+FORMS = {"sharp": "bound-sharp", "T-free": "bound-t-free", "paper": "bound-paper", "uniform": "bound-uniform"}
+VARIANTS = ("refuted-power", "refuted-power-largest", "refuted-shifted-largest")
+SOURCE = "emami2021implicit, (22), corrected; non-negative coefficients"
+DECAY = sp.Symbol("d", nonnegative=True)
+
+
+class LargestRho(sp.Function):
+    """The largest of rho_0, ..., rho_{T-1}."""
+
+    nargs = (1,)
+
+    def _latex(self, printer: Any) -> str:
+        return rf"\max_{{i<{printer._print(self.args[0])}}} \rho_i"
+
+
+@dataclass(frozen=True)
+class Closed:
+    """rho_j = sum_k weights[k] binom(j, k) node^{j-k}."""
+
+    node: sp.Expr
+    weights: tuple[sp.Expr, ...]
+
+    @property
+    def order(self) -> int:
+        """The power of the lag."""
+        return len(self.weights) - 1
+
+    def total(self, count: Callable[[int], sp.Expr], powers: bool = True) -> sp.Expr:
+        """sum_k weights[k] count(k) node^{order-k}, or without the powers."""
+        node = self.node if powers else sp.S.One
+        return sp.Add(*(c * count(k) * node ** (self.order - k) for k, c in enumerate(self.weights)))
+
+
+def closed_of(rho: sp.Expr, where: str) -> Closed:
+    """Read node and weights off a derived closed form; NotClosed where the nodes differ."""
+    weights: dict[int, sp.Expr] = {}
+    nodes: set[sp.Expr] = set()
+    for term in sp.Add.make_args(sp.expand(rho)):
+        power = next((x for x in sp.Mul.make_args(term) if x.has(j)), None)
+        if isinstance(power, PowerDD):
+            found = power.args[1:]
+        elif power is not None and power.is_Pow and power.exp == j:
+            found = (power.base,)
+        else:
+            raise NotClosed(where, "powers of one node", term, "Its scale factors are no sum of powers in the lag.")
+        nodes |= set(found)
+        weights[len(found) - 1] = weights.get(len(found) - 1, sp.S.Zero) + term / power
+    if len(nodes) != 1 or not all(c.is_nonnegative for c in weights.values()):
+        raise NotClosed(where, "one node and non-negative weights", sorted(nodes, key=str),
+                        "Bound the divided differences of different nodes by hand.")
+    return Closed(nodes.pop(), tuple(weights.get(k, sp.S.Zero) for k in range(max(weights) + 1)))
+
+
+def choose(lag: sp.Expr, count: int) -> sp.Expr:
+    """binom(lag, count) as a polynomial; zero at lag = 0, ..., count - 1."""
+    return sp.expand(sp.prod([lag - i for i in range(count)]) / sp.factorial(count))
+
+
+def certify(slack: sp.Expr, moved: Mapping[sp.Symbol, sp.Expr], where: str) -> sp.Expr:
+    """Return the slack in variables that are non-negative on the domain; ProofError for a negative coefficient."""
+    written = sp.together(slack.subs(moved, simultaneous=True))
+    for part in sp.fraction(written):
+        polynomial = sp.Poly(sp.expand(part), *sorted(part.free_symbols, key=str)) if part.free_symbols else None
+        coefficients = polynomial.coeffs() if polynomial is not None else [part]
+        if any(c.is_negative for c in coefficients):
+            raise ProofError(where, "no negative coefficient", part, "The substitution does not prove this bound.")
+    return written
+
+
+def scale_factor_bound(recursion: Recursion | Program, form: str = "sharp") -> Derivation:
+    """No scale factor exceeds this bound where 0 < l <= 1, l the derived factor per lag (nu_W), and j < T.
+
+    "sharp" is attained at j = T - 1 and holds for any l; "T-free" has no horizon; "paper" is (22) as it must be
+    read; "uniform" is rho_max, free of l, as the step size of Theorem 4.1 needs it.
+    Shapes: formula in j, and in T unless T-free.  Units: (output/input)^2.
+    Errors: NotLinear, NotDiagonal; NotClosed where the derived scale factors have several nodes.
+    Source: emami2021implicit (22), with erratum E3.
+    """
+    if form not in FORMS:
+        raise ParameterError("scale_factor_bound: form", ", ".join(map(repr, FORMS)), repr(form),
+                             "The other readings of (22) are false: refuted_bounds(…) prints counter-examples.")
+    program = program_with_closed_form(recursion, "scale_factor_bound")
+    proof = prove(program, FORMS[form], Rho(j))
+    assert isinstance(proof.goal, Inequality)
+    indices = [x for x in (j, T) if proof.goal.right.has(x)] if form != "uniform" else [T]
+    return Derivation("scale-factor-bound", program,
+                      formula_of("scale_factor_bound", program, proof.goal.right, indices), proof)
+
+
+def refuted_bounds(recursion: Recursion | Program) -> tuple[Derivation, ...]:
+    """Readings of (22) that are false; the goal of each proof is an exact rational counter-example.
+
+    Source: erratum E3: a bound by a pure power nu_W^j, or by a power times the largest scale factor, fails.
+    """
+    program = program_with_closed_form(recursion, "refuted_bounds")
+    found = []
+    for name in VARIANTS:
+        proof = prove(program, name, Rho(j))
+        assert isinstance(proof.goal, Counterexample)
+        found.append(Derivation(name, program, formula_of("refuted_bound", program, proof.goal.right, [j, T]), proof))
+    return tuple(found)
+
+
+@dataclass(frozen=True)
+class Peak(Derivation):
+    """The lag of the largest scale factor (`formula`); rho_1 > rho_0 exactly where `rise` is positive."""
+
+    rise: Derivation
+
+
+def scale_factor_peak(recursion: Recursion | Program) -> Peak:
+    """The scale factors rise up to this lag and fall after it, for 0 < l < 1 and a positive linear weight.
+
+    So "higher delay, lower weight" is false near l = 1: the peak moves off 0 exactly where `rise` > 0.
+    Shapes: formula in the variances.  Units: steps.
+    Errors: NotClosed where rho_j is not of the form (c_0 + c_1 j) times powers.  Source: erratum E3.
+    """
+    program = program_with_closed_form(recursion, "scale_factor_peak")
+    first = prove(program, "first-rise", Rho(1) - Rho(0))
+    proof = prove(program, "peak", Rho(j))
+    assert isinstance(proof.goal, Inequality)
+    assert isinstance(first.goal, Equation)
+    rise = Derivation("scale-factor-rise", program, formula_of("scale_factor_rise", program, first.goal.right, []),
+                      first)
+    return Peak("scale-factor-peak", program,
+                formula_of("scale_factor_peak", program, proof.goal.right.args[0], []), proof, rise)
+
+
+def program_with_closed_form(recursion: Recursion | Program, where: str) -> Program:
+    """The tangent program of a recursion whose scale factors have a closed form."""
+    derived = scale_factors(recursion)
+    if derived.formula.expr is None:
+        raise NotClosed(f"{where}({derived.program.name})", "scale factors in closed form",
+                        "moments that feed each other in a circle", "scale_factors(…) evaluates their recurrence.")
+    return derived.program
+
+
+def closed_scale(program: Program, ask: Ask) -> Closed:
+    """Node and weights of the scale factors, from the step that derives them."""
+    claim = ask("scale-factors", Rho(j))
+    assert isinstance(claim, Equation)
+    closed = closed_of(claim.right, f"bound of {program.name}")
+    if closed.order > 1:
+        raise NotClosed(f"bound of {program.name}", "weights affine in the lag", closed.weights, "Look at the values.")
+    return closed
+
+
+def _letters(closed: Closed) -> Closed:
+    """The same form with free non-negative letters: what holds for them holds for the weights and the node."""
+    names = sp.symbols(f"c:{len(closed.weights)}", nonnegative=True)
+    return Closed(1 / (1 + DECAY), names)
+
+
+# ---- rules: true bounds ---------------------------------------------------------------------------
+@rule("bound-sharp", source=SOURCE)
+def bound_sharp(program: Program, subject: Any, ask: Ask) -> Claim:
+    """binom(j, k) <= binom(T-1, k) for j <= T - 1, term by term."""
+    closed = closed_scale(program, ask)
+    free = _letters(closed)
+    slack = free.total(lambda k: choose(T - 1, k)) - free.total(lambda k: choose(j, k))
+    certify(slack, {T: j + 1 + m}, "bound-sharp")
+    right = closed.node ** (j - closed.order) * closed.total(lambda k: choose(T - 1, k))
+    return Inequality(subject, right, (sp.Gt(closed.node, 0), sp.Le(j + 1, T)))
+
+
+@rule("bound-t-free", source=SOURCE)
+def bound_t_free(program: Program, subject: Any, ask: Ask) -> Claim:
+    """Every weight is at most the largest one, and every power of the node at most the lowest."""
+    closed = closed_scale(program, ask)
+    free = _letters(closed)
+    for largest in free.weights:
+        others = {c: largest / (1 + sp.Dummy(nonnegative=True)) for c in free.weights if c != largest}
+        above = largest * sp.Add(*(choose(j, k) for k in range(closed.order + 1)))
+        certify(above - free.total(lambda k: choose(j, k)), others, "bound-t-free")
+    right = closed.node ** (j - closed.order) * sp.Add(*(choose(j, k) for k in range(closed.order + 1))) * \
+        sp.Max(*closed.weights)
+    return Inequality(subject, right, (sp.Gt(closed.node, 0), sp.Le(closed.node, 1)))
+
+
+@rule("bound-paper", source=SOURCE)
+def bound_paper(program: Program, subject: Any, ask: Ask) -> Claim:
+    """(22): the lowest power of the node times rho_max."""
+    closed = closed_scale(program, ask)
+    free = _letters(closed)
+    slack = free.total(lambda k: choose(T, k), powers=False) - free.total(lambda k: choose(j, k))
+    certify(slack, {T: j + 1 + m}, "bound-paper")
+    right = closed.node ** (j - closed.order) * closed.total(lambda k: choose(T, k), powers=False)
+    return Inequality(subject, right, (sp.Gt(closed.node, 0), sp.Le(closed.node, 1), sp.Le(j + 1, T)))
+
+
+@rule("bound-uniform", source=SOURCE)
+def bound_uniform(program: Program, subject: Any, ask: Ask) -> Claim:
+    """Powers of the node are at most 1 (where binom(j, k) is not 0), so rho_max bounds every scale factor."""
+    closed = closed_scale(program, ask)
+    free = _letters(closed)
+    slack = free.total(lambda k: choose(T, k), powers=False) - free.total(lambda k: choose(j, k), powers=False)
+    certify(slack, {T: j + 1 + m}, "bound-uniform")
+    return Inequality(subject, closed.total(lambda k: choose(T, k), powers=False),
+                      (sp.Le(closed.node, 1), sp.Le(j + 1, T)))
+
+
+# ---- rules: where rho_j rises ---------------------------------------------------------------------
+@rule("rise", source="difference of the closed form at two lags")
+def rise(program: Program, subject: Any, ask: Ask) -> Claim:
+    """rho_{j+1} - rho_j is a power of the node times a function that is affine in the lag and falls."""
+    closed = closed_scale(program, ask)
+    bracket = _bracket(closed)
+    return Equation(subject, closed.node ** (j - closed.order) * bracket)
+
+
+def _bracket(closed: Closed) -> sp.Expr:
+    if closed.order != 1:
+        raise NotClosed("scale_factor_peak", "a weight that grows with the lag", closed.weights, "They only fall.")
+    x = sp.Dummy("x")
+    after = Closed(x, closed.weights).total(lambda k: choose(j + 1, k)) * x
+    gap = sp.Poly(after - Closed(x, closed.weights).total(lambda k: choose(j, k)), j)
+    slope, level = (c.subs(x, closed.node) for c in gap.all_coeffs())
+    return sp.factor(slope) * j + sp.factor(level)
+
+
+@rule("first-rise", source="difference of the closed form at two lags")
+def first_rise(program: Program, subject: Any, ask: Ask) -> Claim:
+    """The difference at j = 0."""
+    claim = ask("rise", Rho(j + 1) - Rho(j))
+    assert isinstance(claim, Equation)
+    return Equation(subject, sp.cancel(claim.right.subs(j, 0)))
+
+
+@rule("peak", source="an affine function that falls changes its sign once")
+def peak(program: Program, subject: Any, ask: Ask) -> Claim:
+    """rho_{j+1} > rho_j exactly below the zero of the affine factor, so the first lag not below it is the peak."""
+    claim = ask("rise", Rho(j + 1) - Rho(j))
+    closed = closed_scale(program, ask)
+    assert isinstance(claim, Equation)
+    affine = sp.Poly(sp.expand(claim.right / closed.node ** (j - closed.order)), j)
+    slope, level = affine.all_coeffs()
+    certify(-slope / closed.weights[1], {closed.node: 1 / (1 + DECAY)}, "peak")
+    zero = sp.apart(sp.cancel(-level / slope), closed.node) if closed.node.is_Symbol else sp.cancel(-level / slope)
+    right = Rho(sp.Max(0, sp.ceiling(zero)))
+    return Inequality(subject, right, (sp.Gt(closed.node, 0), sp.Lt(closed.node, 1), sp.Gt(closed.weights[1], 0)))
+
+
+# ---- rules: false bounds --------------------------------------------------------------------------
+def _refute(program: Program, subject: Any, closed: Closed, right: sp.Expr, largest: sp.Expr | None) -> Claim:
+    """The first point of a small grid, in a fixed order, at which rho_j exceeds the believed bound."""
+    rho = closed.node ** (j - closed.order) * closed.total(lambda k: choose(j, k))
+    for point in _grid(program):
+        bound = right
+        if largest is not None:
+            bound = right.subs(LargestRho(T), sp.Max(*(rho.subs(j, i) for i in range(point[T]))))
+        if rho.subs(point) > bound.subs(point):
+            return Counterexample(subject, right, tuple(sorted(point.items(), key=str)))
+    raise ProofError("refuted bound", "a counter-example on the grid", "none", "The bound may be true for this model.")
+
+
+def _grid(program: Program) -> Iterator[dict[sp.Symbol, sp.Rational]]:
+    symbols = list(program.symbols.values())
+    for horizon, lag in ((a, b) for a in range(1, 6) for b in range(a)):
+        for values in product((sp.Integer(1), sp.Rational(3, 10), sp.Rational(9, 10)), repeat=len(symbols)):
+            yield {j: sp.Integer(lag), T: sp.Integer(horizon), **dict(zip(symbols, values, strict=True))}
+
+
+@rule("refuted-power", source="a counter-example; emami2021implicit, (22) with another exponent")
+def refuted_power(program: Program, subject: Any, ask: Ask) -> Claim:
+    """rho_j <= l^j rho_max is false."""
+    closed = closed_scale(program, ask)
+    return _refute(program, subject, closed, closed.node**j * closed.total(lambda k: choose(T, k), powers=False), None)
+
+
+@rule("refuted-power-largest", source="a counter-example; emami2021implicit, (22) with another constant")
+def refuted_power_largest(program: Program, subject: Any, ask: Ask) -> Claim:
+    """rho_j <= l^j max_i rho_i is false."""
+    closed = closed_scale(program, ask)
+    return _refute(program, subject, closed, closed.node**j * LargestRho(T), LargestRho(T))
+
+
+@rule("refuted-shifted-largest", source="a counter-example; emami2021implicit, (22) with another constant")
+def refuted_shifted_largest(program: Program, subject: Any, ask: Ask) -> Claim:
+    """rho_j <= l^{j-1} max_i rho_i is false."""
+    closed = closed_scale(program, ask)
+    return _refute(program, subject, closed, closed.node ** (j - closed.order) * LargestRho(T), LargestRho(T))

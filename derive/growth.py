@@ -1,0 +1,51 @@
+"""How fast a map grows, measured from its values alone: what the hypotheses of a limit theorem are audited by."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Mapping
+from fractions import Fraction
+from itertools import pairwise
+
+import sympy as sp
+
+from .activations import Phi, definition_at
+from .language import coordinates_of
+
+Map = Callable[..., float]
+Point = tuple[float, ...]
+
+
+def measured_growth(body: sp.Expr, parameters: Mapping[sp.Symbol, Fraction], rng: random.Random) -> str:
+    """"affine" if no second difference shows, else "Lipschitz" or "polynomially bounded" by difference quotients."""
+    names = coordinates_of(body)
+    f = _numeric(body.xreplace({x: sp.Rational(v) for x, v in parameters.items()}), names)
+
+    def anywhere() -> Point:
+        return tuple(rng.uniform(-9, 9) for _ in names)
+
+    if not any(_bent(f, anywhere(), anywhere()) for _ in range(40)):
+        return "affine"
+    centres = [tuple(1e4 if i == far else 0.1 for i in range(len(names))) for far in range(len(names))]
+    steepest = max(_steepest(f, centre, i) for centre in centres for i in range(len(names)))
+    return "Lipschitz" if steepest < 1e3 else "polynomially bounded"
+
+
+def _numeric(body: sp.Expr, names: list[sp.Symbol]) -> Map:
+    z = sp.Dummy("z", real=True)
+    variables = [sp.Dummy(real=True) for _ in names]
+    plain = body.xreplace(dict(zip(names, variables, strict=True))).replace(
+        Phi, lambda name, order, at: definition_at(str(name), int(order), z).subs(z, at))
+    f = sp.lambdify(variables, plain, "mpmath")
+    return lambda *at: float(f(*at))
+
+
+def _bent(f: Map, a: Point, b: Point) -> bool:
+    middle = ((x + y) / 2 for x, y in zip(a, b, strict=True))
+    return abs(f(*a) + f(*b) - 2 * f(*middle)) > 1e-9
+
+
+def _steepest(f: Map, centre: Point, i: int) -> float:
+    """The largest difference quotient along coordinate i around a centre."""
+    values = [f(*centre[:i], centre[i] + 0.1 * step, *centre[i + 1:]) for step in range(-30, 31)]
+    return max(abs(b - a) / 0.1 for a, b in pairwise(values))

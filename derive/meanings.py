@@ -1,0 +1,163 @@
+"""What the functions of the engine mean in a `World`: each from its definition, by none of the engine's rules."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from fractions import Fraction
+from itertools import product
+from typing import Any
+
+import sympy as sp
+
+from .closed_form import PowerDD
+from .convolution import ConvolutionKernel, Gain, Rho
+from .evolution import TANGENT_OUTPUT, Response, StateMoments
+from .expectation import GaussianMean
+from .innovations import Innovation, InnovationsForm, Predictor, ProductCov
+from .lags import EmpiricalKernel, Entry
+from .language import MatVec, Parameter
+from .moments import FIRST, SECOND, Gram, Moment
+from .notation import p, q
+from .world import Meaning, Polynomial, World, compose, derivative, product_of
+
+
+def _moment(world: World, expr: sp.Expr, at: Any) -> Any:
+    u, v, first, second, a, b = expr.args
+    return world.moment(u, v, world.integer(first, at), world.integer(second, at), a, b)
+
+
+def _response(world: World, expr: sp.Expr, at: Any) -> Any:
+    y, r, r2, first, second, a, b = expr.args
+    output = world.program.output if y == TANGENT_OUTPUT or world.program.base is None else world.program.base.output
+    rows = world.integer(r, at), world.integer(r2, at)
+    times = world.integer(first, at), world.integer(second, at)
+    means = [world.moment(sp.S.One, output, 0, time, label, label) for time, label in zip(times, (a, b), strict=True)]
+    return world.moment(output, output, *times, a, b, rows) - means[0] * means[1]
+
+
+def _entry(world: World, expr: sp.Expr, at: Any) -> Any:
+    r, c, r2, c2, lag, lag2 = (world.integer(x, at) for x in expr.args)
+    output = world.program.output
+    return world.moment(output, output, lag + world.impulses[p], lag2 + world.impulses[p], (p, c), (p, c2), (r, r2))
+
+
+def _rho(world: World, expr: sp.Expr, at: Any) -> Any:
+    lag = sp.Integer(world.integer(expr.args[0], at))
+    return _response(world, Response(TANGENT_OUTPUT, 0, 0, lag, lag, p, q), at)
+
+
+def _convolution(world: World, expr: sp.Expr, at: Any) -> Any:
+    """Sum over all entries of all theta of the products of the two gradients, which are sqrt(rho_j) x."""
+    r, r2, first, second = (world.integer(x, at) for x in expr.args)
+    total = sp.S.Zero
+    for lag, row, column in product(range(min(first, second) + 1), range(2), range(2)):
+        gain = sp.sqrt(world.number(Rho(sp.Integer(lag)), {}))
+        left = gain * world.input(FIRST, first - lag)[column] * int(row == r)
+        right = gain * world.input(SECOND, second - lag)[column] * int(row == r2)
+        total += left * right
+    return total
+
+
+def _gaussian_mean(world: World, expr: sp.Expr, at: Any) -> Any:
+    functions, means, upper = expr.args
+    size = len(functions)
+    cov = iter(world.fraction(c, at) for c in upper)
+    table = {(a, b): next(cov) for a in range(size) for b in range(a, size)}
+    total: Polynomial = {(): Fraction(1)}
+    for i, ((name, order), mean) in enumerate(zip(functions, means, strict=True)):
+        inner = {(i,): Fraction(1), (): world.fraction(mean, at)}
+        total = product_of(total, compose(derivative(world.activations[str(name)], int(order)), inner))
+    return sum((c * _pair_up(m, table) for m, c in total.items()), start=Fraction(0))
+
+
+def _pair_up(variables: tuple[int, ...], table: Mapping[tuple[int, int], Fraction]) -> Fraction:
+    if not variables:
+        return Fraction(1)
+    first, rest = variables[0], variables[1:]
+    return sum((table[min(first, x), max(first, x)] * _pair_up(rest[:i] + rest[i + 1:], table)
+                for i, x in enumerate(rest)), start=Fraction(0)) if len(variables) % 2 == 0 else Fraction(0)
+
+
+def _power_dd(world: World, expr: sp.Expr, at: Any) -> Any:
+    """The sum of all products of powers of the nodes whose exponents add up to j - k, enumerated."""
+    lag, *nodes = (world.number(a, at) for a in expr.args)
+    degree = int(lag) - len(nodes) + 1
+    if degree < 0:
+        return 0
+    return sp.Add(*(sp.Mul(*(node**e for node, e in zip(nodes, exponents, strict=True)))
+                    for exponents in product(range(degree + 1), repeat=len(nodes)) if sum(exponents) == degree))
+
+
+def _state_moments(world: World, expr: sp.Expr, at: Any) -> Any:
+    index = [(u, time) for u in world.program.bodies for time in range(int(expr.args[0]))]
+    return sp.ImmutableDenseMatrix([[sp.sympify(world.moment(u, v, a, b, FIRST, SECOND)) for v, b in index]
+                                    for u, a in index])
+
+
+def _past(world: World, name: sp.Symbol, upto: int) -> list[tuple[sp.Expr, int]]:
+    vectors = sorted({x.vector for _, x in world.program.terms
+                      if isinstance(x, MatVec) and x.matrix.name == str(name)}, key=str)
+    return [(v, time) for time in range(upto) for v in vectors]
+
+
+def _centred(world: World, u: sp.Expr, v: sp.Expr, first: int, second: int) -> Fraction:
+    x, y = world.value(u, first, FIRST), world.value(v, second, FIRST)
+    return world.mean(product_of(x, y)) - world.mean(x) * world.mean(y)
+
+
+def _regression(world: World, name: sp.Symbol, b: sp.Expr, time: int) -> tuple[list[Any], dict[Any, Any]]:
+    """The past columns and least-squares weights of column b at `time` on them, leftmost independent ones first."""
+    past = _past(world, name, time)
+    if not past:
+        return past, {}
+    gram = sp.Matrix([[_centred(world, x[0], y[0], x[1], y[1]) for y in past] for x in past])
+    right = sp.Matrix([_centred(world, x[0], b, x[1], time) for x in past])
+    pivots = gram.rref()[1]
+    weights = gram.extract(list(pivots), list(pivots)).LUsolve(right.extract(list(pivots), [0])) if pivots else []
+    return past, {past[i]: w for i, w in zip(pivots, weights, strict=True)}
+
+
+def _predictor(world: World, expr: sp.Expr, at: Any) -> Any:
+    name, a, b, step, back = expr.args
+    time, past = world.integer(step, at), world.integer(back, at)
+    return _regression(world, name, b, time)[1].get((a, time - past), sp.S.Zero)
+
+
+def _parameter(world: World, name: sp.Symbol) -> Parameter:
+    return next(x for x in world.program.parameters if x.name == str(name))
+
+
+def _innovation(world: World, expr: sp.Expr, at: Any) -> Any:
+    name, a, b, step = expr.args
+    time, parameter = world.integer(step, at), _parameter(world, name)
+    left = _centred(world, a, b, time, time)
+    if parameter.tied:
+        left -= sum(_centred(world, a, x, time, y) * w for (x, y), w in _regression(world, name, b, time)[1].items())
+    return world.number(parameter.variance, {}) * left
+
+
+def _product_cov(world: World, expr: sp.Expr, at: Any) -> Any:
+    name, a, b, first, second = expr.args
+    parameter = _parameter(world, name)
+    times = world.integer(first, at), world.integer(second, at)
+    if not parameter.tied and times[0] != times[1]:
+        return 0
+    return world.number(parameter.variance, {}) * sp.sympify(world.moment(a, b, *times, FIRST, FIRST))
+
+
+MEANINGS: dict[type, Meaning] = {
+    Moment: _moment, Response: _response, Entry: _entry, Rho: _rho, ConvolutionKernel: _convolution,
+    Gain: lambda world, expr, at: sp.sqrt(sp.sympify(_rho(world, expr, at))),
+    EmpiricalKernel: lambda world, expr, at: _response(world, Response(*expr.args, FIRST, SECOND), at),
+    Gram: lambda world, expr, at: world.gram(*(world.integer(x, at) for x in expr.args[:2]), *expr.args[2:]),
+    GaussianMean: _gaussian_mean, PowerDD: _power_dd, StateMoments: _state_moments,
+    Predictor: _predictor, Innovation: _innovation, ProductCov: _product_cov,
+    InnovationsForm: lambda world, expr, at: sp.S.Zero,
+    sp.KroneckerDelta: lambda world, expr, at: sp.Integer(_index(world, expr.args[0], at) == _index(
+        world, expr.args[1], at)),
+}
+
+
+def _index(world: World, expr: sp.Expr, at: Any) -> int:
+    """An index that may hold the absolute time of an impulse."""
+    return world.integer(expr.subs(world.impulses), at)

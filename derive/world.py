@@ -1,0 +1,223 @@
+"""A random instance of a program in which every symbol has an exact rational value.
+
+It draws rational variances, input vectors and, for every activation, a quadratic polynomial. Each state is then an
+explicit polynomial in Gaussian variables, expectations are sums over pairings, and covariances follow the paths
+of the recursion at integer times: no symbolic times, no leaf moments, no zero sets, no closed forms.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Mapping
+from fractions import Fraction
+from itertools import product
+from typing import Any
+
+import sympy as sp
+
+from .activations import Phi
+from .language import Bias, Coordinate, MatVec, Parameter, Previous, Program, Updated
+from .moments import FIRST, SECOND
+from .notation import p, q
+
+HORIZON = 4
+Polynomial = dict[tuple[int, ...], Fraction]
+
+
+class World:
+    """The values of all expressions about a program, for one random draw of its free symbols and inputs.
+
+    `meanings` says what the functions of the engine stand for. Gaussian variables are numbered as they appear.
+    """
+
+    def __init__(self, program: Program, seed: int, meanings: Mapping[type, Meaning]) -> None:
+        self.program, self.random, self.meanings = program, random.Random(seed), meanings
+        self.parameters = {x: self.rational() for x in program.symbols.values()}
+        self.activations = {name: [self.rational() for _ in range(3)] for name in sorted(self._activation_names())}
+        self.impulses = {p: 0, q: 2}
+        self.inputs = {(label, time): [self.rational() for _ in range(2)]
+                       for label in (FIRST, SECOND) for time in range(2 * HORIZON + 4)}
+        self.memo: dict[Any, Any] = {}
+        self.paired: dict[tuple[int, ...], Fraction] = {}
+        self.variables: dict[tuple[Any, ...], int] = {}
+        self.keys: list[tuple[Any, ...]] = []
+
+    def rational(self) -> Fraction:
+        """A fresh random number."""
+        return Fraction(self.random.randint(1, 9), self.random.randint(2, 7))
+
+    def _activation_names(self) -> set[str]:
+        exprs = [*self.program.bodies.values(), self.program.output]
+        exprs += [x.vector for _, x in self.program.terms if isinstance(x, MatVec)]
+        return {str(phi.args[0]) for e in exprs for phi in e.atoms(Phi)}
+
+    # ---- values of expressions ------------------------------------------------------------------------
+    def number(self, expr: sp.Expr, at: Mapping[sp.Symbol, int]) -> sp.Expr:
+        """The exact value of an expression at integer indices."""
+        if expr.is_Number or expr.is_NumberSymbol:
+            return expr
+        if isinstance(expr, sp.Symbol):
+            return sp.sympify(self.parameters[expr] if expr in self.parameters else at[expr])
+        if isinstance(expr, sp.MatrixBase):
+            return expr.applyfunc(lambda entry: self.number(entry, at))
+        if isinstance(expr, sp.Sum):
+            (index, low, high), = expr.limits
+            steps = range(int(self.number(low, at)), int(self.number(high, at)) + 1)
+            return sp.Add(*(self.number(expr.function, {**at, index: i}) for i in steps))
+        meaning = self.meanings.get(expr.func)
+        if meaning is not None:
+            return sp.sympify(meaning(self, expr, at))
+        return expr.func(*(self.number(a, at) for a in expr.args))
+
+    def integer(self, expr: sp.Expr, at: Mapping[sp.Symbol, int]) -> int:
+        """The value of an index."""
+        return int(self.number(expr, at))
+
+    def moment(self, u: sp.Expr, v: sp.Expr, first: int, second: int, a: Any, b: Any,
+               rows: tuple[int, int] = (0, 0)) -> Fraction:
+        """E[u v] by pairings; times count from the impulse for impulse labels."""
+        if min(first, second) < 0 and (a in self.impulses or b in self.impulses):
+            return Fraction(0)
+        times = first + self.impulses.get(a, 0), second + self.impulses.get(b, 0)
+        return self.mean(product_of(self.value(u, times[0], a, rows[0]), self.value(v, times[1], b, rows[1])))
+
+    # ---- the Gaussian world ---------------------------------------------------------------------------
+    def value(self, expr: sp.Expr, time: int, label: Any, row: int = 0) -> Polynomial:
+        """A process at an absolute time as a polynomial in Gaussian variables (coordinate, time, label, row)."""
+        key = (expr, time, label, row)
+        if key not in self.memo:
+            self.memo[key] = self._value(expr, time, label, row)
+        return self.memo[key]
+
+    def _value(self, expr: sp.Expr, time: int, label: Any, row: int) -> Polynomial:
+        if isinstance(expr, Coordinate):
+            return self._coordinate(expr, time, label, row)
+        if isinstance(expr, Phi):
+            name, order, argument = expr.args
+            return compose(derivative(self.activations[str(name)], int(order)),
+                            self.value(argument, time, label, row))
+        if not expr.has(Coordinate):
+            return {(): self.fraction(expr)}
+        parts = [self.value(a, time, label, row) for a in expr.args] if not expr.is_Pow else \
+            [self.value(expr.base, time, label, row)] * int(expr.exp)
+        result = parts[0]
+        for part in parts[1:]:
+            result = sum_of(result, part) if expr.is_Add else product_of(result, part)
+        return result
+
+    def _coordinate(self, c: Coordinate, time: int, label: Any, row: int) -> Polynomial:
+        match self.program.table[c]:
+            case Updated(state) if time < 0:
+                return self._variable("start", state, None if state.shared else label) if state.initial != 0 else {}
+            case Updated():
+                return self.value(self.program.bodies[c], time, label, row)
+            case Previous(state):
+                return self.value(self.program.updated[state], time - 1, label, row)
+            case Bias(parameter):
+                return sum_of(self._variable(c, time, label, row), {(): self.fraction(parameter.mean)})
+            case _:
+                return self._variable(c, time, label, row)
+
+    def _variable(self, *key: Any) -> Polynomial:
+        """The Gaussian variable with this key: (coordinate, time, label, row), or ("start", state, label)."""
+        if key not in self.variables:
+            self.variables[key] = len(self.keys)
+            self.keys.append(key)
+        return {(self.variables[key],): Fraction(1)}
+
+    def mean(self, polynomial: Polynomial) -> Fraction:
+        """E of a polynomial: the sum over all pairings of each monomial."""
+        return sum((c * self._pairings(m) for m, c in polynomial.items()), start=Fraction(0))
+
+    def _pairings(self, variables: tuple[int, ...]) -> Fraction:
+        if not variables:
+            return Fraction(1)
+        if len(variables) % 2:
+            return Fraction(0)
+        if variables not in self.paired:
+            first, rest = variables[0], variables[1:]
+            self.paired[variables] = sum(
+                (c * self._pairings(rest[:i] + rest[i + 1:]) for i, other in enumerate(rest)
+                 if (c := self.covariance(first, other)) != 0), start=Fraction(0))
+        return self.paired[variables]
+
+    def covariance(self, x: int, y: int) -> Fraction:
+        """Cov of two Gaussian variables, from what they are products of."""
+        key = ("cov", x, y)
+        if key not in self.memo:
+            self.memo[key] = self._covariance(self.keys[x], self.keys[y])
+        return self.memo[key]
+
+    def _covariance(self, x: Any, y: Any) -> Fraction:
+        if "start" in (x[0], y[0]):
+            return self.fraction(x[1].initial) if x == y else Fraction(0)
+        (c, time, label, row), (d, other, label2, row2) = x, y
+        first, second = self.program.table[c], self.program.table[d]
+        parameter = getattr(first, "matrix", getattr(first, "parameter", None))
+        if parameter != getattr(second, "matrix", getattr(second, "parameter", None)) or row != row2:
+            return Fraction(0)
+        assert isinstance(parameter, Parameter)
+        if not parameter.tied and time != other:
+            return Fraction(0)
+        nu = self.fraction(parameter.variance)
+        if isinstance(first, Bias):
+            return nu
+        assert isinstance(first, MatVec)
+        assert isinstance(second, MatVec)
+        if parameter.role == "input_map":
+            return nu * self.gram(time, other, label, label2)
+        columns = self.value(first.vector, time, label), self.value(second.vector, other, label2)
+        return nu * self.mean(product_of(*columns))
+
+    def fraction(self, expr: sp.Expr, at: Mapping[sp.Symbol, int] | None = None) -> Fraction:
+        """The exact value of a rational expression."""
+        value = self.number(expr, at or {})
+        return Fraction(int(value.p), int(value.q))
+
+    def gram(self, time: int, other: int, a: Any, b: Any) -> Fraction:
+        """x_time . x'_other: a unit impulse for impulse labels, random vectors for sequences."""
+        x, y = self.input(a, time), self.input(b, other)
+        return sum((u * v for u, v in zip(x, y, strict=True)), start=Fraction(0))
+
+    def input(self, label: Any, time: int) -> list[Fraction]:
+        """The input vector of a label; an impulse label may name the unit vector it uses."""
+        if label in self.impulses:
+            return [Fraction(time == self.impulses[label]), Fraction(0)]
+        if isinstance(label, tuple):  # (impulse label, index of the unit vector)
+            return [Fraction(time == self.impulses[label[0]] and i == label[1]) for i in range(2)]
+        return self.inputs[label, time] if time >= 0 else [Fraction(0)] * 2
+
+
+Meaning = Callable[[World, sp.Expr, Any], Any]
+
+
+# ---- polynomials ----------------------------------------------------------------------------------
+def sum_of(a: Polynomial, b: Polynomial) -> Polynomial:
+    """The sum of two polynomials."""
+    return {m: a.get(m, Fraction(0)) + b.get(m, Fraction(0)) for m in {**a, **b}}
+
+
+def product_of(a: Polynomial, b: Polynomial) -> Polynomial:
+    """The product of two polynomials; monomials are sorted tuples of variables."""
+    result: Polynomial = {}
+    for (m, c), (k, d) in product(a.items(), b.items()):
+        key = tuple(sorted((*m, *k)))
+        result[key] = result.get(key, Fraction(0)) + c * d
+    return result
+
+
+def derivative(coefficients: list[Fraction], order: int) -> list[Fraction]:
+    """Coefficients of the derivative of a given order."""
+    for _ in range(order):
+        coefficients = [i * c for i, c in enumerate(coefficients)][1:]
+    return coefficients
+
+
+def compose(coefficients: list[Fraction], inner: Polynomial) -> Polynomial:
+    """The polynomial with these coefficients, of another polynomial."""
+    result: Polynomial = {}
+    power: Polynomial = {(): Fraction(1)}
+    for c in coefficients:
+        result = sum_of(result, {m: c * d for m, d in power.items()})
+        power = product_of(power, inner)
+    return result
