@@ -25,7 +25,7 @@ EFFECTS = MappingProxyType(
         "correlation": 0.1,
         "square-correlation": 0.25,
         "kernel-coupling": 0.1,  # mean square, relative to the two weights it couples
-        "distribution": 0.2,  # largest distance of two distribution functions
+        "distribution": 0.25,  # largest distance of two distribution functions
     }
 )
 

@@ -16,7 +16,7 @@ from derive.errors import ParameterError
 from numeric.checks import Check
 from numeric.montecarlo import Validation
 from numeric.recordings import RECORDINGS
-from numeric.validate import DEFAULTS, validate
+from numeric.validate import validate
 from reports.console import EXIT, Stages, describe, err, errors, out, print_json, table
 
 app = typer.Typer(
@@ -190,7 +190,7 @@ def validate_command(
     """
     with errors(), Stages(quiet=as_json) as stages:
         recursion = model_named(model)
-        nu = parameters(context.args, list(DEFAULTS), "validate")
+        nu = parameters(context.args, list(recursion.program().symbols), "validate")
         with stages("Monte Carlo") as progress:
             found = validate(recursion, width, trials, seed, device, progress=progress, checkpoint=checkpoint, **nu)
     if as_json:
@@ -242,10 +242,11 @@ def report_command(
     from reports.report import report
 
     with errors(), Stages(quiet=as_json) as stages:
-        nu = parameters(context.args, list(DEFAULTS), "report")
+        recursion = model_named(model)
+        nu = parameters(context.args, list(recursion.program().symbols), "report")
         chosen = tuple(data) if data else tuple(RECORDINGS)
         made = report(
-            model_named(model),
+            recursion,
             out_dir,
             data=() if chosen == ("none",) else chosen,
             seed=seed,

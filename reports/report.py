@@ -32,7 +32,7 @@ def silent(name: str) -> Iterator[Callable[[int, int], None]]:
 
 
 def report(recursion: Recursion, out_dir: Path | str, *, data: tuple[str, ...] = tuple(RECORDINGS), seed: int = 0,
-           width: int = 1024, trials: int = 20_000, engine: Engine = "auto", stage: Stage = silent,
+           width: int = 1024, trials: int = 8000, engine: Engine = "auto", stage: Stage = silent,
            **nu: float) -> Report:  # fmt: skip
     """Write report.tex, report.pdf, report.html, figures and run.json; equal seeds give equal numbers.
 

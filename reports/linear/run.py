@@ -60,7 +60,7 @@ def run_linear(
     stage: Stage,
     seed: int = 0,
     width: int = 1024,
-    trials: int = 20_000,
+    trials: int = 8000,
     data: tuple[str, ...] = ("er-fmri", "daphnet"),
     **nu: float,
 ) -> LinearRun:
