@@ -20,7 +20,7 @@ from .language import Coordinate, Program
 from .matrices import Matrices
 from .meanings import MEANINGS
 from .moments import FIRST, SECOND, Moment
-from .notation import p, q
+from .notation import n, p, q
 from .proof import Claim, Equation, Hypothesis, Limit, Proof, Recurrence, Step, Vanishing
 from .world import HORIZON, World
 
@@ -131,6 +131,7 @@ def _points(world: World, *exprs: sp.Expr) -> Iterator[dict[sp.Symbol, int]]:
         values = {x: world.random.randint(int(x.is_positive or 0), HORIZON - 1) for x in free}
         values |= {x: 0 if trial < 2 else int(str(x).endswith("'")) if trial == 2 else world.random.randint(0, 1)
                    for x in rows}
+        values |= {x: 1 + trial % 2 for x in free if x == n}  # at a finite width, every entry is written out
         yield values | _normal_equation(world, free)
 
 

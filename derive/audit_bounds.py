@@ -8,18 +8,20 @@ from typing import Any
 
 import sympy as sp
 
-from .audit import DIGITS, MEANINGS, World
+from .audit import DIGITS, check
 from .bounds import LargestRho
 from .claims import Counterexample, Inequality
 from .convolution import Rho
 from .errors import ProofError
+from .meanings import MEANINGS
+from .world import World
 
 POINTS, TRIES = 6, 600
 
 
 def at_point(world: World, values: Mapping[sp.Symbol, Any]) -> World:
     """The same program with other exact values of its symbols."""
-    moved = World(world.program, world.random.randrange(2**30))
+    moved = World(world.program, world.random.randrange(2**30), world.meanings)
     moved.parameters |= {x: Fraction(int(v.p), int(v.q)) for x, v in values.items() if x in moved.parameters}
     return moved
 
@@ -59,8 +61,8 @@ def exceeds(left: sp.Expr, right: sp.Expr) -> bool:
     return bool(gap > 0) if gap.is_Rational else bool(sp.N(gap, DIGITS) > sp.Float(10) ** (4 - DIGITS))
 
 
-@World.check.register(Inequality)  # type: ignore[attr-defined, untyped-decorator]
-def check_inequality(world: World, claim: Inequality) -> None:
+@check.register
+def _(claim: Inequality, world: World) -> None:
     """left <= right at random points of the domain."""
     for moved, at in points(world, claim):
         left, right = moved.number(claim.left, at), moved.number(claim.right, at)
@@ -68,8 +70,8 @@ def check_inequality(world: World, claim: Inequality) -> None:
             raise ProofError("audit", f"at most {right}", left, f"At {at} {claim} is false.")
 
 
-@World.check.register(Counterexample)  # type: ignore[attr-defined, untyped-decorator]
-def check_counterexample(world: World, claim: Counterexample) -> None:
+@check.register
+def _(claim: Counterexample, world: World) -> None:
     """left > right at the stated point."""
     at = dict(claim.point)
     moved = at_point(world, at)

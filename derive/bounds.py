@@ -234,13 +234,17 @@ def rise(program: Program, subject: Any, ask: Ask) -> Claim:
 
 
 def _bracket(closed: Closed) -> sp.Expr:
+    slope, level = _affine(closed)
+    return sp.factor(slope) * j + sp.factor(level)
+
+
+def _affine(closed: Closed) -> tuple[sp.Expr, sp.Expr]:
+    """Slope and level in the lag of (rho_{j+1} - rho_j) / node^{j-1}."""
     if closed.order != 1:
         raise NotClosed("scale_factor_peak", "a weight that grows with the lag", closed.weights, "They only fall.")
-    x = sp.Dummy("x")
-    after = Closed(x, closed.weights).total(lambda k: choose(j + 1, k)) * x
-    gap = sp.Poly(after - Closed(x, closed.weights).total(lambda k: choose(j, k)), j)
-    slope, level = (c.subs(x, closed.node) for c in gap.all_coeffs())
-    return sp.factor(slope) * j + sp.factor(level)
+    after = closed.total(lambda k: choose(j + 1, k)) * closed.node
+    slope, level = sp.Poly(after - closed.total(lambda k: choose(j, k)), j).all_coeffs()
+    return slope, level
 
 
 @rule("first-rise", source="difference of the closed form at two lags")
@@ -257,10 +261,13 @@ def peak(program: Program, subject: Any, ask: Ask) -> Claim:
     claim = ask("rise", Rho(j + 1) - Rho(j))
     closed = closed_scale(program, ask)
     assert isinstance(claim, Equation)
-    affine = sp.Poly(sp.expand(claim.right / closed.node ** (j - closed.order)), j)
-    slope, level = affine.all_coeffs()
-    certify(-slope / closed.weights[1], {closed.node: 1 / (1 + DECAY)}, "peak")
-    zero = sp.apart(sp.cancel(-level / slope), closed.node) if closed.node.is_Symbol else sp.cancel(-level / slope)
+    assert claim.right == closed.node ** (j - closed.order) * _bracket(closed)
+    certify(-_affine(_letters(closed))[0], {}, "peak")
+    x = sp.Symbol("x", positive=True)
+    free = Closed(x, _letters(closed).weights)
+    slope, level = _affine(free)
+    zero = sp.apart(sp.cancel(-level / slope), x).subs(
+        {x: closed.node, **dict(zip(free.weights, closed.weights, strict=True))}, simultaneous=True)
     right = Rho(sp.Max(0, sp.ceiling(zero)))
     return Inequality(subject, right, (sp.Gt(closed.node, 0), sp.Lt(closed.node, 1), sp.Gt(closed.weights[1], 0)))
 
