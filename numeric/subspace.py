@@ -1,8 +1,8 @@
 """Training a random linear RNN of any width, exact in law: the cost does not grow with n.
 
 Gradient descent meets few directions. A₀ = n^{-1/2} W is a Gaussian matrix, so its image of a direction it
-has not met is drawn when it is met (Bolthausen's conditioning: step (81) of the paper's proof, used as an
-algorithm), in a basis that grows by one vector for each draw until it spans R^n.
+has not met is drawn when it is met (`numeric.sampling.revealed`), in a basis that grows by one vector for each
+draw until it spans R^n.
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from derive.errors import ParameterError
-from numeric.arrays import Host
+from numeric.arrays import Host, backend
+from numeric.sampling.revealed import RevealedMatrix
 
 
 @dataclass(frozen=True)
@@ -41,23 +42,16 @@ class RandomRNN:
             raise ParameterError("RandomRNN", f"a tolerance of at least {floor:.1g}", self.tolerance, hint)
 
 
-class LazyGaussian:
+class LazyGaussian(RevealedMatrix):
     """An n × n matrix of independent N(0, variance) entries, drawn only along the directions it is asked about.
 
-    Vectors are coordinates in one growing orthonormal basis; the joint law of all answers is that of the
-    dense matrix, at every n ≥ 1.  Source: paper (81) with erratum E8.
+    Vectors are coordinates in one growing orthonormal basis, (room,), where room may grow with each product; the
+    joint law of all answers is that of the dense matrix, at every n ≥ 1.  Source: derive.conditioning.
     """
 
     def __init__(self, width: int, variance: float, tolerance: float, rng: np.random.Generator) -> None:
-        self.width, self.deviation, self.tolerance, self.rng = width, variance**0.5, tolerance, rng
-        self.size, room = 0, min(width, 64)
-        self.right, self.images = np.zeros((room, 0)), np.zeros((room, 0))  # P, A₀P
-        self.left, self.coimages = np.zeros((room, 0)), np.zeros((room, 0))  # S, A₀ᵀS
-
-    @property
-    def room(self) -> int:
-        """The length of the coordinate vectors; entries past `size` are zero."""
-        return int(self.right.shape[0])
+        self.width, self.rng, self.size, self.room = width, rng, 0, min(width, 64)
+        super().__init__(backend("numpy"), (), self.room, variance**0.5, tolerance, 0.0)
 
     def fresh(self) -> Host:
         """A new vector of n independent N(0, 1) entries: normal on the basis, and a chi on one new vector."""
@@ -70,57 +64,16 @@ class LazyGaussian:
             self.size += 1
         return vector
 
-    def apply(self, v: Host) -> Host:
-        """A₀ v, drawing the image of what is new in v.  Shapes: (room,) -> (room,), room may grow."""
-        unit, new = self._new(self.right, v)
-        if new > self.tolerance:
-            image = self._draw(unit, self.left, self.coimages)
-            self.right, self.images = self._append(self.right, unit), self._append(self.images, image)
-        v = self.pad(v)
-        return np.asarray(self.images @ (self.right.T @ v))
-
-    def apply_transpose(self, u: Host) -> Host:
-        """A₀ᵀ u, by the same rule with the roles exchanged."""
-        unit, new = self._new(self.left, u)
-        if new > self.tolerance:
-            image = self._draw(unit, self.right, self.images)
-            self.left, self.coimages = self._append(self.left, unit), self._append(self.coimages, image)
-        u = self.pad(u)
-        return np.asarray(self.coimages @ (self.left.T @ u))
-
-    def pad(self, array: Host) -> Host:
+    def pad(self, vector: Host) -> Host:
         """The same vectors in the basis as it is now.  Shapes: (r, …) -> (room, …)."""
-        missing = self.room - array.shape[0]
-        return np.pad(array, [(0, missing)] + [(0, 0)] * (array.ndim - 1)) if missing else array
-
-    def _new(self, met: Host, v: Host) -> tuple[Host, float]:
-        if met.shape[1] >= self.width:
-            return v, 0.0
-        v = self.pad(v)
-        rest = v - met @ (met.T @ v)
-        length = float(np.linalg.norm(rest))
-        if length <= self.tolerance:
-            return rest, length
-        rest = rest / length
-        rest -= met @ (met.T @ rest)  # twice is enough
-        again = float(np.linalg.norm(rest))
-        return (rest / again, length) if again > 0.5 else (rest, 0.0)
-
-    def _draw(self, unit: Host, other: Host, known: Host) -> Host:
-        """The image of a new unit vector: what the other side's queries say, and fresh noise beyond them."""
-        told = known.T @ unit
-        noise = self.fresh()
-        other = self.pad(other)
-        noise = noise - other @ (other.T @ noise)
-        return np.asarray(other @ told + self.deviation * noise)
-
-    def _append(self, block: Host, column: Host) -> Host:
-        return np.column_stack([self.pad(block), self.pad(column)])
+        missing = self.room - vector.shape[0]
+        return np.pad(vector, [(0, missing)] + [(0, 0)] * (vector.ndim - 1)) if missing else vector
 
     def _grow(self) -> None:
         extra = min(self.room, self.width - self.room)
-        for name in ("right", "images", "left", "coimages"):
-            setattr(self, name, np.pad(getattr(self, name), ((0, extra), (0, 0))))
+        self.room += extra
+        self.right.widen(extra)
+        self.left.widen(extra)
 
 
 class LazyDescent:

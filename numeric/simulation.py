@@ -1,0 +1,190 @@
+"""Any recursion of the language at finite width, run from its terms.
+
+The interpreter walks the update expressions; what a matrix does to a vector is left to a sampler: `dense` draws
+whole matrices, `matrix-free` reveals each one only along the vectors it meets, at O(n k²) and in the same law.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import sympy as sp
+
+from derive import Program, Recursion
+from derive.activations import Phi
+from derive.derivation import as_program
+from derive.errors import LanguageError, ParameterError, ShapeError
+from derive.language import Bias, Coordinate, Input, MatVec, Parameter, Previous, State, Updated
+from numeric.activations import activation_function
+from numeric.arrays import Array, Namespace, Stream, backend, seed_sequence, stream
+from numeric.sampling.explicit import DENSE, RevealedMatrices, choose_matrices
+from numeric.sampling.matrices import Matrices
+from numeric.sampling.setting import LARGEST_WIDTH
+
+
+@dataclass(frozen=True, eq=False)
+class Simulation:
+    """Independent trials of a recursion at finite width, each on the same N input sequences.
+
+    Shapes: outputs (B, N, T, n_y); states by name (B, N, T, n), empty unless asked for.
+    Units: those of the recursion.  Error: rounding; exact in law at every n >= 1.  Source: `simulate`.
+    """
+
+    outputs: Array
+    states: dict[str, Array]
+    method: str
+    reason: str
+
+
+def simulate(
+    recursion: Recursion | Program,
+    inputs: Array,
+    width: int,
+    *,
+    n_y: int = 1,
+    trials: int = 1,
+    seed: int | Stream = 0,
+    method: str = "auto",
+    states: bool = False,
+    weights: Mapping[str, Array] | None = None,
+    device: str = "numpy",
+    **parameters: float,
+) -> Simulation:
+    """Run a recursion with random parameters, or with given ones, on a batch of input sequences.
+
+    Shapes: inputs (N, T, n_x); weights by parameter name: a matrix (n, n), an input map (n, n_x), a readout
+    (n_y, n), a bias (n,) or (n_y,), with a leading axis T where the parameter is not tied.
+    Units: parameters are the symbols of the definition, such as nu_W=0.3: variances of entries.
+    Error: ParameterError for a missing, unknown or negative one; ShapeError for inputs of another shape.
+    Source: emami2021implicit, (1) and (68), by the terms of the program.
+    """
+    program = as_program(recursion)
+    source = seed if isinstance(seed, Stream) else stream(backend(device), seed_sequence(seed))
+    if inputs.ndim != 3 or 0 in inputs.shape:
+        hint = "Add a first axis for a single sequence, a last one for n_x = 1."
+        raise ShapeError("simulate", "inputs of shape (N, T, n_x)", inputs.shape, hint)
+    for name, size in (("width", width), ("n_y", n_y), ("trials", trials)):
+        if isinstance(size, bool) or not isinstance(size, int) or not 1 <= size <= LARGEST_WIDTH:
+            raise ParameterError(f"simulate: {name}", "an integer from 1 upwards", size, "Sizes count entries.")
+    values = symbol_values(program, parameters)
+    count, horizon, n_x = inputs.shape
+    choice = choose_matrices(program, width, count, horizon, method, given=bool(weights))
+    sizes = {"trials": trials, "width": width, "n_x": int(n_x), "n_y": n_y}
+    kind = Matrices if choice.name == DENSE else RevealedMatrices
+    drawn = kind(source, sizes, lambda expr: _number(expr, values), dict(weights or {}))
+    run = _Run(program, values, drawn, source, (trials, int(count), width))
+    outputs, kept = run.all_steps(source.xp.asarray(inputs), states)
+    return Simulation(outputs, kept, choice.name, choice.reason)
+
+
+def symbol_values(program: Program, parameters: Mapping[str, float]) -> dict[sp.Symbol, float]:
+    """Return the value of every free symbol of a program, checked.
+
+    Shapes: none.  Units: of each symbol.  Error: ParameterError naming the missing, unknown or bad one.
+    Source: definition.
+    """
+    wrong = sorted(set(parameters) ^ set(program.symbols))
+    if wrong:
+        want = ", ".join(program.symbols) or "none"
+        notes = "; ".join(f"{'missing' if name in program.symbols else 'unknown'}: {name}" for name in wrong)
+        raise ParameterError(f"simulate {program.name}", f"the parameters {want}", notes, "Give each a number.")
+    values = {symbol: float(parameters[name]) for name, symbol in program.symbols.items()}
+    for symbol, value in values.items():
+        if not math.isfinite(value) or (symbol.is_nonnegative and value < 0):
+            raise ParameterError(symbol.name, "a finite number, and >= 0 for a variance", value, "Change it.")
+    return values
+
+
+def _number(expr: sp.Expr, values: Mapping[sp.Symbol, float]) -> float:
+    return float(sp.sympify(expr).subs(dict(values)))
+
+
+@dataclass
+class _Run:
+    """One pass over time: the states, and per step the value of every coordinate met."""
+
+    program: Program
+    values: dict[sp.Symbol, float]
+    matrices: Matrices
+    source: Stream
+    shape: tuple[int, int, int]
+    past: dict[State, Array] = field(default_factory=dict)
+    known: dict[Coordinate, Array] = field(default_factory=dict)
+    x: Array = None
+
+    @property
+    def xp(self) -> Namespace:
+        return self.source.xp
+
+    def all_steps(self, inputs: Array, keep: bool) -> tuple[Array, dict[str, Array]]:
+        self.past = {state: self._initial(state) for state in self.program.states}
+        outputs, history = [], {state.name: [] for state in self.program.states if keep}  # type: ignore[var-annotated]
+        for time in range(inputs.shape[1]):
+            self.x, self.known = inputs[:, time, :], {}
+            self.matrices.start(time)
+            outputs.append(self._value(self.program.output))
+            now = {state: self._value(c) for state, c in self.program.updated.items()}
+            self.past = now
+            for state in now if keep else ():
+                history[state.name].append(now[state])
+        kept = {name: self.xp.stack(values, axis=2) for name, values in history.items()}
+        return self.xp.stack(outputs, axis=2), kept
+
+    def _initial(self, state: State) -> Array:
+        deviation = math.sqrt(_number(state.initial, self.values))
+        trials, count, width = self.shape
+        if deviation == 0:
+            return self.xp.zeros(self.shape)
+        drawn = self.source.normal(trials, 1 if state.shared else count, width)
+        return deviation * self.xp.broadcast_to(drawn, self.shape)
+
+    def _value(self, expr: sp.Expr) -> Array:
+        """The value of an expression in coordinates at this step.  Shapes: (B, N, n), or a float."""
+        match expr:
+            case Coordinate():
+                if expr not in self.known:
+                    self.known[expr] = self._term(expr)
+                return self.known[expr]
+            case Phi():
+                name, order, argument = expr.args
+                return activation_function(str(name), int(order))(self._wide(argument))
+            case sp.Add() | sp.Mul():
+                total = self._value(expr.args[0])
+                for argument in expr.args[1:]:
+                    value = self._value(argument)
+                    total = total + value if expr.is_Add else total * value
+                return total
+            case sp.Pow() if expr.has(Coordinate) and not expr.exp.has(Coordinate):
+                return self._value(expr.base) ** _number(expr.exp, self.values)
+        if expr.has(Coordinate):
+            hint = "Write it with sums, products, powers and the activations of the language."
+            raise LanguageError(f"simulate {self.program.name}", "an expression with a value", expr, hint)
+        return _number(expr, self.values)
+
+    def _wide(self, expr: sp.Expr) -> Array:
+        """As `_value`, with a number spread over all entries."""
+        value = self._value(expr)
+        return value if hasattr(value, "shape") else value * self.xp.ones(self.shape)
+
+    def _term(self, c: Coordinate) -> Array:
+        match self.program.table[c]:
+            case Previous(state):
+                return self.past[state]
+            case Updated():
+                return self._wide(self.program.bodies[c])
+            case MatVec(matrix, vector):
+                return self._product(matrix, vector)
+            case Bias(parameter):
+                return self.matrices.bias(parameter, c in self.program.output.free_symbols)
+            case term:
+                raise LanguageError(f"simulate {self.program.name}", "x behind an input map", term, "Write F @ x.")
+
+    def _product(self, matrix: Parameter, vector: sp.Expr) -> Array:
+        if matrix.role == "input_map":
+            assert isinstance(self.program.table[vector], Input)
+            return self.matrices.drive(matrix, self.x)
+        if matrix.role == "readout":
+            return self.matrices.read(matrix, self._wide(vector))
+        return self.matrices.multiply(matrix, self._wide(vector))
