@@ -2,41 +2,82 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
+from importlib import metadata
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import numpy as np
 import typer
+from rich.text import Text
+from typer.core import TyperCommand, TyperGroup
 
 import derive
-from derive import Derivation, Recursion, models
-from derive.errors import ParameterError
-from numeric.checks import Check
-from numeric.montecarlo import Validation
+from derive import Derivation, NotClosed, NotDiagonal, NotLinear, Recursion, models
+from derive.errors import DeriveError, ParameterError
 from numeric.recordings import RECORDINGS
 from numeric.validate import validate
-from reports.console import EXIT, Stages, describe, err, errors, out, print_json, table
+from reports.console import COLOR, EXIT, Stages, describe, err, errors, out, print_json, said, table, verdict
+
+SYMBOLS = "wideproof.symbols"
+
+
+class Verbs(TyperGroup):
+    """The verbs; whatever a user can meet is a message and an exit code, never a traceback."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Read the options before the verb."""
+        if not args:
+            return super().parse_args(ctx, args)  # prints the help
+        with errors():
+            return super().parse_args(ctx, args)
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the verb."""
+        with errors():
+            return super().invoke(ctx)
+
+
+class WithSymbols(TyperCommand):
+    """A verb that takes, beside its own options and anywhere among them, the symbols of a model: --nu-W 0.3."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Keep the options of the verb; lay the others aside, each with its text."""
+        own = {name for option in self.get_params(ctx) for name in option.opts}
+        words, kept, aside = iter(args), [], []
+        for word in words:
+            name, equals, text = word.partition("=")
+            if name.startswith("--") and name not in own:
+                aside.append((name, text if equals else next(words, "")))
+            else:
+                kept.append(word)
+        ctx.meta[SYMBOLS] = aside
+        return super().parse_args(ctx, kept)
+
 
 app = typer.Typer(
     name="wideproof",
+    cls=Verbs,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
-    help="Derive the infinite-width limit of a wide random recursion, with a proof; evaluate it; confirm "
-    "it at finite width; typeset it.\n\nExit codes: 0 holds, 1 refuted, 3 undecided, 2 usage.",
 )
 QUANTITIES: dict[str, Callable[..., Derivation]] = {
     name.replace("_", "-"): getattr(derive, name)
     for name in ("impulse_response", "scale_factors", "equivalent_convolution", "nngp", "ntk", "state_evolution")
 }
-FREE = {"allow_extra_args": True, "ignore_unknown_options": True}
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
 Model = Annotated[
     str,
-    typer.Argument(help="Name of a model; [b]wideproof models[/b] lists them.", autocompletion=lambda: list(gallery())),
+    typer.Argument(
+        metavar="MODEL",
+        help="Name of a model; [b]wideproof models[/b] lists them.",
+        autocompletion=lambda: list(gallery()),
+    ),
 ]
 
 
@@ -65,20 +106,55 @@ def quantity_named(name: str) -> Callable[..., Derivation]:
     return QUANTITIES[name]
 
 
-def parameters(extra: Sequence[str], names: Sequence[str], where: str) -> dict[str, Any]:
-    """Options such as --nu-W 0.3 as numbers by symbol.  Errors: ParameterError for another name or no number."""
+def parameters(context: typer.Context, names: Sequence[str], needed: bool = False) -> dict[str, Any]:
+    """Options such as --nu-W 0.3 as numbers by symbol.
+
+    Errors: ParameterError for another option, for what is no number, and, where all are needed, for a missing one.
+    """
+    where, known = context.command_path, {"--" + name.replace("_", "-"): name for name in names}
     given: dict[str, Any] = {}
-    words = [word for item in extra for word in (item.split("=", 1) if item.startswith("--") else [item])]
-    for option, text in zip(words[::2], [*words[1::2], ""], strict=False):
-        name = option.removeprefix("--").replace("-", "_")
-        options = ", ".join("--" + n.replace("_", "-") for n in names)
-        if not option.startswith("--") or name not in names:
-            raise ParameterError(where, f"the options {options}", repr(option), "They are the symbols of the formula.")
-        try:
-            given[name] = float(text)
-        except ValueError:
-            raise ParameterError(f"{where}: {option}", "a number", repr(text), f"For example {option} 0.3.") from None
+    for option, text in context.meta[SYMBOLS]:
+        if option not in known:
+            own = [p.opts[-1] for p in context.command.params if p.opts[-1].startswith("--")]
+            hint = f"{where} --help shows an example."
+            raise ParameterError(where, f"one of the options {', '.join([*known, *own])}", option, hint)
+        given[known[option]] = _number(text, f"{where}: {option}", f"For example {option} 0.3.")
+    if needed and (missing := [option for option, name in known.items() if name not in given]):
+        hint = f"For example {missing[0]} 0.3."
+        raise ParameterError(where, f"the options {', '.join(known)}", f"no {' and no '.join(missing)}", hint)
     return given
+
+
+def _number(text: str, where: str, hint: str) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if not math.isfinite(number):
+        raise ParameterError(where, "a finite number", repr(text), hint)
+    return number
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"wideproof {metadata.version('wideproof')}")
+        raise typer.Exit()
+
+
+@app.callback()
+def wideproof(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Derive the infinite-width limit of a wide random recursion, with a proof.
+
+    Evaluate it; confirm it at finite width; typeset it.
+
+    Exit codes: 0 holds, 1 refuted, 3 undecided, 2 usage.
+
+    Example: [b]wideproof derive linear-rnn scale-factors --proof[/b]
+    """
 
 
 @app.command("models")
@@ -102,7 +178,9 @@ def derive_command(
     quantity: Annotated[
         str,
         typer.Argument(
-            help=f"One of {', '.join(QUANTITIES)}; all if left out.", autocompletion=lambda: list(QUANTITIES)
+            metavar="[QUANTITY]",
+            help=f"One of {', '.join(QUANTITIES)}; all if left out.",
+            autocompletion=lambda: list(QUANTITIES),
         ),
     ] = "",
     proof: Annotated[bool, typer.Option("--proof", help="Print every step of the proof.")] = False,
@@ -112,18 +190,40 @@ def derive_command(
 
     Examples: [b]wideproof derive linear-rnn scale-factors --proof[/b], [b]wideproof derive linear-rnn --json[/b]
     """
-    with errors():
-        recursion = model_named(model)
-        chosen = {quantity: quantity_named(quantity)} if quantity else QUANTITIES
-        found = []
-        for derivation in (make(recursion) for make in chosen.values()):
-            derivation.proof.verify()
-            found.append(derivation)
+    recursion = model_named(model)
+    chosen = {quantity: quantity_named(quantity)} if quantity else QUANTITIES
+    found: list[Derivation] = []
+    stuck: dict[str, DeriveError] = {}
+    with Stages(quiet=as_json) as stages:
+        for name, make in chosen.items():
+            with stages(f"{name} of {model}") as progress, _noted(name, stuck if len(chosen) > 1 else None):
+                derivation = make(recursion)
+                derivation.proof.verify()
+                found.append(derivation)
+                progress(1, 1)
     if as_json:
-        print_json({"model": model, "derivations": [_derived(d) for d in found]})
+        reasons = [{"quantity": name, "error": _fields(error)} for name, error in stuck.items()]
+        print_json({"model": model, "derivations": [_derived(d) for d in found], "underivable": reasons})
         return
     for derivation in found:
         describe(derivation, proof)
+    for name, error in stuck.items():
+        out.print(f"{name} of {model} does not exist: {error}")
+
+
+@contextmanager
+def _noted(name: str, stuck: dict[str, DeriveError] | None) -> Iterator[None]:
+    """Where all quantities are asked for, one that a model does not have is noted with its reason."""
+    try:
+        yield
+    except (NotClosed, NotDiagonal, NotLinear) as error:
+        if stuck is None:
+            raise
+        stuck[name] = error
+
+
+def _fields(error: DeriveError) -> dict[str, str]:
+    return {name: str(getattr(error, name)) for name in ("where", "expected", "got", "hint")}
 
 
 def _derived(derivation: Derivation) -> dict[str, Any]:
@@ -137,7 +237,7 @@ def _derived(derivation: Derivation) -> dict[str, Any]:
         "steps": [
             {
                 "rule": step.rule,
-                "claim": str(step.claim),
+                "claim": "; ".join(said(step.claim)),
                 "source": step.source,
                 "status": step.status,
                 "premises": list(step.premises),
@@ -147,33 +247,37 @@ def _derived(derivation: Derivation) -> dict[str, Any]:
     }
 
 
-@app.command("eval", context_settings=FREE)
+@app.command("eval", cls=WithSymbols)
 def eval_command(
     context: typer.Context,
     model: Model,
-    quantity: Annotated[str, typer.Argument(help="A quantity in the lag, such as scale-factors.")],
+    quantity: Annotated[
+        str,
+        typer.Argument(
+            metavar="QUANTITY",
+            help="A quantity in the lag, such as scale-factors.",
+            autocompletion=lambda: list(QUANTITIES),
+        ),
+    ],
     lags: Annotated[int, typer.Option(min=1, help="Evaluate at the lags 0 … LAGS-1.")] = 10,
     as_json: Json = False,
 ) -> None:
-    """Evaluate a derived formula; its symbols are options.
+    """Evaluate a derived formula; its symbols are options, such as --nu-W 0.3.
 
     Example: [b]wideproof eval linear-rnn scale-factors --nu-W 0.3 --nu-F 1 --nu-C 1 --lags 5[/b]
     """
-    with errors():
-        formula = quantity_named(quantity)(model_named(model)).formula
-        if "j" not in formula.symbols:
-            raise ParameterError(
-                "eval", "a quantity in the lag j", quantity, "Kernels take inputs: use numeric.Kernel."
-            )
-        names = [name for name in formula.symbols if name != "j"]
-        values = formula.compile("numpy")(j=np.arange(lags), **parameters(context.args, names, "eval"))
+    formula = quantity_named(quantity)(model_named(model)).formula
+    if "j" not in formula.symbols:
+        raise ParameterError("eval", "a quantity in the lag j", quantity, "Kernels take inputs: use numeric.Kernel.")
+    nu = parameters(context, [name for name in formula.symbols if name != "j"], needed=True)
+    values = formula.compile("numpy")(j=np.arange(lags), **nu)
     if as_json:
         print_json({"values": list(values)})
     else:
         table(("lag", quantity), [(str(lag), f"{x:.12g}") for lag, x in enumerate(values)])
 
 
-@app.command("validate", context_settings=FREE)
+@app.command("validate", cls=WithSymbols)
 def validate_command(
     context: typer.Context,
     model: Model,
@@ -182,17 +286,17 @@ def validate_command(
     seed: Annotated[int, typer.Option(min=0, help="Seed; the same seed gives the same bits.")] = 0,
     device: Annotated[Literal["cpu", "cuda"], typer.Option(help="Where to draw the networks.")] = "cpu",
     checkpoint: Annotated[Path | None, typer.Option(help="Save here; a killed run resumes with the same bits.")] = None,
+    all_checks: Annotated[bool, typer.Option("--all", help="Print every check, pair of lags by pair of lags.")] = False,
     as_json: Json = False,
 ) -> None:
     """Confront the derived limit with Monte Carlo at finite width; variances are options such as --nu-W 0.5.
 
     Example: [b]wideproof validate linear-rnn --width 1000000 --trials 20000 --seed 7[/b]
     """
-    with errors(), Stages(quiet=as_json) as stages:
-        recursion = model_named(model)
-        nu = parameters(context.args, list(recursion.program().symbols), "validate")
-        with stages("Monte Carlo") as progress:
-            found = validate(recursion, width, trials, seed, device, progress=progress, checkpoint=checkpoint, **nu)
+    recursion = model_named(model)
+    nu = parameters(context, list(recursion.program().symbols))
+    with Stages(quiet=as_json) as stages, stages("Monte Carlo") as progress:
+        found = validate(recursion, width, trials, seed, device, progress=progress, checkpoint=checkpoint, **nu)
     if as_json:
         print_json(
             {
@@ -203,25 +307,11 @@ def validate_command(
             }
         )
     else:
-        _print_checks(found)
+        verdict(found, all_checks)
     raise typer.Exit(EXIT[found.verdict])
 
 
-def _print_checks(found: Validation) -> None:
-    table(("quantity", "lag", "prediction", "estimate", "s.e.", "verdict"), [_row(c) for c in found.checks])
-    rate = found.checks[0].false_alarm
-    out.print(f"[bold]{found.verdict}[/]  {found.method}", highlight=False)
-    out.print(f"A true limit is refuted by chance with probability at most {rate:g}.", highlight=False)
-    for note in dict.fromkeys(check.note for check in found.checks if check.note):
-        err.print(f"  {note}", highlight=False, markup=False)
-
-
-def _row(check: Check) -> tuple[str, ...]:
-    lag = str(check.lag) if isinstance(check.lag, int) else ", ".join(map(str, check.lag))
-    return check.quantity, lag, f"{check.prediction:.6g}", f"{check.estimate:.6g}", f"{check.stderr:.2g}", check.verdict
-
-
-@app.command("report", context_settings=FREE)
+@app.command("report", cls=WithSymbols)
 def report_command(
     context: typer.Context,
     model: Model,
@@ -241,10 +331,10 @@ def report_command(
     """
     from reports.report import report
 
-    with errors(), Stages(quiet=as_json) as stages:
-        recursion = model_named(model)
-        nu = parameters(context.args, list(recursion.program().symbols), "report")
-        chosen = tuple(data) if data else tuple(RECORDINGS)
+    recursion = model_named(model)
+    nu = parameters(context, list(recursion.program().symbols))
+    chosen = tuple(data) if data else tuple(RECORDINGS)
+    with Stages(quiet=as_json) as stages:
         made = report(
             recursion,
             out_dir,
@@ -262,10 +352,10 @@ def report_command(
         )
     else:
         for path in made.files:
-            out.print(path, highlight=False)
+            out.print(str(path))
         for notice in made.notices:
-            err.print(notice, highlight=False, markup=False)
-        out.print(f"[bold]{made.verdict}[/]", highlight=False)
+            err.print(notice)
+        out.print(Text(made.verdict, style=f"bold {COLOR[made.verdict]}"))
     raise typer.Exit(EXIT[made.verdict])
 
 

@@ -2,44 +2,74 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, NoReturn
+from dataclasses import fields
+from typing import Any, NoReturn, cast
 
 import numpy as np
 import typer
+from rich import box
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.progress import TimeRemainingColumn as Remaining
 from rich.table import Table
+from rich.text import Text
 
+from derive.claims import Counterexample, Inequality, MatrixEquation
 from derive.derivation import Derivation
-from derive.errors import DeriveError
+from derive.errors import DeriveError, ParameterError
+from derive.proof import Equation, Hypothesis, Limit, Recurrence, Vanishing
+from numeric.checks import Check, overall
+from numeric.montecarlo import Validation
 
-out, err = Console(soft_wrap=True), Console(stderr=True, soft_wrap=True)
+LITERAL = {"soft_wrap": True, "markup": False, "emoji": False, "highlight": False}  # the user's words stay as they are
+out, err = Console(**LITERAL), Console(stderr=True, **LITERAL)  # type: ignore[arg-type]
 EXIT = {"holds": 0, "refuted": 1, "undecided": 3}
-USAGE = 2
+BY_LAG = ("second-moment", "scale-factor")
+USAGE, INTERRUPTED = 2, 130
+UsageError = cast(type[Exception], typer.BadParameter.__bases__[0])  # of click, or of the copy that typer carries
 COLOR = {"holds": "green", "refuted": "red", "undecided": "yellow"}
 
 
 def fail(error: DeriveError) -> NoReturn:
     """Print what was expected, what came and what to do; exit 2."""
-    err.print(f"[bold red]error[/] in {error.where}", highlight=False)
-    for name in ("expected", "got"):
-        err.print(f"  {name:<9}", getattr(error, name), highlight=False, markup=False)
-    err.print("  hint     ", error.hint, highlight=False, markup=False)
+    err.print(Text.assemble(("error", "bold red"), f" in {error.where}"))
+    for name in ("expected", "got", "hint"):
+        err.print(f"  {name:<9} {getattr(error, name)}")
     raise typer.Exit(USAGE)
 
 
 @contextmanager
 def errors() -> Iterator[None]:
-    """Turn the errors a user can meet into a message and exit code 2."""
+    """Turn what a user can meet into a message: our errors, usage and files exit with 2, Ctrl-C with 130."""
     try:
         yield
     except DeriveError as error:
         fail(error)
+    except UsageError as error:
+        fail(_usage(error))
+    except KeyboardInterrupt:
+        err.print("interrupted")
+        raise typer.Exit(INTERRUPTED) from None
+    except OSError as error:
+        if error.errno == errno.EPIPE:
+            raise
+        where, got = str(error.filename or "a file"), error.strerror or str(error)
+        fail(ParameterError(where, "a path that can be used", got, "Name another, or see to its permissions."))
+
+
+def _usage(error: Any) -> ParameterError:
+    """A usage error of the command line library in our four fields."""
+    context = error.ctx
+    if context is None:
+        return ParameterError("wideproof", "a valid command line", error.format_message(), "See wideproof --help.")
+    usage = context.get_usage().split(": ", 1)[-1]
+    hint = f"{context.command_path} --help shows an example."
+    return ParameterError(context.command_path, " ".join(usage.split()), error.format_message(), hint)
 
 
 def print_json(data: object) -> None:
@@ -61,9 +91,9 @@ def _plain(data: Any) -> Any:
 
 def table(heads: Sequence[str], rows: Sequence[Sequence[str]], title: str = "") -> None:
     """A table on standard output; the cell "holds", "refuted" or "undecided" is coloured."""
-    made = Table(*heads, title=title or None, title_justify="left")
+    made = Table(*heads, title=title or None, title_justify="left", box=box.SIMPLE_HEAD, show_edge=False)
     for row in rows:
-        made.add_row(*(f"[{COLOR[cell]}]{cell}[/]" if cell in COLOR else cell for cell in row))
+        made.add_row(*(Text(cell, style=COLOR.get(cell, "")) for cell in row))
     out.print(made)
 
 
@@ -73,7 +103,7 @@ class Stages:
     def __init__(self, quiet: bool = False) -> None:
         columns = (
             SpinnerColumn(),
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(),
             MofNCompleteColumn(),
             TimeElapsedColumn(),
@@ -88,13 +118,14 @@ class Stages:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.progress.stop()
+        if not self.plain:
+            self.progress.stop()
 
     @contextmanager
     def __call__(self, name: str) -> Iterator[Callable[[int, int], None]]:
         """One stage; the callback takes (done, total)."""
         if self.plain:
-            err.print(f"… {name}", highlight=False)
+            err.print(f"… {name}")
             yield lambda done, total: None
             return
         task = self.progress.add_task(name, total=None)
@@ -106,27 +137,78 @@ class Stages:
 
 def describe(derivation: Derivation, with_proof: bool) -> None:
     """A derivation on the terminal: the formula as text and LaTeX, and, if asked for, its steps."""
-    formula = derivation.formula
-    out.print(f"[bold]{derivation.quantity}[/] of {derivation.program.name}", highlight=False)
+    formula, proof = derivation.formula, derivation.proof
+    out.print(Text.assemble((derivation.quantity, "bold"), f" of {derivation.program.name}"))
     if formula.expr is not None:
-        out.print(f"  {formula.expr.doit()}", highlight=False, markup=False)
+        out.print(f"  {formula.expr.doit()}")
     else:
-        out.print("  no closed form; given by the recurrence", highlight=False)
-    out.print(f"  LaTeX: {formula.latex()}", highlight=False, markup=False)
-    out.print(f"  proof: {len(derivation.proof.steps)} steps, replayed and audited", highlight=False)
+        out.print("  no closed form; given by the recurrence")
+    out.print("  LaTeX: " + formula.latex().replace("\n", "\n         "))
+    out.print(f"  proof: {len(proof.steps)} steps, replayed and audited")
     if with_proof:
-        for index, step in enumerate(derivation.proof.steps):
+        for index, step in enumerate(proof.steps):
             because = f" from {', '.join(map(str, step.premises))}" if step.premises else ""
-            out.print(
-                f"  {index:>3} {step.rule}{because} [{step.status}; {step.source}]", highlight=False, markup=False
-            )
-            out.print(f"      {_said(step.claim)}", highlight=False, markup=False)
+            out.print(f"{index:>5} {step.rule}{because} [{step.status}; {step.source}]")
+            for line in said(step.claim):
+                out.print(f"        {line}")
 
 
-def _said(claim: Any) -> str:
-    """A claim as one line of text."""
-    if hasattr(claim, "right"):
-        return f"{claim.left} = {claim.right}"
-    if hasattr(claim, "members"):
-        return "0 = " + "; ".join(f"E[{u} {v}] ({relation})" for u, v, relation, _ in claim.members)
-    return "; ".join(f"{c}: {kind}" for c, _, kind in claim.maps)
+def said(claim: Any) -> list[str]:
+    """A claim as lines of text, whatever its kind."""
+    match claim:
+        case Vanishing():
+            return ["0 = " + "; ".join(f"E[{u} {v}] ({relation})" for u, v, relation, _ in claim.members)]
+        case Hypothesis():
+            return ["; ".join(f"{c}: {kind}" for c, _, kind in claim.maps)]
+        case Limit():
+            return [f"{claim.left} -> {claim.right} {claim.mode}"]
+        case Recurrence():
+            own = [] if claim.left == claim.right else [f"{claim.left} = {claim.right}"]
+            return own + [f"where {e.left} = {e.right}" for e in claim.equations]
+        case Equation() | MatrixEquation():
+            return [f"{claim.left} = {claim.right}"]
+        case Inequality():
+            return [f"{claim.left} <= {claim.right}", f"where {', '.join(map(str, claim.domain))}"]
+        case Counterexample():
+            return [f"{claim.left} > {claim.right}", f"at {', '.join(f'{x} = {value}' for x, value in claim.point)}"]
+        case _:
+            return [f"{field.name}: {getattr(claim, field.name)}" for field in fields(claim)]
+
+
+def verdict(found: Validation, every: bool) -> None:
+    """The checks of each lag, the others by kind unless all are wanted, and what they say together."""
+    single = [check for check in found.checks if every or check.quantity in BY_LAG]
+    rows = [(c.quantity, _lags(c), f"{c.prediction:.6g}", f"{c.estimate:.6g}", f"{c.stderr:.2g}", c.verdict)
+            for c in single]  # fmt: skip
+    table(("quantity", "lag", "prediction", "estimate", "s.e.", "verdict"), rows)
+    rest = [check for check in found.checks if check not in single]
+    if rest:
+        table(("other checks", "number", "smallest p", "verdict"), [_kind(name, rest) for name in _kinds(rest)])
+    for check in _worst([check for check in found.checks if check.verdict != "holds"]):
+        reason = check.note or f"p = {check.p_value:.1g}"
+        err.print(f"{check.verdict}: {check.quantity} at lag {_lags(check)}: {reason}")
+    rate = max((check.false_alarm for check in found.checks), default=0.0)
+    sure = f"  a true limit is refuted by chance with probability at most {rate:g}"
+    out.print(Text.assemble((found.verdict, f"bold {COLOR[found.verdict]}"), sure))
+    out.print(f"samplers: {found.method}")
+
+
+def _lags(check: Check) -> str:
+    return str(check.lag) if isinstance(check.lag, int) else ", ".join(map(str, check.lag))
+
+
+def _kinds(checks: Sequence[Check]) -> list[str]:
+    return list(dict.fromkeys(check.quantity for check in checks))
+
+
+def _kind(name: str, checks: Sequence[Check]) -> tuple[str, ...]:
+    """All checks of one quantity in one row."""
+    own = [check for check in checks if check.quantity == name]
+    return name, str(len(own)), f"{min(check.p_value for check in own):.2g}", overall(own)
+
+
+def _worst(checks: Sequence[Check]) -> Iterator[Check]:
+    """Of each quantity the check that is furthest from holding."""
+    for name in _kinds(checks):
+        own = [check for check in checks if check.quantity == name]
+        yield min(own, key=lambda check: (check.verdict != "refuted", check.p_value, -check.detectable))
