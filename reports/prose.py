@@ -8,6 +8,7 @@ from itertools import groupby
 import sympy as sp
 
 from derive import Program, Proof
+from derive.claims import Counterexample, Inequality, MatrixEquation
 from derive.evolution import Response
 from derive.moments import FIRST, SECOND, Moment
 from derive.notation import s as r
@@ -15,7 +16,7 @@ from derive.notation import t
 from derive.proof import Equation as EquationClaim
 from derive.proof import Hypothesis, Limit, Recurrence, Step, Vanishing
 from reports import document as doc
-from reports.mathtext import equations, math
+from reports.mathtext import display, equations, math
 from reports.text import Cite, Inline, Math, Ref, Text
 
 LEADS: dict[str, str] = {
@@ -49,7 +50,26 @@ LEADS: dict[str, str] = {
     "innovations": "condition every new product on the earlier ones. It is their linear prediction plus fresh noise: "
     "the predictor solves the normal equations, and the noise has the variance it leaves,",
     "innovations-unrolled": "solving the normal equations step by step gives",
+    "bound-sharp": "the slack, written in variables that are not negative, has no negative coefficient; hence",
+    "bound-t-free": "the slack, written in variables that are not negative, has no negative coefficient; hence",
+    "bound-paper": "the slack, written in variables that are not negative, has no negative coefficient; hence",
+    "bound-uniform": "the slack, written in variables that are not negative, has no negative coefficient; hence",
+    "rise": "the difference of the closed form at two neighbouring lags is",
+    "first-rise": "at lag 0 this is",
+    "peak": "the difference is a positive power times a function that is affine in the lag and falls, so it changes "
+    "its sign once, and",
+    "refuted-power": "the bound by a pure power is false:",
+    "refuted-power-largest": "the bound by a power times the largest scale factor is false:",
+    "refuted-shifted-largest": "the bound by a power times the largest scale factor is false:",
+    "loop-equations": "integration by parts removes one letter and its partner in every possible way,",
+    "readout-pairings": "pair the readouts and the input maps in every possible way; each pairing closes the products "
+    "of transition matrices into traces, hence",
 }
+OF_OUTPUTS: dict[str, str] = {
+    "kernel-recursion": "the covariance of the outputs of a network of growing width converges to",
+    "limit-kernel": "and this mean is the limit of the covariance of the outputs as the width grows:",
+}
+"""Leads of proofs without a tangent, which are about the outputs themselves and not about gradients."""
 
 
 def proof(proved: Proof, name: str) -> doc.Proof:
@@ -80,12 +100,38 @@ class _Narrator:
         claim = group[0][1].claim
         if type(claim) in special:
             return [block for _, step in group for block in special[type(claim)](step)]
-        label = f"eq:{self.name}-{len(set(self.label.values())) + 1}"
+        if isinstance(claim, Inequality | Counterexample):
+            return [block for item in group for block in self._bound(rule, *item)]
         because = self._because([i for _, step in group for i in step.premises])
-        self.label |= {index: label for index, _ in group}
+        label = self._label([index for index, _ in group])
         body = equations([pair for _, step in group for pair in _pairs(step, self.program)], self.program)
-        lead: Text = (*because, LEADS[rule] if because else LEADS[rule][0].upper() + LEADS[rule][1:])
-        return [doc.Paragraph(lead), doc.Equation(body, label)]
+        return [doc.Paragraph(self._lead(rule, because)), doc.Equation(body, label)]
+
+    def _label(self, indices: Sequence[int]) -> str:
+        """The label of a new display, which states these steps."""
+        label = f"eq:{self.name}-{len(set(self.label.values())) + 1}"
+        self.label |= dict.fromkeys(indices, label)
+        return label
+
+    def _lead(self, rule: str, because: tuple[Inline, ...]) -> tuple[Inline, ...]:
+        """The sentence of a rule; one that is not ours is named."""
+        lead = LEADS.get(rule, f"the rule {rule} gives")
+        if not any(step.rule == "tangent" for step in self.proof_.steps):
+            lead = OF_OUTPUTS.get(rule, lead)
+        return (*because, lead if because else lead[0].upper() + lead[1:])
+
+    def _bound(self, rule: str, index: int, step: Step) -> list[doc.Block]:
+        """An inequality with its domain, or the exact point at which a believed one fails."""
+        claim = step.claim
+        assert isinstance(claim, Inequality | Counterexample)
+        true = isinstance(claim, Inequality)
+        facts = claim.domain if isinstance(claim, Inequality) else [sp.Eq(*at, evaluate=False) for at in claim.point]
+        words: list[Inline] = ["wherever " if true else "at "]
+        for fact in facts:
+            words += [", " if len(words) > 1 else "", math(fact, self.program)]
+        lead = self._lead(rule, self._because(step.premises))
+        body = display(claim.left, claim.right, relation=r"\leq" if true else ">", program=self.program)
+        return [doc.Paragraph(lead), doc.Equation(body, self._label([index])), doc.Paragraph((*words, "."))]
 
     def _because(self, premises: Sequence[int]) -> tuple[Inline, ...]:
         """By the displays that the premises stand in; the latest two suffice, they rest on the others."""
@@ -158,7 +204,7 @@ def _pairs(step: Step, program: Program) -> list[tuple[sp.Expr, sp.Expr]]:
     if isinstance(claim, Recurrence):
         own = [] if isinstance(claim.right, sp.Tuple) else [(claim.left, claim.right)]
         return own + [(e.left, e.right) for e in claim.equations]
-    assert isinstance(claim, EquationClaim | Limit)
+    assert isinstance(claim, EquationClaim | Limit | MatrixEquation)
     return [(claim.left, claim.right)]
 
 
