@@ -36,16 +36,19 @@ def report(recursion: Recursion, out_dir: Path | str, *, data: tuple[str, ...] =
            **nu: float) -> Report:  # fmt: skip
     """Write report.tex, report.pdf, report.html, figures and run.json; equal seeds give equal numbers.
 
-    Errors: those of the derivation and of validate; RenderError where an engine asked for by name fails. Without any
-    engine the .tex stands and a notice names what to install.
+    Errors: those of the derivation and of validate; RenderError where an engine asked for by name fails, and then
+    report.tex and run.json stand. Without any engine a notice names what to install.
     """
     folder = Path(out_dir)
+    folder.mkdir(parents=True, exist_ok=True)
     program = as_program(recursion)
     run = run_linear(program, stage, seed, width, trials, data, **nu)
+    inputs = {"model": program.name, "data": list(data), "width": width, "trials": trials, "nu": run.nu}
+    results = {"verdict": run.validation.verdict, **run.record()}
+    record = write_run(folder / "run.json", inputs, seed, engine=None, results=results)
     with stage("typesetting") as progress:
         done = render(document(run, folder), folder, engine)
         progress(1, 1)
-    inputs = {"model": program.name, "data": list(data), "width": width, "trials": trials, "nu": run.nu}
-    record = write_run(folder / "run.json", inputs, seed, engine=done.engine, results=run.record())
+    write_run(record, inputs, seed, engine=done.engine, results=results)
     files = tuple(path for path in (done.tex, done.pdf, done.html, record) if path is not None)
     return Report(run.validation.verdict, files, done.notices)

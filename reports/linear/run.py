@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -14,14 +13,15 @@ from derive import Derivation, Program, Recursion, equivalent_convolution, impul
 from derive.convolution import ImpulseResponse
 from derive.derivation import as_program
 from numeric.convergence import KernelError, kernel_error
-from numeric.experiments import Comparison, Dynamics, GapLadder, Setting, compare, dynamics, gap_ladder
+from numeric.experiments import Comparison, Dynamics, GapLadder, Protocol, Setting, compare, dynamics, gap_ladder
 from numeric.montecarlo import Validation
-from numeric.recordings import load_recording
+from numeric.recordings import Recording, load_recording
 from numeric.validate import DEFAULTS, validate
 
 Progress = Callable[[int, int], None]
 Stage = Callable[[str], AbstractContextManager[Progress]]
 """Opens a named stage of long work and yields its (done, total) callback."""
+GAP_STEPS = 40  # the gap between the training curves is largest in the first few
 
 
 @dataclass(frozen=True)
@@ -70,6 +70,7 @@ def run_linear(
     """
     program = as_program(recursion)
     values: dict[str, Any] = DEFAULTS | nu
+    loaded = [load_recording(name) for name in data]  # a wrong path is told before the long work
     response, scale, convolution = _derive(program, stage)
     with stage("Monte Carlo over a ladder of widths") as progress:
         validation = validate(program, width, trials, seed, progress=progress, **values)
@@ -80,8 +81,9 @@ def run_linear(
     with stage("training beside the scaled convolution") as progress:
         training = dynamics(setting, seed=seed + 1, scale=rho, progress=progress)
     with stage("training gap against width") as progress:
-        gaps = gap_ladder(scale=rho, seeds=8, progress=progress)
-    recordings = tuple(_compare(name, rho, stage) for name in data)
+        gaps = gap_ladder(replace(setting, steps=GAP_STEPS), scale=rho, seeds=8, progress=progress)
+    protocol = Protocol(nu_W=values["nu_W"], nu_F=values["nu_F"], nu_C=values["nu_C"])
+    recordings = tuple(_compare(recording, protocol, rho, seed, stage) for recording in loaded)
     return LinearRun(
         program, response, scale, convolution, values, seed, validation, kernel, training, gaps, recordings
     )
@@ -96,9 +98,11 @@ def _derive(program: Program, stage: Stage) -> tuple[ImpulseResponse, Derivation
     return found
 
 
-def _compare(name: str, rho: Callable[..., Any], stage: Stage) -> Comparison:
-    with stage(f"recording {Path(name).name}") as progress:
-        return compare(load_recording(name), scale=rho, progress=progress)
+def _compare(
+    recording: Recording, protocol: Protocol, rho: Callable[..., Any], seed: int, stage: Stage
+) -> Comparison:
+    with stage(f"recording {recording.name}") as progress:
+        return compare(recording, protocol, scale=rho, seed=seed, progress=progress)
 
 
 def lags_of(run: LinearRun) -> np.ndarray:
