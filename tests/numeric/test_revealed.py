@@ -69,7 +69,7 @@ def conversation(matrix, width, trials, source):
 
 def statistics(vectors):
     """Inner products of all vectors, entries, their products, and cosines of random combinations."""
-    trials, count, width = vectors.shape
+    _, count, width = vectors.shape
     rows, columns = np.triu_indices(count)
     grams = (vectors @ vectors.transpose(0, 2, 1))[:, rows, columns] / width
     entries = vectors[:, :, 0]
