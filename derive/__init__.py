@@ -1,9 +1,12 @@
 """Symbolic derivation: recursions, their infinite-width limits, and the proofs."""
 
-from . import models
+from . import audit_algebra, audit_bounds, audit_finite_width, models  # noqa: F401 (audits register themselves)
 from .activations import activation, erf, gelu, relu, sigmoid, sin, step, tanh
+from .bounds import refuted_bounds, scale_factor_bound, scale_factor_peak
+from .claims import Counterexample, Inequality, MatrixEquation
 from .convolution import equivalent_convolution, impulse_response, scale_factors
 from .derivation import Derivation
+from .descent import training_bound, trajectory_gain
 from .emit import Formula
 from .errors import (
     DeriveError,
@@ -15,16 +18,22 @@ from .errors import (
     ProofError,
     ShapeError,
 )
+from .finite_width import moments
 from .kernels import nngp, ntk, state_evolution
 from .language import Program, Recursion
 from .proof import Equation, Proof, Recurrence, Step
+from .realization import convolution_of, realization
+from .stability import stability
 
 __all__ = [
+    "Counterexample",
     "Derivation",
     "DeriveError",
     "Equation",
     "Formula",
+    "Inequality",
     "LanguageError",
+    "MatrixEquation",
     "NotClosed",
     "NotDiagonal",
     "NotLinear",
@@ -37,18 +46,27 @@ __all__ = [
     "ShapeError",
     "Step",
     "activation",
+    "convolution_of",
     "equivalent_convolution",
     "erf",
     "gelu",
     "impulse_response",
     "models",
+    "moments",
     "nngp",
     "ntk",
+    "realization",
+    "refuted_bounds",
     "relu",
+    "scale_factor_bound",
+    "scale_factor_peak",
     "scale_factors",
     "sigmoid",
     "sin",
+    "stability",
     "state_evolution",
     "step",
     "tanh",
+    "training_bound",
+    "trajectory_gain",
 ]

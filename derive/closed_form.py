@@ -72,8 +72,10 @@ class PowerDD(sp.Function):
         return self.doit()
 
     def _latex(self, printer: Any, exp: str | None = None) -> str:
-        body = printer._print(self.doit())
-        return rf"\left({body}\right)^{{{exp}}}" if exp else body
+        written = self.doit()
+        body = printer._print(written)
+        body = rf"\left({body}\right)" if written.is_Add or exp else body
+        return f"{body}^{{{exp}}}" if exp else body
 
 
 def _complete_homogeneous(degree: int, nodes: tuple[sp.Expr, ...]) -> sp.Expr | None:

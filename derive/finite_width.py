@@ -68,11 +68,12 @@ def moments(recursion: Recursion | Program, lag: int | None = None, order: int =
         raise NotLinear(f"moments({program.name})", "a linear recursion", "another", "Its moments do not close.")
     if (lag is None) == (lags is None):
         raise ParameterError("moments", "either a lag or lags", (lag, lags), "moments(rnn, lag=3, order=4).")
-    wanted = tuple(lags) if lags is not None else (lag,) * order  # type: ignore[arg-type]
-    if not wanted or len(wanted) % 2 or any(not isinstance(x, int) or x < 0 for x in wanted):
-        raise ParameterError("moments", "an even number of whole lags >= 0", wanted, "Odd moments vanish.")
+    given = tuple(lags) if lags is not None else (lag,) * order
+    wanted = sorted(x for x in given if isinstance(x, int) and x >= 0)
+    if not wanted or len(wanted) % 2 or len(wanted) != len(given):
+        raise ParameterError("moments", "an even number of whole lags >= 0", given, "Odd moments vanish.")
     chain_of(program)
-    proof = prove(program, "readout-pairings", ResponseMoment(n, *sorted(wanted)))
+    proof = prove(program, "readout-pairings", ResponseMoment(n, *wanted))
     assert isinstance(proof.goal, Equation)
     return Derivation("moments", program, formula_of("moments", program, proof.goal.right, [n]), proof)
 

@@ -1,0 +1,297 @@
+"""Proposition 2.1: a linear RNN is a convolution, and every convolution of horizon T is a linear RNN.
+
+(a) Unrolling gives L_j = n^{-(j+1)/2} C W^j F. (b) With n = T n_x n_y hidden units in T-dimensional diagonal
+systems, one per pair of an input and an output, the readout solves a Vandermonde system; its inverse has the
+coefficients of Lagrange's polynomials, so the solution is exact for any distinct nodes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+import sympy as sp
+
+from .algebra import Letter, MatrixFunction, is_zero
+from .claims import MatrixEquation
+from .derivation import Derivation, as_program
+from .emit import Formula
+from .errors import NotClosed, NotLinear, ParameterError, ProofError
+from .evolution import OUTPUT, ask_body
+from .language import Coordinate, MatVec, Parameter, Previous, Program, Recursion, Updated, coordinates_of
+from .models import linear_rnn
+from .moments import is_linear
+from .notation import j, k, m, n, t
+from .proof import Ask, Claim, Equation, prove, rule
+
+ROW_LAG = sp.Symbol("i", integer=True, nonnegative=True)
+TRANSITION, INPUTS, READOUTS = Letter("A"), Letter("B"), Letter("R")
+
+
+class InputAt(MatrixFunction):
+    """The input vector at a time."""
+
+    letter = "x"
+
+
+class StateAt(MatrixFunction):
+    """The state at a time."""
+
+    letter = "h"
+
+
+class OutputAt(MatrixFunction):
+    """The output at a time."""
+
+    letter = "y"
+
+
+class ImpulseAt(MatrixFunction):
+    """The impulse response at a lag."""
+
+    letter = "L"
+
+
+class Node(sp.Function):
+    """The k-th node, the k-th diagonal entry of n^{-1/2} W; nodes are distinct."""
+
+    nargs = (1,)
+
+    def _latex(self, printer: Any, exp: str | None = None) -> str:
+        body = rf"\lambda_{{{printer._print(self.args[0])}}}"
+        return f"{body}^{{{exp}}}" if exp else body
+
+
+class Target(sp.Function):
+    """One entry of the impulse response to be realised, at a lag."""
+
+    nargs = (1,)
+
+    def _latex(self, printer: Any, exp: str | None = None) -> str:
+        return rf"L_{{{printer._print(self.args[0])}}}"
+
+
+class Lagrange(sp.Function):
+    """The coefficient of x^i in Lagrange's polynomial that is 1 at the node k of T nodes: arguments i, k, T."""
+
+    nargs = (3,)
+
+    def _latex(self, printer: Any, exp: str | None = None) -> str:
+        i, k, horizon = map(printer._print, self.args)
+        return rf"\ell^{{({horizon})}}_{{{k},{i}}}"
+
+
+@dataclass(frozen=True)
+class Realization(Derivation):
+    """A linear RNN with T n_x n_y units whose impulse response is the given one, exactly in rational numbers.
+
+    Unit (r, c, k) carries node k for output r and input c. n^{-1/2} W = diag(nodes repeated), its input map has a
+    1 in column c, and n^{-1/2} C has weights[k][r][c] in row r.  Shapes: nodes (T,), weights (T, n_y, n_x).
+    """
+
+    nodes: tuple[Fraction, ...]
+    weights: tuple[tuple[tuple[Fraction, ...], ...], ...]
+
+    @property
+    def units(self) -> int:
+        """The number of hidden units, T n_x n_y."""
+        return len(self.weights) * len(self.weights[0]) * len(self.weights[0][0])
+
+    def impulse(self, lags: int) -> tuple[tuple[tuple[Fraction, ...], ...], ...]:
+        """The impulse response of the realisation, exactly, at the lags 0 ... lags - 1, past T as well."""
+        n_y, n_x = len(self.weights[0]), len(self.weights[0][0])
+        return tuple(tuple(tuple(
+            sum((w[r][c] * x**lag for w, x in zip(self.weights, self.nodes, strict=True)), start=Fraction(0))
+            for c in range(n_x)) for r in range(n_y)) for lag in range(lags))
+
+
+def realization(impulse: Sequence[Any], nodes: Sequence[Any] | None = None) -> Realization:
+    """Every impulse response of horizon T is that of a linear RNN with T n_x n_y hidden units.
+
+    Numbers are taken as the rationals they are, so the result is exact; `numeric.realization.realize` gives it in
+    doubles with its error and condition number, on better nodes, and balanced.
+    Shapes: impulse (T, n_y, n_x), or (T,) for one input and output; nodes (T,), by default rationals close to
+    Chebyshev's.  Errors: ParameterError for nodes that coincide or do not match.
+    Source: emami2021implicit, Proposition 2.1(b), (33)-(35).
+    """
+    blocks = _blocks(impulse)
+    count = len(blocks)
+    found = chebyshev(count) if nodes is None else tuple(map(Fraction, nodes))
+    if len(found) != count or len(set(found)) != count:
+        raise ParameterError("realization: nodes", f"{count} different numbers", found, "One node for each lag.")
+    program = linear_rnn().program()
+    proof = prove(program, "vandermonde", _realised(j + 1 + m))
+    assert isinstance(proof.goal, Equation)
+    horizon = sp.Symbol("T", integer=True, positive=True)
+    formula = Formula("realization", _realised(horizon), {"j": j, "T": horizon}, program)
+    return Realization("realization", program, formula, proof, found, _solve(blocks, found))
+
+
+def convolution_of(recursion: Recursion | Program) -> Derivation:
+    """The impulse response of a linear RNN at any width: L_j = n^{-1/2} R A^j B, all matrices as declared.
+
+    Errors: NotLinear; NotClosed for several states, redrawn matrices, or a matrix of another argument.
+    Source: emami2021implicit, Proposition 2.1(a), (9).
+    """
+    program = as_program(recursion)
+    if not is_linear(program):
+        raise NotLinear(f"convolution_of({program.name})", "a linear recursion", "another", "It is no convolution.")
+    transition_parts(program)
+    proof = prove(program, "impulse-of-matrices", ImpulseAt(j))
+    assert isinstance(proof.goal, MatrixEquation)
+    return Derivation("impulse-of-matrices", program,
+                      Formula("impulse_of_matrices", proof.goal.right, {"j": j, "n": n}, program), proof)
+
+
+def chebyshev(count: int) -> tuple[Fraction, ...]:
+    """Rationals next to cos((2k + 1) pi / (2 count)): the best-conditioned real nodes in [-1, 1], all different."""
+    near = [sp.cos(sp.Rational(2 * k + 1, 2 * count) * sp.pi).evalf(20) for k in range(count)]
+    return tuple(Fraction(str(x)).limit_denominator(64 * count**2) for x in near)
+
+
+def _blocks(impulse: Sequence[Any]) -> list[list[list[Fraction]]]:
+    """Numbers as Fractions, one matrix per lag."""
+    def exact(x: Any) -> Fraction:
+        return Fraction(int(x.p), int(x.q)) if isinstance(x, sp.Rational) else Fraction(x)
+
+    rows = [x if hasattr(x, "__len__") else [[x]] for x in impulse]
+    if not rows or len({(len(x), *map(len, x)) for x in rows}) != 1 or not len(rows[0]) or not len(rows[0][0]):
+        raise ParameterError("realization", "an impulse response of shape (T, n_y, n_x)", impulse, "One block per lag.")
+    return [[[exact(v) for v in row] for row in block] for block in rows]
+
+
+def _solve(blocks: list[list[list[Fraction]]], nodes: tuple[Fraction, ...]) -> tuple[
+        tuple[tuple[Fraction, ...], ...], ...]:
+    """weights[k] = sum_i (coefficient of x^i in Lagrange's polynomial of node k) L_i."""
+    table = [lagrange_coefficients(nodes, k) for k in range(len(nodes))]
+    shape = range(len(blocks[0])), range(len(blocks[0][0]))
+    return tuple(tuple(tuple(sum((c * blocks[i][r][s] for i, c in enumerate(row)), start=Fraction(0))
+                             for s in shape[1]) for r in shape[0]) for row in table)
+
+
+def lagrange_coefficients(nodes: Sequence[Fraction], k: int) -> list[Fraction]:
+    """Coefficients of 1, x, x^2, ... of prod_{m != k} (x - nodes[m]) / (nodes[k] - nodes[m])."""
+    row = [Fraction(1)]
+    for index, node in enumerate(nodes):
+        if index != k:
+            scale = 1 / (nodes[k] - node)
+            row = [scale * (a - node * b) for a, b in zip([Fraction(0), *row], [*row, Fraction(0)], strict=True)]
+    return row
+
+
+# ---- rules: (a) -----------------------------------------------------------------------------------
+def transition_parts(program: Program) -> tuple[sp.Expr, dict[Parameter, sp.Expr]]:
+    """The update of a single state as a multiple of itself and a combination of matrices applied to it."""
+    hint = "Proposition 2.1(a) is about one state that its matrices multiply directly."
+    if len(program.updates) != 1 or not all(x.tied for x in program.parameters):
+        raise NotClosed(f"convolution_of({program.name})", "one state and tied matrices", program.name, hint)
+    body, own, parts = program.updates[0][1], sp.S.Zero, dict[Parameter, sp.Expr]()
+    for c in coordinates_of(body):
+        term = program.table[c]
+        if isinstance(term, Previous):
+            own = sp.diff(body, c)
+        elif isinstance(term, MatVec) and term.matrix.role == "input_map":
+            continue
+        elif isinstance(term, MatVec) and isinstance(program.table.get(term.vector), Previous):
+            parts[term.matrix] = sp.diff(body, c)
+        else:
+            raise NotClosed(f"convolution_of({program.name})", "matrices times the state", c.label, hint)
+    return own, parts
+
+
+def _maps(program: Program, expr: sp.Expr, role: str) -> sp.Expr:
+    """The combination of input maps or readouts in an expression, as letters."""
+    total = sp.S.Zero
+    for c in coordinates_of(expr):
+        term = program.table[c]
+        if isinstance(term, MatVec) and term.matrix.role == role:
+            if role == "readout" and not (isinstance(term.vector, Coordinate)
+                                          and isinstance(program.table[term.vector], Updated)):
+                raise NotClosed(f"convolution_of({program.name})", "readouts of the state", c.label, "Read h itself.")
+            total += sp.diff(expr, c) * Letter(term.matrix.name)
+    return total
+
+
+@rule("transition", source="the recursion itself")
+def transition(program: Program, subject: Any, ask: Ask) -> Claim:
+    """The matrix that carries the state one step, the input map, and the readout, as declared."""
+    state = program.updates[0][0]
+    if subject == READOUTS:
+        return MatrixEquation(subject, _maps(program, ask_body(program, ask, OUTPUT), "readout"))
+    body = ask_body(program, ask, state)
+    if subject == INPUTS:
+        return MatrixEquation(subject, _maps(program, body, "input_map"))
+    own, parts = transition_parts(program)
+    return MatrixEquation(subject, own + sp.Add(*(c * Letter(x.name) for x, c in parts.items())) / sp.sqrt(n))
+
+
+def _summand(lag: sp.Expr, time: sp.Expr) -> sp.Expr:
+    return TRANSITION**lag * INPUTS * InputAt(time - lag)
+
+
+class CausalSum(MatrixFunction):
+    """sum_{j <= t} A^j B x_{t-j}; the argument is t."""
+
+    def _latex(self, printer: Any, exp: str | None = None) -> str:
+        time = printer._print(self.args[0])
+        return rf"\sum_{{j=0}}^{{{time}}} {printer._print(_summand(j, self.args[0]))}"
+
+
+@rule("state-sum", source="induction on the time; emami2021implicit, (42)")
+def state_sum(program: Program, subject: Any, ask: Ask) -> Claim:
+    """h_t = A h_{t-1} + B x_t: the sum is B x_0 at t = 0, and A times it plus B x_{t+1} is the next one."""
+    ask("transition", TRANSITION)
+    ask("transition", INPUTS)
+    shifted = TRANSITION * _summand(j, t) - _summand(j + 1, t + 1)
+    first = _summand(sp.S.Zero, t + 1) - INPUTS * InputAt(t + 1)
+    if not (is_zero(sp.powsimp(sp.expand(shifted))) and is_zero(first)):
+        raise ProofError("state-sum", "the next sum", shifted + first, "The induction fails.")
+    return MatrixEquation(subject, CausalSum(t))
+
+
+@rule("impulse-of-matrices", source="emami2021implicit, Proposition 2.1(a), (9)")
+def impulse_of_matrices(program: Program, subject: Any, ask: Ask) -> Claim:
+    """Read the sum out: the factor of x_{t-j} is n^{-1/2} R A^j B, with the matrices written out."""
+    ask("state-sum", StateAt(t))
+    written = {x: _matrix(ask("transition", x)) for x in (READOUTS, TRANSITION, INPUTS)}
+    own, parts = transition_parts(program)
+    power = written[TRANSITION] ** j
+    if own == 0 and len(parts) == 1:
+        (matrix, c), = parts.items()
+        power = (c / sp.sqrt(n)) ** j * Letter(matrix.name) ** j
+    return MatrixEquation(subject, sp.powsimp(n ** sp.Rational(-1, 2) * power.as_coeff_Mul()[0]) * written[READOUTS]
+                          * power * written[INPUTS])
+
+
+def _matrix(claim: Claim) -> sp.Expr:
+    assert isinstance(claim, MatrixEquation)
+    return claim.right
+
+
+# ---- rules: (b) -----------------------------------------------------------------------------------
+@rule("interpolation", source="a polynomial of degree below T with T zeros vanishes; emami2021implicit, (35)")
+def interpolation(program: Program, subject: Any, ask: Ask) -> Claim:
+    """x^j with j < T is its own interpolant sum_k l_k^j ell_k(x): compare the coefficients of x^i."""
+    return Equation(subject, sp.KroneckerDelta(ROW_LAG, j))
+
+
+def _interpolant(horizon: sp.Expr) -> sp.Expr:
+    return sp.Sum(Lagrange(ROW_LAG, k, horizon) * Node(k) ** j, (k, 0, horizon - 1))
+
+
+def _realised(horizon: sp.Expr) -> sp.Expr:
+    weight = sp.Sum(Lagrange(ROW_LAG, k, horizon) * Target(ROW_LAG), (ROW_LAG, 0, horizon - 1))
+    return sp.Sum(weight * Node(k) ** j, (k, 0, horizon - 1))
+
+
+@rule("vandermonde", source="emami2021implicit, Proposition 2.1(b), (33)-(35)")
+def vandermonde(program: Program, subject: Any, ask: Ask) -> Claim:
+    """Exchange the sums over nodes and lags: what is left of lag i is 1 at i = j and 0 elsewhere, for all j < T."""
+    general = sp.Max(ROW_LAG, j) + 1 + m
+    claim = ask("interpolation", _interpolant(general))
+    assert isinstance(claim, Equation)
+    assert claim.right == sp.KroneckerDelta(ROW_LAG, j)
+    assert subject == _realised(j + 1 + m)
+    return Equation(subject, Target(j))

@@ -1,0 +1,73 @@
+"""Stability: the spectral radius of the transition matrix, by the circular law."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import sympy as sp
+
+from .algebra import Letter
+from .claims import MatrixEquation
+from .derivation import Derivation, as_program, formula_of
+from .errors import NotLinear
+from .language import Program, Recursion
+from .moments import is_linear
+from .notation import n
+from .proof import Ask, Claim, Equation, Limit, prove, rule
+from .realization import TRANSITION, transition_parts
+
+
+class EntryVariance(sp.Function):
+    """n times the variance of one entry of a random matrix."""
+
+    nargs = (1,)
+
+    def _latex(self, printer: Any) -> str:
+        return rf"n\,\mathrm{{Var}}\left[{printer._print(self.args[0])}_{{ik}}\right]"
+
+
+class SpectralRadius(sp.Function):
+    """The largest modulus of the eigenvalues of a matrix of width n: arguments the matrix, n."""
+
+    nargs = (2,)
+
+    def _latex(self, printer: Any) -> str:
+        return rf"\max\left|\mathrm{{spec}}\,{printer._print(self.args[0])}\right|"
+
+
+def stability(recursion: Recursion | Program) -> Derivation:
+    """The spectral radius of the transition matrix of a wide recursion tends to this; below 1 it is stable.
+
+    For h_t = n^{-1/2} W h_{t-1} + F x_t it is sqrt(nu_W), neither nu_W nor the operator norm 2 sqrt(nu_W) (E1).
+    At finite width a draw may be unstable although the limit is below 1: numeric.stability measures how often.
+    Shapes: formula in the variances.  Units: per step.
+    Errors: NotLinear; NotClosed for several states or redrawn matrices.
+    Source: emami2021implicit, section 2, with erratum E1; the circular law.
+    """
+    program = as_program(recursion)
+    if not is_linear(program):
+        raise NotLinear(f"stability({program.name})", "a linear recursion", "another", "It has no one spectrum.")
+    transition_parts(program)
+    proof = prove(program, "circular-law", SpectralRadius(TRANSITION, n))
+    assert isinstance(proof.goal, Limit)
+    return Derivation("stability", program, formula_of("stability", program, proof.goal.right, []), proof)
+
+
+@rule("transition-variance", source="variances of independent Gaussian matrices add")
+def transition_variance(program: Program, subject: Any, ask: Ask) -> Claim:
+    """n times the variance of an off-diagonal entry of the transition matrix."""
+    claim = ask("transition", TRANSITION)
+    assert isinstance(claim, MatrixEquation)
+    _, parts = transition_parts(program)
+    scaled = sp.expand(sp.sqrt(n) * claim.right)
+    return Equation(subject, sp.Add(*(scaled.coeff(Letter(x.name)) ** 2 * x.variance for x in parts)))
+
+
+@rule("circular-law", source="geman1986spectral; bai1986limiting; tao2010random", status="assumed")
+def circular_law(program: Program, subject: Any, ask: Ask) -> Claim:
+    """The eigenvalues fill the disc of the given variance, shifted by what multiplies the state itself."""
+    claim, variance = ask("transition", TRANSITION), ask("transition-variance", EntryVariance(TRANSITION))
+    assert isinstance(claim, MatrixEquation)
+    assert isinstance(variance, Equation)
+    own, _ = transition_parts(program)
+    return Limit(subject, abs(own) + sp.sqrt(variance.right), "in probability")
