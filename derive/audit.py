@@ -26,6 +26,7 @@ from .world import HORIZON, World
 
 WORLDS = 2
 DIGITS = 30
+SMALL = 3
 GAPS = {"=": [(0, 0)], "<": [(0, 1), (0, 2)], ">": [(1, 0), (2, 0)], "any": [(0, 0), (0, 2), (1, 0)]}
 """Lags to try for each relation of two times; every pair is moved by 0, 1 and 2 steps."""
 
@@ -122,15 +123,19 @@ def _same(claim: Claim, left: Any, right: Any) -> None:
 
 
 def _points(world: World, *exprs: sp.Expr) -> Iterator[dict[sp.Symbol, int]]:
-    """Integer values of the free indices: a few small random ones, rows equal and different."""
+    """Integer values of the free indices: all small times, a later one; rows equal, and at two points different."""
     bound = {x for e in exprs for total in e.atoms(sp.Sum) for x in total.bound_symbols}
     free = sorted({x for e in exprs for x in e.free_symbols if not isinstance(x, Coordinate)}
                   - set(world.parameters) - {FIRST, SECOND, p, q} - bound, key=str)
     rows = [x for x in free if str(x).rstrip("'") in ("r", "c")]
-    for trial in range(4):
-        values = {x: world.random.randint(int(x.is_positive or 0), HORIZON - 1) for x in free}
-        values |= {x: 0 if trial < 2 else int(str(x).endswith("'")) if trial == 2 else world.random.randint(0, 1)
-                   for x in rows}
+    times = [x for x in free if x not in rows and x != n]
+    late = tuple(world.random.randint(0, HORIZON - 1) for _ in times)
+    grid = list(product(range(SMALL), repeat=len(times))) if len(times) <= 2 else [(1,) * len(times)]
+    points = [(at, 0, 0) for at in (*grid, late)]
+    points += [((1,) * len(times), *unequal) for unequal in ((0, 1), (1, 0)) if rows]
+    for trial, (at, first, second) in enumerate(points):
+        values = {x: max(time, int(x.is_positive or 0)) for x, time in zip(times, at, strict=True)}
+        values |= {x: second if str(x).endswith("'") else first for x in rows}
         values |= {x: 1 + trial % 2 for x in free if x == n}  # at a finite width, every entry is written out
         yield values | _normal_equation(world, free)
 

@@ -45,7 +45,7 @@ class PowerDD(sp.Function):
     def fdiff(self, argindex: int = 1) -> sp.Expr:
         """Differentiating by a node repeats it; the lag is an integer, so there is no derivative by it."""
         if argindex == 1:
-            raise sp.ArgumentIndexError(self, argindex)
+            raise sp.core.function.ArgumentIndexError(self, argindex)
         return PowerDD(self.args[0], *self.args[1:], self.args[argindex - 1])
 
     def _eval_is_real(self) -> bool | None:

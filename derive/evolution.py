@@ -8,7 +8,7 @@ from typing import Any
 import sympy as sp
 
 from .activations import LIPSCHITZ, Phi
-from .errors import NotClosed
+from .errors import NotClosed, ProofError
 from .language import Bias, Coordinate, MatVec, Previous, Program, State, Updated, coordinates_of
 from .moments import FIRST, LAG, SECOND, TIME, Calculus, Moment, heads
 from .notation import j, k, m, p, q, s, t
@@ -102,21 +102,22 @@ def ask_body(program: Program, ask: Ask, state: sp.Expr) -> sp.Expr:
     return claim.right
 
 
-def _hypothesis(program: Program, subject: Any, ask: Ask) -> Hypothesis:
-    maps = tuple((c, body := ask_body(program, ask, c), growth(body)) for c, _ in program.updates)
-    return Hypothesis(str(subject), maps)
+def _hypothesis(program: Program, name: str, ask: Ask) -> Hypothesis:
+    if theorem(program) != name:
+        raise ProofError(name, theorem(program), name, "The maps decide which theorem applies.")
+    return Hypothesis(name, tuple((c, body := ask_body(program, ask, c), growth(body)) for c, _ in program.updates))
 
 
 @rule("lemma-c1", source="emami2021implicit, Lemma C.1; bolthausen2014iterative", status="assumed")
 def lemma_c1(program: Program, subject: Any, ask: Ask) -> Claim:
     """Every map is affine or Lipschitz, so rows converge to the Gaussian process of state evolution."""
-    return _hypothesis(program, subject, ask)
+    return _hypothesis(program, "lemma-c1", ask)
 
 
 @rule("netsor", source="yang2020tensor2, master theorem", status="assumed")
 def netsor(program: Program, subject: Any, ask: Ask) -> Claim:
     """Some map is only polynomially bounded (E11): the master theorem replaces Lemma C.1."""
-    return _hypothesis(program, subject, ask)
+    return _hypothesis(program, "netsor", ask)
 
 
 # ---- rules: moments -------------------------------------------------------------------------------

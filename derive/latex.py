@@ -48,7 +48,8 @@ class MathPrinter(LatexPrinter):
     def _print_Add(self, expr: sp.Add, order: str | None = None) -> str:
         """Differences of indices read t - j, not -j + t."""
         if all(x.is_integer for x in expr.args):
-            return self._ordered(sorted(expr.args, key=lambda x: x.could_extract_minus_sign()))
+            terms = expr.as_ordered_terms()
+            return self._ordered(sorted(terms, key=lambda x: (x.could_extract_minus_sign(), x.is_number)))
         return super()._print_Add(expr, order)
 
     def _ordered(self, terms: list[sp.Expr]) -> str:

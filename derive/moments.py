@@ -115,21 +115,12 @@ class Calculus:
         return process if _is_initial(time) else self.program.bodies.get(process, process)
 
     def _pieces(self, expr: sp.Expr, time: sp.Expr, label: sp.Expr) -> list[Piece]:
-        """An expression as a sum of coefficient x (state or feature), means of biases written out."""
+        """An expression as a sum of coefficient x (state or feature)."""
         pieces = []
-        for summand in sp.Add.make_args(sp.expand(self._with_means(expr))):
+        for summand in sp.Add.make_args(sp.expand(expr)):
             coefficient, monomial = _split(summand)
             pieces.append(Piece(coefficient, *self._timed(monomial, time), label))
         return pieces
-
-    def _with_means(self, expr: sp.Expr) -> sp.Expr:
-        """Each bias as its mean plus a centred variable; arguments of activations get theirs in `_factor`."""
-        if isinstance(expr, Coordinate):
-            term = self.program.table[expr]
-            return expr + term.parameter.mean if isinstance(term, Bias) else expr
-        if isinstance(expr, Phi) or not expr.args:
-            return expr
-        return expr.func(*map(self._with_means, expr.args))
 
     def _timed(self, process: sp.Expr, time: sp.Expr) -> tuple[sp.Expr, sp.Expr]:
         """A bare previous state is the updated one a step earlier."""
@@ -179,8 +170,22 @@ class Calculus:
                 if isinstance(base, Phi):
                     factors += [self._factor(base, piece)] * power
                 else:
-                    variables += [self._gaussian(base, piece)] * power
-        return expect(tuple(variables), tuple(factors), self._covariance)
+                    variables += [(self._gaussian(base, piece), self._mean(base))] * power
+        return self._expect(tuple(variables), tuple(factors))
+
+    def _expect(self, variables: tuple[tuple[Any, sp.Expr], ...], factors: tuple[Factor, ...]) -> sp.Expr:
+        """E of a monomial in which each variable is a centred one plus its mean."""
+        shifted = next((i for i, (_, mean) in enumerate(variables) if mean != 0), None)
+        if shifted is None:
+            return expect(tuple(v for v, _ in variables), factors, self._covariance)
+        variable, mean = variables[shifted]
+        rest = (*variables[:shifted], *variables[shifted + 1:])
+        return self._expect(((variable, sp.S.Zero), *rest), factors) + mean * self._expect(rest, factors)
+
+    def _mean(self, process: sp.Expr) -> sp.Expr:
+        """The mean of a Gaussian coordinate; states with a mean are refused, products have none."""
+        term = self.program.table.get(process)
+        return term.parameter.mean if isinstance(term, Bias) else sp.S.Zero
 
     def _factor(self, phi: Phi, piece: Piece) -> Factor:
         name, order, argument = phi.args
@@ -191,6 +196,7 @@ class Calculus:
             else:
                 self._check_gaussian(part.process, phi, part.time)
                 terms.append((part.variable, part.coefficient))
+                mean += part.coefficient * self._mean(part.process)
         return Factor(name, int(order), Affine(tuple(terms), mean))
 
     def _gaussian(self, base: sp.Expr, piece: Piece) -> tuple[sp.Expr, sp.Expr, sp.Expr]:
@@ -227,7 +233,7 @@ class Calculus:
         found: set[sp.Expr] = set()
         while True:
             new = {c for c in (self.gaussian & set(self.program.bodies)) - found
-                   if any((p.process == 1 and p.coefficient != 0) or p.process in found
+                   if any((p.process == 1 and p.coefficient != 0) or self._mean(p.process) != 0 or p.process in found
                           for p in self._pieces(self.program.bodies[c], sp.S.Zero, FIRST))}
             if not new:
                 return frozenset(found)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import heapq
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, ClassVar, Literal, Protocol, TypeAlias
 
 import sympy as sp
@@ -207,7 +208,12 @@ class Proof:
                     return self.steps[i].claim
             raise ProofError(where, f"a premise by {name} about {subject}", "none", "A premise is missing.")
 
-        claim = known.apply(self.program, step.claim.subject, ask)
+        try:
+            claim = known.apply(self.program, step.claim.subject, ask)
+        except ProofError:
+            raise
+        except Exception as error:  # an altered step may ask a rule about something it has no meaning for
+            raise ProofError(where, f"a subject of the rule {step.rule}", repr(error), "It does not apply.") from error
         if claim != step.claim:
             raise ProofError(where, str(claim), step.claim, "The rule gives another conclusion.")
         if asked != set(step.premises):
@@ -271,4 +277,9 @@ def _canonical(steps: tuple[Step, ...]) -> list[int]:
 
 def _key(step: Step) -> tuple[int, str]:
     known = Rule.registry.get(step.rule)
-    return (known.rank if known else -1, repr(step.claim))
+    return (known.rank if known else -1, _text(step.claim))
+
+
+@lru_cache(maxsize=4096)
+def _text(claim: Claim) -> str:
+    return repr(claim)
