@@ -20,7 +20,7 @@ from derive import Derivation, NotClosed, NotDiagonal, NotLinear, Recursion, mod
 from derive.errors import DeriveError, ParameterError
 from numeric.recordings import RECORDINGS
 from numeric.validate import validate
-from reports.console import COLOR, EXIT, Stages, describe, err, errors, out, print_json, said, table, verdict
+from reports.console import COLOR, EXIT, Stages, describe, err, errors, out, plain, print_json, said, table, verdict
 
 SYMBOLS = "wideproof.symbols"
 
@@ -230,7 +230,7 @@ def _derived(derivation: Derivation) -> dict[str, Any]:
     formula = derivation.formula
     return {
         "quantity": derivation.quantity,
-        "formula": None if formula.expr is None else str(formula.expr.doit()),
+        "formula": None if formula.expr is None else plain(formula.expr),
         "latex": formula.latex(),
         "symbols": list(formula.symbols),
         "verified": True,

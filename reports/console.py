@@ -20,6 +20,7 @@ from rich.table import Table
 from rich.text import Text
 
 from derive.claims import Counterexample, Inequality, MatrixEquation
+from derive.closed_form import PowerDD
 from derive.derivation import Derivation
 from derive.errors import DeriveError, ParameterError
 from derive.proof import Equation, Hypothesis, Limit, Recurrence, Vanishing
@@ -140,7 +141,7 @@ def describe(derivation: Derivation, with_proof: bool) -> None:
     formula, proof = derivation.formula, derivation.proof
     out.print(Text.assemble((derivation.quantity, "bold"), f" of {derivation.program.name}"))
     if formula.expr is not None:
-        out.print(f"  {formula.expr.doit()}")
+        out.print(f"  {plain(formula.expr)}")
     else:
         out.print("  no closed form; given by the recurrence")
     out.print("  LaTeX: " + formula.latex().replace("\n", "\n         "))
@@ -151,6 +152,11 @@ def describe(derivation: Derivation, with_proof: bool) -> None:
             out.print(f"{index:>5} {step.rule}{because} [{step.status}; {step.source}]")
             for line in said(step.claim):
                 out.print(f"        {line}")
+
+
+def plain(expr: Any) -> str:
+    """An expression as text, divided differences written out; sums stay as they are."""
+    return str(expr.xreplace({power: power.doit() for power in expr.atoms(PowerDD)}))
 
 
 def said(claim: Any) -> list[str]:

@@ -1,8 +1,13 @@
+import dataclasses
+import sys
+from functools import partial
 from pathlib import Path
 
+import numpy as np
 import pytest
 import sympy as sp
 
+from derive import models
 from reports import figures, mathtext
 from reports.document import (
     Document,
@@ -17,9 +22,12 @@ from reports.document import (
     Table,
     Theorem,
 )  # fmt: skip
+from reports.linear import LinearRun, run_linear
 from reports.numbers import value
+from reports.report import silent
 from reports.text import Cite, Code, Emph, Ref
 
+linear_run = sys.modules["reports.linear.run"]
 j = sp.Symbol("j", integer=True, nonnegative=True)
 nu = sp.Symbol("nu_W", positive=True)
 
@@ -63,3 +71,41 @@ def illustrated(small: Document, stem: Path) -> Document:
     figure = Figure(stem, "Decay & more.", "a falling line [x]", "fig:decay")
     more = Section("Figures", (Paragraph(("See ", Ref("fig:decay"), ".")), figure))
     return Document(small.title, small.abstract, (*small.sections, more), small.author)
+
+
+SMALL = {
+    "kernel_error": lambda original, nu, widths, **more: original(nu, [10, 100, 1000], trials=10, **more),
+    "dynamics": lambda original, setting, **more: original(setting, width=60, **more),
+    "gap_ladder": lambda original, setting, **more: original(
+        setting, widths=(100, 1000, 10_000), **(more | {"seeds": 2})
+    ),
+    "compare": lambda original, recording, protocol, **more: original(
+        recording, dataclasses.replace(protocol, lags=4, width=30, steps=40, replicates=50, seeds=(1, 2)), **more
+    ),
+}
+"""The experiments of a report at toy size; the checks keep theirs."""
+
+
+def shrink(patch: pytest.MonkeyPatch) -> None:
+    """Every experiment of the linear report at toy size."""
+    for name, small in SMALL.items():
+        patch.setattr(linear_run, name, partial(small, getattr(linear_run, name)))
+
+
+@pytest.fixture(scope="session")
+def filtered(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A recording of one noisy filter, as a file of the user's."""
+    rng = np.random.default_rng(5)
+    x = rng.standard_normal((400, 2))
+    y = x[:, 0] + 0.5 * np.roll(x[:, 1], 1) + 0.1 * rng.standard_normal(400)
+    path = tmp_path_factory.mktemp("data") / "filtered_50%.npz"
+    np.savez(path, inputs=x, outputs=y[:, None])
+    return path
+
+
+@pytest.fixture(scope="session")
+def tiny_run(filtered: Path) -> LinearRun:
+    """Everything a report states, measured at toy size."""
+    with pytest.MonkeyPatch.context() as patch:
+        shrink(patch)
+        return run_linear(models.linear_rnn(), silent, seed=2, width=128, trials=3000, data=(str(filtered),))

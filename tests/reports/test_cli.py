@@ -1,0 +1,390 @@
+"""The command line as a user and a program meet it: answers, JSON, exit codes, errors in four fields."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from derive import Proof, ProofError, models, scale_factors
+from derive.errors import ParameterError
+from reports import cli, pandoc, pdftex
+from reports.cli import QUANTITIES, app
+from reports.report import Report
+
+VALIDATE, REPORT = sys.modules["numeric.validate"], sys.modules["reports.report"]  # names of functions too
+NU = ("--nu-W", "0.3", "--nu-F", "1", "--nu-C", "1")
+HOLDS = ("validate", "linear-rnn", "--width", "200", "--trials", "4000", "--seed", "1")
+COMMANDS = ("models", "derive", "eval", "validate", "report")
+
+
+def run(*words, code=0):
+    result = CliRunner().invoke(app, list(words), prog_name="wideproof")
+    assert result.exit_code == code, (result.stdout, result.stderr, result.exception)
+    assert "Traceback" not in result.stderr
+    return result
+
+
+def json_of(*words, code=0):
+    result = run(*words, "--json", code=code)
+    assert result.stderr == ""
+    return json.loads(result.stdout)
+
+
+def fields(*words):
+    """The four fields of the error a command line ends with."""
+    result = run(*words, code=2)
+    assert result.stdout == ""
+    lines = result.stderr.splitlines()
+    start = next(i for i, line in enumerate(lines) if line.startswith("error in "))
+    found = {"where": lines[start].removeprefix("error in ")}
+    for line in lines[start + 1 :]:
+        name, _, text = line.strip().partition(" ")
+        found[name] = text.strip()
+    assert set(found) == {"where", "expected", "got", "hint"}
+    assert all(found.values())
+    return found
+
+
+@pytest.fixture
+def unverified(monkeypatch):
+    """Proofs are believed: each of their steps is tested in tests/derive."""
+    monkeypatch.setattr(Proof, "verify", lambda self: None)
+
+
+# ---- answers ------------------------------------------------------------------------------------
+def test_models_names_the_gallery():
+    assert "linear-rnn" in run("models").stdout
+    rows = json_of("models")["models"]
+    assert {"name", "summary"} == set(rows[0])
+    assert "linear-rnn" in [row["name"] for row in rows]
+    assert "Source" not in rows[0]["summary"]
+
+
+@pytest.mark.parametrize("quantity", QUANTITIES)
+def test_derive_prints_the_formula_and_its_proof(quantity, unverified):
+    derivation = QUANTITIES[quantity](models.linear_rnn())
+    short = run("derive", "linear-rnn", quantity).stdout
+    assert short.startswith(f"{quantity} of linear-rnn")
+    assert f"{len(derivation.proof.steps)} steps" in short
+    long = run("derive", "linear-rnn", quantity, "--proof").stdout
+    for index, step in enumerate(derivation.proof.steps):
+        assert f"{index:>5} {step.rule}" in long
+    assert "Equation(" not in long
+    made = json_of("derive", "linear-rnn", quantity)
+    assert made["model"] == "linear-rnn"
+    (found,) = made["derivations"]
+    assert found["latex"] == derivation.formula.latex()
+    assert found["verified"] is True
+    assert [step["rule"] for step in found["steps"]] == [step.rule for step in derivation.proof.steps]
+    assert all(p < i for i, step in enumerate(found["steps"]) for p in step["premises"])
+
+
+def test_derive_verifies_what_it_prints(monkeypatch):
+    seen = []
+    monkeypatch.setattr(Proof, "verify", lambda self: seen.append(self.goal))
+    run("derive", "linear-rnn", "scale-factors")
+    assert seen == [scale_factors(models.linear_rnn()).proof.goal]
+
+    def broken(self):
+        raise ProofError("step 3 (tangent)", "a = b", "a = c", "The rule gives another conclusion.")
+
+    monkeypatch.setattr(Proof, "verify", broken)
+    assert fields("derive", "linear-rnn", "scale-factors", "--json")["where"] == "step 3 (tangent)"
+
+
+def test_derive_without_a_quantity_derives_them_all(unverified):
+    made = json_of("derive", "linear-rnn")
+    assert [found["quantity"] for found in made["derivations"]] == list(QUANTITIES)
+    assert made["underivable"] == []
+
+
+def test_a_quantity_that_a_model_lacks_is_a_reason_among_all_and_an_error_by_name(monkeypatch, unverified):
+    def skip():
+        """A linear RNN with an identity skip."""
+        rnn = cli.Recursion("skip")
+        W, F, C = rnn.matrix("W", "nu_W"), rnn.input_map("F", "nu_F"), rnn.readout("C", "nu_C")
+        h = rnn.state("h")
+        rnn.update(h, h / 2 + W @ h + F @ rnn.x)
+        rnn.output(C @ h)
+        return rnn
+
+    monkeypatch.setattr(cli, "gallery", lambda: {"skip": skip})
+    made = json_of("derive", "skip")
+    assert [lack["quantity"] for lack in made["underivable"]] == ["scale-factors", "equivalent-convolution"]
+    assert set(made["underivable"][0]["error"]) == {"where", "expected", "got", "hint"}
+    assert "scale-factors of skip does not exist" in run("derive", "skip").stdout
+    fields("derive", "skip", "scale-factors")
+
+
+def test_eval_prints_values_in_lag_order_wherever_the_symbols_stand():
+    rho = scale_factors(models.linear_rnn()).formula.compile("numpy")
+    want = rho(j=np.arange(5), nu_W=0.3, nu_F=2.0, nu_C=1.0)
+    for words in (
+        ("linear-rnn", "scale-factors", "--nu-W", "0.3", "--nu-F", "2", "--nu-C", "1", "--lags", "5"),
+        ("--nu-W=0.3", "--nu-F=2", "linear-rnn", "--lags", "5", "--nu-C", "1", "scale-factors"),
+        ("--lags=5", "linear-rnn", "--nu-F", "2", "scale-factors", "--nu-W", "0.3", "--nu-C=1"),
+    ):
+        made = json_of("eval", *words)
+        assert list(made) == ["values"]
+        np.testing.assert_allclose(made["values"], want, rtol=1e-15)
+    text = run("eval", "linear-rnn", "scale-factors", *NU, "--lags", "3").stdout
+    assert [line.split() for line in text.splitlines() if line.strip()[:1].isdigit()] == [
+        ["0", "2"], ["1", "1.6"], ["2", "0.78"],
+    ]  # fmt: skip
+
+
+def test_validate_holds_and_says_everything_a_program_needs():
+    found = json_of(*HOLDS)
+    assert found["verdict"] == "holds"
+    assert found["seed"] == 1
+    assert isinstance(found["method"], str)
+    wanted = {"quantity", "lag", "width", "trials", "prediction", "estimate", "stderr", "verdict"}
+    assert all(wanted <= set(check) for check in found["checks"])
+    moments = [check for check in found["checks"] if check["quantity"] == "second-moment"]
+    assert [check["lag"] for check in moments] == list(range(len(moments)))
+    assert len(moments) > 1
+    assert {(check["width"], check["trials"]) for check in moments} == {(200, 4000)}
+    assert [check["prediction"] for check in moments] == pytest.approx([0.3**j for j in range(len(moments))])
+    assert json_of(*HOLDS) == found
+
+
+def test_validate_prints_lags_in_full_and_the_rest_by_kind():
+    brief = run(*HOLDS).stdout
+    assert brief.count("second-moment") == 5
+    assert brief.count("kernel-coupling") == 1
+    assert "probability at most 0.01" in brief
+    assert run(*HOLDS, "--all").stdout.count("kernel-coupling") > 5
+
+
+def test_a_limit_wrong_by_two_percent_is_refuted(monkeypatch):
+    truth = VALIDATE.predictions
+    monkeypatch.setattr(VALIDATE, "predictions", lambda *args: (truth(*args)[0], truth(*args)[1] * 1.02))
+    found = json_of(*HOLDS, code=1)
+    assert found["verdict"] == "refuted"
+    assert {c["quantity"] for c in found["checks"] if c["verdict"] == "refuted"} == {"scale-factor"}
+    result = run(*HOLDS, code=1)
+    assert "refuted: scale-factor at lag" in result.stderr
+
+
+def test_too_few_trials_are_undecided_and_say_what_would_decide():
+    words = ("validate", "linear-rnn", "--width", "64", "--trials", "40", "--seed", "3")
+    assert json_of(*words, code=3)["verdict"] == "undecided"
+    assert "use 100 or more" in run(*words, code=3).stderr
+
+
+def test_variances_reach_validate():
+    found = json_of("validate", "linear-rnn", "--nu-W", "0.5", "--nu-C=2", "--width", "64", "--trials", "50", code=3)
+    assert [c["prediction"] for c in found["checks"] if c["quantity"] == "second-moment"] == [2.0, 1.0]
+
+
+def test_a_validation_resumes_from_its_checkpoint(tmp_path):
+    words = ("validate", "linear-rnn", "--width", "64", "--trials", "50", "--checkpoint", str(tmp_path / "run.npz"))
+    assert json_of(*words, code=3) == json_of(*words, code=3)
+    assert (tmp_path / "run.npz").exists()
+
+
+# ---- what goes wrong ----------------------------------------------------------------------------
+EVAL = ("eval", "linear-rnn", "scale-factors")
+MISTAKES = {
+    "unknown model": (("derive", "lstm"), "MODEL", "'lstm'"),
+    "unknown quantity": (("derive", "linear-rnn", "rho"), "QUANTITY", "'rho'"),
+    "unknown quantity of eval": (("eval", "linear-rnn", "rho"), "QUANTITY", "'rho'"),
+    "unknown parameter": ((*EVAL, *NU, "--nu-X", "1"), "wideproof eval", "--nu-X"),
+    "misspelt option": (("validate", "linear-rnn", "--widht", "100"), "wideproof validate", "--widht"),
+    "not a number": ((*EVAL, "--nu-W", "a third"), "wideproof eval: --nu-W", "'a third'"),
+    "not finite": ((*EVAL, "--nu-W", "nan"), "wideproof eval: --nu-W", "'nan'"),
+    "no number": ((*EVAL, "--nu-W"), "wideproof eval: --nu-W", "''"),
+    "negative variance": ((*EVAL, "--nu-W", "-0.3", "--nu-F", "1", "--nu-C", "1"), "scale_factors", "-0.3"),
+    "negative variance of validate": (("validate", "linear-rnn", "--nu-W", "-1"), "nu_W", "-1.0"),
+    "missing symbol": ((*EVAL, "--nu-F", "1", "--nu-C", "1"), "wideproof eval", "no --nu-W"),
+    "no lags": ((*EVAL, *NU, "--lags", "0"), "wideproof eval", "--lags"),
+    "kernel in eval": (("eval", "linear-rnn", "ntk", *NU), "eval", "ntk"),
+    "one trial": (("validate", "linear-rnn", "--trials", "1"), "wideproof validate", "--trials"),
+    "unknown device": (("validate", "linear-rnn", "--device", "tpu"), "wideproof validate", "--device"),
+    "bad recording": (("report", "linear-rnn", "-o", "DIR", "--data", "no/such.csv"), "load_recording", "no/such.csv"),
+    "unknown engine": (("report", "linear-rnn", "-o", "DIR", "--engine", "word"), "wideproof report", "--engine"),
+    "no folder": (("report", "linear-rnn"), "wideproof report", "--out"),
+    "unwritable folder": (("report", "linear-rnn", "-o", "FILE/x", "--data", "none"), "FILE", "directory"),
+    "unknown verb": (("prove", "linear-rnn"), "wideproof", "prove"),
+    "unknown option": (("--frobnicate",), "wideproof", "--frobnicate"),
+    "too many words": (("models", "linear-rnn"), "wideproof models", "linear-rnn"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", MISTAKES)
+def test_a_mistake_is_told_in_four_fields_and_ends_with_2(name, tmp_path):
+    words, where, got = MISTAKES[name]
+    (tmp_path / "file").write_text("")
+    places = {"DIR": str(tmp_path / "out"), "FILE/x": str(tmp_path / "file" / "x"), "FILE": str(tmp_path / "file")}
+    found = fields(*(places.get(word, word) for word in words))
+    assert places.get(where, where) in found["where"]
+    assert got.lower() in found["got"].lower()
+
+
+def test_a_bad_recording_is_told_before_the_long_work(tmp_path, monkeypatch):
+    monkeypatch.setattr("reports.linear.run.validate", lambda *args, **more: pytest.fail("too late"))
+    fields("report", "linear-rnn", "-o", str(tmp_path), "--data", str(tmp_path / "missing.csv"))
+
+
+def test_cuda_without_cupy_names_the_line_to_run(monkeypatch):
+    monkeypatch.setitem(sys.modules, "cupy", None)
+    monkeypatch.delitem(sys.modules, "array_api_compat.cupy", raising=False)
+    found = fields("validate", "linear-rnn", "--device", "cuda", "--trials", "10")
+    assert "pip install 'wideproof[cuda12]'" in found["hint"]
+
+
+@pytest.mark.parametrize("text", ["[red]x[/]", "[/]", ":smile:", "[bold", "a[link]b[/link]", "\\[x]"])
+def test_the_words_of_a_user_are_printed_as_they_are(text):
+    assert fields("derive", text)["got"] == repr(text)
+    assert text in fields(*EVAL, *NU, f"--{text}", "1")["got"]
+    assert repr(text) in fields(*EVAL, f"--nu-W={text}")["got"]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(cli, "gallery", lambda: {text: models.linear_rnn})
+        assert text in run("models").stdout
+
+
+def test_with_json_an_error_leaves_standard_output_empty():
+    assert fields("derive", "lstm", "--json")["where"] == "MODEL"
+
+
+# ---- help, version, completion ------------------------------------------------------------------
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_shows_an_example_that_parses(command):
+    text = " ".join(run(command, "--help").stdout.replace("│", " ").split())
+    assert f"wideproof {command}" in text.split("Example", 1)[1]
+    assert "--json" in text
+    assert text == " ".join(run(command, "-h").stdout.replace("│", " ").split())
+
+
+def test_help_describes_the_exit_codes_and_lists_the_verbs():
+    text = run("--help").stdout
+    for word in ("0 holds", "1 refuted", "3 undecided", "2 usage", "--install-completion", "--version", *COMMANDS):
+        assert word in text
+
+
+def test_version_is_that_of_the_package():
+    from importlib import metadata
+
+    assert run("--version").stdout == f"wideproof {metadata.version('wideproof')}\n"
+
+
+# ---- report -------------------------------------------------------------------------------------
+@pytest.fixture
+def reported(monkeypatch, tmp_path):
+    """The report command with the work replaced by a finished report of a given verdict."""
+    calls = []
+
+    def finish(verdict, notices=()):
+        def made(recursion, out_dir, **options):
+            calls.append((recursion.name, out_dir, options))
+            return Report(verdict, (out_dir / "[x] report.tex",), notices)
+
+        monkeypatch.setattr(REPORT, "report", made)
+        return calls
+
+    return finish
+
+
+@pytest.mark.parametrize(("verdict", "code"), [("holds", 0), ("refuted", 1), ("undecided", 3)])
+def test_report_ends_with_its_verdict(reported, verdict, code, tmp_path):
+    reported(verdict, ("no PDF: run [it]",))
+    words = ("report", "linear-rnn", "-o", str(tmp_path))
+    made = json_of(*words, code=code)
+    assert made == {
+        "verdict": verdict, "files": [str(tmp_path / "[x] report.tex")], "notices": ["no PDF: run [it]"],
+    }  # fmt: skip
+    result = run(*words, code=code)
+    assert "[x] report.tex" in result.stdout
+    assert "no PDF: run [it]" in result.stderr
+
+
+def test_report_passes_its_options_on(reported, tmp_path):
+    calls = reported("holds")
+    run("report", "--nu-W", "0.5", "linear-rnn", "-o", str(tmp_path), "--data", "none", "--seed", "3")
+    run("report", "linear-rnn", "-o", str(tmp_path), "--data", "daphnet", "--data", "a.csv", "--width", "9")
+    run("report", "linear-rnn", "-o", str(tmp_path))
+    first, second, third = (options for *_, options in calls)
+    assert (first["nu_W"], first["data"], first["seed"]) == (0.5, (), 3)
+    assert (second["data"], second["width"]) == (("daphnet", "a.csv"), 9)
+    assert third["data"] == ("er-fmri", "daphnet")
+
+
+# ---- as a program -------------------------------------------------------------------------------
+WIDEPROOF = [sys.executable, "-c", "from reports.cli import main; main()"]
+
+
+def process(*words, **more):
+    return subprocess.run([*WIDEPROOF, *words], capture_output=True, text=True, timeout=60, **more)
+
+
+def test_as_a_program_it_answers_with_one_json_document():
+    done = process(*EVAL, *NU, "--lags", "2", "--json")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert json.loads(done.stdout) == {"values": [2.0, 1.6]}
+    failed = process("derive", "lstm", "--json")
+    assert (failed.returncode, failed.stdout) == (2, "")
+    assert failed.stderr.splitlines()[0] == "error in MODEL"
+
+
+def test_interrupted_it_ends_with_130_and_no_traceback():
+    child = subprocess.Popen([*WIDEPROOF, "validate", "linear-rnn", "--width", "100000", "--trials", "1000000"],
+                             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)  # fmt: skip
+    assert child.stderr is not None
+    assert "Monte Carlo" in child.stderr.readline()
+    time.sleep(0.3)
+    child.send_signal(signal.SIGINT)
+    out, err = child.communicate(timeout=30)
+    assert child.returncode == 130
+    assert "Traceback" not in out + err
+    assert "interrupted" in err
+
+
+def test_a_reader_that_leaves_early_causes_no_traceback():
+    child = subprocess.Popen([*WIDEPROOF, *EVAL, *NU, "--lags", "9"], stdout=subprocess.PIPE,
+                             stderr=subprocess.PIPE, text=True)  # fmt: skip
+    assert child.stdout is not None
+    child.stdout.close()
+    assert child.stderr is not None
+    err = child.stderr.read()
+    child.stderr.close()
+    child.wait(timeout=30)
+    assert "Traceback" not in err
+    assert "Error" not in err
+
+
+def test_the_shell_completes_models_and_quantities():
+    def complete(words, last):
+        more = {"_WIDEPROOF_COMPLETE": "complete_bash", "COMP_WORDS": words, "COMP_CWORD": str(last)}
+        code = "from reports.cli import app; app(prog_name='wideproof')"
+        done = subprocess.run([sys.executable, "-c", code], env=os.environ | more, capture_output=True, text=True)
+        return done.stdout.split()
+
+    assert complete("wideproof derive lin", 2) == ["linear-rnn"]
+    assert "scale-factors" in complete("wideproof eval linear-rnn sca", 3)
+
+
+def test_a_missing_engine_leaves_the_source_and_ends_by_the_verdict(tiny_run, tmp_path, monkeypatch):
+    monkeypatch.setattr(REPORT, "run_linear", lambda *args, **more: tiny_run)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(pandoc.importlib.util, "find_spec", lambda name: None)
+    out = tmp_path / "out"
+    result = run("report", "linear-rnn", "-o", str(out), "--data", "none", code=cli.EXIT[tiny_run.validation.verdict])
+    assert (out / "report.tex").exists()
+    assert not (out / "report.pdf").exists()
+    assert pandoc.INSTALL in result.stderr
+    assert pdftex.INSTALL in result.stderr
+    assert json.loads((out / "run.json").read_text())["engine"] is None
+
+
+def test_an_error_of_ours_is_what_python_raises_too():
+    with pytest.raises(ParameterError) as caught:
+        cli.model_named("lstm")
+    assert caught.value.where == "MODEL"
