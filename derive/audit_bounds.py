@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from fractions import Fraction
+from itertools import islice, product
 from typing import Any
 
 import sympy as sp
@@ -16,7 +17,8 @@ from .errors import ProofError
 from .meanings import MEANINGS
 from .world import World
 
-POINTS, TRIES = 6, 600
+POINTS, EXTREMES, TRIES = 6, 16, 300
+TINY = sp.Rational(1, 10**9)
 
 
 def at_point(world: World, values: Mapping[sp.Symbol, Any]) -> World:
@@ -26,11 +28,21 @@ def at_point(world: World, values: Mapping[sp.Symbol, Any]) -> World:
     return moved
 
 
-def draw(world: World, symbols: list[sp.Symbol]) -> dict[sp.Symbol, sp.Expr]:
-    """Small random integers for whole symbols, small random rationals, half of them below 1, for the others."""
+def extremes(world: World, symbols: list[sp.Symbol]) -> Iterator[dict[sp.Symbol, sp.Expr]]:
+    """Points where bounds are attained: whole symbols at their least, others 1 (or 1/2) or nearly 0."""
+    real = [x for x in symbols if not x.is_integer]
+    least = {x: sp.Integer(int(x.is_positive or 0)) for x in symbols if x.is_integer}
+    sizes = [(sp.S.One if x in world.parameters else sp.S.Half, TINY) for x in real]
+    for values in islice(product(*sizes), EXTREMES):
+        yield {**least, **dict(zip(real, values, strict=True))}
+
+
+def draws(world: World, symbols: list[sp.Symbol]) -> Iterator[dict[sp.Symbol, sp.Expr]]:
+    """Random points: small integers, and rationals half of which are below 1."""
     pick = world.random.randint
-    return {x: sp.Integer(pick(int(x.is_positive or 0), 5)) if x.is_integer else sp.Rational(pick(1, 9), pick(2, 12))
-            for x in symbols}
+    for _ in range(TRIES):
+        yield {x: sp.Integer(pick(int(x.is_positive or 0), 5)) if x.is_integer else sp.Rational(pick(1, 9), pick(2, 12))
+               for x in symbols}
 
 
 def holds(world: World, relation: sp.Expr, at: Mapping[sp.Symbol, Any]) -> bool:
@@ -44,15 +56,21 @@ def points(world: World, claim: Inequality) -> Iterator[tuple[World, dict[sp.Sym
     """Random points of the domain, and worlds that have them."""
     free = sorted(set().union(*(x.free_symbols for x in (claim.left, claim.right, *claim.domain))), key=str)
     found = 0
-    for _ in range(TRIES):
-        at = draw(world, free)
-        moved = at_point(world, at) if found == 0 or set(free) & set(world.parameters) else world
-        if all(holds(moved, relation, at) for relation in claim.domain):
+    for source, most in ((extremes, EXTREMES), (draws, POINTS)):
+        accepted = (at for at in source(world, free) if all(holds(_moved(world, at), x, at) for x in claim.domain))
+        for at in islice(accepted, most):
             found += 1
-            yield moved, at
-        if found == POINTS:
-            return
-    raise ProofError("audit", "points in the domain", claim.domain, "The domain looks empty.")
+            yield _moved(world, at), at
+    if found == 0:
+        raise ProofError("audit", "points in the domain", claim.domain, "The domain looks empty.")
+
+
+def _moved(world: World, at: Mapping[sp.Symbol, Any]) -> World:
+    """The world at these values: the same one where none of its own symbols is among them."""
+    key = ("moved", tuple((x, v) for x, v in at.items() if x in world.parameters))
+    if key[1] and key not in world.memo:
+        world.memo[key] = at_point(world, at)
+    return world.memo[key] if key[1] else world
 
 
 def exceeds(left: sp.Expr, right: sp.Expr) -> bool:

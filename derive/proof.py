@@ -104,9 +104,9 @@ ORDER = ("recursion", "tangent", "lemma-c1", "netsor", "readout", "covariance", 
          "equivalence",
          "rise", "first-rise", "peak", "bound-sharp", "bound-t-free", "bound-paper", "bound-uniform", "refuted-power",
          "refuted-power-largest", "refuted-shifted-largest", "definition", "residual-step", "residual", "taps-step",
-         "blocks", "trajectory", "lag-trajectory", "contraction", "step-bound", "movement", "learned", "slow-lags",
-         "start-variance", "expected-residual", "gain", "transition", "transition-variance", "circular-law",
-         "state-sum", "impulse-response", "interpolation", "vandermonde", "readout-pairings", "loop-equations")
+         "blocks", "trajectory", "lag-trajectory", "contraction", "step-bound", "movement", "slow-lags",
+         "expected-residual", "gain", "transition", "transition-variance", "circular-law",
+         "state-sum", "impulse-of-matrices", "interpolation", "vandermonde", "readout-pairings", "loop-equations")
 """How a proof reads: definitions, the theorem, moments, zeros, closed forms, conclusions."""
 
 
