@@ -13,8 +13,8 @@ from derive.evolution import Response
 from derive.moments import FIRST, SECOND, Moment
 from derive.notation import s as r
 from derive.notation import t
+from derive.proof import Claim, Hypothesis, Limit, Recurrence, Step, Vanishing
 from derive.proof import Equation as EquationClaim
-from derive.proof import Hypothesis, Limit, Recurrence, Step, Vanishing
 from reports import document as doc
 from reports.mathtext import display, equations, math
 from reports.text import Cite, Inline, Math, Ref, Text
@@ -64,6 +64,28 @@ LEADS: dict[str, str] = {
     "loop-equations": "integration by parts removes one letter and its partner in every possible way,",
     "readout-pairings": "pair the readouts and the input maps in every possible way; each pairing closes the products "
     "of transition matrices into traces, hence",
+    "definition": "by definition,",
+    "residual-step": "put one step of gradient descent into the residual:",
+    "residual": "this holds at step 0, and every step multiplies by the same matrix, so by induction",
+    "taps-step": "in the taps, one step is",
+    "trajectory": "this holds at step 0, where the sum is empty, and every step adds one term, so by induction",
+    "blocks": "the scaling is block diagonal, hence the block of one lag is",
+    "lag-trajectory": "the rows of one lag are",
+    "gain": "a geometric sum starts at 0 and grows by the next power, so by induction on the step it is the divided "
+    "difference",
+    "contraction": "a symmetric matrix is no longer than its largest eigenvalue, and these lie between minus 1 and 1:",
+    "step-bound": "the length of a product is at most the product of the lengths, and that of the scaling is the "
+    "largest scale factor, hence",
+    "movement": "each term of the sum is at most as long as the first residual, hence",
+    "slow-lags": "read the other way round: to move a lag by a given distance takes at least so many steps,",
+    "expected-residual": "by Minkowski's inequality and the law of the first impulse response,",
+    "transition": "as declared, the matrices that carry the state, read the input and read the state out are",
+    "state-sum": "this holds at time 0, and one more step multiplies the sum and adds the new input, so by induction",
+    "impulse-of-matrices": "the factor of an input in the output is, read off the sum,",
+    "interpolation": "a power below the number of nodes is its own interpolant; compare coefficients:",
+    "vandermonde": "exchange the sums over nodes and lags: what is left is one at the lag itself and zero elsewhere, so",
+    "transition-variance": "variances of independent Gaussian matrices add, hence that of the whole transition is",
+    "circular-law": "by the circular law the eigenvalues fill a disc, so as the width grows",
 }
 OF_OUTPUTS: dict[str, str] = {
     "kernel-recursion": "the covariance of the outputs of a network of growing width converges to",
@@ -72,22 +94,34 @@ OF_OUTPUTS: dict[str, str] = {
 """Leads of proofs without a tangent, which are about the outputs themselves and not about gradients."""
 
 
-def proof(proved: Proof, name: str) -> doc.Proof:
-    """The steps of a proof, in order, as sentences with displays; equations are labelled `name`-1, `name`-2, ..."""
-    return _Narrator(proved, name).proof()
+Told = dict[Claim, str]
+"""Claims that an earlier proof of the document has told, each with the label of its display ("" for a sentence)."""
+
+
+def proof(proved: Proof, name: str, told: Told | None = None) -> doc.Proof:
+    """The steps of a proof, in order, as sentences with displays; equations are labelled `name`-1, `name`-2, ...
+
+    Steps whose claims were `told` before are left out and referred to; what this proof tells is added to `told`.
+    """
+    return _Narrator(proved, name, {} if told is None else told).proof()
 
 
 class _Narrator:
     """One pass over the steps; knows which display states which step."""
 
-    def __init__(self, proved: Proof, name: str) -> None:
-        self.proof_, self.name, self.program = proved, name, proved.program
-        self.label: dict[int, str] = {}
+    def __init__(self, proved: Proof, name: str, told: Told) -> None:
+        self.proof_, self.name, self.program, self.told = proved, name, proved.program, told
+        known = {i: told[step.claim] for i, step in enumerate(proved.steps) if step.claim in told}
+        self.known, self.count = set(known), 0
+        self.label = {i: label for i, label in known.items() if label}
 
     def proof(self) -> doc.Proof:
         """All groups of consecutive steps by one rule."""
         blocks: list[doc.Block] = []
-        indexed = list(enumerate(self.proof_.steps))
+        if self.known:
+            blocks.append(doc.Paragraph(f"{len(self.known)} of its steps are those of a proof above; the others follow."))
+        indexed = [(i, step) for i, step in enumerate(self.proof_.steps) if i not in self.known]
+        self.told |= {step.claim: self.told.get(step.claim, "") for step in self.proof_.steps}
         for rule, group in groupby(indexed, key=lambda item: item[1].rule):
             blocks += self._group(rule, list(group))
         return doc.Proof(tuple(blocks))
@@ -109,8 +143,10 @@ class _Narrator:
 
     def _label(self, indices: Sequence[int]) -> str:
         """The label of a new display, which states these steps."""
-        label = f"eq:{self.name}-{len(set(self.label.values())) + 1}"
+        self.count += 1
+        label = f"eq:{self.name}-{self.count}"
         self.label |= dict.fromkeys(indices, label)
+        self.told |= {self.proof_.steps[i].claim: label for i in indices}
         return label
 
     def _lead(self, rule: str, because: tuple[Inline, ...]) -> tuple[Inline, ...]:

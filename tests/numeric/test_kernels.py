@@ -1,0 +1,131 @@
+"""Kernels of sequences against the double sum over lags, and what they refuse."""
+
+from __future__ import annotations
+
+import sys
+
+import numpy as np
+import pytest
+
+from derive import models, relu
+from derive.errors import DeriveError, ShapeError
+from derive.language import Recursion
+from numeric import Kernel
+
+NU = {"nu_W": 0.4, "nu_F": 1.3, "nu_C": 0.7}
+
+
+def double_sum(X1, X2, weight):
+    """sum_j weight_j <x_{t-j}, x'_{s-j}>, one entry at a time."""
+    (N1, T, _), N2 = X1.shape, len(X2)
+    found = np.zeros((N1, T, N2, T))
+    for a, t, b, s in np.ndindex(found.shape):
+        found[a, t, b, s] = sum(weight[j] * X1[a, t - j] @ X2[b, s - j] for j in range(min(t, s) + 1))
+    return found
+
+
+def weights(T, nu_W=0.4, nu_F=1.3, nu_C=0.7):
+    """(nngp, ntk with trainable entries, ntk with unit entries), as in Theorem 3.3 of the paper."""
+    lags = np.arange(T)
+    slope = np.array([0.0] + [j * nu_W ** (j - 1) for j in range(1, T)])
+    power = nu_W**lags
+    transition, inputs, readout = nu_C * nu_F * slope, nu_C * power, nu_F * power
+    return nu_C * nu_F * power, transition + inputs + readout, nu_W * transition + nu_F * inputs + nu_C * readout
+
+
+@pytest.fixture(scope="module")
+def X():
+    rng = np.random.default_rng(0)
+    return rng.standard_normal((3, 5, 2)), rng.standard_normal((2, 5, 2))
+
+
+@pytest.mark.parametrize("nu_W", [0.0, 0.4, 1.0, 1.2])
+def test_kernels_are_the_double_sum_over_lags(X, nu_W):
+    nu = NU | {"nu_W": nu_W}
+    nngp, entries, unit = weights(5, nu_W)
+    found = Kernel(models.linear_rnn(), **nu)
+    assert found.ntk(*X).shape == (3, 5, 2, 5)
+    np.testing.assert_allclose(found.nngp(*X), double_sum(*X, nngp), rtol=1e-12, atol=1e-12)
+    np.testing.assert_allclose(found.ntk(*X), double_sum(*X, entries), rtol=1e-12, atol=1e-12)
+    other = Kernel(models.linear_rnn(), "ntk", **nu).ntk(*X)
+    np.testing.assert_allclose(other, double_sum(*X, unit), rtol=1e-12, atol=1e-12)
+
+
+def test_the_oracle_itself_sees_two_percent(X):
+    _, entries, _ = weights(5)
+    entries[2] *= 1.02
+    with pytest.raises(AssertionError):
+        np.testing.assert_allclose(Kernel(models.linear_rnn(), **NU).ntk(*X), double_sum(*X, entries), rtol=1e-3)
+
+
+@pytest.mark.parametrize("name", ["nngp", "ntk"])
+def test_kernels_are_symmetric_positive_and_of_the_order_given(X, name):
+    function = getattr(Kernel(models.linear_rnn(), **NU), name)
+    square = function(X[0], X[0]).reshape(15, 15)
+    np.testing.assert_allclose(square, square.T, atol=1e-13)
+    assert np.linalg.eigvalsh(square).min() > -1e-12
+    np.testing.assert_allclose(function(*X), np.transpose(function(X[1], X[0]), (2, 3, 0, 1)), atol=1e-13)
+
+
+def test_a_recursion_that_couples_lags_has_its_kernels_too(X):
+    """h_t = sum_k 2^{k-t} g_k with E g_k g_l = nu_W E h_{k-1} h_{l-1} + nu_F <x_k, x_l>."""
+    rnn = Recursion("skip")
+    W, F, C = rnn.matrix("W", "nu_W"), rnn.input_map("F", "nu_F"), rnn.readout("C", "nu_C")
+    h = rnn.state("h")
+    rnn.update(h, h / 2 + W @ h + F @ rnn.x)
+    rnn.output(C @ h)
+    (N1, T, _), N2 = X[0].shape, len(X[1])
+    powers = np.array([[0.5 ** (t - k) if k <= t else 0.0 for k in range(T)] for t in range(T)])
+    g, states = np.zeros((N1, T, N2, T)), np.zeros((N1, T + 1, N2, T + 1))
+    for t, s in np.ndindex(T, T):
+        g[:, t, :, s] = NU["nu_W"] * states[:, t, :, s] + NU["nu_F"] * X[0][:, t] @ X[1][:, s].T
+        states[:, t + 1, :, s + 1] = np.einsum("k,akbl,l->ab", powers[t], g, powers[s])
+    found = Kernel(rnn, **NU).nngp(*X)
+    np.testing.assert_allclose(found, NU["nu_C"] * states[:, 1:, :, 1:], rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    "shapes",
+    [((3, 5, 2), (2, 4, 2)), ((3, 5, 2), (2, 5, 1)), ((3, 5), (2, 5)), ((5, 2), (5, 2))],
+)
+def test_shapes_that_cannot_meet_are_refused(shapes):
+    with pytest.raises(ShapeError) as error:
+        Kernel(models.linear_rnn(), **NU).ntk(*(np.zeros(shape) for shape in shapes))
+    assert error.value.where == "Kernel"
+    assert all(str(shape) in error.value.got for shape in shapes)
+
+
+@pytest.mark.parametrize(
+    "change", [{"nu_W": -1.0}, {"nu_X": 1.0}, {"backend": "torch"}, {"parameterization": "mean-field"}]
+)
+def test_parameters_that_mean_nothing_are_refused(X, change):
+    with pytest.raises(DeriveError):
+        Kernel(models.linear_rnn(), **(NU | change)).ntk(*X)
+
+
+def test_a_missing_variance_is_named(X):
+    with pytest.raises(DeriveError, match="nu_C"):
+        Kernel(models.linear_rnn(), nu_W=0.3, nu_F=1.0).ntk(*X)
+
+
+def test_without_cupy_the_line_to_run_is_named(X, monkeypatch):
+    monkeypatch.setitem(sys.modules, "cupy", None)
+    monkeypatch.delitem(sys.modules, "array_api_compat.cupy", raising=False)
+    with pytest.raises(DeriveError, match="cuda12"):
+        Kernel(models.linear_rnn(), backend="cupy", **NU).ntk(*X)
+
+
+def test_a_kernel_without_numbers_yet_says_so_instead_of_guessing(X):
+    rnn = Recursion("relu")
+    W, F, C = rnn.matrix("W", "nu_W"), rnn.input_map("F", "nu_F"), rnn.readout("C", "nu_C")
+    h = rnn.state("h")
+    rnn.update(h, relu(W @ h + F @ rnn.x))
+    rnn.output(C @ h)
+    try:
+        found = Kernel(rnn, **NU).nngp(*X)
+    except DeriveError:
+        return
+    assert np.all(np.isfinite(found))  # once activations are evaluated: E relu^2 is half the variance
+    start = NU["nu_C"] * NU["nu_F"] * (X[0][:, 0] ** 2).sum(axis=1) / 2
+    same = np.diagonal(Kernel(rnn, **NU).nngp(X[0], X[0])[:, 0, :, 0])
+    np.testing.assert_allclose(same, start, rtol=1e-9)

@@ -1,0 +1,118 @@
+"""`validate` from the recursion to the verdict: the emitted predictions, right, wrong, and of other models."""
+
+from __future__ import annotations
+
+import sys
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from derive import Recursion, impulse_response, models, scale_factors
+from derive.errors import DeriveError, ParameterError
+from numeric import Level, validate
+
+module = sys.modules["numeric.validate"]  # `validate` is also the function
+PROGRAM = models.linear_rnn().program()
+SETTING = {"width": 1024, "trials": 3000, "horizon": 3, "nu_W": 0.6, "nu_F": 1.2, "nu_C": 0.8}
+
+
+def mutate(monkeypatch, change):
+    """Run every later validation against changed scale factors."""
+    truth = module.predictions
+
+    def wrong(program, lags, values):
+        variance, weights = truth(program, lags, values)
+        return variance, change(weights, np.arange(lags), values)
+
+    monkeypatch.setattr(module, "predictions", wrong)
+
+
+def without_transition(weights, j, nu):
+    """The scale factors less j nu_C nu_F nu_W^(j-1)."""
+    return weights - nu["nu_C"] * nu["nu_F"] * j * nu["nu_W"] ** np.maximum(j - 1, 0)
+
+
+def refuted(found):
+    return {(check.quantity, check.lag) for check in found.checks if check.verdict == "refuted"}
+
+
+def test_the_derived_limit_holds():
+    found = validate(models.linear_rnn(), seed=1, **SETTING)
+    assert found.verdict == "holds"
+    assert refuted(found) == set()
+    nu = {name: SETTING[name] for name in ("nu_W", "nu_F", "nu_C")}
+    for name, derived in (("second-moment", impulse_response), ("scale-factor", scale_factors)):
+        want = derived(PROGRAM).formula.compile("numpy")(j=np.arange(3), **nu)
+        assert [c.prediction for c in found.checks if c.quantity == name] == list(want)
+
+
+@pytest.mark.parametrize("factor", [0.98, 1.02])
+@pytest.mark.parametrize("lag", range(3))
+def test_one_scale_factor_wrong_by_two_percent_is_refuted_there(monkeypatch, factor, lag):
+    mutate(monkeypatch, lambda weights, j, nu: np.where(j == lag, factor * weights, weights))
+    assert refuted(validate(models.linear_rnn(), seed=1, **SETTING)) == {("scale-factor", lag)}
+
+
+def test_without_the_term_of_the_transition_matrix_every_later_lag_is_refuted(monkeypatch):
+    mutate(monkeypatch, without_transition)
+    found = validate(models.linear_rnn(), seed=1, **SETTING)
+    assert found.verdict == "refuted"
+    assert refuted(found) == {("scale-factor", 1), ("scale-factor", 2)}
+
+
+def test_over_many_seeds_the_truth_is_refuted_at_the_level_and_two_percent_always(monkeypatch):
+    level, setting, seeds = Level(false_alarm=0.05), SETTING | {"horizon": 2, "trials": 1500}, 40
+    alarms = sum(validate(models.linear_rnn(), seed=s, level=level, **setting).verdict == "refuted"
+                 for s in range(seeds))  # fmt: skip
+    assert stats.binomtest(alarms, seeds, 0.05, alternative="greater").pvalue > 1e-3
+    mutate(monkeypatch, lambda weights, j, nu: 1.02 * weights)
+    caught = sum(validate(models.linear_rnn(), seed=s, level=level, **setting).verdict == "refuted" for s in range(10))
+    assert caught == 10
+
+
+def renamed():
+    rnn = Recursion("renamed")
+    A, B, R = rnn.matrix("A", "a"), rnn.input_map("B", "b"), rnn.readout("R", "c")
+    z = rnn.state("z")
+    rnn.update(z, A @ z + B @ rnn.x)
+    rnn.output(R @ z)
+    return rnn
+
+
+def test_a_linear_rnn_under_other_names_needs_its_own_variances():
+    found = validate(renamed(), 1024, 1000, horizon=2, seed=3, a=0.6, b=1.2, c=0.8)
+    same = validate(models.linear_rnn(), 1024, 1000, horizon=2, seed=3, nu_W=0.6, nu_F=1.2, nu_C=0.8)
+    assert found.checks == same.checks
+    with pytest.raises(ParameterError) as error:
+        validate(renamed(), b=1.0)
+    assert "a" in error.value.expected
+
+
+def test_defaults_are_the_stated_ones():
+    found = validate(models.linear_rnn(), 64, 100, horizon=2)
+    assert [c.prediction for c in found.checks if c.quantity == "second-moment"] == [1.0, 0.3]
+    assert validate(models.linear_rnn(), 64, 100, horizon=2, nu_W=0.3).checks == found.checks
+    assert validate(PROGRAM, 64, 100, horizon=2, seed=1).checks != found.checks
+
+
+@pytest.mark.parametrize(
+    ("change", "where"),
+    [({"device": "tpu"}, "validate: device"), ({"nu_X": 1.0}, "validate"), ({"trials": 1}, "trials"),
+     ({"width": 0}, "width"), ({"nu_W": -0.1}, "nu_W"), ({"seed": -1}, "seed")],
+)  # fmt: skip
+def test_what_means_nothing_is_refused_by_field(change, where):
+    with pytest.raises(DeriveError) as error:
+        validate(models.linear_rnn(), **({"width": 16, "trials": 10, "horizon": 1} | change))
+    assert error.value.where == where
+
+
+def test_a_recursion_without_a_sampler_is_refused_with_the_reason():
+    rnn = Recursion("skip")
+    W, F, C = rnn.matrix("W", "nu_W"), rnn.input_map("F", "nu_F"), rnn.readout("C", "nu_C")
+    h = rnn.state("h")
+    rnn.update(h, h / 2 + W @ h + F @ rnn.x)
+    rnn.output(C @ h)
+    with pytest.raises(DeriveError) as error:
+        validate(rnn, 16, 10)
+    assert error.value.where == "validate"
