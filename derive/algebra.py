@@ -62,7 +62,7 @@ class Norm(sp.Function):
         return True
 
     def _latex(self, printer: Any, exp: str | None = None) -> str:
-        body = rf"\left\|{printer._print(self.args[0])}\right\|"
+        body = rf"\left\lVert {printer._print(self.args[0])}\right\rVert"
         return rf"{body}^{{{exp}}}" if exp else body
 
 
@@ -70,7 +70,7 @@ class Length(Norm):
     """The root of the sum of squared entries."""
 
     def _latex(self, printer: Any, exp: str | None = None) -> str:
-        body = rf"\left\|{printer._print(self.args[0])}\right\|_F"
+        body = rf"\left\lVert {printer._print(self.args[0])}\right\rVert_F"
         return rf"{body}^{{{exp}}}" if exp else body
 
 

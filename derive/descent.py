@@ -63,7 +63,7 @@ class RootMeanSquare(sp.Function):
     nargs = (1,)
 
     def _latex(self, printer: Any) -> str:
-        return rf"\left(\mathbb{{E}}\left\|{printer._print(self.args[0])}\right\|_F^2\right)^{{1/2}}"
+        return rf"\left(\mathbb{{E}}\left\lVert {printer._print(self.args[0])}\right\rVert_F^2\right)^{{1/2}}"
 
 
 MOVED = LagTaps(j, STEP) - LagTaps(j, 0)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from derive import models
+from derive import impulse_response, models
 from numeric.arrays import Host, backend, seed_sequence, stream
 from numeric.kernels import Kernel
 from numeric.sampling import LinearSetting, draw, empirical_ntk
@@ -64,3 +64,49 @@ def _squared_errors(kernels: Host, target: Host) -> Host:
     """Shapes: (B, N, T, n_y, N, T, n_y), (N, T, n_y, N, T, n_y) -> (B,)."""
     gaps = (kernels - target).reshape(len(kernels), -1)
     return (gaps**2).sum(axis=1) / (target**2).sum()
+
+
+def row_distance(
+    nu: dict[str, float],
+    widths: Sequence[int],
+    trials: int = 100,
+    horizon: int = 6,
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> KernelError:
+    """Measure the Wasserstein-2 distance of the states' empirical second moments from their limiting Gaussian.
+
+    The rows of (q_0, ..., q_{T-1}), q_t = n^{-t/2} W^t F, have the empirical second moments R_s^T R_t / n; the distance
+    is that of two centred Gaussians.  Shapes: `KernelError`.  Units: of a state.  Error: stderr.
+    Source: emami2021implicit, (30)-(32) and Lemma C.1; the limit is derive.impulse_response at nu_C = 1.
+    """
+    xp = backend("numpy")
+    variance = impulse_response(models.linear_rnn()).formula.compile("numpy")
+    limit = np.diag(variance(j=np.arange(horizon), nu_W=nu["nu_W"], nu_F=nu["nu_F"], nu_C=1.0))
+    means, errors = [], []
+    for k, width in enumerate(widths):
+        setting = LinearSetting(width, horizon, 1, 1, nu["nu_W"], nu["nu_F"], 1.0)
+        drawn = draw(setting, trials, stream(xp, seed_sequence(seed, 2, width)), grams=True)
+        assert drawn.right is not None
+        found = np.array([gaussian_distance(gram, limit) for gram in np.asarray(drawn.right)[:, :, 0, :, 0]])
+        means.append(float(found.mean()))
+        errors.append(float(found.std(ddof=1) / trials**0.5))
+        if progress is not None:
+            progress(k + 1, len(widths))
+    return KernelError(tuple(widths), tuple(means), tuple(errors), trials)
+
+
+def gaussian_distance(first: Host, second: Host) -> float:
+    """Return the Wasserstein-2 distance of two centred Gaussian laws.
+
+    Shapes: (T, T), (T, T) -> scalar.  Units: of the variables.  Error: rounding.  Source: emami2021implicit, (32).
+    """
+    root = _root(first)
+    cross = _root(root @ second @ root)
+    return float(max(np.trace(first) + np.trace(second) - 2 * np.trace(cross), 0.0) ** 0.5)
+
+
+def _root(matrix: Host) -> Host:
+    """The symmetric square root of a positive semidefinite matrix."""
+    values, vectors = np.linalg.eigh((matrix + matrix.T) / 2)
+    return np.asarray((vectors * np.sqrt(np.maximum(values, 0.0))) @ vectors.T)

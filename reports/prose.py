@@ -83,7 +83,8 @@ LEADS: dict[str, str] = {
     "state-sum": "this holds at time 0, and one more step multiplies the sum and adds the new input, so by induction",
     "impulse-of-matrices": "the factor of an input in the output is, read off the sum,",
     "interpolation": "a power below the number of nodes is its own interpolant; compare coefficients:",
-    "vandermonde": "exchange the sums over nodes and lags: what is left is one at the lag itself and zero elsewhere, so",
+    "vandermonde": "exchange the sums over nodes and lags: what is left is one at the lag itself and zero "
+    "elsewhere, so",
     "transition-variance": "variances of independent Gaussian matrices add, hence that of the whole transition is",
     "circular-law": "by the circular law the eigenvalues fill a disc, so as the width grows",
 }
@@ -119,7 +120,8 @@ class _Narrator:
         """All groups of consecutive steps by one rule."""
         blocks: list[doc.Block] = []
         if self.known:
-            blocks.append(doc.Paragraph(f"{len(self.known)} of its steps are those of a proof above; the others follow."))
+            blocks.append(doc.Paragraph(f"{len(self.known)} of its steps are those of a proof above; the "
+                                        f"others follow."))
         indexed = [(i, step) for i, step in enumerate(self.proof_.steps) if i not in self.known]
         self.told |= {step.claim: self.told.get(step.claim, "") for step in self.proof_.steps}
         for rule, group in groupby(indexed, key=lambda item: item[1].rule):

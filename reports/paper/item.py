@@ -1,0 +1,152 @@
+"""An item of the paper: what it is called there, and how it becomes a section with judged claims."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import sympy as sp
+
+from derive import Derivation, Program, Recursion, models
+from derive.claims import Counterexample, Inequality, MatrixEquation
+from derive.proof import Equation as EquationClaim
+from derive.proof import Limit
+from numeric.checks import Check, Verdict
+from numeric.montecarlo import Validation
+from numeric.validate import DEFAULTS, validate
+from reports import prose
+from reports.document import Block, Equation, Kind, Paragraph, Section, Table, Theorem
+from reports.linear import Stage
+from reports.mathtext import display, math
+from reports.numbers import value
+from reports.text import Inline, Latex, Text
+
+NU: dict[str, Any] = DEFAULTS
+QUICK_TRIALS, FULL_TRIALS = 4000, 20_000
+
+
+@dataclass(frozen=True)
+class Claim:
+    """One judged sentence about an item; stderr is None where the claim is exact."""
+
+    text: str
+    verdict: Verdict
+    estimate: float | None = None
+    stderr: float | None = None
+    prediction: float | None = None
+
+
+@dataclass(frozen=True)
+class Result:
+    """What an item says in the report, and its claims."""
+
+    blocks: tuple[Block, ...]
+    claims: tuple[Claim, ...]
+
+
+@dataclass
+class Context:
+    """What items share: sizes, seed, progress, the folder of figures, and runs that several of them read."""
+
+    stage: Stage
+    folder: Path
+    quick: bool = False
+    seed: int = 0
+    data: tuple[str, ...] = ("er-fmri", "daphnet")
+    width: int | None = None
+    rnn: Recursion = field(default_factory=models.linear_rnn)
+    told: prose.Told = field(default_factory=dict)
+
+    @cached_property
+    def validation(self) -> Validation:
+        """The Monte Carlo run that judges the laws of the impulse response and of the kernel."""
+        trials = QUICK_TRIALS if self.quick else FULL_TRIALS
+        with self.stage("Monte Carlo over a ladder of widths") as progress:
+            return validate(self.rnn, 1024, trials, self.seed, progress=progress, **NU)
+
+
+@dataclass(frozen=True)
+class Item:
+    """`name` on the command line, its place in the paper, a title, and what makes its section."""
+
+    name: str
+    place: str
+    title: str
+    make: Callable[[Context], Result]
+
+
+def worst(verdicts: Sequence[Verdict]) -> Verdict:
+    """Refuted if any is, else undecided if any is or there is none, else holds."""
+    if "refuted" in verdicts:
+        return "refuted"
+    return "holds" if verdicts and set(verdicts) == {"holds"} else "undecided"
+
+
+def verified(text: str, derivation: Derivation) -> Claim:
+    """A claim that holds because its proof was replayed and audited just now."""
+    derivation.proof.verify()
+    return Claim(f"{text}: {len(derivation.proof.steps)} steps verified", "holds")
+
+
+def theorem(
+    context: Context, name: str, title: str, derivation: Derivation, lead: str, kind: Kind = "theorem", tail: Text = ()
+) -> tuple[Block, ...]:
+    """Statement, proof and what the proof rests on."""
+    statement: tuple[Block, ...] = (Paragraph(lead), *goal(derivation, f"eq:{name}"))
+    return (
+        Theorem((*statement, *((Paragraph(tail),) if tail else ())), kind, title, f"thm:{name}"),
+        prose.proof(derivation.proof, name, context.told),
+        prose.premises_line(derivation.proof),
+    )
+
+
+def goal(derivation: Derivation, label: str) -> tuple[Block, ...]:
+    """What a derivation concludes, as a displayed formula with its domain."""
+    claim, program = derivation.proof.goal, derivation.program
+    relation = {Inequality: r"\leq", Counterexample: ">"}.get(type(claim), "=")
+    if not isinstance(claim, EquationClaim | Limit | MatrixEquation | Inequality | Counterexample):
+        return (Equation(Latex(derivation.formula.latex()), label),)
+    shown = Equation(display(claim.left, claim.right, relation=relation, program=program), label)
+    if isinstance(claim, Inequality):
+        return shown, Paragraph(("wherever ", *_facts(claim.domain, program), "."))
+    if isinstance(claim, Counterexample):
+        return shown, Paragraph(("at ", *_facts([sp.Eq(*at, evaluate=False) for at in claim.point], program), "."))
+    return (shown,)
+
+
+def _facts(facts: Sequence[sp.Expr], program: Program) -> list[Inline]:
+    words: list[Inline] = []
+    for fact in facts:
+        words += [", " if words else "", math(fact, program)]
+    return words
+
+
+def from_checks(checks: Sequence[Check]) -> tuple[Claim, ...]:
+    """Monte Carlo checks as claims."""
+    return tuple(Claim(f"{c.quantity} at lag {c.lag}", c.verdict, c.estimate, c.stderr, c.prediction) for c in checks)
+
+
+def table_of(claims: Sequence[Claim], caption: Text, label: str) -> Table:
+    """Claims with their verdicts, and their numbers where there are any."""
+    if all(claim.estimate is None for claim in claims):
+        plain: tuple[tuple[Text, ...], ...] = tuple((claim.text, claim.verdict) for claim in claims)
+        return Table(("claim", "verdict"), plain, caption, label, "ll")
+    rows: tuple[tuple[Text, ...], ...] = tuple(
+        (
+            claim.text,
+            "" if claim.prediction is None else value(claim.prediction),
+            "" if claim.estimate is None else value(claim.estimate, claim.stderr, digits=3),
+            claim.verdict,
+        )
+        for claim in claims
+    )
+    return Table(("claim", "predicted", "measured", "verdict"), rows, caption, label, "lrrl")
+
+
+def section(item: Item, result: Result) -> Section:
+    """The section of an item: its blocks, then its claims."""
+    table = table_of(result.claims, f"Claims about {item.place}.", f"tab:{item.name.replace('.', '-')}")
+    return Section(f"{item.place}: {item.title}", (*result.blocks, table), f"sec:{item.name.replace('.', '-')}")

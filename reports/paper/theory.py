@@ -1,0 +1,378 @@
+"""Propositions, theorems and lemmas: derivation, proof, and the numbers that judge them."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from derive import (
+    equivalent_convolution,
+    impulse_response,
+    ntk,
+    realization,
+    refuted_bounds,
+    scale_factor_bound,
+    scale_factor_peak,
+    scale_factors,
+    state_evolution,
+    training_bound,
+)
+from derive.realization import convolution_of
+from numeric.bounds import learning_steps, measure_bound
+from numeric.checks import Verdict, overall
+from numeric.convergence import KernelError, kernel_error, row_distance
+from numeric.convolution import matched
+from numeric.data import apply_filter
+from numeric.experiments.dynamics import fit_rate
+from numeric.kernels import Kernel
+from numeric.krylov import draw_rnn
+from numeric.krylov import impulse_response as impulse_of_rnn
+from numeric.realization import METHODS, realize
+from numeric.statistics import two_sided_p
+from numeric.validate import DEFAULTS
+from reports import figures, prose
+from reports.document import Block, Equation, Figure, Paragraph, Table
+from reports.mathtext import display
+from reports.numbers import value
+from reports.paper.item import Claim, Context, Result, from_checks, goal, theorem, verified
+from reports.text import Latex, Math, Text
+
+ROUNDING = 1e-9
+LEVEL = 0.01
+
+
+def exact(text: str, error: float) -> Claim:
+    """A claim that two computations of one number agree up to rounding."""
+    return Claim(f"{text} up to rounding", "holds" if error < ROUNDING else "refuted", error)
+
+
+def rate(text: str, slope: float, stderr: float, predicted: float = -0.5) -> Claim:
+    """A claim about a power of the width: refuted where the slope is off at the level of the check."""
+    refuted = two_sided_p((slope - predicted) / stderr) < LEVEL
+    verdict: Verdict = "refuted" if refuted else "holds" if 3 * stderr < abs(predicted) else "undecided"
+    return Claim(text, verdict, slope, stderr, predicted)
+
+
+def proposition_21a(context: Context) -> Result:
+    """The RNN is the convolution with L_j = n^{-(j+1)/2} C W^j F, at every width."""
+    derivation = convolution_of(context.rnn)
+    rng = np.random.default_rng(context.seed)
+    rnn = draw_rnn(7, 3, 2, **DEFAULTS, rng=rng)
+    x = rng.standard_normal((4, 9, 3))
+    h, y = np.zeros((4, 7)), []
+    for step in range(9):
+        h = h @ rnn.W.T / 7**0.5 + x[:, step] @ rnn.F.T
+        y.append(h @ rnn.C.T / 7**0.5)
+    gap = float(np.max(np.abs(np.stack(y, axis=1) - apply_filter(impulse_of_rnn(rnn, 9), x))))
+    blocks = theorem(context, "prop-21a", "An RNN is a convolution", derivation, "At every width,", "proposition")
+    return Result(
+        blocks,
+        (
+            verified("impulse response at any width", derivation),
+            exact("stepping a random RNN of width 7 equals filtering", gap),
+        ),
+    )
+
+
+def proposition_21b(context: Context) -> Result:
+    """Every impulse response of horizon T is that of an RNN with T n_x n_y units."""
+    rng = np.random.default_rng(context.seed)
+    target = rng.standard_normal((6, 2, 3))
+    derivation = realization(target.tolist())
+    rows: tuple[tuple[Text, ...], ...] = tuple(
+        (found.method, str(found.units), value(found.error, digits=2), value(found.condition, digits=3))
+        for found in (realize(target, method) for method in METHODS)
+    )
+    table = Table(
+        ("construction", "hidden units", "largest error", "condition number"),
+        rows,
+        "Realisations in double precision of a random impulse response, horizon 6, 3 inputs, 2 outputs. The "
+        "conditioning of the Vandermonde system is a limit of the proposition's construction, not of the "
+        "statement.",
+        "tab:realisations",
+        "lrrr",
+    )
+    statement = theorem(
+        context,
+        "prop-21b",
+        "A convolution is an RNN",
+        derivation,
+        "With one unit for each input, output and lag, and different nodes,",
+        "proposition",
+    )
+    best = min(realize(target, method).error for method in METHODS)
+    units = Claim(
+        "T n_x n_y hidden units suffice", "holds" if derivation.units == 36 else "refuted", derivation.units, None, 36.0
+    )
+    return Result(
+        (*statement, table),
+        (
+            verified("interpolation at different nodes", derivation),
+            units,
+            exact("the best conditioned realisation has the response", best),
+        ),
+    )
+
+
+def proposition_31(context: Context) -> Result:
+    """In the kernel regime the RNN trains as its linearisation, here the scaled convolution."""
+    from numeric.experiments import gap_ladder
+
+    with context.stage("training gap against width") as progress:
+        gaps = gap_ladder(seeds=4 if context.quick else 16, progress=progress)
+    text = Paragraph(
+        (
+            "A wide network trains as its linearisation. For the linear RNN that is the scaled convolution with "
+            "the derived "
+            "scale factors, so the largest gap of their training losses measures the statement. It needs a "
+            "bounded number "
+            "of steps: the kernel has rank at most ",
+            Math(Latex("T n_x n_y")),
+            ", below the number of outputs of any data set with more than ",
+            Math(Latex("n_x")),
+            " sequences, so it is never positive definite there, and "
+            "the uniform "
+            "statement over all steps does not apply (E6).",
+        )
+    )
+    stem = figures.save(
+        figures.power_law(
+            gaps.widths, {"gap": gaps.mean}, "width $n$", "gap of the training losses", {"gap": gaps.stderr}
+        ),
+        context.folder,
+        "prop-31-gap",
+    )
+    figure = Figure(
+        stem, "Largest relative gap of the training losses against the width.", "a falling line", "fig:prop-31"
+    )
+    return Result(
+        (text, figure),
+        (rate("the gap falls as the width to the power -1/2", gaps.slope, gaps.slope_stderr), _rank(context)),
+    )
+
+
+def _rank(context: Context) -> Claim:
+    """The rank of the kernel matrix on more sequences than inputs."""
+    X = np.random.default_rng(context.seed).standard_normal((8, 4, 2))
+    K = Kernel(context.rnn, "entries", "numpy", **DEFAULTS).ntk(X, X).reshape(32, 32)
+    rank = int(np.linalg.matrix_rank(K))
+    verdict: Verdict = "holds" if rank == 8 else "refuted"
+    return Claim("rank of the kernel of 8 sequences of 4 steps, 2 inputs, is T n_x", verdict, rank, None, 8.0)
+
+
+def theorem_32(context: Context) -> Result:
+    """The scaled convolution with the derived scale factors has the kernel of the RNN."""
+    derivation = equivalent_convolution(context.rnn)
+    rho = scale_factors(context.rnn).formula.compile("numpy")(j=np.arange(5), **DEFAULTS)
+    X = np.random.default_rng(context.seed).standard_normal((3, 5, 2))
+    start = matched(np.zeros((5, 1, 2)), rho)
+    gap = float(
+        np.max(np.abs(_gradient_gram(start.rho, X) - Kernel(context.rnn, "entries", "numpy", **DEFAULTS).ntk(X, X)))
+    )
+    blocks = theorem(context, "thm-32", "Scaled convolution", derivation, "The gain of each lag is")
+    return Result(
+        blocks,
+        (
+            verified("kernel of the scaled convolution", derivation),
+            exact("products of its gradients, summed, equal the kernel of the RNN", gap),
+        ),
+    )
+
+
+def _gradient_gram(rho: np.ndarray, X: np.ndarray) -> np.ndarray:
+    """Sum over all entries of theta of products of d y_t / d theta.  Shapes: (T,), (N, T, n_x) -> (N, T, N, T)."""
+    count, horizon, n_x = X.shape
+    gradient = np.zeros((count, horizon, horizon, n_x))
+    for step in range(horizon):
+        for lag in range(step + 1):
+            gradient[:, step, lag] = np.sqrt(rho[lag]) * X[:, step - lag]
+    flat = gradient.reshape(count * horizon, -1)
+    return np.asarray((flat @ flat.T).reshape(count, horizon, count, horizon))
+
+
+def theorem_33a(context: Context) -> Result:
+    """The impulse response converges to independent Gaussians."""
+    derivation = impulse_response(context.rnn)
+    names = ("second-moment", "excess-kurtosis", "distribution", "correlation", "square-correlation")
+    checks = [c for c in context.validation.checks if c.quantity in names[:3]]
+    others = [c for c in context.validation.checks if c.quantity in names[3:]]
+    blocks = theorem(context, "thm-33a", "Impulse response", derivation, "As the width grows,")
+    together = Claim(f"{len(others)} correlations between lags vanish", overall(others), None, None)
+    return Result(blocks, (verified("law of the impulse response", derivation), *from_checks(checks), together))
+
+
+def theorem_33b(context: Context) -> Result:
+    """The tangent kernel converges to the weighted sum of input products."""
+    derivation, whole = scale_factors(context.rnn), ntk(context.rnn)
+    checks = [c for c in context.validation.checks if c.quantity == "scale-factor"]
+    others = [c for c in context.validation.checks if c.quantity == "kernel-coupling"]
+    with context.stage("tangent kernel against width") as progress:
+        error = kernel_error(DEFAULTS, [10**k for k in range(2, 8)], seed=context.seed, progress=progress)
+    blocks = (
+        *theorem(context, "thm-33b", "Tangent kernel", derivation, "As the width grows, the weight of each lag is"),
+        *_falling(error, "kernel", context, "Relative error of the empirical kernel against the width."),
+    )
+    together = Claim(f"{len(others)} couplings of lags vanish", overall(others), None, None)
+    return Result(
+        blocks,
+        (
+            verified("scale factors", derivation),
+            verified("tangent kernel", whole),
+            *from_checks(checks),
+            together,
+            _slope("the kernel's error falls as -1/2", error),
+        ),
+    )
+
+
+def _falling(error: KernelError, stem: str, context: Context, caption: str) -> tuple[Block, ...]:
+    drawn = figures.power_law(error.widths, {"error": error.error}, "width $n$", "error", {"error": error.stderr})
+    path = figures.save(drawn, context.folder, f"paper-{stem}")
+    return (Figure(path, caption, "a line of slope about minus one half", f"fig:paper-{stem}"),)
+
+
+def _slope(text: str, error: KernelError) -> Claim:
+    slope, stderr, _ = fit_rate(np.array(error.widths, dtype=float), np.array(error.error))
+    return rate(text, slope, stderr)
+
+
+def equation_22(context: Context) -> Result:
+    """The bound on the scale factors in its true forms, and the false readings refuted."""
+    blocks: list[Block] = []
+    claims = []
+    for form in ("paper", "sharp", "T-free"):
+        derivation = scale_factor_bound(context.rnn, form)
+        name = f"eq-22-{form.lower()}"
+        if form == "paper":
+            blocks += theorem(context, name, f"Bound, {form} form", derivation, "The scale factors obey", "proposition")
+        else:
+            blocks += [Paragraph(f"In the {form} form,"), *goal(derivation, f"eq:{name}")]
+        claims.append(verified(f"bound in the {form} form", derivation))
+    blocks.append(Paragraph("Other readings of the paper's display are false. Exact counter-examples:"))
+    for i, derivation in enumerate(refuted_bounds(context.rnn)):
+        blocks += goal(derivation, f"eq:false-{i}")
+        claims.append(verified(f"counter-example to the reading {derivation.quantity}", derivation))
+    peak = scale_factor_peak(context.rnn)
+    blocks += [
+        Paragraph("The scale factors need not fall with the lag. They rise up to"),
+        *goal(peak, "eq:peak"),
+        Paragraph("and the second is larger than the first where this is positive:"),
+        Equation(display(Latex(r"\rho_1 - \rho_0"), peak.rise.formula.expr, program=peak.program), "eq:rise"),
+    ]
+    claims.append(verified("the lag of the largest scale factor", peak))
+    return Result(tuple(blocks), tuple(claims))
+
+
+def theorem_41(context: Context) -> Result:
+    """Gradient descent moves each lag at most by B_2 rho_j l, in the convolution always and in the RNN in the limit."""
+    derivation = training_bound(context.rnn)
+    with context.stage("training against its bound") as progress:
+        widths = (10**2, 10**4) if context.quick else (10**2, 10**3, 10**4, 10**6)
+        run = measure_bound(widths=widths, seeds=2 if context.quick else 4)
+        progress(1, 1)
+    steps = learning_steps()
+    lag = min(5, run.setting.horizon - 1)
+    curves = {
+        ("convolution" if m.width == 0 else f"n = {m.width:g}"): np.array(m.moved[lag])[1:] for m in run.movements
+    }
+    curves["bound"] = np.array(run.movements[0].bound[lag])[1:]
+    drawn = figures.training(curves, "gradient step", f"movement of lag {lag}", np.array(run.steps)[1:])
+    drawn.axes[0].set_xscale("log")
+    stem = figures.save(drawn, context.folder, "thm-41-bound")
+    blocks = (
+        *theorem(
+            context,
+            "thm-41",
+            "Training",
+            derivation,
+            "For steps of size at most the reciprocal of the largest "
+            "scale factor "
+            "times the squared norm of the data operator,",
+        ),
+        Paragraph("The exact trajectory of the convolution is"),
+        *goal(derivation.trajectory, "eq:trajectory"),
+        Paragraph("and the number of steps that move a lag by a given distance is at least"),
+        *goal(derivation.steps, "eq:least-steps"),
+        Figure(
+            stem,
+            f"How far lag {lag} of the impulse response has moved, and the bound.",
+            "curves under a line",
+            "fig:thm-41",
+        ),
+    )
+    ratio = run.convolution_ratio
+    widest = float(np.mean(run.ratios[-1]))
+    return Result(
+        blocks,
+        (
+            verified("bound on the movement of every lag", derivation),
+            verified("exact trajectory", derivation.trajectory),
+            verified("least number of steps", derivation.steps),
+            Claim(
+                "largest movement of the convolution over its bound, at most 1",
+                "holds" if ratio <= 1 else "refuted",
+                ratio,
+            ),
+            Claim(
+                f"the same of the RNN of width {run.widths[-1]:g}, at most 1 in the limit",
+                "holds" if widest <= 1 else "undecided",
+                widest,
+                float(np.std(run.ratios[-1]) / len(run.ratios[-1]) ** 0.5),
+            ),
+            exact("training equals the exact trajectory", run.exactness),
+            Claim(
+                "steps to learn a lag against 1/rho, slope in the logarithms",
+                "holds" if abs(steps.slope - 1) < 0.2 else "refuted",
+                steps.slope,
+                steps.slope_stderr,
+                1.0,
+            ),
+        ),
+    )
+
+
+def lemma_b1(context: Context) -> Result:
+    """The tangent kernel is the covariance of the response to a random perturbation."""
+    derivation = ntk(context.rnn)
+    proof = prose.proof(derivation.proof, "lemma-b1")
+    checks = [c for c in context.validation.checks if c.quantity == "scale-factor"][:3]
+    text = Paragraph(
+        "The sum over all parameters of products of gradients is an expectation over a random "
+        "perturbation of "
+        "the parameters; so the tangent of a recursion is a recursion, and one engine serves "
+        "both. The proof "
+        "of the kernel below uses it in its second display."
+    )
+    return Result((text, proof), (verified("tangent recursion and kernel", derivation), *from_checks(checks)))
+
+
+def lemma_c1(context: Context) -> Result:
+    """State evolution in both forms, and the distance of the states' law from its limit against the width."""
+    plain = state_evolution(context.rnn)
+    unrolled, inno = state_evolution(context.rnn, horizon=3), state_evolution(context.rnn, form="innovations")
+    steps = state_evolution(context.rnn, form="innovations", horizon=3)
+    with context.stage("law of the states against width") as progress:
+        error = row_distance(DEFAULTS, [10**k for k in range(2, 8)], seed=context.seed, progress=progress)
+    blocks = (
+        *theorem(
+            context, "lemma-c1", "State evolution", plain, "As the width grows, the states are Gaussian with", "lemma"
+        ),
+        Paragraph("In the innovations form, each new product is conditioned on the earlier ones,"),
+        Equation(Latex(inno.formula.latex()), "eq:innovations"),
+        Paragraph(
+            "where the predictor solves the normal equations; where their matrix is singular, which the paper "
+            "excludes but which happens (E7), columns that add nothing have weight zero. Three steps "
+            "of it rebuild "
+            "the covariance form exactly."
+        ),
+        *_falling(error, "states", context, "Wasserstein-2 distance of the states' empirical law from its limit."),
+    )
+    return Result(
+        blocks,
+        (
+            verified("covariance form", plain),
+            verified("covariance form, three steps", unrolled),
+            verified("innovations form", inno),
+            verified("innovations form rebuilds the covariance form, three steps", steps),
+            _slope("the distance falls as the width to the power -1/2", error),
+        ),
+    )
