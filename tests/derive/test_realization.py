@@ -1,0 +1,93 @@
+"""Proposition 2.1 both ways, and the spectral radius, on recursions written here."""
+
+from fractions import Fraction
+
+import numpy as np
+import pytest
+import sympy as sp
+
+from derive import (
+    NotClosed,
+    NotLinear,
+    ParameterError,
+    Recursion,
+    convolution_of,
+    models,
+    realization,
+    relu,
+    stability,
+)
+from derive.realization import chebyshev, lagrange_coefficients
+
+
+def combined():
+    r = Recursion("combined")
+    W, V = r.matrix("W", "nu_W"), r.matrix("V", "nu_V")
+    F, C, h = r.input_map("F"), r.readout("C"), r.state("h")
+    r.update(h, (W - 2 * V) @ h + h / 3 + F @ r.x)
+    r.output(C @ h)
+    return r
+
+
+def test_a_realisation_is_exact_in_rationals():
+    rng = np.random.default_rng(0)
+    target = rng.standard_normal((7, 2, 3))
+    made = realization(target)
+    assert made.units == 7 * 2 * 3
+    found = made.impulse(9)
+    assert all(found[j][r][c] == Fraction(target[j, r, c]) for j in range(7) for r in range(2) for c in range(3))
+    assert any(found[7][r][c] != 0 for r in range(2) for c in range(3))  # past the horizon it is what it is
+
+
+def test_given_nodes_are_used_and_must_differ():
+    made = realization([1, 2, sp.Rational(1, 3)], nodes=[0, 1, Fraction(-1, 2)])
+    assert made.nodes == (0, 1, Fraction(-1, 2))
+    assert [block[0][0] for block in made.impulse(3)] == [1, 2, Fraction(1, 3)]
+    for nodes in ([0, 1], [0, 1, 1]):
+        with pytest.raises(ParameterError):
+            realization([1, 2, 3], nodes=nodes)
+    with pytest.raises(ParameterError):
+        realization([[[1, 2]], [[1]]])
+
+
+def test_lagrange_polynomials_are_one_at_their_node_and_zero_at_the_others():
+    nodes = chebyshev(6)
+    assert len(set(nodes)) == 6
+    assert max(map(abs, nodes)) < 1
+    for k in range(6):
+        row = lagrange_coefficients(nodes, k)
+        assert [sum(c * x**i for i, c in enumerate(row)) for x in nodes] == [int(i == k) for i in range(6)]
+
+
+def test_the_impulse_response_is_the_paper_s_and_of_a_combination_too():
+    derived = convolution_of(models.linear_rnn())
+    assert derived.formula.latex().replace(r"\,", " ").endswith(r"C W^{j} F}{\sqrt{n}}")
+    both = convolution_of(combined())
+    both.proof.verify()
+    assert both.formula.expr.has(sp.Symbol("V", commutative=False)) or "V" in str(both.formula.expr)
+
+
+def test_the_radius_adds_variances_and_shifts_by_the_skip():
+    linear, both = stability(models.linear_rnn()), stability(combined())
+    assert linear.formula.compile()(nu_W=0.49, nu_F=1.0, nu_C=1.0) == pytest.approx(0.7)
+    assert both.formula.compile()(nu_W=0.09, nu_V=0.04) == pytest.approx(1 / 3 + 0.25**0.5)
+    both.proof.verify()
+    rng, n = np.random.default_rng(1), 400
+    A = np.eye(n) / 3 + (0.3 * rng.standard_normal((n, n)) - 0.4 * rng.standard_normal((n, n))) / n**0.5
+    assert np.abs(np.linalg.eigvals(A)).max() == pytest.approx(1 / 3 + 0.5, abs=0.06)
+
+
+@pytest.mark.parametrize("quantity", [convolution_of, stability])
+def test_other_recursions_are_refused(quantity):
+    r = Recursion("relu")
+    W, F, C, h = r.matrix("W"), r.input_map("F"), r.readout("C"), r.state("h")
+    r.update(h, relu(W @ h + F @ r.x))
+    r.output(C @ h)
+    with pytest.raises(NotLinear):
+        quantity(r)
+    s = Recursion("redrawn")
+    W, F, C, h = s.matrix("W", tied=False), s.input_map("F"), s.readout("C"), s.state("h")
+    s.update(h, W @ h + F @ s.x)
+    s.output(C @ h)
+    with pytest.raises(NotClosed):
+        quantity(s)
