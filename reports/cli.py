@@ -20,6 +20,7 @@ from derive import Derivation, NotClosed, NotDiagonal, NotLinear, Recursion, mod
 from derive.errors import DeriveError, ParameterError
 from numeric.recordings import RECORDINGS
 from numeric.validate import validate
+from reports.cli_paper import Quick, make, reproduce_command
 from reports.console import COLOR, EXIT, Stages, describe, err, errors, out, plain, print_json, said, table, verdict
 
 SYMBOLS = "wideproof.symbols"
@@ -323,17 +324,23 @@ def report_command(
     width: Annotated[int, typer.Option(min=1, help="Largest width of the Monte Carlo ladder.")] = 1024,
     trials: Annotated[int, typer.Option(min=2, help="Random networks at each width.")] = 20_000,
     engine: Annotated[Literal["auto", "pdflatex", "typst"], typer.Option(help="What makes the PDF.")] = "auto",
+    quick: Quick = False,
     as_json: Json = False,
 ) -> None:
     """Derive, prove, confirm and typeset: report.tex, report.pdf, report.html, figures and run.json.
 
+    MODEL may be [b]paper[/b]: every numbered result of the paper, with an index.
+
     Example: [b]wideproof report linear-rnn -o report/linear-rnn[/b]
     """
+    from reports.paper import ITEMS
     from reports.report import report
 
+    chosen = tuple(data) if data else tuple(RECORDINGS)
+    if model == "paper":
+        make(list(ITEMS), out_dir, quick, seed, chosen, None, engine, as_json)
     recursion = model_named(model)
     nu = parameters(context, list(recursion.program().symbols))
-    chosen = tuple(data) if data else tuple(RECORDINGS)
     with Stages(quiet=as_json) as stages:
         made = report(
             recursion,
@@ -357,6 +364,9 @@ def report_command(
             err.print(notice)
         out.print(Text(made.verdict, style=f"bold {COLOR[made.verdict]}"))
     raise typer.Exit(EXIT[made.verdict])
+
+
+app.command("reproduce")(reproduce_command)
 
 
 def main() -> None:
