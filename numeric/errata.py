@@ -59,7 +59,8 @@ def check_errata(items: tuple[str, ...] | None = None, seed: int = 0) -> tuple[F
     wanted = known if items is None else items
     if unknown := sorted(set(wanted) - set(known)):
         raise ParameterError("check_errata", ", ".join(known), ", ".join(unknown), "Names are E1 ... E12.")
-    return tuple(Finding(item, *CHECKS[item](seed)) for item in wanted)
+    found = ((item, *CHECKS[item](seed)) for item in wanted)
+    return tuple(Finding(item, None if holds is None else bool(holds), evidence) for item, holds, evidence in found)
 
 
 @dataclass(frozen=True)

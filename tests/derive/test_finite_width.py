@@ -71,7 +71,7 @@ def test_mixed_lags_agree_with_simulation_and_a_wrong_coefficient_does_not():
     rng, width, trials = np.random.default_rng(5), 3, 200_000
     W, F, C = (rng.standard_normal((trials, *shape)) for shape in ((width, width), (width, 1), (1, width)))
     values = [C @ F / width**0.5]
-    for lag in range(1, 3):
+    for _ in range(2):
         F = W @ F / width**0.5
         values.append(C @ F / width**0.5)
     first, second = (values[i][:, 0, 0] ** 2 for i in (1, 2))
