@@ -1,0 +1,216 @@
+"""The benchmarks at toy sizes: the contract of their rows, and rivals wrong by a thousandth."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from derive.errors import ParameterError
+from numeric.benchmarks import (
+    BENCHMARKS,
+    BenchResult,
+    Case,
+    DisagreementError,
+    Row,
+    bench,
+    machine,
+    runner,
+    sampling,
+    timing,
+    training,
+)
+from numeric.benchmarks.rivals import LIBRARIES, DenseSampler, Library
+from numeric.benchmarks.rows import Note
+
+FIELDS = ("name", "rival", "n", "T", "n_x", "n_y", "N", "dtype", "ratio")
+TOY = {
+    "training": (Case(12, T=4, N=3), Case(12, T=4, N=3, dtype="float32")),
+    "training-many": (Case(9, T=4, n_x=3, n_y=2, N=3), Case(9, T=1, n_x=2, n_y=3, N=2)),
+    "monte-carlo": (Case(20, T=4, trials=50), Case(3, T=4, n_x=3, n_y=2, trials=50)),
+    "monte-carlo-ntk": (Case(20, T=4, trials=50), Case(7, T=3, n_x=1, n_y=2, trials=50)),
+    "width": (Case(20, T=4, trials=50), Case(10**12, T=4, trials=50)),
+    "width-ntk": (Case(20, T=4, trials=50), Case(10**12, T=4, trials=50)),
+    "training-width": (Case(1000, T=4, N=5), Case(10**12, T=4, N=5)),
+}
+
+
+@pytest.fixture(autouse=True)
+def _brief(monkeypatch):
+    monkeypatch.setattr(timing.paired, "__defaults__", (1e-4, *timing.paired.__defaults__[1:]))
+    monkeypatch.setattr(machine, "PROBE_S", 1e-4)
+    monkeypatch.setattr(sampling, "LAW_TRIALS", 400)
+
+
+class Bptt:
+    """A library of our own that back-propagates through time; `wrong` spoils one of its gradients."""
+
+    def __init__(self, start, x, y, size, wrong=None):
+        self.start, self.x, self.y, self.wrong = start, np.float64(x), np.float64(y), wrong
+
+    def gradient(self):
+        W, F, C = (np.float64(a) for a in (self.start.W, self.start.F, self.start.C))
+        (count, horizon, _), n = self.x.shape, W.shape[0]
+        h = np.zeros((horizon + 1, count, n))
+        for t in range(horizon):
+            h[t + 1] = h[t] @ W.T / n**0.5 + self.x[:, t] @ F.T
+        error = np.swapaxes(h[1:], 0, 1) @ C.T / n**0.5 - self.y
+        loss, back, delta = np.mean(error**2), 2.0 / self.y.size * error, np.zeros((count, n))
+        slopes = [np.zeros_like(W), np.zeros_like(F), np.zeros_like(C)]
+        for t in reversed(range(horizon)):
+            delta = (back[:, t] @ C + delta @ W) / n**0.5
+            slopes[0] += delta.T @ h[t] / n**0.5
+            slopes[1] += delta.T @ self.x[:, t]
+            slopes[2] += back[:, t].T @ h[t + 1] / n**0.5
+        out = [loss, *slopes]
+        if self.wrong is not None:
+            out[self.wrong] = 1.001 * out[self.wrong]
+        return tuple(out)
+
+    def step(self):
+        return self.gradient()
+
+
+def spoilt(wrong):
+    return Library("ours by hand", "numpy", lambda *problem: Bptt(*problem, wrong=wrong))
+
+
+ABSENT = Library("Nobody", "no_such_library_anywhere", Bptt)
+
+
+def outcomes(benchmark):
+    if benchmark.measure is training.steps:
+        return list(training.steps(benchmark.name, TOY[benchmark.name], 2, (spoilt(None), ABSENT)))
+    if benchmark.measure is training.in_law:
+        return list(training.in_law(benchmark.name, TOY[benchmark.name], 2, length=5))
+    return list(benchmark.measure(benchmark.name, TOY[benchmark.name], 2))
+
+
+@pytest.mark.parametrize("benchmark", BENCHMARKS, ids=lambda b: b.name)
+def test_every_benchmark_runs_at_toy_sizes_without_a_rival_library(benchmark):
+    found = outcomes(benchmark)
+    rows = [outcome for outcome in found if isinstance(outcome, Row)]
+    assert len(rows) == len(TOY[benchmark.name])
+    for made, case in zip(rows, TOY[benchmark.name], strict=True):
+        assert (made.name, made.n, made.T, made.N, made.dtype) == (benchmark.name, case.n, case.T, case.N, case.dtype)
+        assert 0 < made.ratio_low <= made.ratio <= made.ratio_high < float("inf")
+        assert min(made.ours_s, made.rival_s, made.floor.seconds) > 0
+        assert made.agreement
+    result = BenchResult(tuple(rows), (), machine.describe(), "2000-01-01")
+    read = json.loads(json.dumps(result.to_dict(), allow_nan=False))
+    assert all(set(FIELDS) <= set(fields) for fields in read["rows"])
+    assert tuple(runner.revive(fields) for fields in read["rows"]) == result.rows
+
+
+def test_the_registry_names_every_benchmark_once_and_its_quick_problems_are_among_the_others():
+    assert sorted(TOY) == sorted(benchmark.name for benchmark in BENCHMARKS)
+    for benchmark in BENCHMARKS:
+        assert set(benchmark.quick) <= set(benchmark.cases)
+
+
+def test_a_missing_rival_is_a_note():
+    (note,) = training.steps("training", TOY["training"], 2, (ABSENT,))
+    assert isinstance(note, Note)
+    assert "Nobody left out" in note.text
+    assert "wideproof[bench]" in note.text
+
+
+@pytest.mark.parametrize("library", LIBRARIES, ids=lambda library: library.name)
+@pytest.mark.parametrize("case", TOY["training"] + TOY["training-many"])
+def test_a_rival_that_is_installed_computes_our_gradient(library, case):
+    if library.missing() is not None:
+        pytest.skip(library.missing())
+    assert training.against("training", case, library, 1).ratio > 0
+
+
+@pytest.mark.parametrize("wrong", range(4))
+def test_a_trainer_wrong_by_a_thousandth_is_caught(wrong):
+    case = TOY["training-many"][0]
+    with pytest.raises(DisagreementError) as caught:
+        training.against("training", case, spoilt(wrong), 1)
+    assert caught.value.got == pytest.approx(1e-3, rel=1e-3)
+    assert caught.value.where == "training against ours by hand"
+
+
+@pytest.mark.parametrize("kernel", [False, True])
+def test_a_sampler_wrong_by_a_thousandth_is_caught(kernel):
+    class Wrong(DenseSampler):
+        def response(self):
+            return 1.001 * super().response()
+
+        def kernel(self):
+            return 1.001 * super().kernel()
+
+    with pytest.raises(DisagreementError) as caught:
+        list(sampling.monte_carlo("monte-carlo", [Case(20, T=4, trials=50)], 1, kernel, Wrong))
+    assert caught.value.got == pytest.approx(1e-3, rel=1e-3)
+
+
+@pytest.mark.parametrize("kernel", [False, True])
+def test_a_sampler_of_ours_with_another_law_is_caught(kernel, monkeypatch):
+    def other(setting, *arguments):
+        return draw(replace(setting, nu_C=1.5 * setting.nu_C), *arguments)
+
+    draw = sampling.draw
+    monkeypatch.setattr(sampling, "draw", other)
+    with pytest.raises(DisagreementError, match="law of our trials"):
+        sampling.agree(Case(20, T=4, trials=50), kernel)
+
+
+def test_training_in_law_that_does_not_learn_is_caught():
+    with pytest.raises(DisagreementError):
+        training.alike(np.array([1.0, 1.0]), np.array([1.0, 0.5]))
+
+
+def test_the_ratio_is_the_rivals_time_over_ours_whoever_goes_first():
+    now = [0.0]
+
+    def takes(cost):
+        def work():
+            now[0] += cost
+
+        return work
+
+    found = timing.paired(takes(0.01), takes(0.07), 6, shortest=0.1, clock=lambda: now[0])
+    assert found.ratio == pytest.approx(7.0)
+    assert (found.low, found.high) == (pytest.approx(7.0), pytest.approx(7.0))
+    assert (found.ours_s, found.rival_s) == (pytest.approx(0.01), pytest.approx(0.07))
+
+
+def test_the_floor_grows_with_every_part_of_the_work():
+    base = machine.floor(1e9, 1e6, 1e3, 2.0**15).seconds
+    assert machine.floor(2e9, 1e6, 1e3, 2.0**15).seconds > base
+    assert machine.floor(1e9, 1e13, 1e3, 2.0**15).seconds > base
+    assert machine.floor(1e9, 1e6, 1e9, 2.0**15).seconds > base
+
+
+def test_an_unknown_name_is_refused_with_the_known_ones():
+    with pytest.raises(ParameterError) as caught:
+        bench("speed")
+    assert all(benchmark.name in caught.value.expected for benchmark in BENCHMARKS)
+
+
+def test_names_select_in_the_order_of_the_registry():
+    assert [b.name for b in runner.select(["width", "training"])] == ["training", "width"]
+    assert runner.select(None) == BENCHMARKS
+    assert [b.name for b in runner.select("width")] == ["width"]
+
+
+def test_bench_runs_in_a_process_of_one_thread_and_reports_progress():
+    told = []
+    result = bench("width", progress=lambda done, total: told.append((done, total)), quick=True)
+    assert [row.n for row in result.rows] == [10**3, 10**12]
+    assert told == [(0, 1), (1, 1)]
+    assert result.machine["threads"] == 1
+    assert result.machine["cores"] >= 1
+    assert result.date[:2] == "20"
+
+
+def test_a_disagreement_in_the_other_process_is_told_in_full(monkeypatch, capsys):
+    def differ(*_):
+        raise DisagreementError("here", "equality", 0.5, "Look again.")
+
+    one = replace(BENCHMARKS[0], measure=differ)
+    monkeypatch.setattr(runner, "BENCHMARKS", (one,))
+    assert runner.main([one.name, "--quick"]) == runner.FAILED
+    assert json.loads(capsys.readouterr().out)["error"] == ["here", "equality", "0.5", "Look again."]
