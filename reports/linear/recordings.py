@@ -39,39 +39,49 @@ def recordings(run: LinearRun, folder: Path) -> Section:
             "to, or at zero. Errors are from a moving-block bootstrap of the test part and the spread over networks.",
         )
     )
-    return Section("Real recordings", (opening, *(_recording(c, folder) for c in run.recordings)), "sec:recordings")
+    seen: list[str] = []
+    parts = []
+    for k, c in enumerate(run.recordings, 1):
+        parts.append(_recording(c, folder, f"{k}-" if _tag(c) in seen else ""))
+        seen.append(_tag(c))
+    return Section("Real recordings", (opening, *parts), "sec:recordings")
 
 
-def _recording(c: Comparison, folder: Path) -> Section:
-    tag = "".join(x if x.isalnum() else "-" for x in c.recording.lower()).strip("-")
+def _recording(c: Comparison, folder: Path, tag: str) -> Section:
+    return Section(c.recording, recording_blocks(c, folder, tag), f"sec:{tag}")
+
+
+def recording_blocks(
+    c: Comparison, folder: Path, tag: str, tables: bool = True, curves: bool = True
+) -> tuple[Block, ...]:
+    """What was compared, the scores with their answer, and the test score against the training step."""
     p = c.protocol
     outputs = ", ".join(f"{short} = {name}" for short, name in zip(_short(c), c.outputs, strict=True))
     facts = (
-        f"{c.samples} samples" + (f" at {c.rate:g} Hz" if c.rate else "") + f", {len(c.inputs)} inputs, outputs "
-        f"{outputs}; {p.lags} lags, RNN of width {p.width} (chosen to fit the time), {len(p.seeds)} networks, at most "
-        f"{p.steps} steps. Source: {c.citation}."
+        f"{c.recording}: {c.samples} samples" + (f" at {c.rate:g} Hz" if c.rate else "") + f", {len(c.inputs)} inputs, "
+        f"outputs {outputs}; {p.lags} lags, RNN of width {p.width} (chosen to fit the time), {len(p.seeds)} "
+        f"networks, at "
+        f"most {p.steps} steps. Source: {c.citation}."
     )
     blocks: list[Block] = [Paragraph(facts)]
-    blocks += [_scores(c, regime, f"tab:{tag}-{regime.name}") for regime in c.regimes]
-    blocks += [_contrasts(c, f"tab:{tag}-bias"), Paragraph(_answer(c))]
-    for regime in c.regimes:
-        curves = {score.model: [r2[0] for r2 in score.curve_r2] for score in regime.scores if score.start == "matched"}
-        steps = np.array(regime.scores[0].curve_steps)
-        figure = figures.training(curves, "gradient step", f"test $R^2$ of {c.outputs[0]}", steps=steps, log=False)
-        figure.axes[0].set_xscale("symlog")
-        floor = min(0.0, *(values[-1] for values in curves.values())) - 0.5
-        figure.axes[0].set_ylim(max(floor, figure.axes[0].get_ylim()[0]), 1)
-        stem = figures.save(figure, folder, f"{tag}-{regime.name}")
-        blocks.append(
-            Figure(
-                stem,
-                f"{c.recording}, {regime.name} data: test score of {c.outputs[0]} against the training "
-                "step, first network.",
-                "rising curves",
-                f"fig:{tag}-{regime.name}",
-            )
-        )
-    return Section(c.recording, tuple(blocks), f"sec:{tag}")
+    if tables:
+        blocks += [_scores(c, regime, f"tab:{tag}-{regime.name}") for regime in c.regimes]
+        blocks += [_contrasts(c, f"tab:{tag}-bias"), Paragraph(_answer(c))]
+    if curves:
+        blocks += [_curves(c, regime, folder, tag) for regime in c.regimes]
+    return tuple(blocks)
+
+
+def _curves(c: Comparison, regime: Regime, folder: Path, tag: str) -> Figure:
+    curves = {score.model: [r2[0] for r2 in score.curve_r2] for score in regime.scores if score.start == "matched"}
+    steps = np.array(regime.scores[0].curve_steps)
+    figure = figures.training(curves, "gradient step", f"test $R^2$ of {c.outputs[0]}", steps=steps, log=False)
+    figure.axes[0].set_xscale("symlog")
+    floor = min(0.0, *(values[-1] for values in curves.values())) - 0.5
+    figure.axes[0].set_ylim(max(floor, figure.axes[0].get_ylim()[0]), 1)
+    stem = figures.save(figure, folder, f"{tag}-{regime.name}")
+    caption = f"{c.recording}, {regime.name} data: test score of {c.outputs[0]} against the step, first network."
+    return Figure(stem, caption, "rising curves", f"fig:{tag}-{regime.name}")
 
 
 def _short(c: Comparison) -> tuple[str, ...]:

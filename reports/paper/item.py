@@ -59,6 +59,7 @@ class Context:
     width: int | None = None
     rnn: Recursion = field(default_factory=models.linear_rnn)
     told: prose.Told = field(default_factory=dict)
+    runs: dict[Any, Any] = field(default_factory=dict)
 
     @cached_property
     def validation(self) -> Validation:
