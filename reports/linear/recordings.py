@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -39,12 +41,18 @@ def recordings(run: LinearRun, folder: Path) -> Section:
             "to, or at zero. Errors are from a moving-block bootstrap of the test part and the spread over networks.",
         )
     )
-    seen: list[str] = []
-    parts = []
-    for k, c in enumerate(run.recordings, 1):
-        parts.append(_recording(c, folder, f"{k}-" if _tag(c) in seen else ""))
-        seen.append(_tag(c))
+    tags = tags_of([c.recording for c in run.recordings])
+    parts = tuple(_recording(c, folder, tag) for c, tag in zip(run.recordings, tags, strict=True))
     return Section("Real recordings", (opening, *parts), "sec:recordings")
+
+
+def tags_of(names: Sequence[str]) -> list[str]:
+    """A different word for each recording, of letters, digits and single hyphens: file names and labels hold it."""
+    tags: list[str] = []
+    for k, name in enumerate(names, 1):
+        tag = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-") or "recording"
+        tags.append(f"{tag}-{k}" if tag in tags else tag)
+    return tags
 
 
 def _recording(c: Comparison, folder: Path, tag: str) -> Section:
