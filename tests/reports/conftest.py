@@ -92,6 +92,18 @@ def shrink(patch: pytest.MonkeyPatch) -> None:
         patch.setattr(linear_run, name, partial(small, getattr(linear_run, name)))
 
 
+@pytest.fixture
+def shrunk(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`shrink`, for one test."""
+    shrink(monkeypatch)
+
+
+@pytest.fixture
+def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Figures are made and not written: a source alone needs their names only."""
+    monkeypatch.setattr(figures, "save", lambda figure, folder, name: folder / name)
+
+
 @pytest.fixture(scope="session")
 def filtered(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A recording of one noisy filter, as a file of the user's."""

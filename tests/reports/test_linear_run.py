@@ -1,0 +1,77 @@
+"""The run behind a linear report: one seed, one set of variances for every experiment, recordings first."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from contextlib import contextmanager
+
+import pytest
+
+from derive import models
+from derive.errors import ParameterError
+from reports.linear import document, run_linear
+from reports.linear.run import checks_of, lags_of
+from reports.report import silent
+from reports.typeset import typeset
+
+
+@pytest.fixture
+def small(shrunk):
+    return {"seed": 2, "width": 64, "trials": 100, "data": ()}
+
+
+def test_equal_seeds_give_equal_records(small):
+    first, second, other = (run_linear(models.linear_rnn(), silent, **(small | {"seed": seed})).record()
+                            for seed in (2, 2, 3))  # fmt: skip
+    assert first == second
+    assert all(other[part] != first[part] for part in ("validation", "kernel", "training"))
+
+
+def test_the_variances_given_reach_every_experiment(small, filtered):
+    nu = {"nu_W": 0.45, "nu_F": 0.9, "nu_C": 1.1}
+    run = run_linear(models.linear_rnn(), silent, **(small | {"data": (str(filtered),)}), **nu)
+    assert run.nu == nu
+    plan = run.validation.measurements.plan
+    for made in (plan, run.training.setting, run.gaps.setting, run.recordings[0].protocol):
+        assert {name: getattr(made, name) for name in nu} == nu
+
+
+def test_every_stage_is_announced_and_counts_to_its_end(small, filtered):
+    seen = {}
+
+    @contextmanager
+    def stage(name):
+        seen[name] = []
+        yield lambda done, total: seen[name].append((done, total))
+
+    run_linear(models.linear_rnn(), stage, **(small | {"data": (str(filtered),)}))
+    assert len(seen) == 6
+    assert f"recording {filtered.name}" in seen
+    assert all(steps and steps[-1][0] == steps[-1][1] for steps in seen.values()), seen
+
+
+def test_a_missing_recording_is_told_before_anything_is_derived(small):
+    def stage(name):
+        pytest.fail(f"{name} before the recordings were read")
+
+    with pytest.raises(ParameterError):
+        run_linear(models.linear_rnn(), stage, **(small | {"data": ("no/such.csv",)}))
+
+
+def test_lags_and_checks_come_in_order(tiny_run):
+    lags = list(lags_of(tiny_run))
+    assert lags == [check.lag for check in checks_of(tiny_run, "second-moment")]
+    assert lags == [check.lag for check in checks_of(tiny_run, "scale-factor")]
+    assert list(checks_of(tiny_run, "nothing")) == []
+
+
+def test_recordings_of_any_name_have_labels_and_files_of_their_own(tiny_run, undrawn, tmp_path):
+    (one,) = tiny_run.recordings
+    made = tuple(dataclasses.replace(one, recording=name) for name in ("a_50%.csv", "a__50.csv", "é", "漢字"))
+    source = typeset(document(dataclasses.replace(tiny_run, recordings=made), tmp_path))
+    found = re.findall(r"\\label\{sec:([^}]*)\}", source)[-5:-1]
+    assert len(set(found)) == 4
+    assert all(re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", name) for name in found), found
+    included = re.findall(r"\\includegraphics(?:\[[^]]*\])?\{figures/([^}]*)\}", source)
+    assert len(set(included)) == len(included) == 5 + 2 * 4

@@ -1,0 +1,169 @@
+"""The whole report at toy size: its structure, its numbers beside run.json, both engines, equal bytes."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import re
+import shutil
+import sys
+from collections import Counter
+
+import pypdf
+import pytest
+
+from derive import models
+from reports import report
+from reports.document import labels
+from reports.linear import document
+from reports.numbers import value
+from reports.process import MissingEngine
+from reports.render import render
+from reports.subset import lint_tex
+from reports.typeset import typeset
+
+module = sys.modules["reports.report"]  # `reports.report` is also the function
+NEEDS_TEX = pytest.mark.skipif(shutil.which("pdflatex") is None, reason="pdflatex is not on PATH")
+NUMBER = re.compile(r"\d+\.\d+(?:\(\d+\))?")
+
+
+@pytest.fixture(scope="module")
+def told(tiny_run, tmp_path_factory):
+    """The document of the toy run, its figures drawn, and its source."""
+    folder = tmp_path_factory.mktemp("told")
+    made = document(tiny_run, folder)
+    return made, typeset(made), folder
+
+
+@pytest.fixture(scope="module")
+def written(tiny_run, tmp_path_factory):
+    """The same run, reported by Typst."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "run_linear", lambda *args, **more: tiny_run)
+        return report(models.linear_rnn(), tmp_path_factory.mktemp("typst"), data=("x.npz",), seed=2, engine="typst")
+
+
+def text_of(pdf):
+    return "\n".join(page.extract_text() for page in pypdf.PdfReader(pdf).pages)
+
+
+def test_the_source_has_every_part_in_its_order(told):
+    made, tex, _ = told
+    headings = re.findall(r"\\section\{([^}]*)\}", tex)
+    assert headings == [
+        "The model", "The limit of infinite width", "What the formulas say", "Confirmation at finite width",
+        "Training", "Real recordings", "How this report was made",
+    ]  # fmt: skip
+    assert tex.count(r"\begin{theorem}") == tex.count(r"\begin{proof}") == 3
+    assert tex.count(r"\begin{figure}") == 7
+    assert {"eq:rho", "eq:variance", "eq:gain", "tab:lags", "tab:others", "fig:gap"} <= set(labels(made))
+    lint_tex(tex)
+
+
+def test_every_label_is_one_and_every_reference_resolves(told):
+    _, tex, _ = told
+    defined = re.findall(r"\\label\{([^}]*)\}", tex)
+    assert len(set(defined)) == len(defined)
+    assert set(re.findall(r"\\(?:eq)?ref\{([^}]*)\}", tex)) <= set(defined)
+
+
+def test_the_formulas_are_the_derived_ones(told, tiny_run):
+    _, tex, _ = told
+    for derivation in (tiny_run.response, tiny_run.scale, tiny_run.convolution):
+        assert derivation.formula.latex() in tex
+
+
+def printed(x, error=None, **more):
+    return value(x, error, **more).body
+
+
+def expected_numbers(results):
+    """Every number the tables and sentences must print, from run.json."""
+    by_lag = {name: [c for c in results["validation"] if c["quantity"] == name]
+              for name in ("second-moment", "scale-factor")}  # fmt: skip
+    for v, w in zip(*by_lag.values(), strict=True):
+        cells = [printed(v["prediction"]), printed(v["estimate"], v["stderr"]), v["verdict"],
+                 printed(w["prediction"]), printed(w["estimate"], w["stderr"]), w["verdict"]]  # fmt: skip
+        yield " & ".join(f"${x}$" if x not in ("holds", "refuted", "undecided") else x for x in cells)
+    yield printed(results["training"]["train_gap"], digits=3)
+    yield printed(results["training"]["step_size"])
+    yield printed(results["gaps"]["slope"], results["gaps"]["slope_stderr"])
+    for recording in results["recordings"]:
+        for regime in recording["regimes"]:
+            for score in regime["scores"]:
+                yield from (printed(r, e) for r, e in zip(score["r2"], score["stderr"], strict=True))
+            for contrast in regime["contrasts"]:
+                yield from (printed(d, e) for d, e in zip(contrast["difference"], contrast["stderr"], strict=True))
+
+
+def test_the_numbers_are_those_of_run_json(written):
+    record = json.loads((written.files[0].parent / "run.json").read_text())
+    tex = written.files[0].read_text()
+    wanted = list(expected_numbers(record["results"]))
+    assert len(wanted) > 20
+    assert [number for number in wanted if number not in tex] == []
+    assert (record["seed"], record["engine"], record["inputs"]["data"]) == (2, "typst", ["x.npz"])
+    assert record["results"]["verdict"] == written.verdict
+    record["results"]["validation"][0]["estimate"] *= 1.02  # a number changed in either place is seen
+    assert any(number not in tex for number in expected_numbers(record["results"]))
+
+
+def test_files_page_and_references(written):
+    names = [path.name for path in written.files]
+    assert names == ["report.tex", "report.pdf", "report.html", "run.json"]
+    assert written.notices == ()
+    page = written.files[2].read_text()
+    assert page.count("<math") > 50
+    assert page.count("data:image/svg+xml;base64,") == 7
+    assert not re.search(r'(src|href)="(?!#|data:)', page)
+    for text in (page, text_of(written.files[1])):
+        assert "??" not in text
+        assert "[eq:" not in text
+    assert "filtered_50%.npz" in text_of(written.files[1])
+
+
+@NEEDS_TEX
+def test_both_engines_print_the_same_numbers(tiny_run, tmp_path):
+    """Without the figures, whose tick labels are no text of the report."""
+    made = document(tiny_run, tmp_path)
+    for figure in (tmp_path / "figures").glob("*.pdf"):
+        blank = pypdf.PdfWriter()
+        blank.add_blank_page(300, 200)
+        blank.write(figure)
+    counts = []
+    for engine in ("pdflatex", "typst"):
+        body = text_of(render(made, tmp_path, engine).pdf).split("References")[0]
+        assert "??" not in body
+        counts.append(Counter(NUMBER.findall(body)))
+    assert counts[0] == counts[1]
+    assert sum(counts[0].values()) > 40
+
+
+def test_equal_runs_give_equal_sources_and_another_run_another(told, tiny_run, tmp_path):
+    _, tex, folder = told
+    assert typeset(document(tiny_run, tmp_path)) == tex
+    for figure in sorted((folder / "figures").iterdir()):
+        assert figure.read_bytes() == (tmp_path / "figures" / figure.name).read_bytes()
+
+
+def test_other_numbers_give_another_source(told, tiny_run, undrawn, tmp_path):
+    other = dataclasses.replace(tiny_run, nu=tiny_run.nu | {"nu_W": 0.25})
+    assert typeset(document(other, tmp_path)) != told[1]
+
+
+def test_without_recordings_there_is_no_section_on_them(tiny_run, undrawn, tmp_path):
+    tex = typeset(document(dataclasses.replace(tiny_run, recordings=()), tmp_path))
+    assert "Real recordings" not in tex
+    lint_tex(tex)
+
+
+def test_an_engine_that_fails_by_name_leaves_source_and_record(tiny_run, tmp_path, monkeypatch):
+    def missing(*args):
+        raise MissingEngine("pdflatex", "pdflatex on PATH", "none", "Run: apt-get")
+
+    monkeypatch.setattr(module, "run_linear", lambda *args, **more: tiny_run)
+    monkeypatch.setattr("reports.pdftex.pdf", missing)
+    with pytest.raises(MissingEngine):
+        report(models.linear_rnn(), tmp_path, data=(), engine="pdflatex")
+    assert (tmp_path / "report.tex").exists()
+    assert json.loads((tmp_path / "run.json").read_text())["results"]["gaps"]
