@@ -234,8 +234,13 @@ def rise(program: Program, subject: Any, ask: Ask) -> Claim:
 
 
 def _bracket(closed: Closed) -> sp.Expr:
+    """What the growth of binom(j, 1) adds, less what one more factor of the node takes away."""
     slope, level = _affine(closed)
-    return sp.factor(slope) * j + sp.factor(level)
+    constant, linear = closed.weights
+    written = closed.node * linear - (1 - closed.node) * (linear * j + closed.node * constant)
+    if sp.expand(written - slope * j - level) != 0:
+        raise ProofError("rise", slope * j + level, written, "The difference of the closed form is another one.")
+    return written
 
 
 def _affine(closed: Closed) -> tuple[sp.Expr, sp.Expr]:
@@ -252,7 +257,12 @@ def first_rise(program: Program, subject: Any, ask: Ask) -> Claim:
     """The difference at j = 0."""
     claim = ask("rise", Rho(j + 1) - Rho(j))
     assert isinstance(claim, Equation)
-    return Equation(subject, sp.cancel(claim.right.subs(j, 0)))
+    closed = closed_scale(program, ask)
+    constant, linear = closed.weights
+    written = linear - (1 - closed.node) * constant
+    if sp.expand(written - sp.cancel(claim.right.subs(j, 0))) != 0:
+        raise ProofError("first-rise", claim.right.subs(j, 0), written, "The difference at lag 0 is another one.")
+    return Equation(subject, written)
 
 
 @rule("peak", source="an affine function that falls changes its sign once")
@@ -266,8 +276,10 @@ def peak(program: Program, subject: Any, ask: Ask) -> Claim:
     x = sp.Symbol("x", positive=True)
     free = Closed(x, _letters(closed).weights)
     slope, level = _affine(free)
-    zero = sp.apart(sp.cancel(-level / slope), x).subs(
-        {x: closed.node, **dict(zip(free.weights, closed.weights, strict=True))}, simultaneous=True)
+    zero = x / (1 - x) - x * free.weights[0] / free.weights[1]
+    if sp.cancel(zero + level / slope) != 0:
+        raise ProofError("peak", -level / slope, zero, "The zero of the affine factor is another one.")
+    zero = zero.subs({x: closed.node, **dict(zip(free.weights, closed.weights, strict=True))}, simultaneous=True)
     right = Rho(sp.Max(0, sp.ceiling(zero)))
     return Inequality(subject, right, (sp.Gt(closed.node, 0), sp.Lt(closed.node, 1), sp.Gt(closed.weights[1], 0)))
 

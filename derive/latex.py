@@ -50,6 +50,8 @@ class MathPrinter(LatexPrinter):
         if all(x.is_integer for x in expr.args):
             terms = expr.as_ordered_terms()
             return self._ordered(sorted(terms, key=lambda x: (x.could_extract_minus_sign(), x.is_number)))
+        if (terms := expr.as_ordered_terms())[0].could_extract_minus_sign():
+            return self._ordered(sorted(terms, key=lambda x: x.could_extract_minus_sign()))
         return super()._print_Add(expr, order)
 
     def _ordered(self, terms: list[sp.Expr]) -> str:
