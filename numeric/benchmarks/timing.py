@@ -29,12 +29,9 @@ class Timing:
 def paired(ours: Work, rival: Work, pairs: int, shortest: float = 0.1, clock: Clock = time.process_time) -> Timing:
     """Time the two by turns, who goes first changing with every pair, each turn `shortest` seconds or longer.
 
-    Units: CPU seconds of the whole process, all its threads.  Error: the quartiles of the ratios tell.
+    Units: CPU seconds of the whole process, all its threads.  Error: the quartiles of the ratios, and those of
+    a program against itself, tell.
     """
-    if rival is ours:
-        repeats = turns(ours, shortest, clock)
-        alone = np.array([seconds(ours, repeats, clock) for _ in range(pairs)])
-        return Timing(1.0, 1.0, 1.0, pairs, float(np.median(alone)), float(np.median(alone)))
     works = (ours, rival)
     counts = [turns(work, shortest, clock) for work in works]
     spent = np.empty((pairs, 2))
