@@ -57,14 +57,16 @@ class ConvolutionDescent:
         self._rho, self._lags = start.rho, data.lags
         self._root = weights(data, start.rho) ** 0.5  # (T n_x, 1)
         self._theta = xp.asarray(to_taps(start.theta), copy=True)  # (T n_x, n_y)
+        self._velocity = xp.zeros_like(self._theta)
 
     def taps(self) -> Array:
         """The taps of L_j = √ρ_j θ_j.  Shapes: (T n_x, n_y)."""
         return self._root * self._theta
 
-    def move(self, slope: Array, step: float) -> None:
-        """θ ← θ − η √ρ ∂loss/∂L: one exact step.  Shapes: slope (T n_x, n_y)."""
-        self._theta -= step * (self._root * slope)
+    def move(self, slope: Array, step: float, momentum: float = 0.0) -> None:
+        """v ← μ v + √ρ ∂loss/∂L, θ ← θ − η v: one exact step.  Shapes: slope (T n_x, n_y)."""
+        self._velocity = momentum * self._velocity + self._root * slope
+        self._theta -= step * self._velocity
 
     def model(self) -> Convolution:
         """The convolution as it stands now, as a copy."""

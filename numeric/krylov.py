@@ -11,6 +11,7 @@ from scipy.linalg import get_blas_funcs
 from derive.errors import ParameterError, ShapeError
 from numeric.arrays import Array
 from numeric.data import Quadratic, to_impulse
+from numeric.skinny import choose_products
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,10 +89,12 @@ class KrylovDescent:
     """A linear RNN in training: one sweep of W right, one left, one in-place update; its own copy changes.
 
     The problem is transposed when n_x < n_y, so that the Krylov vectors have m = min(n_x, n_y) rows.
-    Cost: 6 (T−1) m n² per step, independent of the number of sequences.  Source: performance note §A.
+    Cost: 6 (T−1) m n² per step, independent of the number of sequences; with momentum one more n × n array.
+    The skinny products of W are compiled where that is faster: `products` says which and why.
+    Source: performance note §A.
     """
 
-    def __init__(self, start: LinearRNN, lags: int) -> None:
+    def __init__(self, start: LinearRNN, lags: int, kernels: str = "auto") -> None:
         xp = array_namespace(start.W)
         W, F, C = (xp.asarray(a, copy=True) for a in (start.W, start.F, start.C))
         self._flip = F.shape[1] < C.shape[0]
@@ -99,6 +102,8 @@ class KrylovDescent:
         self._left = F.T if self._flip else C  # (m, n)
         self._right = C.T if self._flip else F  # (n, r)
         self._root = start.width**-0.5
+        self.products = choose_products(self._W, self._left.shape[0], kernels)
+        self._velocity: tuple[Array, Array, Array] | None = None
         self._queries = xp.empty((lags, *self._left.shape), dtype=W.dtype)  # Q_a, (T, m, n)
         self._sums = xp.empty((max(lags - 1, 1), *self._left.shape), dtype=W.dtype)  # S_a, (T−1, m, n)
 
@@ -107,16 +112,16 @@ class KrylovDescent:
         xp, Q = array_namespace(self._W), self._queries
         Q[0, ...] = self._left
         for a in range(Q.shape[0] - 1):
-            Q[a + 1, ...] = self._root * (Q[a, ...] @ self._W)
+            Q[a + 1, ...] = self._root * self.products.left(Q[a, ...], self._W)
         blocks = self._root * (xp.reshape(Q, (-1, Q.shape[2])) @ self._right)  # (T m, r)
         blocks = xp.reshape(blocks, (Q.shape[0], Q.shape[1], -1))
         blocks = blocks if self._flip else xp.permute_dims(blocks, (0, 2, 1))  # (T, n_x, n_y)
         return xp.reshape(blocks, (-1, blocks.shape[2]))
 
-    def move(self, slope: Array, step: float) -> None:
-        """Every parameter takes one gradient step, given ∂loss/∂taps and the queries of the last `taps()`.
+    def move(self, slope: Array, step: float, momentum: float = 0.0) -> None:
+        """Every parameter takes one step v ← μ v + gradient, θ ← θ − η v, after the queries of the last `taps()`.
 
-        Shapes: slope (T n_x, n_y).  Horner: S_{a-1} = n^{-1/2} S_a Wᵀ + G_a Fᵀ.
+        Shapes: slope (T n_x, n_y), ∂loss/∂taps.  Horner: S_{a-1} = n^{-1/2} S_a Wᵀ + G_a Fᵀ.
         """
         xp = array_namespace(self._W)
         lags, m, n = self._queries.shape
@@ -125,11 +130,32 @@ class KrylovDescent:
         terms = xp.reshape(G @ self._right.T, (lags, m, n))  # G_a Fᵀ
         last = self._horner(terms)
         queries = xp.reshape(self._queries, (lags * m, n))
-        self._left -= step * self._root * last
-        self._right -= step * self._root * (queries.T @ G)
-        if lags > 1:
-            sums = xp.reshape(self._sums, ((lags - 1) * m, n))
-            _add_product(self._W, queries[: (lags - 1) * m, :], sums, -step * self._root**2)
+        sums = xp.reshape(self._sums, (-1, n))
+        gradients = self._root * last, self._root * (queries.T @ G)
+        self._descend(gradients, queries[: (lags - 1) * m, :], sums[: (lags - 1) * m, :], step, momentum)
+
+    def _descend(
+        self, gradients: tuple[Array, Array], queries: Array, sums: Array, step: float, momentum: float
+    ) -> None:
+        """One step along (∂left, ∂right) and ∂W = queriesᵀ sums / n."""
+        left, right, scale = *gradients, self._root**2
+        if momentum:
+            if self._velocity is None:
+                self._velocity = tuple(0.0 * x for x in (self._left, self._right, self._W))
+            assert self._velocity is not None
+            left, right = (momentum * v + g for v, g in zip(self._velocity, (left, right), strict=False))
+            transition = self._velocity[2]
+            transition *= momentum
+            self._velocity = left, right, transition
+        self._left -= step * left
+        self._right -= step * right
+        if not queries.shape[0]:
+            return
+        if momentum:
+            add_product(transition, queries, sums, scale)
+            self._W -= step * transition
+        else:
+            add_product(self._W, queries, sums, -step * scale)
 
     def model(self) -> LinearRNN:
         """The network as it stands now, as a copy."""
@@ -143,11 +169,11 @@ class KrylovDescent:
         running = terms[lags - 1, ...]
         for a in range(lags - 2, -1, -1):
             self._sums[a, ...] = running
-            running = self._root * (self._sums[a, ...] @ self._W.T) + terms[a, ...]
+            running = self._root * self.products.right(self._sums[a, ...], self._W) + terms[a, ...]
         return running
 
 
-def _add_product(target: Array, left: Array, right: Array, factor: float) -> None:
+def add_product(target: Array, left: Array, right: Array, factor: float) -> None:
     """target += factor · leftᵀ right, in one in-place BLAS call on NumPy arrays.
 
     Shapes: target (n, n), left (k, n), right (k, n).

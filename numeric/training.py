@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
@@ -14,10 +15,12 @@ from numeric.arrays import Array
 from numeric.convolution import Convolution, ConvolutionDescent
 from numeric.data import Quadratic, curvature, largest_stable_step, loss, loss_and_slope, to_impulse
 from numeric.krylov import KrylovDescent, LinearRNN, impulse_response, rnn_curvature
-from numeric.subspace import LazyDescent, RandomRNN
+from numeric.methods import choose_method
+from numeric.subspace import LazyDescent, RandomRNN, SubspaceDescent
 
 Model = LinearRNN | Convolution | RandomRNN
 Progress = Callable[[int, int], None]
+REFINEMENT = 30.0  # one subspace run to the next: the change of the losses then is the error of the first
 BLOW_UP = 1e6  # a loss this many times the first one (or the outputs' power) has diverged
 
 
@@ -27,6 +30,8 @@ class Training:
 
     Shapes: train_loss, test_loss (steps + 1,), test_loss empty without test data; impulses (k, T, n_y, n_x)
     at the k recorded steps; best_impulse (T, n_y, n_x) (of least train loss without test data).
+    Error: `error` bounds the relative error of the losses as measured against a run of finer tolerance; 0 where
+    the method, named with its reason, is exact to rounding.
     """
 
     step_size: float
@@ -37,13 +42,17 @@ class Training:
     best_step: int
     best_impulse: Array
     final: Model
+    momentum: float = 0.0
+    method: str = ""
+    reason: str = ""
+    error: float = 0.0
 
 
 class Descent(Protocol):
     """What training needs of a model."""
 
     def taps(self) -> Array: ...  # noqa: D102
-    def move(self, slope: Array, step: float) -> None: ...  # noqa: D102
+    def move(self, slope: Array, step: float, momentum: float = 0.0) -> None: ...  # noqa: D102
     def model(self) -> Model: ...  # noqa: D102
 
 
@@ -54,22 +63,68 @@ def train(
     *,
     steps: int,
     step_size: float | None = None,
+    momentum: float = 0.0,
+    method: str = "auto",
+    accuracy: float = 0.0,
+    kernels: str = "auto",
     record: Sequence[int] = (),
     progress: Progress | None = None,
 ) -> Training:
-    """Full-batch gradient descent from `start`, exact to rounding; `start` is left unchanged.
+    """Full-batch gradient descent from `start`, exact to rounding by default; `start` is left unchanged.
 
+    A step is v ← μ v + gradient, θ ← θ − η v with momentum μ in [0, 1).  With an `accuracy` above zero the losses
+    may be off by that much, relative, where that makes it cheaper: `choose_method` says which method and why.
     The default step is 1/curvature, half the largest stable one: of the data for a convolution, and of the
     data and the network at its start for an RNN; a RandomRNN, known in law only, needs a step size.
     Units: step_size is for a loss that is a mean over all outputs.
-    Errors: ParameterError, naming the largest stable step, when the loss blows up.
+    Errors: ParameterError, naming the largest stable step, when the loss blows up, or naming the method that
+    applies when the one asked for does not.
     Source: paper B.4 (61), erratum E12.
     """
     _check(start, data, test, steps, record)
+    if not 0.0 <= momentum < 1.0:
+        hint = "0 is plain gradient descent, 0.9 is usual; adaptive steps are not offered."
+        raise ParameterError("train: momentum", "a number in [0, 1)", momentum, hint)
+    choice = choose_method(start, data, steps, accuracy=accuracy, momentum=momentum, method=method)
     step = step_size if step_size is not None else 1.0 / model_curvature(start, data)
-    descent = _descent(start, data)
-    with np.errstate(over="ignore", invalid="ignore"):
-        return _run(descent, start, data, test, steps, step, record, progress)
+
+    def run(descent: Descent) -> Training:
+        with np.errstate(over="ignore", invalid="ignore"):
+            return _run(descent, start, data, test, steps, step, momentum, record, progress)
+
+    if choice.name == "subspace":
+        assert isinstance(start, LinearRNN)
+        found = refined(start, data.lags, accuracy, run)
+    else:
+        found = run(_descent(start, data, kernels))
+    return replace(found, method=choice.name, reason=choice.reason)
+
+
+def refined(
+    start: LinearRNN, lags: int, accuracy: float, run: Callable[[SubspaceDescent], Training]
+) -> Training:
+    """Train in the subspace at finer and finer tolerances until the losses move by less than `accuracy`.
+
+    Error: the largest relative change of any loss at the last refinement, reported as `Training.error`; it bounds
+    that of the coarser run, and the finer one is returned.  ParameterError at the finest tolerance doubles allow.
+    """
+    floor, tolerance, error = 1e-14 * start.width**0.5, 100.0 * accuracy, math.inf
+    coarse = run(SubspaceDescent(start, lags, tolerance))
+    while tolerance / REFINEMENT >= floor:
+        tolerance /= REFINEMENT
+        fine = run(SubspaceDescent(start, lags, tolerance))
+        error = max(_distance(coarse.train_loss, fine.train_loss), _distance(coarse.test_loss, fine.test_loss))
+        if error <= accuracy:
+            return replace(fine, error=error)
+        coarse = fine
+    hint = "Use method='krylov', which is exact to rounding."
+    raise ParameterError("train: subspace", f"losses within {accuracy:.1g}", f"{error:.1g} at best", hint)
+
+
+def _distance(first: np.ndarray, second: np.ndarray) -> float:
+    """The largest relative change of a curve."""
+    scale = np.maximum(np.abs(second), np.finfo(np.float64).tiny)
+    return float(np.max(np.abs(first - second) / scale, initial=0.0))
 
 
 def model_curvature(start: Model, data: Quadratic) -> float:
@@ -99,6 +154,7 @@ def _run(
     test: Quadratic | None,
     steps: int,
     step: float,
+    momentum: float,
     record: Sequence[int],
     progress: Progress | None,
 ) -> Training:
@@ -110,7 +166,7 @@ def _run(
         taps = descent.taps()
         value, slope = loss_and_slope(data, taps)
         curves[0, k] = judged = float(value)
-        _check_divergence(curves[0], k, start, data, step)
+        _check_divergence(curves[0], k, start, data, step, momentum)
         if test is not None:
             curves[1, k] = judged = float(loss(test, taps))
         if judged < best:
@@ -120,22 +176,22 @@ def _run(
         if progress is not None and (k == steps or k % max(1, steps // 100) == 0):
             progress(k, steps)
         if k < steps:
-            descent.move(slope, step)
+            descent.move(slope, step, momentum)
     recorded = tuple(sorted(kept))
     shape = (0, data.lags, data.n_y, data.n_x)
     impulses = xp.stack([kept[k] for k in recorded]) if kept else xp.empty(shape, dtype=data.sxx.dtype)
     best_impulse = to_impulse(best_taps, data.lags)
     test_loss = curves[1] if test is not None else np.empty(0)
     return Training(
-        step, curves[0], test_loss, recorded, impulses, best_step, best_impulse, descent.model()
+        step, curves[0], test_loss, recorded, impulses, best_step, best_impulse, descent.model(), momentum
     )
 
 
-def _descent(start: Model, data: Quadratic) -> Descent:
+def _descent(start: Model, data: Quadratic, kernels: str) -> Descent:
     if isinstance(start, RandomRNN):
         return LazyDescent(start, data.lags)
     if isinstance(start, LinearRNN):
-        return KrylovDescent(start, data.lags)
+        return KrylovDescent(start, data.lags, kernels)
     return ConvolutionDescent(start, data)
 
 
@@ -156,15 +212,17 @@ def _check(
         raise ParameterError("train", "0 ≤ recorded steps ≤ steps", (steps, *record), "Record fewer steps.")
 
 
-def _check_divergence(curve: np.ndarray, k: int, start: Model, data: Quadratic, step: float) -> None:
+def _check_divergence(
+    curve: np.ndarray, k: int, start: Model, data: Quadratic, step: float, momentum: float
+) -> None:
     ceiling = BLOW_UP * max(curve[0], data.power)
     if curve[k] <= ceiling:
         return
     if isinstance(start, RandomRNN):
         raise ParameterError("train", "a stable step size", step, f"The loss blew up at step {k}: lower it.")
     if isinstance(start, LinearRNN):
-        limit, where = 2.0 / rnn_curvature(start, data), "estimated at this network's start"
+        limit, where = (2.0 + 2.0 * momentum) / rnn_curvature(start, data), "estimated at this network's start"
     else:
-        limit, where = largest_stable_step(data, start.rho), "exact for this convolution"
+        limit, where = (1.0 + momentum) * largest_stable_step(data, start.rho), "exact for this convolution"
     hint = f"The largest stable step is {limit:.3g} ({where}); the loss blew up at step {k}."
     raise ParameterError("train", f"a step size below {limit:.3g}", step, hint)

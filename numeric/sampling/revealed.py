@@ -77,6 +77,7 @@ class RevealedMatrix(ABC):
         self, xp: Namespace, leading: tuple[int, ...], size: int, deviation: float, absolute: float, relative: float
     ) -> None:
         self._xp, self.deviation, self.tolerance, self.relative = xp, deviation, absolute, relative
+        self.dropped = 0.0
         self.right, self.left = Products(xp, leading, size), Products(xp, leading, size)
 
     @abstractmethod
@@ -98,7 +99,10 @@ class RevealedMatrix(ABC):
     def _product(self, own: Products, other: Products, v: Array) -> Array:
         xp, v = self._xp, self.pad(v)
         coordinates, rest = own.project(v)
-        new = _norm(xp, rest) > self.tolerance + self.relative * _norm(xp, v)
+        length = _norm(xp, rest)
+        new = length > self.tolerance + self.relative * _norm(xp, v)
+        if not self.relative:  # under an absolute tolerance what is dropped is an error to report
+            self.dropped = max(self.dropped, float(xp.max(xp.where(new, 0.0 * length, length))))
         if bool(xp.any(new)):
             more, unit, length = own.direction(rest, new)
             image = self.image(unit, other)

@@ -95,12 +95,12 @@ def mutate_horner(self, terms):
     return horner(self, terms * 1.001)
 
 
-krylov_add, horner = krylov._add_product, KrylovDescent._horner
+krylov_add, horner = krylov.add_product, KrylovDescent._horner
 
 
 @pytest.mark.parametrize(
     ("owner", "name", "mutant"),
-    [(krylov, "_add_product", mutate_product), (KrylovDescent, "_horner", mutate_horner)],
+    [(krylov, "add_product", mutate_product), (KrylovDescent, "_horner", mutate_horner)],
 )
 def test_a_term_wrong_by_a_thousandth_is_caught(monkeypatch, owner, name, mutant):
     rnn, x, y = example(*SIZES[1])
@@ -111,7 +111,7 @@ def test_a_term_wrong_by_a_thousandth_is_caught(monkeypatch, owner, name, mutant
 
 def test_a_dropped_lag_of_the_sum_over_W_is_caught(monkeypatch):
     rnn, x, y = example(*SIZES[1])
-    monkeypatch.setattr(krylov, "_add_product", lambda t, a, b, f: krylov_add(t, a[:-1], b[:-1], f))
+    monkeypatch.setattr(krylov, "add_product", lambda t, a, b, f: krylov_add(t, a[:-1], b[:-1], f))
     with pytest.raises(AssertionError):
         check_gradient(rnn, quadratic(x, y))
 

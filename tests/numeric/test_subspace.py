@@ -89,8 +89,7 @@ def test_chi_replaced_by_its_limit_is_caught(monkeypatch):
     """At n = 3 a new direction of length √(n − d) instead of chi is not the law."""
 
     def limit(self):
-        if self.size == self.room < self.width:
-            self._grow()
+        self.reserve()
         vector = np.zeros(self.room)
         vector[: self.size] = self.rng.standard_normal(self.size)
         if self.size < self.width:

@@ -1,0 +1,134 @@
+"""Momentum, subspace descent with its error, and the choice of a method, against exact descent and plain loops."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from derive.errors import ParameterError
+from numeric.convolution import matched
+from numeric.data import loss_and_slope, quadratic, to_taps
+from numeric.krylov import KrylovDescent, draw_rnn, impulse_response
+from numeric.methods import choose_method, machine_rates
+from numeric.subspace import LazyDescent, RandomRNN, SubspaceDescent
+from numeric.training import train
+
+
+def example(width=60, n_x=1, n_y=1, lags=5, seed=3):
+    rng = np.random.default_rng(seed)
+    rnn = draw_rnn(width, n_x, n_y, nu_W=0.4, nu_F=1.0, nu_C=1.0, rng=rng)
+    return rnn, quadratic(rng.standard_normal((9, lags, n_x)), rng.standard_normal((9, lags, n_y)))
+
+
+def heavy_ball(rnn, data, step, momentum, steps):
+    """The definition: plain gradients by unit steps of Krylov descent, velocities by hand."""
+    parts, velocity, losses = [rnn.W, rnn.F, rnn.C], [0.0, 0.0, 0.0], []
+    for _ in range(steps + 1):
+        descent = KrylovDescent(type(rnn)(*parts), data.lags, "plain")
+        value, slope = loss_and_slope(data, descent.taps())
+        losses.append(float(value))
+        descent.move(slope, 1.0)
+        moved = descent.model()
+        gradient = [a - b for a, b in zip(parts, (moved.W, moved.F, moved.C), strict=True)]
+        velocity = [momentum * v + g for v, g in zip(velocity, gradient, strict=True)]
+        parts = [a - step * v for a, v in zip(parts, velocity, strict=True)]
+    return np.array(losses)
+
+
+@pytest.mark.parametrize(("n_x", "n_y"), [(1, 1), (2, 1), (1, 2)])
+@pytest.mark.parametrize("method", ["krylov", "subspace"])
+def test_momentum_is_the_heavy_ball(n_x, n_y, method):
+    rnn, data = example(80, n_x, n_y)
+    found = train(rnn, data, steps=15, step_size=0.05, momentum=0.7, method=method, accuracy=1e-8)
+    want = heavy_ball(rnn, data, 0.05, 0.7, 15)
+    assert np.allclose(found.train_loss, want, rtol=1e-11 if method == "krylov" else 1e-8)
+    assert not np.allclose(want, heavy_ball(rnn, data, 0.05, 0.6, 15), rtol=1e-4)
+    assert (found.momentum, found.method) == (0.7, method)
+
+
+def test_momentum_of_a_convolution_is_the_heavy_ball():
+    rnn, data = example()
+    start = matched(impulse_response(rnn, 5), np.array([1.0, 0.5, 0.25, 0.1, 0.1]))
+    found = train(start, data, steps=12, step_size=0.1, momentum=0.6)
+    root, theta, velocity = start.rho[:, None] ** 0.5, to_taps(start.theta), 0.0
+    for k in range(13):
+        value, slope = loss_and_slope(data, root * theta)
+        assert found.train_loss[k] == pytest.approx(float(value), rel=1e-12)
+        velocity = 0.6 * velocity + root * slope
+        theta = theta - 0.1 * velocity
+
+
+def test_momentum_in_law_is_that_of_the_matrix_it_has_drawn():
+    start = RandomRNN(9, 1, 1, nu_W=0.6, seed=11)
+    _, data = example()
+    descent = LazyDescent(start, 5)
+    F, C, losses = descent._F.copy(), descent._C.copy(), []
+    for _ in range(13):
+        value, slope = loss_and_slope(data, descent.taps())
+        losses.append(float(value))
+        descent.move(slope, 0.05, 0.7)
+    W = 3.0 * np.column_stack([descent._matrix.apply(unit) for unit in np.eye(9)])
+    pad = descent._matrix.pad
+    rnn = type(example()[0])(W, pad(F), pad(C).T)
+    assert np.allclose(losses, train(rnn, data, steps=12, step_size=0.05, momentum=0.7).train_loss, rtol=1e-7)
+
+
+@pytest.mark.parametrize(("n_x", "n_y"), [(1, 1), (2, 3)])
+def test_subspace_descent_is_exact_descent_within_the_error_it_reports(n_x, n_y):
+    rnn, data = example(300, n_x, n_y, lags=6)
+    exact = train(rnn, data, steps=60, step_size=0.05)
+    for accuracy in (1e-3, 1e-7):
+        found = train(rnn, data, steps=60, step_size=0.05, method="subspace", accuracy=accuracy)
+        off = np.abs(found.train_loss / exact.train_loss - 1).max()
+        assert off <= max(found.error, 1e-12)
+        assert found.error <= accuracy
+    for name in ("W", "F", "C"):
+        assert np.allclose(getattr(found.final, name), getattr(exact.final, name), atol=1e-6)
+    assert np.allclose(found.final.W - rnn.W, exact.final.W - rnn.W, rtol=1e-3, atol=1e-7)
+
+
+def test_a_rough_tolerance_shows_in_the_dropped_length():
+    rnn, data = example(300)
+    rough, fine = SubspaceDescent(rnn, 5, 1e-2), SubspaceDescent(rnn, 5, 1e-8)
+    for descent in (rough, fine):
+        for _ in range(10):
+            descent.move(loss_and_slope(data, descent.taps())[1], 0.05)
+    assert 1e-8 < rough.dropped <= 1e-2
+    assert fine.dropped <= 1e-8
+    assert rough.dimension < fine.dimension < 300
+
+
+def test_the_choice_is_explained_with_a_floor():
+    rnn, data = example(60)
+    exact = choose_method(rnn, data, 100)
+    assert (exact.name, exact.reason) == ("krylov", "exact, 8 sweeps of W a step")
+    assert exact.flops == 6.0 * 4 * 60**2 * 100
+    assert exact.memory > 2 * 8 * 60**2
+    assert 0 < exact.seconds < 10
+    assert choose_method(RandomRNN(10**9), data, 5).name == "sampled"
+    assert choose_method(RandomRNN(10**9), data, 5).memory == choose_method(RandomRNN(10**12), data, 5).memory
+    assert choose_method(matched(impulse_response(rnn, 5)), data, 5).name == "direct"
+    assert "nearly fill" in choose_method(draw(8), data, 5, accuracy=1e-6).reason
+    wide = draw(1500)
+    assert choose_method(wide, data, 4000, accuracy=1e-6).name in ("krylov", "subspace")  # by measured rates
+    assert "MB" in str(exact)
+    assert min(machine_rates()) > 1e6
+
+
+def draw(width):
+    return draw_rnn(width, 1, 1, nu_W=0.4, nu_F=1.0, nu_C=1.0, rng=np.random.default_rng(0))
+
+
+@pytest.mark.parametrize(
+    ("start", "arguments", "expected"),
+    [(RandomRNN(100), {"method": "krylov"}, "sampled"), (RandomRNN(100), {"method": "subspace"}, "sampled"),
+     (matched(np.ones((5, 1, 1))), {"method": "subspace"}, "direct"), (draw(60), {"method": "subspace"}, "krylov"),
+     (draw(60), {"method": "sampled"}, "krylov or subspace for a given RNN"),
+     (draw(12), {"method": "subspace", "accuracy": 1e-6}, "krylov"),
+     (draw(60), {"momentum": 1.0}, "a number in [0, 1)"), (draw(60), {"momentum": -0.1}, "a number in [0, 1)"),
+     (draw(60), {"method": "adam"}, "one of auto, krylov, subspace, sampled, direct")],
+)  # fmt: skip
+def test_a_method_that_does_not_apply_is_refused_and_the_one_that_does_is_named(start, arguments, expected):
+    with pytest.raises(ParameterError) as caught:
+        train(start, example()[1], steps=2, step_size=0.1, **arguments)
+    assert caught.value.expected == expected
