@@ -14,6 +14,7 @@ from derive import (
     refuted_bounds,
     scale_factor_bound,
     scale_factor_peak,
+    training_bound,
 )
 
 FORMS = ("sharp", "T-free", "paper", "uniform")
@@ -92,8 +93,23 @@ def test_a_combination_of_matrices_and_a_frozen_transition():
     r.output(C @ h)
     bound = scale_factor_bound(r)
     bound.proof.verify()
+    training_bound(r).proof.verify()
     f = bound.formula.compile()
     assert f(j=3, T=4, nu_W=0.2, nu_V=0.4, nu_F=1.0, nu_C=2.0) == pytest.approx(rho(3, 0.3, 1.0, 2.0))
+
+
+def test_a_reservoir_has_no_counter_example_and_no_peak():
+    r = Recursion("reservoir")
+    W, F, C = r.matrix("W", "nu_W", trainable=False), r.input_map("F", "nu_F"), r.readout("C", "nu_C")
+    h = r.state("h")
+    r.update(h, W @ h + F @ r.x)
+    r.output(C @ h)
+    assert refuted_bounds(r) == ()
+    bound = scale_factor_bound(r, "T-free")
+    bound.proof.verify()
+    assert bound.formula.compile()(j=2, nu_W=0.5, nu_F=1.0, nu_C=2.0) == 0.75  # attained: rho_j is one power
+    with pytest.raises(NotClosed):
+        scale_factor_peak(r)
 
 
 def test_what_has_no_such_bound_is_refused():
