@@ -83,6 +83,9 @@ class TorchTrainer:
             parameter.grad = None
         value = self.loss()
         value.backward()
+        for parameter in self._parameters:
+            if parameter.grad is None:  # W, at T = 1
+                parameter.grad = self._torch.zeros_like(parameter)
         return value
 
 
