@@ -50,11 +50,11 @@ LETTERS: dict[str, Letter] = {
     "l": Letter(r"\ell", "steps of gradient descent", unit="step"),
     "eta": Letter(r"\eta", "step size of gradient descent"),
     "sigma": Letter(r"\sigma", "eigenvalue of D Toep^T Toep D, Toep the block-Toeplitz data operator"),
-    "norm": Letter(r"\|\mathcal{T}\|", "largest singular value of the data operator"),
-    "norm_j": Letter(r"\|\mathcal{T}_j\|", "largest singular value of its block of lag j"),
-    "residual": Letter(r"\|u^{(0)}\|_F", "length of the error of the outputs at the start"),
-    "targets": Letter(r"\|y\|_F", "length of the targets"),
-    "distance": Letter(r"\|\Delta L_j\|_F", "how far a lag is to move"),
+    "norm": Letter(r"\lVert \mathcal{T}\rVert", "largest singular value of the data operator"),
+    "norm_j": Letter(r"\lVert \mathcal{T}_j\rVert", "largest singular value of its block of lag j"),
+    "residual": Letter(r"\lVert u^{(0)}\rVert_F", "length of the error of the outputs at the start"),
+    "targets": Letter(r"\lVert y\rVert_F", "length of the targets"),
+    "distance": Letter(r"\lVert \Delta L_j\rVert_F", "how far a lag is to move"),
 }
 
 n, n_x, n_y, T = (sp.Symbol(name, integer=True, positive=True) for name in ("n", "n_x", "n_y", "T"))

@@ -69,7 +69,10 @@ app = typer.Typer(
 )
 QUANTITIES: dict[str, Callable[..., Derivation]] = {
     name.replace("_", "-"): getattr(derive, name)
-    for name in ("impulse_response", "scale_factors", "equivalent_convolution", "nngp", "ntk", "state_evolution")
+    for name in (
+        "impulse_response", "scale_factors", "equivalent_convolution", "nngp", "ntk", "state_evolution",
+        "scale_factor_bound", "scale_factor_peak", "training_bound", "stability",
+    )  # fmt: skip
 }
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
 Model = Annotated[
