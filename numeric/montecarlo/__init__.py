@@ -9,13 +9,16 @@ from numpy.typing import ArrayLike
 
 from numeric.checks import Check, Level, Verdict, overall
 from numeric.montecarlo.claims import judge_linear, linear_claims
+from numeric.montecarlo.cost import Cost, estimate_cost
 from numeric.montecarlo.plan import Plan
 from numeric.montecarlo.runner import Measurements, Progress, simulate
 
 __all__ = [
+    "Cost",
     "Measurements",
     "Plan",
     "Validation",
+    "estimate_cost",
     "judge_linear",
     "linear_claims",
     "monte_carlo_linear",

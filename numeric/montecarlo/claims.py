@@ -129,7 +129,7 @@ def _ladder(
     """Yield one claim per lag or pair of lags, extrapolated over the widths that are wide for it."""
     if not lags:
         return
-    plan, trials = found.plan, found.plan.trials_of(group)
+    plan, trials = found.plan, found.trials(group, kind)
     rungs = [measure(found.moments[group, width, kind]) for width in plan.widths]
     for index, lag in enumerate(lags):
         last = lag if isinstance(lag, int) else lag[0]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field, replace
 
@@ -31,6 +32,8 @@ class Batch:
 class Plan:
     """A ladder of widths with independent trials at each; equal plans give equal bits.
 
+    With a `target`, a width is done once the standard errors of all its second moments (or kernel weights) are
+    below that part of them, checked after each batch; trials and kernel_trials are then the most there may be.
     Shapes: widths (K,), increasing.  Units: nu_M is the variance of an entry of M.
     Error: ParameterError for a size that means nothing.  Source: definition.
     """
@@ -48,15 +51,19 @@ class Plan:
     sampler: str = "auto"
     backend: str = "numpy"
     widths: tuple[int, ...] = field(default=())
+    target: float | None = None
 
     def __post_init__(self) -> None:
         if self.trials < 2:
             raise ParameterError("trials", "at least 2", self.trials, "A standard error needs two trials.")
+        if self.target is not None and not 0 < self.target < math.inf:
+            raise ParameterError("target", "a relative standard error > 0", self.target, "0.01 is one per cent.")
         if self.backend not in BACKENDS:
             raise ParameterError("backend", "numpy or cupy", self.backend, "Choose an array library.")
         if self.kernel_trials is None:
             enough = max(KERNEL_TRIALS, KERNEL_PRODUCT // max(1, self.width))
-            object.__setattr__(self, "kernel_trials", min(self.trials, enough))
+            most = self.trials if self.target else min(self.trials, enough)
+            object.__setattr__(self, "kernel_trials", most)
         if not self.widths:
             object.__setattr__(self, "widths", width_ladder(self.width))
         if tuple(sorted(set(self.widths))) != self.widths or self.widths[-1] != self.width:
@@ -80,11 +87,11 @@ class Plan:
         """Yield all units of work in their fixed order."""
         for group in GROUPS:
             for width in self.widths:
-                size, left = self._batch_size(group, width), self.trials_of(group)
+                size, left = self.batch_size(group, width), self.trials_of(group)
                 for index in range(-(-left // size)):
                     yield Batch(group, width, index, min(size, left - index * size))
 
-    def _batch_size(self, group: str, width: int) -> int:
+    def batch_size(self, group: str, width: int) -> int:
         """Return how many trials of the largest array inside a sampler fit the budget of one batch."""
         sides = self.n_x + self.n_y if group == "kernel" else min(self.n_x, self.n_y)
         dense = self.choice(group, width).name == "dense"

@@ -18,6 +18,8 @@ from numeric.store import load, save
 
 Progress = Callable[[int, int], None]
 SAVE_EVERY = 5.0  # seconds
+LEAST_COUNT = 1000  # a standard error of fewer trials is too rough to stop at
+STOPPING = {"response": 1, "kernel": 0}  # the feature whose error decides: second moment, kernel weight
 Key = tuple[str, int, str]  # group, width, kind of feature
 
 
@@ -35,7 +37,10 @@ class Measurements:
     done: int = 0
 
     def add(self, batch: Batch) -> None:
-        """Draw one batch from its own stream and merge its moments."""
+        """Draw one batch from its own stream and merge its moments, unless its width is precise enough already."""
+        self.done += 1
+        if self.reached(batch.group, batch.width):
+            return
         key = (GROUPS.index(batch.group), batch.width, batch.index)
         source = stream(backend(self.plan.backend), seed_sequence(self.plan.seed, *key))
         grams = batch.group == "kernel"
@@ -47,7 +52,18 @@ class Measurements:
         if not grams and batch.width == self.plan.width and len(self.kept) < KEPT:
             more = entries(drawn)[: KEPT - len(self.kept)]
             self.kept = np.concatenate([self.kept, more]) if self.kept.size else more
-        self.done += 1
+
+    def reached(self, group: str, width: int) -> bool:
+        """Whether the target of the plan is reached: a function of the moments alone, so of the plan."""
+        target, moments = self.plan.target, self.moments.get((group, width, "lag"))
+        if target is None or moments is None or moments.count < LEAST_COUNT:
+            return False
+        estimate = moments.feature(STOPPING[group])
+        return bool(np.all(estimate.stderr <= target * np.abs(estimate.mean)))
+
+    def trials(self, group: str, kind: str) -> int:
+        """The least number of trials that any width had."""
+        return min(self.moments[group, width, kind].count for width in self.plan.widths)
 
     def arrays(self) -> dict[str, Host]:
         """Return the whole state as named arrays."""

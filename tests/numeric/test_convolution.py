@@ -56,7 +56,7 @@ def test_descent_is_its_closed_form(scaled, fraction):
 def test_a_scale_on_one_side_only_is_caught(monkeypatch):
     """The mutant moves L, not θ: η ρ_j becomes η √ρ_j."""
 
-    def mutant(self, slope, step):
+    def mutant(self, slope, step, momentum=0.0):
         self._theta -= step * slope
 
     monkeypatch.setattr(ConvolutionDescent, "move", mutant)

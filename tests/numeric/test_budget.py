@@ -1,0 +1,93 @@
+"""A run stops at its target standard error, with bits that depend on the plan alone; its cost is known before."""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+import pytest
+
+from derive.errors import ParameterError
+from numeric.montecarlo import Plan, estimate_cost, monte_carlo_linear, simulate
+
+NU = {"nu_W": 0.6, "nu_F": 1.2, "nu_C": 0.8}
+TARGET = Plan(1024, 60_000, 3, **NU, seed=5, target=0.01)
+
+
+def worst(found, group, feature):
+    estimates = [found.moments[group, width, "lag"].feature(feature) for width in found.plan.widths]
+    return max(float(np.max(e.stderr / np.abs(e.mean))) for e in estimates)
+
+
+def test_a_run_stops_at_its_target_and_not_before():
+    found = simulate(TARGET)
+    assert found.trials("response", "lag") < 20_000
+    assert worst(found, "response", 1) <= 0.01
+    assert worst(found, "kernel", 0) <= 0.01
+    batch = TARGET.batch_size("response", 1024)
+    short = simulate(Plan(1024, found.trials("response", "lag") - batch, 3, **NU, seed=5))
+    assert worst(short, "response", 1) > 0.01
+    assert found.done == len(tuple(TARGET.batches()))
+
+
+def test_up_to_the_stop_the_bits_are_those_of_a_run_without_target():
+    stopped = simulate(TARGET)
+    count = stopped.moments["response", 1024, "lag"].count
+    plain = simulate(Plan(1024, count, 3, **NU, seed=5))
+    assert np.array_equal(stopped.moments["response", 1024, "lag"].mean, plain.moments["response", 1024, "lag"].mean)
+
+
+def test_an_interrupted_run_with_a_target_ends_with_the_same_bits(tmp_path, monkeypatch):
+    monkeypatch.setattr("numeric.montecarlo.runner.SAVE_EVERY", 0.0)
+
+    def stop(done, total):
+        if done == total // 3:
+            raise KeyboardInterrupt
+
+    path = tmp_path / "run.npz"
+    with pytest.raises(KeyboardInterrupt):
+        simulate(TARGET, stop, path)
+    resumed, whole = simulate(TARGET, checkpoint=path).arrays(), simulate(TARGET).arrays()
+    assert {k: v.tobytes() for k, v in resumed.items()} == {k: v.tobytes() for k, v in whole.items()}
+
+
+def test_a_true_limit_holds_under_a_target_and_the_trials_reported_are_those_that_ran():
+    powers = 0.6 ** np.arange(3)
+    weights = 2.0 * powers + np.array([0.0, 0.96, 1.152])
+    found = monte_carlo_linear(TARGET, 0.96 * powers, weights)
+    assert found.verdict == "holds"
+    checks = [check for check in found.checks if check.quantity == "second-moment"]
+    assert all(check.trials == found.measurements.trials("response", "lag") for check in checks)
+
+
+def test_a_quantity_that_is_zero_does_not_keep_a_run_going():
+    found = simulate(Plan(64, 50_000, 2, nu_W=0.0, nu_F=1.0, nu_C=1.0, target=0.05))
+    assert found.trials("response", "lag") < 50_000
+
+
+@pytest.mark.parametrize("target", [0.0, -1.0, float("nan"), float("inf")])
+def test_a_target_that_means_nothing_is_refused(target):
+    with pytest.raises(ParameterError) as caught:
+        Plan(64, 100, 2, **NU, target=target)
+    assert caught.value.where == "target"
+
+
+@pytest.mark.parametrize(
+    "plan",
+    [Plan(10**9, 3000, 10, **NU), Plan(48, 3000, 3, **NU, sampler="dense"), Plan(512, 60, 4, **NU, sampler="dense")],
+)
+def test_the_time_before_the_start_is_that_of_the_run_within_a_factor(plan):
+    cost = estimate_cost(plan)
+    start = time.process_time()
+    simulate(plan)
+    took = time.process_time() - start
+    assert took / 10 < cost.seconds < 10 * took  # four on an idle machine
+    assert 1e5 < cost.memory < 1e9
+    assert "MB" in str(cost)
+
+
+def test_the_estimate_does_not_grow_with_the_width_where_the_cost_does_not():
+    costs = [estimate_cost(Plan(n, 3000, 5, **NU, widths=(n // 2, n), kernel_trials=3000)) for n in (10**6, 10**12)]
+    assert costs[0] == costs[1]
+    dense = [estimate_cost(Plan(n, 3000, 5, **NU, sampler="dense")).seconds for n in (64, 1024)]
+    assert dense[1] > 20 * dense[0]
