@@ -67,7 +67,7 @@ def test_a_scale_on_one_side_only_is_caught(monkeypatch):
 
 def test_a_step_wrong_by_a_thousandth_is_caught(monkeypatch):
     true = ConvolutionDescent.move
-    monkeypatch.setattr(convolution.ConvolutionDescent, "move", lambda s, g, e: true(s, g, 1.001 * e))
+    monkeypatch.setattr(convolution.ConvolutionDescent, "move", lambda s, g, e, m: true(s, g, 1.001 * e, m))
     data, impulse, rho = example()
     with pytest.raises(AssertionError):
         check_descent(data, start_of(impulse, rho), 1.0 / curvature(data, rho))
