@@ -1,7 +1,26 @@
 """Symbolic derivation: recursions, their infinite-width limits, and the proofs."""
 
 from . import audit_algebra, audit_bounds, audit_finite_width, models  # noqa: F401 (audits register themselves)
-from .activations import activation, erf, gelu, relu, sigmoid, sin, step, tanh
+from .activations import (
+    abrelu,
+    activation,
+    cos,
+    define,
+    erf,
+    erf_sigmoid,
+    exp,
+    gaussian,
+    gelu,
+    leaky_relu,
+    relu,
+    sigmoid,
+    sign,
+    silu,
+    sin,
+    softplus,
+    step,
+    tanh,
+)
 from .bounds import refuted_bounds, scale_factor_bound, scale_factor_peak
 from .claims import Counterexample, Inequality, MatrixEquation
 from .convolution import equivalent_convolution, impulse_response, scale_factors
@@ -11,6 +30,7 @@ from .emit import Formula
 from .errors import (
     DeriveError,
     LanguageError,
+    NotAccurate,
     NotClosed,
     NotDiagonal,
     NotLinear,
@@ -34,6 +54,7 @@ __all__ = [
     "Inequality",
     "LanguageError",
     "MatrixEquation",
+    "NotAccurate",
     "NotClosed",
     "NotDiagonal",
     "NotLinear",
@@ -45,12 +66,19 @@ __all__ = [
     "Recursion",
     "ShapeError",
     "Step",
+    "abrelu",
     "activation",
     "convolution_of",
+    "cos",
+    "define",
     "equivalent_convolution",
     "erf",
+    "erf_sigmoid",
+    "exp",
+    "gaussian",
     "gelu",
     "impulse_response",
+    "leaky_relu",
     "models",
     "moments",
     "nngp",
@@ -62,7 +90,10 @@ __all__ = [
     "scale_factor_peak",
     "scale_factors",
     "sigmoid",
+    "sign",
+    "silu",
     "sin",
+    "softplus",
     "stability",
     "state_evolution",
     "step",

@@ -6,8 +6,6 @@ evaluated by repeated squaring of a bidiagonal matrix, which has no quotient and
 
 from __future__ import annotations
 
-import functools
-import importlib
 import inspect
 import itertools
 from collections.abc import Callable, Mapping
@@ -16,18 +14,20 @@ from functools import cached_property
 from typing import Any
 
 import sympy as sp
-from sympy.printing.numpy import CuPyPrinter, NumPyPrinter
 
-from .closed_form import PowerDD
 from .errors import NotClosed, ParameterError
 from .expectation import GaussianMean
 from .innovations import InnovationsForm
 from .language import Program
 from .latex import latex, latex_lines
 from .moments import FIRST, SECOND, Calculus, Gram, Moment
-from .proof import Equation, Recurrence
+from .notation import s, t
+from .printing import BACKENDS, emitted, namespace, printer
+from .printing import power_dd as power_dd
+from .proof import Recurrence
+from .stepping import Equations, Grams, Inputs, Stepper
 
-BACKENDS: dict[str, type[NumPyPrinter]] = {"numpy": NumPyPrinter, "cupy": CuPyPrinter}
+READOUTS = ("all", "last", "average")
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,8 @@ class Formula:
     def compile(self, backend: str = "numpy") -> Callable[..., Any]:
         """A vectorised function of keyword arguments named as `symbols`; arrays broadcast, zeros are exact.
 
-        The Gram matrix of the inputs, where the formula has one, is the argument X of shape (..., T, T').
+        The Gram matrix of the inputs, where the formula has one, is the argument X of shape (..., T, T'). Kernels of
+        non-linear recursions also take X1 and X2, the Gram matrices within each sequence, and the `readout`.
         Errors: ParameterError for an unknown backend, a missing or unknown argument, a negative variance or lag.
         """
         if backend not in BACKENDS:
@@ -64,20 +65,23 @@ class Formula:
                                  "CuPy comes with pip install 'wideproof[cuda12]' or 'wideproof[cuda13]'.")
         if self.expr is not None and not self.expr.has(Gram):
             return _Emitted(self, backend)
+        if self.recurrence is not None and self.recurrence.indices == (t, s) and self.recurrence.equations and (
+                _across_sequences(self.recurrence)
+                or any(state.initial != 0 and not state.shared for state in self.program.states)):
+            return OnSequences(self, backend)
         return _Stepped(self, backend)
+
+    def on_sequences(self, backend: str = "numpy") -> OnSequences:
+        """The recurrence over two times as a function of two batches of sequences, also where X alone would do.
+
+        Errors: NotClosed where the formula is no kernel, or holds products of more than two activations.
+        """
+        return OnSequences(self, backend)
 
     @property
     def arguments(self) -> tuple[str, ...]:
         """Names of the keyword arguments of the compiled function."""
         return tuple(self.symbols)
-
-
-def _namespace(backend: str) -> Any:
-    try:
-        return importlib.import_module(backend)
-    except ImportError as error:
-        raise ParameterError("compile", "an installed array library", backend,
-                             "Install it with pip install 'wideproof[cuda12]' (or [cuda13]).") from error
 
 
 class _Function:
@@ -104,7 +108,7 @@ class _Function:
             raise ParameterError(where, f"the keyword arguments {', '.join(self.arguments)}",
                                  ", ".join(sorted(values)) or "none",
                                  "; ".join(f"{'missing' if n in self.arguments else 'unknown'}: {n}" for n in wrong))
-        xp = _namespace(self.backend)
+        xp = namespace(self.backend)
         arrays = {name: xp.asarray(value) for name, value in values.items()}
         for name, value in arrays.items():
             symbol = self.formula.symbols[name]
@@ -123,7 +127,7 @@ class _Emitted(_Function):
 
     def __call__(self, **values: Any) -> Any:
         arrays = self._checked(values)
-        xp = _namespace(self.backend)
+        xp = namespace(self.backend)
         floats = {n: v.astype(xp.float64) if v.dtype.kind in "iub" and not self.formula.symbols[n].is_integer else v
                   for n, v in arrays.items()}
         result = self._function(*(floats[name] for name in self.arguments))
@@ -136,81 +140,79 @@ class _Emitted(_Function):
 
     @cached_property
     def _function(self) -> Callable[..., Any]:
-        xp = _namespace(self.backend)
-        scope = {self.backend: xp, "power_dd": functools.partial(power_dd, xp)}
-        return sp.lambdify(list(self.formula.symbols.values()), self.formula.expr, modules=[scope],
-                           printer=_printer(self.backend), cse=True)
+        return emitted(list(self.formula.symbols.values()), self.formula.expr, self.backend)
 
 
-def _printer(backend: str) -> Any:
-    base = BACKENDS[backend]
-
-    class Printer(base):  # type: ignore[misc, valid-type]
-        """Fully qualified names; refuses what it has no rule for."""
-
-        def _print_PowerDD(self, expr: PowerDD) -> str:
-            return f"power_dd({', '.join(self._print(a) for a in expr.args)})"
-
-        def _print_KroneckerDelta(self, expr: sp.KroneckerDelta) -> str:
-            a, b = (self._print(x) for x in expr.args)
-            return f"1.0*(({a}) == ({b}))"
-
-        def _print_Max(self, expr: sp.Max) -> str:
-            first, *rest = (self._print(a) for a in expr.args)
-            return functools.reduce(lambda a, b: f"{backend}.maximum({a}, {b})", rest, first)
-
-        def _print_Pow(self, expr: sp.Pow, rational: bool = False, sqrt: str = "numpy.sqrt") -> str:
-            if expr.exp == sp.S.Half:
-                return f"{backend}.sqrt({self._print(expr.base)})"
-            if expr.exp.is_Integer and int(expr.exp) > 0:
-                return f"({self._print(expr.base)})**{int(expr.exp)}"
-            return f"{backend}.power(1.0*({self._print(expr.base)}), {self._print(expr.exp)})"
-
-        def _print_not_supported(self, expr: sp.Expr) -> str:
-            raise NotClosed("compile", "functions the emitter knows", expr.func.__name__,
-                            "Register a printer for it in derive.emit.")
-
-    return Printer({"fully_qualified_modules": True, "allow_unknown_functions": False})
+def _across_sequences(recurrence: Recurrence) -> bool:
+    """Whether a recurrence over two times needs the moments within each sequence, or moments at other times."""
+    if recurrence.right.has(GaussianMean) or any(e.right.has(GaussianMean) for e in recurrence.equations):
+        return True
+    for equation in recurrence.equations:
+        labels, times = equation.left.args[4:], equation.left.args[2:4]
+        for x in equation.right.atoms(Moment, Gram):
+            offsets = [sp.expand(own - time) for own, time in zip(x.args[-4:-2], times, strict=True)]
+            if x.args[-2:] != labels or not all(offset.is_Integer for offset in offsets):
+                return True
+    return False
 
 
-def power_dd(xp: Any, j: Any, *nodes: Any) -> Any:
-    """The divided difference of x^j at the nodes, by squaring the bidiagonal matrix that has them on its diagonal.
+class OnSequences(_Function):
+    """A kernel recursion evaluated on two batches of sequences, given by their Gram matrices."""
 
-    Shapes: j and nodes broadcast.  Error: a few units in the last place times log2(j); no cancellation for
-    non-negative nodes.  Source: opitz1964steigungsmatrizen (the matrix function with f = x^j).
-    """
-    j, *values = xp.broadcast_arrays(xp.asarray(j), *(xp.asarray(v, dtype=xp.float64) for v in nodes))
-    size = len(values)
-    zero, one = xp.zeros_like(values[0]), xp.ones_like(values[0])
-    square = [[values[a] if a == b else one if b == a + 1 else zero for b in range(size)] for a in range(size)]
-    result = [[one if a == b else zero for b in range(size)] for a in range(size)]
-    left = j.astype(xp.int64)
-    while bool(xp.any(left > 0)):
-        odd = left % 2 == 1
-        product = _upper_product(result, square, zero)
-        result = [[xp.where(odd, product[a][b], result[a][b]) for b in range(size)] for a in range(size)]
-        left = left // 2
-        if bool(xp.any(left > 0)):
-            square = _upper_product(square, square, zero)
-    return result[0][size - 1]
+    def __init__(self, formula: Formula, backend: str) -> None:
+        super().__init__(formula, backend)
+        if formula.recurrence is None or formula.recurrence.indices != (t, s):
+            raise NotClosed(f"kernel of {formula.name}", "a recurrence over two times", "none", "See nngp and ntk.")
+        for mean in formula.recurrence.right.atoms(GaussianMean).union(
+                *(e.right.atoms(GaussianMean) for e in formula.recurrence.equations)):
+            if len(mean.args[0]) > 2:
+                raise NotClosed(f"compile of {formula.name}", "products of at most two activations", mean,
+                                "Gated recursions have no evaluator yet; the recurrence itself is formula.recurrence.")
+        if not isinstance(formula.recurrence.right, sp.Expr):
+            raise NotClosed(f"compile of {formula.name}", "a kernel", "a list of moments",
+                            "nngp and ntk evaluate non-linear recursions; unroll others with horizon=T.")
+        self.symbols = tuple(x for x in formula.symbols.values() if x.name not in ("t", "s"))
+        self.equations = Equations(formula.recurrence, formula.program, self.symbols, backend)
+        self.error = 0.0
+        self.__doc__ = (f"{formula.name}(X, X1, X2, readout='all', same=None, …): the derived recursion over (t, s), "
+                        "on the Gram X (..., T, T') of two sequences and X1, X2 of each with itself.")
 
+    def __call__(self, X: Any = None, X1: Any = None, X2: Any = None, readout: str = "all", same: Any = None,
+                 **values: Any) -> Any:
+        """The kernel (..., T, T'), at the last times, or averaged; `error` then bounds that of one expectation."""
+        xp = namespace(self.backend)
+        across, first, second = (xp.asarray(0.0 if x is None else x, dtype=xp.float64) for x in (X, X1, X2))
+        if min(across.ndim, first.ndim, second.ndim) < 2:
+            raise ParameterError(self.formula.name, "X, X1 and X2, Gram matrices of the inputs",
+                                 ", ".join(str(x.shape) if x.ndim else "none" for x in (across, first, second)),
+                                 "X[..., t, s] = x_t . x'_s, X1 is x with itself and X2 is x' with itself.")
+        if (first.shape[-1], second.shape[-1]) != across.shape[-2:]:
+            raise ParameterError(self.formula.name, f"X1 and X2 that fit X of shape {across.shape}",
+                                 (first.shape, second.shape), "X (..., T, T'), X1 (..., T, T), X2 (..., T', T').")
+        return self.on(Grams(across, first, second, same), across.shape[-2:], readout, **values)
 
-def _upper_product(left: list[list[Any]], right: list[list[Any]], zero: Any) -> list[list[Any]]:
-    size = len(left)
-    return [[sum((left[a][c] * right[c][b] for c in range(a, b + 1)), start=zero) for b in range(size)]
-            for a in range(size)]
+    def on(self, inputs: Inputs, sizes: tuple[int, int], readout: str = "all", **values: Any) -> Any:
+        """The same on inner products that are computed when they are needed."""
+        xp = namespace(self.backend)
+        unused: dict[str, Any] = {name: 0 for name in ("t", "s") if name in self.arguments}
+        floats = {n: v.astype(xp.float64) for n, v in self._checked({**values, **unused}).items()}
+        stepper = Stepper(self.equations, inputs, floats)
+        found = self._read(stepper, sizes, readout)
+        self.error = stepper.error
+        return found
 
-
-def _obstacle(equation: Equation) -> tuple[str, str] | None:
-    """What a grid over two times cannot evaluate in an equation: expected, got."""
-    if equation.right.has(GaussianMean):
-        return "moments without activations", "an activation whose Gaussian expectation has no evaluator yet"
-    labels, times = equation.left.args[4:], equation.left.args[2:4]
-    for x in equation.right.atoms(Moment, Gram):
-        offsets = [sp.expand(own - time) for own, time in zip(x.args[-4:-2], times, strict=True)]
-        if x.args[-2:] != labels or not all(offset.is_Integer for offset in offsets):
-            return "moments of two sequences at their two times", f"the variance {x} of one sequence"
-    return None
+    def _read(self, stepper: Stepper, sizes: tuple[int, int], readout: str) -> Any:
+        xp = namespace(self.backend)
+        if readout == "last":
+            return stepper.last(sizes)
+        if readout not in READOUTS:
+            raise ParameterError(f"{self.formula.name}: readout", ", ".join(map(repr, READOUTS)), repr(readout),
+                                 "Which outputs the kernel is of.")
+        rows = stepper.table(sizes)
+        if readout == "average":
+            return sum(map(sum, rows)) / (sizes[0] * sizes[1])
+        full = xp.broadcast_arrays(*(x for row in rows for x in row))
+        return xp.stack([xp.stack(full[i * sizes[1]:(i + 1) * sizes[1]], axis=-1) for i in range(sizes[0])], axis=-2)
 
 
 class _Stepped(_Function):
@@ -226,11 +228,6 @@ class _Stepped(_Function):
         if isinstance(formula.recurrence.left, InnovationsForm):
             raise NotClosed(f"compile of {formula.name}", "the covariance form", "the innovations form",
                             'Both give one law: compile state_evolution(…, form="covariance").')
-        for expected, got in filter(None, map(_obstacle, formula.recurrence.equations)):
-            raise NotClosed(f"compile of {formula.name}", expected, got, "The recurrence itself is formula.recurrence.")
-        if any(state.initial != 0 and not state.shared for state in formula.program.states):
-            raise NotClosed(f"compile of {formula.name}", "initial states shared by all sequences", "one draw for each",
-                            "A Gram matrix does not tell which sequences are the same one; use shared=True.")
         if formula.recurrence.right.has(Gram) or any(e.right.has(Gram) for e in formula.recurrence.equations):
             self.__doc__ = f"{formula.name}(X, …): the derived recursion over (t, s), on the Gram X of the inputs."
 
@@ -245,7 +242,7 @@ class _Stepped(_Function):
         if self._takes_gram:
             return self._kernel(gram, values)
         arrays = self._checked(values)
-        xp = _namespace(self.backend)
+        xp = namespace(self.backend)
         first = arrays[recurrence.indices[0].name]
         lags = [arrays.pop(i.name, first) for i in recurrence.indices]
         lags = list(xp.broadcast_arrays(*lags, *arrays.values()))[: len(lags)]
@@ -266,7 +263,7 @@ class _Stepped(_Function):
         return any(e.right.has(Gram) for e in recurrence.equations)
 
     def _kernel(self, gram: Any, values: Mapping[str, Any]) -> Any:
-        xp = _namespace(self.backend)
+        xp = namespace(self.backend)
         if gram is None or xp.asarray(gram).ndim < 2:
             raise ParameterError(self.formula.name, "X, the Gram matrix of the inputs, of shape (..., T, T')",
                                  "none" if gram is None else xp.asarray(gram).shape,
@@ -339,7 +336,7 @@ class _Grid:
 
     def _number(self, coefficient: sp.Expr) -> Any:
         names = sorted(coefficient.free_symbols, key=str)
-        emitted = sp.lambdify(names, coefficient, modules=[{"numpy": self.xp}], printer=_printer("numpy"))
+        emitted = sp.lambdify(names, coefficient, modules=[{"numpy": self.xp}], printer=printer("numpy"))
         return emitted(*(self.parameters[x.name] for x in names))
 
     def _sum(self, terms: list[_Term], index: tuple[int, ...]) -> Any:

@@ -40,3 +40,7 @@ class NotLinear(DeriveError):
 
 class NotDiagonal(DeriveError):
     """The tangent kernel couples lags, or its weights change with time: no scale factors exist."""
+
+
+class NotAccurate(DeriveError):
+    """A number whose error bound is larger than what wideproof lets pass."""

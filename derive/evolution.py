@@ -7,7 +7,7 @@ from typing import Any
 
 import sympy as sp
 
-from .activations import LIPSCHITZ, Phi
+from .activations import Phi, is_lipschitz
 from .errors import NotClosed, ProofError
 from .language import Bias, Coordinate, MatVec, Previous, Program, State, Updated, coordinates_of
 from .moments import FIRST, LAG, SECOND, TIME, Calculus, Moment, heads
@@ -71,7 +71,7 @@ def _term_growth(term: sp.Expr) -> str:
     _, monomial = term.as_independent(Coordinate, Phi, as_Add=False)
     if monomial == 1 or isinstance(monomial, Coordinate):
         return "affine"
-    if isinstance(monomial, Phi) and str(monomial.args[0]) in LIPSCHITZ and monomial.args[1] == 0:
+    if isinstance(monomial, Phi) and is_lipschitz(str(monomial.args[0])) and monomial.args[1] == 0:
         return "Lipschitz" if growth(monomial.args[2]) in ("affine", "Lipschitz") else "polynomially bounded"
     return "polynomially bounded"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
@@ -15,26 +16,31 @@ from .language import Program, Recursion
 from .moments import is_linear
 from .notation import s, t
 from .proof import Ask, Claim, Equation, Limit, Recurrence, prove, rule
-from .tangent import tangent
+from .tangent import tangent, trained_only
 
 
 def nngp(recursion: Recursion | Program) -> Derivation:
     """Outputs converge to a Gaussian process with this covariance, times the identity over the n_y outputs.
 
-    Shapes: the compiled formula maps the Gram X (..., T, T') to (..., T, T').  Units: output^2.
+    Shapes: the compiled formula maps the Gram X (..., T, T') to (..., T, T'); non-linear recursions also take the
+    Grams X1, X2 within each sequence.  Units: output^2.
     Source: emami2021implicit, Lemma C.1; lee2019wide.
     """
     return _kernel("nngp", as_program(recursion))
 
 
-def ntk(recursion: Recursion | Program, parameterization: str = "entries") -> Derivation:
+def ntk(recursion: Recursion | Program, parameterization: str = "entries",
+        parameters: str | Iterable[str] | None = None) -> Derivation:
     """The neural tangent kernel converges to this kernel, times the identity over the n_y outputs.
 
     Shapes: the compiled formula maps the Gram X (..., T, T') to (..., T, T').  Units: output^2.
     `parameterization="entries"` differentiates by the entries, "ntk" by unit-variance parameters.
+    `parameters=("W", "b")` gives the part that these contribute: the kernel with the others frozen.
     Source: emami2021implicit, (13), (15), Lemma B.1; for non-linear maps yang2020tensor2.
     """
-    return _kernel("ntk", tangent(as_program(recursion), parameterization))
+    program = as_program(recursion)
+    chosen = program if parameters is None else trained_only(program, parameters)
+    return _kernel("ntk", tangent(chosen, parameterization))
 
 
 def _kernel(name: str, program: Program) -> Derivation:

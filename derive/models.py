@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from .activations import activation as named
+from .errors import ParameterError
 from .language import Recursion
+from .notation import parameter
 
 
 def linear_rnn() -> Recursion:
@@ -15,3 +18,85 @@ def linear_rnn() -> Recursion:
     rnn.update(h, W @ h + F @ rnn.x)
     rnn.output(C @ h)
     return rnn
+
+
+def elman(activation: str = "erf", bias: bool = True, tied: bool = True) -> Recursion:
+    """The Elman RNN h_t = phi(W h_{t-1} + F x_t + b); `tied=False` draws W, F and b afresh at each step."""
+    rnn = Recursion("elman")
+    W = rnn.matrix("W", variance="nu_W", tied=tied)
+    F = rnn.input_map("F", variance="nu_F", tied=tied)
+    C = rnn.readout("C", variance="nu_C")
+    h = rnn.state("h")
+    b = rnn.bias("b", variance="nu_b", tied=tied) if bias else 0
+    rnn.update(h, named(activation)(W @ h + F @ rnn.x + b))
+    rnn.output(C @ h)
+    return rnn
+
+
+def leaky(activation: str = "erf") -> Recursion:
+    """The leaky RNN h_t = (1 - alpha) h_{t-1} + alpha phi(W h_{t-1} + F x_t + b), alpha a symbol."""
+    rnn = Recursion("leaky")
+    W = rnn.matrix("W", variance="nu_W")
+    F = rnn.input_map("F", variance="nu_F")
+    C = rnn.readout("C", variance="nu_C")
+    b = rnn.bias("b", variance="nu_b")
+    h, alpha = rnn.state("h"), parameter("alpha")
+    rnn.update(h, (1 - alpha) * h + alpha * named(activation)(W @ h + F @ rnn.x + b))
+    rnn.output(C @ h)
+    return rnn
+
+
+def residual(activation: str = "erf") -> Recursion:
+    """The residual RNN h_t = h_{t-1} + phi(W h_{t-1} + F x_t + b)."""
+    rnn = Recursion("residual")
+    W = rnn.matrix("W", variance="nu_W")
+    F = rnn.input_map("F", variance="nu_F")
+    C = rnn.readout("C", variance="nu_C")
+    b = rnn.bias("b", variance="nu_b")
+    h = rnn.state("h")
+    rnn.update(h, h + named(activation)(W @ h + F @ rnn.x + b))
+    rnn.output(C @ h)
+    return rnn
+
+
+def stacked(layers: int = 2, activation: str = "erf") -> Recursion:
+    """The deep RNN h^l_t = phi(W_l h^l_{t-1} + U_l h^{l-1}_t + b_l), h^0_t read by F; one variance for all layers."""
+    rnn = Recursion("stacked")
+    below = rnn.input_map("F", variance="nu_F") @ rnn.x
+    for layer in range(1, _positive("layers", layers) + 1):
+        W, b = rnn.matrix(f"W_{layer}", variance="nu_W"), rnn.bias(f"b_{layer}", variance="nu_b")
+        h = rnn.state(f"h_{layer}")
+        rnn.update(h, named(activation)(W @ h + below + b))
+        below = rnn.matrix(f"U_{layer + 1}", variance="nu_U") @ h.next if layer < layers else below
+    rnn.output(rnn.readout("C", variance="nu_C") @ h)
+    return rnn
+
+
+def feed_forward(depth: int = 2, activation: str = "relu", bias: bool = True) -> Recursion:
+    """A net of `depth` hidden layers h^l = phi(W_l h^{l-1} + b_l), W_1 = F, at every step on its own."""
+    return _layers(Recursion("feed-forward"), depth, activation, bias)
+
+
+def deep_linear(depth: int = 2) -> Recursion:
+    """A deep linear net h^l = W_l h^{l-1}, W_1 = F, without biases, at every step on its own."""
+    return _layers(Recursion("deep-linear"), depth, "identity", bias=False)
+
+
+def _layers(net: Recursion, depth: int, activation: str, bias: bool) -> Recursion:
+    below = net.input_map("F", variance="nu_F") @ net.x
+    for layer in range(1, _positive("depth", depth) + 1):
+        h = net.state(f"h_{layer}")
+        net.update(h, named(activation)(below + (net.bias(f"b_{layer}", variance="nu_b") if bias else 0)))
+        below = net.matrix(f"W_{layer + 1}", variance="nu_W") @ h.next if layer < depth else below
+    output = net.readout("C", variance="nu_C") @ h
+    net.output(output + net.bias("c", variance="nu_c") if bias else output)
+    return net
+
+
+def _positive(name: str, count: int) -> int:
+    if not isinstance(count, int) or count < 1:
+        raise ParameterError(name, "a whole number, at least 1", count, "For example 2.")
+    return count
+
+
+__all__ = ["deep_linear", "elman", "feed_forward", "leaky", "linear_rnn", "residual", "stacked"]

@@ -6,6 +6,8 @@ expectation, so the tangent of a recursion is again a recursion: d(M v) = dM v +
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from dataclasses import replace
 from functools import lru_cache
 
 import sympy as sp
@@ -41,6 +43,27 @@ def tangent(program: Program, parameterization: str = "entries") -> Program:
         raise ParameterError("parameterization", '"entries" or "ntk"', repr(parameterization),
                              '"entries" differentiates by the entries of W, "ntk" by unit-variance parameters.')
     return _Perturbation(program, parameterization).result()
+
+
+def trained_only(program: Program, names: Iterable[str]) -> Program:
+    """The same recursion with all parameters frozen but those named.  Errors: ParameterError for unknown names."""
+    kept, known = {names} if isinstance(names, str) else set(names), {p.name for p in program.parameters if p.trainable}
+    if not kept or kept - known:
+        raise ParameterError("parameters", f"names among {', '.join(sorted(known))}", ", ".join(sorted(kept)) or "none",
+                             "The kernel of a group of parameters is that of the recursion with the others frozen.")
+    made = {p: replace(p, trainable=p.trainable and p.name in kept) for p in program.parameters}
+    renamed: dict[Coordinate, Coordinate] = {}
+    terms: list[tuple[Coordinate, Term]] = []
+    for old, term in program.terms:
+        if isinstance(term, MatVec):
+            term = MatVec(made[term.matrix], term.vector.xreplace(renamed))
+        elif isinstance(term, Bias):
+            term = Bias(made[term.parameter])
+        renamed[old] = coordinate(program.name, term)
+        terms.append((renamed[old], term))
+    updates = tuple((renamed[c], body.xreplace(renamed)) for c, body in program.updates)
+    return replace(program, parameters=tuple(made.values()), updates=updates, output=program.output.xreplace(renamed),
+                   terms=tuple(terms))
 
 
 def differential_of(program: Program, expr: sp.Expr) -> sp.Expr:

@@ -8,12 +8,15 @@ from __future__ import annotations
 import importlib
 import math
 from collections.abc import Callable
+from functools import cache
 
 import numpy as np
 from array_api_compat import is_cupy_array
 from scipy import special
 
+from derive.activations import Z, definition, family_of
 from derive.errors import ParameterError
+from derive.printing import emitted
 from numeric.arrays import Array, namespace
 
 Function = Callable[[Array], Array]
@@ -79,6 +82,36 @@ def _cos(z: Array) -> Array:
     return namespace(z).cos(z)
 
 
+def _exp(z: Array) -> Array:
+    return namespace(z).exp(z)
+
+
+def _gaussian(z: Array) -> Array:
+    return namespace(z).exp(-z * z)
+
+
+def _erf_sigmoid(z: Array) -> Array:
+    return 0.5 * (1.0 + _erf(z))
+
+
+def _silu_slope(z: Array) -> Array:
+    return _sigmoid(z) + z * _sigmoid_slope(z)
+
+
+def _softplus(z: Array) -> Array:
+    xp = namespace(z)
+    return _relu(z) + xp.log1p(xp.exp(-abs(z)))
+
+
+def _kinked(left: float, right: float) -> tuple[Function, Function]:
+    """Return left min(z, 0) + right max(z, 0) and its slope."""
+    return lambda z: right * _relu(z) - left * _relu(-z), lambda z: right * _step(z) + left * _step(-z)
+
+
+def _sign(z: Array) -> Array:
+    return namespace(z).sign(z)
+
+
 FUNCTIONS: dict[str, tuple[Function, ...]] = {
     "identity": (_identity, _one),
     "relu": (_relu, _step),
@@ -88,6 +121,16 @@ FUNCTIONS: dict[str, tuple[Function, ...]] = {
     "sigmoid": (_sigmoid, _sigmoid_slope),
     "sin": (_sin, _cos),
     "step": (_step,),
+    "abs": (abs, _sign),
+    "sign": (_sign,),
+    "cos": (_cos, lambda z: -_sin(z)),
+    "exp": (_exp, _exp),
+    "gaussian": (_gaussian, lambda z: -2.0 * z * _gaussian(z)),
+    "erf_sigmoid": (_erf_sigmoid, lambda z: 0.5 * _erf_slope(z)),
+    "silu": (lambda z: z * _sigmoid(z), _silu_slope),
+    "softplus": (_softplus, _sigmoid),
+    "leaky_relu": _kinked(0.01, 1.0),
+    "abrelu": _kinked(0.0, 1.0),
 }
 """Name -> the function and, where it is one, its derivative."""
 
@@ -98,12 +141,24 @@ def activation_function(name: str, order: int = 0) -> Function:
     Shapes: kept by the function.  Units: none.  Error: ParameterError where no such function is in the table.
     Source: derive.activations.definition_at.
     """
-    if name not in FUNCTIONS:
-        raise ParameterError("activation", f"one of {', '.join(FUNCTIONS)}", name, "Add its row to FUNCTIONS.")
-    row = FUNCTIONS[name]
+    family, parameters = family_of(name)
+    if family not in FUNCTIONS:
+        return _given(name, order)
+    row = _kinked(*map(float, parameters), *((1.0,) * (2 - len(parameters)))) if parameters else FUNCTIONS[family]
     if not 0 <= order < len(row):
         raise ParameterError(
             f"activation {name}", f"a derivative of order below {len(row)}", order,
             "Recursions and their tangents need a function and its derivative only.",
         )  # fmt: skip
     return row[order]
+
+
+def _given(name: str, order: int) -> Function:
+    """Return a function declared by `derive.define`, printed for NumPy or CuPy."""
+    try:
+        expr = definition(name, order)
+    except KeyError:
+        known = f"one of {', '.join(FUNCTIONS)}"
+        raise ParameterError("activation", known, name, "Declare it with derive.activations.define.") from None
+    printed = {kind: cache(lambda kind=kind: emitted([Z], expr, kind)) for kind in ("numpy", "cupy")}
+    return lambda z: printed["cupy" if is_cupy_array(z) else "numpy"]()(z)

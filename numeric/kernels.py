@@ -1,19 +1,32 @@
-"""Kernels of sequences, evaluated by the derived recursion on the Gram matrix of the inputs."""
+"""Kernels of sequences, evaluated by the derived recursion on the inner products of the inputs."""
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 from derive import Program, Recursion, nngp, ntk
-from derive.errors import ShapeError
-from numeric.arrays import backend, namespace
+from derive.derivation import as_program
+from derive.errors import ParameterError, ShapeError
+from numeric.arrays import Array, backend
+
+READOUTS = ("all", "last", "average")
+BLOCK = 128  # sequences: arrays of 128 x 128 pairs stay in the cache
+LIVE = 16  # arrays of pairs alive at once while one step is computed, besides the moments kept
 
 
 class Kernel:
     """The infinite-width kernels of a recursion at given variances, the identity over the n_y outputs implied.
 
-    Shapes: X (N, T, n_x) -> (N1, T, N2, T).  Units: output^2.  Error: rounding.
+    Shapes: X (N, T, n_x) -> (N1, T, N2, T) for `readout="all"`; (N1, N2) for "last" (the output after the last step)
+    and "average" (its mean over all steps), where X may be a list of (T_i, n_x) of different lengths. Without X2, or
+    with X2 the same object as X1, the kernel is that of X1 with itself, and half of it is computed.
+    Units: output^2.
+    Error: rounding for activations with a closed form; else `error` bounds that of any one Gaussian expectation.
+    Memory: blocks of pairs are chosen to need about `memory` bytes besides the result.
     Source: emami2021implicit, (15)-(20), by the derived recursion.
     """
 
@@ -22,44 +35,178 @@ class Kernel:
         recursion: Recursion | Program,
         parameterization: str = "entries",
         backend: str = "numpy",
+        readout: Any = "all",  # a string; typed loosely so that **variances type-checks
+        memory: float = 2.0**28,
         **parameters: float,
     ) -> None:
-        self.recursion, self.parameterization = recursion, parameterization
-        self.backend, self.parameters = backend, parameters
+        if readout not in READOUTS:
+            hint = '"all" steps, the "last" one, or their "average".'
+            raise ParameterError("Kernel: readout", " or ".join(READOUTS), repr(readout), hint)
+        self.recursion, self.parameterization = as_program(recursion), parameterization
+        self.backend, self.readout, self.memory, self.parameters = backend, readout, memory, parameters
+        self.error = 0.0
+        self._groups: dict[tuple[str, ...], Any] = {}
 
-    def nngp(self, X1: Any, X2: Any) -> Any:
+    def nngp(self, X1: Any, X2: Any = None) -> Array:
         """Return the covariance of the outputs of random networks.
 
-        Shapes: (N1, T, n_x), (N2, T, n_x) -> (N1, T, N2, T).  Units: output^2.  Error: ShapeError.
-        Source: derive.nngp.
+        Shapes: as the class says.  Units: output^2.  Error: ShapeError; see the class.  Source: derive.nngp.
         """
-        return self._on_gram(self._nngp, X1, X2)
+        return self._evaluate(lambda: self._nngp, X1, X2)
 
-    def ntk(self, X1: Any, X2: Any) -> Any:
-        """Return the neural tangent kernel.
+    def ntk(self, X1: Any, X2: Any = None, parameters: str | Iterable[str] | None = None) -> Array:
+        """Return the neural tangent kernel, or the part of it that the named parameters contribute.
 
-        Shapes: (N1, T, n_x), (N2, T, n_x) -> (N1, T, N2, T).  Units: output^2.  Error: ShapeError.
-        Source: derive.ntk.
+        Shapes: as the class says.  Units: output^2.  Error: ShapeError; see the class.  Source: derive.ntk.
         """
-        return self._on_gram(self._ntk, X1, X2)
+        if parameters is None:
+            return self._evaluate(lambda: self._ntk, X1, X2)
+        names = (parameters,) if isinstance(parameters, str) else tuple(parameters)
+        return self._evaluate(lambda: self._group(names), X1, X2)
+
+    def ntk_by_parameter(self, X1: Any, X2: Any = None) -> dict[str, Array]:
+        """Return what each trainable parameter contributes to the neural tangent kernel; the values add up to it.
+
+        Shapes, units, error: as `ntk`.  Source: derive.ntk, one parameter trained at a time.
+        """
+        return {p.name: self.ntk(X1, X2, p.name) for p in self.recursion.parameters if p.trainable}
 
     @cached_property
     def _nngp(self) -> Any:
-        return nngp(self.recursion).formula.compile(self.backend)
+        return nngp(self.recursion).formula.on_sequences(self.backend)
 
     @cached_property
     def _ntk(self) -> Any:
-        return ntk(self.recursion, self.parameterization).formula.compile(self.backend)
+        return ntk(self.recursion, self.parameterization).formula.on_sequences(self.backend)
 
-    def _on_gram(self, function: Any, X1: Any, X2: Any) -> Any:
+    def _group(self, names: tuple[str, ...]) -> Any:
+        if names not in self._groups:
+            derived = ntk(self.recursion, self.parameterization, names)
+            self._groups[names] = derived.formula.on_sequences(self.backend)
+        return self._groups[names]
+
+    # ---- batches ------------------------------------------------------------------------------------------
+    def _evaluate(self, made: Callable[[], Any], X1: Any, X2: Any) -> Array:
         xp = backend(self.backend)
-        first, second = xp.asarray(X1, dtype=xp.float64), xp.asarray(X2, dtype=xp.float64)
-        if first.ndim != 3 or second.ndim != 3 or first.shape[1:] != second.shape[1:]:
-            raise ShapeError(
-                "Kernel",
-                "two arrays of shape (N, T, n_x), T and n_x equal",
-                f"{first.shape} and {second.shape}",
-                "Give sequences of one length; add a last axis for n_x = 1.",
-            )
-        gram = xp.permute_dims(xp.tensordot(first, second, axes=([2], [2])), (0, 2, 1, 3))  # (N1, N2, T, T)
-        return namespace(gram).permute_dims(function(X=gram, **self.parameters), (0, 2, 1, 3))
+        symmetric = X2 is None or X2 is X1
+        first = _by_length(xp, X1)
+        second = first if symmetric else _by_length(xp, X2)
+        _check(first, second, self.readout)
+        function = made()
+        self.error = 0.0
+        sizes = [sum(len(members) for members, _ in groups) for groups in (first, second)]
+        times = [groups[0][1].shape[1] for groups in (first, second)]
+        shape = (sizes[0], times[0], sizes[1], times[1]) if self.readout == "all" else tuple(sizes)
+        result = xp.empty(shape, dtype=xp.float64)
+        for rows, columns, block in self._blocks(function, first, second, symmetric):
+            self._fill(xp, result, rows, columns, self._block(function, block), symmetric)
+        return result
+
+    def _blocks(self, function: Any, first: Any, second: Any, symmetric: bool) -> Iterator[tuple[Any, Any, Batch]]:
+        for g, (rows, X) in enumerate(first):
+            for h, (columns, Y) in enumerate(second):
+                size = self._block_size(function, X.shape[1], Y.shape[1])
+                for i in range(0, len(rows), size):
+                    for j in range(0, len(columns), size):
+                        if symmetric and (h, j) < (g, i):
+                            continue
+                        here, there = slice(i, i + size), slice(j, j + size)
+                        batch = Batch(backend(self.backend), X[here], Y[there], symmetric and (g, i) == (h, j))
+                        yield rows[here], columns[there], batch
+
+    def _block_size(self, function: Any, T1: int, T2: int) -> int:
+        """The side of a square of pairs of sequences that fits the memory."""
+        kept = len(function.equations.across)
+        if self.readout == "last" and function.equations.equal_times:
+            arrays = 2 * kept + LIVE
+        else:
+            arrays = (kept + 1) * T1 * T2 + LIVE
+        return max(1, min(BLOCK, math.isqrt(int(self.memory / (8 * arrays)))))
+
+    def _block(self, function: Any, batch: Batch) -> Array:
+        sizes = (batch.first.shape[1], batch.second.shape[1])
+        found = function.on(batch, sizes, self.readout, **self.parameters)
+        self.error = max(self.error, function.error)
+        shape = (batch.first.shape[0], batch.second.shape[0])
+        xp = batch.xp
+        if self.readout != "all":
+            return xp.broadcast_to(xp.asarray(found, dtype=xp.float64), shape)
+        return xp.permute_dims(xp.broadcast_to(found, (*shape, *sizes)), (0, 2, 1, 3))
+
+    def _fill(self, xp: Any, result: Array, rows: Any, columns: Any, block: Array, symmetric: bool) -> None:
+        if self.readout == "all":
+            result[rows[0] : rows[-1] + 1, :, columns[0] : columns[-1] + 1, :] = block
+            if symmetric:
+                mirrored = xp.permute_dims(block, (2, 3, 0, 1))
+                result[columns[0] : columns[-1] + 1, :, rows[0] : rows[-1] + 1, :] = mirrored
+            return
+        result[xp.asarray(rows)[:, None], xp.asarray(columns)[None, :]] = block
+        if symmetric:
+            result[xp.asarray(columns)[:, None], xp.asarray(rows)[None, :]] = block.T
+
+
+def _by_length(xp: Any, X: Any) -> list[tuple[list[int], Array]]:
+    """Positions and sequences of each length, (members, (N, T, n_x))."""
+    if not isinstance(X, Sequence):
+        array = xp.asarray(X, dtype=xp.float64)
+        return [(list(range(array.shape[0] if array.ndim else 0)), array)]
+    arrays = [xp.asarray(x, dtype=xp.float64) for x in X]
+    shapes = sorted({x.shape for x in arrays})
+    members = [[i for i, x in enumerate(arrays) if x.shape == shape] for shape in shapes]
+    return [(rows, xp.stack([arrays[i] for i in rows])) for rows in members]
+
+
+def _check(first: Any, second: Any, readout: str) -> None:
+    """Refuse what is no sequence, what differs in n_x, and for all steps what differs in length."""
+    shapes = [X.shape for _, X in (*first, *second)]
+    fits = first and second and all(len(shape) == 3 and 0 not in shape[:2] for shape in shapes)
+    if not fits or len({shape[2] for shape in shapes}) > 1:
+        raise _misfit(" and ".join(map(str, shapes)) or "none")
+    if readout == "all" and len({shape[1] for shape in shapes}) > 1:
+        raise _misfit(" and ".join(map(str, shapes)))
+
+
+def _misfit(got: object) -> ShapeError:
+    return ShapeError(
+        "Kernel",
+        "arrays of shape (N, T, n_x) with one n_x, T equal for readout='all', or lists of (T_i, n_x)",
+        got,
+        "Give sequences of one length, or another readout; add a last axis for n_x = 1.",
+    )
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Two batches of sequences whose inner products are computed when a step needs them."""
+
+    xp: Any
+    first: Array
+    second: Array
+    diagonal: bool
+
+    @cached_property
+    def same(self) -> Array:
+        """1 where a pair is one sequence."""
+        shape = (self.first.shape[0], self.second.shape[0])
+        return self.xp.eye(*shape) if self.diagonal else self.xp.zeros(shape)
+
+    def gram(self, side: int, first: int, second: int) -> Array:
+        """Return x_first . x'_second: (N1, 1) and (1, N2) within sequences, (N1, N2) across.
+
+        Equal and opposite inputs, which a matrix product may round apart, have exactly equal and opposite products.
+        """
+        xp = self.xp
+        if side == 0:
+            return xp.sum(self.first[:, first, :] * self.first[:, second, :], axis=-1)[:, None]
+        if side == 1:
+            return xp.sum(self.second[:, first, :] * self.second[:, second, :], axis=-1)[None, :]
+        x, y = self.first[:, first, :], self.second[:, second, :]
+        product = x @ y.T
+        squares = xp.sum(x * x, axis=-1)
+        sums = squares[:, None] + xp.sum(y * y, axis=-1)[None, :]
+        near = sums - 2.0 * xp.abs(product) <= 1e-9 * sums
+        rows, columns = xp.nonzero(near)
+        for sign in (1.0, -1.0):
+            exact = xp.all(x[rows] == sign * y[columns], axis=-1)
+            product[rows[exact], columns[exact]] = sign * squares[rows[exact]]
+        return product

@@ -76,7 +76,8 @@ def test_missing_cupy_names_the_extra(rho):
 
 def test_cupy_source_calls_cupy_alone(derived, monkeypatch):
     """Printed and run with NumPy standing in for the array library."""
-    monkeypatch.setattr("derive.emit._namespace", lambda backend: np)
+    for module in ("emit", "printing"):
+        monkeypatch.setattr(f"derive.{module}.namespace", lambda backend: np)
     for model, quantity in (("linear_rnn", "scale_factors"), ("linear_rnn", "equivalent_convolution"),
                             ("two_tied", "scale_factors"), ("linear_rnn", "impulse_response")):
         formula = derived(model, quantity).formula

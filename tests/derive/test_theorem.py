@@ -296,14 +296,18 @@ def test_derived_moments_are_those_of_wide_networks(derived):
     assert np.abs(z).max() < 5
 
 
-def test_unshared_random_starts_are_not_compiled():
+def test_unshared_random_starts_ask_which_sequences_are_one():
+    """E[h_t h_t] = nu_W^(t+1) nu_0 for one sequence, 0 for two."""
     r = Recursion("own-start")
-    W, C, h = r.matrix("W"), r.readout("C"), r.state("h", initial="nu_0")
+    W, C, h = r.matrix("W", "nu_W"), r.readout("C"), r.state("h", initial="nu_0")
     r.update(h, W @ h)
     r.output(C @ h)
-    with pytest.raises(NotClosed) as error:
-        nngp(r).formula.compile()
-    assert "shared=True" in error.value.hint
+    kernel, X, at = nngp(r).formula.compile(), np.zeros((2, 3, 3)), {"nu_W": 0.5, "nu_0": 0.8}
+    with pytest.raises(ParameterError, match="same"):
+        kernel(X=X, X1=X, X2=X, **at)
+    found = kernel(X=X, X1=X, X2=X, same=np.array([1, 0]), **at)
+    want = np.diag(0.8 * 0.5 ** np.arange(1, 4))
+    np.testing.assert_allclose(found, [want, 0 * want], atol=1e-15)
 
 
 def test_a_product_of_matrix_products(derived):

@@ -1,0 +1,175 @@
+"""Numbers for Gaussian expectations: by the table of dual activations, else by a series that returns its error."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache, cached_property, lru_cache
+from typing import Any
+
+import numpy as np
+import sympy as sp
+
+from . import mehler
+from .activations import Z, definition
+from .duals import ANGLE, D, a, b, c, dual, k, m
+from .errors import NotAccurate, NotClosed, ParameterError
+from .printing import emitted, namespace
+
+Factor = tuple[str, int]
+"""An activation by name, and the order of its derivative."""
+ACCURACY = 1e-10
+"""The largest error bound, relative to sqrt(E[phi^2] E[psi^2]), that `value` lets pass."""
+DET, SPREAD = sp.Symbol("det", nonnegative=True), sp.Symbol("angle", real=True)
+
+
+@dataclass(frozen=True)
+class Variables:
+    """Two jointly Gaussian variables as arrays: means, variances, covariance; shapes broadcast.
+
+    `rounded` says that the numbers are results of earlier arithmetic: a determinant within their rounding is zero.
+    """
+
+    backend: str
+    variances: tuple[Any, Any]
+    covariance: Any
+    means: tuple[Any, Any] = (0.0, 0.0)
+    rounded: bool = False
+
+    @cached_property
+    def xp(self) -> Any:
+        """The array module."""
+        return namespace(self.backend)
+
+    @cached_property
+    def norm(self) -> Any:
+        """sqrt(ab)."""
+        return self.xp.sqrt(self.variances[0] * self.variances[1])
+
+    @cached_property
+    def det(self) -> Any:
+        """ab - c^2, exact for a = b, never negative."""
+        norm = self.norm
+        found = (norm - self.covariance) * (norm + self.covariance)
+        floor = 2.0**-49 * norm**2 if self.rounded else 0.0
+        return self.xp.where(found > floor, found, 0.0)
+
+    @cached_property
+    def angle(self) -> Any:
+        """arccos of the correlation; pi/2 where a variable is constant."""
+        found = self.xp.arctan2(self.xp.sqrt(self.det), self.covariance)
+        return self.xp.where(self.norm > 0, found, 0.5 * math.pi)
+
+    @cached_property
+    def correlation(self) -> Any:
+        """c / sqrt(ab), 0 where a variable is constant."""
+        found = self.covariance / self.xp.where(self.norm > 0, self.norm, 1.0)
+        return self.xp.clip(found, -1.0, 1.0)
+
+    @cached_property
+    def centred(self) -> bool:
+        """Whether both means are zero."""
+        return not any(bool(self.xp.any(self.xp.asarray(x) != 0)) for x in self.means)
+
+
+def expectation(factors: tuple[Factor, ...], variables: Variables) -> tuple[Any, Any]:
+    """E[phi(u) psi(v)], or E[phi(u)] for one factor, and a bound on its error; zero bound: a closed form.
+
+    Errors: NotClosed for three factors and more, and for functions that have no values.
+    """
+    if len(factors) > 2:
+        product = " ".join(name + "'" * order for name, order in factors)
+        raise NotClosed("E of a product", "at most two activations", product, "Products of gates need more integrals.")
+    closed = _closed(factors, variables.centred, variables.backend)
+    if closed is not None:
+        return closed(variables), 0.0
+    found = [_series(factor, mean, variance, variables)
+             for factor, mean, variance in zip(factors, variables.means, variables.variances, strict=False)]
+    if len(found) == 1:
+        return found[0].coefficients[..., 0], found[0].doubt
+    return mehler.pair(variables.xp, found[0], found[1], variables.correlation)
+
+
+def value(factors: tuple[Factor, ...], variables: Variables) -> tuple[Any, float]:
+    """The same, refused where the error may be visible; the bound as one number.
+
+    Errors: NotAccurate, besides those of `expectation`.
+    """
+    result, bound = expectation(factors, variables)
+    xp = variables.xp
+    worst = float(xp.max(xp.asarray(bound))) if xp.asarray(bound).size else 0.0
+    size = max(1.0, float(xp.max(xp.abs(result)))) if result.size else 1.0
+    if not worst <= ACCURACY * size:
+        names = " ".join(name + "'" * order for name, order in factors)
+        largest = max(float(xp.max(xp.asarray(v))) for v in variables.variances)
+        raise NotAccurate(f"E of {names}", f"an error below {ACCURACY:g}", f"a bound of {worst:.1e}",
+                          f"Variances up to {largest:.3g}: the series is for smooth functions; a kink with a bias of "
+                          "mean other than zero, or a very large variance, is out of its reach.")
+    return result, worst
+
+
+def gaussian_mean(first: str, second: str | None, variances: tuple[Any, Any], covariance: Any = 0.0,
+                  means: tuple[Any, Any] = (0.0, 0.0), orders: tuple[int, int] = (0, 0),
+                  backend: str = "numpy") -> tuple[Any, Any]:
+    """E[phi(u) psi(v)] of two activations by name, and a bound on its error (0: closed form, rounding only).
+
+    Shapes: all broadcast.  Errors: NotClosed; ParameterError where the covariance is none.
+    """
+    xp = namespace(backend)
+    u, v, both = (xp.asarray(x, dtype=xp.float64) for x in (*variances, covariance))
+    if bool(xp.any(u < 0)) or bool(xp.any(v < 0)) or bool(xp.any(abs(both) > xp.sqrt(u * v) * (1 + 1e-12))):
+        raise ParameterError("gaussian_mean", "variances >= 0, |covariance| <= sqrt(a b)", (variances, covariance),
+                             "The three numbers are the covariance matrix of (u, v).")
+    factors = ((first, orders[0]),) if second is None else ((first, orders[0]), (second, orders[1]))
+    return expectation(factors, Variables(backend, (u, v), both, (xp.asarray(means[0]), xp.asarray(means[1]))))
+
+
+def _series(factor: Factor, mean: Any, variance: Any, variables: Variables) -> mehler.Series:
+    xp = variables.xp
+    mean, variance = xp.broadcast_arrays(xp.asarray(mean, dtype=xp.float64), variance)
+    numbers = [x.get() if hasattr(x, "get") else x for x in (mean, variance)]
+    return _known_series(factor, variables.backend, variance.shape, *(x.tobytes() for x in numbers))
+
+
+@lru_cache(maxsize=64)
+def _known_series(factor: Factor, backend: str, shape: tuple[int, ...], mean: bytes, variance: bytes) -> mehler.Series:
+    """Coefficients cost more than to look up the numbers they belong to: a variance is met at many pairs of times."""
+    xp = namespace(backend)
+    numbers = (xp.asarray(np.frombuffer(x).reshape(shape)) for x in (mean, variance))
+    return mehler.series(xp, _function(*factor, backend), *numbers)
+
+
+@cache
+def _closed(factors: tuple[Factor, ...], centred: bool, backend: str) -> Callable[[Variables], Any] | None:
+    """The emitted closed form, or None where the table has none for these factors."""
+    (name, order), (other, second) = factors[0], factors[-1]
+    row = dual(name) if name == other else None
+    if row is None or not (centred or row.shifted):
+        return None
+    expr = row.mean(order) if len(factors) == 1 else row.derivative(order, second)
+    if expr is None:
+        return None
+    expr = expr.subs({m: 0, k: 0}) if centred else expr
+    plain = expr.subs({D: DET, ANGLE: SPREAD})
+    wanted = {DET: "det", SPREAD: "angle"}
+    extra = [x for x in wanted if plain.has(x)]
+    function = emitted([a, b, c, m, k, *extra], plain, backend)
+
+    def closed(v: Variables) -> Any:
+        result = function(*v.variances, v.covariance, *v.means, *(getattr(v, wanted[x]) for x in extra))
+        return v.xp.asarray(result, dtype=v.xp.float64)
+
+    return closed
+
+
+@cache
+def _function(name: str, order: int, backend: str) -> Callable[[Any], Any]:
+    """phi^{(order)} as array code, from its definition."""
+    expr = definition(name, order)
+    if expr.has(sp.DiracDelta):
+        raise NotClosed(f"E of {name}{chr(39) * order}", "a function with values", "the derivative of a jump",
+                        "The tangent of a jump does not exist; use a continuous activation, or freeze what feeds it.")
+    function = emitted([Z], expr, backend)
+    xp = namespace(backend)
+    return lambda z: xp.asarray(function(z)) + xp.zeros_like(z)

@@ -1,0 +1,306 @@
+"""The values of a kernel recursion on two batches of sequences: three families of moments, each when it is needed.
+
+A Gaussian expectation over two sequences needs the variances within each of them, so the moments of (x, x) and
+(x', x') are evaluated beside those of (x, x'), by the same equations. Every moment is computed once, after those it
+needs; nothing is unrolled symbolically and nothing recurses.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, NamedTuple, Protocol
+
+import sympy as sp
+
+from .errors import ParameterError
+from .expectation import GaussianMean
+from .integrals import Factor, Variables, value
+from .language import Program
+from .moments import FIRST, SECOND, Calculus, Gram, Moment
+from .notation import s, t
+from .printing import emitted, namespace
+from .proof import Recurrence
+
+WITHIN_FIRST, WITHIN_SECOND, ACROSS = 0, 1, 2
+SIDES = {(FIRST, FIRST): WITHIN_FIRST, (SECOND, SECOND): WITHIN_SECOND, (FIRST, SECOND): ACROSS}
+Pair = tuple[sp.Expr, sp.Expr]
+Index = tuple[int, int]
+RECENT = 32
+"""Laws of recent expectations are kept, so that a function and its derivative share angle and determinant."""
+
+
+class Key(NamedTuple):
+    """One moment: whose, of which processes, at which times."""
+
+    side: int
+    pair: Pair
+    times: Index
+
+
+class Inputs(Protocol):
+    """Inner products of the inputs, and which of the pairs are one and the same sequence (None: not known)."""
+
+    @property
+    def same(self) -> Any:
+        """0, 1 or an array of them."""
+        ...
+
+    def gram(self, side: int, first: int, second: int) -> Any:
+        """x_first . x'_second of a side; shapes broadcast over the batch."""
+        ...
+
+
+class At(NamedTuple):
+    """A time: an index of the equation (0, 1, or None for none) plus a whole number."""
+
+    base: int | None
+    offset: int
+
+    def of(self, index: Index) -> int:
+        """The time itself."""
+        return self.offset + (0 if self.base is None else index[self.base])
+
+
+class Node(NamedTuple):
+    """A Gaussian expectation in an equation: its factors, and the expressions of its means and covariances."""
+
+    factors: tuple[Factor, ...]
+    law: sp.Tuple
+    length: int
+
+
+@dataclass
+class Rule:
+    """One equation as array code: what it reads, which expectations it takes, and how it joins them."""
+
+    moments: list[tuple[int, Pair, tuple[At, At]]]
+    grams: list[tuple[int, tuple[At, At]]]
+    nodes: list[Node]
+    laws: Callable[..., Any]
+    joined: Callable[..., Any]
+
+    def needs(self, index: Index) -> list[Key]:
+        """The moments it reads at an index."""
+        return [Key(side, pair, (i.of(index), j.of(index))) for side, pair, (i, j) in self.moments]
+
+
+def _at(time: sp.Expr) -> At:
+    for base, symbol in enumerate((t, s)):
+        if time.has(symbol):
+            return At(base, int(time - symbol))
+    return At(None, int(time))
+
+
+def _placed(labels: tuple[sp.Expr, ...], times: tuple[sp.Expr, ...]) -> tuple[int, tuple[At, At], bool]:
+    """Side, times and whether the two sequences are exchanged for it."""
+    turned = labels == (SECOND, FIRST)
+    first, second = map(_at, times)
+    return SIDES[(FIRST, SECOND) if turned else labels], (second, first) if turned else (first, second), turned
+
+
+def rule_of(expr: sp.Expr, symbols: tuple[sp.Symbol, ...], backend: str) -> Rule:
+    """Compile the right side of an equation."""
+    nodes, names, moments, grams = [], {}, [], []
+    for atom in sorted(expr.atoms(Moment), key=sp.default_sort_key):
+        side, at, turned = _placed(atom.args[4:], atom.args[2:4])
+        names[atom] = sp.Dummy(real=True)
+        moments.append((side, (atom.args[1], atom.args[0]) if turned else atom.args[:2], at))
+    for atom in sorted(expr.atoms(Gram), key=sp.default_sort_key):
+        names[atom] = sp.Dummy(real=True)
+        grams.append(_placed(atom.args[2:], atom.args[:2])[:2])
+    means, laws = {}, []
+    for atom in sorted(expr.atoms(GaussianMean), key=sp.default_sort_key):
+        means[atom] = sp.Dummy(real=True)
+        law = [x for part in atom.args[1:] for x in part]
+        laws += [x.xreplace(names) for x in law]
+        nodes.append(Node(tuple((str(name), int(order)) for name, order in atom.args[0]), sp.Tuple(*law), len(law)))
+    arguments = [*symbols, *names.values()]
+    top = sp.collect(sp.expand(expr.xreplace(means).xreplace(names)), list(means.values()))
+    return Rule(moments, grams, nodes, emitted(arguments, laws, backend),
+                emitted([*arguments, *means.values()], top, backend))
+
+
+@dataclass
+class Equations:
+    """The equations of a recurrence as rules, made when they are first needed."""
+
+    recurrence: Recurrence
+    program: Program
+    symbols: tuple[sp.Symbol, ...]
+    backend: str
+    rules: dict[Any, Rule] = field(default_factory=dict)
+
+    @cached_property
+    def right(self) -> dict[Pair, sp.Expr]:
+        """(u, v) -> E[u_t v_s; x, x'], also with the two sequences exchanged."""
+        found = {e.left.args[:2]: e.right for e in self.recurrence.equations
+                 if not any(time.is_negative for time in e.left.args[2:4])}
+        turn = {t: s, s: t, FIRST: SECOND, SECOND: FIRST}
+        return {(v, u): right.subs(turn, simultaneous=True) for (u, v), right in found.items()} | found
+
+    def output(self, index: Index) -> Rule:
+        """The rule of the kernel itself."""
+        return self._rule(None, ACROSS, self.recurrence.right, index)
+
+    def of(self, key: Key) -> Rule:
+        """The rule of a moment at times that are not negative."""
+        return self._rule(key.pair, key.side, self.right[key.pair], key.times)
+
+    def started(self, key: Key, same: bool) -> Rule:
+        """The rule of a moment with a time before the first step; `same` takes both sequences for one."""
+        if (key, same) not in self.rules:
+            labels = {WITHIN_FIRST: (FIRST, FIRST), WITHIN_SECOND: (SECOND, SECOND)}.get(
+                key.side, (FIRST, FIRST if same else SECOND))
+            times = map(sp.Integer, key.times)
+            expr = Calculus(self.program).expand(Moment(*key.pair, *times, *labels))
+            self.rules[key, same] = rule_of(_settled(expr, key.times), self.symbols, self.backend)
+        return self.rules[key, same]
+
+    def _rule(self, pair: Pair | None, side: int, expr: sp.Expr, index: Index) -> Rule:
+        known = (pair, side, index[0] == index[1] if expr.has(sp.KroneckerDelta) else None)
+        if known not in self.rules:
+            within = {WITHIN_FIRST: {SECOND: FIRST}, WITHIN_SECOND: {FIRST: SECOND}}.get(side, {})
+            self.rules[known] = rule_of(_settled(expr, index).subs(within), self.symbols, self.backend)
+        return self.rules[known]
+
+    @cached_property
+    def equal_times(self) -> bool:
+        """Whether moments across sequences read each other at one lag of the two times only."""
+        return all(len({(i.base, i.offset - j.offset) for i, j in [at]}) == 1 and i.offset == j.offset
+                   and (i.base, j.base) == (0, 1)
+                   for pair in [None, *self.across] for side, _, at in self._generic(pair).moments
+                   if side == ACROSS for i, j in [at])
+
+    @cached_property
+    def across(self) -> list[Pair]:
+        """The pairs of processes whose moments across sequences the kernel depends on."""
+        found: list[Pair] = []
+        todo = [pair for side, pair, _ in self._generic(None).moments if side == ACROSS]
+        while todo:
+            pair = todo.pop()
+            if pair not in found:
+                found.append(pair)
+                todo += [p for side, p, _ in self._generic(pair).moments if side == ACROSS]
+        return found
+
+    def _generic(self, pair: Pair | None) -> Rule:
+        return self.output((1, 1)) if pair is None else self.of(Key(ACROSS, pair, (1, 1)))
+
+
+def _settled(expr: sp.Expr, index: Index) -> sp.Expr:
+    """An equation with its question whether the two steps are one answered."""
+    at = dict(zip((t, s), index, strict=True))
+    known = {d: sp.Integer(d.args[0].subs(at) == d.args[1].subs(at)) for d in expr.atoms(sp.KroneckerDelta)}
+    return expr.xreplace(known)
+
+
+class Stepper:
+    """The moments of one pair of batches, computed on demand; `error` bounds that of any single expectation."""
+
+    def __init__(self, equations: Equations, inputs: Inputs, parameters: Mapping[str, Any]) -> None:
+        self.equations, self.inputs = equations, inputs
+        self.parameters = [parameters[symbol.name] for symbol in equations.symbols]
+        self.values: dict[Key, Any] = {}
+        self.laws: dict[Any, Variables] = {}
+        self.error = 0.0
+        states = equations.program.states
+        self.at_rest = all(state.initial == 0 for state in states)
+        if any(state.initial != 0 and not state.shared for state in states) and inputs.same is None:
+            raise ParameterError("kernel", "same, which pairs are one sequence", "none",
+                                 "The starts are drawn anew for each sequence: pass same=True or False, or an array.")
+
+    def table(self, sizes: tuple[int, int]) -> list[list[Any]]:
+        """The kernel at all times."""
+        return [[self.output((i, j)) for j in range(sizes[1])] for i in range(sizes[0])]
+
+    def last(self, sizes: tuple[int, int]) -> Any:
+        """The kernel at the last times; of moments at equal lags only two steps are kept."""
+        end = (sizes[0] - 1, sizes[1] - 1)
+        if self.equations.equal_times:
+            for back in range(min(end), -1, -1):
+                index = (end[0] - back, end[1] - back)
+                for pair in self.equations.across:
+                    self._evaluate(Key(ACROSS, pair, index))
+                self._forget(index)
+        return self.output(end)
+
+    def _forget(self, index: Index) -> None:
+        for key in [k for k in self.values if k.side == ACROSS and k.times[0] < index[0]]:
+            del self.values[key]
+        self.laws.clear()
+
+    def output(self, index: Index) -> Any:
+        """The kernel at one pair of times."""
+        rule = self.equations.output(index)
+        for key in rule.needs(index):
+            self._evaluate(key)
+        return self._apply(rule, index)
+
+    def _evaluate(self, key: Key) -> None:
+        stack = [key]
+        while stack:
+            top = stack[-1]
+            rules = self._rules(top) if top not in self.values else []
+            missing = [k for rule in rules for k in rule.needs(top.times) if k not in self.values]
+            if missing:
+                stack += missing
+                continue
+            stack.pop()
+            if top not in self.values:
+                self.values[top] = self._value(top, rules)
+
+    def _rules(self, key: Key) -> list[Rule]:
+        if min(key.times) >= 0:
+            return [self.equations.of(key)]
+        if self.at_rest:
+            return []
+        answers = [False, True] if key.side == ACROSS and self.inputs.same is not None else [False]
+        return [self.equations.started(key, same) for same in answers]
+
+    def _value(self, key: Key, rules: list[Rule]) -> Any:
+        found = [self._apply(rule, key.times) for rule in rules]
+        if len(found) == 2:
+            return self.inputs.same * found[1] + (1 - self.inputs.same) * found[0]
+        return found[0] if found else 0.0
+
+    def _apply(self, rule: Rule, index: Index) -> Any:
+        read = [self.values[key] for key in rule.needs(index)]
+        read += [self.inputs.gram(side, i.of(index), j.of(index)) for side, (i, j) in rule.grams]
+        laws = iter(rule.laws(*self.parameters, *read))
+        nodes = [self._node(node, [next(laws) for _ in range(node.length)], index) for node in rule.nodes]
+        return rule.joined(*self.parameters, *read, *nodes)
+
+    def _node(self, node: Node, law: list[Any], index: Index) -> Any:
+        key = (node.law, index)
+        if key not in self.laws:
+            if len(self.laws) > RECENT:
+                self.laws.clear()
+            self.laws[key] = variables_of(law, self.equations.backend)
+        found, error = value(node.factors, self.laws[key])
+        self.error = max(self.error, error)
+        return found
+
+
+def variables_of(law: list[Any], backend: str) -> Variables:
+    """The means and covariances of one variable (taken twice) or of two, as `Variables`."""
+    xp = namespace(backend)
+    law = [xp.asarray(x, dtype=xp.float64) for x in law]
+    first, second, a, c, b = law if len(law) == 5 else (law[0], law[0], law[1], law[1], law[1])
+    return Variables(backend, (a, b), c, (first, second), rounded=True)
+
+
+@dataclass(frozen=True)
+class Grams:
+    """Inner products given as arrays: X (..., T, T') and, within each sequence, X1 (..., T, T) and X2 (..., T', T')."""
+
+    across: Any
+    first: Any
+    second: Any
+    same: Any = None
+
+    def gram(self, side: int, first: int, second: int) -> Any:
+        """One entry of each matrix of the batch."""
+        return (self.first, self.second, self.across)[side][..., first, second]
+
