@@ -169,8 +169,8 @@ def pairing(program: Program, subject: Any, ask: Ask) -> Claim:
     return Equation(subject, Value(nu * (Trace(B) * A * D if word == RIGHT else A * Bt * D)))
 
 
-@rule("residual", source="emami2021implicit, (82)-(84), with left products")
-def residual(program: Program, subject: Any, ask: Ask) -> Claim:
+@rule("left-over", source="emami2021implicit, (82)-(84), with left products")
+def left_over(program: Program, subject: Any, ask: Ask) -> Claim:
     """The covariance of W v - U U' W v with itself, or with a combination of known products."""
     word, nu = subject.args
     return Equation(subject, Value(mean(word, ask, nu)))
@@ -181,10 +181,10 @@ def product_law_rule(program: Program, subject: Any, ask: Ask) -> Claim:
     """Given W V and Z = W' U, the product W v is Gaussian with mean U Z' v and covariance nu (1 - U U')."""
     nu = subject.args[-1]
     for known in (at * Vt * Wt, bt * Ut * W):  # transposes of W V a and of W' U b
-        claim = ask("residual", Mean(sp.expand(RESIDUAL * known), nu))
+        claim = ask("left-over", Mean(sp.expand(RESIDUAL * known), nu))
         assert isinstance(claim, Equation)
         assert claim.right == Value(sp.S.Zero), "the residual is correlated with a known product"
-    spread = ask("residual", Mean(sp.expand(RESIDUAL * transposed(RESIDUAL)), nu))
+    spread = ask("left-over", Mean(sp.expand(RESIDUAL * transposed(RESIDUAL)), nu))
     assert isinstance(spread, Equation)
     prediction = sp.expand(W * v - RESIDUAL).subs(Ut * W, Zt)  # Z = W' U is known
     return Equation(subject, GaussianLaw(prediction, spread.right.args[0]))
