@@ -20,6 +20,7 @@ from derive import Derivation, NotClosed, NotDiagonal, NotLinear, Recursion, mod
 from derive.errors import DeriveError, ParameterError
 from numeric.recordings import RECORDINGS
 from numeric.validate import validate
+from reports.cli_bench import bench_command
 from reports.cli_paper import Quick, make, reproduce_command
 from reports.console import COLOR, EXIT, Stages, describe, err, errors, out, plain, print_json, said, table, verdict
 
@@ -370,6 +371,7 @@ def report_command(
 
 
 app.command("reproduce")(reproduce_command)
+app.command("bench")(bench_command)
 
 
 def main() -> None:
