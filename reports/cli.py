@@ -71,9 +71,17 @@ app = typer.Typer(
 QUANTITIES: dict[str, Callable[..., Derivation]] = {
     name.replace("_", "-"): getattr(derive, name)
     for name in (
-        "impulse_response", "scale_factors", "equivalent_convolution", "nngp", "ntk", "state_evolution",
-        "scale_factor_bound", "scale_factor_peak", "training_bound", "stability",
-    )  # fmt: skip
+        "impulse_response",
+        "scale_factors",
+        "equivalent_convolution",
+        "nngp",
+        "ntk",
+        "state_evolution",
+        "scale_factor_bound",
+        "scale_factor_peak",
+        "training_bound",
+        "stability",
+    )
 }
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
 Model = Annotated[

@@ -28,11 +28,17 @@ def bench_command(
         print_json(found.to_dict())
         return
     rows = [
-        (r.name, r.rival, f"{r.n:g}", str(r.T), f"{r.n_x} → {r.n_y}", r.dtype,
-         f"{r.ratio:.3g} ({r.ratio_low:.3g}–{r.ratio_high:.3g})", f"{r.ours_s:.3g}", f"{r.floor.seconds:.3g}")
+        (
+            r.name,
+            r.rival,
+            f"n={r.n:g} T={r.T} {r.n_x}→{r.n_y} {r.dtype}",
+            f"{r.ratio:.3g} ({r.ratio_low:.3g}–{r.ratio_high:.3g})",
+            f"{r.ours_s:.2g}",
+            f"{r.floor.seconds:.2g}",
+        )
         for r in found.rows
-    ]  # fmt: skip
-    table(("benchmark", "rival", "n", "T", "n_x → n_y", "dtype", "rival / ours", "ours, s", "floor, s"), rows)
+    ]
+    table(("benchmark", "rival", "problem", "rival / ours", "ours, s", "floor, s"), rows)
     for note in found.notes:
         err.print(note)
     out.print(f"{found.date}, one thread, CPU time; the floor is the least our algorithm must read, multiply and draw")
