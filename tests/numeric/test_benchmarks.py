@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -214,3 +215,16 @@ def test_a_disagreement_in_the_other_process_is_told_in_full(monkeypatch, capsys
     monkeypatch.setattr(runner, "BENCHMARKS", (one,))
     assert runner.main([one.name, "--quick"]) == runner.FAILED
     assert json.loads(capsys.readouterr().out)["error"] == ["here", "equality", "0.5", "Look again."]
+
+
+def test_the_committed_page_shows_the_committed_results():
+    folder = Path(__file__).parents[2] / "docs" / "benchmarks"
+    results = sorted(folder.glob("results-*.json"))[-1]
+    page = (folder / "README.md").read_text(encoding="utf-8")
+    assert results.name in page
+    read = json.loads(results.read_text(encoding="utf-8"))
+    lines = [line.split(" | ") for line in page.splitlines()]
+    shown = [(cells[0].strip("| "), cells[7]) for cells in lines if len(cells) == 11 and "**" in cells[7]]
+    for (name, ratio), fields in zip(shown, read["rows"], strict=True):
+        assert name == fields["name"]
+        assert float(ratio.split("**")[1]) == pytest.approx(fields["ratio"], rel=6e-3)
