@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -14,6 +16,7 @@ from numeric.arrays import Host
 from numeric.checks import Level
 from numeric.ladder import default_horizon
 from numeric.montecarlo import Plan, Validation, monte_carlo_linear
+from numeric.montecarlo.cost import Cost, estimate_cost
 from numeric.montecarlo.runner import Progress
 
 DEVICES = {"cpu": "numpy", "cuda": "cupy"}
@@ -32,12 +35,16 @@ def validate(
     level: Level | None = None,
     progress: Progress | None = None,
     checkpoint: Path | None = None,
+    sampler: str = "auto",
+    budget: float | None = None,
+    announce: Callable[[Cost], None] | None = None,
     **nu: float,
 ) -> Validation:
     """Compare the derived impulse-response law and scale factors with random networks, extrapolated in the width.
 
     Shapes: width is the largest of the ladder, trials are per width, horizon the number of lags; networks have two
-    inputs and outputs, or four where trials are few.
+    inputs and outputs, or four where trials are few. `budget` is a relative standard error at which a width stops
+    early; `announce` is told the estimated memory and time before the start.
     Units: nu_M is the variance of an entry of M.
     Error: a true limit is refuted with probability at most level.false_alarm; ParameterError for a recursion that
     has no finite-width sampler yet.  Source: emami2021implicit, Theorem 3.3.
@@ -52,7 +59,10 @@ def validate(
     sides = 4 if trials < FEW_TRIALS else 2
     at = {program.symbols[name]: value for name, value in values.items()}
     laws = {f"nu_{letter}": float(p.variance.subs(at)) for letter, p in zip("WFC", parts, strict=True)}
-    plan = Plan(width, trials, lags, **laws, n_x=sides, n_y=sides, seed=seed, backend=DEVICES[device])  # type: ignore[arg-type]
+    sides_of: dict[str, Any] = {"n_x": sides, "n_y": sides, **laws}
+    plan = Plan(width, trials, lags, seed=seed, sampler=sampler, backend=DEVICES[device], target=budget, **sides_of)
+    if announce is not None:
+        announce(estimate_cost(plan))
     variance, weights = predictions(program, lags, values)
     return monte_carlo_linear(plan, variance, weights, level, progress, checkpoint)
 

@@ -299,6 +299,12 @@ def validate_command(
     seed: Annotated[int, typer.Option(min=0, help="Seed; the same seed gives the same bits.")] = 0,
     device: Annotated[Literal["cpu", "cuda"], typer.Option(help="Where to draw the networks.")] = "cpu",
     checkpoint: Annotated[Path | None, typer.Option(help="Save here; a killed run resumes with the same bits.")] = None,
+    method: Annotated[
+        Literal["auto", "dense", "matrix-free"], typer.Option(help="How networks are drawn; auto says what it chose.")
+    ] = "auto",
+    budget: Annotated[
+        float | None, typer.Option(help="Stop a width at this relative standard error; trials are then the most.")
+    ] = None,
     all_checks: Annotated[bool, typer.Option("--all", help="Print every check, pair of lags by pair of lags.")] = False,
     as_json: Json = False,
 ) -> None:
@@ -309,7 +315,19 @@ def validate_command(
     recursion = model_named(model)
     nu = parameters(context, list(recursion.program().symbols))
     with Stages(quiet=as_json) as stages, stages("Monte Carlo") as progress:
-        found = validate(recursion, width, trials, seed, device, progress=progress, checkpoint=checkpoint, **nu)
+        found = validate(
+            recursion,
+            width,
+            trials,
+            seed,
+            device,
+            progress=progress,
+            checkpoint=checkpoint,
+            sampler=method,
+            budget=budget,
+            announce=None if as_json else lambda cost: err.print(f"{'at most ' if budget else ''}{cost}"),
+            **nu,
+        )
     if as_json:
         print_json(
             {
