@@ -1,10 +1,22 @@
-"""Figures 1, 2 and 4 and Table 1 of the paper, from its experiments."""
+"""Figures 1 to 4 and Table 1 of the paper, from its experiments."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from numeric.experiments import Comparison, Dynamics, GapLadder, Setting, compare, dynamics, gap_ladder
+from numeric.checks import Verdict
+from numeric.experiments import (
+    Comparison,
+    DelaySetting,
+    Dynamics,
+    GapLadder,
+    Setting,
+    compare,
+    delay_experiment,
+    dynamics,
+    gap_ladder,
+)
+from numeric.experiments.comparison import UNSCALED
 from numeric.recordings import load_recording
 from reports import figures
 from reports.document import Block, Figure, Itemize, Paragraph
@@ -95,6 +107,64 @@ def _assumptions(setting: Setting, width: int) -> tuple[Block, ...]:
     return Paragraph("The paper leaves these unstated; they are our assumption:"), Itemize(facts)
 
 
+def delay_figure(context: Context) -> Result:
+    """Figure 3: test error against the delay of the teacher."""
+    setting = (
+        DelaySetting(delays=(0, 3, 6, 9, 12), seeds=(1, 2, 3), width=300, steps=200)
+        if context.quick
+        else DelaySetting()
+    )
+    with context.stage("teachers of growing delay") as progress:
+        found = delay_experiment(setting, progress=progress)
+    curves = dict(zip(found.models, map(np.array, found.mean), strict=True))
+    errors = dict(zip(found.models, map(np.array, found.stderr), strict=True))
+    drawn = figures.decay(
+        setting.delays, curves, "delay of the teacher", "relative test error", errors, curves, log=False
+    )
+    path = figures.save(drawn, context.folder, "fig3")
+    text = Paragraph(
+        "The teacher repeats its white input after a delay, with noise. All models start from one impulse "
+        "response, take the inverse of their largest curvature as step size, and the number of steps that does "
+        "best on a validation set. An error of 1 is that of predicting nothing."
+    )
+    facts = (
+        f"delays {', '.join(map(str, setting.delays))}, horizon {setting.horizon}",
+        f"width {setting.width}, at most {setting.steps} steps",
+        f"{setting.sequences} sequences at {setting.snr_db:g} dB, {len(setting.seeds)} seeds",
+        f"nu_W = {setting.nu_W:g}, nu_F = {setting.nu_F:g}, nu_C = {setting.nu_C:g}",
+    )
+    blocks = (
+        text,
+        Figure(
+            path,
+            "Test error against the delay, mean and standard error over seeds.",
+            "two rising curves and a flat one",
+            "fig:fig3",
+        ),
+        Paragraph("The paper leaves these unstated; they are our assumption:"),
+        Itemize(facts),
+    )
+    return Result(
+        blocks,
+        tuple(
+            _forgets(name, mean, stderr)
+            for name, mean, stderr in zip(found.models, found.mean, found.stderr, strict=True)
+        ),
+    )
+
+
+def _forgets(name: str, mean: tuple[float, ...], stderr: tuple[float, ...]) -> Claim:
+    """The biased models lose the longest delay and the unbiased one keeps it, at three standard errors."""
+    error, spread = mean[-1] - 0.5, max(stderr[-1], 1e-12)
+    biased = name != UNSCALED
+    seen = error / spread if biased else -error / spread
+    verdict: Verdict = "holds" if seen > 3 else "refuted" if seen < -3 else "undecided"
+    words = (
+        "loses the longest delay: error above one half" if biased else "keeps the longest delay: error below one half"
+    )
+    return Claim(f"the {name} {words}", verdict, mean[-1], stderr[-1])
+
+
 def recording_figure(context: Context) -> Result:
     """Figure 4: R^2 against the training step, limited and full data."""
     blocks: list[Block] = [Paragraph("The recording of the paper is not ours to ship; these are others, so this is its "
@@ -148,6 +218,7 @@ def _comparisons(context: Context) -> list[Comparison]:
 FIGURE_ITEMS: tuple[Item, ...] = (
     Item("fig1", "Figure 1", "training dynamics", training_figure),
     Item("fig2", "Figure 2", "test dynamics", test_figure),
+    Item("fig3", "Figure 3", "test error against delay", delay_figure),
     Item("fig4", "Figure 4", "real recordings during training", recording_figure),
     Item("table1", "Table 1", "scores on real recordings", score_table),
 )

@@ -1,0 +1,122 @@
+"""Figure 3: test error against the delay of the teacher, for RNN, scaled and unscaled convolution."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from derive.errors import ParameterError
+from numeric.arrays import Host
+from numeric.convolution import matched
+from numeric.data import Quadratic, quadratic
+from numeric.experiments.comparison import RNN, SCALED, UNSCALED
+from numeric.experiments.scale import Scale, scale_of_lags
+from numeric.krylov import draw_rnn, impulse_response
+from numeric.training import Model, train
+
+Curve = tuple[float, ...]
+MODELS = (RNN, SCALED, UNSCALED)
+
+
+@dataclass(frozen=True)
+class DelaySetting:
+    """The teacher repeats its white input after a delay, with noise; all of it is our choice, not the paper's.
+
+    Every model takes train's default step size, the inverse of its largest curvature, and as many of `steps` steps
+    as do best on a validation set of its own.  Units: delays and horizon in steps, snr_db in decibels.
+    """
+
+    delays: tuple[int, ...] = (0, 2, 4, 6, 8, 10, 12, 14)
+    horizon: int = 20
+    sequences: int = 40
+    snr_db: float = 20.0
+    steps: int = 300
+    width: int = 400
+    nu_W: float = 0.3
+    nu_F: float = 1.0
+    nu_C: float = 1.0
+    seeds: tuple[int, ...] = (1, 2, 3, 4, 5, 6)
+
+    def __post_init__(self) -> None:
+        if not self.delays or min(self.delays) < 0 or max(self.delays) >= self.horizon or len(self.seeds) < 2:
+            got = f"delays {self.delays}, horizon {self.horizon}, {len(self.seeds)} seeds"
+            want = "0 <= delays < horizon and two seeds"
+            raise ParameterError("DelaySetting", want, got, "An error needs two seeds.")
+
+
+@dataclass(frozen=True)
+class DelayCurves:
+    """Test error over the power of the clean output, per model and delay: mean and standard error over seeds.
+
+    The test error is the expectation over white test inputs without noise, so only training adds to its error.
+
+    Shapes: mean and stderr[model][delay]; gap and gap_stderr[delay] are RNN minus scaled convolution, paired by seed.
+    Units: 1 is the error of predicting zero.
+    """
+
+    setting: DelaySetting
+    models: tuple[str, ...]
+    mean: tuple[Curve, ...]
+    stderr: tuple[Curve, ...]
+    gap: Curve
+    gap_stderr: Curve
+
+
+def delay_experiment(
+    setting: DelaySetting | None = None,
+    *,
+    scale: Scale | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> DelayCurves:
+    """Train the three models on delays of increasing length, with independent data and networks for each seed.
+
+    All three start from one impulse response.  Errors: ParameterError for a setting that means nothing.
+    Source: emami2021implicit, section 5.1 and figure 3.
+    """
+    setting = DelaySetting() if setting is None else setting
+    nu = {"nu_W": setting.nu_W, "nu_F": setting.nu_F, "nu_C": setting.nu_C}
+    rho = scale_of_lags(setting.horizon, **nu, scale=scale)
+    errors = np.empty((len(MODELS), len(setting.delays), len(setting.seeds)))
+    for i, k in np.ndindex(errors.shape[1:]):
+        errors[:, i, k] = _errors(setting, setting.delays[i], setting.seeds[k], rho)
+        if progress is not None:
+            progress(i * len(setting.seeds) + k + 1, errors[0].size)
+    count = len(setting.seeds) ** 0.5
+    gap = errors[0] - errors[1]
+    mean, stderr = errors.mean(axis=2), errors.std(axis=2, ddof=1) / count
+    return DelayCurves(
+        setting, MODELS, tuple(map(_curve, mean)), tuple(map(_curve, stderr)),
+        _curve(gap.mean(axis=1)), _curve(gap.std(axis=1, ddof=1) / count),
+    )  # fmt: skip
+
+
+def _errors(setting: DelaySetting, delay: int, seed: int, rho: Host) -> list[float]:
+    """The relative test error of each model at its best validation step, exactly averaged over white test inputs."""
+    rng = np.random.default_rng([seed, delay])
+    parts = [_data(setting, delay, rng) for _ in range(3)]
+    rnn = draw_rnn(setting.width, 1, 1, nu_W=setting.nu_W, nu_F=setting.nu_F, nu_C=setting.nu_C, rng=rng)
+    impulse = impulse_response(rnn, setting.horizon)
+    starts: list[Model] = [rnn, matched(impulse, rho), matched(impulse)]
+    found = []
+    for start in starts:
+        learned = train(start, parts[0], parts[1], steps=setting.steps).best_impulse
+        target = np.zeros(setting.horizon)
+        target[delay] = 1.0
+        weight = (setting.horizon - np.arange(setting.horizon)) / (setting.horizon - delay)
+        found.append(float(np.sum(weight * (np.asarray(learned)[:, 0, 0] - target) ** 2)))
+    return found
+
+
+def _data(setting: DelaySetting, delay: int, rng: np.random.Generator) -> Quadratic:
+    """White inputs and their delayed copies with noise, as sequences."""
+    x = rng.standard_normal((setting.sequences, setting.horizon, 1))
+    clean = np.zeros_like(x)
+    clean[:, delay:] = x[:, : setting.horizon - delay]
+    noise = 10.0 ** (-setting.snr_db / 20.0) * rng.standard_normal(x.shape)
+    return quadratic(x, clean + noise)
+
+
+def _curve(values: Host) -> Curve:
+    return tuple(float(v) for v in values)
