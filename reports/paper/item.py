@@ -135,16 +135,18 @@ def table_of(claims: Sequence[Claim], caption: Text, label: str) -> Table:
     if all(claim.estimate is None for claim in claims):
         plain: tuple[tuple[Text, ...], ...] = tuple((claim.text, claim.verdict) for claim in claims)
         return Table(("claim", "verdict"), plain, caption, label, "ll")
+    predicted = any(claim.prediction is not None for claim in claims)
     rows: tuple[tuple[Text, ...], ...] = tuple(
         (
             claim.text,
-            "" if claim.prediction is None else value(claim.prediction),
+            *((("" if claim.prediction is None else value(claim.prediction)),) if predicted else ()),
             "" if claim.estimate is None else value(claim.estimate, claim.stderr, digits=3),
             claim.verdict,
         )
         for claim in claims
     )
-    return Table(("claim", "predicted", "measured", "verdict"), rows, caption, label, "lrrl")
+    heads: tuple[Text, ...] = ("claim", *(("predicted",) if predicted else ()), "measured", "verdict")
+    return Table(heads, rows, caption, label, "lrrl" if predicted else "lrl")
 
 
 def section(item: Item, result: Result) -> Section:
