@@ -86,6 +86,10 @@ def expectation(factors: tuple[Factor, ...], variables: Variables) -> tuple[Any,
         return closed(variables), 0.0
     found = [_series(factor, mean, variance, variables)
              for factor, mean, variance in zip(factors, variables.means, variables.variances, strict=False)]
+    most = max(x.order for x in found)
+    if min(x.order for x in found) < most:  # the shorter one ends where the longer one still matters
+        found = [_series(factor, mean, variance, variables, most)
+                 for factor, mean, variance in zip(factors, variables.means, variables.variances, strict=False)]
     if len(found) == 1:
         return found[0].coefficients[..., 0], found[0].doubt
     return mehler.pair(variables.xp, found[0], found[1], variables.correlation)
@@ -125,19 +129,21 @@ def gaussian_mean(first: str, second: str | None, variances: tuple[Any, Any], co
     return expectation(factors, Variables(backend, (u, v), both, (xp.asarray(means[0]), xp.asarray(means[1]))))
 
 
-def _series(factor: Factor, mean: Any, variance: Any, variables: Variables) -> mehler.Series:
+def _series(factor: Factor, mean: Any, variance: Any, variables: Variables, least: int = mehler.ORDERS[0]
+            ) -> mehler.Series:
     xp = variables.xp
     mean, variance = xp.broadcast_arrays(xp.asarray(mean, dtype=xp.float64), variance)
     numbers = [x.get() if hasattr(x, "get") else x for x in (mean, variance)]
-    return _known_series(factor, variables.backend, variance.shape, *(x.tobytes() for x in numbers))
+    found = _known_series(factor, variables.backend, *(x.tobytes() for x in numbers), least)
+    return mehler.Series(*(x.reshape((*variance.shape, *x.shape[1:])) for x in found.parts))
 
 
 @lru_cache(maxsize=64)
-def _known_series(factor: Factor, backend: str, shape: tuple[int, ...], mean: bytes, variance: bytes) -> mehler.Series:
+def _known_series(factor: Factor, backend: str, mean: bytes, variance: bytes, least: int) -> mehler.Series:
     """Coefficients cost more than to look up the numbers they belong to: a variance is met at many pairs of times."""
     xp = namespace(backend)
-    numbers = (xp.asarray(np.frombuffer(x).reshape(shape)) for x in (mean, variance))
-    return mehler.series(xp, _function(*factor, backend), *numbers)
+    means, variances = (xp.asarray(np.frombuffer(x)) for x in (mean, variance))
+    return mehler.series(xp, _function(*factor, backend), means, variances, least)
 
 
 @cache

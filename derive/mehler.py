@@ -21,9 +21,12 @@ from numpy.typing import NDArray
 Function = Callable[[Any], Any]
 REACH = 13.0
 """The grid covers |z| <= 13, beyond which a standard normal variable lies with probability 1e-38."""
-FINEST, ORDERS = 7, (64, 128, 256, 512, 1024, 2048)
+FINEST, ORDERS = 5, (32, 64, 96, 128, 192, 256, 384, 512, 768, 1024, 1536, 2048)
+CLOSE = 0.9
+"""Pairs of larger correlation need more orders; where they are few they are summed apart."""
 TOLERANCE, NEGLIGIBLE = 1e-14, 1e-15
 """The parts of E[phi^2] beyond which a series is not extended (known by subtraction), and whose effect is left out."""
+ROUNDING = 8 * float(np.finfo(float).eps)
 
 
 @dataclass(frozen=True)
@@ -40,12 +43,17 @@ class Series:
     doubt: Any
 
     @property
+    def parts(self) -> tuple[Any, Any, Any, Any]:
+        """The four fields."""
+        return self.coefficients, self.energy, self.tail, self.doubt
+
+    @property
     def order(self) -> int:
         """K."""
         return int(self.coefficients.shape[-1])
 
 
-@lru_cache(maxsize=16)
+@lru_cache(maxsize=24)
 def _grid(fineness: int, order: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Nodes z and he_k(z) times the normal density and the step.  Shapes: (J,), (J, order)."""
     half = round(REACH * 5 * 2**fineness)
@@ -58,28 +66,38 @@ def _grid(fineness: int, order: int) -> tuple[NDArray[np.float64], NDArray[np.fl
     return z, np.ascontiguousarray(table.T)
 
 
-def series(xp: Any, phi: Function, mean: Any, variance: Any) -> Series:
+def series(xp: Any, phi: Function, mean: Any, variance: Any, least: int = ORDERS[0]) -> Series:
     """The Hermite coefficients of phi(mean + sqrt(variance) z), the grid and the order chosen by their errors.
 
-    Shapes: mean, variance (...) -> coefficients (..., K).  Error: `tail` and `doubt` of the result.
+    Shapes: mean, variance (N,) -> coefficients (N, K), K at least `least`.  Error: `tail` and `doubt` of the result.
+    The widest variable is tried alone first: the choice depends on the numbers only, never on earlier calls.
     """
     deviation = xp.sqrt(variance)
-    for order in ORDERS:
-        found = _refined(xp, phi, mean, deviation, order)
+    widest = int(xp.argmax(deviation)) if deviation.size else 0
+    probe = slice(widest, widest + 1)
+    _, fineness, order = _search(xp, phi, mean[probe], deviation[probe], 2, least)
+    return _search(xp, phi, mean, deviation, fineness, order)[0]
+
+
+def _search(xp: Any, phi: Function, mean: Any, deviation: Any, fineness: int, least: int) -> tuple[Series, int, int]:
+    """The first series that is known well enough, or the longest on the finest grid; its fineness and order."""
+    order = least
+    for order in (x for x in ORDERS if x >= least):
+        found, fineness = _refined(xp, phi, mean, deviation, order, fineness)
         if not bool(xp.any(found.tail > TOLERANCE * found.energy)):
             break
-    return found
+    return found, fineness, order
 
 
-def _refined(xp: Any, phi: Function, mean: Any, deviation: Any, order: int) -> Series:
-    coarse = _at(xp, phi, mean, deviation, 1, order)
-    for fineness in range(2, FINEST):
+def _refined(xp: Any, phi: Function, mean: Any, deviation: Any, order: int, start: int) -> tuple[Series, int]:
+    coarse, fineness = _at(xp, phi, mean, deviation, start - 1, order), start
+    for fineness in range(start, FINEST + 1):
         fine = _at(xp, phi, mean, deviation, fineness, order)
         doubt = xp.sqrt(xp.sum((fine.coefficients - coarse.coefficients) ** 2, axis=-1))
         coarse = Series(fine.coefficients, fine.energy, fine.tail, doubt + fine.doubt)
         if not bool(xp.any(doubt > TOLERANCE * xp.sqrt(fine.energy))):
             break
-    return coarse
+    return coarse, fineness
 
 
 def _at(xp: Any, phi: Function, mean: Any, deviation: Any, fineness: int, order: int) -> Series:
@@ -94,16 +112,34 @@ def _at(xp: Any, phi: Function, mean: Any, deviation: Any, fineness: int, order:
 
 def pair(xp: Any, first: Series, second: Series, correlation: Any) -> tuple[Any, Any]:
     """E[phi(u) psi(v)] and a bound on its error; shapes broadcast."""
-    size = xp.sqrt(first.energy * second.energy)
-    tails = xp.sqrt(_beyond(xp, first, second) * _beyond(xp, second, first))
-    order = _needed(xp, tails, size, correlation)
-    p, q = (xp.moveaxis(x.coefficients, -1, 0) for x in (first, second))
-    total = xp.zeros(np.broadcast_shapes(p.shape[1:], q.shape[1:], xp.shape(correlation)))
+    shape = np.broadcast_shapes(first.energy.shape, second.energy.shape, correlation.shape)
+    correlation = xp.broadcast_to(correlation, shape)
+    close = xp.abs(correlation) > CLOSE
+    if not bool(xp.any(close)) or int(xp.sum(close)) > 0.1 * correlation.size:
+        return _sum(xp, first, second, correlation)
+    total, bound = _sum(xp, first, second, xp.where(close, 0.0, correlation))
+    parts = [Series(*(xp.broadcast_to(x, (*shape, *x.shape[len(shape):]))[close] for x in found.parts))
+             for found in (first, second)]
+    total[close], bound[close] = _sum(xp, parts[0], parts[1], correlation[close])
+    return total, bound
+
+
+def _sum(xp: Any, first: Series, second: Series, correlation: Any) -> tuple[Any, Any]:
+    """The same, by Horner's rule with the orders that the largest correlation needs."""
+    both = (first, second)
+    tails = [_beyond(xp, first, second), _beyond(xp, second, first)]
+    order = _needed(xp, tails, both, correlation)
+    p, q = (xp.ascontiguousarray(xp.moveaxis(x.coefficients[..., :order], -1, 0)) for x in both)
+    total = xp.zeros(correlation.shape)
+    term = xp.empty_like(total)
     for k in range(order - 1, -1, -1):
         total *= correlation
-        total += p[k] * q[k]
-    bound = xp.abs(correlation) ** order * tails[..., order - 1] + 4 * np.finfo(float).eps * size
-    return total, bound + first.doubt * xp.sqrt(second.energy) + second.doubt * xp.sqrt(first.energy)
+        xp.multiply(p[k], q[k], out=term)
+        total += term
+    sizes = [xp.sqrt(x.energy) for x in both]
+    ends = [xp.sqrt(tail[..., order - 1] + ROUNDING * x.energy) for tail, x in zip(tails, both, strict=True)]
+    bound = xp.abs(correlation) ** order * (ends[0] * ends[1]) + ROUNDING / 2 * (sizes[0] * sizes[1])
+    return total, bound + first.doubt * sizes[1] + second.doubt * sizes[0]
 
 
 def _beyond(xp: Any, found: Series, other: Series) -> Any:
@@ -114,9 +150,11 @@ def _beyond(xp: Any, found: Series, other: Series) -> Any:
     return xp.concatenate([sums[..., 1:last], after], axis=-1) + found.tail[..., None]
 
 
-def _needed(xp: Any, tails: Any, size: Any, correlation: Any) -> int:
+def _needed(xp: Any, tails: list[Any], both: tuple[Series, Series], correlation: Any) -> int:
     """The least order whose error is negligible for all, or the largest."""
     largest = float(xp.max(xp.abs(correlation))) if correlation.size else 0.0
-    relative = xp.max((tails / (size + (size == 0))[..., None]).reshape(-1, tails.shape[-1]), axis=0)
+    parts = [tail / (x.energy + (x.energy == 0))[..., None] for tail, x in zip(tails, both, strict=True)]
+    worst = [xp.max(part.reshape(-1, part.shape[-1]), axis=0) for part in parts]
+    relative = xp.sqrt(worst[0] * worst[1])
     small = relative * largest ** xp.arange(1, relative.size + 1) <= NEGLIGIBLE
     return int(xp.argmax(small)) + 1 if bool(xp.any(small)) else int(relative.size)
