@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 import sympy as sp
 
-from derive import Recursion, activation, models, relu
+from derive import NotAccurate, NotClosed, ParameterError, Recursion, activation, models, nngp, ntk, relu, tanh
 from derive.errors import ShapeError
 from numeric import Kernel
+from numeric.kernels import Batch
 
 DATA = Path(__file__).parents[1] / "data"
 
@@ -163,3 +164,57 @@ def test_finite_networks_have_this_kernel():
     kernel = Kernel(models.elman("tanh"), readout="last", **NU).nngp(X)
     assert np.abs((want - kernel) / error).max() < 5
     assert np.abs((want - 1.02 * kernel) / error).max() > 5
+
+
+def test_the_last_step_costs_linear_time(monkeypatch):
+    """Inner products of two sequences are asked for once per step and expectation, at equal lags only."""
+    asked = []
+    whole = Batch.gram
+
+    def counted(self, side, first, second):
+        asked.append((side, first - second))
+        return whole(self, side, first, second)
+
+    monkeypatch.setattr(Batch, "gram", counted)
+    counts = []
+    for T in (10, 20, 40):
+        asked.clear()
+        Kernel(models.elman("erf"), readout="last", **NU).ntk(RNG.standard_normal((3, T, 2)))
+        assert {lag for _, lag in asked} == {0}
+        counts.append(len(asked))
+    assert counts[2] - counts[1] == 2 * (counts[1] - counts[0])
+
+
+def test_inputs_of_very_different_size_keep_their_accuracy():
+    """The series of a small variance is short; beside a large one it is continued."""
+    X = np.array([0.01, 3.0])[:, None, None] * np.ones((2, 1, 1))
+    kernel = Kernel(models.feed_forward(1, "tanh", bias=False), readout="last", nu_F=1.0, nu_C=1.0)
+    found = kernel.nngp(X)
+    z = np.arange(-12, 12, 0.01)
+    want = np.sum(np.tanh(0.01 * z) * np.tanh(3.0 * z) * np.exp(-z * z / 2)) * 0.01 / (2 * np.pi) ** 0.5
+    assert kernel.error < 1e-13
+    np.testing.assert_allclose(found[0, 1], want, rtol=1e-12)
+
+
+def test_what_has_no_numbers_is_refused():
+    X = RNG.standard_normal((2, 3, 2))
+    shifted = Recursion("shifted")
+    F, C, h = shifted.input_map("F"), shifted.readout("C"), shifted.state("h")
+    shifted.update(h, relu(F @ shifted.x + 1))
+    shifted.output(C @ h)
+    with pytest.raises(NotAccurate, match="kink"):
+        Kernel(shifted).nngp(X)
+    gated = Recursion("gated")
+    U, F, C, h = gated.matrix("U"), gated.input_map("F"), gated.readout("C"), gated.state("h")
+    gated.update(h, tanh(F @ gated.x) * relu(U @ h + F @ gated.x))
+    gated.output(C @ h)
+    with pytest.raises(NotClosed, match="two activations"):
+        Kernel(gated).nngp(X)
+    with pytest.raises(NotClosed, match="jump"):
+        Kernel(models.elman("step"), **NU).ntk(X)
+    with pytest.raises(ParameterError, match="readout"):
+        Kernel(models.elman(), readout="first", **NU)
+    with pytest.raises(ParameterError, match="among C, F, W, b"):
+        ntk(models.elman(), parameters="V")
+    with pytest.raises(ParameterError, match="X1"):
+        nngp(models.elman()).formula.compile()(X=np.eye(3), **NU)
