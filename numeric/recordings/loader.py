@@ -1,58 +1,18 @@
-"""One recording: inputs and outputs on a common clock, with names, rate, licence and citation."""
+"""The recordings that travel with the package, and a user's own file."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from importlib.resources import as_file, files
 from pathlib import Path
 
 import numpy as np
 from scipy.signal import decimate
 
-from derive.errors import ParameterError, ShapeError
-from numeric.arrays import Host
+from derive.errors import ParameterError
+from numeric.recordings.recording import Recording
+from numeric.recordings.s1 import read_s1
 from numeric.recordings.tables import read_columns
-
-FEWEST_SAMPLES = 100  # below this, three contiguous parts hold no dynamics worth a figure
-
-
-@dataclass(frozen=True, eq=False)
-class Recording:
-    """Inputs and outputs of one system, finite, with no constant column, sampled at one rate.
-
-    Shapes: inputs (N, n_x), outputs (N, n_y).  Units: rate in Hz, None if unknown.
-    Errors: ShapeError where sizes differ; ParameterError naming the column that is constant or not finite.
-    """
-
-    name: str
-    inputs: Host
-    outputs: Host
-    input_names: tuple[str, ...]
-    output_names: tuple[str, ...]
-    rate: float | None
-    description: str
-    licence: str
-    citation: str
-
-    def __post_init__(self) -> None:
-        sizes = (*self.inputs.shape, *self.outputs.shape)
-        want = (len(self.inputs), len(self.input_names), len(self.inputs), len(self.output_names))
-        if sizes != want or not self.input_names or not self.output_names:
-            raise ShapeError(self.name, "inputs (N, n_x), outputs (N, n_y), one name per column", sizes,
-                             "Align the two arrays in time, and name every column.")  # fmt: skip
-        if len(self.inputs) < FEWEST_SAMPLES:
-            raise ParameterError(
-                self.name, f"at least {FEWEST_SAMPLES} samples", len(self.inputs), "Record longer."
-            )
-        for values, names in ((self.inputs, self.input_names), (self.outputs, self.output_names)):
-            for column, name in zip(values.T, names, strict=True):
-                _check_column(self.name, name, column)
-
-    @property
-    def samples(self) -> int:
-        """The number N of samples."""
-        return len(self.inputs)
 
 
 def load_recording(
@@ -62,10 +22,12 @@ def load_recording(
     outputs: Sequence[str] | None = None,
     rate: float | None = None,
 ) -> Recording:
-    """A recording by name ("er-fmri", "daphnet"), or read from a CSV or NPZ file, never from a pickle.
+    """A recording by name ("er-fmri", "daphnet"), or read from a CSV, NPZ, MATLAB or pickle file.
 
-    For a file: inputs and outputs are column names; an NPZ array (N, k) offers its columns as NAME[0] …
-    NAME[k−1], or all of them as NAME. Left out, outputs is the NPZ array `outputs`, inputs all other columns.
+    For a file: inputs and outputs are column names; an array (N, k) offers its columns as NAME[0] … NAME[k−1],
+    or all of them as NAME. Left out, outputs is the array `outputs`, inputs all other columns; of a MATLAB file
+    the variable `inputs`, for no variable is read unless it is named. A file with the variables of the paper's S1
+    recording needs no names: `read_s1` bins it. Pickles are read by an unpickler that knows only arrays.
     Units: rate in Hz, for a file only.
     Errors: ParameterError for an unknown name, a missing or constant column, NaN, or too few samples.
     """
@@ -78,6 +40,8 @@ def load_recording(
     if not path.is_file():
         hint = "Check the path, or name a built-in recording."
         raise ParameterError("load_recording", f"a file, or one of {', '.join(RECORDINGS)}", str(name), hint)
+    if inputs is None and outputs is None and rate is None and (found := read_s1(path)) is not None:
+        return found
     x, y, input_names, output_names = read_columns(path, inputs, outputs)
     note = "the user's own file"
     return Recording(path.name, x, y, input_names, output_names, rate, note, "unknown", "unknown")
@@ -120,15 +84,3 @@ RECORDINGS: dict[str, Callable[[], Recording]] = {"er-fmri": _er_fmri, "daphnet"
 def _vendored(name: str) -> dict[str, np.ndarray]:
     with as_file(files("numeric.recordings") / name) as path, np.load(path, allow_pickle=False) as data:
         return dict(data)
-
-
-def _check_column(where: str, name: str, column: Host) -> None:
-    bad = ~np.isfinite(column)
-    if bad.any():
-        got = f"{column[bad][0]} at row {int(np.argmax(bad))} ({int(bad.sum())} in all)"
-        raise ParameterError(
-            where, f"finite numbers in column {name!r}", got, "Fill or cut the missing samples."
-        )
-    if np.ptp(column) == 0:
-        hint = "A constant predicts nothing and has no R²: leave the column out."
-        raise ParameterError(where, f"column {name!r} to vary", f"the constant {column[0]:g}", hint)

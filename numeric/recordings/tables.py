@@ -1,9 +1,8 @@
-"""Named columns of a CSV or NPZ file, read without running anything the file says."""
+"""Named columns of a table or of the arrays of a file, read without running anything the file says."""
 
 from __future__ import annotations
 
 import csv
-import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,6 +10,8 @@ import numpy as np
 
 from derive.errors import ParameterError, ShapeError
 from numeric.arrays import Host
+from numeric.recordings.variables import READERS as VARIABLES
+from numeric.recordings.variables import read_variables
 
 Columns = dict[str, Host]
 Table = tuple[Host, Host, tuple[str, ...], tuple[str, ...]]
@@ -22,9 +23,9 @@ def read_columns(path: Path, inputs: Sequence[str] | None, outputs: Sequence[str
     Errors: ParameterError for another kind of file, a missing, repeated or non-numeric column.
     """
     if path.suffix.lower() not in READERS:
-        hint = "Save the table as CSV with a header row, or as NPZ without pickles."
+        hint = "Save the table as CSV with a header row, or its arrays as NPZ."
         raise ParameterError(str(path), f"a file ending in {', '.join(READERS)}", path.suffix or "none", hint)
-    columns = READERS[path.suffix.lower()](path)
+    columns = READERS[path.suffix.lower()](path, _wanted(path, inputs, outputs))
     if outputs is None and "outputs" not in _groups(columns):
         hint = f"Choose from: {', '.join(columns)}."
         raise ParameterError(str(path), "the names of the output columns", None, hint)
@@ -37,7 +38,14 @@ def read_columns(path: Path, inputs: Sequence[str] | None, outputs: Sequence[str
     return _stack(path, columns, input_names), _stack(path, columns, output_names), input_names, output_names
 
 
-def _read_csv(path: Path) -> Columns:
+def _wanted(path: Path, inputs: Sequence[str] | None, outputs: Sequence[str] | None) -> list[str] | None:
+    """The arrays to read: the named ones, and all where names are missing, but never all of a MATLAB file."""
+    if path.suffix.lower() == ".mat":
+        inputs, outputs = inputs or ("inputs",), outputs or ("outputs",)
+    return None if inputs is None or outputs is None else [name.split("[")[0] for name in (*inputs, *outputs)]
+
+
+def _read_csv(path: Path, names: Sequence[str] | None) -> Columns:
     with path.open(newline="", encoding="utf-8-sig") as stream:
         rows = [row for row in csv.reader(stream, delimiter="\t" if path.suffix == ".tsv" else ",") if row]
     if not rows or len(set(rows[0])) != len(rows[0]):
@@ -57,21 +65,10 @@ def _number(cell: str) -> float:
         return float("nan")
 
 
-def _read_npz(path: Path) -> Columns:
+def _read_arrays(path: Path, names: Sequence[str] | None) -> Columns:
     columns: Columns = {}
-    try:
-        with path.open("rb") as stream:
-            if not zipfile.is_zipfile(stream):
-                raise ValueError("not a zip archive")
-            stream.seek(0)
-            with np.load(stream, allow_pickle=False) as data:
-                for name in data.files:
-                    columns |= _split(path, name, data[name])
-    except (ValueError, OSError, zipfile.BadZipFile) as error:
-        if isinstance(error, ParameterError):
-            raise
-        hint = "Save plain numeric arrays with numpy.savez; object arrays would need a pickle."
-        raise ParameterError(str(path), "an NPZ file of numeric arrays", str(error), hint) from error
+    for name, array in read_variables(path, names).items():
+        columns |= _split(path, name, np.asarray(array))
     return columns
 
 
@@ -85,7 +82,7 @@ def _split(path: Path, name: str, array: np.ndarray) -> Columns:
     return {f"{name}[{k}]": values[:, k] for k in range(values.shape[1])}
 
 
-READERS = {".csv": _read_csv, ".tsv": _read_csv, ".npz": _read_npz}
+READERS = {".csv": _read_csv, ".tsv": _read_csv, **dict.fromkeys(VARIABLES, _read_arrays)}
 
 
 def _groups(columns: Columns) -> dict[str, list[str]]:
