@@ -74,7 +74,7 @@ def simulate(
     sizes = {"trials": trials, "width": width, "n_x": int(n_x), "n_y": n_y}
     kind = Matrices if choice.name == DENSE else RevealedMatrices
     drawn = kind(source, sizes, lambda expr: _number(expr, values), dict(weights or {}))
-    run = _Run(program, values, drawn, source, (trials, int(count), width))
+    run = Run(program, values, drawn, source, (trials, int(count), width))
     outputs, kept = run.all_steps(source.xp.asarray(inputs), states)
     return Simulation(outputs, kept, choice.name, choice.reason)
 
@@ -102,8 +102,8 @@ def _number(expr: sp.Expr, values: Mapping[sp.Symbol, float]) -> float:
 
 
 @dataclass
-class _Run:
-    """One pass over time: the states, and per step the value of every coordinate met."""
+class Run:
+    """One pass over time: the states, and per step the value of every coordinate met.  Shapes: values (B, N, n)."""
 
     program: Program
     values: dict[sp.Symbol, float]
@@ -119,18 +119,23 @@ class _Run:
         return self.source.xp
 
     def all_steps(self, inputs: Array, keep: bool) -> tuple[Array, dict[str, Array]]:
-        self.past = {state: self._initial(state) for state in self.program.states}
         outputs, history = [], {state.name: [] for state in self.program.states if keep}  # type: ignore[var-annotated]
         for time in range(inputs.shape[1]):
-            self.x, self.known = inputs[:, time, :], {}
-            self.matrices.start(time)
-            outputs.append(self._value(self.program.output))
-            now = {state: self._value(c) for state, c in self.program.updated.items()}
-            self.past = now
-            for state in now if keep else ():
-                history[state.name].append(now[state])
+            outputs.append(self.step(time, inputs[:, time, :]))
+            for state in self.past if keep else ():
+                history[state.name].append(self.past[state])
         kept = {name: self.xp.stack(values, axis=2) for name, values in history.items()}
         return self.xp.stack(outputs, axis=2), kept
+
+    def step(self, time: int, x: Array) -> Array:
+        """Make the step `time` and return the output.  Shapes: x (N, n_x) -> (B, N, n_y)."""
+        if time == 0:
+            self.past = {state: self._initial(state) for state in self.program.states}
+        self.x, self.known = x, {}
+        self.matrices.start(time)
+        output = self.value(self.program.output)
+        self.past = {state: self.value(c) for state, c in self.program.updated.items()}
+        return output
 
     def _initial(self, state: State) -> Array:
         deviation = math.sqrt(_number(state.initial, self.values))
@@ -140,7 +145,7 @@ class _Run:
         drawn = self.source.normal(trials, 1 if state.shared else count, width)
         return deviation * self.xp.broadcast_to(drawn, self.shape)
 
-    def _value(self, expr: sp.Expr) -> Array:
+    def value(self, expr: sp.Expr) -> Array:
         """The value of an expression in coordinates at this step.  Shapes: (B, N, n), or a float."""
         match expr:
             case Coordinate():
@@ -151,13 +156,13 @@ class _Run:
                 name, order, argument = expr.args
                 return activation_function(str(name), int(order))(self._wide(argument))
             case sp.Add() | sp.Mul():
-                total = self._value(expr.args[0])
+                total = self.value(expr.args[0])
                 for argument in expr.args[1:]:
-                    value = self._value(argument)
+                    value = self.value(argument)
                     total = total + value if expr.is_Add else total * value
                 return total
             case sp.Pow() if expr.has(Coordinate) and not expr.exp.has(Coordinate):
-                return self._value(expr.base) ** _number(expr.exp, self.values)
+                return self.value(expr.base) ** _number(expr.exp, self.values)
         if expr.has(Coordinate):
             hint = "Write it with sums, products, powers and the activations of the language."
             raise LanguageError(f"simulate {self.program.name}", "an expression with a value", expr, hint)
@@ -165,7 +170,7 @@ class _Run:
 
     def _wide(self, expr: sp.Expr) -> Array:
         """As `_value`, with a number spread over all entries."""
-        value = self._value(expr)
+        value = self.value(expr)
         return value if hasattr(value, "shape") else value * self.xp.ones(self.shape)
 
     def _term(self, c: Coordinate) -> Array:
