@@ -45,7 +45,7 @@ def score(
     The block length defaults to the automatic choice for the linearised R², the longest over all series.
     Shapes: y (N, n_y), predictions (M, N, n_y).
     Errors: ShapeError where they do not pair up; ParameterError for a constant output or a bad block.
-    Source: kunsch1989; politis2004 with patton2009 for the block length.
+    Source: kunsch1989jackknife; politis2004automatic with patton2009correction for the block length.
     """
     if predictions.ndim != 3 or predictions.shape[1:] != y.shape:
         got = f"{y.shape} and {predictions.shape}"
@@ -69,7 +69,7 @@ def block_length(series: Host) -> int:
     """The moving-block length that minimises the error of the mean's variance, by the flat-top rule.
 
     Shapes: (N,) -> scalar, from 1 to N // 4.  Units: samples.
-    Source: politis2004, with the constant 4/3 for moving blocks and patton2009's correction.
+    Source: politis2004automatic, with the constant 4/3 for moving blocks and the correction of patton2009correction.
     """
     size = len(series)
     centred = series - series.mean()

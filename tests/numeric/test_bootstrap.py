@@ -66,7 +66,7 @@ def test_r2_is_its_definition():
 
 @pytest.mark.parametrize(("coefficient", "low", "high"), [(0.0, 1, 5), (0.5, 6, 22), (0.9, 30, 110)])
 def test_block_length_follows_the_correlation(coefficient, low, high):
-    """Optimal lengths for AR(1): (6 N φ²/(1−φ²)²)^{1/3} = 1, 21.1 and 79 at N = 3520 [politis2004]."""
+    """Optimal lengths for AR(1): (6 N φ²/(1−φ²)²)^{1/3} = 1, 21.1 and 79 at N = 3520 [politis2004automatic]."""
     rng = np.random.default_rng(8)
     lengths = [block_length(s) for s in correlated(rng, coefficient, 40, 3520)]
     assert low <= np.median(lengths) <= high
