@@ -1,6 +1,6 @@
 """Symbolic derivation: recursions, their infinite-width limits, and the proofs."""
 
-from . import audit_algebra, audit_bounds, audit_finite_width, models  # noqa: F401 (audits register themselves)
+from . import audit_adjoint, audit_algebra, audit_bounds, audit_finite_width, models  # noqa: F401 (audits register themselves)
 from .activations import (
     abrelu,
     activation,
@@ -21,6 +21,7 @@ from .activations import (
     step,
     tanh,
 )
+from .adjoint import adjoint
 from .bounds import refuted_bounds, scale_factor_bound, scale_factor_peak
 from .claims import Counterexample, Inequality, MatrixEquation
 from .convolution import equivalent_convolution, impulse_response, scale_factors
@@ -68,6 +69,7 @@ __all__ = [
     "Step",
     "abrelu",
     "activation",
+    "adjoint",
     "convolution_of",
     "cos",
     "define",

@@ -106,6 +106,7 @@ ORDER = ("recursion", "tangent", "lemma-c1", "netsor", "readout", "covariance", 
          "refuted-power-largest", "refuted-shifted-largest", "definition", "residual-step", "residual", "taps-step",
          "blocks", "trajectory", "lag-trajectory", "contraction", "step-bound", "movement", "slow-lags",
          "expected-residual", "gain", "transition", "transition-variance", "circular-law",
+         "cotangent", "gradient", "adjoint",
          "state-sum", "impulse-of-matrices", "interpolation", "vandermonde", "readout-pairings", "loop-equations")
 """How a proof reads: definitions, the theorem, moments, zeros, closed forms, conclusions."""
 

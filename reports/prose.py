@@ -54,6 +54,10 @@ LEADS: dict[str, str] = {
     "bound-t-free": "the slack, written in variables that are not negative, has no negative coefficient; hence",
     "bound-paper": "the slack, written in variables that are not negative, has no negative coefficient; hence",
     "bound-uniform": "the slack, written in variables that are not negative, has no negative coefficient; hence",
+    "cotangent": "collect the tangent by what is read instead of by what reads: a cost of the outputs changes with "
+    "each product, bias and state by the sum over its reads, in its own step and in the next,",
+    "gradient": "the perturbed matrix meets the same vector, so one step contributes to the gradient",
+    "adjoint": "stepped back in time from zero, and summed over the steps for what is tied, these are the gradients:",
     "rise": "the difference of the closed form at two neighbouring lags is",
     "first-rise": "at lag 0 this is",
     "peak": "the difference is a positive power times a function that is affine in the lag and falls, so it changes "

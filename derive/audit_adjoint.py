@@ -1,0 +1,172 @@
+"""The independent audit of adjoints: networks of exact rational numbers, run forward once per perturbed number.
+
+dJ/dc is found by adding a dual number to one entry of c at one time and running on; no rule of the engine, no chain
+rule over its terms and no pass back in time is used. The width is 4, whose root is rational.
+"""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import Any
+
+import sympy as sp
+
+from .activations import Phi
+from .adjoint import Cotangent, Gradient, Local, Outer, Pullback
+from .evolution import OUTPUT
+from .language import Bias, Coordinate, Input, MatVec, Parameter, Previous, Updated
+from .meanings import MEANINGS
+from .world import HORIZON, World, derivative
+
+WIDTH, SIDE = 4, 2
+Dual = tuple[Fraction, Fraction]
+Place = tuple[str, Any, int]
+"""What is perturbed: its kind, the coordinate or parameter, and the time."""
+NOWHERE: Place = ("none", None, -1)
+
+
+class Unrolled:
+    """A network with drawn rational parameters, run from the base of a tangent program."""
+
+    def __init__(self, world: World) -> None:
+        self.world, self.base = world, world.program.base or world.program
+        self.drawn: dict[Any, list[list[Fraction]]] = {}
+        self.slopes: dict[Place, Fraction] = {}
+        self.quiet = _Pass(self, NOWHERE)
+
+    def numbers(self, key: Any, rows: int, columns: int) -> list[list[Fraction]]:
+        """The numbers of a parameter, an input or a cost, drawn at the first call."""
+        if key not in self.drawn:
+            self.drawn[key] = [[self.world.rational() / 4 for _ in range(columns)] for _ in range(rows)]
+        return self.drawn[key]
+
+    def slope(self, place: Place) -> Fraction:
+        """dJ/d(the first entry at a place), J a random linear function of all outputs."""
+        if place not in self.slopes:
+            run = _Pass(self, place)
+            outputs = [run.value(OUTPUT, time) for time in range(HORIZON)]
+            self.slopes[place] = sum((e[0] * y[1] for time, row in enumerate(outputs) for e, y in zip(
+                self.numbers(("cost", time), SIDE, 1), row, strict=True)), start=Fraction(0))
+        return self.slopes[place]
+
+
+class _Pass:
+    """One run forward in dual numbers, perturbed at one place."""
+
+    def __init__(self, net: Unrolled, place: Place) -> None:
+        self.net, self.place = net, place
+        self.memo: dict[Any, list[Dual]] = {}
+
+    def value(self, c: Any, time: int) -> list[Dual]:
+        """A coordinate, or the output, at a time."""
+        if (c, time) not in self.memo:
+            found = self.vector(self.net.base.output, time, SIDE) if c == OUTPUT else self._term(c, time)
+            self.memo[c, time] = self._moved(found, ("node", c, time))
+        return self.memo[c, time]
+
+    def vector(self, expr: sp.Expr, time: int, size: int = WIDTH) -> list[Dual]:
+        """An expression in coordinates at a time."""
+        return [self.entry(expr, time, i) for i in range(size)]
+
+    def _moved(self, vector: list[Dual], place: Place) -> list[Dual]:
+        return [(vector[0][0], vector[0][1] + 1), *vector[1:]] if place == self.place else vector
+
+    def _term(self, c: Coordinate, time: int) -> list[Dual]:
+        net = self.net
+        match net.base.table[c]:
+            case Input():
+                return [(row[0], Fraction(0)) for row in net.numbers(("x", time), SIDE, 1)]
+            case Previous(state):
+                if time > 0:
+                    return self.value(net.base.updated[state], time - 1)
+                start = net.numbers(("start", state), WIDTH, 1)
+                return [(row[0] if state.initial != 0 else Fraction(0), Fraction(0)) for row in start]
+            case Updated():
+                return self.vector(net.base.bodies[c], time)
+            case Bias(parameter):
+                size = SIDE if c in net.base.output.free_symbols else WIDTH
+                return [row[0] for row in self._parameter(parameter, time, size, 1, c)]
+            case MatVec(matrix, vector):
+                return self._product(matrix, vector, time, c)
+        raise AssertionError(c)
+
+    def _product(self, matrix: Parameter, vector: sp.Expr, time: int, c: Coordinate) -> list[Dual]:
+        inner = self.value(vector, time) if matrix.role == "input_map" else self.vector(vector, time)
+        inner = self._moved(inner, ("read", c, time))
+        rows = SIDE if matrix.role == "readout" else WIDTH
+        scale = Fraction(1) if matrix.role == "input_map" else Fraction(1, 2)
+        entries = self._parameter(matrix, time, rows, len(inner), c)
+        return [_scaled(scale, _total(_times(m, v) for m, v in zip(row, inner, strict=True))) for row in entries]
+
+    def _parameter(self, parameter: Parameter, time: int, rows: int, columns: int, c: Coordinate) -> list[list[Dual]]:
+        key = (parameter.name, -1 if parameter.tied else time)
+        found = [[(x, Fraction(0)) for x in row] for row in self.net.numbers(key, rows, columns)]
+        if self.place in (("by", parameter.name, time), ("by product", c, time)):
+            found[0][-1] = (found[0][-1][0], Fraction(1))
+        return found
+
+    def entry(self, expr: sp.Expr, time: int, i: int) -> Dual:
+        """One entry of an expression."""
+        if isinstance(expr, Coordinate):
+            return self.value(expr, time)[i]
+        if isinstance(expr, Phi):
+            name, order, argument = expr.args
+            return self._activation(str(name), int(order), self.entry(argument, time, i))
+        if not expr.has(Coordinate):
+            return self.net.world.fraction(expr), Fraction(0)
+        if expr.is_Pow:
+            base, result = self.entry(expr.base, time, i), (Fraction(1), Fraction(0))
+            for _ in range(int(expr.exp)):
+                result = _times(result, base)
+            return result
+        parts = [self.entry(a, time, i) for a in expr.args]
+        if expr.is_Add:
+            return _total(parts)
+        result = parts[0]
+        for part in parts[1:]:
+            result = _times(result, part)
+        return result
+
+    def _activation(self, name: str, order: int, z: Dual) -> Dual:
+        def at(depth: int) -> Fraction:
+            c = derivative(self.net.world.activations[name], depth)
+            return sum((x * z[0]**k for k, x in enumerate(c)), start=Fraction(0))
+
+        return at(order), at(order + 1) * z[1]
+
+
+def _times(a: Dual, b: Dual) -> Dual:
+    return a[0] * b[0], a[0] * b[1] + a[1] * b[0]
+
+
+def _scaled(c: Fraction, a: Dual) -> Dual:
+    return c * a[0], c * a[1]
+
+
+def _total(parts: Any) -> Dual:
+    values = list(parts)
+    return sum((v for v, _ in values), start=Fraction(0)), sum((d for _, d in values), start=Fraction(0))
+
+
+def _net(world: World) -> Unrolled:
+    if "unrolled" not in world.memo:
+        world.memo["unrolled"] = Unrolled(world)
+    return world.memo["unrolled"]
+
+
+def _slope(kind: str) -> Any:
+    def meaning(world: World, expr: sp.Expr, at: Any) -> Any:
+        what, time = expr.args[0], world.integer(expr.args[1], at)
+        key = str(what) if kind == "by" else what
+        return sp.Rational(_net(world).slope((kind, key, time))) if time < HORIZON else sp.S.Zero
+
+    return meaning
+
+
+def _local(world: World, expr: sp.Expr, at: Any) -> Any:
+    time = world.integer(expr.args[1], at)
+    return sp.Rational(_net(world).quiet.entry(expr.args[0], time, 0)[0]) if time < HORIZON else sp.S.Zero
+
+
+MEANINGS |= {Cotangent: _slope("node"), Pullback: _slope("read"), Outer: _slope("by product"), Gradient: _slope("by"),
+             Local: _local}
