@@ -1,4 +1,4 @@
-"""The adjoint of a recursion: its tangent transposed, so that one pass back in time gives the gradients by all parameters.
+"""The adjoint of a recursion: its tangent transposed, so that one pass back in time gives all gradients.
 
 A cost J of all outputs changes along a perturbation by a sum over the reads of each vector. Collecting that sum by
 the vector that is read, instead of by the one that reads, is the adjoint; nothing else is believed.
@@ -6,12 +6,13 @@ the vector that is read, instead of by the one that reads, is the adjoint; nothi
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import sympy as sp
 
-from .derivation import Derivation, as_program, formula_of
+from .derivation import Derivation, as_program
+from .emit import Formula
 from .errors import ParameterError
 from .evolution import OUTPUT, TANGENT_OUTPUT
 from .language import Bias, Coordinate, Input, MatVec, Parameter, Previous, Program, Recursion, State, Updated
@@ -95,7 +96,16 @@ def adjoint(recursion: Recursion | Program, parameters: str | Iterable[str] | No
     moved = tangent(chosen)
     proof = prove(moved, "adjoint", Adjoint(OUTPUT))
     assert isinstance(proof.goal, Recurrence)
-    return Derivation("adjoint", moved, formula_of("adjoint", moved, proof.goal, (t,)), proof)
+    return Derivation("adjoint", moved, Backward("adjoint", None, {"t": t, **moved.symbols}, moved, proof.goal), proof)
+
+
+class Backward(Formula):
+    """A recurrence stepped back in time along a run of a network: it has no value without one."""
+
+    def compile(self, backend: str = "numpy") -> Callable[..., Any]:
+        """Refused: numbers need a network.  Errors: ParameterError."""
+        raise ParameterError("compile of adjoint", "a formula in numbers alone", "gradients along a run of a network",
+                             "Use numeric.gradients or numeric.empirical_ntk: they run these equations.")
 
 
 # ---- what reads what ------------------------------------------------------------------------------
@@ -131,8 +141,8 @@ def products_of(program: Program, name: str) -> list[Coordinate]:
     """The products with one parameter, or the bias itself, of the base of a tangent program."""
     base = program.base
     assert base is not None
-    return [c for c, term in base.terms if getattr(term, "matrix", getattr(term, "parameter", None)) is not None
-            and getattr(term, "matrix", getattr(term, "parameter", None)).name == name]
+    return [c for c, term in base.terms if (isinstance(term, MatVec) and term.matrix.name == name)
+            or (isinstance(term, Bias) and term.parameter.name == name)]
 
 
 def _readers(program: Program, c: Coordinate, time: sp.Expr, ask: Ask) -> Iterator[tuple[sp.Expr, sp.Expr]]:

@@ -120,6 +120,7 @@ class Run:
 
     def all_steps(self, inputs: Array, keep: bool) -> tuple[Array, dict[str, Array]]:
         outputs, history = [], {state.name: [] for state in self.program.states if keep}  # type: ignore[var-annotated]
+        self.begin()
         for time in range(inputs.shape[1]):
             outputs.append(self.step(time, inputs[:, time, :]))
             for state in self.past if keep else ():
@@ -127,10 +128,16 @@ class Run:
         kept = {name: self.xp.stack(values, axis=2) for name, values in history.items()}
         return self.xp.stack(outputs, axis=2), kept
 
+    def begin(self) -> None:
+        """Set the states to their initial values."""
+        self.past = {state: self._initial(state) for state in self.program.states}
+
+    def number(self, expr: sp.Expr) -> float:
+        """The value of an expression in symbols alone."""
+        return _number(expr, self.values)
+
     def step(self, time: int, x: Array) -> Array:
         """Make the step `time` and return the output.  Shapes: x (N, n_x) -> (B, N, n_y)."""
-        if time == 0:
-            self.past = {state: self._initial(state) for state in self.program.states}
         self.x, self.known = x, {}
         self.matrices.start(time)
         output = self.value(self.program.output)
@@ -154,7 +161,7 @@ class Run:
                 return self.known[expr]
             case Phi():
                 name, order, argument = expr.args
-                return activation_function(str(name), int(order))(self._wide(argument))
+                return activation_function(str(name), int(order))(self.wide(argument))
             case sp.Add() | sp.Mul():
                 total = self.value(expr.args[0])
                 for argument in expr.args[1:]:
@@ -168,7 +175,7 @@ class Run:
             raise LanguageError(f"simulate {self.program.name}", "an expression with a value", expr, hint)
         return _number(expr, self.values)
 
-    def _wide(self, expr: sp.Expr) -> Array:
+    def wide(self, expr: sp.Expr) -> Array:
         """As `_value`, with a number spread over all entries."""
         value = self.value(expr)
         return value if hasattr(value, "shape") else value * self.xp.ones(self.shape)
@@ -178,7 +185,7 @@ class Run:
             case Previous(state):
                 return self.past[state]
             case Updated():
-                return self._wide(self.program.bodies[c])
+                return self.wide(self.program.bodies[c])
             case MatVec(matrix, vector):
                 return self._product(matrix, vector)
             case Bias(parameter):
@@ -191,5 +198,5 @@ class Run:
             assert isinstance(self.program.table[vector], Input)
             return self.matrices.drive(matrix, self.x)
         if matrix.role == "readout":
-            return self.matrices.read(matrix, self._wide(vector))
-        return self.matrices.multiply(matrix, self._wide(vector))
+            return self.matrices.read(matrix, self.wide(vector))
+        return self.matrices.multiply(matrix, self.wide(vector))

@@ -1,0 +1,376 @@
+"""Gradients and empirical tangent kernels of any recursion at finite width, by the adjoint that `derive` emits.
+
+A network runs forward once, keeping what each step computed, and back once for all cotangents together. The kernel
+needs no gradient as a matrix: the inner product of two outer products is the product of two inner products.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import sympy as sp
+
+from derive import Program, Recursion
+from derive.adjoint import Cotangent, Gradient, Local, Outer, Pullback, adjoint
+from derive.derivation import as_program
+from derive.errors import ParameterError, ShapeError
+from derive.evolution import OUTPUT
+from derive.language import Bias, Coordinate, MatVec, Parameter, State
+from derive.notation import t
+from derive.proof import Recurrence
+from derive.tangent import MARK, tangent
+from numeric.arrays import Array, Stream, backend, seed_sequence, stream
+from numeric.sampling.explicit import DENSE, RevealedMatrices, choose_matrices
+from numeric.sampling.matrices import Matrices
+from numeric.simulation import Run, symbol_values
+
+Readout = Literal["all", "last", "average"]
+
+
+class KeptMatrices(Matrices):
+    """Whole matrices, the untied draws of all steps kept: the pass back in time meets them again."""
+
+    def start(self, time: int) -> None:
+        """Go to a step."""
+        self.time = time
+
+
+class KeptRevealed(RevealedMatrices):
+    """Revealed matrices, the untied draws of all steps kept."""
+
+    def start(self, time: int) -> None:
+        """Go to a step."""
+        self.time = time
+
+
+@dataclass(frozen=True)
+class Moment:
+    """What a step knew: its input, the states before it, and the value of every coordinate it met."""
+
+    x: Array
+    past: dict[State, Array]
+    known: dict[Coordinate, Array]
+
+
+@dataclass(frozen=True, eq=False)
+class Network:
+    """Random networks after a run forward, with the adjoint of their recursion.
+
+    Shapes: outputs (B, N, T, n_y).  Units: of the recursion.  Error: rounding.  Source: `run_forward`.
+    """
+
+    run: Run
+    outputs: Array
+    steps: tuple[Moment, ...]
+    equations: Mapping[sp.Expr, sp.Expr]
+
+    def at(self, time: int) -> Run:
+        """Return the run as it was at a step."""
+        step = self.steps[time]
+        self.run.x, self.run.past, self.run.known = step.x, step.past, step.known
+        self.run.matrices.start(time)
+        return self.run
+
+
+def run_forward(
+    recursion: Recursion | Program,
+    inputs: Array,
+    width: int,
+    *,
+    n_y: int = 1,
+    trials: int = 1,
+    seed: int | Stream = 0,
+    method: str = "auto",
+    weights: Mapping[str, Array] | None = None,
+    cotangents: int = 1,
+    device: str = "numpy",
+    **parameters: float,
+) -> Network:
+    """Run random networks, or one with given weights, and keep what reverse mode needs.
+
+    Shapes: inputs (N, T, n_x); weights as `simulate` takes them; `cotangents` counts those to come, for the choice
+    of the sampler.  Units: parameters are the symbols of the definition.  Error: as `simulate`.
+    Source: the recursion and derive.adjoint.
+    """
+    program = as_program(recursion)
+    source = seed if isinstance(seed, Stream) else stream(backend(device), seed_sequence(seed))
+    if inputs.ndim != 3 or 0 in inputs.shape:
+        hint = "Add a first axis for a single sequence, a last one for n_x = 1."
+        raise ShapeError("gradients", "inputs of shape (N, T, n_x)", inputs.shape, hint)
+    values = symbol_values(program, parameters)
+    count, horizon, n_x = (int(size) for size in inputs.shape)
+    choice = choose_matrices(program, width, count * (1 + cotangents), horizon, method, given=bool(weights))
+    sizes = {"trials": trials, "width": width, "n_x": n_x, "n_y": n_y}
+    kind = KeptMatrices if choice.name == DENSE else KeptRevealed
+    drawn = kind(source, sizes, lambda expr: float(sp.sympify(expr).subs(values)), dict(weights or {}))
+    run = Run(program, values, drawn, source, (trials, count, width))
+    outputs, steps = [], []
+    x = source.xp.asarray(inputs)
+    run.begin()
+    for time in range(horizon):
+        before = run.past
+        outputs.append(run.step(time, x[:, time, :]))
+        steps.append(Moment(run.x, before, run.known))
+    goal = adjoint(program).proof.goal
+    assert isinstance(goal, Recurrence)
+    equations = {e.left: e.right for e in goal.equations}
+    return Network(run, source.xp.stack(outputs, axis=2), tuple(steps), equations)
+
+
+@dataclass
+class Reverse:
+    """One pass back in time for K cotangents of the outputs at once: the derived adjoint, read term by term.
+
+    Shapes: seeds (K, N, T, n_y), dJ/dy; every cotangent (B, K, N, n).
+    """
+
+    network: Network
+    seeds: Array
+    memo: dict[Any, Array] = field(default_factory=dict)
+
+    @property
+    def horizon(self) -> int:
+        """The number of steps."""
+        return len(self.network.steps)
+
+    def cotangent(self, c: sp.Expr, time: int) -> Array:
+        """dJ/dc at a time; 0.0 where it vanishes for all."""
+        if time >= self.horizon:
+            return 0.0
+        if c == OUTPUT:
+            return self.seeds[None, :, :, time, :]
+        right = self.network.equations[Cotangent(c, t)]
+        if (right, time) not in self.memo:
+            self.memo[right, time] = self._value(right, time)
+        return self.memo[right, time]
+
+    def _value(self, expr: sp.Expr, time: int) -> Array:
+        match expr:
+            case sp.Add() | sp.Mul():
+                parts = [self._value(a, time) for a in expr.args]
+                if expr.is_Mul and any(isinstance(part, float) and part == 0.0 for part in parts):
+                    return 0.0
+                total = parts[0]
+                for part in parts[1:]:
+                    total = total + part if expr.is_Add else total * part
+                return total
+            case Cotangent():
+                return self.cotangent(expr.args[0], time + self._shift(expr))
+            case Pullback():
+                return self._pullback(expr.args[0], time + self._shift(expr))
+            case Local():
+                at = time + self._shift(expr)
+                if at >= self.horizon:
+                    return 0.0
+                value = self.network.at(at).value(expr.args[0])
+                return value[:, None, ...] if hasattr(value, "shape") else value
+        return self.network.run.number(expr)
+
+    def _shift(self, expr: sp.Expr) -> int:
+        return int(expr.args[1] - t)
+
+    def _pullback(self, c: sp.Expr, time: int) -> Array:
+        if time >= self.horizon:
+            return 0.0
+        if (c, time) not in self.memo:
+            self.memo[c, time] = self._transposed(c, time)
+        return self.memo[c, time]
+
+    def _transposed(self, c: sp.Expr, time: int) -> Array:
+        """n^{-1/2} M^T dJ/d(product)."""
+        cotangent = self.cotangent(c, time)
+        if isinstance(cotangent, float):
+            return cotangent
+        run = self.network.at(time)
+        xp, matrices = run.xp, run.matrices
+        term = run.program.table[c]
+        assert isinstance(term, MatVec)
+        trials, count, width = run.shape
+        several = int(cotangent.shape[1])
+        wide = xp.broadcast_to(cotangent, (trials, *cotangent.shape[1:]))
+        flat = xp.reshape(wide, (trials, several * count, int(cotangent.shape[-1])))
+        if term.matrix.role == "readout":
+            C = matrices.array(term.matrix, (matrices.n_y, width))
+            found = xp.matmul(flat, C) / math.sqrt(width)
+        else:
+            found = matrices.multiply_transposed(term.matrix, flat)
+        return xp.reshape(found, (trials, several, count, width))
+
+    def parts(self, name: str) -> list[tuple[Array, Array | None, int]]:
+        """(cotangent, vector, time) of every use of a parameter; the vector of a bias is None.
+
+        Shapes: (B, K, N, m), vectors (B, N, k) or (1, N, k) with the scale n^{-1/2} in them.
+        """
+        found = []
+        right = self.network.equations[Gradient(sp.Symbol(name), t)]
+        for time in range(self.horizon):
+            for use in sp.Add.make_args(right):
+                c = use.args[0]
+                cotangent = self.cotangent(c, time)
+                if not isinstance(cotangent, float):
+                    found.append((cotangent, self._vector(c, time) if isinstance(use, Outer) else None, time))
+        return found
+
+    def _vector(self, c: Coordinate, time: int) -> Array:
+        run = self.network.at(time)
+        term = run.program.table[c]
+        assert isinstance(term, MatVec)
+        if term.matrix.role == "input_map":
+            return run.x[None, ...]
+        return run.wide(term.vector) / math.sqrt(run.shape[2])
+
+
+def gradients(
+    recursion: Recursion | Program, inputs: Array, cotangents: Array, width: int, **options: Any
+) -> dict[str, Array]:
+    """Return dJ/dM for every trainable parameter M, for a cost J with dJ/dy = cotangents.
+
+    Shapes: inputs (N, T, n_x), cotangents (N, T, n_y) -> (B, *shape of M), or (B, T, *shape) where M is not tied.
+    Units: of J over those of M.  Error: rounding.  Options: those of `run_forward`.  Source: derive.adjoint.
+    """
+    network = run_forward(recursion, inputs, width, n_y=int(cotangents.shape[-1]), **options)
+    return network_gradients(network, cotangents)
+
+
+def network_gradients(network: Network, cotangents: Array) -> dict[str, Array]:
+    """Return the gradients of networks that have run.
+
+    Shapes: cotangents (N, T, n_y) -> as `gradients`.  Units, error: as there.
+    Source: derive.adjoint.
+    """
+    run = network.run
+    back = Reverse(network, run.xp.asarray(cotangents)[None, ...])
+    return {p.name: _gradient(back, p) for p in trained(run.program)}
+
+
+def trained(program: Program) -> list[Parameter]:
+    """Return the trainable parameters that the program uses.
+
+    Shapes: none.  Units: none.  Error: none.  Source: definition.
+    """
+    used = {getattr(x, "matrix", getattr(x, "parameter", None)) for _, x in program.terms}
+    return [p for p in program.parameters if p.trainable and p in used]
+
+
+def _gradient(back: Reverse, parameter: Parameter) -> Array:
+    run = back.network.run
+    xp = run.xp
+    shape = shape_of(run, parameter)
+    steps: list[Array] = [xp.zeros((run.shape[0], *shape)) for _ in range(1 if parameter.tied else back.horizon)]
+    for cotangent, vector, time in back.parts(parameter.name):
+        one = xp.broadcast_to(cotangent[:, 0, ...], (run.shape[0], *cotangent.shape[2:]))
+        found = xp.sum(one, axis=1) if vector is None else xp.matmul(one.mT, vector)
+        index = 0 if parameter.tied else time
+        steps[index] = steps[index] + found
+    return steps[0] if parameter.tied else xp.stack(steps, axis=1)
+
+
+def shape_of(run: Run, parameter: Parameter) -> tuple[int, ...]:
+    """Return the shape of one draw of a parameter.
+
+    Shapes: none.  Units: none.  Error: none.  Source: `simulate`.
+    """
+    matrices, n = run.matrices, run.shape[2]
+    read_out = any(run.program.table[c] == Bias(parameter) for c in run.program.output.free_symbols)
+    bias = matrices.n_y if read_out else n
+    return {"matrix": (n, n), "input_map": (n, matrices.n_x), "readout": (matrices.n_y, n)}.get(parameter.role, (bias,))
+
+
+@dataclass(frozen=True, eq=False)
+class EmpiricalKernels:
+    """The tangent kernels of random networks, one part for each trainable parameter, and the outputs they belong to.
+
+    Shapes: parts (B, N, T, n_y, N, T, n_y) for readout "all", (B, N, n_y, N, n_y) for "last" and "average";
+    outputs (B, N, T, n_y).  Units: output^2.  Error: rounding.  Source: `empirical_ntk`.
+    """
+
+    parts: dict[str, Array]
+    outputs: Array
+
+    @property
+    def total(self) -> Array:
+        """The kernel of all parameters together."""
+        return sum(self.parts.values())
+
+
+def empirical_ntk(
+    recursion: Recursion | Program,
+    inputs: Array,
+    width: int,
+    *,
+    n_y: int = 1,
+    rows: int | None = None,
+    readout: Readout = "all",
+    parameterization: str = "entries",
+    parameters: str | Iterable[str] | None = None,
+    trials: int = 1,
+    **options: Any,
+) -> EmpiricalKernels:
+    """Return sum_M dy/dM . dy'/dM of networks of a finite width, parameter by parameter.
+
+    Shapes: inputs (N, T, n_x) -> `EmpiricalKernels`; `rows` takes the kernel of the first outputs only.
+    Units: output^2; "ntk" differentiates by unit-variance parameters.
+    Error: rounding; ParameterError for an unknown readout.  Options: those of `run_forward`.
+    Source: emami2021implicit, (13), and derive.adjoint.
+    """
+    if readout not in ("all", "last", "average"):
+        raise ParameterError("empirical_ntk: readout", "all, last or average", repr(readout), "See Kernel.")
+    program = as_program(recursion)
+    horizon, some = int(inputs.shape[1]), n_y if rows is None else min(rows, n_y)
+    several = some * (horizon if readout == "all" else 1)
+    network = run_forward(program, inputs, width, n_y=n_y, trials=trials, cotangents=several, **options)
+    back = Reverse(network, _seeds(network, readout, some))
+    scales = {d.name.removeprefix(MARK): d.variance for d in tangent(program, parameterization).parameters
+              if d.name.startswith(MARK)}  # fmt: skip
+    names = None if parameters is None else {parameters} if isinstance(parameters, str) else set(parameters)
+    chosen = [p for p in trained(program) if names is None or p.name in names]
+    parts = {p.name: network.run.number(scales[p.name]) * _kernel(back, p, readout, some) for p in chosen}
+    return EmpiricalKernels(parts, network.outputs)
+
+
+def _seeds(network: Network, readout: str, rows: int) -> Array:
+    """One cotangent for each output and, where all are read, each time.  Shapes: -> (K, N, T, n_y)."""
+    run, horizon = network.run, len(network.steps)
+    xp, count = run.xp, run.shape[1]
+    units = xp.eye(rows, run.matrices.n_y)  # (R, n_y)
+    if readout == "all":
+        seeds = xp.eye(horizon)[:, None, :, None] * units[None, :, None, :]  # (T, R, T, n_y)
+    else:
+        weight = xp.ones(horizon) / horizon if readout == "average" else xp.eye(horizon)[-1, :]
+        seeds = (weight[:, None] * units[:, None, :])[None, ...]
+    seeds = xp.reshape(seeds, (-1, 1, horizon, run.matrices.n_y))
+    return xp.broadcast_to(seeds, (seeds.shape[0], count, horizon, run.matrices.n_y))
+
+
+def _kernel(back: Reverse, parameter: Parameter, readout: str, rows: int) -> Array:
+    """The part of one parameter.  Shapes: as `EmpiricalKernels`."""
+    run = back.network.run
+    xp, (trials, count, _) = run.xp, run.shape
+    several = int(back.seeds.shape[0])
+    parts = back.parts(parameter.name)
+    total = xp.zeros((trials, several, count, several, count))
+    groups = [parts] if parameter.tied else [[p for p in parts if p[2] == s] for s in {time for *_, time in parts}]
+    for group in groups:
+        total = total + _products(xp, group, trials)
+    times = several // rows
+    total = xp.reshape(total, (trials, times, rows, count, times, rows, count))
+    total = xp.permute_dims(total, (0, 3, 1, 2, 6, 4, 5))
+    return total if readout == "all" else total[:, :, 0, :, :, 0, :]
+
+
+def _products(xp: Any, parts: list[tuple[Array, Array | None, int]], trials: int) -> Array:
+    """Sum over all pairs of uses: <cotangent, cotangent'> <vector, vector'>.  Shapes: -> (B, K, N, K, N)."""
+    first = parts[0][0]
+    several, count, uses = int(first.shape[1]), int(first.shape[2]), len(parts)
+    full = [xp.broadcast_to(c, (trials, *c.shape[1:])) for c, _, _ in parts]
+    left = xp.reshape(xp.stack(full, axis=3), (trials, several * count * uses, -1))
+    grams = xp.reshape(xp.matmul(left, left.mT), (trials, several, count, uses, several, count, uses))
+    if parts[0][1] is not None:
+        vectors = xp.stack([v for _, v, _ in parts], axis=2)  # (B, N, S, k)
+        flat = xp.reshape(vectors, (vectors.shape[0], count * uses, -1))
+        right = xp.reshape(xp.matmul(flat, flat.mT), (-1, 1, count, uses, 1, count, uses))
+        grams = grams * right
+    return xp.sum(grams, axis=(3, 6))
