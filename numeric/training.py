@@ -16,11 +16,11 @@ from numeric.convolution import Convolution, ConvolutionDescent
 from numeric.data import Quadratic, curvature, largest_stable_step, loss, loss_and_slope, to_impulse
 from numeric.krylov import KrylovDescent, LinearRNN, impulse_response, rnn_curvature
 from numeric.methods import choose_method
-from numeric.subspace import LazyDescent, RandomRNN, SubspaceDescent
+from numeric.subspace import LazyDescent, RandomRNN, SubspaceDescent, finest_tolerance
 
 Model = LinearRNN | Convolution | RandomRNN
 Progress = Callable[[int, int], None]
-REFINEMENT = 30.0  # one subspace run to the next: the change of the losses then is the error of the first
+REFINEMENT = 10.0  # one subspace run to the next: the change of the losses then is the error of the first
 BLOW_UP = 1e6  # a loss this many times the first one (or the outputs' power) has diverged
 
 
@@ -94,31 +94,53 @@ def train(
 
     if choice.name == "subspace":
         assert isinstance(start, LinearRNN)
-        found = refined(start, data.lags, accuracy, run)
+        found = refined(SubspaceDescent(start, data.lags, 20.0 * accuracy), start.width, accuracy, run)
+    elif isinstance(start, RandomRNN):
+        found = checked(start, data.lags, run)
     else:
         found = run(_descent(start, data, kernels))
     return replace(found, method=choice.name, reason=choice.reason)
 
 
-def refined(
-    start: LinearRNN, lags: int, accuracy: float, run: Callable[[SubspaceDescent], Training]
-) -> Training:
+def refined(descent: SubspaceDescent, width: int, accuracy: float, run: Callable[[Descent], Training]) -> Training:
     """Train in the subspace at finer and finer tolerances until the losses move by less than `accuracy`.
 
+    What the matrix was asked for a coarse run is known to the finer ones.
     Error: the largest relative change of any loss at the last refinement, reported as `Training.error`; it bounds
     that of the coarser run, and the finer one is returned.  ParameterError at the finest tolerance doubles allow.
     """
-    floor, tolerance, error = 1e-14 * start.width**0.5, 100.0 * accuracy, math.inf
-    coarse = run(SubspaceDescent(start, lags, tolerance))
-    while tolerance / REFINEMENT >= floor:
+    tolerance, error = descent.tolerance, math.inf
+    coarse = run(descent)
+    while tolerance / REFINEMENT >= finest_tolerance(width):
         tolerance /= REFINEMENT
-        fine = run(SubspaceDescent(start, lags, tolerance))
-        error = max(_distance(coarse.train_loss, fine.train_loss), _distance(coarse.test_loss, fine.test_loss))
+        fine = run(descent.again(tolerance))
+        error = training_distance(coarse, fine)
         if error <= accuracy:
             return replace(fine, error=error)
         coarse = fine
     hint = "Use method='krylov', which is exact to rounding."
     raise ParameterError("train: subspace", f"losses within {accuracy:.1g}", f"{error:.1g} at best", hint)
+
+
+def checked(start: RandomRNN, lags: int, run: Callable[[Descent], Training]) -> Training:
+    """Train a network known in law at its tolerance, after a coarser run on the same draws that tells the error.
+
+    Error: the largest relative change of any loss between the two, reported as `Training.error`.
+    """
+    descent = _in_law(start, lags)
+    coarse = run(descent)
+    fine = run(descent.again(start.tolerance))
+    return replace(fine, error=training_distance(coarse, fine))
+
+
+def _in_law(start: RandomRNN, lags: int) -> LazyDescent:
+    """The network that `checked` trains, draw by draw."""
+    return LazyDescent(start, lags, REFINEMENT * start.tolerance)
+
+
+def training_distance(coarse: Training, fine: Training) -> float:
+    """The largest relative change of any loss from one run to the other."""
+    return max(_distance(coarse.train_loss, fine.train_loss), _distance(coarse.test_loss, fine.test_loss))
 
 
 def _distance(first: np.ndarray, second: np.ndarray) -> float:
@@ -143,7 +165,7 @@ def model_curvature(start: Model, data: Quadratic) -> float:
 def impulse_of(model: Model, lags: int) -> Array:
     """The impulse response of either model.  Shapes: -> (T, n_y, n_x)."""
     if isinstance(model, RandomRNN):
-        return to_impulse(LazyDescent(model, lags).taps(), lags)
+        return to_impulse(_in_law(model, lags).taps(), lags)
     return impulse_response(model, lags) if isinstance(model, LinearRNN) else model.impulse
 
 
@@ -182,22 +204,16 @@ def _run(
     impulses = xp.stack([kept[k] for k in recorded]) if kept else xp.empty(shape, dtype=data.sxx.dtype)
     best_impulse = to_impulse(best_taps, data.lags)
     test_loss = curves[1] if test is not None else np.empty(0)
-    return Training(
-        step, curves[0], test_loss, recorded, impulses, best_step, best_impulse, descent.model(), momentum
-    )
+    return Training(step, curves[0], test_loss, recorded, impulses, best_step, best_impulse, descent.model(), momentum)
 
 
-def _descent(start: Model, data: Quadratic, kernels: str) -> Descent:
-    if isinstance(start, RandomRNN):
-        return LazyDescent(start, data.lags)
+def _descent(start: LinearRNN | Convolution, data: Quadratic, kernels: str) -> Descent:
     if isinstance(start, LinearRNN):
         return KrylovDescent(start, data.lags, kernels)
     return ConvolutionDescent(start, data)
 
 
-def _check(
-    start: Model, data: Quadratic, test: Quadratic | None, steps: int, record: Sequence[int]
-) -> None:
+def _check(start: Model, data: Quadratic, test: Quadratic | None, steps: int, record: Sequence[int]) -> None:
     if isinstance(start, Convolution):
         got = tuple(start.theta.shape)
     elif isinstance(start, LinearRNN):
@@ -212,9 +228,7 @@ def _check(
         raise ParameterError("train", "0 ≤ recorded steps ≤ steps", (steps, *record), "Record fewer steps.")
 
 
-def _check_divergence(
-    curve: np.ndarray, k: int, start: Model, data: Quadratic, step: float, momentum: float
-) -> None:
+def _check_divergence(curve: np.ndarray, k: int, start: Model, data: Quadratic, step: float, momentum: float) -> None:
     ceiling = BLOW_UP * max(curve[0], data.power)
     if curve[k] <= ceiling:
         return

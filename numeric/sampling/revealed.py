@@ -104,11 +104,19 @@ class RevealedMatrix(ABC):
         if not self.relative:  # under an absolute tolerance what is dropped is an error to report
             self.dropped = max(self.dropped, float(xp.max(xp.where(new, 0.0 * length, length))))
         if bool(xp.any(new)):
-            more, unit, length = own.direction(rest, new)
-            image = self.image(unit, other)
-            own.append(self.pad(unit), xp.where((length > 0)[..., None], image, 0.0 * image))
+            more, length = self.learn(own, other, rest, new)
             coordinates = xp.concat([coordinates + more, length[..., None]], axis=-1)
         return combined(xp, coordinates, own.images)
+
+    def learn(self, own: Products, other: Products, rest: Array, new: Array) -> tuple[Array, Array]:
+        """Query the direction of a rest where it is new, and return the rest's coordinates in the queries of before.
+
+        Shapes: rest (..., n), new (...) -> (..., k), and its length along the new query, (...).
+        """
+        more, unit, length = own.direction(rest, new)
+        image = self.image(unit, other)
+        own.append(self.pad(unit), self._xp.where((length > 0)[..., None], image, 0.0 * image))
+        return more, length
 
     def image(self, unit: Array, other: Products) -> Array:
         """W times a unit vector orthogonal to its queries: what the other side tells, and noise beyond it.

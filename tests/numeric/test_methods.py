@@ -62,14 +62,14 @@ def test_momentum_in_law_is_that_of_the_matrix_it_has_drawn():
     start = RandomRNN(9, 1, 1, nu_W=0.6, seed=11)
     _, data = example()
     descent = LazyDescent(start, 5)
-    F, C, losses = descent._F.copy(), descent._C.copy(), []
+    (F, C), losses = descent._start, []
     for _ in range(13):
         value, slope = loss_and_slope(data, descent.taps())
         losses.append(float(value))
         descent.move(slope, 0.05, 0.7)
     W = 3.0 * np.column_stack([descent._matrix.apply(unit) for unit in np.eye(9)])
     pad = descent._matrix.pad
-    rnn = type(example()[0])(W, pad(F), pad(C).T)
+    rnn = type(example()[0])(W, pad(F.T), pad(C.T).T)
     assert np.allclose(losses, train(rnn, data, steps=12, step_size=0.05, momentum=0.7).train_loss, rtol=1e-7)
 
 

@@ -6,10 +6,11 @@ from scipy.stats import ks_2samp
 
 from derive.errors import ParameterError
 from numeric import subspace
-from numeric.data import loss_and_slope, quadratic, to_impulse
+from numeric.compressed import SKETCH, Sketch
+from numeric.data import loss_and_slope, quadratic
 from numeric.krylov import LinearRNN, draw_rnn
-from numeric.subspace import LazyDescent, LazyGaussian, RandomRNN
-from numeric.training import train
+from numeric.subspace import LazyDescent, LazyGaussian, RandomRNN, SubspaceDescent
+from numeric.training import impulse_of, train
 
 STEPS = 12
 
@@ -33,12 +34,12 @@ def test_the_matrix_it_has_drawn_trains_the_same_way(n_x, n_y, width):
     """Once the queries span R^n, the drawn matrix is known entirely: train it densely and compare."""
     data, start = example(n_x, n_y), RandomRNN(width, n_x, n_y, nu_W=0.6, seed=11)
     descent = LazyDescent(start, data.lags)
-    F, C = descent._F.copy(), descent._C.copy()
+    F, C = descent._start
     losses = lazy_losses(descent, data, 0.05)
     matrix = descent._matrix
     assert matrix.size == width
     W = width**0.5 * np.column_stack([matrix.apply(unit) for unit in np.eye(width)])
-    F, C = matrix.pad(F), matrix.pad(C)
+    F, C = matrix.pad(F.T), matrix.pad(C.T)
     want = train(LinearRNN(W, F, C.T), data, steps=STEPS, step_size=0.05).train_loss
     assert np.allclose(losses, want, rtol=1e-7)
 
@@ -70,7 +71,7 @@ def final_losses(width, trials, lazy, data, nu_W=0.3):
 
 
 def check_law(width, data, lazy_nu=0.3):
-    lazy, dense = (final_losses(width, 400, *case) for case in ((True, data, lazy_nu), (False, data)))
+    lazy, dense = (final_losses(width, 200, *case) for case in ((True, data, lazy_nu), (False, data)))
     for a, b in zip(lazy, dense, strict=True):
         assert ks_2samp(a, b).pvalue > 1e-4  # four tests: a false alarm in 2 500
 
@@ -115,7 +116,56 @@ def test_loose_tolerance_changes_little_and_dimension_does_not_grow_with_the_wid
     assert 0 < np.abs(loose / tight - 1).max() < 1e-4
     small = RandomRNN(50, seed=5)
     impulse = train(small, data, steps=0, step_size=1.0, record=(0,)).impulses[0]
-    assert np.array_equal(to_impulse(LazyDescent(small, 8).taps(), 8), impulse)
+    assert np.allclose(impulse_of(small, 8), impulse, rtol=1e-12)
+
+
+def test_the_error_in_law_is_reported_and_follows_the_tolerance():
+    data = example(length=8)
+    rough, fine = (
+        train(RandomRNN(10**6, seed=5, tolerance=tolerance), data, steps=STEPS, step_size=0.1).error
+        for tolerance in (1e-4, 1e-7)
+    )
+    assert 0 < 100 * fine < rough < 1e-2
+
+
+def test_a_network_asked_again_is_the_same_network():
+    data = example(length=8)
+    descent = LazyDescent(RandomRNN(10**9, seed=2), 8, 1e-4)
+    rough = lazy_losses(descent, data, 0.1)
+    fine = lazy_losses(descent.again(1e-8), data, 0.1)
+    finest = lazy_losses(descent.again(1e-9), data, 0.1)
+    errors = np.abs(rough / finest - 1).max(), np.abs(fine / finest - 1).max()
+    assert 0 < 100 * errors[1] < errors[0] < 1e-3
+
+
+def test_small_matrices_are_those_of_the_vectors():
+    """Every product that the small algebra keeps, from the long vectors themselves, after steps with momentum."""
+    rnn = draw_rnn(40, 2, 1, nu_W=0.6, nu_F=1.0, nu_C=1.0, rng=np.random.default_rng(0))
+    descent = SubspaceDescent(rnn, 5, 1e-6)
+    data = example(2, 1)
+    for _ in range(20):
+        descent.move(loss_and_slope(data, descent.taps())[1], 0.05, 0.5)
+    A, sides = descent.model().W / 40**0.5, {False: descent._first, True: descent._second}
+    for right, side in sides.items():
+        Q, others, B = side.own.queries, side.other.queries, A if right else A.T
+        rows, k, r = slice(SKETCH, SKETCH + len(Q)), len(Q), len(others)
+        x = (descent.model().F if right else descent.model().C.T).T
+        for got, want in (
+            (side.action[rows, :k], Q @ B @ Q.T), (side.overlap[rows, :r], Q @ others.T), (side.first[:, rows], x @ Q.T),
+        ):  # fmt: skip
+            assert np.allclose(got, want, atol=1e-9)
+            assert not np.allclose(got, 1.001 * want, atol=1e-9)
+        gaps = (
+            (side.action[:SKETCH, :k], descent._sketch.of(Q @ B.T).T), (side.first[:, :SKETCH], descent._sketch.of(x)),
+            (side.shadow[:, :k], descent._sketch.of(Q).T), (side.overlap[:SKETCH, :r], descent._sketch.of(others).T),
+        )  # fmt: skip
+        assert all(np.allclose(*pair, atol=1e-9) for pair in gaps)
+
+
+def test_a_sketch_tells_a_length_within_a_factor_of_two():
+    lengths = np.linalg.norm(np.stack([Sketch().of(unit) for unit in np.eye(400)]), axis=1)
+    assert 0.4 < lengths.min() < lengths.max() < 2
+    assert np.mean(lengths**2) == pytest.approx(1, abs=5 * (2 / SKETCH / 400) ** 0.5)
 
 
 def test_errors_name_the_field():
