@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import functools
+import math
+import os
 import time
 from dataclasses import dataclass, replace
 
@@ -17,10 +19,14 @@ from numeric.subspace import RandomRNN
 METHODS = ("auto", "krylov", "subspace", "sampled", "direct")
 FINEST = 1e-9
 """Subspace descent does not reach relative errors of the losses below this one."""
-DIRECTIONS = 130
-"""Measured: the directions that 300 steps meet on either side, at any width, with few inputs and outputs."""
-CALL = 5e-5
-"""Measured: seconds for one product among the directions met, however small."""
+DECADE = 30
+"""Measured: directions a side, per decade of the tolerance and column, that 300 steps meet at any width."""
+CALL = 8e-6
+"""Measured: seconds of one array call among the directions met, however small."""
+MEETING = 3e-4
+"""Measured: seconds to take one direction in, beside its product with W."""
+IN_LAW = 1e-8
+"""Measured: relative error of the losses at the default tolerance of a network known in law; training reports it."""
 
 
 @dataclass(frozen=True)
@@ -84,15 +90,16 @@ def choose_method(
         raise ParameterError("method", f"one of {', '.join(METHODS)}", method, "auto takes the cheapest.")
     if isinstance(start, RandomRNN):
         _only("sampled", method, "a network known in law has no matrix", "draw_rnn gives one for krylov.")
-        return _sampled(start, data, steps)
+        return _sampled(start.width, data, steps)
     if isinstance(start, Convolution):
         _only("direct", method, "a convolution has no matrix to multiply", "Its steps are exact already.")
         return _direct(data, steps)
     if method in ("sampled", "direct"):
         hint = "sampled trains a RandomRNN, direct a Convolution."
         raise ParameterError("method", "krylov or subspace for a given RNN", method, hint)
-    krylov, subspace = _krylov(start, data, steps, momentum), _subspace(start, data, steps)
+    krylov = _krylov(start.width, data, steps, momentum)
     obstacle = _obstacle(start, data, accuracy)
+    subspace = _subspace(start.width, data, steps, accuracy or FINEST)
     if method == "subspace" and obstacle:
         raise ParameterError("method", "krylov", f"subspace, but {obstacle}", "Use method='krylov'.")
     if method == "krylov":
@@ -100,6 +107,46 @@ def choose_method(
     if method == "subspace" or (not obstacle and subspace.seconds < krylov.seconds):
         return subspace
     return replace(krylov, reason=f"{krylov.reason}; {obstacle}") if obstacle and accuracy else krylov
+
+
+def choose_network(
+    width: int,
+    data: Quadratic,
+    steps: int,
+    *,
+    accuracy: float = 0.0,
+    momentum: float = 0.0,
+    method: str = "auto",
+    memory: float | None = None,
+) -> MethodChoice:
+    """Choose how to train a random network that is still to be drawn: whole, for `krylov`, or in law, for `sampled`.
+
+    Exact steps are taken where the matrix fits the memory and they are cheaper, or `accuracy` leaves no other;
+    in law the losses are off by about 1e-8, which training reports.
+    Shapes: none.  Units: bytes of memory, by default half of what the machine has; accuracy is relative.
+    Error: ParameterError for a method that does not apply or does not fit, naming the one that does.
+    Source: `choose_method`.
+    """
+    if method not in ("auto", "krylov", "sampled"):
+        raise ParameterError("method", "auto, krylov or sampled", method, "subspace and direct train a given model.")
+    room = available_memory() / 2 if memory is None else memory
+    whole, law = _krylov(width, data, steps, momentum), _sampled(width, data, steps)
+    if method == "krylov" and whole.memory > room:
+        want = f"sampled at n = {width}: krylov needs {whole.memory / 1e9:.3g} GB, and {room / 1e9:.3g} GB are free"
+        raise ParameterError("method", want, method, "method='sampled' trains it in law, at a cost free of n.")
+    if method == "sampled" or whole.memory > room:
+        return law
+    if method == "krylov" or 0.0 < accuracy < IN_LAW or whole.seconds <= law.seconds:
+        return whole
+    return law
+
+
+def available_memory() -> float:
+    """Return the bytes of memory of this machine, or 8 GB where the system does not tell."""
+    try:
+        return float(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
+    except (AttributeError, ValueError, OSError):
+        return 8e9
 
 
 def _only(name: str, method: str, why: str, hint: str) -> None:
@@ -118,27 +165,28 @@ def _obstacle(start: LinearRNN, data: Quadratic, accuracy: float) -> str:
     return ""
 
 
-def _krylov(start: LinearRNN, data: Quadratic, steps: int, momentum: float) -> MethodChoice:
-    n, m, sweeps = start.width, min(data.n_x, data.n_y), data.lags - 1
+def _krylov(width: int, data: Quadratic, steps: int, momentum: float) -> MethodChoice:
+    n, m, sweeps = width, min(data.n_x, data.n_y), data.lags - 1
     memory = 8.0 * (n * n * (3 if momentum else 2) + 2 * data.lags * m * n)
     flops, traffic = 6.0 * sweeps * m * n * n * steps, 8.0 * (2 * sweeps + 2) * n * n * steps
     return MethodChoice("krylov", f"exact, {2 * sweeps} sweeps of W a step", memory, flops, traffic)
 
 
-def _subspace(start: LinearRNN, data: Quadratic, steps: int) -> MethodChoice:
-    n, met = start.width, _met(data, start.width)
+def _subspace(width: int, data: Quadratic, steps: int, accuracy: float) -> MethodChoice:
+    n, met = width, _met(data, width, accuracy)
     runs = 2  # the second one, with a finer tolerance, gives the error
     once = 2.0 * n * n * (2 * met)
-    flops = runs * (once + _inner(met, data, steps))
-    memory = 8.0 * (3 * n * n + 4 * met * n)
+    flops = once + runs * _inner(met, data, steps) + 40.0 * n * met**2
+    memory = 8.0 * (2 * n * n + 4 * met * n)
     why = f"W is multiplied along about {met} directions a side only"
-    return MethodChoice("subspace", why, memory, flops, runs * 8.0 * n * n * 2 * met, runs * _calls(data, steps))
+    return MethodChoice("subspace", why, memory, flops, 8.0 * n * n * 2 * met, runs * _calls(data, steps, met))
 
 
-def _sampled(start: RandomRNN, data: Quadratic, steps: int) -> MethodChoice:
-    met = _met(data, start.width)
+def _sampled(width: int, data: Quadratic, steps: int) -> MethodChoice:
+    met, runs = _met(data, width, IN_LAW), 2
     why = f"drawn along about {met} directions a side, whatever the width"
-    return MethodChoice("sampled", why, 8.0 * 20 * met**2, _inner(met, data, steps), 0.0, _calls(data, steps))
+    flops = runs * _inner(met, data, steps) + 80.0 * met**3
+    return MethodChoice("sampled", why, 8.0 * 30 * met**2, flops, 0.0, runs * _calls(data, steps, met))
 
 
 def _direct(data: Quadratic, steps: int) -> MethodChoice:
@@ -147,14 +195,16 @@ def _direct(data: Quadratic, steps: int) -> MethodChoice:
     return MethodChoice("direct", "each step is one product with Sxx", 8.0 * size**2, flops, 0.0)
 
 
-def _met(data: Quadratic, width: int) -> int:
-    return min(width, DIRECTIONS + data.lags * (data.n_x + data.n_y))
+def _met(data: Quadratic, width: int, accuracy: float) -> int:
+    decades = max(1.0, 1.0 - math.log10(accuracy))
+    return min(width, int(DECADE * decades * min(data.n_x, data.n_y)))
 
 
-def _calls(data: Quadratic, steps: int) -> float:
-    return 2.0 * (data.lags - 1) * data.n_y * steps
+def _calls(data: Quadratic, steps: int, met: int) -> float:
+    """Array calls of the steps, and of one direction after the other in their unit."""
+    return steps * (2.0 * data.lags + 60.0) + 2 * met * MEETING / CALL
 
 
 def _inner(met: int, data: Quadratic, steps: int) -> float:
-    """Flops of the steps among the directions met: two products and a change for each of 2 (T − 1) n_y queries."""
-    return 2.0 * (data.lags - 1) * data.n_y * steps * 12.0 * met * (2 * met)
+    """Flops of the steps among the directions met: two sweeps, and five products of low rank."""
+    return 14.0 * data.lags * min(data.n_x, data.n_y) * met**2 * steps

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import numpy as np
 import pytest
 
@@ -9,7 +11,7 @@ from derive.errors import ParameterError
 from numeric.convolution import matched
 from numeric.data import loss_and_slope, quadratic, to_taps
 from numeric.krylov import KrylovDescent, draw_rnn, impulse_response
-from numeric.methods import choose_method, machine_rates
+from numeric.methods import choose_method, choose_network, machine_rates
 from numeric.subspace import LazyDescent, RandomRNN, SubspaceDescent
 from numeric.training import train
 
@@ -132,3 +134,32 @@ def test_a_method_that_does_not_apply_is_refused_and_the_one_that_does_is_named(
     with pytest.raises(ParameterError) as caught:
         train(start, example()[1], steps=2, step_size=0.1, **arguments)
     assert caught.value.expected == expected
+
+
+def test_a_network_to_be_drawn_is_trained_whole_where_that_is_cheaper_and_in_law_where_it_does_not_fit():
+    _, data = example()
+    assert choose_network(30, data, 100).name == "krylov"
+    wide = choose_network(10**12, data, 100)
+    assert (wide.name, wide.memory) == ("sampled", choose_network(10**9, data, 100).memory)
+    assert choose_network(300, data, 100, memory=1e6).name == "sampled"  # 1.4 MB of matrices
+    assert choose_network(20_000, data, 10**5, accuracy=1e-12, memory=1e12).name == "krylov"
+    assert choose_network(20_000, data, 10**5, memory=1e12).name == "sampled"
+    assert choose_network(30, data, 100, method="sampled").name == "sampled"
+
+
+@pytest.mark.parametrize(("method", "expected"), [("krylov", "sampled at n = 1000000"), ("direct", "auto, krylov")])
+def test_a_method_that_does_not_fit_is_refused_and_the_one_that_does_is_named(method, expected):
+    with pytest.raises(ParameterError) as caught:
+        choose_network(10**6, example()[1], 5, method=method)
+    assert caught.value.expected.startswith(expected)
+
+
+@pytest.mark.parametrize("method", ["krylov", "subspace", "sampled"])
+def test_the_time_before_the_start_is_that_of_the_run_within_a_factor(method):
+    rnn, data = example(500, lags=10)
+    start, accuracy = (RandomRNN(10**9), 0.0) if method == "sampled" else (rnn, 1e-6)
+    choice = choose_method(start, data, 100, accuracy=accuracy, method=method)
+    before = time.process_time()
+    train(start, data, steps=100, step_size=0.02, accuracy=accuracy, method=method)
+    spent = time.process_time() - before
+    assert choice.seconds / 6 < spent < 6 * choice.seconds
