@@ -1,6 +1,13 @@
 """Symbolic derivation: recursions, their infinite-width limits, and the proofs."""
 
-from . import audit_adjoint, audit_algebra, audit_bounds, audit_finite_width, models  # noqa: F401 (audits register themselves)
+from . import (  # noqa: F401 (audits register themselves)
+    audit_adjoint,
+    audit_algebra,
+    audit_bounds,
+    audit_finite_width,
+    audit_memory,
+    models,
+)
 from .activations import (
     abrelu,
     activation,
@@ -42,6 +49,7 @@ from .errors import (
 from .finite_width import moments
 from .kernels import nngp, ntk, state_evolution
 from .language import Program, Recursion
+from .memory import Memory, memory
 from .proof import Equation, Proof, Recurrence, Step
 from .realization import convolution_of, realization
 from .stability import stability
@@ -55,6 +63,7 @@ __all__ = [
     "Inequality",
     "LanguageError",
     "MatrixEquation",
+    "Memory",
     "NotAccurate",
     "NotClosed",
     "NotDiagonal",
@@ -81,6 +90,7 @@ __all__ = [
     "gelu",
     "impulse_response",
     "leaky_relu",
+    "memory",
     "models",
     "moments",
     "nngp",

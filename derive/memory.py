@@ -1,0 +1,175 @@
+"""Memory and trainability: the maps of variance and correlation of two runs of one recursion, slopes, critical line.
+
+Two runs of one network see different inputs for a while and the same inputs from then on, x_t . x_t = X. Their
+second moments at *equal* times obey an autonomous map, read off the derived state evolution; it is the same for tied
+and untied matrices, because a matrix redrawn at every step is still one matrix for both runs. Near a fixed point the
+difference of the two runs shrinks by the slope of that map per step, so the memory lasts -1/log(slope) steps.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import sympy as sp
+
+from .chain import (
+    Chain,
+    CorrelationMap,
+    CorrelationSlope,
+    CriticalDrive,
+    CriticalGain,
+    FixedPoint,
+    Horizon,
+    VarianceMap,
+    VarianceSlope,
+    chain_of,
+    letters,
+)
+from .derivation import Derivation, as_program
+from .errors import NotClosed
+from .language import Coordinate, Program, Recursion
+from .means import MeanFormula
+from .memory_rules import BASE, FixedAt, critical_parts
+from .proof import Equation, prove
+
+
+@dataclass(frozen=True)
+class Memory(Derivation):
+    """The memory horizon of a recursion in steps, where both runs agree, and all that it follows from.
+
+    `formula` is -1/log(chi), a horizon where chi < 1, chi the slope of the correlation map at correlation one. Every
+    part is a `Derivation` with its own proof, made when it is first asked for; maps are by the name of the state.
+    """
+
+    chain: Chain
+
+    @cached_property
+    def variance_map(self) -> dict[str, Derivation]:
+        """E[h_t^2] in the letters q, one step before."""
+        return self._each("variance_map", VarianceMap, self._q)
+
+    @cached_property
+    def variance_slope(self) -> dict[str, Derivation]:
+        """The derivative of the variance map: below 1 the fixed point is drawn to."""
+        return self._each("variance_slope", VarianceSlope, self._q)
+
+    @cached_property
+    def correlation_map(self) -> dict[str, Derivation]:
+        """E[h_t h'_t] of the two runs in the letters q and c, one step before."""
+        return self._each("correlation_map", CorrelationMap, self._q + self._c)
+
+    @cached_property
+    def slope(self) -> dict[str, Derivation]:
+        """The derivative of the correlation map at any q and c."""
+        return self._each("slope", CorrelationSlope, self._q + self._c)
+
+    @cached_property
+    def chi(self) -> dict[str, Derivation]:
+        """The slope of the correlation map at correlation one, c = q."""
+        return self._each("chi", CorrelationSlope, self._q + self._q)
+
+    @cached_property
+    def horizon(self) -> Derivation:
+        """-1/log of the largest slope at any q and c: the memory horizon at a fixed point c below q."""
+        return _derived(self.program, "horizon", Horizon(*self._q, *self._c))
+
+    @cached_property
+    def fixed_point(self) -> dict[str, Derivation]:
+        """The fixed point of every variance map that is affine; numeric.memory finds the others."""
+        found = {}
+        for i, (state, u) in enumerate(self.chain.states.items()):
+            try:
+                found[state.name] = _fixed_point(self.program, FixedPoint(u, *self._q[:i]))
+            except NotClosed:
+                continue
+        return found
+
+    @cached_property
+    def critical(self) -> dict[str, Derivation]:
+        """The line chi = 1 by the pre-activation variance a: "gain" nu_W and "drive" nu_F X + nu_b.
+
+        Empty but for one state with one activation of one matrix product.
+        """
+        if critical_parts(self.program) is None:
+            return {}
+        u, = self.chain.states.values()
+        kinds: dict[str, Any] = {"gain": CriticalGain, "drive": CriticalDrive}
+        return {name: _derived(self.program, f"critical_{name}", kind(u, self.chain.preactivation))
+                for name, kind in kinds.items()}
+
+    @property
+    def parts(self) -> dict[str, Derivation]:
+        """All derivations by name, with that of the state where there are several."""
+        found: dict[str, Derivation] = {}
+        for name in ("variance_map", "variance_slope", "fixed_point", "correlation_map", "slope", "chi", "critical"):
+            group: dict[str, Derivation] = getattr(self, name)
+            found |= {name if len(group) == 1 else f"{name} {key}": part for key, part in group.items()}
+        return found | {"horizon": self.horizon}
+
+    @property
+    def reading(self) -> str:
+        """What is proved, and for which reading of the matrices."""
+        return ("Two runs of one network read at equal steps, with the same inputs from some step on: proved for tied "
+                "and for untied matrices alike, as n grows at a fixed number of steps. Nothing is claimed about "
+                "gradients through transposes, nor about different steps of one run, where the readings differ.")
+
+    @property
+    def _q(self) -> tuple[sp.Symbol, ...]:
+        return tuple(letters(self.program)[0].values())
+
+    @property
+    def _c(self) -> tuple[sp.Symbol, ...]:
+        return tuple(letters(self.program)[1].values())
+
+    def _each(self, name: str, kind: Any, arguments: tuple[sp.Symbol, ...]) -> dict[str, Derivation]:
+        return {state.name: _derived(self.program, name, kind(u, *arguments))
+                for state, u in self.chain.states.items()}
+
+
+def memory(recursion: Recursion | Program) -> Memory:
+    """Two runs of a wide network that see the same inputs from now on forget their difference in this many steps.
+
+    The formula is -1/log(chi) in the fixed point q = E[h^2] of the variance map, the variances of the parameters and
+    X = x_t . x_t, the size of the common inputs; parts are `variance_map`, `variance_slope`, `correlation_map`,
+    `slope`, `chi`, `horizon` (at any correlation), `fixed_point` where the map is affine, and `critical`, the line
+    chi = 1. numeric.memory finds the fixed points with error bounds and evaluates everything there.
+    Shapes: scalars; arrays broadcast.  Units: steps.
+    Errors: NotClosed for gated recursions, for states that carry themselves over (leaky, residual), for coupled states.
+    Source: emami2021implicit, Lemma C.1, at equal times; poole2016exponential; schoenholz2017deep.
+    """
+    program = as_program(recursion)
+    chain = chain_of(program)
+    q = tuple(letters(program)[0].values())
+    goal = _derived(program, "memory", Horizon(*q, *q))
+    return Memory("memory", program, goal.formula, goal.proof, chain)
+
+
+def _derived(program: Program, name: str, subject: sp.Expr) -> Derivation:
+    """The closed form of a quantity where the table of dual activations has one, else its expectations."""
+    proof = prove(program, BASE[type(subject)], subject)
+    assert isinstance(proof.goal, Equation)
+    expr = nodes = proof.goal.right
+    try:
+        proof = prove(program, "closed-form", subject)
+        assert isinstance(proof.goal, Equation)
+        expr = proof.goal.right
+        nodes = expr if isinstance(subject, VarianceSlope) else nodes
+    except NotClosed:
+        pass
+    return Derivation(name, program, _formula(name, program, subject, expr, nodes), proof)
+
+
+def _fixed_point(program: Program, subject: FixedPoint) -> Derivation:
+    proof = prove(program, "affine-fixed-point", subject)
+    assert isinstance(proof.goal, FixedAt)
+    right = proof.goal.right
+    return Derivation("fixed_point", program, _formula("fixed_point", program, subject, right, right), proof)
+
+
+def _formula(name: str, program: Program, subject: sp.Expr, expr: sp.Expr, nodes: sp.Expr) -> MeanFormula:
+    """A formula in the letters of its subject first, then in the symbols it reads, in the order of their names."""
+    own = [x for x in dict.fromkeys(subject.args) if not isinstance(x, Coordinate)]
+    read = [x for x in sorted(nodes.free_symbols | expr.free_symbols, key=str) if x not in own]
+    return MeanFormula(name, expr, {x.name: x for x in (*own, *read)}, program, nodes=nodes)

@@ -1,0 +1,208 @@
+"""The rules of memory: from the derived moments at equal times to maps, slopes, fixed points and the critical line."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import sympy as sp
+
+from .chain import (
+    PREACTIVATION,
+    CorrelationMap,
+    CorrelationSlope,
+    CriticalDrive,
+    CriticalGain,
+    Horizon,
+    VarianceMap,
+    VarianceSlope,
+    letters,
+    preactivation_variances,
+    to_letters,
+)
+from .errors import NotClosed
+from .expectation import GaussianMean
+from .language import Program
+from .means import SHORT, V, closed_mean, price
+from .moments import FIRST, SECOND, Calculus, Moment
+from .notation import s, t
+from .proof import Ask, Claim, Equation, rule
+
+
+@dataclass(frozen=True)
+class OfLetters(Equation):
+    """left = right for all values of the letters q, c, X and of the parameters, whatever the activation."""
+
+
+@dataclass(frozen=True)
+class Evaluated(Equation):
+    """left = right for the named activations: `nodes` holds the Gaussian means that `right` is the closed form of.
+
+    Where `by` is a letter, right is the derivative by it.
+    """
+
+    nodes: sp.Expr = sp.S.Zero
+    by: sp.Symbol | None = None
+
+
+@dataclass(frozen=True)
+class FixedAt(Equation):
+    """right is the only value that the map `nodes` of `letter` keeps, wherever every relation of the domain holds."""
+
+    nodes: sp.Expr = sp.S.Zero
+    letter: sp.Symbol = PREACTIVATION
+    domain: tuple[sp.Expr, ...] = field(default=())
+
+
+def _right(claim: Claim) -> sp.Expr:
+    assert isinstance(claim, Equation)
+    return claim.right
+
+
+@rule("equal-times", source="emami2021implicit, Lemma C.1, at equal times: one matrix for both runs, redrawn or not")
+def equal_times(program: Program, subject: Any, ask: Ask) -> Claim:
+    """E[h_t h'_t] of two runs of one network, in the moments one step before."""
+    u, v, *_, first, second = subject.args
+    right = _right(ask("covariance", Moment(u, v, t, s, first, second)))
+    return Equation(subject, sp.expand(right.subs(s, t)))
+
+
+@rule("correlation-map", source="poole2016exponential, (4); schoenholz2017deep, (4)")
+def correlation_map(program: Program, subject: Any, ask: Ask) -> Claim:
+    """Both runs see the same inputs of size X, their variances are q and their covariance is c."""
+    u = subject.args[0]
+    right = _right(ask("equal-times", Moment(u, u, t, t, FIRST, SECOND)))
+    return OfLetters(subject, to_letters(right, program, f"memory({program.name})"))
+
+
+@rule("variance-map", source="poole2016exponential, (3): a run has correlation one with itself")
+def variance_map(program: Program, subject: Any, ask: Ask) -> Claim:
+    """The correlation map where both runs are one."""
+    q, c = letters(program)
+    right = _right(ask("correlation-map", CorrelationMap(subject.args[0], *q.values(), *c.values())))
+    return OfLetters(subject, right.xreplace({c[u]: q[u] for u in q}))
+
+
+@rule("correlation-slope", source="price1958useful; schoenholz2017deep, (6)")
+def correlation_slope(program: Program, subject: Any, ask: Ask) -> Claim:
+    """Differentiate the correlation map by the state's own c: dE[f]/dcov = E[f''] in both variables."""
+    q, c = letters(program)
+    u, *at = subject.args
+    generic = CorrelationSlope(u, *q.values(), *c.values())
+    if subject != generic:
+        moved = dict(zip(generic.args[1:], at, strict=True))
+        return OfLetters(subject, _right(ask("correlation-slope", generic)).xreplace(moved))
+    right = _right(ask("correlation-map", CorrelationMap(u, *q.values(), *c.values())))
+    return OfLetters(subject, price(right, c[u]))
+
+
+@rule("variance-slope", source="price1958useful; schoenholz2017deep, (5)")
+def variance_slope(program: Program, subject: Any, ask: Ask) -> Claim:
+    """Differentiate the variance map by the state's own q."""
+    u, *at = subject.args
+    return OfLetters(subject, price(_right(ask("variance-map", VarianceMap(u, *at))), letters(program)[0][u]))
+
+
+@rule("memory-horizon", source="schoenholz2017deep, (6) and (7): the difference falls by the slope per step")
+def memory_horizon(program: Program, subject: Any, ask: Ask) -> Claim:
+    """The slowest state decides: -1/log of the largest slope of the chain."""
+    slopes = [_right(ask("correlation-slope", CorrelationSlope(u, *subject.args))) for u in letters(program)[0]]
+    return OfLetters(subject, -1 / sp.log(sp.Max(*slopes)))
+
+
+def critical_parts(program: Program) -> tuple[sp.Expr, sp.Expr, sp.Symbol] | None:
+    """Variance of the pre-activation at q = 0, its growth per q, and q; None but for one state, one activation."""
+    q = letters(program)[0]
+    if len(q) != 1:
+        return None
+    (u, letter), = q.items()
+    right = to_letters(Calculus(program).expand(Moment(u, u, t, t, FIRST, FIRST)), program, program.name)
+    found = preactivation_variances(right)
+    if len(found) != 1:
+        return None
+    variance = sp.expand(found.pop())
+    drive, gain = variance.subs(letter, 0), sp.diff(variance, letter)
+    outside = right.xreplace({x: sp.S.Zero for x in right.atoms(GaussianMean)})
+    simple = isinstance(gain, sp.Symbol) and not drive.has(gain) and outside == 0
+    return (drive, gain, letter) if simple else None
+
+
+@rule("critical-line", source="schoenholz2017deep, section 4; poole2016exponential, figure 1")
+def critical_line(program: Program, subject: Any, ask: Ask) -> Claim:
+    """chi = 1 at a fixed point, solved for the variance of the matrix and for the drive at a given a."""
+    parts = critical_parts(program)
+    assert parts is not None
+    drive, gain, letter = parts
+    u, variance = subject.args
+    at_fixed = {letter: (variance - drive) / gain}
+    slope = _right(ask("correlation-slope", CorrelationSlope(u, letter, letter)))
+    unit = in_preactivation(slope / gain, at_fixed)
+    if isinstance(subject, CriticalGain):
+        return OfLetters(subject, 1 / unit)
+    kept = in_preactivation(_right(ask("variance-map", VarianceMap(u, letter))), at_fixed)
+    return OfLetters(subject, variance - kept / unit)
+
+
+def in_preactivation(expr: sp.Expr, at: dict[sp.Symbol, sp.Expr]) -> sp.Expr:
+    """An expression in q as one in the pre-activation variance."""
+    moved = expr.xreplace(at)
+    simpler = {node: GaussianMean(node.args[0], node.args[1], sp.Tuple(*map(sp.simplify, node.args[2])))
+               for node in moved.atoms(GaussianMean)}
+    return sp.simplify(moved.xreplace(simpler)) if not simpler else moved.xreplace(simpler)
+
+
+@rule("dual-activation", source="table of dual activations; price1958useful")
+def dual_activation(program: Program, subject: Any, ask: Ask) -> Claim:
+    """The closed form of one Gaussian mean of a named activation."""
+    found = closed_mean(subject)
+    if found is None:
+        raise NotClosed("dual-activation", "an activation of the table", subject, "It is evaluated by its series.")
+    return Evaluated(subject, found, subject)
+
+
+BASE = {CorrelationMap: "correlation-map", VarianceMap: "variance-map", CorrelationSlope: "correlation-slope",
+        VarianceSlope: "variance-slope", Horizon: "memory-horizon", CriticalGain: "critical-line",
+        CriticalDrive: "critical-line"}
+
+
+@rule("closed-form", source="substitution")
+def closed_form(program: Program, subject: Any, ask: Ask) -> Claim:
+    """Put the closed forms of its Gaussian means into a quantity; a variance slope is that of the closed map."""
+    if isinstance(subject, VarianceSlope):
+        return _closed_variance_slope(program, subject, ask)
+    nodes = _right(ask(BASE[type(subject)], subject))
+    means = {node: _right(ask("dual-activation", node)) for node in sorted(
+        nodes.atoms(GaussianMean), key=sp.default_sort_key)}
+    return Evaluated(subject, nodes.xreplace(means), nodes)
+
+
+def _closed_variance_slope(program: Program, subject: Any, ask: Ask) -> Claim:
+    """The derivative by the pre-activation variance, simplified in that alone, times its growth."""
+    u, *at = subject.args
+    whole = ask("closed-form", VarianceMap(u, *at))
+    assert isinstance(whole, Evaluated)
+    letter, nodes = letters(program)[0][u], whole.nodes
+    total = sp.diff(nodes.xreplace({node: sp.S.Zero for node in nodes.atoms(GaussianMean)}), letter)
+    for node in sorted(nodes.atoms(GaussianMean), key=sp.default_sort_key):
+        variance, = preactivation_variances(node)
+        alone = closed_mean(GaussianMean(node.args[0], node.args[1], sp.Tuple(*(V for _ in node.args[2]))))
+        assert alone is not None
+        slope = sp.diff(alone, V)
+        slope = sp.simplify(slope) if slope.count_ops() < SHORT else slope
+        total += nodes.coeff(node) * sp.diff(variance, letter) * slope.subs(V, variance)
+    return Evaluated(subject, total, nodes, letter)
+
+
+@rule("affine-fixed-point", source="an affine map of slope below one has one fixed point, and is drawn to it")
+def affine_fixed_point(program: Program, subject: Any, ask: Ask) -> Claim:
+    """q = slope q + offset has one solution where the slope is not one; it is a variance where that is below one."""
+    u = subject.args[0]
+    q = letters(program)[0]
+    whole = ask("closed-form", VarianceMap(u, *q.values()))
+    assert isinstance(whole, Evaluated)
+    slope = sp.diff(whole.right, q[u]) if whole.right.is_polynomial(q[u]) else q[u]
+    if sp.expand(slope).has(q[u]):
+        raise NotClosed(f"fixed point of {u.label}", "an affine variance map", whole.right,
+                        "numeric.memory finds the fixed points of the others, with bounds.")
+    slope, offset = sp.expand(slope), whole.right.subs(q[u], 0)
+    return FixedAt(subject, sp.simplify(offset / (1 - slope)), whole.nodes, q[u], (sp.Lt(slope, 1),))

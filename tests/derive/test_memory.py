@@ -1,0 +1,148 @@
+"""Memory: derived maps of two runs, their slopes, the critical line; proofs verify and altered claims are caught."""
+
+from dataclasses import replace
+from functools import cache
+
+import numpy as np
+import pytest
+import sympy as sp
+
+from derive import NotClosed, ProofError, Recursion, define, impulse_response, memory, models, relu, sigmoid
+from derive.audit import audit_step, worlds
+from derive.memory_rules import Evaluated, FixedAt, OfLetters
+
+MODELS = {
+    "linear": models.linear_rnn,
+    "relu": lambda: models.elman("relu"),
+    "erf": lambda: models.elman("erf"),
+    "tanh": lambda: models.elman("tanh"),
+    "stacked": lambda: models.stacked(2, "tanh"),
+}
+AT = {"q": 0.4, "nu_W": 1.3, "nu_b": 0.1, "nu_F": 0.5, "X": 0.6}
+
+
+@cache
+def derived(name):
+    return memory(MODELS[name]())
+
+
+def value(derivation, **more):
+    at = {**AT, **more}
+    return derivation.formula.compile("numpy")(**{name: at[name] for name in derivation.formula.arguments})
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_every_proof_verifies(name):
+    derived(name).proof.verify()
+
+
+@pytest.mark.parametrize("part", ["variance_slope", "critical gain", "critical drive", "horizon"])
+def test_the_proofs_of_the_parts_verify(part):
+    derived("erf").parts[part].proof.verify()
+
+
+def altered(claim):
+    yield replace(claim, right=claim.right * sp.Rational(1001, 1000))
+    yield replace(claim, right=claim.right + sp.Rational(1, 500))
+
+
+@pytest.mark.parametrize(("name", "part"), [("erf", "critical drive"), ("relu", "fixed_point"), ("tanh", "horizon"),
+                                            ("tanh", "variance_slope"), ("erf", "variance_slope")])
+def test_a_claim_wrong_by_a_thousandth_fails_the_audit_on_its_own(name, part):
+    proof = derived(name).parts[part].proof
+    drawn = worlds(proof.program)
+    ours = [step for step in proof.steps if isinstance(step.claim, OfLetters | Evaluated | FixedAt)]
+    assert ours
+    for step in ours:
+        for claim in altered(step.claim):
+            if claim.right == step.claim.right:
+                continue
+            with pytest.raises(ProofError):
+                audit_step(replace(step, claim=claim), drawn)
+
+
+def test_linear_horizon_is_the_decay_of_the_impulse_response():
+    """-1/log(nu_W): the limiting variance of L_j falls by e in as many lags."""
+    steps = derived("linear").formula.compile("numpy")(q=1.0, nu_W=0.6)
+    response = impulse_response(models.linear_rnn()).formula.compile("numpy")
+    first, later = response(j=np.array([1, 9]), nu_W=0.6, nu_F=1.0, nu_C=1.0)
+    assert later / first == pytest.approx(np.exp(-8 / steps), rel=1e-12)
+
+
+def test_closed_forms():
+    nu_W, a = sp.Symbol("nu_W", nonnegative=True), sp.Symbol("a", nonnegative=True)
+    assert derived("relu").chi["h"].formula.expr == nu_W / 2
+    argument = derived("erf").chi["h"].formula
+    drive = sum(sp.prod([argument.symbols[x] for x in term]) for term in (("nu_W", "q"), ("nu_F", "X"), ("nu_b",)))
+    assert sp.simplify(argument.expr - 4 * nu_W / (sp.pi * sp.sqrt(1 + 4 * drive))) == 0
+    assert sp.simplify(derived("erf").critical["gain"].formula.expr - sp.pi * sp.sqrt(1 + 4 * a) / 4) == 0
+    fixed = derived("relu").fixed_point["h"].formula.compile("numpy")
+    assert fixed(X=0.6, nu_F=0.5, nu_W=1.3, nu_b=0.1) == pytest.approx((0.5 * 0.6 + 0.1) / (2 - 1.3))
+
+
+def test_the_critical_line_is_where_both_equations_hold():
+    """On the line, q of the pre-activation variance a is a fixed point with chi = 1."""
+    for name in ("erf", "tanh"):
+        found = derived(name)
+        for a in (0.05, 0.7, 3.0):
+            gain, drive = (float(value(found.critical[x], a=a)) for x in ("gain", "drive"))
+            at = {"nu_W": gain, "nu_b": drive, "nu_F": 0.0, "q": (a - drive) / gain}
+            assert float(value(found.variance_map["h"], **at)) == pytest.approx(at["q"], rel=1e-10)
+            assert float(value(found.chi["h"], **at)) == pytest.approx(1.0, rel=1e-10)
+
+
+@pytest.mark.parametrize("name", ["erf", "tanh"])
+def test_slopes_are_difference_quotients(name):
+    found, h = derived(name), 1e-4
+    for map_, slope, letter in (("variance_map", "variance_slope", "q"), ("correlation_map", "slope", "c")):
+        start = {"q": 0.4, "c": 0.25}
+        ends = [float(value(getattr(found, map_)["h"], **{**start, letter: start[letter] + k * h})) for k in (-1, 1)]
+        assert (ends[1] - ends[0]) / (2 * h) == pytest.approx(float(value(getattr(found, slope)["h"], **start)), rel=1e-6)
+
+
+def test_tied_and_untied_matrices_have_one_map():
+    tied, redrawn = derived("erf"), memory(models.elman("erf", tied=False))
+    assert {name: part.formula.expr for name, part in tied.parts.items()} == {
+        name: part.formula.expr for name, part in redrawn.parts.items()}
+    assert "tied" in tied.reading
+
+
+def test_numbers_come_with_bounds_that_hold():
+    exact = derived("erf").chi["h"]
+    twin = define("memory_erf", sp.erf(sp.Symbol("z")))
+    recursion = Recursion("twin")
+    W, F, C = recursion.matrix("W", "nu_W"), recursion.input_map("F", "nu_F"), recursion.readout("C", "nu_C")
+    h, b = recursion.state("h"), recursion.bias("b", "nu_b")
+    recursion.update(h, twin(W @ h + F @ recursion.x + b))
+    recursion.output(C @ h)
+    found = memory(recursion).chi["h"].formula.compile("numpy")
+    number, bound = found.with_error(**AT)
+    assert abs(float(number) - float(value(exact))) <= float(bound) < 1e-12
+
+
+def gate():
+    r = Recursion("gated")
+    W, U, C, h = r.matrix("W"), r.matrix("U"), r.readout("C"), r.state("h")
+    r.update(h, sigmoid(U @ h) * h + (1 - sigmoid(U @ h)) * relu(W @ h))
+    r.output(C @ h)
+    return r
+
+
+def coupled():
+    r = Recursion("coupled")
+    W, V, C = r.matrix("W"), r.matrix("V"), r.readout("C")
+    h, g = r.state("h"), r.state("g")
+    r.update(h, relu(W @ g))
+    r.update(g, relu(V @ h))
+    r.output(C @ h)
+    return r
+
+
+@pytest.mark.parametrize(("model", "word"), [
+    (gate, "gated"), (models.leaky, "carries itself over"), (models.residual, "carries itself over"),
+    (models.feed_forward, "tied=False"), (coupled, "Coupled states"),
+])
+def test_what_has_no_map_is_refused_with_the_reason(model, word):
+    with pytest.raises(NotClosed) as error:
+        memory(model())
+    assert word in error.value.hint
