@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
-from numeric.arrays import Array, Host, namespace, to_host
+from numeric.arrays import Array, Host, Namespace, namespace, to_host
 from numeric.sampling import Draw, diagonal_weights, kernel_weights
 from numeric.statistics import Moments
 
@@ -34,13 +35,18 @@ def response_moments(draw: Draw) -> dict[str, Moments]:
     second, fourth = xp.mean(squares, axis=2), xp.mean(squares * squares, axis=2)
     found = {"lag": Moments.of(xp.stack([fourth, second], axis=2))}
     if horizon > 1:
-        rows = [
-            [xp.mean(flat[:, j] * flat[:, k], axis=1), xp.mean(squares[:, j] * squares[:, k], axis=1),
-             second[:, j], second[:, k]]
-            for j, k in pairs(horizon, equal=False)
-        ]  # fmt: skip
-        found["pair"] = Moments.of(xp.stack([xp.stack(row, axis=1) for row in rows], axis=1))
+        first, second_of = _indices(xp, pairs(horizon, equal=False))
+        products = xp.mean(xp.take(flat, first, axis=1) * xp.take(flat, second_of, axis=1), axis=2)
+        fourths = xp.mean(xp.take(squares, first, axis=1) * xp.take(squares, second_of, axis=1), axis=2)
+        ends = xp.take(second, first, axis=1), xp.take(second, second_of, axis=1)
+        found["pair"] = Moments.of(xp.stack([products, fourths, *ends], axis=2))
     return found
+
+
+def _indices(xp: Namespace, found: Sequence[tuple[int, int]]) -> tuple[Array, Array]:
+    """The first and the second lags of pairs, as index arrays.  Shapes: (P,), (P,)."""
+    first, second = (xp.asarray(lags) for lags in zip(*found, strict=True))
+    return first, second
 
 
 def entries(draw: Draw) -> Host:
@@ -63,6 +69,8 @@ def kernel_moments(draw: Draw) -> dict[str, Moments]:
     assert draw.left is not None
     corner = replace(draw, right=draw.right[:, :, :1, :, :1], left=draw.left[:, :, :1, :, :1])
     theta = kernel_weights(corner)[:, :, 0, 0, :, 0, 0]  # (B, T, T)
-    rows = [[theta[:, j, k] ** 2, theta[:, j, j], theta[:, k, k]] for j, k in pairs(theta.shape[1], equal=True)]
-    stacked: Array = xp.stack([xp.stack(row, axis=1) for row in rows], axis=1)
+    first, second = _indices(xp, pairs(theta.shape[1], equal=True))
+    table = xp.reshape(theta, (theta.shape[0], -1))
+    ends = [xp.take(table, lags * (theta.shape[1] + 1), axis=1) for lags in (first, second)]
+    stacked = xp.stack([xp.take(table, first * theta.shape[1] + second, axis=1) ** 2, *ends], axis=2)
     return {"lag": Moments.of(xp.stack([weights], axis=2)), "pair": Moments.of(stacked)}
