@@ -154,6 +154,13 @@ def is_lipschitz(name: str) -> bool:
     return _GIVEN[name][1] if name in _GIVEN else family_of(name)[0] in LIPSCHITZ
 
 
+@cache
+def is_bounded(name: str) -> bool:
+    """Whether an activation stays below 1000 far out, so that a product with it grows no faster than without."""
+    values = [sp.N(definition_at(name, 0, sp.Integer(x))) for x in (-10**5, -10**3, 10**3, 10**5)]
+    return all(v.is_finite and abs(v) < 1000 for v in values)
+
+
 (relu, erf, tanh, gelu, sigmoid, sin, step, abs_, sign, cos, exp, gaussian, erf_sigmoid, silu,
  softplus) = (activation(name) for name in DEFINITIONS)
 

@@ -13,14 +13,16 @@ from typing import Any
 
 import sympy as sp
 
+from .claims import ProcessForm
 from .errors import ProofError
 from .evolution import OUTPUT, TANGENT_OUTPUT, StateMoments
 from .growth import measured_growth
-from .language import Coordinate, Program
+from .language import Bias, Coordinate, MatVec, Program
 from .matrices import Matrices
 from .meanings import MEANINGS
 from .moments import FIRST, SECOND, Moment
 from .notation import n, p, q
+from .process import Cov
 from .proof import Claim, Equation, Hypothesis, Limit, Proof, Recurrence, Step, Vanishing
 from .world import HORIZON, World
 
@@ -87,6 +89,28 @@ def _(claim: Recurrence, world: World) -> None:
         check(Equation(claim.left, claim.right), world)
 
 
+@check.register
+def _(claim: ProcessForm, world: World) -> None:
+    for equation in claim.equations:
+        check(equation, world)
+    if not isinstance(claim.right, sp.Tuple):
+        check(Equation(claim.left, claim.right), world)
+    if {e.left for e in claim.paths} != set(world.program.bodies):
+        raise ProofError("audit", "the path of every state", claim.paths, "A state is not determined.")
+    stated = {e.left.args[:2] for e in claim.covariances}
+    products = [c for c, term in world.program.terms if isinstance(term, MatVec | Bias) and _is_read(world.program, c)]
+    for c, d in product(products, repeat=2):
+        if (c, d) not in stated and (d, c) not in stated:
+            for first, second in ((0, 0), (1, 0)):
+                _same(claim, world.number(Cov(c, d, sp.Integer(first), sp.Integer(second), FIRST, SECOND), {}), 0)
+
+
+def _is_read(program: Program, c: Coordinate) -> bool:
+    """Whether an update reads a coordinate, and not the output alone."""
+    inside = [term.vector for d, term in program.terms if isinstance(term, MatVec) and term.matrix.role != "readout"]
+    return any(expr.has(c) for expr in (*program.bodies.values(), *inside))
+
+
 def _check_determined(claim: Recurrence, world: World) -> None:
     """All moments that a form is about are among its equations, or vanish."""
     stated = {e.left for e in claim.equations}
@@ -129,8 +153,9 @@ def _points(world: World, *exprs: sp.Expr) -> Iterator[dict[sp.Symbol, int]]:
                   - set(world.parameters) - {FIRST, SECOND, p, q} - bound, key=str)
     rows = [x for x in free if str(x).rstrip("'") in ("r", "c")]
     times = [x for x in free if x not in rows and x != n]
-    late = tuple(world.random.randint(0, HORIZON - 1) for _ in times)
-    grid = list(product(range(SMALL), repeat=len(times))) if len(times) <= 2 else [(1,) * len(times)]
+    late = tuple(world.random.randint(0, world.horizon - 1) for _ in times)
+    grid = [at for at in product(range(SMALL), repeat=len(times)) if sum(at) <= world.horizon]
+    grid = grid if len(times) <= 2 else [(1,) * len(times)]
     points = [(at, 0, 0) for at in (*grid, late)]
     points += [((1,) * len(times), *unequal) for unequal in ((0, 1), (1, 0)) if rows]
     for trial, (at, first, second) in enumerate(points):

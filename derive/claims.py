@@ -1,9 +1,10 @@
-"""Further kinds of claim: inequalities on a domain, counter-examples, and equations between matrices of any size."""
+"""Further kinds of claim: inequalities, counter-examples, matrix equations, limiting processes."""
 
 from __future__ import annotations
 
 from collections.abc import Hashable
 from dataclasses import dataclass
+from typing import Any
 
 import sympy as sp
 
@@ -47,3 +48,28 @@ class MatrixEquation:
     def subject(self) -> Hashable:
         """What the claim is about."""
         return self.left
+
+
+@dataclass(frozen=True)
+class ProcessForm:
+    """left = right, expectations over states that jointly Gaussian products drive by `paths`.
+
+    `covariances` are those of the products and biases; pairs that are not listed are independent. Each covariance
+    is an expectation over strictly earlier products, so the law is found step by step. `indices` are the two times.
+    """
+
+    left: sp.Expr
+    right: sp.Expr
+    covariances: tuple[Any, ...]
+    paths: tuple[Any, ...]
+    indices: tuple[sp.Symbol, ...]
+
+    @property
+    def subject(self) -> Hashable:
+        """What the claim is about."""
+        return self.left
+
+    @property
+    def equations(self) -> tuple[Any, ...]:
+        """The covariances and the paths."""
+        return self.covariances + self.paths

@@ -15,6 +15,7 @@ from typing import Any
 
 import sympy as sp
 
+from .claims import ProcessForm
 from .errors import NotClosed, ParameterError
 from .expectation import GaussianMean
 from .innovations import InnovationsForm
@@ -32,9 +33,10 @@ READOUTS = ("all", "last", "average")
 
 @dataclass(frozen=True)
 class Formula:
-    """A derived formula: `expr` in `symbols`, or only the `recurrence` that determines it.
+    """A derived formula: `expr` in `symbols`, or only the `recurrence` or the `process` that determines it.
 
-    Where `expr` is None no closed form in the lag exists and `compile` evaluates the recurrence.
+    Where `expr` is None no closed form in the lag exists and `compile` evaluates the recurrence. Where no recurrence
+    exists either, as for gated states, the process is evaluated by numeric.Kernel.
     """
 
     name: str
@@ -42,13 +44,15 @@ class Formula:
     symbols: Mapping[str, sp.Symbol]
     program: Program
     recurrence: Recurrence | None = None
+    process: ProcessForm | None = None
 
     def latex(self) -> str:
         """LaTeX of the closed form in its textbook form, or of the recurrence."""
         if self.expr is not None:
             return latex(self.expr, self.program)
-        assert self.recurrence is not None
-        return latex_lines(self.recurrence, self.program)
+        stated = self.recurrence or self.process
+        assert stated is not None
+        return latex_lines(stated, self.program)
 
     def _repr_latex_(self) -> str:
         return rf"$\displaystyle {self.latex()}$"
@@ -63,6 +67,7 @@ class Formula:
         if backend not in BACKENDS:
             raise ParameterError(f"compile of {self.name}", " or ".join(map(repr, BACKENDS)), repr(backend),
                                  "CuPy comes with pip install 'wideproof[cuda12]' or 'wideproof[cuda13]'.")
+        self._refuse_process()
         if self.expr is not None and not self.expr.has(Gram):
             return _Emitted(self, backend)
         if self.recurrence is not None and self.recurrence.indices == (t, s) and self.recurrence.equations and (
@@ -74,9 +79,16 @@ class Formula:
     def on_sequences(self, backend: str = "numpy") -> OnSequences:
         """The recurrence over two times as a function of two batches of sequences, also where X alone would do.
 
-        Errors: NotClosed where the formula is no kernel, or holds products of more than two activations.
+        Errors: NotClosed where the formula is no kernel, or no recurrence over two times.
         """
+        self._refuse_process()
         return OnSequences(self, backend)
+
+    def _refuse_process(self) -> None:
+        if self.process is not None:
+            raise NotClosed(f"compile of {self.name}", "moments that close over two times",
+                            "states whose law is not Gaussian: an expectation over a process",
+                            "numeric.Kernel(recursion, ...) evaluates it on sequences, with a standard error.")
 
     @property
     def arguments(self) -> tuple[str, ...]:
@@ -163,11 +175,6 @@ class OnSequences(_Function):
         super().__init__(formula, backend)
         if formula.recurrence is None or formula.recurrence.indices != (t, s):
             raise NotClosed(f"kernel of {formula.name}", "a recurrence over two times", "none", "See nngp and ntk.")
-        for mean in formula.recurrence.right.atoms(GaussianMean).union(
-                *(e.right.atoms(GaussianMean) for e in formula.recurrence.equations)):
-            if len(mean.args[0]) > 2:
-                raise NotClosed(f"compile of {formula.name}", "products of at most two activations", mean,
-                                "Gated recursions have no evaluator yet; the recurrence itself is formula.recurrence.")
         if not isinstance(formula.recurrence.right, sp.Expr):
             raise NotClosed(f"compile of {formula.name}", "a kernel", "a list of moments",
                             "nngp and ntk evaluate non-linear recursions; unroll others with horizon=T.")

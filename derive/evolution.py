@@ -7,7 +7,7 @@ from typing import Any
 
 import sympy as sp
 
-from .activations import Phi, is_lipschitz
+from .activations import Phi, is_bounded, is_lipschitz
 from .errors import NotClosed, ProofError
 from .language import Bias, Coordinate, MatVec, Previous, Program, State, Updated, coordinates_of
 from .moments import FIRST, LAG, SECOND, TIME, Calculus, Moment, heads
@@ -71,9 +71,11 @@ def _term_growth(term: sp.Expr) -> str:
     _, monomial = term.as_independent(Coordinate, Phi, as_Add=False)
     if monomial == 1 or isinstance(monomial, Coordinate):
         return "affine"
-    if isinstance(monomial, Phi) and is_lipschitz(str(monomial.args[0])) and monomial.args[1] == 0:
-        return "Lipschitz" if growth(monomial.args[2]) in ("affine", "Lipschitz") else "polynomially bounded"
-    return "polynomially bounded"
+    factors = sp.Mul.make_args(monomial)
+    tame = all(isinstance(x, Phi) and x.args[1] == 0 and is_lipschitz(str(x.args[0]))
+               and growth(x.args[2]) != "polynomially bounded" for x in factors)
+    bounded = len(factors) == 1 or all(is_bounded(str(x.args[0])) for x in factors if isinstance(x, Phi))
+    return "Lipschitz" if tame and bounded else "polynomially bounded"
 
 
 # ---- rules: the model and its theorem -------------------------------------------------------------
@@ -317,3 +319,13 @@ def refuse_products(program: Program) -> None:
             Calculus(program).expand(Moment(c, c, t, s, FIRST, SECOND))
         except NotClosed as error:
             raise NotClosed(f"update of {c.label} = {body}", error.expected, error.got, error.hint) from None
+
+
+def refuse_functions(program: Program) -> None:
+    """Raise NotClosed where a map is more than sums, products and whole powers of coordinates and activations."""
+    vectors = [term.vector for _, term in program.terms if isinstance(term, MatVec)]
+    for expr in [x for body in (*program.bodies.values(), *vectors) for x in sp.preorder_traversal(body)]:
+        whole = expr.is_Pow and expr.exp.is_Integer and expr.exp > 0
+        if expr.has(Coordinate) and not (whole or isinstance(expr, Coordinate | Phi | sp.Add | sp.Mul)):
+            raise NotClosed(f"the map {expr}", "sums, products and whole powers of coordinates and activations", expr,
+                            "Use an activation of wideproof, such as derive.relu, or declare one by derive.define.")

@@ -8,14 +8,16 @@ from typing import Any
 
 from .derivation import Derivation, as_program
 from .emit import Formula
-from .errors import NotDiagonal, ParameterError
-from .evolution import ROW, ROW2, StateMoments, kind, refuse_products, time_root
+from .errors import NotClosed, NotDiagonal, ParameterError
+from .evolution import ROW, ROW2, StateMoments, kind, refuse_functions, refuse_products, time_root
+from .expectation import GaussianMean
 from .innovations import InnovationsForm
 from .lags import EmpiricalKernel, NoClosedForm
 from .language import Program, Recursion
 from .moments import is_linear
 from .notation import s, t
-from .proof import Ask, Claim, Equation, Limit, Recurrence, prove, rule
+from .process import kernel_subject, process_of
+from .proof import Ask, Claim, Equation, Limit, Proof, Recurrence, prove, rule
 from .tangent import tangent, trained_only
 
 
@@ -24,7 +26,9 @@ def nngp(recursion: Recursion | Program) -> Derivation:
 
     Shapes: the compiled formula maps the Gram X (..., T, T') to (..., T, T'); non-linear recursions also take the
     Grams X1, X2 within each sequence.  Units: output^2.
-    Source: emami2021implicit, Lemma C.1; lee2019wide.
+    Where states multiply, as in gates, no recursion over two times closes: `formula.process` states the limit as an
+    expectation over a Gaussian process, `numeric.Kernel` evaluates it, and `formula.compile` refuses.
+    Source: emami2021implicit, Lemma C.1; lee2019wide; yang2020tensor2 for gates.
     """
     return _kernel("nngp", as_program(recursion))
 
@@ -35,6 +39,7 @@ def ntk(recursion: Recursion | Program, parameterization: str = "entries",
 
     Shapes: the compiled formula maps the Gram X (..., T, T') to (..., T, T').  Units: output^2.
     `parameterization="entries"` differentiates by the entries, "ntk" by unit-variance parameters.
+    Gated recursions: as for `nngp`.
     `parameters=("W", "b")` gives the part that these contribute: the kernel with the others frozen.
     Source: emami2021implicit, (13), (15), Lemma B.1; for non-linear maps yang2020tensor2.
     """
@@ -44,9 +49,11 @@ def ntk(recursion: Recursion | Program, parameterization: str = "entries",
 
 
 def _kernel(name: str, program: Program) -> Derivation:
-    refuse_products(program)
     symbols = {"t": t, "s": s, **program.symbols}
-    stepped = prove(program, "kernel-recursion", EmpiricalKernel(kind(program), ROW, ROW2, t, s))
+    stepped = _closed(program)
+    if stepped is None:
+        proof = prove(program, "kernel-process", kernel_subject(program))
+        return Derivation(name, program, Formula(name, None, symbols, program, process=process_of(proof)), proof)
     recurrence = next(step.claim for step in stepped.steps if isinstance(step.claim, Recurrence))
     recurrence = replace(recurrence, right=recurrence.right.subs(ROW2, ROW))
     if is_linear(program.base or program):
@@ -58,6 +65,19 @@ def _kernel(name: str, program: Program) -> Derivation:
         except (NotDiagonal, NoClosedForm):
             pass
     return Derivation(name, program, Formula(name, None, symbols, program, recurrence), stepped)
+
+
+def _closed(program: Program) -> Proof | None:
+    """The proof of the recursion over both times; None where moments of two times, or of pairs, do not suffice."""
+    try:
+        refuse_products(program)
+        stepped = prove(program, "kernel-recursion", kernel_subject(program))
+    except NotClosed:
+        refuse_functions(program)
+        return None
+    recurrence = next(step.claim for step in stepped.steps if isinstance(step.claim, Recurrence))
+    means = set().union(*(e.atoms(GaussianMean) for e in (recurrence.right, *(x.right for x in recurrence.equations))))
+    return stepped if all(len(mean.args[0]) <= 2 for mean in means) else None
 
 
 @rule("kernel-recursion", source="emami2021implicit, (15) and Lemma B.1; yang2020tensor2", status="assumed")
@@ -74,8 +94,9 @@ def state_evolution(recursion: Recursion | Program, form: str = "covariance", ho
 
     `form="covariance"` states Cov in earlier moments; "innovations" is the paper's (72a-h), conditioning each new
     product on the earlier ones. `horizon=T` unrolls to the integer times 0 ... T-1.
-    Errors: ParameterError; NotClosed where the moments of two times do not close.
-    Source: emami2021implicit, Lemma C.1, (72a)-(72h).
+    Where states multiply, as in gates, the covariance form is that of the products that drive them.
+    Errors: ParameterError; NotClosed for the other forms where the moments of two times do not close.
+    Source: emami2021implicit, Lemma C.1, (72a)-(72h); yang2020tensor2 for gates.
     """
     if form not in ("covariance", "innovations"):
         raise ParameterError("state_evolution: form", '"covariance" or "innovations"', repr(form),
@@ -84,8 +105,12 @@ def state_evolution(recursion: Recursion | Program, form: str = "covariance", ho
         raise ParameterError("state_evolution: horizon", "None or a whole number of steps, at least 1", horizon,
                              "horizon=4 gives the times 0, 1, 2, 3.")
     program = as_program(recursion)
-    refuse_products(program)
     symbols = {"t": t, "s": s, **program.symbols}
+    if form == "covariance" and horizon is None and _closed(program) is None:
+        proof = prove(program, "process", StateMoments(t))
+        return Derivation("state-evolution", program,
+                          Formula("state_evolution", None, symbols, program, process=process_of(proof)), proof)
+    refuse_products(program)
     if form == "innovations":
         subject, name = InnovationsForm(horizon or t), "innovations" if horizon is None else "innovations-unrolled"
     else:

@@ -13,6 +13,7 @@ from .language import Bias, Coordinate, Input, MatVec, Previous, Program, Update
 from .notation import latex_name, t
 
 if TYPE_CHECKING:
+    from .claims import ProcessForm
     from .proof import Recurrence
 
 MARK = "δ"
@@ -108,6 +109,15 @@ class MathPrinter(LatexPrinter):
             right = self._factor(v)
         body = rf"\mathbb{{E}}\left[{left}\,{right}\right]" if left else rf"\mathbb{{E}}\left[{right}\right]"
         return rf"{body}^{{{exp}}}" if exp else body
+
+    def _print_Cov(self, expr: sp.Expr, exp: str | None = None) -> str:
+        u, v, first, second, a, b = expr.args
+        marks = self._marks(a, b)
+        with self.at(first, marks[0]):
+            left = self._print(u)
+        with self.at(second, marks[1]):
+            right = self._print(v)
+        return rf"\mathrm{{Cov}}\left[{left},\,{right}\right]"
 
     def _factor(self, expr: sp.Expr) -> str:
         text = self._print(expr)
@@ -215,8 +225,8 @@ def latex_equation(left: sp.Expr, right: sp.Expr, program: Program | None = None
     return f"{latex(left, program)} = {latex(right, program)}"
 
 
-def latex_lines(recurrence: Recurrence, program: Program | None = None) -> str:
-    """A recurrence as aligned lines: what is wanted, then the equations of its moments."""
+def latex_lines(recurrence: Recurrence | ProcessForm, program: Program | None = None) -> str:
+    """A recurrence or a process as aligned lines: what is wanted, then the equations that determine it."""
     lines = [] if isinstance(recurrence.right, sp.Tuple) else [(recurrence.left, recurrence.right)]
     lines += [(e.left, e.right) for e in recurrence.equations]
     rows = (f"{latex(left, program)} &= {latex(right, program)}" for left, right in lines)

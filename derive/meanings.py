@@ -18,12 +18,22 @@ from .lags import EmpiricalKernel, Entry
 from .language import MatVec, Parameter
 from .moments import FIRST, SECOND, Gram, Moment
 from .notation import p, q
+from .process import Cov
 from .world import Meaning, Polynomial, World, compose, derivative, product_of
 
 
 def _moment(world: World, expr: sp.Expr, at: Any) -> Any:
     u, v, first, second, a, b = expr.args
     return world.moment(u, v, world.integer(first, at), world.integer(second, at), a, b)
+
+
+def _cov(world: World, expr: sp.Expr, at: Any) -> Any:
+    """E[u v] - E[u] E[v], by pairings."""
+    u, v, first, second, a, b = expr.args
+    times = world.integer(first, at), world.integer(second, at)
+    means = [world.moment(sp.S.One, x, 0, time, label, label)
+             for x, time, label in zip((u, v), times, (a, b), strict=True)]
+    return world.moment(u, v, *times, a, b) - means[0] * means[1]
 
 
 def _response(world: World, expr: sp.Expr, at: Any) -> Any:
@@ -146,7 +156,7 @@ def _product_cov(world: World, expr: sp.Expr, at: Any) -> Any:
 
 
 MEANINGS: dict[type, Meaning] = {
-    Moment: _moment, Response: _response, Entry: _entry, Rho: _rho, ConvolutionKernel: _convolution,
+    Moment: _moment, Cov: _cov, Response: _response, Entry: _entry, Rho: _rho, ConvolutionKernel: _convolution,
     Gain: lambda world, expr, at: sp.sqrt(sp.sympify(_rho(world, expr, at))),
     EmpiricalKernel: lambda world, expr, at: _response(world, Response(*expr.args, FIRST, SECOND), at),
     Gram: lambda world, expr, at: world.gram(*(world.integer(x, at) for x in expr.args[:2]), *expr.args[2:]),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from .activations import activation as named
 from .errors import ParameterError
-from .language import Recursion
+from .language import Coordinate, LinearMap, Recursion
 from .notation import parameter
 
 
@@ -59,6 +59,48 @@ def residual(activation: str = "erf") -> Recursion:
     return rnn
 
 
+def gru(activation: str = "tanh", gate: str = "sigmoid") -> Recursion:
+    """The gated recurrent unit h_t = z h_{t-1} + (1 - z) phi(W (r h_{t-1}) + F x_t + b), gates z and r."""
+    rnn = Recursion("gru")
+    W, F, b = _gates(rnn, "zrh")
+    h, phi, sigma = rnn.state("h"), named(activation), named(gate)
+    z = sigma(W["z"] @ h + F["z"] @ rnn.x + b["z"])
+    r = sigma(W["r"] @ h + F["r"] @ rnn.x + b["r"])
+    rnn.update(h, z * h + (1 - z) * phi(W["h"] @ (r * h) + F["h"] @ rnn.x + b["h"]))
+    rnn.output(rnn.readout("C", variance="nu_C") @ h)
+    return rnn
+
+
+def mgu(activation: str = "tanh", gate: str = "sigmoid") -> Recursion:
+    """The minimal gated unit h_t = (1 - f) h_{t-1} + f phi(W (f h_{t-1}) + F x_t + b), one gate f."""
+    rnn = Recursion("mgu")
+    W, F, b = _gates(rnn, "fh")
+    h = rnn.state("h")
+    f = named(gate)(W["f"] @ h + F["f"] @ rnn.x + b["f"])
+    rnn.update(h, (1 - f) * h + f * named(activation)(W["h"] @ (f * h) + F["h"] @ rnn.x + b["h"]))
+    rnn.output(rnn.readout("C", variance="nu_C") @ h)
+    return rnn
+
+
+def lstm(activation: str = "tanh", gate: str = "sigmoid") -> Recursion:
+    """The long short-term memory c_t = f c_{t-1} + i g, h_t = o phi(c_t), gates i, f, o and candidate g."""
+    rnn = Recursion("lstm")
+    W, F, b = _gates(rnn, "ifog")
+    h, c, phi, sigma = rnn.state("h"), rnn.state("c"), named(activation), named(gate)
+    i, f, o, g = (W[k] @ h + F[k] @ rnn.x + b[k] for k in "ifog")
+    rnn.update(c, sigma(f) * c + sigma(i) * phi(g))
+    rnn.update(h, sigma(o) * phi(c.next))
+    rnn.output(rnn.readout("C", variance="nu_C") @ h)
+    return rnn
+
+
+def _gates(rnn: Recursion, names: str) -> tuple[dict[str, LinearMap], dict[str, LinearMap], dict[str, Coordinate]]:
+    """A matrix, an input map and a bias for each gate; one variance each for all gates."""
+    return ({k: rnn.matrix(f"W_{k}", variance="nu_W") for k in names},
+            {k: rnn.input_map(f"F_{k}", variance="nu_F") for k in names},
+            {k: rnn.bias(f"b_{k}", variance="nu_b") for k in names})
+
+
 def stacked(layers: int = 2, activation: str = "erf") -> Recursion:
     """The deep RNN h^l_t = phi(W_l h^l_{t-1} + U_l h^{l-1}_t + b_l), h^0_t read by F; one variance for all layers."""
     rnn = Recursion("stacked")
@@ -99,4 +141,4 @@ def _positive(name: str, count: int) -> int:
     return count
 
 
-__all__ = ["deep_linear", "elman", "feed_forward", "leaky", "linear_rnn", "residual", "stacked"]
+__all__ = ["deep_linear", "elman", "feed_forward", "gru", "leaky", "linear_rnn", "lstm", "mgu", "residual", "stacked"]

@@ -15,7 +15,7 @@ from typing import Any, ClassVar, Literal, Protocol, TypeAlias
 
 import sympy as sp
 
-from .claims import Counterexample, Inequality, MatrixEquation
+from .claims import Counterexample, Inequality, MatrixEquation, ProcessForm
 from .errors import ProofError
 from .language import Program
 
@@ -94,11 +94,12 @@ class Limit:
 
 
 Claim: TypeAlias = (Equation | Vanishing | Recurrence | Hypothesis | Limit | Inequality | Counterexample
-                    | MatrixEquation)
+                    | MatrixEquation | ProcessForm)
 Ask: TypeAlias = Callable[[str, Hashable], Claim]
 
 
 ORDER = ("recursion", "tangent", "lemma-c1", "netsor", "readout", "covariance", "zero-moments", "evolution", "unrolled",
+         "product-covariance", "independence", "process-readout", "process", "kernel-process",
          "innovations", "innovations-unrolled", "diagonal", "induction", "weight", "lag-recurrence", "no-coupling",
          "superposition", "kernel-recursion", "convolution", "limit-law", "limit-kernel", "scale-factors",
          "equivalence",

@@ -33,7 +33,8 @@ class World:
     def __init__(self, program: Program, seed: int, meanings: Mapping[type, Meaning]) -> None:
         self.program, self.random, self.meanings = program, random.Random(seed), meanings
         self.parameters = {x: self.rational() for x in program.symbols.values()}
-        self.activations = {name: [self.rational() for _ in range(3)] for name in sorted(self._activation_names())}
+        size, self.horizon = (2, HORIZON - 1) if self._grows() else (3, HORIZON)
+        self.activations = {name: [self.rational() for _ in range(size)] for name in sorted(self._activation_names())}
         self.impulses = {p: 0, q: 2}
         self.inputs = {(label, time): [self.rational() for _ in range(2)]
                        for label in (FIRST, SECOND) for time in range(2 * HORIZON + 4)}
@@ -50,6 +51,31 @@ class World:
         exprs = [*self.program.bodies.values(), self.program.output]
         exprs += [x.vector for _, x in self.program.terms if isinstance(x, MatVec)]
         return {str(phi.args[0]) for e in exprs for phi in e.atoms(Phi)}
+
+    def _grows(self) -> bool:
+        """Whether states multiply, so that their degree grows with time: then test activations are affine."""
+        degrees = [0] * 4
+        past: dict[Coordinate, int] = {c: 1 for c in self.program.bodies}
+        for step in range(4):
+            now: dict[Coordinate, int] = {}
+            for c, body in self.program.updates:
+                now[c] = self._degree(body, past, now)
+            past, degrees[step] = now, max(now.values())
+        return degrees[3] > degrees[2]
+
+    def _degree(self, expr: sp.Expr, past: Mapping[Coordinate, int], now: Mapping[Coordinate, int]) -> int:
+        """The degree of a process in its Gaussian variables, quadratic activations assumed."""
+        if isinstance(expr, Coordinate):
+            term = self.program.table[expr]
+            if isinstance(term, Previous):
+                return past[self.program.updated[term.state]]
+            return now[expr] if isinstance(term, Updated) else 1
+        if isinstance(expr, Phi):
+            return max(2 - int(expr.args[1]), 0) * self._degree(expr.args[2], past, now)
+        if not expr.has(Coordinate):
+            return 0
+        parts = [self._degree(a, past, now) for a in expr.args]
+        return parts[0] * int(expr.exp) if expr.is_Pow else max(parts) if expr.is_Add else sum(parts)
 
     # ---- values of expressions ------------------------------------------------------------------------
     def number(self, expr: sp.Expr, at: Mapping[sp.Symbol, int]) -> sp.Expr:
@@ -79,7 +105,11 @@ class World:
         if min(first, second) < 0 and (a in self.impulses or b in self.impulses):
             return Fraction(0)
         times = first + self.impulses.get(a, 0), second + self.impulses.get(b, 0)
-        return self.mean(product_of(self.value(u, times[0], a, rows[0]), self.value(v, times[1], b, rows[1])))
+        key = ("moment", u, v, times, a, b, rows)
+        if key not in self.memo:
+            left, right = self.value(u, times[0], a, rows[0]), self.value(v, times[1], b, rows[1])
+            self.memo[key] = self.mean(product_of(left, right))
+        return self.memo[key]
 
     # ---- the Gaussian world ---------------------------------------------------------------------------
     def value(self, expr: sp.Expr, time: int, label: Any, row: int = 0) -> Polynomial:
@@ -95,7 +125,7 @@ class World:
         if isinstance(expr, Phi):
             name, order, argument = expr.args
             return compose(derivative(self.activations[str(name)], int(order)),
-                            self.value(argument, time, label, row))
+                           self._gathered(self.value(argument, time, label, row)))
         if not expr.has(Coordinate):
             return {(): self.fraction(expr)}
         parts = [self.value(a, time, label, row) for a in expr.args] if not expr.is_Pow else \
@@ -105,12 +135,38 @@ class World:
             result = sum_of(result, part) if expr.is_Add else product_of(result, part)
         return result
 
+    def _gathered(self, inner: Polynomial) -> Polynomial:
+        """An affine form in several Gaussian variables as one variable of its own."""
+        parts = tuple(sorted((m, c) for m, c in inner.items() if m))
+        if len(parts) < 2 or any(len(m) > 1 for m, _ in parts):
+            return inner
+        return sum_of(self._variable("sum", parts), {(): inner.get((), Fraction(0))})
+
+    def _merged(self, value: Polynomial) -> Polynomial:
+        """A polynomial with variables that occur in one linear combination only as one variable of its own."""
+        cofactors: dict[int, dict[tuple[int, ...], Fraction]] = {}
+        for m, c in value.items():
+            for i in set(m):
+                cofactors.setdefault(i, {})[tuple(k for k in m if k != i)] = c if m.count(i) == 1 else Fraction(0)
+        alike: dict[Any, list[tuple[int, Fraction]]] = {}
+        for i, rest in cofactors.items():
+            first = rest[min(rest)]
+            if all(rest.values()):
+                alike.setdefault(frozenset((m, c / first) for m, c in rest.items()), []).append((i, first))
+        for monomials, members in alike.items():
+            if len(members) > 1 and not any(i in m for m, _ in monomials for i, _ in members):
+                ((new,),) = self._variable("sum", tuple(((i,), c) for i, c in sorted(members)))
+                gone = {i for i, _ in members}
+                value = {m: c for m, c in value.items() if not gone & set(m)}
+                value |= {tuple(sorted((*m, new))): c for m, c in monomials}
+        return value
+
     def _coordinate(self, c: Coordinate, time: int, label: Any, row: int) -> Polynomial:
         match self.program.table[c]:
             case Updated(state) if time < 0:
                 return self._variable("start", state, None if state.shared else label) if state.initial != 0 else {}
             case Updated():
-                return self.value(self.program.bodies[c], time, label, row)
+                return self._merged(self.value(self.program.bodies[c], time, label, row))
             case Previous(state):
                 return self.value(self.program.updated[state], time - 1, label, row)
             case Bias(parameter):
@@ -119,7 +175,7 @@ class World:
                 return self._variable(c, time, label, row)
 
     def _variable(self, *key: Any) -> Polynomial:
-        """The Gaussian variable with this key: (coordinate, time, label, row), or ("start", state, label)."""
+        """The variable with this key: (coordinate, time, label, row), ("start", state, label) or ("sum", parts)."""
         if key not in self.variables:
             self.variables[key] = len(self.keys)
             self.keys.append(key)
@@ -149,6 +205,11 @@ class World:
         return self.memo[key]
 
     def _covariance(self, x: Any, y: Any) -> Fraction:
+        if y[0] == "sum":
+            x, y = y, x
+        if x[0] == "sum":
+            other = self.variables[y]
+            return sum((c * self.covariance(m[0], other) for m, c in x[1]), start=Fraction(0))
         if "start" in (x[0], y[0]):
             return self.fraction(x[1].initial) if x == y else Fraction(0)
         (c, time, label, row), (d, other, label2, row2) = x, y

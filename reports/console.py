@@ -19,7 +19,7 @@ from rich.progress import TimeRemainingColumn as Remaining
 from rich.table import Table
 from rich.text import Text
 
-from derive.claims import Counterexample, Inequality, MatrixEquation
+from derive.claims import Counterexample, Inequality, MatrixEquation, ProcessForm
 from derive.closed_form import PowerDD
 from derive.derivation import Derivation
 from derive.errors import DeriveError, ParameterError
@@ -143,7 +143,8 @@ def describe(derivation: Derivation, with_proof: bool) -> None:
     if formula.expr is not None:
         out.print(f"  {plain(formula.expr)}")
     else:
-        out.print("  no closed form; given by the recurrence")
+        how = "an expectation over the limiting process" if formula.process is not None else "the recurrence"
+        out.print(f"  no closed form; given by {how}")
     out.print("  LaTeX: " + formula.latex().replace("\n", "\n         "))
     out.print(f"  proof: {len(proof.steps)} steps, replayed and audited")
     if with_proof:
@@ -168,7 +169,7 @@ def said(claim: Any) -> list[str]:
             return ["; ".join(f"{c}: {kind}" for c, _, kind in claim.maps)]
         case Limit():
             return [f"{claim.left} -> {claim.right} {claim.mode}"]
-        case Recurrence():
+        case Recurrence() | ProcessForm():
             own = [] if claim.left == claim.right else [f"{claim.left} = {claim.right}"]
             return own + [f"where {e.left} = {e.right}" for e in claim.equations]
         case Equation() | MatrixEquation():

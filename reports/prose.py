@@ -8,7 +8,7 @@ from itertools import groupby
 import sympy as sp
 
 from derive import Program, Proof
-from derive.claims import Counterexample, Inequality, MatrixEquation
+from derive.claims import Counterexample, Inequality, MatrixEquation, ProcessForm
 from derive.evolution import Response
 from derive.moments import FIRST, SECOND, Moment
 from derive.notation import s as r
@@ -46,6 +46,14 @@ LEADS: dict[str, str] = {
     "scale-factors": "the weight of a lag is the scale factor",
     "equivalence": "the two kernels agree for all inputs exactly if the convolution has the gain",
     "lag-recurrence": "the covariance has no closed form in the lag and is determined by",
+    "product-covariance": "products with one matrix have the covariance of their arguments times its variance,",
+    "independence": "an independent group of Gaussian products enters each of the following an odd number of times and "
+    "may change its sign without a change of law. By induction on the step these covariances vanish: ",
+    "process-readout": "different rows of the readout are independent, and within one row",
+    "process": "states multiply, so no recursion over two times closes. The limit is an expectation over the states "
+    "that jointly Gaussian products drive, those of different parameters being independent:",
+    "kernel-process": "the sum of products of gradients concentrates on its mean over the perturbation, and the kernel "
+    "of a network of growing width converges in probability to",
     "unrolled": "written out step by step, these are",
     "innovations": "condition every new product on the earlier ones. It is their linear prediction plus fresh noise: "
     "the predictor solves the normal equations, and the noise has the variance it leaves,",
@@ -94,6 +102,7 @@ LEADS: dict[str, str] = {
 }
 OF_OUTPUTS: dict[str, str] = {
     "kernel-recursion": "the covariance of the outputs of a network of growing width converges to",
+    "kernel-process": "the covariance of the outputs of a network of growing width converges to",
     "limit-kernel": "and this mean is the limit of the covariance of the outputs as the width grows:",
 }
 """Leads of proofs without a tangent, which are about the outputs themselves and not about gradients."""
@@ -214,6 +223,8 @@ class _Narrator:
         names: list[Inline] = []
         for pair in pairs:
             names += [", " if names else "", self._moment(*pair, step.claim.about)]
+        if step.rule == "independence":
+            return [doc.Paragraph((*self._lead(step.rule, because), *names, "."))]
         relations = {(u, v): {r for a, b, r, _ in step.claim.members if (a, b) == (u, v)} for u, v in pairs}
         unequal = all({"<", ">"} == found for found in relations.values())
         tail: Text = (
@@ -243,7 +254,7 @@ class _Narrator:
 def _pairs(step: Step, program: Program) -> list[tuple[sp.Expr, sp.Expr]]:
     """What a step says, as (left, right)."""
     claim = step.claim
-    if isinstance(claim, Recurrence):
+    if isinstance(claim, Recurrence | ProcessForm):
         own = [] if isinstance(claim.right, sp.Tuple) else [(claim.left, claim.right)]
         return own + [(e.left, e.right) for e in claim.equations]
     assert isinstance(claim, EquationClaim | Limit | MatrixEquation)

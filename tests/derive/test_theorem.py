@@ -204,15 +204,20 @@ def test_what_is_not_linear_is_refused():
         assert "ntk" in error.value.hint
 
 
-def test_a_gate_does_not_close():
+def test_a_gate_closes_only_as_a_process():
     r = Recursion("gated")
     W, U, F, C, h = r.matrix("W"), r.matrix("U"), r.input_map("F"), r.readout("C"), r.state("h")
     r.update(h, relu(U @ h) * h + W @ h + F @ r.x)
     r.output(C @ h)
     for quantity in (state_evolution, nngp, ntk):
-        with pytest.raises(NotClosed) as error:
-            quantity(r)
-        assert "update of h" in error.value.where
+        formula = quantity(r).formula
+        assert formula.process is not None
+        assert formula.recurrence is None
+        with pytest.raises(NotClosed, match="Kernel"):
+            formula.compile()
+    with pytest.raises(NotClosed) as error:
+        state_evolution(r, horizon=2)
+    assert "update of h" in error.value.where
 
 
 def test_options_are_checked(build):
