@@ -68,9 +68,9 @@ class Stream:
     xp: Namespace
     generator: Any
 
-    def normal(self, *shape: int) -> Array:
-        """Draw independent standard normal numbers of the given shape."""
-        return self.xp.asarray(self.generator.standard_normal(shape))
+    def normal(self, *shape: int, dtype: str = "float64") -> Array:
+        """Draw independent standard normal numbers of the given shape, in "float64" or "float32"."""
+        return self.xp.asarray(self.generator.standard_normal(shape, dtype=np.dtype(dtype)))
 
     def chi(self, freedom: int, trials: int) -> Array:
         """Draw `trials` numbers of the law of the norm of `freedom` standard normals; freedom >= 1."""

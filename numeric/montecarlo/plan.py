@@ -34,6 +34,7 @@ class Plan:
 
     With a `target`, a width is done once the standard errors of all its second moments (or kernel weights) are
     below that part of them, checked after each batch; trials and kernel_trials are then the most there may be.
+    `dtype` is the precision of whole matrices, float32 with the sampler dense only.
     Shapes: widths (K,), increasing.  Units: nu_M is the variance of an entry of M.
     Error: ParameterError for a size that means nothing.  Source: definition.
     """
@@ -52,6 +53,7 @@ class Plan:
     backend: str = "numpy"
     widths: tuple[int, ...] = field(default=())
     target: float | None = None
+    dtype: str = "float64"
 
     def __post_init__(self) -> None:
         if self.trials < 2:
@@ -69,7 +71,7 @@ class Plan:
         if tuple(sorted(set(self.widths))) != self.widths or self.widths[-1] != self.width:
             raise ParameterError("widths", "increasing, up to width", self.widths, "Sort them, no width twice.")
         for width in self.widths:
-            self.setting(width)
+            self.choice(GROUPS[0], width)
 
     def setting(self, width: int) -> LinearSetting:
         """Return the linear recursion at one width of the ladder."""
@@ -81,7 +83,7 @@ class Plan:
 
     def choice(self, group: str, width: int) -> Choice:
         """Return the sampler of a group at a width, with its reason."""
-        return choose(self.setting(width), group == "kernel", self.sampler)
+        return choose(self.setting(width), group == "kernel", self.sampler, self.dtype)
 
     def batches(self) -> Iterator[Batch]:
         """Yield all units of work in their fixed order."""

@@ -44,7 +44,7 @@ class Measurements:
         key = (GROUPS.index(batch.group), batch.width, batch.index)
         source = stream(backend(self.plan.backend), seed_sequence(self.plan.seed, *key))
         grams = batch.group == "kernel"
-        drawn = draw(self.plan.setting(batch.width), batch.trials, source, grams, self.plan.sampler)
+        drawn = draw(self.plan.setting(batch.width), batch.trials, source, grams, self.plan.sampler, self.plan.dtype)
         found = kernel_moments(drawn) if grams else response_moments(drawn)
         for kind, moments in found.items():
             name = (batch.group, batch.width, kind)

@@ -22,14 +22,22 @@ class Choice:
     reason: str
 
 
-def choose(setting: LinearSetting, grams: bool = False, method: str = "auto") -> Choice:
+DTYPES = ("float64", "float32")
+
+
+def choose(setting: LinearSetting, grams: bool = False, method: str = "auto", dtype: str = "float64") -> Choice:
     """Choose the sampler that costs least for the setting, or the one the caller names.
 
-    Shapes: none.  Units: none.  Error: ParameterError for an unknown method.
+    Shapes: none.  Units: none.  Error: ParameterError for an unknown method, or float32 without whole matrices.
     Source: measured crossovers; all samplers draw from the same law.
     """
     if method not in METHODS:
         raise ParameterError("sampler", f"one of {', '.join(METHODS)}", method, "auto takes the cheapest.")
+    if dtype not in DTYPES:
+        raise ParameterError("dtype", f"one of {', '.join(DTYPES)}", dtype, "float64 is the default.")
+    if dtype != "float64" and method != "dense":
+        hint = "Matrix-free samplers move small arrays and gain nothing by it: leave dtype out, or ask for dense."
+        raise ParameterError("dtype", "float64, or the sampler dense", f"{dtype} with {method}", hint)
     free = "two-sided" if grams else "one-sided"
     if method != "auto":
         return Choice("dense" if method == "dense" else free, "asked for")
@@ -40,15 +48,22 @@ def choose(setting: LinearSetting, grams: bool = False, method: str = "auto") ->
     return Choice("dense", f"n = {setting.width} <= {size} dimensions: whole matrices are cheaper")
 
 
-def draw(setting: LinearSetting, trials: int, stream: Stream, grams: bool = False, method: str = "auto") -> Draw:
+def draw(
+    setting: LinearSetting,
+    trials: int,
+    stream: Stream,
+    grams: bool = False,
+    method: str = "auto",
+    dtype: str = "float64",
+) -> Draw:
     """Draw independent trials of the impulse response, with Gram matrices if asked, by one sampler.
 
-    Shapes: as `Draw`.  Units: as `Draw`.  Error: rounding; every method is exact in law at every n >= 1.
+    Shapes: as `Draw`.  Units: as `Draw`.  Error: rounding, of dtype; every method is exact in law at every n >= 1.
     Source: `dense`, `one_sided`, `two_sided`.
     """
     if trials < 1:
         raise ParameterError("trials", "at least 1", trials, "Each trial is one draw of W, F and C.")
-    name = choose(setting, grams, method).name
+    name = choose(setting, grams, method, dtype).name
     if name == "dense":
-        return dense(setting, trials, stream, grams)
+        return dense(setting, trials, stream, grams, dtype)
     return (two_sided if grams else one_sided)(setting, trials, stream)

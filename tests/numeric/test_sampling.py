@@ -146,7 +146,7 @@ def outputs_of(flat, X, sizes):
 class Fixed(Stream):
     """A stream that hands out given normal arrays."""
 
-    def normal(self, *shape):
+    def normal(self, *shape, dtype="float64"):
         return self.generator.pop(0).reshape(shape)
 
 
@@ -205,3 +205,35 @@ def test_errors_of_use_name_their_argument():
         empirical_ntk(two_sided(LinearSetting(5, 2), 1, source), np.ones((1, 2, 1)), np.ones((1, 3, 1)))
     with pytest.raises(ParameterError, match="trials"):
         draw(LinearSetting(5, 2), 0, source)
+
+
+class Rounded:
+    """The draws of a single-precision stream, in double precision."""
+
+    def __init__(self, source):
+        self.xp, self.source = source.xp, source
+
+    def normal(self, *shape, dtype="float64"):
+        return self.source.normal(*shape, dtype="float32").astype(np.float64)
+
+
+@pytest.mark.parametrize("width", [30, 200])
+def test_single_precision_errs_by_its_stated_rounding_and_no_more(width):
+    setting = LinearSetting(width, 6, 2, 3, 0.9, 1.2, 0.8)
+    pair = stream(NUMPY, seed_sequence(3)), Rounded(stream(NUMPY, seed_sequence(3)))
+    single, double = dense(setting, 20, pair[0], True, "float32"), dense(setting, 20, pair[1], True)
+    for name in ("response", "right", "left"):
+        got, want = getattr(single, name), getattr(double, name)
+        assert got.dtype == np.float64
+        scale = np.sqrt(np.mean(want**2, axis=(0, 2, 3) if name == "response" else None))
+        apart = np.abs(got - want).max(axis=(0, 2, 3) if name == "response" else None) / scale
+        assert np.all(apart < 6 * 1e-6)
+        assert np.all(apart > 1e-9)
+
+
+def test_single_precision_without_whole_matrices_is_refused():
+    with pytest.raises(ParameterError) as caught:
+        draw(LinearSetting(100, 3), 2, stream(NUMPY, seed_sequence(0)), dtype="float32")
+    assert caught.value.where == "dtype"
+    with pytest.raises(ParameterError):
+        draw(LinearSetting(100, 3), 2, stream(NUMPY, seed_sequence(0)), method="dense", dtype="float16")
