@@ -283,12 +283,16 @@ def shape_of(run: Run, parameter: Parameter) -> tuple[int, ...]:
 class EmpiricalKernels:
     """The tangent kernels of random networks, one part for each trainable parameter, and the outputs they belong to.
 
-    Shapes: parts (B, N, T, n_y, N, T, n_y) for readout "all", (B, N, n_y, N, n_y) for "last" and "average";
-    outputs (B, N, T, n_y).  Units: output^2.  Error: rounding.  Source: `empirical_ntk`.
+    `given_states` is the covariance of the outputs over the readouts alone, the states being what they are: outputs
+    are linear in readouts, so it is the part of these in the kernel by unit-variance parameters; None where a readout
+    is frozen.
+    Shapes: parts and given_states (B, N, T, n_y, N, T, n_y) for readout "all", (B, N, n_y, N, n_y) for "last" and
+    "average"; outputs (B, N, T, n_y).  Units: output^2.  Error: rounding.  Source: `empirical_ntk`.
     """
 
     parts: dict[str, Array]
     outputs: Array
+    given_states: Array | None
 
     @property
     def total(self) -> Array:
@@ -326,9 +330,22 @@ def empirical_ntk(
     scales = {d.name.removeprefix(MARK): d.variance for d in tangent(program, parameterization).parameters
               if d.name.startswith(MARK)}  # fmt: skip
     names = None if parameters is None else {parameters} if isinstance(parameters, str) else set(parameters)
+    number, readouts = network.run.number, readouts_of(program)
     chosen = [p for p in trained(program) if names is None or p.name in names]
-    parts = {p.name: network.run.number(scales[p.name]) * _kernel(back, p, readout, some) for p in chosen}
-    return EmpiricalKernels(parts, network.outputs)
+    raw = {p: _kernel(back, p, readout, some) for p in {*chosen, *readouts} if p.trainable}
+    parts = {p.name: number(scales[p.name]) * raw[p] for p in chosen}
+    given = sum(number(p.variance) * raw[p] for p in readouts) if all(p in raw for p in readouts) else None
+    return EmpiricalKernels(parts, network.outputs, given)
+
+
+def readouts_of(program: Program) -> list[Parameter]:
+    """Return the readouts and the biases of the output.
+
+    Shapes: none.  Units: none.  Error: none.  Source: definition.
+    """
+    used = {getattr(x, "matrix", getattr(x, "parameter", None)) for c in program.output.free_symbols
+            if (x := program.table.get(c)) is not None}  # fmt: skip
+    return [p for p in program.parameters if p in used]
 
 
 def _seeds(network: Network, readout: str, rows: int) -> Array:

@@ -15,7 +15,7 @@ from typing import Literal
 from numeric.statistics import holm, normal_quantile, two_sided_p
 
 Verdict = Literal["holds", "refuted", "undecided"]
-Lag = int | tuple[int, int]
+Lag = int | tuple[int, ...]
 
 EFFECTS = MappingProxyType(
     {
@@ -26,6 +26,8 @@ EFFECTS = MappingProxyType(
         "square-correlation": 0.25,
         "kernel-coupling": 0.1,  # mean square, relative to the two weights it couples
         "distribution": 0.25,  # largest distance of two distribution functions
+        "nngp": 0.04,  # relative to the geometric mean of the two diagonal entries
+        "ntk": 0.04,
     }
 )
 

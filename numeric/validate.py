@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,8 @@ from derive.errors import ParameterError
 from derive.language import Parameter
 from numeric.arrays import Host
 from numeric.checks import Level
+from numeric.kernel_checks import KernelPlan, KernelValidation, estimate_kernel_cost, monte_carlo_kernels
+from numeric.kernels import Kernel
 from numeric.ladder import default_horizon
 from numeric.montecarlo import Plan, Validation, monte_carlo_linear
 from numeric.montecarlo.cost import Cost, estimate_cost
@@ -21,14 +24,18 @@ from numeric.montecarlo.runner import Progress
 
 DEVICES = {"cpu": "numpy", "cuda": "cupy"}
 FEW_TRIALS = 5000  # below, networks have 4 inputs and outputs: 16 entries of L_j each make up for few networks
+LINEAR_TRIALS, KERNEL_TRIALS = 10_000, 1500
 DEFAULTS = {"nu_W": 0.3, "nu_F": 1.0, "nu_C": 1.0}
 """Our assumption where the user states no variance; the paper's values are lost."""
+KERNEL_DEFAULTS = DEFAULTS | {"nu_W": 0.8, "nu_U": 0.8, "nu_b": 0.1, "nu_c": 0.1, "alpha": 0.5}
+"""Our assumption for the symbols of the gallery where the recursion is not the linear RNN."""
+KERNEL_HORIZON = 4
 
 
 def validate(
     recursion: Recursion | Program,
     width: int = 1024,
-    trials: int = 4000,
+    trials: int | None = None,
     seed: int = 0,
     device: str = "cpu",
     horizon: int | None = None,
@@ -39,61 +46,83 @@ def validate(
     budget: float | None = None,
     announce: Callable[[Cost], None] | None = None,
     **nu: float,
-) -> Validation:
-    """Compare the derived impulse-response law and scale factors with random networks, extrapolated in the width.
+) -> Validation | KernelValidation:
+    """Compare a derived limit with random networks, extrapolated in the width.
 
-    Shapes: width is the largest of the ladder, trials are per width, horizon the number of lags; networks have two
-    inputs and outputs, or four where trials are few. `budget` is a relative standard error at which a width stops
+    For the linear RNN the law of the impulse response and the scale factors are tested; for every other recursion
+    each entry of the NNGP and of the tangent kernel of a few random sequences.
+    Shapes: width is the largest of the ladder, trials are per width (by default 10000 for the linear RNN, 1500 for
+    kernels), horizon the number of lags or steps. `budget` is a relative standard error at which a width stops
     early; `announce` is told the estimated memory and time before the start.
     Units: nu_M is the variance of an entry of M.
-    Error: a true limit is refuted with probability at most level.false_alarm; ParameterError for a recursion that
-    has no finite-width sampler yet.  Source: emami2021implicit, Theorem 3.3.
+    Error: a true limit is refuted with probability at most level.false_alarm.
+    Source: emami2021implicit, Theorem 3.3, (15) and Lemma B.1; yang2020tensor2.
     """
     program = as_program(recursion)
-    parts = _plain(program)
     if device not in DEVICES:
         hint = "cuda needs wideproof[cuda12] or [cuda13]."
         raise ParameterError("validate: device", "cpu or cuda", repr(device), hint)
-    values = _values(program, nu)
+    parts = plain_parts(program)
+    values = settings(program, nu)
+    if parts is None:
+        plan = KernelPlan(
+            program, values, width, trials or KERNEL_TRIALS, horizon or KERNEL_HORIZON, seed=seed, sampler=sampler,
+            backend=DEVICES[device], target=budget,
+        )  # fmt: skip
+        limits = Kernel(program, **dict[str, Any](values))
+        if announce is not None:
+            announce(estimate_kernel_cost(plan))
+        return monte_carlo_kernels(plan, limits, level, progress, checkpoint)
+    linear = _linear_plan(program, parts, values, width, trials or LINEAR_TRIALS, horizon, seed)
+    linear = replace(linear, sampler=sampler, backend=DEVICES[device], target=budget, kernel_trials=None, widths=())
+    if announce is not None:
+        announce(estimate_cost(linear))
+    variance, weights = predictions(program, linear.horizon, values)
+    return monte_carlo_linear(linear, variance, weights, level, progress, checkpoint)
+
+
+def _linear_plan(
+    program: Program, parts: list[Parameter], values: dict[str, float], width: int, trials: int,
+    horizon: int | None, seed: int,
+) -> Plan:  # fmt: skip
     lags = default_horizon(width) if horizon is None else horizon
     sides = 4 if trials < FEW_TRIALS else 2
     at = {program.symbols[name]: value for name, value in values.items()}
-    laws = {f"nu_{letter}": float(p.variance.subs(at)) for letter, p in zip("WFC", parts, strict=True)}
-    sides_of: dict[str, Any] = {"n_x": sides, "n_y": sides, **laws}
-    plan = Plan(width, trials, lags, seed=seed, sampler=sampler, backend=DEVICES[device], target=budget, **sides_of)
-    if announce is not None:
-        announce(estimate_cost(plan))
-    variance, weights = predictions(program, lags, values)
-    return monte_carlo_linear(plan, variance, weights, level, progress, checkpoint)
+    nu_W, nu_F, nu_C = (float(p.variance.subs(at)) for p in parts)
+    return Plan(width, trials, lags, nu_W, nu_F, nu_C, sides, sides, seed)
 
 
-def _values(program: Program, nu: dict[str, float]) -> dict[str, float]:
-    """The variances given, or else the default of a symbol that has one."""
+def settings(program: Program, nu: Mapping[str, float]) -> dict[str, float]:
+    """Return the numbers given for the symbols of a recursion, and our assumption for the others of the gallery.
+
+    Shapes: none.  Units: of each symbol.  Error: ParameterError for a name that is no symbol of the recursion, and
+    for a symbol that has neither a number nor an assumption.  Source: `DEFAULTS`, `KERNEL_DEFAULTS`.
+    """
     if unknown := sorted(set(nu) - set(program.symbols)):
         hint = "These are the model's symbols."
-        raise ParameterError("validate", ", ".join(program.symbols), ", ".join(unknown), hint)
-    values = {name: nu.get(name, DEFAULTS.get(name)) for name in program.symbols}
-    missing = [name for name, value in values.items() if value is None]
-    if missing:
+        raise ParameterError("validate", ", ".join(program.symbols) or "none", ", ".join(unknown), hint)
+    usual = (KERNEL_DEFAULTS if plain_parts(program) is None else DEFAULTS) | dict(nu)
+    if missing := [name for name in program.symbols if name not in usual]:
         raise ParameterError("validate", f"a number for {', '.join(missing)}", "none", f"Pass {missing[0]}=0.3, say.")
-    return {name: value for name, value in values.items() if value is not None}
+    return {name: float(usual[name]) for name in program.symbols}
 
 
-def _plain(program: Program) -> list[Parameter]:
-    """The transition matrix, input map and readout of a linear RNN under any names.  Errors: ParameterError."""
+def plain_parts(program: Program) -> list[Parameter] | None:
+    """Return the transition matrix, input map and readout of a linear RNN under any names; None for another recursion.
+
+    Shapes: none.  Units: none.  Error: none.  Source: definition.
+    """
     found = {p.role: p for p in program.parameters}
     parts = [found[role] for role in ("matrix", "input_map", "readout") if role in found]
-    if len(parts) == len(program.parameters) == 3 and len(program.states) == 1:
-        W, F, C = parts
-        rnn = Recursion(program.name)
-        made = {p.name: getattr(rnn, p.role)(p.name, p.variance) for p in program.parameters}
-        h = rnn.state(program.states[0].name)
-        rnn.update(h, made[W.name] @ h + made[F.name] @ rnn.x)
-        rnn.output(made[C.name] @ h)
-        if rnn.program() == program:
-            return parts
-    hint = "Other recursions have their limits derived, but no finite-width sampler of their lags yet."
-    raise ParameterError("validate", "a linear RNN: h = W @ h + F @ x, y = C @ h", program.name, hint)
+    if not len(parts) == len(program.parameters) == 3 or len(program.states) != 1:
+        return None
+    W, F, C = parts
+    rnn = Recursion(program.name)
+    made = {p.name: getattr(rnn, p.role)(p.name, p.variance) for p in program.parameters}
+    h = rnn.state(program.states[0].name)
+    rnn.update(h, made[W.name] @ h + made[F.name] @ rnn.x)
+    rnn.output(made[C.name] @ h)
+    return parts if rnn.program() == program else None
 
 
 def predictions(program: Program, lags: int, values: dict[str, float]) -> tuple[Host, Host]:

@@ -107,12 +107,10 @@ def test_what_means_nothing_is_refused_by_field(change, where):
     assert error.value.where == where
 
 
-def test_a_recursion_without_a_sampler_is_refused_with_the_reason():
+def test_a_recursion_that_is_not_plain_is_tested_by_its_kernels():
     rnn = Recursion("skip")
     W, F, C = rnn.matrix("W", "nu_W"), rnn.input_map("F", "nu_F"), rnn.readout("C", "nu_C")
     h = rnn.state("h")
     rnn.update(h, h / 2 + W @ h + F @ rnn.x)
     rnn.output(C @ h)
-    with pytest.raises(DeriveError) as error:
-        validate(rnn, 16, 10)
-    assert error.value.where == "validate"
+    assert {check.quantity for check in validate(rnn, 16, 10, horizon=2).checks} == {"nngp", "ntk"}

@@ -1,0 +1,25 @@
+"""Monte Carlo of the NNGP and tangent kernels of any recursion against their derived limits."""
+
+from numeric.kernel_checks.claims import KernelClaim, judge_kernels, kernel_claims
+from numeric.kernel_checks.plan import KernelPlan
+from numeric.kernel_checks.runner import (
+    KernelMeasurements,
+    KernelValidation,
+    Limits,
+    estimate_kernel_cost,
+    measure,
+    monte_carlo_kernels,
+)
+
+__all__ = [
+    "KernelClaim",
+    "KernelMeasurements",
+    "KernelPlan",
+    "KernelValidation",
+    "Limits",
+    "estimate_kernel_cost",
+    "judge_kernels",
+    "kernel_claims",
+    "measure",
+    "monte_carlo_kernels",
+]

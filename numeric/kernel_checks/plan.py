@@ -1,0 +1,128 @@
+"""The plan of a Monte Carlo run of kernels: everything its bits depend on."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from derive import Program
+from derive.errors import ParameterError
+from derive.language import MatVec
+from numeric.adjoint import readouts_of
+from numeric.arrays import BACKENDS, Host, seed_sequence
+from numeric.ladder import width_ladder
+from numeric.sampling.explicit import DENSE, choose_matrices
+
+BATCH_NUMBERS = {"numpy": 2**23, "cupy": 2**28}
+"""Doubles of one batch: 64 MB on the host, 2 GB on a device."""
+OUTPUTS = 256
+"""Outputs of each network where a readout is frozen: given its states, each is one more look at the NNGP kernel."""
+
+
+@dataclass(frozen=True)
+class KernelBatch:
+    """The networks of one width that share one random stream."""
+
+    width: int
+    index: int
+    trials: int
+
+
+@dataclass(frozen=True, eq=False)
+class KernelPlan:
+    """A ladder of widths with independent networks at each; equal plans give equal bits.
+
+    Each network reads the same sequences; its first output gives the tangent kernel. With a `target`, a width is
+    done once the standard errors of both kernels, relative to their diagonals, are below it.
+    Shapes: inputs (N, T, n_x), drawn from the seed unless given; widths (K,), increasing.
+    Units: values are those of the program's symbols.  Error: ParameterError for a size that means nothing.
+    Source: definition.
+    """
+
+    program: Program
+    values: Mapping[str, float]
+    width: int
+    trials: int
+    horizon: int = 4
+    sequences: int = 2
+    n_x: int = 2
+    n_y: int | None = None
+    seed: int = 0
+    parameterization: str = "entries"
+    sampler: str = "auto"
+    backend: str = "numpy"
+    target: float | None = None
+    inputs: Host = field(default_factory=lambda: np.empty(0))
+    widths: tuple[int, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.trials < 2:
+            raise ParameterError("trials", "at least 2", self.trials, "A standard error needs two trials.")
+        if self.horizon < 1:
+            raise ParameterError("horizon", "at least 1 step", self.horizon, "Four steps show the memory.")
+        if self.target is not None and not 0 < self.target < math.inf:
+            raise ParameterError("target", "a relative standard error > 0", self.target, "0.01 is one per cent.")
+        if self.backend not in BACKENDS:
+            raise ParameterError("backend", "numpy or cupy", self.backend, "Choose an array library.")
+        if self.n_y is None:
+            frozen = not all(p.trainable for p in readouts_of(self.program))
+            object.__setattr__(self, "n_y", OUTPUTS if frozen else 1)
+        if not self.widths:
+            object.__setattr__(self, "widths", width_ladder(self.width))
+        if not self.inputs.size:
+            drawn = np.random.default_rng(seed_sequence(self.seed, 0)).standard_normal(
+                (self.sequences, self.horizon, self.n_x)
+            )
+            object.__setattr__(self, "inputs", drawn / math.sqrt(self.n_x))
+
+    @property
+    def points(self) -> int:
+        """The number of (sequence, time) that a kernel has rows for."""
+        return int(self.inputs.shape[0] * self.inputs.shape[1])
+
+    @property
+    def pairs(self) -> tuple[tuple[int, int, int, int], ...]:
+        """(sequence, time, sequence', time') of every entry on and above the diagonal."""
+        places = [(a, time) for a in range(self.inputs.shape[0]) for time in range(self.inputs.shape[1])]
+        return tuple((*p, *q) for i, p in enumerate(places) for q in places[i:])
+
+    def batches(self) -> Iterator[KernelBatch]:
+        """Yield all units of work in their fixed order."""
+        for width in self.widths:
+            size = self.batch_size(width)
+            for index in range(-(-self.trials // size)):
+                yield KernelBatch(width, index, min(size, self.trials - index * size))
+
+    def batch_size(self, width: int) -> int:
+        """Return how many networks fit the budget of one batch."""
+        return max(1, min(self.trials, BATCH_NUMBERS[self.backend] // self.numbers(width)))
+
+    def numbers(self, width: int) -> int:
+        """Return about how many doubles one network holds: its parameters, its states and their cotangents."""
+        vectors = self.points * (1 + int(self.inputs.shape[1])) * len(self.program.terms)
+        square = sum(p.role == "matrix" for p in self.program.parameters) * width**2
+        dense = self.method(width) == DENSE
+        return width * ((self.n_y or 1) + vectors) + (square if dense else 2 * width * vectors)
+
+    def method(self, width: int) -> str:
+        """Return the sampler at a width."""
+        count, horizon = int(self.inputs.shape[0]), int(self.inputs.shape[1])
+        return choose_matrices(self.program, width, count * (1 + horizon), horizon, self.sampler).name
+
+    def identity(self) -> dict[str, Any]:
+        """Return the plan as plain data, the identity of its checkpoints."""
+        program = [self.program.updates, self.program.output, self.program.parameters, self.program.states]
+        program += [sorted((str(c), str(term.vector)) for c, term in self.program.terms if isinstance(term, MatVec))]
+        names = ("width", "trials", "n_y", "seed", "parameterization", "sampler", "backend", "target")
+        return {
+            "program": hashlib.blake2b(repr(program).encode(), digest_size=12).hexdigest(),
+            "inputs": hashlib.blake2b(np.ascontiguousarray(self.inputs).tobytes(), digest_size=12).hexdigest(),
+            "values": dict(self.values),
+            "widths": list(self.widths),
+            **{name: getattr(self, name) for name in names},
+        }

@@ -1,0 +1,192 @@
+"""Running a plan of kernels: networks drawn batch by batch, resumable without a changed bit."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from numeric.adjoint import empirical_ntk
+from numeric.arrays import Array, Host, backend, seed_sequence, stream, to_host
+from numeric.checks import Check, Level, Verdict, overall
+from numeric.kernel_checks.claims import judge_kernels
+from numeric.kernel_checks.plan import KernelBatch, KernelPlan
+from numeric.montecarlo.cost import Cost
+from numeric.statistics import Moments
+from numeric.store import load, save
+
+Progress = Callable[[int, int], None]
+SAVE_EVERY = 5.0  # seconds
+LEAST_COUNT = 100  # networks before a standard error may stop a width
+KEPT = 2000  # outputs kept at the largest width
+QUANTITIES = ("nngp", "ntk")
+UNUSED = 2**32 - 1  # index of the stream of the networks that are only timed
+
+
+class Limits(Protocol):
+    """What the measurements are compared with: `numeric.Kernel` has both.  Shapes: (N, T, n_x) -> (N, T, N, T)."""
+
+    def nngp(self, X1: Host) -> Array: ...  # noqa: D102
+    def ntk(self, X1: Host) -> Array: ...  # noqa: D102
+
+
+@dataclass
+class KernelMeasurements:
+    """The moments of every entry of both kernels at every width of a plan, and single outputs at the largest.
+
+    Shapes: `Moments` per (quantity, width), mean (P, 1), P the pairs of the plan; kept (m, N, T).
+    Units: output^2.  Error: in the moments.  Source: `measure`.
+    """
+
+    plan: KernelPlan
+    moments: dict[tuple[str, int], Moments] = field(default_factory=dict)
+    kept: Host = field(default_factory=lambda: np.empty((0, 0, 0)))
+    done: int = 0
+
+    def add(self, batch: KernelBatch) -> None:
+        """Draw one batch from its own stream and merge its moments, unless its width is precise enough already."""
+        self.done += 1
+        if self.reached(batch.width):
+            return
+        found, outputs = kernels_of(self.plan, batch)
+        for quantity, moments in found.items():
+            key = quantity, batch.width
+            self.moments[key] = self.moments[key].merge(moments) if key in self.moments else moments
+        if batch.width == self.plan.width and len(self.kept) < KEPT:
+            self.kept = np.concatenate([self.kept, outputs])[:KEPT] if self.kept.size else outputs[:KEPT]
+
+    def reached(self, width: int) -> bool:
+        """Whether the target of the plan is reached at a width: a function of the moments alone, so of the plan."""
+        found = [self.moments.get((quantity, width)) for quantity in QUANTITIES]
+        if self.plan.target is None or any(m is None or m.count < LEAST_COUNT for m in found):
+            return False
+        diagonal = np.array([pair[:2] == pair[2:] for pair in self.plan.pairs])
+        estimates = [m.feature(0) for m in found if m is not None]
+        return all(bool(np.max(e.stderr) <= self.plan.target * np.max(e.mean[diagonal])) for e in estimates)
+
+    def trials(self, quantity: str) -> int:
+        """The least number of networks that any width had."""
+        return min(self.moments[quantity, width].count for width in self.plan.widths)
+
+    def arrays(self) -> dict[str, Host]:
+        """Return the whole state as named arrays."""
+        state = {"kept": self.kept, "done": np.array(self.done, dtype=np.float64)}
+        for (quantity, width), moments in self.moments.items():
+            name = f"{quantity}/{width}"
+            state[f"{name}/count"] = np.array(moments.count, dtype=np.float64)
+            state[f"{name}/mean"], state[f"{name}/comoment"] = moments.mean, moments.comoment
+        return state
+
+    @staticmethod
+    def restore(plan: KernelPlan, state: dict[str, Host]) -> KernelMeasurements:
+        """Return the measurements whose `arrays` these are."""
+        found = KernelMeasurements(plan, kept=state["kept"], done=int(state["done"]))
+        for name in (name for name in state if name.endswith("/count")):
+            quantity, width, _ = name.split("/")
+            stem = name.removesuffix("count")
+            moments = Moments(int(state[name]), state[stem + "mean"], state[stem + "comoment"])
+            found.moments[quantity, int(width)] = moments
+        return found
+
+
+def kernels_of(plan: KernelPlan, batch: KernelBatch) -> tuple[dict[str, Moments], Host]:
+    """Return the moments of both kernels over one batch of networks, and the first output of each.
+
+    Shapes: as `KernelMeasurements`; outputs (B, N, T).  Units: output^2; output.  Error: rounding.
+    Source: the covariance of the outputs over the readouts; inner products of gradients by derive.adjoint.
+    """
+    xp = backend(plan.backend)
+    source = stream(xp, seed_sequence(plan.seed, 1, batch.width, batch.index))
+    found = empirical_ntk(
+        plan.program, xp.asarray(plan.inputs), batch.width, n_y=plan.n_y or 1, rows=1, trials=batch.trials, seed=source,
+        method=plan.sampler, parameterization=plan.parameterization, **dict[str, Any](plan.values),
+    )  # fmt: skip
+    size = plan.points
+    covariance = found.given_states
+    if covariance is None:
+        y = xp.reshape(found.outputs, (batch.trials, size, -1))
+        covariance = xp.matmul(y, y.mT) / y.shape[-1]
+    kernels = {"nngp": covariance, "ntk": found.total}
+    rows, columns = np.triu_indices(size)
+    flat = xp.asarray(rows * size + columns)
+    entries = {name: xp.take(xp.reshape(k, (batch.trials, -1)), flat, axis=1) for name, k in kernels.items()}
+    outputs = to_host(found.outputs[:, :, :, 0])
+    return {name: Moments.of(values[..., None]) for name, values in entries.items()}, outputs
+
+
+def measure(plan: KernelPlan, progress: Progress | None = None, checkpoint: Path | None = None) -> KernelMeasurements:
+    """Run all batches of a plan; its bits depend on the plan alone, however often it was interrupted.
+
+    Shapes: as `KernelMeasurements`.  Units: output^2.  Error: ParameterError if the checkpoint is of another plan.
+    Source: one random stream per batch, merged in a fixed order; progress is told (batches done, all batches).
+    """
+    state = load(checkpoint, plan.identity()) if checkpoint else None
+    found = KernelMeasurements.restore(plan, state) if state else KernelMeasurements(plan)
+    batches, saved = tuple(plan.batches()), time.monotonic()
+    for batch in batches[found.done :]:
+        found.add(batch)
+        last = found.done == len(batches)
+        if checkpoint and (last or time.monotonic() - saved >= SAVE_EVERY):
+            save(checkpoint, plan.identity(), found.arrays())
+            saved = time.monotonic()
+        if progress:
+            progress(found.done, len(batches))
+    return found
+
+
+@dataclass(frozen=True)
+class KernelValidation:
+    """The checks of a run, their joint verdict, and what the run was.
+
+    Shapes: checks (m,).  Units: of each quantity.  Error: false alarms as stated in the checks.
+    Source: `monte_carlo_kernels`.
+    """
+
+    verdict: Verdict
+    method: str
+    checks: tuple[Check, ...]
+    measurements: KernelMeasurements
+
+
+def monte_carlo_kernels(
+    plan: KernelPlan,
+    limits: Limits,
+    level: Level | None = None,
+    progress: Progress | None = None,
+    checkpoint: Path | None = None,
+) -> KernelValidation:
+    """Compare random networks with a limiting NNGP and tangent kernel, extrapolated over the ladder of widths.
+
+    Shapes: as `Limits`.  Units: output^2.  Error: a true limit is refuted with probability <= level.false_alarm.
+    Source: `measure` and `judge_kernels`.
+    """
+    found = measure(plan, progress, checkpoint)
+    checks = judge_kernels(found, limits, level)
+    methods = ", ".join(f"n = {width}: {plan.method(width)}" for width in plan.widths)
+    return KernelValidation(overall(checks), methods, checks, found)
+
+
+def estimate_kernel_cost(plan: KernelPlan) -> Cost:
+    """Estimate what a plan needs, by running a few networks at each of its widths.
+
+    Shapes: none.  Units: as `Cost`.  Error: within a factor of four on an idle machine; an upper bound where the
+    plan has a target.  Source: measured, the time of a batch taken as affine in its networks.
+    """
+    memory = seconds = 0.0
+    for width in plan.widths:
+        few, more = (_seconds(plan, width, trials) for trials in (2, 10))
+        each = max(more - few, 0.0) / 8
+        batches = -(-plan.trials // plan.batch_size(width))
+        seconds += each * plan.trials + max(few - 2 * each, 0.0) * batches
+        memory = max(memory, 8.0 * plan.numbers(width) * plan.batch_size(width))
+    return Cost(memory, seconds)
+
+
+def _seconds(plan: KernelPlan, width: int, trials: int) -> float:
+    start = time.perf_counter()
+    kernels_of(plan, KernelBatch(width, UNUSED, trials))
+    return time.perf_counter() - start
