@@ -1,0 +1,250 @@
+"""Fixed points, slopes and memory horizon of a derived recursion, in numbers with error bounds; phase diagrams."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any, Literal
+
+import numpy as np
+
+from derive import Memory, Program, Recursion, memory
+from derive.errors import ParameterError
+from numeric.arrays import Host
+from numeric.roots import Bounded, Root, roots, vanishes
+
+Phase = Literal["ordered", "critical", "chaotic"]
+DOUBLINGS, STEADY = 30, 1e-3
+"""Variances are followed up to 2^30 of their scale, or until V(q)/q changes by less than this per doubling."""
+GRID = 240
+
+
+@dataclass(frozen=True)
+class Point:
+    """One fixed point of the variance maps, with slopes and horizon there; of several states the slowest.
+
+    q and c: E[h^2] and E[h h'] at the fixed point, by state; error of q, chi, slope and horizon: bounds, from those of
+    the expectations.  chi_q: slope of the variance map; chi: slope of the correlation map at c = q; slope: the same at
+    the c that two runs tend to.  stable: whether the variance returns after a small change.
+    """
+
+    q: Mapping[str, float]
+    q_error: Mapping[str, float]
+    c: Mapping[str, float]
+    chi_q: float
+    chi: float
+    chi_error: float
+    slope: float
+    horizon: float
+    horizon_error: float
+    phase: Phase
+    stable: bool
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Analysis:
+    """All fixed points found at one setting of the parameters, and where they were looked for."""
+
+    points: tuple[Point, ...]
+    parameters: Mapping[str, float]
+    scanned: float
+    note: str = ""
+
+    @property
+    def settled(self) -> Point | None:
+        """The stable fixed point with the largest variance: from large variances the recursion ends there."""
+        stable = [point for point in self.points if point.stable]
+        return stable[-1] if stable else None
+
+
+def analyse(recursion: Memory | Recursion | Program, **parameters: float) -> Analysis:
+    """Find the fixed points of a derived variance map and give slopes and memory horizon at each.
+
+    Shapes: scalars.  Units: steps for horizons.  Error: per number, from bounds on the Gaussian expectations and from
+    certain signs on both sides of each root; ParameterError for missing, unknown or negative parameters. X, the size
+    of the common inputs, is 0 unless given, and nu_F is then not needed.
+    Source: derive.memory; poole2016exponential; schoenholz2017deep.
+    """
+    derived = recursion if isinstance(recursion, Memory) else memory(recursion)
+    values = checked(derived, parameters)
+    names = list(derived.variance_map)
+    scanned, notes = 0.0, list[str]()
+    partial: list[tuple[dict[str, Root], str]] = [({}, "")]
+    for name in names:
+        longer = []
+        for known, note in partial:
+            at = {**values, **{_letter(derived, n, "q"): root.value for n, root in known.items()}}
+            found, reach, said = variance_roots(derived, name, at)
+            scanned = max(scanned, reach)
+            notes += [f"{name}: {said}" if len(names) > 1 else said] if said else []
+            longer += [
+                ({**known, name: root}, note or ("" if root.crossing or root.value == 0 else said)) for root in found
+            ]
+        partial = longer
+    points = tuple(_point(derived, found, values, note) for found, note in partial)
+    return Analysis(points, values, scanned, "; ".join(dict.fromkeys(notes)))
+
+
+def checked(derived: Memory, parameters: Mapping[str, float]) -> dict[str, float]:
+    """Return the parameters that the maps read, X = 0 unless given.
+
+    Shapes: none.  Units: of each symbol.  Error: ParameterError for missing, unknown, negative or infinite ones.
+    Source: definition.
+    """
+    maps = [*derived.variance_map.values(), *derived.correlation_map.values()]
+    letters = {f"{kind}{end}" for end in _ends(derived).values() for kind in "qc"}
+    read = sorted(set().union(*(part.formula.arguments for part in maps)) - letters)
+    values = {"X": 0.0, **{name: float(x) for name, x in parameters.items()}}
+    values |= {} if values["X"] else {"nu_F": values.get("nu_F", 0.0)}
+    where, allowed = f"memory of {derived.program.name}", {*read, *derived.program.symbols, "X", "nu_F"}
+    wrong = [f"missing: {name}" for name in read if name not in values]
+    wrong += [f"unknown: {name}" for name in values if name not in allowed]
+    wrong += [f"{name} = {x}" for name, x in values.items() if not (math.isfinite(x) and x >= 0)]
+    if wrong:
+        hint = "Variances are finite and not negative; X is the size x_t . x_t of the inputs both runs see."
+        raise ParameterError(where, f"numbers for {', '.join(read)}", "; ".join(wrong), hint)
+    return {name: values[name] for name in read}
+
+
+def variance_roots(derived: Memory, state: str, at: Mapping[str, float]) -> tuple[list[Root], float, str]:
+    """Return the fixed points of one variance map, how far they were looked for, and what is special.
+
+    Shapes: none.  Units: of q.  Error: that of each root.  Source: `roots`.
+    """
+    letter = _letter(derived, state, "q")
+    map_ = _bounded(derived.variance_map[state], letter, at)
+
+    def change(q: Host) -> tuple[Host, Host]:
+        values, errors = map_(q)
+        return values - q, errors + 4e-16 * q
+
+    top, ratio, steady = _reach(map_)
+    grid = np.concatenate([[0.0], np.geomspace(1e-12 * top, top, GRID)])
+    if vanishes(change, grid):
+        return [Root(1.0, math.inf, False, False)], top, "every variance is a fixed point; evaluated at q = 1"
+    found = roots(change, grid)
+    said = ""
+    if not steady and ratio >= 1:
+        said = f"looked for up to q = {top:.3g} only"
+    if ratio > 1:
+        outer = f"beyond q = {found[-1].value:.3g} " if found and found[-1].value > 0 else ""
+        said = f"the variance diverges {outer}by a factor of {ratio:.4g} per step"
+    elif ratio == 1 and not any(root.value > 0 for root in found):
+        said = "the variance grows without bound, by a constant per step"
+    if any(not root.crossing and root.value > 0 for root in found):
+        said = "a fixed point cannot be told from a near miss: the maps touch"
+    return found, top, said
+
+
+def _reach(map_: Bounded) -> tuple[float, float, bool]:
+    """A variance beyond which V(q)/q keeps its side of 1, that ratio (1 within its steadiness), and if it settled."""
+    start = float(max(map_(np.asarray([0.0]))[0][0], 1.0))
+    q = start * 2.0 ** np.arange(DOUBLINGS)
+    last = 1.0
+    for low, high in pairwise(q[2:]):
+        values, errors = map_(np.asarray([low, high]))
+        if not np.all(np.isfinite(values)) or np.any(errors > 1e-2 * np.abs(values) + 1e-12):
+            return float(low), last, False
+        ratios = values / np.asarray([low, high])
+        last, drift = float(ratios[1]), float(abs(ratios[1] - ratios[0]))
+        if last < 0.5 and ratios[1] <= ratios[0]:
+            return float(high), last, True
+        if drift < STEADY * last and (abs(last - 1) > 4 * drift or high > 2.0**20 * start):
+            return float(high), 1.0 if abs(last - 1) <= max(4 * drift, 1e-9) else last, True
+    return float(q[-1]), last, False
+
+
+def _point(derived: Memory, found: Mapping[str, Root], values: Mapping[str, float], note: str) -> Point:
+    q = {_letter(derived, name, "q"): root.value for name, root in found.items()}
+    doubt = {
+        _letter(derived, name, "q"): root.error if math.isfinite(root.error) else 0.0 for name, root in found.items()
+    }
+    at = {**values, **q}
+    chi, chi_error = _largest(derived.chi, at, doubt)
+    chi_q, _ = _largest(derived.variance_slope, at, doubt)
+    phase: Phase = "critical" if abs(chi - 1) <= max(chi_error, 1e-9) else "ordered" if chi < 1 else "chaotic"
+    c = {_letter(derived, name, "c"): root.value for name, root in found.items()}
+    if phase == "chaotic":
+        c = _parted(derived, found, at)
+    slope, horizon, error = _at_end(derived, {**at, **c}, doubt, phase)
+    stable = chi_q > -1 and all(root.falls for root in found.values())
+    shown = {name: c[_letter(derived, name, "c")] for name in found}
+    return Point({name: root.value for name, root in found.items()}, {name: root.error for name, root in found.items()},
+                 shown, chi_q, chi, chi_error, slope, horizon, error, phase, stable, note)  # fmt: skip
+
+
+def _at_end(derived: Memory, at: Mapping[str, float], doubt: Mapping[str, float],
+            phase: Phase) -> tuple[float, float, float]:  # fmt: skip
+    """The slope where two runs end, and the horizon there with its error; infinite on the critical line."""
+    slope, _ = _largest(derived.slope, at, {})
+    if phase == "critical" or not slope < 1:
+        return slope, math.inf, math.nan
+    if slope == 0:
+        return 0.0, 0.0, 0.0
+    moved = {name: at[name] + doubt[name] for name in doubt}
+    horizon, error = _evaluated(derived.horizon, at)
+    both = {name.replace("q", "c", 1): x for name, x in moved.items()} if phase == "ordered" else {}
+    return slope, horizon, error + abs(_evaluated(derived.horizon, {**at, **moved, **both})[0] - horizon)
+
+
+def _parted(derived: Memory, found: Mapping[str, Root], at: Mapping[str, float]) -> dict[str, float]:
+    """The covariances that two runs tend to where correlation one is unstable, state by state."""
+    known: dict[str, float] = {}
+    for name, root in found.items():
+        letter, q = _letter(derived, name, "c"), root.value
+        map_ = _bounded(derived.correlation_map[name], letter, {**at, **known, "": 0.0})
+        slope = _bounded(derived.slope[name], letter, {**at, **known, "": 0.0})
+
+        def change(rho: Host, map_: Bounded = map_, q: float = q) -> tuple[Host, Host]:
+            values, errors = map_(rho * q)
+            return values / q - rho, errors / q + 4e-16
+
+        below = 1 - np.geomspace(1.0, 1e-7, 60)[1:]
+        grid = np.concatenate([np.linspace(-1, 0, 60), below]) if q > 0 else np.asarray([0.0])
+        ends = [r.value * q for r in roots(change, grid)] if q > 0 else []
+        stable = [c for c in ends if abs(float(slope(np.asarray([c]))[0][0])) < 1]
+        known[letter] = max(stable, default=q)
+        known[letter] *= abs(known[letter]) > 1e-14 * q
+    return known
+
+
+def _largest(parts: Mapping[str, Any], at: Mapping[str, float], doubt: Mapping[str, float]) -> tuple[float, float]:
+    """The largest value among the states, and a bound on its error with that of q in first order."""
+    found = []
+    for part in parts.values():
+        value, error = _evaluated(part, at)
+        moved, _ = _evaluated(part, {**at, **{name: at[name] + x for name, x in doubt.items()}})
+        found.append((value, error + abs(moved - value)))
+    return max(found)
+
+
+def _evaluated(part: Any, at: Mapping[str, float]) -> tuple[float, float]:
+    formula = part.formula
+    value, error = formula.compile("numpy").with_error(**{name: at.get(name, 0.0) for name in formula.arguments})
+    return float(value), float(error)
+
+
+def _bounded(part: Any, letter: str, at: Mapping[str, float]) -> Bounded:
+    """A derived map as a function of one letter, with bounds."""
+    formula = part.formula
+    compiled = formula.compile("numpy")
+
+    def function(x: Host) -> tuple[Host, Host]:
+        given = {name: at.get(name, 0.0) for name in formula.arguments}
+        value, error = compiled.with_error(**{**given, letter: x} if letter in given else given)
+        shape = np.shape(x)
+        return np.broadcast_to(value, shape) + 0.0, np.broadcast_to(error, shape) + 0.0
+
+    return function
+
+
+def _ends(derived: Memory) -> dict[str, str]:
+    names = list(derived.variance_map)
+    return dict.fromkeys(names, "") if len(names) == 1 else {name: f"_{name}" for name in names}
+
+
+def _letter(derived: Memory, state: str, kind: str) -> str:
+    return kind + _ends(derived)[state]

@@ -1,0 +1,123 @@
+"""The derived slope chi against simulation: two runs of one wide network, apart by a little, at finite widths."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from derive import Memory, Program, Recursion, memory
+from derive.errors import NotClosed, ParameterError
+from numeric.arrays import Host, backend, seed_sequence, stream, to_host
+from numeric.checks import Check, Claim, Level, judge
+from numeric.ladder import extrapolate, width_ladder
+from numeric.memory import Point, analyse
+from numeric.simulation import simulate
+from numeric.statistics import Moments, ratio_of_moments
+
+KICK = 1e-4
+"""Relative size of the difference of the two runs: its square, the curvature of the map, is out of sight."""
+SETTLED, LONGEST = 1e-4, 400
+"""The runs part when the variance is this near its fixed point, relative."""
+EFFECT = Level(effects={"memory-slope": 0.02})
+BLOCK, RUNGS = 2**24, 3
+
+
+def check_memory(
+    recursion: Memory | Recursion | Program, *, width: int = 1024, trials: int = 600, steps: int = 4, seed: int = 0,
+    level: Level = EFFECT, device: str = "numpy", **parameters: float,
+) -> Check:  # fmt: skip
+    """Compare the derived slope chi with the growth per step of the difference of two runs of one network.
+
+    Both runs see inputs of size X until the variance has settled, then one is moved by a little and both see the same
+    inputs again. Below 1 the difference shrinks (ordered), above it grows (chaotic).
+    Shapes: scalars.  Units: per step.  Error: verdict with the false-alarm rate of the level, refuting an error of 2 %
+    with its power; ParameterError and NotClosed where there is no settled variance.
+    Source: derive.memory; schoenholz2017deep, figure 2.
+    """
+    derived = recursion if isinstance(recursion, Memory) else memory(recursion)
+    return judge([memory_claim(derived, width, trials, steps, seed, device, **parameters)], level)[0]
+
+
+def memory_claim(
+    derived: Memory, width: int, trials: int, steps: int, seed: int = 0, device: str = "numpy", **parameters: float
+) -> Claim:
+    """Return the derived chi beside its estimate at infinite width.
+
+    Shapes: scalars.  Units: per step.  Error: stderr, from a width ladder with a fit of degree 1 in 1/n; the next
+    lower degree on the wider widths guards it.  Source: `numeric.ladder`.
+    """
+    if trials < 2 or steps < 1:
+        raise ParameterError("check_memory", "trials >= 2 and steps >= 1", (trials, steps), "An error needs two.")
+    point, warm = settled(derived, parameters)
+    widths = width_ladder(width, RUNGS)
+    sources = seed_sequence(seed).spawn(len(widths))
+    found = [_rate(derived, n, trials, warm, steps, source, device, parameters)
+             for n, source in zip(widths, sources, strict=True)]  # fmt: skip
+    means, errors = (np.asarray(x) for x in zip(*found, strict=True))
+    n = np.asarray(widths, dtype=np.float64)
+    fit = extrapolate(n, means, errors, min(1, len(widths) - 1), precision=1.0)
+    upper = extrapolate(n[-2:], means[-2:], errors[-2:], 0, precision=1.0)
+    return Claim("memory-slope", steps, widths, trials, point.chi, fit.mean, fit.stderr,
+                 f"two runs, {warm} steps before and {steps} after they part", "", fit.lack_of_fit,
+                 (upper.mean, upper.stderr) if len(widths) > 2 else None)  # fmt: skip
+
+
+def settled(derived: Memory, parameters: Mapping[str, float]) -> tuple[Point, int]:
+    """Return the stable fixed point and the steps from rest until the derived variance is near it.
+
+    Shapes: none.  Units: steps.  Error: NotClosed where there is none, it is not reached, or several states take part.
+    Source: derive.memory.
+    """
+    where = f"check_memory({derived.program.name})"
+    if len(derived.chain.states) != 1:
+        raise NotClosed(where, "one state", f"{len(derived.chain.states)} states",
+                        "Of a chain the slowest state shows only late; check its first state alone.")  # fmt: skip
+    own = {name: x for name, x in parameters.items() if name != "nu_C"}
+    analysis = analyse(derived, **own)
+    point = analysis.settled
+    if point is None or not next(iter(point.q.values())) > 0:
+        raise NotClosed(where, "a stable fixed point with q > 0", analysis.note or "q = 0",
+                        "Give the state a drive: nu_b > 0, or X and nu_F > 0.")  # fmt: skip
+    ((name, target),) = point.q.items()
+    formula = derived.variance_map[name].formula
+    map_ = formula.compile("numpy")
+    q = 0.0
+    for step in range(LONGEST):
+        if abs(q - target) <= SETTLED * target:
+            return point, step
+        q = float(map_(**{key: q if key == "q" else analysis.parameters[key] for key in formula.arguments}))
+    raise NotClosed(where, f"a variance near its fixed point {target:.4g} within {LONGEST} steps", f"{q:.4g}",
+                    "The recursion ends elsewhere, or is too slow: leave the critical line.")  # fmt: skip
+
+
+def _rate(derived: Memory, width: int, trials: int, warm: int, steps: int, source: np.random.SeedSequence,
+          device: str, parameters: Mapping[str, float]) -> tuple[float, float]:  # fmt: skip
+    """The growth per step of the squared difference at one width, with its standard error."""
+    symbols = derived.program.symbols
+    values: dict[str, Any] = {name: float(parameters.get(name, 1.0)) for name in symbols}
+    inputs = _inputs(warm, steps, math.sqrt(parameters.get("X", 0.0)))
+    drawn = stream(backend(device), source)
+    moments: Moments | None = None
+    block = max(2, min(trials, BLOCK // width**2))
+    for start in range(0, trials, block):
+        count = min(block, trials - start)
+        run = simulate(derived.program, inputs, width, trials=count, seed=drawn, states=True, device=device, **values)
+        (states,) = run.states.values()
+        apart = to_host(((states[:, 0] - states[:, 1]) ** 2).mean(axis=-1))[:, (warm, warm + steps)]  # (B, 2)
+        found = Moments.of(apart[:, ::-1] / KICK**2)
+        moments = found if moments is None else moments.merge(found)
+    assert moments is not None
+    growth = ratio_of_moments(moments, (1.0,), 0.0)
+    ratio, error = float(growth.mean), float(growth.stderr)
+    rate = ratio ** (1 / steps)
+    return rate, error / ratio * rate / steps
+
+
+def _inputs(warm: int, steps: int, size: float) -> Host:
+    """Two sequences of equal inputs that differ once.  Shapes: (2, warm + 1 + steps, 1)."""
+    inputs = np.full((2, warm + 1 + steps, 1), size)
+    inputs[1, warm, 0] += KICK * max(size, 1.0)
+    return inputs
