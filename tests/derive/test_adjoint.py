@@ -14,7 +14,7 @@ from derive.proof import Equation
 GALLERY = {
     "linear": models.linear_rnn, "elman": lambda: models.elman("tanh"), "untied": lambda: models.elman(tied=False),
     "leaky": models.leaky, "residual": models.residual, "stacked": models.stacked, "net": models.feed_forward,
-    "deep": models.deep_linear,
+    "deep": models.deep_linear, "gru": models.gru, "lstm": models.lstm,
 }  # fmt: skip
 
 

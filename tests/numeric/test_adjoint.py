@@ -20,8 +20,9 @@ GALLERY = {
     "linear": models.linear_rnn, "elman": lambda: models.elman("tanh"), "leaky": models.leaky,
     "untied": lambda: models.elman("gelu", tied=False), "residual": lambda: models.residual("sin"),
     "stacked": lambda: models.stacked(3), "net": lambda: models.feed_forward(3, "erf"), "deep": models.deep_linear,
+    "gru": models.gru, "lstm": models.lstm, "mgu": models.mgu,
 }  # fmt: skip
-ANALYTIC = ("linear", "elman", "leaky", "residual", "net", "deep")
+ANALYTIC = ("linear", "elman", "leaky", "residual", "net", "deep", "gru", "lstm", "mgu")
 WIDTH, SEQUENCES, STEPS, INPUTS, OUTPUTS = 5, 2, 4, 3, 2
 
 
