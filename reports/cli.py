@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -77,6 +78,7 @@ QUANTITIES: dict[str, Callable[..., Derivation]] = {
         "nngp",
         "ntk",
         "state_evolution",
+        "adjoint",
         "scale_factor_bound",
         "scale_factor_peak",
         "training_bound",
@@ -110,6 +112,31 @@ def model_named(name: str) -> Recursion:
     if name not in found:
         raise ParameterError("MODEL", " or ".join(found), repr(name), "wideproof models lists them.")
     return found[name]()
+
+
+def model_with(context: typer.Context, name: str) -> Recursion:
+    """The model of that name, made with the options that its function has: --activation tanh, --layers 3.
+
+    Errors: ParameterError for a name or a value that means nothing.
+    """
+    model_named(name)
+    make = gallery()[name]
+    known = {f"--{key}": option for key, option in inspect.signature(make).parameters.items()}
+    given = {option: text for option, text in context.meta[SYMBOLS] if option in known}
+    context.meta[SYMBOLS] = [(option, text) for option, text in context.meta[SYMBOLS] if option not in known]
+    return make(**{option[2:]: _option(option, text, known[option].default) for option, text in given.items()})
+
+
+def _option(option: str, text: str, default: Any) -> Any:
+    """The text of a model's option as what its default is: a word, a whole number, or true or false."""
+    if isinstance(default, str):
+        return text
+    kind, values = ("a whole number", {str(n): n for n in range(1, 100)})
+    if isinstance(default, bool):
+        kind, values = "true or false", {"true": True, "false": False}
+    if text not in values:
+        raise ParameterError(option, kind, repr(text), f"For example {option} {str(default).lower()}.")
+    return values[text]
 
 
 def quantity_named(name: str) -> Callable[..., Derivation]:
@@ -185,8 +212,9 @@ def list_models(as_json: Json = False) -> None:
         table(("model", "what it is"), rows)
 
 
-@app.command("derive")
+@app.command("derive", cls=WithSymbols)
 def derive_command(
+    context: typer.Context,
     model: Model,
     quantity: Annotated[
         str,
@@ -199,11 +227,12 @@ def derive_command(
     proof: Annotated[bool, typer.Option("--proof", help="Print every step of the proof.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Derive a quantity, verify its proof, and print the formula.
+    """Derive a quantity, verify its proof, and print the formula; options of the model such as --activation tanh.
 
     Examples: [b]wideproof derive linear-rnn scale-factors --proof[/b], [b]wideproof derive linear-rnn --json[/b]
     """
-    recursion = model_named(model)
+    recursion = model_with(context, model)
+    parameters(context, ())
     chosen = {quantity: quantity_named(quantity)} if quantity else QUANTITIES
     found: list[Derivation] = []
     stuck: dict[str, DeriveError] = {}
@@ -279,7 +308,7 @@ def eval_command(
 
     Example: [b]wideproof eval linear-rnn scale-factors --nu-W 0.3 --nu-F 1 --nu-C 1 --lags 5[/b]
     """
-    formula = quantity_named(quantity)(model_named(model)).formula
+    formula = quantity_named(quantity)(model_with(context, model)).formula
     if "j" not in formula.symbols:
         raise ParameterError("eval", "a quantity in the lag j", quantity, "Kernels take inputs: use numeric.Kernel.")
     nu = parameters(context, [name for name in formula.symbols if name != "j"], needed=True)
@@ -295,7 +324,10 @@ def validate_command(
     context: typer.Context,
     model: Model,
     width: Annotated[int, typer.Option(min=1, help="Largest width of the ladder.")] = 1024,
-    trials: Annotated[int, typer.Option(min=2, help="Random networks at each width.")] = 10_000,
+    trials: Annotated[
+        int | None,
+        typer.Option(min=2, help="Random networks at each width; by default 10000 for the linear RNN, else 1500."),
+    ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Seed; the same seed gives the same bits.")] = 0,
     device: Annotated[Literal["cpu", "cuda"], typer.Option(help="Where to draw the networks.")] = "cpu",
     checkpoint: Annotated[Path | None, typer.Option(help="Save here; a killed run resumes with the same bits.")] = None,
@@ -310,9 +342,11 @@ def validate_command(
 ) -> None:
     """Confront the derived limit with Monte Carlo at finite width; variances are options such as --nu-W 0.5.
 
+    For the linear RNN the impulse response and the scale factors are tested, else the NNGP and the tangent kernel.
+
     Example: [b]wideproof validate linear-rnn --width 1000000 --trials 20000 --seed 7[/b]
     """
-    recursion = model_named(model)
+    recursion = model_with(context, model)
     nu = parameters(context, list(recursion.program().symbols))
     with Stages(quiet=as_json) as stages, stages("Monte Carlo") as progress:
         found = validate(
@@ -369,7 +403,7 @@ def report_command(
     chosen = tuple(data) if data else tuple(RECORDINGS)
     if model == "paper":
         make(list(ITEMS), out_dir, quick, seed, chosen, None, engine, as_json)
-    recursion = model_named(model)
+    recursion = model_with(context, model)
     nu = parameters(context, list(recursion.program().symbols))
     with Stages(quiet=as_json) as stages:
         made = report(

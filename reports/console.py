@@ -25,6 +25,7 @@ from derive.derivation import Derivation
 from derive.errors import DeriveError, ParameterError
 from derive.proof import Equation, Hypothesis, Limit, Recurrence, Vanishing
 from numeric.checks import Check, overall
+from numeric.kernel_checks import KernelValidation
 from numeric.montecarlo import Validation
 
 LITERAL = {"soft_wrap": True, "markup": False, "emoji": False, "highlight": False}  # the user's words stay as they are
@@ -182,26 +183,38 @@ def said(claim: Any) -> list[str]:
             return [f"{field.name}: {getattr(claim, field.name)}" for field in fields(claim)]
 
 
-def verdict(found: Validation, every: bool) -> None:
+def verdict(found: Validation | KernelValidation, every: bool) -> None:
     """The checks of each lag, the others by kind unless all are wanted, and what they say together."""
-    single = [check for check in found.checks if every or check.quantity in BY_LAG]
+    single = [check for check in found.checks if every or _is_shown(check)]
     rows = [(c.quantity, _lags(c), f"{c.prediction:.6g}", f"{c.estimate:.6g}", f"{c.stderr:.2g}", c.verdict)
             for c in single]  # fmt: skip
-    table(("quantity", "lag", "prediction", "estimate", "s.e.", "verdict"), rows)
+    table(("quantity", "lag" if isinstance(found, Validation) else "sequences, times", "prediction", "estimate", "s.e.", "verdict"), rows)
     rest = [check for check in found.checks if check not in single]
     if rest:
         table(("other checks", "number", "smallest p", "verdict"), [_kind(name, rest) for name in _kinds(rest)])
     for check in _worst([check for check in found.checks if check.verdict != "holds"]):
         reason = check.note or f"p = {check.p_value:.1g}"
-        err.print(f"{check.verdict}: {check.quantity} at lag {_lags(check)}: {reason}")
+        err.print(f"{check.verdict}: {check.quantity} at {_lags(check)}: {reason}")
     rate = max((check.false_alarm for check in found.checks), default=0.0)
     sure = f"  a true limit is refuted by chance with probability at most {rate:g}"
     out.print(Text.assemble((found.verdict, f"bold {COLOR[found.verdict]}"), sure))
     out.print(f"samplers: {found.method}")
 
 
+def _is_shown(check: Check) -> bool:
+    """Single lags, and entries of kernels between one sequence and all at equal times."""
+    if isinstance(check.lag, tuple) and len(check.lag) == 4:
+        return check.lag[0] == 0 and check.lag[1] == check.lag[3]
+    return check.quantity in BY_LAG
+
+
 def _lags(check: Check) -> str:
-    return str(check.lag) if isinstance(check.lag, int) else ", ".join(map(str, check.lag))
+    if isinstance(check.lag, int):
+        return str(check.lag)
+    if len(check.lag) == 4:
+        a, t, b, s = check.lag
+        return f"{a} and {b}, {t} and {s}"
+    return ", ".join(map(str, check.lag))
 
 
 def _kinds(checks: Sequence[Check]) -> list[str]:
