@@ -114,6 +114,24 @@ def innovations_unrolled(program: Program, subject: Any, ask: Ask) -> Claim:
     return Recurrence(subject, sp.Tuple(*(e.left for e in law)), tuple(equations), ())
 
 
+def cancelled(expr: sp.Expr) -> sp.Expr:
+    """sp.cancel with every mean, inner product and other node that is not rational as one letter.
+
+    SymPy's own choice of letters keeps a nested mean and its parts as if they were independent, and misses zeros.
+    """
+    letters: dict[sp.Expr, sp.Dummy] = {}
+
+    def lettered(node: sp.Expr) -> sp.Expr:
+        if isinstance(node, sp.Add | sp.Mul):
+            return node.func(*map(lettered, node.args))
+        if isinstance(node, sp.Pow) and node.exp.is_Integer:
+            return lettered(node.base) ** node.exp
+        return node if node.is_Atom else letters.setdefault(node, sp.Dummy())
+
+    plain = sp.cancel(lettered(sp.sympify(expr)))
+    return plain.xreplace({letter: node for node, letter in letters.items()})
+
+
 class _Conditioning:
     """One matrix, its columns at all steps below the horizon, conditioned one step after the other."""
 
@@ -124,8 +142,11 @@ class _Conditioning:
         self.index = [(i, v) for i in range(horizon) for v in vectors]
         self.mean = {x: written(second_moment(program, sp.S.One, x[1], *map(sp.Integer, (x[0], x[0]))))
                      for x in self.index}
-        self.gram = {(x, y): sp.cancel(written(centred(program, x[1], y[1], sp.Integer(x[0]), sp.Integer(y[0]))))
-                     for x in self.index for y in self.index}
+        self.gram: dict[tuple[Column, Column], sp.Expr] = {}
+        for k, x in enumerate(self.index):
+            for y in self.index[k:]:  # one expression for both orders: a mean of two variables has no canonical order
+                value = cancelled(written(centred(program, x[1], y[1], sp.Integer(x[0]), sp.Integer(y[0]))))
+                self.gram[x, y] = self.gram[y, x] = value
 
     def equations(self) -> list[Equation]:
         """Predictors, variances left, and the covariance of the products they generate."""
@@ -139,12 +160,13 @@ class _Conditioning:
                 found += [Equation(Predictor(self.name, y[1], x[1], step, step - y[0]), f)
                           for y, f in weights[x].items()]
                 for y in now:
-                    left = sp.cancel(self.gram[y, x] - sum(self.gram[y, z] * f for z, f in weights[x].items()))
+                    left = cancelled(self.gram[y, x] - sum(self.gram[y, z] * f for z, f in weights[x].items()))
                     found.append(Equation(Innovation(self.name, y[1], x[1], step), self.matrix.variance * left))
                     law[y, x] = self.matrix.variance * left
             self._extend(law, past, now, weights)
         return found + [Equation(ProductCov(self.name, x[1], y[1], x[0], y[0]),
-                                 self._checked(x, y, value)) for (x, y), value in law.items()]
+                                 self._checked(x, y, value))
+                        for (x, y), value in law.items() if self.index.index(x) <= self.index.index(y)]
 
     def _predictor(self, past: list[Column], x: Column) -> dict[
             Column, sp.Expr]:
@@ -152,13 +174,13 @@ class _Conditioning:
         basis: list[Column] = []
         for y in past:
             trial = sp.Matrix([[self.gram[a, b] for b in (*basis, y)] for a in (*basis, y)])
-            if sp.cancel(trial.det()) != 0:
+            if cancelled(trial.det()) != 0:
                 basis.append(y)
         if not basis:
             return dict.fromkeys(past, sp.S.Zero)
         gram = sp.Matrix([[self.gram[a, b] for b in basis] for a in basis])
         solved = gram.LUsolve(sp.Matrix([self.gram[a, x] for a in basis]))
-        return dict.fromkeys(past, sp.S.Zero) | dict(zip(basis, map(sp.cancel, solved), strict=True))
+        return dict.fromkeys(past, sp.S.Zero) | dict(zip(basis, map(cancelled, solved), strict=True))
 
     def _extend(self, law: dict[tuple[Column, Column], sp.Expr], past: list[Column],
                 now: list[Column],
@@ -177,7 +199,7 @@ class _Conditioning:
         target = self.matrix.variance * self.gram[x, y] + mean
         if not self.matrix.tied and x[0] != y[0]:
             mean = target = sp.S.Zero
-        if sp.cancel(value + mean - target) != 0:
+        if cancelled(value + mean - target) != 0:
             raise ProofError("innovations form", target, value + mean, "It does not rebuild the covariance form.")
         return sp.expand(target)
 

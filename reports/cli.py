@@ -19,10 +19,19 @@ from typer.core import TyperCommand, TyperGroup
 import derive
 from derive import Derivation, NotClosed, NotDiagonal, NotLinear, Recursion, models
 from derive.errors import DeriveError, ParameterError
-from numeric.recordings import RECORDINGS
 from numeric.validate import validate
 from reports.cli_bench import bench_command
-from reports.cli_paper import Quick, make, reproduce_command
+from reports.cli_paper import (
+    Data,
+    Inputs,
+    Outputs,
+    Quick,
+    Rate,
+    columns_named,
+    make,
+    recordings_named,
+    reproduce_command,
+)
 from reports.console import COLOR, EXIT, Stages, describe, err, errors, out, plain, print_json, said, table, verdict
 
 SYMBOLS = "wideproof.symbols"
@@ -381,9 +390,10 @@ def report_command(
     context: typer.Context,
     model: Model,
     out_dir: Annotated[Path, typer.Option("-o", "--out", help="Folder to write to.")],
-    data: Annotated[
-        list[str] | None, typer.Option(help=f"Recordings: {', '.join(RECORDINGS)}, a .npz or .csv file, or none.")
-    ] = None,
+    data: Data = None,
+    inputs: Inputs = None,
+    outputs: Outputs = None,
+    rate: Rate = None,
     seed: Annotated[int, typer.Option(min=0, help="Seed of everything random.")] = 0,
     width: Annotated[int, typer.Option(min=1, help="Largest width of the Monte Carlo ladder.")] = 1024,
     trials: Annotated[int, typer.Option(min=2, help="Random networks at each width.")] = 20_000,
@@ -400,16 +410,18 @@ def report_command(
     from reports.paper import ITEMS
     from reports.report import report
 
-    chosen = tuple(data) if data else tuple(RECORDINGS)
+    chosen = () if data == ["none"] else recordings_named(data)
+    columns = columns_named(data, inputs, outputs, rate)
     if model == "paper":
-        make(list(ITEMS), out_dir, quick, seed, chosen, None, engine, as_json)
+        make(list(ITEMS), out_dir, quick, seed, chosen, columns, {}, engine, as_json)
     recursion = model_with(context, model)
     nu = parameters(context, list(recursion.program().symbols))
     with Stages(quiet=as_json) as stages:
         made = report(
             recursion,
             out_dir,
-            data=() if chosen == ("none",) else chosen,
+            data=chosen,
+            columns=columns,
             seed=seed,
             width=width,
             trials=trials,

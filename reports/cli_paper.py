@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -14,6 +15,17 @@ from reports.console import EXIT, Stages, err, out, print_json, table
 Quick = Annotated[bool, typer.Option("--quick", help="Smaller sizes: each item in under a minute.")]
 Seed = Annotated[int, typer.Option(min=0, help="Seed of everything random.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
+Data = Annotated[
+    list[str] | None,
+    typer.Option(help=f"Recordings: {', '.join(RECORDINGS)}, or a file of your own (CSV, TSV, NPZ, MAT, pickle)."),
+]
+Inputs = Annotated[str | None, typer.Option(metavar="A,B", help="Input columns of your own file.")]
+Outputs = Annotated[str | None, typer.Option(metavar="C", help="Output columns of your own file.")]
+Rate = Annotated[float | None, typer.Option(metavar="HZ", min=0, help="Sampling rate of your own file.")]
+Set = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="NAME=VALUE", help="Change an assumption of a figure or table; repeatable."),
+]
 Engine = Literal["auto", "pdflatex", "typst"]
 
 
@@ -22,36 +34,104 @@ def reproduce_command(
         str, typer.Argument(metavar="ITEM", help="An item of the paper such as thm-3.3a, fig1 or E3, or all.")
     ],
     quick: Quick = False,
-    out_dir: Annotated[Path, typer.Option("-o", "--out", help="Folder for the document, figures and run.json.")] = Path(
-        "report/paper"
-    ),
-    data: Annotated[list[str] | None, typer.Option(help="Recordings of figure 4 and table 1: names or files.")] = None,
+    out_dir: Annotated[
+        Path | None,
+        typer.Option("-o", "--out", help="Folder for document, figures and run.json; report/ITEM if left out."),
+    ] = None,
+    data: Data = None,
+    inputs: Inputs = None,
+    outputs: Outputs = None,
+    rate: Rate = None,
+    settings: Set = None,
+    list_settings: Annotated[
+        bool, typer.Option("--list-settings", help="Show what the item assumes, and end.")
+    ] = False,
     width: Annotated[float | None, typer.Option(help="Width of the RNN in figures 1 and 2, such as 1e9.")] = None,
     seed: Seed = 0,
     as_json: Json = False,
 ) -> None:
     """Derive, measure and judge an item of the paper, and typeset it; the table of claims ends it.
 
-    Examples: [b]wideproof reproduce all --quick[/b], [b]wideproof reproduce fig1 --width 1e9[/b]
+    What the paper leaves unstated is listed by [b]--list-settings[/b] and changed by [b]--set[/b].
+
+    Examples: [b]wideproof reproduce all --quick[/b], [b]wideproof reproduce fig1 --width 1e9[/b],
+    [b]wideproof reproduce fig3 --set nu_W=0.6 --set delays=0,4,8[/b],
+    [b]wideproof reproduce table1 --data FILE.csv --inputs a,b --outputs c --rate 50[/b]
     """
     from reports.paper import ITEMS
+    from reports.paper.settings import parse_changes
 
     names = list(ITEMS) if item == "all" else [item]
     if item != "all" and item not in ITEMS:
         raise ParameterError("ITEM", f"all, {', '.join(ITEMS)}", repr(item), "wideproof reproduce all makes every one.")
-    make(names, out_dir, quick, seed, tuple(data) if data else tuple(RECORDINGS), width, "auto", as_json)
+    pairs = [*(settings or ()), *(() if width is None else (f"curve_width={width:.15g}",))]
+    changes = parse_changes(pairs, names)
+    if list_settings:
+        show_settings(names, quick, changes, as_json)
+        return
+    folder = out_dir or Path("report") / ("paper" if item == "all" else item)
+    make(names, folder, quick, seed, recordings_named(data), columns_named(data, inputs, outputs, rate), changes,
+         "auto", as_json)  # fmt: skip
+
+
+def recordings_named(data: Sequence[str] | None) -> tuple[str, ...]:
+    """The recordings asked for, or all that travel with the package."""
+    return tuple(data) if data else tuple(RECORDINGS)
+
+
+def columns_named(
+    data: Sequence[str] | None, inputs: str | None, outputs: str | None, rate: float | None
+) -> dict[str, Any]:
+    """The columns and the rate of the user's one file, as `load_recording` takes them.
+
+    Errors: ParameterError where they are given without exactly one file.
+    """
+    given: dict[str, Any] = {
+        "inputs": None if inputs is None else _names(inputs),
+        "outputs": None if outputs is None else _names(outputs),
+        "rate": rate,
+    }
+    given = {name: value for name, value in given.items() if value is not None}
+    if given and len(data or ()) != 1:
+        options = ", ".join(f"--{name}" for name in given)
+        raise ParameterError(options, "one --data FILE that they describe", f"{len(data or ())} recordings",
+                             "Add --data FILE.")  # fmt: skip
+    return given
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(name.strip() for name in text.split(",") if name.strip())
+
+
+def show_settings(names: Sequence[str], quick: bool, changes: dict[str, str], as_json: bool) -> None:
+    """Print every choice of the named items with its value, its meaning and whether the paper states it."""
+    from reports.paper.settings import USED, choices_of
+
+    rows = [
+        (name, c.name, c.text, c.meaning, "the paper" if c.stated else "assumed")
+        for name in names
+        if name in USED
+        for c in choices_of(name, quick, changes)
+    ]
+    heads = ("item", "name", "value", "meaning", "source")
+    if as_json:
+        print_json({"settings": [dict(zip(heads, row, strict=True)) for row in rows]})
+    elif rows:
+        table(heads, rows)
+    else:
+        out.print("This item has no settings: it is derived, and measured with the seed alone.")
 
 
 def make(
-    names: list[str], out_dir: Path, quick: bool, seed: int, data: tuple[str, ...], width: float | None, engine: Engine,
-    as_json: bool,
+    names: list[str], out_dir: Path, quick: bool, seed: int, data: tuple[str, ...], columns: dict[str, Any],
+    changes: dict[str, str], engine: Engine, as_json: bool,
 ) -> None:  # fmt: skip
     """Reproduce the named items, write their document, print the claims and exit by the verdict."""
     from reports.paper import paper_report, reproduce
     from reports.paper.item import Context
 
     with Stages(quiet=as_json) as stages:
-        context = Context(stages, out_dir / "figures", quick, seed, data, None if width is None else int(width))
+        context = Context(stages, out_dir / "figures", quick, seed, data, columns, changes)
         made = reproduce(names, context)
         with stages("typesetting") as progress:
             done, record = paper_report(made, out_dir, engine)

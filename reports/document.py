@@ -56,7 +56,10 @@ class Proof:
 
 @dataclass(frozen=True)
 class Table:
-    """A captioned table.  Shapes: heads (k), each row (k), align k of `lcr`.  Errors: `DocumentError`."""
+    """A captioned table.  Shapes: heads (k), each row (k), align k of `lcrX`, where the words of X are wrapped.
+
+    Errors: `DocumentError`.
+    """
 
     heads: tuple[Text, ...]
     rows: tuple[tuple[Text, ...], ...]
@@ -67,8 +70,8 @@ class Table:
     def __post_init__(self) -> None:
         columns = len(self.heads)
         object.__setattr__(self, "align", self.align or "l" * columns)
-        if not re.fullmatch(f"[lcr]{{{columns}}}", self.align):
-            raise DocumentError("Table.align", f"{columns} letters of lcr", repr(self.align), "One per column.")
+        if not re.fullmatch(f"[lcrX]{{{columns}}}", self.align):
+            raise DocumentError("Table.align", f"{columns} letters of lcrX", repr(self.align), "One per column.")
         for i, row in enumerate(self.rows):
             if len(row) != columns:
                 raise DocumentError(f"Table row {i}", f"{columns} cells", len(row), "One cell per head.")

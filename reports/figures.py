@@ -147,6 +147,50 @@ def training(curves: Mapping[str, ArrayLike], xlabel: str = "step", ylabel: str 
         return _finish(figure, axes, xlabel, ylabel)
 
 
+def panels(x: ArrayLike, parts: Mapping[str, Mapping[str, ArrayLike]], xlabel: str, ylabel: str,
+           errors: Mapping[str, Mapping[str, ArrayLike]] | None = None, low: float = -np.inf,
+           steps: bool = False) -> Figure:  # fmt: skip
+    """One small picture per part, the same curves over x in each, with error bars; values below `low` are cut off.
+
+    Shapes: every curve (len(x),).  `steps` draws a symmetric logarithmic axis that begins at 0.
+    """
+    columns = min(len(parts), 3)
+    rows = -(-len(parts) // columns)
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(WIDTH if columns > 1 else 0.75 * WIDTH, 0.45 * HEIGHT + 0.6 * HEIGHT * rows))
+        FigureCanvasAgg(figure)
+        grid = figure.subplots(rows, columns, squeeze=False, sharex=True)
+        for axes, (title, curves) in zip(grid.flat, parts.items(), strict=False):
+            for i, (name, y) in enumerate(curves.items()):
+                bars = None if errors is None else errors[title].get(name)
+                axes.errorbar(x, y, bars, linestyle=DASHES[i % len(DASHES)], marker=MARKS[i % len(MARKS)],
+                              markersize=2.5, capsize=1.5, linewidth=2.0 if i == 0 else 1.0, elinewidth=0.7,
+                              label=name)  # fmt: skip
+            if len(parts) > 1:
+                axes.set_title(title, fontsize=9)
+            _frame(axes, curves, low, steps)
+        for axes in grid.flat[len(parts) :]:
+            axes.set_axis_off()
+        for axes in grid[-1]:
+            axes.set_xlabel(xlabel)
+        for axes in grid[:, 0]:
+            axes.set_ylabel(ylabel)
+        handles, names = grid.flat[0].get_legend_handles_labels()
+        figure.legend(handles, names, loc="outside upper center", ncols=min(len(names), 3))
+        return figure
+
+
+def _frame(axes: Axes, curves: Mapping[str, ArrayLike], low: float, steps: bool) -> None:
+    """Limits that hold every curve from `low` up; a step axis with its 0."""
+    values = np.concatenate([np.asarray(y, dtype=float) for y in curves.values()])
+    bottom, top = max(low, float(values.min())), float(values.max())
+    room = 0.08 * max(top - bottom, 0.1)
+    axes.set_ylim(bottom - room, max(top, bottom) + room)
+    if steps:
+        axes.set_xscale("symlog", linthresh=1)
+        axes.tick_params(axis="x", which="minor", bottom=False)
+
+
 def grouped_bars(groups: Sequence[str], bars: Mapping[str, ArrayLike], ylabel: str,
                  errors: Mapping[str, ArrayLike] | None = None) -> Figure:  # fmt: skip
     """One cluster of bars per group, one colour per name, with standard errors.  Shapes: (len(groups),)."""

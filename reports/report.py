@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from derive import Recursion
 from derive.derivation import as_program
@@ -31,19 +32,22 @@ def silent(name: str) -> Iterator[Callable[[int, int], None]]:
     yield lambda done, total: None
 
 
-def report(recursion: Recursion, out_dir: Path | str, *, data: tuple[str, ...] = tuple(RECORDINGS), seed: int = 0,
+def report(recursion: Recursion, out_dir: Path | str, *, data: tuple[str, ...] = tuple(RECORDINGS),
+           columns: Mapping[str, Any] | None = None, seed: int = 0,
            width: int = 1024, trials: int = 8000, engine: Engine = "auto", stage: Stage = silent,
            **nu: float) -> Report:  # fmt: skip
     """Write report.tex, report.pdf, report.html, figures and run.json; equal seeds give equal numbers.
 
+    `columns` holds the inputs, outputs and rate of the user's own file, as `load_recording` takes them.
     Errors: those of the derivation and of validate; RenderError where an engine asked for by name fails, and then
     report.tex and run.json stand. Without any engine a notice names what to install.
     """
     folder = Path(out_dir)
     folder.mkdir(parents=True, exist_ok=True)
     program = as_program(recursion)
-    run = run_linear(program, stage, seed, width, trials, data, **nu)
-    inputs = {"model": program.name, "data": list(data), "width": width, "trials": trials, "nu": run.nu}
+    run = run_linear(program, stage, seed, width, trials, data, columns, **nu)
+    inputs = {"model": program.name, "data": list(data), "columns": dict(columns or {}), "width": width,
+              "trials": trials, "nu": run.nu}  # fmt: skip
     results = {"verdict": run.validation.verdict, **run.record()}
     record = write_run(folder / "run.json", inputs, seed, engine=None, results=results)
     with stage("typesetting") as progress:

@@ -25,7 +25,7 @@ varpi rho varrho sigma varsigma tau upsilon phi varphi chi psi omega Gamma Delta
 Sigma Upsilon Phi Psi Omega"""
 ALLOWED = frozenset((TEXT + " " + MATHS).split()) | set("\\,{}$&%#_[]`'\"^~=. ")
 BLOCKS = """document abstract equation aligned cases matrix pmatrix bmatrix vmatrix smallmatrix array table
-tabular figure itemize enumerate proof theorem lemma proposition corollary definition remark"""
+tabular tabularx figure itemize enumerate proof theorem lemma proposition corollary definition remark"""
 ENVIRONMENTS = frozenset(BLOCKS.split())
 HINTS = {
     "cmidrule": "Use \\midrule.", "tag": "Give the equation a label.", "!": "Leave the space out.",

@@ -1,20 +1,29 @@
 """The paper's experiments: training dynamics beside the scaled convolution, and real recordings."""
 
+from numeric.experiments.choice import Choice, choices, chosen
 from numeric.experiments.comparison import Comparison, compare
 from numeric.experiments.delay import DelayCurves, DelaySetting, delay_experiment
-from numeric.experiments.dynamics import Dynamics, GapLadder, Setting, dynamics, gap_ladder
+from numeric.experiments.dynamics import Dynamics, GapLadder, Setting, Sizes, dynamics, gap_ladder
+from numeric.experiments.linearised import Ladder, LinearisedGaps, linearised_gaps
 from numeric.experiments.protocol import Protocol
 
 __all__ = [
+    "Choice",
     "Comparison",
     "DelayCurves",
     "DelaySetting",
     "Dynamics",
     "GapLadder",
+    "Ladder",
+    "LinearisedGaps",
     "Protocol",
     "Setting",
+    "Sizes",
+    "choices",
+    "chosen",
     "compare",
     "delay_experiment",
     "dynamics",
     "gap_ladder",
+    "linearised_gaps",
 ]

@@ -3,55 +3,65 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
 from numeric.arrays import Host
-from numeric.convolution import matched
-from numeric.data import apply_filter
+from numeric.experiments.bias import Difference, Judged, combine, judge_differences
 from numeric.experiments.bootstrap import Scores, score
 from numeric.experiments.protocol import FULL, LIMITED, Parts, Protocol, prepare
-from numeric.experiments.scale import Scale, scale_of_lags
-from numeric.krylov import draw_rnn, impulse_response
+from numeric.experiments.scale import Scale
+from numeric.experiments.selection import (
+    MATCHED,
+    MODELS,
+    RNN,
+    SCALED,
+    UNSCALED,
+    ZERO,
+    Selected,
+    SweepPoint,
+    Trainer,
+    Values,
+)
 from numeric.recordings import Recording
-from numeric.training import Model, Training, train
 
-RNN, SCALED, UNSCALED = "linear RNN", "scaled convolution", "unscaled convolution"
-MATCHED, ZERO = "matched", "zero"
 CONTRASTS = ((SCALED, UNSCALED, MATCHED), (SCALED, UNSCALED, ZERO), (RNN, SCALED, MATCHED))
-Values = tuple[float, ...]
 
 
 @dataclass(frozen=True)
 class Score:
-    """Test R² per output, the mean over seeds, at the steps that validation chose (one count per seed).
+    """Test R² per output, the mean over runs, at the variance, step size and steps that validation chose.
 
-    stderr joins the moving-block bootstrap over the test part and, with two seeds or more, the spread over
-    seeds; what another training part would have given is not in it. curve_r2[k] is the R² per output after
-    curve_steps[k] steps with the first seed (Fig. 4).
+    Runs are networks on full data, and segments of the training part with a network each on limited data; stderr
+    joins their spread and the moving-block bootstrap over the test part. curve[k] is the mean R² per output after
+    curve_steps[k] steps with its standard error over runs (Fig. 4); sweep is the validation R² against nu_W.
     """
 
     model: str
     start: str
     r2: Values
     stderr: Values
+    nu_W: float
+    step_fraction: float
     best_steps: tuple[int, ...]
-    step_sizes: Values
+    sweep: tuple[SweepPoint, ...]
     curve_steps: tuple[int, ...]
-    curve_r2: tuple[Values, ...]
+    curve: tuple[Values, ...]
+    curve_stderr: tuple[Values, ...]
 
 
 @dataclass(frozen=True)
 class Contrast:
-    """R² of `first` minus R² of `second` per output, paired in test blocks and seeds."""
+    """R² of `first` minus R² of `second` per output, paired in test blocks and runs."""
 
     first: str
     second: str
     start: str
     difference: Values
     stderr: Values
+    freedom: Values
 
 
 @dataclass(frozen=True)
@@ -60,6 +70,7 @@ class Regime:
 
     name: str
     training_samples: int
+    runs: int
     test_samples: int
     block: int
     scores: tuple[Score, ...]
@@ -78,15 +89,8 @@ class Comparison:
     outputs: tuple[str, ...]
     protocol: Protocol
     regimes: tuple[Regime, ...]
+    judged: tuple[Judged, ...]
     seconds: float
-
-
-@dataclass(frozen=True, eq=False)
-class _Run:
-    model: str
-    start: str
-    training: Training
-    prediction: Host
 
 
 def compare(
@@ -97,99 +101,86 @@ def compare(
     seed: int = 0,
     progress: Callable[[int, int], None] | None = None,
 ) -> Comparison:
-    """Train the three models on full and on limited data, and score them on the same test part.
+    """Train the three models on full and on limited data by one rule, score them on one test part, and judge.
 
     Convolutions start twice: matched to the RNN's initial response, whose random draw an undetermined lag
     keeps, and at zero, where early stopping alone can regularise. `seed` is the bootstrap's.
-    Errors: ParameterError for parts too short or constant, or a step that diverges.
+    Errors: ParameterError for parts too short or constant, or where every step size diverges.
     Source: emami2021implicit §5.2, Table 1 and Fig. 4.
     """
     protocol = Protocol() if protocol is None else protocol
     began = time.perf_counter()
-    rho = scale_of_lags(
-        protocol.lags, nu_W=protocol.nu_W, nu_F=protocol.nu_F, nu_C=protocol.nu_C, scale=scale
-    )
+    prepared = [prepare(recording, protocol, name) for name in (FULL, LIMITED)]  # told before the long work
     regimes = []
-    for k, name in enumerate((FULL, LIMITED)):
-        parts = prepare(recording, protocol, name)
-        regimes.append(_regime(parts, protocol, rho, np.random.default_rng([seed, k])))
-        if progress is not None:
-            progress(k + 1, 2)
+    for k, parts in enumerate(prepared):
+        trainer = Trainer(parts, protocol, scale, _half(progress, k))
+        regimes.append(_regime(trainer, np.random.default_rng([seed, k])))
+    if progress is not None:
+        progress(1, 1)
     return Comparison(
         recording.name, recording.citation, recording.samples, recording.rate,
-        recording.input_names, recording.output_names, protocol, tuple(regimes), time.perf_counter() - began,
+        recording.input_names, recording.output_names, protocol, tuple(regimes),
+        judge_differences(list(_differences(regimes, recording.output_names))), time.perf_counter() - began,
     )  # fmt: skip
 
 
-def _regime(parts: Parts, protocol: Protocol, rho: Host, rng: np.random.Generator) -> Regime:
-    steps = record_steps(protocol.steps)
-    runs = [
-        _run(model, start, at, parts, protocol.steps, steps)
-        for model, start, at in _starting_points(parts, protocol, rho)
-    ]
-    stacked = np.stack([run.prediction for run in runs])  # (M, N, n_y)
-    scores = score(parts.y_test, stacked, rng=rng, replicates=protocol.replicates)
-    groups: dict[tuple[str, str], list[int]] = {}
-    for k, run in enumerate(runs):
-        groups.setdefault((run.model, run.start), []).append(k)
+def _half(progress: Callable[[int, int], None] | None, half: int) -> Callable[[int, int], None]:
+    def tell(done: int, total: int) -> None:
+        if progress is not None:
+            progress(half * total + done, 2 * total)
+
+    return tell
+
+
+def _regime(trainer: Trainer, rng: np.random.Generator) -> Regime:
+    parts, found = trainer.parts[0], [trainer.select(*model) for model in MODELS]
+    size = len(trainer.units)
+    stacked = np.stack([
+        trainer.parts[unit[0]].predict(run.impulse) for model in found
+        for unit, run in zip(trainer.units, model.runs, strict=True)
+    ])  # fmt: skip
+    scores = score(parts.y_test, stacked, rng=rng, replicates=trainer.protocol.replicates)
+    own = {key: slice(k * size, (k + 1) * size) for k, key in enumerate(MODELS)}
+    blocks = len(parts.y_test) // scores.block
     return Regime(
-        parts.regime, parts.samples, len(parts.y_test), scores.block,
-        tuple(_score([runs[k] for k in own], scores, own, parts) for own in groups.values()),
+        parts.regime, parts.samples, size, len(parts.y_test), scores.block,
+        tuple(_score(trainer, model, scores, own[model.model, model.start], blocks) for model in found),
         tuple(
-            Contrast(a, b, start, *_combine(
-                scores.r2[groups[a, start]] - scores.r2[groups[b, start]],
-                scores.replicates[:, groups[a, start]] - scores.replicates[:, groups[b, start]],
-            ))
+            Contrast(a, b, start, *map(_values, combine(
+                scores.r2[own[a, start]] - scores.r2[own[b, start]],
+                scores.replicates[:, own[a, start]] - scores.replicates[:, own[b, start]], blocks,
+            )))
             for a, b, start in CONTRASTS
         ),
     )  # fmt: skip
 
 
-def _starting_points(parts: Parts, protocol: Protocol, rho: Host) -> list[tuple[str, str, Model]]:
-    data, points = parts.training, list[tuple[str, str, Model]]()
-    for seed in protocol.seeds:
-        nu = {"nu_W": protocol.nu_W, "nu_F": protocol.nu_F, "nu_C": protocol.nu_C}
-        rnn = draw_rnn(protocol.width, data.n_x, data.n_y, **nu, rng=np.random.default_rng(seed))
-        impulse = impulse_response(rnn, protocol.lags)
-        points += [
-            (RNN, MATCHED, rnn),
-            (SCALED, MATCHED, matched(impulse, rho)),
-            (UNSCALED, MATCHED, matched(impulse)),
-        ]
-    zero = np.zeros((protocol.lags, data.n_y, data.n_x))
-    return [*points, (SCALED, ZERO, matched(zero, rho)), (UNSCALED, ZERO, matched(zero))]
-
-
-def _run(name: str, start: str, model: Model, parts: Parts, steps: int, record: tuple[int, ...]) -> _Run:
-    result = train(model, parts.training, parts.validation, steps=steps, record=record)
-    return _Run(name, start, result, apply_filter(result.best_impulse, parts.x_test))
-
-
-def _score(runs: list[_Run], scores: Scores, own: list[int], parts: Parts) -> Score:
-    r2, stderr = _combine(scores.r2[own], scores.replicates[:, own])
-    first, centred = runs[0].training, parts.y_test - parts.y_test.mean(axis=0)
-    curve = []
-    for impulse in first.impulses:
-        error = parts.y_test - apply_filter(impulse, parts.x_test)
-        curve.append(_values(1.0 - (error**2).sum(axis=0) / (centred**2).sum(axis=0)))
+def _score(trainer: Trainer, model: Selected, scores: Scores, own: slice, blocks: int) -> Score:
+    r2, stderr, _ = combine(scores.r2[own], scores.replicates[:, own], blocks)
+    curves = np.stack([
+        np.stack([_r2(trainer.parts[unit[0]], impulse) for impulse in run.recorded])
+        for unit, run in zip(trainer.units, model.runs, strict=True)
+    ])  # (K, k, n_y)  # fmt: skip
+    spread = curves.std(axis=0, ddof=1) / len(curves) ** 0.5
     return Score(
-        runs[0].model, runs[0].start, r2, stderr,
-        tuple(run.training.best_step for run in runs), tuple(run.training.step_size for run in runs),
-        first.recorded, tuple(curve),
+        model.model, model.start, _values(r2), _values(stderr), model.nu_W, model.step_fraction,
+        tuple(run.best_step for run in model.runs), model.sweep, trainer.steps,
+        tuple(map(_values, curves.mean(axis=0))), tuple(map(_values, spread)),
     )  # fmt: skip
 
 
-def _combine(values: Host, replicates: Host) -> tuple[Values, Values]:
-    """The mean over seeds, and its error from test blocks and seeds.  Shapes: (K, n_y), (B, K, n_y)."""
-    variance = replicates.mean(axis=1).var(axis=0, ddof=1)  # (n_y,)
-    if len(values) > 1:
-        variance = variance + values.var(axis=0, ddof=1) / len(values)
-    return _values(values.mean(axis=0)), _values(variance**0.5)
+def _r2(parts: Parts, impulse: Host) -> Host:
+    error = ((parts.y_test - parts.predict(impulse)) ** 2).mean(axis=0)
+    return np.asarray(1.0 - error / parts.y_test.var(axis=0))
 
 
-def record_steps(steps: int, points: int = 25) -> tuple[int, ...]:
-    """About `points` steps from 0 to `steps`, evenly spaced in the logarithm."""
-    return tuple(sorted({0, *(int(k) for k in np.round(np.geomspace(1, steps, points)))}))
+def _differences(regimes: list[Regime], outputs: tuple[str, ...]) -> Iterator[Difference]:
+    """The paper's statement: the bias helps with limited data and not with full, and the RNN has it."""
+    for regime in regimes:
+        for c in regime.contrasts:
+            kind = "helps" if regime.name == LIMITED and c.first == SCALED else "vanishes"
+            for output, *numbers in zip(outputs, c.difference, c.stderr, c.freedom, strict=True):
+                yield Difference(regime.name, c.first, c.second, c.start, output, kind, *numbers)  # type: ignore[arg-type]
 
 
 def _values(array: Host) -> Values:

@@ -11,8 +11,9 @@ from derive.errors import ParameterError
 from numeric.arrays import Host
 from numeric.convolution import matched
 from numeric.data import Quadratic, quadratic
-from numeric.experiments.comparison import RNN, SCALED, UNSCALED
+from numeric.experiments.choice import check_width, choice
 from numeric.experiments.scale import Scale, scale_of_lags
+from numeric.experiments.selection import RNN, SCALED, UNSCALED
 from numeric.krylov import draw_rnn, impulse_response
 from numeric.training import Model, train
 
@@ -28,22 +29,23 @@ class DelaySetting:
     as do best on a validation set of its own.  Units: delays and horizon in steps, snr_db in decibels.
     """
 
-    delays: tuple[int, ...] = (0, 2, 4, 6, 8, 10, 12, 14)
-    horizon: int = 20
-    sequences: int = 40
-    snr_db: float = 20.0
-    steps: int = 300
-    width: int = 400
-    nu_W: float = 0.3
-    nu_F: float = 1.0
-    nu_C: float = 1.0
-    seeds: tuple[int, ...] = (1, 2, 3, 4, 5, 6)
+    delays: tuple[int, ...] = choice((0, 2, 4, 6, 8, 10, 12, 14), "delays of the teacher, in steps")
+    horizon: int = choice(20, "length T of every sequence, and number of lags")
+    sequences: int = choice(40, "training sequences, and as many for validation")
+    snr_db: float = choice(20.0, "power of the clean outputs over that of the noise, in decibels")
+    steps: int = choice(300, "most steps of gradient descent; validation chooses among them")
+    width: int = choice(400, "width n of the RNN")
+    nu_W: float = choice(0.3, "variance of the entries of W")
+    nu_F: float = choice(1.0, "variance of the entries of F")
+    nu_C: float = choice(1.0, "variance of the entries of C")
+    seeds: tuple[int, ...] = choice((1, 2, 3, 4, 5, 6), "seeds, each of its own data and network")
 
     def __post_init__(self) -> None:
         if not self.delays or min(self.delays) < 0 or max(self.delays) >= self.horizon or len(self.seeds) < 2:
             got = f"delays {self.delays}, horizon {self.horizon}, {len(self.seeds)} seeds"
             want = "0 <= delays < horizon and two seeds"
             raise ParameterError("DelaySetting", want, got, "An error needs two seeds.")
+        check_width("DelaySetting", self.width)
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from derive.errors import ParameterError
 from numeric.arrays import Host
 from numeric.convolution import matched
 from numeric.data import Quadratic, apply_filter, largest_stable_step, quadratic
+from numeric.experiments.choice import choice
 from numeric.experiments.scale import Scale, scale_of_lags
 from numeric.krylov import LinearRNN, draw_rnn, impulse_response
 from numeric.subspace import RandomRNN
@@ -23,24 +24,41 @@ WIDEST_DENSE = 4000  # wider networks are sampled in law: their matrices would n
 
 @dataclass(frozen=True)
 class Setting:
-    """The experiment of § 5.1; all but teacher, sequences and snr_db are our assumptions, not the paper's.
+    """The experiment of § 5.1; every choice says whether the paper states it or we assume it.
 
-    Units: snr_db is the power of the clean outputs over the noise's, in decibels; step_fraction is the
-    step over the largest stable one of the scaled convolution.  Source: emami2021implicit §5.1.
+    Units: those of each meaning.  Source: emami2021implicit §5.1.
     """
 
-    horizon: int = 10
-    n_x: int = 1
-    n_y: int = 1
-    nu_W: float = 0.3
-    nu_F: float = 1.0
-    nu_C: float = 1.0
-    teacher: int = 4
-    sequences: int = 50
-    snr_db: float = 20.0
-    steps: int = 100
-    step_fraction: float = 0.1
-    data_seed: int = 2101
+    horizon: int = choice(10, "length T of every sequence, and number of lags")
+    n_x: int = choice(1, "number of inputs")
+    n_y: int = choice(1, "number of outputs")
+    nu_W: float = choice(0.3, "variance of the entries of W, teacher and student")
+    nu_F: float = choice(1.0, "variance of the entries of F")
+    nu_C: float = choice(1.0, "variance of the entries of C")
+    teacher: int = choice(4, "hidden units of the teacher", stated=True)
+    sequences: int = choice(50, "training sequences, and as many test sequences", stated=True)
+    snr_db: float = choice(20.0, "power of the clean outputs over that of the noise, in decibels", stated=True)
+    steps: int = choice(100, "steps of full-batch gradient descent")
+    step_fraction: float = choice(0.1, "step size over the largest stable one of the scaled convolution")
+    data_seed: int = choice(2101, "seed of teacher, inputs and noise")
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """How wide the networks are and how many of them are drawn: all of it our choice, not the paper's."""
+
+    curve_width: int = choice(1000, "width n of the RNN whose curves are drawn")
+    widths: tuple[int, ...] = choice(
+        (10**2, 10**3, 10**4, 10**5, 10**6, 10**7, 10**8, 10**9, 10**10, 10**11), "widths of the gap between the models"
+    )
+    networks: int = choice(16, "networks drawn at each of these widths")
+    gap_steps: int = choice(40, "steps over which the gap is the largest one")
+
+    def __post_init__(self) -> None:
+        if self.curve_width < 1 or len(set(self.widths)) < 3 or min(self.widths) < 1 or self.networks < 2:
+            got = f"width {self.curve_width}, widths {self.widths}, {self.networks} networks"
+            want = "widths >= 1, three different ones for the gap, two networks"
+            raise ParameterError("Sizes", want, got, "A rate needs its error.")
 
 
 @dataclass(frozen=True)
@@ -65,7 +83,8 @@ class Dynamics:
 class GapLadder:
     """The gap max_ℓ |loss_scaled/loss_RNN − 1| against the width, with its fitted log–log slope.
 
-    Shapes: gaps[width][seed], mean and stderr per width; slope by least squares on all log gaps.
+    Shapes: gaps[width][seed], mean and stderr per width; slope by least squares on all log gaps. `test` is the
+    same of the test losses, for the training losses only.
     """
 
     setting: Setting
@@ -77,6 +96,12 @@ class GapLadder:
     slope_stderr: float
     intercept: float
     method: str
+    test: GapLadder | None = None
+
+    def exceeded(self, width: int, gap: float) -> float:
+        """The probability of a gap this large at this width, by the ranks of all gaps over the fitted power."""
+        own = np.asarray(self.gaps) / np.asarray(self.widths, dtype=float)[:, None] ** self.slope
+        return float((1 + np.sum(own >= gap / width**self.slope)) / (1 + own.size))
 
 
 def teacher_data(setting: Setting) -> tuple[Quadratic, Quadratic, float]:
@@ -122,8 +147,8 @@ def dynamics(
 def gap_ladder(
     setting: Setting | None = None,
     *,
-    widths: Sequence[int] = (10**2, 10**4, 10**6, 10**8, 10**10),
-    seeds: int = 16,
+    widths: Sequence[int] = Sizes.widths,
+    seeds: int = Sizes.networks,
     method: str = LAW,
     scale: Scale | None = None,
     progress: Progress | None = None,
@@ -135,7 +160,7 @@ def gap_ladder(
     Errors: ParameterError for fewer than three widths or two seeds, or another method.
     Source: emami2021implicit Thm 3.2, 3.3.
     """
-    setting = Setting(steps=40) if setting is None else setting
+    setting = Setting(steps=Sizes.gap_steps) if setting is None else setting
     if len(set(widths)) < 3 or seeds < 2:
         got = f"{len(set(widths))} and {seeds}"
         raise ParameterError("gap_ladder", "three widths and two seeds", got, "A rate needs its error.")
@@ -144,17 +169,27 @@ def gap_ladder(
     data, test, _ = teacher_data(setting)
     rho = _scale(setting, scale)
     step = setting.step_fraction * largest_stable_step(data, rho)
-    gaps = np.empty((len(widths), seeds))
-    for i, k in np.ndindex(gaps.shape):
+    gaps = np.empty((2, len(widths), seeds))
+    for i, k in np.ndindex(gaps.shape[1:]):
         rnn, scaled = _pair(setting, data, test, rho, step, _network(setting, widths[i], k, method), None)
-        gaps[i, k] = relative_gap(rnn.train_loss, scaled.train_loss)
+        gaps[:, i, k] = (
+            relative_gap(rnn.train_loss, scaled.train_loss),
+            relative_gap(rnn.test_loss, scaled.test_loss),
+        )
         if progress is not None:
-            progress(i * seeds + k + 1, gaps.size)
-    slope, slope_stderr, intercept = fit_rate(np.repeat(widths, seeds), gaps.ravel())
-    stderr = gaps.std(axis=1, ddof=1) / seeds**0.5
+            progress(i * seeds + k + 1, gaps[0].size)
+    return _ladder(setting, widths, gaps[0], method, _ladder(setting, widths, gaps[1], method, None))
+
+
+def _ladder(setting: Setting, widths: Sequence[int], gaps: Host, method: str, test: GapLadder | None) -> GapLadder:
+    count = gaps.shape[1]
+    slope, slope_stderr, intercept = fit_rate(
+        np.repeat(widths, count), gaps.ravel(), correction=0.5 if len(set(widths)) > 3 else 0.0
+    )
+    stderr = gaps.std(axis=1, ddof=1) / count**0.5
     return GapLadder(
         setting, tuple(widths), tuple(_curve(row) for row in gaps), _curve(gaps.mean(axis=1)), _curve(stderr),
-        slope, slope_stderr, intercept, method,
+        slope, slope_stderr, intercept, method, test,
     )  # fmt: skip
 
 
@@ -163,17 +198,27 @@ def relative_gap(reference: Host, other: Host) -> float:
     return float(np.max(np.abs(other / reference - 1.0)))
 
 
-def fit_rate(widths: Host, gaps: Host) -> tuple[float, float, float]:
+def fit_rate(
+    widths: Host, gaps: Host, correction: float = 0.0, errors: Host | None = None
+) -> tuple[float, float, float]:
     """Slope, its standard error and intercept of log gap = intercept + slope log width, by least squares.
 
-    Shapes: (k,), (k,) -> scalars.  Error: the standard error takes equal, independent log errors.
+    A term in width^{-correction} is fitted too where that is not 0, so that narrow networks do not bias the slope.
+    Shapes: (k,) each -> scalars.  Error: propagated from the standard errors of the gaps where they are given; else
+    from the residuals, for equal, independent log errors.
     """
     design = np.column_stack([np.log(widths), np.ones(len(widths))])  # (k, 2)
+    if correction:
+        design = np.column_stack([design, np.asarray(widths, dtype=float) ** -correction])  # (k, 3)
     logs = np.log(gaps)
-    coefficients = np.linalg.lstsq(design, logs, rcond=None)[0]
-    residual = logs - design @ coefficients
-    variance = residual @ residual / (len(logs) - 2) * np.linalg.inv(design.T @ design)[0, 0]
-    return float(coefficients[0]), float(variance**0.5), float(coefficients[1])
+    scale = np.ones(len(logs)) if errors is None else errors / gaps  # of the logarithms
+    solve = np.linalg.pinv(design / scale[:, None]) / scale  # (2 or 3, k)
+    coefficients = solve @ logs
+    if errors is None:
+        residual = logs - design @ coefficients
+        scale = scale * (residual @ residual / (len(logs) - design.shape[1])) ** 0.5
+    stderr = float(np.sum((solve[0] * scale) ** 2) ** 0.5)
+    return float(coefficients[0]), stderr, float(coefficients[1])
 
 
 def _pair(

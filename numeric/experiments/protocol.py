@@ -8,7 +8,8 @@ import numpy as np
 
 from derive.errors import ParameterError
 from numeric.arrays import Host
-from numeric.data import Quadratic, quadratic
+from numeric.data import Quadratic, apply_filter, quadratic
+from numeric.experiments.choice import check_width, choice
 from numeric.recordings import Recording
 
 LIMITED, FULL = "limited", "full"
@@ -18,78 +19,117 @@ LIMITED, FULL = "limited", "full"
 class Protocol:
     """Every choice of the comparison; none of them is the paper's, whose values are lost.
 
-    The lags are causal, with zeros before each part. `width` is chosen to fit the time. The limited training
-    part is the last `limited` fraction of the full one. Every model takes train's default step, the inverse
-    of its Hessian's largest eigenvalue at its start (the squared largest singular value of the data operator
-    seen through the model), and as many of `steps` steps as do best on validation.
+    The lags are causal, with zeros before each part. One rule serves every model: its variance nu_W and its step
+    size are those of least mean validation error over all runs of a regime, and each run takes as many of `steps`
+    steps as do best on validation. Step sizes are fractions of the inverse of the model's largest curvature at its
+    start. Limited data are `segments` parts of the training part, disjoint and evenly spread over it, each with
+    networks of its own; standard errors are over them.
     Units: lags in samples; fractions of the recording in time order.  Source: emami2021implicit §5.2.
     """
 
-    lags: int = 24
-    width: int = 200
-    nu_W: float = 0.3
-    nu_F: float = 1.0
-    nu_C: float = 1.0
-    training: float = 0.6
-    validation: float = 0.2
-    limited: float = 0.1
-    steps: int = 1000
-    seeds: tuple[int, ...] = (1, 2, 3)
-    replicates: int = 1000
+    lags: int = choice(24, "lags of every model, in samples")
+    width: int = choice(200, "width n of the RNN, chosen to fit the time")
+    nu_W: tuple[float, ...] = choice((0.1, 0.3, 0.5, 0.7, 0.9), "variances of W to choose from on validation data")
+    nu_F: float = choice(1.0, "variance of the entries of F")
+    nu_C: float = choice(1.0, "variance of the entries of C")
+    step_fractions: tuple[float, ...] = choice(
+        (0.1, 0.3, 1.0), "step sizes to choose from, over the inverse of the largest curvature"
+    )
+    steps: int = choice(2000, "most steps of gradient descent; validation chooses among them")
+    training: float = choice(0.6, "first part of the recording, for training")
+    validation: float = choice(0.2, "next part, for validation; the rest tests")
+    limited: float = choice(0.1, "limited data, as a part of the training part")
+    segments: int = choice(8, "limited training parts, with a network each")
+    seeds: tuple[int, ...] = choice(
+        (1, 2, 3, 4, 5), "seeds of the networks on full data; the first also numbers those of the segments"
+    )
+    replicates: int = choice(1000, "resamples of the test part in blocks")
 
     def __post_init__(self) -> None:
         fractions = (self.training, self.validation, 1.0 - self.training - self.validation, self.limited)
-        if min(fractions) <= 0 or self.limited > 1:
-            hint = "Leave some of the recording to each part."
-            raise ParameterError("Protocol", "training, validation, test, limited > 0", fractions, hint)
-        if min(self.lags, self.width, self.steps, self.replicates - 1) < 1 or not self.seeds:
-            got = (self.lags, self.width, self.steps, self.replicates, self.seeds)
-            want = "lags, width, steps ≥ 1, replicates ≥ 2, a seed"
+        if min(fractions) <= 0 or self.limited * self.segments > 1:
+            hint = "Leave some of the recording to each part, and room for all limited segments."
+            want = "training, validation, test, limited > 0, limited × segments ≤ 1"
+            raise ParameterError("Protocol", want, (*fractions, self.segments), hint)
+        if min(self.lags, self.width, self.steps, self.replicates - 1) < 1 or min(self.segments, len(self.seeds)) < 2:
+            got = (self.lags, self.width, self.steps, self.replicates, self.segments, self.seeds)
+            want = "lags, width, steps ≥ 1, replicates, segments and seeds ≥ 2"
             raise ParameterError("Protocol", want, got, "Raise the number that is too small.")
+        check_width("Protocol", self.width)
+        if not self.nu_W or not self.step_fractions or min(self.nu_W) < 0 or not 0 < min(self.step_fractions) < 2:
+            grids = (self.nu_W, self.step_fractions)
+            raise ParameterError("Protocol", "some nu_W ≥ 0 and step fractions in (0, 2)", grids, "Give at least one.")
+
+
+QUICK = Protocol(nu_W=(0.3, 0.7, 0.9), step_fractions=(0.3, 1.0), steps=300, segments=4, seeds=(1, 2), replicates=500)
+"""The same comparison at a size that ends in half a minute."""
 
 
 @dataclass(frozen=True, eq=False)
 class Parts:
-    """One training regime, standardised by its own training part.
+    """One training part with the common validation and test parts, standardised by that training part alone.
 
-    Shapes: x_test (N_test, n_x), y_test (N_test, n_y).  Units: training standard deviations.
+    Shapes: x_test (N_test, n_x), y_test (N_test, n_y), mean and deviation (n_y,).
+    Units: training standard deviations; of y_test, mean and deviation those of the recording.
     """
 
     regime: str
     samples: int
     training: Quadratic
     validation: Quadratic
+    spread: float
     x_test: Host
     y_test: Host
+    mean: Host
+    deviation: Host
+
+    def predict(self, impulse: Host) -> Host:
+        """The outputs of the test part by a filter.  Shapes: (T, n_y, n_x) -> (N_test, n_y).  Units: of y_test."""
+        return np.asarray(apply_filter(impulse, self.x_test) * self.deviation + self.mean)
+
+    def validation_r2(self, error: float) -> float:
+        """R² of all outputs together on the validation part, from the mean square error there."""
+        return 1.0 - error / self.spread
 
 
-def prepare(recording: Recording, protocol: Protocol, regime: str) -> Parts:
-    """Cut, standardise and sum up one regime; validation and test parts are the same samples in both.
+def prepare(recording: Recording, protocol: Protocol, regime: str) -> tuple[Parts, ...]:
+    """Cut, standardise and sum up one regime: one training part, or all limited segments of it.
 
+    Validation and test parts are the same samples in all of them.
     Errors: ParameterError where a part is shorter than twice the lags, or a training column is constant.
     """
     first = int(protocol.training * recording.samples)
     last = int((protocol.training + protocol.validation) * recording.samples)
-    start = first - int(first * protocol.limited) if regime == LIMITED else 0
-    shortest = min(first - start, last - first, recording.samples - last)
+    starts, size = [0], first
+    if regime == LIMITED:
+        size = int(first * protocol.limited)
+        starts = [int(k) for k in np.linspace(0, first - size, protocol.segments)]
+    shortest = min(size, last - first, recording.samples - last)
     if shortest < 2 * protocol.lags:
         got = f"{shortest} samples in the shortest of {regime} training, validation and test"
-        hint = "Use fewer lags, a larger limited fraction, or a longer recording."
+        hint = f"Set lags to at most {max(shortest // 2, 1)}, raise the limited fraction, or record longer."
         raise ParameterError(recording.name, f"parts of at least 2 × {protocol.lags} samples", got, hint)
-    x = _standardise(recording, recording.inputs, recording.input_names, slice(start, first))
-    y = _standardise(recording, recording.outputs, recording.output_names, slice(start, first))
+    return tuple(_parts(recording, protocol, regime, slice(k, k + size), first, last) for k in starts)
+
+
+def _parts(recording: Recording, protocol: Protocol, regime: str, own: slice, first: int, last: int) -> Parts:
+    x, _, _ = _standardise(recording, recording.inputs, recording.input_names, own)
+    y, mean, deviation = _standardise(recording, recording.outputs, recording.output_names, own)
     return Parts(
-        regime, first - start,
-        quadratic(x[start:first], y[start:first], protocol.lags),
+        regime, len(x[own]),
+        quadratic(x[own], y[own], protocol.lags),
         quadratic(x[first:last], y[first:last], protocol.lags),
-        x[last:], y[last:],
+        float(y[first:last].var(axis=0).mean()),
+        x[last:], recording.outputs[last:], mean, deviation,
     )  # fmt: skip
 
 
-def _standardise(recording: Recording, values: Host, names: tuple[str, ...], part: slice) -> Host:
+def _standardise(recording: Recording, values: Host, names: tuple[str, ...], part: slice) -> tuple[Host, Host, Host]:
+    """The values in standard deviations of one part, and its mean and deviation."""
     mean, deviation = values[part].mean(axis=0), values[part].std(axis=0)
     if np.any(deviation == 0):
         name = names[int(np.argmin(deviation))]
-        hint = "Leave it out, or train on more data."
-        raise ParameterError(recording.name, f"column {name!r} to vary in training", "a constant", hint)
-    return np.asarray((values - mean) / deviation)
+        got = f"a constant in samples {part.start} to {part.stop}"
+        hint = "Leave the column out, or raise the limited fraction of the training part."
+        raise ParameterError(recording.name, f"column {name!r} to vary in every training part", got, hint)
+    return np.asarray((values - mean) / deviation), mean, deviation

@@ -21,9 +21,7 @@ def emitted_scale() -> Scale:
     return emitted
 
 
-def scale_of_lags(
-    lags: int, *, nu_W: float, nu_F: float, nu_C: float, scale: Scale | None = None
-) -> Host:
+def scale_of_lags(lags: int, *, nu_W: float, nu_F: float, nu_C: float, scale: Scale | None = None) -> Host:
     """ρ_0 … ρ_{T-1} from the given scale, or else from the emitted one.  Shapes: -> (T,)."""
     scale = emitted_scale() if scale is None else scale
     rho = np.asarray(scale(j=np.arange(lags), nu_W=nu_W, nu_F=nu_F, nu_C=nu_C), dtype=float)

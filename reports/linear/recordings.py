@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from numeric.experiments import Comparison
-from numeric.experiments.comparison import Contrast, Regime
+from numeric.experiments.bias import FALSE_ALARM, MARGIN, Judged
+from numeric.experiments.comparison import Regime
 from reports import figures
 from reports.document import (
     Block,
@@ -23,27 +24,38 @@ from reports.numbers import value
 from reports.text import Cite, Inline, Latex, Math, Text
 
 DASH = "\N{EN DASH}"
+LOWEST = -0.6  # test scores below are cut off in the figures
+R2 = Math(Latex("R^2"))
+NU_W = Math(Latex(r"\nu_W"))
 
 
 def recordings(run: LinearRun, folder: Path) -> Section:
     """§ 5.2 on real data: a question put to each recording, and its answer."""
-    opening = Paragraph(
-        (
-            "Does the bias help with little data and hurt with much, as ",
-            Cite("emami2021implicit", "section 5.2"),
-            " reports for a recording that we do not have? The recordings here are others, so this is no replication. "
-            "Outputs are predicted from inputs by a causal filter; parts are contiguous in time; "
-            "standardisation uses the "
-            "training part alone; each model takes the inverse of its largest curvature as step size, and "
-            "the number of "
-            "steps that does best on the validation part. Convolutions start at the response of the RNN they "
-            "are matched "
-            "to, or at zero. Errors are from a moving-block bootstrap of the test part and the spread over networks.",
-        )
-    )
     tags = tags_of([c.recording for c in run.recordings])
     parts = tuple(_recording(c, folder, tag) for c, tag in zip(run.recordings, tags, strict=True))
-    return Section("Real recordings", (opening, *parts), "sec:recordings")
+    return Section("Real recordings", (protocol_paragraph(), *parts), "sec:recordings")
+
+
+def protocol_paragraph() -> Paragraph:
+    """The question, and how every recording is treated alike."""
+    return Paragraph(
+        (
+            "Does the bias help with little data, and make no difference with much, as ",
+            Cite("emami2021implicit", "section 5.2"),
+            " reports for its own recording? Outputs are predicted from inputs by a causal filter; parts are "
+            "contiguous "
+            "in time; standardisation uses the training part alone. Limited data are several disjoint segments of the "
+            "training part, each with a network of its own. One rule serves every model: ",
+            NU_W,
+            " and the step size are those of the largest mean validation ",
+            R2,
+            ", and each run takes the number of steps that does best on the validation part. Convolutions start at the "
+            "response of the RNN they are matched to, or at zero. Errors join the spread over segments (limited data) "
+            "or "
+            "networks (full data) with a moving-block bootstrap of the test part; with full data there is one training "
+            "part, so what another one would have given is not in them.",
+        )
+    )
 
 
 def tags_of(names: Sequence[str]) -> list[str]:
@@ -63,33 +75,68 @@ def recording_blocks(
     c: Comparison, folder: Path, tag: str, tables: bool = True, curves: bool = True
 ) -> tuple[Block, ...]:
     """What was compared, the scores with their answer, and the test score against the training step."""
-    p = c.protocol
-    outputs = ", ".join(f"{short} = {name}" for short, name in zip(_short(c), c.outputs, strict=True))
-    facts = (
-        f"{c.recording}: {c.samples} samples" + (f" at {c.rate:g} Hz" if c.rate else "") + f", {len(c.inputs)} inputs, "
-        f"outputs {outputs}; {p.lags} lags, RNN of width {p.width} (chosen to fit the time), {len(p.seeds)} "
-        f"networks, at "
-        f"most {p.steps} steps. Source: {c.citation}."
-    )
-    blocks: list[Block] = [Paragraph(facts)]
-    if tables:
-        blocks += [_scores(c, regime, f"tab:{tag}-{regime.name}") for regime in c.regimes]
-        blocks += [_contrasts(c, f"tab:{tag}-bias"), Paragraph(_answer(c))]
+    blocks: list[Block] = [Paragraph(_facts(c))]
     if curves:
         blocks += [_curves(c, regime, folder, tag) for regime in c.regimes]
+    if tables:
+        blocks += [_sweep(c, folder, tag)]
+        blocks += [_scores(c, regime, f"tab:{tag}-{regime.name}") for regime in c.regimes]
+        blocks += [_verdicts(c, f"tab:{tag}-bias"), Paragraph(_answer(c))]
     return tuple(blocks)
 
 
+def _facts(c: Comparison) -> str:
+    p = c.protocol
+    outputs = ", ".join(
+        f"{short} = {name}" if short != name else name for short, name in zip(_short(c), c.outputs, strict=True)
+    )
+    return (
+        f"{c.recording}: {c.samples} samples" + (f" at {c.rate:g} Hz" if c.rate else "") + f", {len(c.inputs)} inputs; "
+        f"outputs {outputs}; {p.lags} lags, RNN of width {p.width}, at most {p.steps} steps. Source: {c.citation}."
+    )
+
+
 def _curves(c: Comparison, regime: Regime, folder: Path, tag: str) -> Figure:
-    curves = {score.model: [r2[0] for r2 in score.curve_r2] for score in regime.scores if score.start == "matched"}
-    steps = np.array(regime.scores[0].curve_steps)
-    figure = figures.training(curves, "gradient step", f"test $R^2$ of {c.outputs[0]}", steps=steps, log=False)
-    figure.axes[0].set_xscale("symlog")
-    floor = min(0.0, *(values[-1] for values in curves.values())) - 0.5
-    figure.axes[0].set_ylim(max(floor, figure.axes[0].get_ylim()[0]), 1)
+    """Figure 4: the test score of every output against the step, all models from the matched start."""
+    own = [score for score in regime.scores if score.start == "matched"]
+    parts = {name: {s.model: [r2[k] for r2 in s.curve] for s in own} for k, name in enumerate(c.outputs)}
+    errors = {name: {s.model: [r2[k] for r2 in s.curve_stderr] for s in own} for k, name in enumerate(c.outputs)}
+    figure = figures.panels(own[0].curve_steps, parts, "gradient step", "test $R^2$", errors, LOWEST, steps=True)
     stem = figures.save(figure, folder, f"{tag}-{regime.name}")
-    caption = f"{c.recording}, {regime.name} data: test score of {c.outputs[0]} against the step, first network."
-    return Figure(stem, caption, "rising curves", f"fig:{tag}-{regime.name}")
+    caption: Text = (
+        f"{c.recording}, {regime.name} data: test ", R2, " of every output against the step, mean and standard error "
+        "over "
+        f"{regime.runs} {_units(regime)}; each model at the ", NU_W, " and step size that validation chose. Values "
+        "below "
+        f"{LOWEST:g} are cut off.",
+    )  # fmt: skip
+    return Figure(stem, caption, "scores of three models against the training step", f"fig:{tag}-{regime.name}", 1.0)
+
+
+def _sweep(c: Comparison, folder: Path, tag: str) -> Figure:
+    """The validation score against nu_W, every model at its best step size."""
+    grid = c.protocol.nu_W
+    parts, errors = {}, {}
+    for regime in c.regimes:
+        points = {f"{_model(s.model)}, {s.start}": {p.nu_W: p for p in s.sweep} for s in regime.scores}
+        parts[f"{regime.name} data"] = {
+            n: [p[nu].mean if nu in p else np.nan for nu in grid] for n, p in points.items()
+        }
+        errors[f"{regime.name} data"] = {
+            n: [p[nu].stderr if nu in p else np.nan for nu in grid] for n, p in points.items()
+        }
+    figure = figures.panels(grid, parts, r"$\nu_W$", "validation $R^2$", errors, LOWEST)
+    stem = figures.save(figure, folder, f"{tag}-sweep")
+    caption: Text = (
+        f"{c.recording}: validation ", R2, " against ", NU_W, ", the step size chosen for each point, mean and "
+        "standard "
+        f"error over runs. Every model takes its own maximum. Values below {LOWEST:g} are cut off.",
+    )  # fmt: skip
+    return Figure(stem, caption, "validation scores of five models against the variance", f"fig:{tag}-sweep", 1.0)
+
+
+def _units(regime: Regime) -> str:
+    return "segments" if regime.name == "limited" else "networks"
 
 
 def _short(c: Comparison) -> tuple[str, ...]:
@@ -106,61 +153,74 @@ def _scores(c: Comparison, regime: Regime, label: str) -> Table:
         (
             _model(score.model),
             score.start,
+            value(score.nu_W),
+            value(score.step_fraction),
+            f"{min(score.best_steps)}{DASH}{max(score.best_steps)}",
             *(value(r, e) for r, e in zip(score.r2, score.stderr, strict=True)),
-            ", ".join(map(str, score.best_steps)),
         )
         for score in regime.scores
     )
+    each = "each, " if regime.name == "limited" else ""
     return Table(
-        ("model", "start", *_short(c), "steps"),
+        ("model", "start", NU_W, "step size", "steps", *_short(c)),
         rows,
         (
-            "Test ",
-            Math(Latex("R^2")),
-            f" per output, {regime.name} data ({regime.training_samples} training and "
-            f"{regime.test_samples} test samples).",
+            "Test ", R2, f" per output, {regime.name} data ({regime.runs} {_units(regime)}, {regime.training_samples} "
+            f"training samples {each}{regime.test_samples} test samples). Step sizes are over the inverse of the "
+            f"largest "
+            "curvature.",
         ),
         label,
-        "ll" + "r" * len(c.outputs) + "r",
-    )
+        "llrrr" + "r" * len(c.outputs),
+    )  # fmt: skip
 
 
-def _contrasts(c: Comparison, label: str) -> Table:
+def _verdicts(c: Comparison, label: str) -> Table:
     rows: tuple[tuple[Text, ...], ...] = tuple(
         (
-            regime.name,
-            f"{_model(k.first)} {DASH} {_model(k.second)}",
-            k.start,
-            *(value(d, e) for d, e in zip(k.difference, k.stderr, strict=True)),
+            sentence(j),
+            value(j.what.difference, j.what.stderr),
+            value(j.p_for, digits=2),
+            value(j.p_against, digits=2),
+            j.verdict,
         )
-        for regime in c.regimes
-        for k in regime.contrasts
+        for j in c.judged
     )
     return Table(
-        ("data", "contrast", "start", *_short(c)),
+        ("statement", "difference", "p for", "p against", "verdict"),
         rows,
-        ("Paired differences of test ", Math(Latex("R^2")), "."),
+        (
+            "The paper's statements, put to the data. Differences of test ", R2, f" are paired; none means below "
+            f"{MARGIN:g} in "
+            "size. p for is the probability of evidence this strong for a false statement, \u2018p "
+            "against\u2019 of evidence "
+            f"this strong against a true one; both are corrected (Holm) for all {len(c.judged)} rows, and a verdict "
+            f"needs at "
+            f"most {FALSE_ALARM:g}.",
+        ),
         label,
-        "lll" + "r" * len(c.outputs),
-    )
+        "Xrrrl",
+    )  # fmt: skip
+
+
+def sentence(j: Judged) -> str:
+    """The statement about one difference, in words."""
+    d = j.what
+    first, second = _model(d.first), _model(d.second)
+    claim = f"{first} beats {second}" if d.kind == "helps" else f"{first} and {second} do not differ"
+    return f"{d.output}, {d.regime} data, {d.start} start: {claim}"
 
 
 def _answer(c: Comparison) -> tuple[Inline, ...]:
-    """In words, what the paired differences say about the bias, at two standard errors."""
-    words: list[Inline] = []
-    for regime in c.regimes:
-        for k in (k for k in regime.contrasts if k.first == "scaled convolution"):
-            words.append(f"With {regime.name} data and a {k.start} start the bias {_effect(k)}. ")
-    return (
-        *words,
-        "Differences beyond two standard errors count; with this many comparisons one in twenty would by chance.",
-    )
-
-
-def _effect(k: Contrast) -> str:
-    better = sum(d > 2 * e for d, e in zip(k.difference, k.stderr, strict=True))
-    worse = sum(d < -2 * e for d, e in zip(k.difference, k.stderr, strict=True))
-    count = len(k.difference)
-    parts = [f"helps on {better}" if better else "", f"hurts on {worse}" if worse else ""]
-    said = " and ".join(part for part in parts if part) or "makes no clear difference on any"
-    return f"{said} of {count} outputs" if count > 1 else said.replace(" on 1", "").replace(" on any", "")
+    """In words, how many of the statements about the bias held."""
+    said = []
+    for regime, kind, words in (
+        ("limited", "helps", "With limited data the scaled convolution beats the unscaled one"),
+        ("full", "vanishes", "With full data the two do not differ"),
+    ):
+        own = [j.verdict for j in c.judged if j.what.regime == regime and j.what.kind == kind
+               and j.what.first == "scaled convolution"]  # fmt: skip
+        counts = ", ".join(f"{verdict} {own.count(verdict)}" for verdict in ("holds", "refuted", "undecided")
+                           if verdict in own)  # fmt: skip
+        said.append(f"{words}: {counts} of {len(own)}. ")
+    return (*said, "A statement is undecided where the data cannot tell it from its opposite.")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, replace
 from typing import Any
@@ -14,6 +14,7 @@ from derive.convolution import ImpulseResponse
 from derive.derivation import as_program
 from numeric.convergence import KernelError, kernel_error
 from numeric.experiments import Comparison, Dynamics, GapLadder, Protocol, Setting, compare, dynamics, gap_ladder
+from numeric.experiments.protocol import QUICK
 from numeric.montecarlo import Validation
 from numeric.recordings import Recording, load_recording
 from numeric.validate import DEFAULTS, validate
@@ -62,6 +63,7 @@ def run_linear(
     width: int = 1024,
     trials: int = 8000,
     data: tuple[str, ...] = ("er-fmri", "daphnet"),
+    columns: Mapping[str, Any] | None = None,
     **nu: float,
 ) -> LinearRun:
     """Derive and verify, then confirm by Monte Carlo, by training and on recordings.
@@ -70,7 +72,7 @@ def run_linear(
     """
     program = as_program(recursion)
     values: dict[str, Any] = DEFAULTS | nu
-    loaded = [load_recording(name) for name in data]  # a wrong path is told before the long work
+    loaded = [load_recording(name, **(columns or {})) for name in data]  # a wrong path is told before the long work
     response, scale, convolution = _derive(program, stage)
     with stage("Monte Carlo over a ladder of widths") as progress:
         validation = validate(program, width, trials, seed, progress=progress, **values)
@@ -82,7 +84,7 @@ def run_linear(
         training = dynamics(setting, seed=seed + 1, scale=rho, progress=progress)
     with stage("training gap against width") as progress:
         gaps = gap_ladder(replace(setting, steps=GAP_STEPS), scale=rho, seeds=8, progress=progress)
-    protocol = Protocol(nu_W=values["nu_W"], nu_F=values["nu_F"], nu_C=values["nu_C"])
+    protocol = replace(QUICK, nu_F=values["nu_F"], nu_C=values["nu_C"])
     recordings = tuple(_compare(recording, protocol, rho, seed, stage) for recording in loaded)
     return LinearRun(
         program, response, scale, convolution, values, seed, validation, kernel, training, gaps, recordings
@@ -98,9 +100,7 @@ def _derive(program: Program, stage: Stage) -> tuple[ImpulseResponse, Derivation
     return found
 
 
-def _compare(
-    recording: Recording, protocol: Protocol, rho: Callable[..., Any], seed: int, stage: Stage
-) -> Comparison:
+def _compare(recording: Recording, protocol: Protocol, rho: Callable[..., Any], seed: int, stage: Stage) -> Comparison:
     with stage(f"recording {recording.name}") as progress:
         return compare(recording, protocol, scale=rho, seed=seed, progress=progress)
 

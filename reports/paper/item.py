@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import sympy as sp
 
@@ -16,14 +16,17 @@ from derive.proof import Equation as EquationClaim
 from derive.proof import Limit
 from numeric.checks import Check, Verdict
 from numeric.montecarlo import Validation
+from numeric.recordings import RECORDINGS, Recording, load_recording
 from numeric.validate import DEFAULTS, validate
 from reports import prose
 from reports.document import Block, Equation, Kind, Paragraph, Section, Table, Theorem
 from reports.linear import Stage
 from reports.mathtext import display, math
 from reports.numbers import value
+from reports.paper.settings import assumptions, setting_of
 from reports.text import Inline, Latex, Text
 
+Kinds = TypeVar("Kinds")
 NU: dict[str, Any] = DEFAULTS
 QUICK_TRIALS, FULL_TRIALS = 4000, 20_000
 
@@ -55,18 +58,34 @@ class Context:
     folder: Path
     quick: bool = False
     seed: int = 0
-    data: tuple[str, ...] = ("er-fmri", "daphnet")
-    width: int | None = None
+    data: tuple[str, ...] = tuple(RECORDINGS)
+    columns: Mapping[str, Any] = field(default_factory=dict)
+    changes: Mapping[str, str] = field(default_factory=dict)
     rnn: Recursion = field(default_factory=models.linear_rnn)
     told: prose.Told = field(default_factory=dict)
-    runs: dict[Any, Any] = field(default_factory=dict)
+    runs: dict[str, Any] = field(default_factory=dict)
+
+    @cached_property
+    def recordings(self) -> tuple[Recording, ...]:
+        """The recordings of figure 4 and table 1; `columns` names those of the user's own file."""
+        return tuple(load_recording(name, **self.columns) for name in self.data)
+
+    def setting(self, kind: type[Kinds]) -> Kinds:
+        """The setting of one experiment at the size and with the changes asked for."""
+        return setting_of(kind, self.quick, self.changes)
+
+    def assumptions(self, item: str) -> Table:
+        """The table of every choice that an item reads."""
+        return assumptions(item, self.quick, self.changes, f"tab:{item.replace('.', '-')}-choices")
 
     @cached_property
     def validation(self) -> Validation:
         """The Monte Carlo run that judges the laws of the impulse response and of the kernel."""
         trials = QUICK_TRIALS if self.quick else FULL_TRIALS
         with self.stage("Monte Carlo over a ladder of widths") as progress:
-            return validate(self.rnn, 1024, trials, self.seed, progress=progress, **NU)
+            found = validate(self.rnn, 1024, trials, self.seed, progress=progress, **NU)
+        assert isinstance(found, Validation)  # of a linear recursion
+        return found
 
 
 @dataclass(frozen=True)

@@ -13,43 +13,26 @@ from derive import (
     scale_factor_bound,
     scale_factor_peak,
     scale_factors,
-    state_evolution,
     training_bound,
 )
 from derive.realization import convolution_of
 from numeric.bounds import learning_steps, measure_bound
-from numeric.checks import Verdict, overall
-from numeric.convergence import KernelError, kernel_error, row_distance
+from numeric.checks import overall
+from numeric.convergence import kernel_error
 from numeric.convolution import matched
 from numeric.data import apply_filter
-from numeric.experiments.dynamics import fit_rate
 from numeric.kernels import Kernel
 from numeric.krylov import draw_rnn
 from numeric.krylov import impulse_response as impulse_of_rnn
 from numeric.realization import METHODS, realize
-from numeric.statistics import two_sided_p
 from numeric.validate import DEFAULTS
-from reports import figures, prose
+from reports import figures
 from reports.document import Block, Equation, Figure, Paragraph, Table
 from reports.mathtext import display
 from reports.numbers import value
+from reports.paper.gaps import exact, falling, slope_claim
 from reports.paper.item import Claim, Context, Result, from_checks, goal, theorem, verified
-from reports.text import Latex, Math, Text
-
-ROUNDING = 1e-9
-LEVEL = 0.01
-
-
-def exact(text: str, error: float) -> Claim:
-    """A claim that two computations of one number agree up to rounding."""
-    return Claim(f"{text} up to rounding", "holds" if error < ROUNDING else "refuted", error)
-
-
-def rate(text: str, slope: float, stderr: float, predicted: float = -0.5) -> Claim:
-    """A claim about a power of the width: refuted where the slope is off at the level of the check."""
-    refuted = two_sided_p((slope - predicted) / stderr) < LEVEL
-    verdict: Verdict = "refuted" if refuted else "holds" if 3 * stderr < abs(predicted) else "undecided"
-    return Claim(text, verdict, slope, stderr, predicted)
+from reports.text import Latex, Text
 
 
 def proposition_21a(context: Context) -> Result:
@@ -113,52 +96,6 @@ def proposition_21b(context: Context) -> Result:
     )
 
 
-def proposition_31(context: Context) -> Result:
-    """In the kernel regime the RNN trains as its linearisation, here the scaled convolution."""
-    from numeric.experiments import gap_ladder
-
-    with context.stage("training gap against width") as progress:
-        gaps = gap_ladder(seeds=4 if context.quick else 16, progress=progress)
-    text = Paragraph(
-        (
-            "A wide network trains as its linearisation. For the linear RNN that is the scaled convolution with "
-            "the derived "
-            "scale factors, so the largest gap of their training losses measures the statement. It needs a "
-            "bounded number "
-            "of steps: the kernel has rank at most ",
-            Math(Latex("T n_x n_y")),
-            ", below the number of outputs of any data set with more than ",
-            Math(Latex("n_x")),
-            " sequences, so it is never positive definite there, and "
-            "the uniform "
-            "statement over all steps does not apply (E6).",
-        )
-    )
-    stem = figures.save(
-        figures.power_law(
-            gaps.widths, {"gap": gaps.mean}, "width $n$", "gap of the training losses", {"gap": gaps.stderr}
-        ),
-        context.folder,
-        "prop-31-gap",
-    )
-    figure = Figure(
-        stem, "Largest relative gap of the training losses against the width.", "a falling line", "fig:prop-31"
-    )
-    return Result(
-        (text, figure),
-        (rate("the gap falls as the width to the power -1/2", gaps.slope, gaps.slope_stderr), _rank(context)),
-    )
-
-
-def _rank(context: Context) -> Claim:
-    """The rank of the kernel matrix on more sequences than inputs."""
-    X = np.random.default_rng(context.seed).standard_normal((8, 4, 2))
-    K = Kernel(context.rnn, "entries", "numpy", **DEFAULTS).ntk(X, X).reshape(32, 32)
-    rank = int(np.linalg.matrix_rank(K))
-    verdict: Verdict = "holds" if rank == 8 else "refuted"
-    return Claim("rank of the kernel of 8 sequences of 4 steps, 2 inputs, is T n_x", verdict, rank, None, 8.0)
-
-
 def theorem_32(context: Context) -> Result:
     """The scaled convolution with the derived scale factors has the kernel of the RNN."""
     derivation = equivalent_convolution(context.rnn)
@@ -209,7 +146,7 @@ def theorem_33b(context: Context) -> Result:
         error = kernel_error(DEFAULTS, [10**k for k in range(2, 8)], seed=context.seed, progress=progress)
     blocks = (
         *theorem(context, "thm-33b", "Tangent kernel", derivation, "As the width grows, the weight of each lag is"),
-        *_falling(error, "kernel", context, "Relative error of the empirical kernel against the width."),
+        *falling(error, "kernel", context, "Relative error of the empirical kernel against the width."),
     )
     together = Claim(f"{len(others)} couplings of lags vanish", overall(others), None, None)
     return Result(
@@ -219,20 +156,9 @@ def theorem_33b(context: Context) -> Result:
             verified("tangent kernel", whole),
             *from_checks(checks),
             together,
-            _slope("the kernel's error falls as -1/2", error),
+            slope_claim("the kernel's error falls as -1/2", error),
         ),
     )
-
-
-def _falling(error: KernelError, stem: str, context: Context, caption: str) -> tuple[Block, ...]:
-    drawn = figures.power_law(error.widths, {"error": error.error}, "width $n$", "error", {"error": error.stderr})
-    path = figures.save(drawn, context.folder, f"paper-{stem}")
-    return (Figure(path, caption, "a line of slope about minus one half", f"fig:paper-{stem}"),)
-
-
-def _slope(text: str, error: KernelError) -> Claim:
-    slope, stderr, _ = fit_rate(np.array(error.widths, dtype=float), np.array(error.error))
-    return rate(text, slope, stderr)
 
 
 def equation_22(context: Context) -> Result:
@@ -326,53 +252,5 @@ def theorem_41(context: Context) -> Result:
                 steps.slope_stderr,
                 1.0,
             ),
-        ),
-    )
-
-
-def lemma_b1(context: Context) -> Result:
-    """The tangent kernel is the covariance of the response to a random perturbation."""
-    derivation = ntk(context.rnn)
-    proof = prose.proof(derivation.proof, "lemma-b1")
-    checks = [c for c in context.validation.checks if c.quantity == "scale-factor"][:3]
-    text = Paragraph(
-        "The sum over all parameters of products of gradients is an expectation over a random "
-        "perturbation of "
-        "the parameters; so the tangent of a recursion is a recursion, and one engine serves "
-        "both. The proof "
-        "of the kernel below uses it in its second display."
-    )
-    return Result((text, proof), (verified("tangent recursion and kernel", derivation), *from_checks(checks)))
-
-
-def lemma_c1(context: Context) -> Result:
-    """State evolution in both forms, and the distance of the states' law from its limit against the width."""
-    plain = state_evolution(context.rnn)
-    unrolled, inno = state_evolution(context.rnn, horizon=3), state_evolution(context.rnn, form="innovations")
-    steps = state_evolution(context.rnn, form="innovations", horizon=3)
-    with context.stage("law of the states against width") as progress:
-        error = row_distance(DEFAULTS, [10**k for k in range(2, 8)], seed=context.seed, progress=progress)
-    blocks = (
-        *theorem(
-            context, "lemma-c1", "State evolution", plain, "As the width grows, the states are Gaussian with", "lemma"
-        ),
-        Paragraph("In the innovations form, each new product is conditioned on the earlier ones,"),
-        Equation(Latex(inno.formula.latex()), "eq:innovations"),
-        Paragraph(
-            "where the predictor solves the normal equations; where their matrix is singular, which the paper "
-            "excludes but which happens (E7), columns that add nothing have weight zero. Three steps "
-            "of it rebuild "
-            "the covariance form exactly."
-        ),
-        *_falling(error, "states", context, "Wasserstein-2 distance of the states' empirical law from its limit."),
-    )
-    return Result(
-        blocks,
-        (
-            verified("covariance form", plain),
-            verified("covariance form, three steps", unrolled),
-            verified("innovations form", inno),
-            verified("innovations form rebuilds the covariance form, three steps", steps),
-            _slope("the distance falls as the width to the power -1/2", error),
         ),
     )

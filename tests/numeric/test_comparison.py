@@ -9,19 +9,14 @@ import pytest
 from derive.errors import ParameterError
 from numeric.data import apply_filter, loss, to_taps
 from numeric.experiments import protocol as protocol_module
-from numeric.experiments.comparison import (
-    MATCHED,
-    RNN,
-    SCALED,
-    UNSCALED,
-    ZERO,
-    compare,
-    record_steps,
-)
+from numeric.experiments.comparison import compare
 from numeric.experiments.protocol import FULL, LIMITED, Protocol, prepare
+from numeric.experiments.selection import MATCHED, MODELS, RNN, SCALED, UNSCALED, ZERO, record_steps
 from numeric.recordings import Recording, load_recording
 
-QUICK = Protocol(lags=8, width=60, steps=150, seeds=(1, 2), replicates=200)
+QUICK = Protocol(
+    lags=8, width=60, nu_W=(0.3,), step_fractions=(1.0,), steps=150, segments=3, seeds=(1, 2), replicates=200
+)
 
 
 def oracle(j, nu_W, nu_F, nu_C):
@@ -48,9 +43,10 @@ def check_no_leak(regime):
     for values in changed:
         values[last:] *= 7.0
     after = prepare(dc.replace(recording, inputs=changed[0], outputs=changed[1]), QUICK, regime)
-    for part in ("training", "validation"):
-        for name in ("sxx", "sxy", "syy"):
-            assert np.array_equal(getattr(getattr(before, part), name), getattr(getattr(after, part), name))
+    for one, other in zip(before, after, strict=True):
+        for part in ("training", "validation"):
+            for name in ("sxx", "sxy", "syy"):
+                assert np.array_equal(getattr(getattr(one, part), name), getattr(getattr(other, part), name))
 
 
 @pytest.mark.parametrize("regime", [FULL, LIMITED])
@@ -60,7 +56,8 @@ def test_the_test_part_reaches_neither_training_nor_validation(regime):
 
 def test_a_leaking_standardisation_is_caught(monkeypatch):
     def leaky(recording, values, names, part):
-        return (values - values.mean(axis=0)) / values.std(axis=0)
+        mean, deviation = values.mean(axis=0), values.std(axis=0)
+        return (values - mean) / deviation, mean, deviation
 
     monkeypatch.setattr(protocol_module, "_standardise", leaky)
     with pytest.raises(AssertionError):
@@ -68,17 +65,20 @@ def test_a_leaking_standardisation_is_caught(monkeypatch):
 
 
 @pytest.mark.parametrize("regime", [FULL, LIMITED])
-def test_training_part_is_standardised_and_parts_do_not_overlap(regime):
+def test_training_parts_are_standardised_and_disjoint(regime):
     recording = synthetic()
-    parts = prepare(recording, QUICK, regime)
-    assert parts.samples == (900 if regime == FULL else 90)
-    assert len(parts.y_test) == 300
-    assert parts.training.power == pytest.approx(1.0, rel=1e-12)
-    own = slice(900 - parts.samples, 900)
-    y = (recording.outputs - recording.outputs[own].mean(axis=0)) / recording.outputs[own].std(axis=0)
-    assert np.allclose(parts.y_test, y[1200:], rtol=1e-12)
-    zero = to_taps(np.zeros((8, 2, 3)))
-    assert float(loss(parts.validation, zero)) == pytest.approx(np.mean(y[900:1200] ** 2), rel=1e-12)
+    found = prepare(recording, QUICK, regime)
+    size, starts = (900, [0]) if regime == FULL else (90, [0, 405, 810])
+    assert [parts.samples for parts in found] == [size] * len(starts)
+    for start, parts in zip(starts, found, strict=True):
+        own = slice(start, start + size)
+        assert parts.training.power == pytest.approx(1.0, rel=1e-12)
+        y = (recording.outputs - recording.outputs[own].mean(axis=0)) / recording.outputs[own].std(axis=0)
+        zero = np.zeros((8, 2, 3))
+        assert float(loss(parts.validation, to_taps(zero))) == pytest.approx(np.mean(y[900:1200] ** 2), rel=1e-12)
+        assert parts.validation_r2(float(np.mean(y[900:1200].var(axis=0)))) == pytest.approx(0.0, abs=1e-12)
+        assert np.array_equal(parts.y_test, recording.outputs[1200:])
+        assert np.allclose(parts.predict(zero), recording.outputs[own].mean(axis=0))
 
 
 @pytest.fixture(scope="module")
@@ -88,9 +88,7 @@ def result():
 
 def scores_of(result, regime):
     regime = next(r for r in result.regimes if r.name == regime)
-    return {(s.model, s.start): s for s in regime.scores}, {
-        (c.first, c.second, c.start): c for c in regime.contrasts
-    }
+    return {(s.model, s.start): s for s in regime.scores}, {(c.first, c.second, c.start): c for c in regime.contrasts}
 
 
 def test_with_much_data_every_model_finds_the_truth(result):
@@ -101,12 +99,29 @@ def test_with_much_data_every_model_finds_the_truth(result):
             assert 0.01 < stderr < 0.1
 
 
-def test_with_fewer_samples_than_taps_the_bias_helps_and_a_bias_to_old_lags_hurts():
+def statement(result, regime, start, second=UNSCALED):
+    return [j for j in result.judged if (j.what.regime, j.what.start, j.what.second) == (regime, start, second)]
+
+
+@pytest.mark.parametrize(("sign", "verdict"), [(1, "holds"), (-1, "refuted")])
+def test_with_fewer_samples_than_taps_the_bias_helps_and_a_bias_to_old_lags_hurts(sign, verdict):
     """22 samples for 24 taps, of which the recent ones matter; the mutant turns the weights round."""
-    few = dc.replace(QUICK, limited=0.025)
-    for scale, sign in ((oracle, 1), (lambda j, **nu: oracle(7 - j, **nu), -1)):
-        contrast = scores_of(compare(synthetic(), few, scale=scale), LIMITED)[1][SCALED, UNSCALED, ZERO]
-        assert sign * sum(contrast.difference) > 2 * np.hypot(*contrast.stderr) > 0
+    few = dc.replace(QUICK, limited=0.025, segments=12)
+    mutant = (lambda j, **nu: oracle(j, **nu)) if sign == 1 else (lambda j, **nu: oracle(7 - j, **nu))
+    found = compare(synthetic(2500), few, scale=mutant)
+    helps = statement(found, LIMITED, ZERO)
+    assert all(sign * j.what.difference > 0 for j in helps)
+    assert verdict in {j.verdict for j in helps}
+    assert {"holds": "refuted", "refuted": "holds"}[verdict] not in {j.verdict for j in helps}
+
+
+def test_a_scale_that_forgets_all_is_refuted_on_full_data():
+    """The mutant learns the newest lag only, so that it loses with much data too."""
+    blind = compare(synthetic(3000), QUICK, scale=lambda j, **nu: np.where(np.asarray(j) == 0, 1.0, 1e-9))
+    found = {j.verdict for j in statement(blind, FULL, ZERO)}
+    assert "refuted" in found
+    assert "holds" not in found
+    assert {j.verdict for j in statement(blind, FULL, MATCHED)} <= {"refuted", "undecided"}
 
 
 def test_contrasts_are_differences_and_rnn_is_near_the_scaled_convolution(result):
@@ -125,35 +140,65 @@ def test_result_is_json_and_reproducible(result):
     loaded = json.loads(json.dumps(dc.asdict(result)))
     assert loaded["protocol"]["width"] == 60
     curve = loaded["regimes"][0]["scores"][0]
-    assert len(curve["curve_steps"]) == len(curve["curve_r2"])
+    assert len(curve["curve_steps"]) == len(curve["curve"]) == len(curve["curve_stderr"])
     assert curve["curve_steps"] == list(record_steps(150))
     assert all(0 <= k <= 150 for s in scores_of(result, FULL)[0].values() for k in s.best_steps)
-    assert scores_of(result, FULL)[0][UNSCALED, ZERO].curve_r2[0] == pytest.approx((0.0, 0.0), abs=0.05)
+    assert scores_of(result, FULL)[0][UNSCALED, ZERO].curve[0] == pytest.approx((0.0, 0.0), abs=0.05)
+
+
+def test_one_rule_chooses_variance_and_step_for_every_model_on_validation_data():
+    wide = dc.replace(QUICK, nu_W=(0.05, 0.6), step_fractions=(0.02, 1.0), steps=60)
+    found = compare(synthetic(), wide, scale=oracle)
+    for regime in found.regimes:
+        for score in regime.scores:
+            best = max(score.sweep, key=lambda point: point.mean)
+            assert [point.nu_W for point in score.sweep] == [0.05, 0.6]
+            assert (score.nu_W, score.step_fraction) == (best.nu_W, best.step_fraction)
+            if (score.model, score.start) == (UNSCALED, ZERO):
+                assert score.sweep[0].mean == score.sweep[1].mean
+    full = scores_of(found, FULL)[0]
+    assert full[SCALED, ZERO].nu_W == 0.6  # half of the signal is beyond the reach of the smaller one
+    assert full[SCALED, ZERO].sweep[1].mean > full[SCALED, ZERO].sweep[0].mean
+
+
+def test_a_step_that_diverges_is_left_out_and_all_of_them_are_an_error(monkeypatch):
+    from numeric.experiments import selection
+
+    monkeypatch.setattr(selection, "model_curvature", lambda start, data: 1.0)
+    with pytest.raises(ParameterError) as caught:
+        compare(synthetic(600), dc.replace(QUICK, step_fractions=(1.9,), lags=4, steps=400), scale=oracle)
+    assert "stable step" in caught.value.expected
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"training": 0.9, "validation": 0.1}, {"seeds": (1,)}, {"segments": 1}, {"limited": 0.5}, {"nu_W": ()},
+     {"step_fractions": (2.0,)}, {"width": 10**6}],
+)  # fmt: skip
+def test_a_protocol_without_meaning_is_refused(wrong):
+    with pytest.raises(ParameterError):
+        Protocol(**wrong)
 
 
 def test_errors_name_the_field():
-    with pytest.raises(ParameterError):
-        Protocol(training=0.9, validation=0.1)
-    with pytest.raises(ParameterError):
-        Protocol(seeds=())
     with pytest.raises(ParameterError) as caught:
         prepare(synthetic(), dc.replace(QUICK, lags=60), LIMITED)
     assert caught.value.expected == "parts of at least 2 × 60 samples"
+    assert "at most 45" in caught.value.hint
     still = synthetic()
-    still.inputs[700:900, 1] = 4.0
+    still.inputs[400:500, 1] = 4.0
     with pytest.raises(ParameterError) as caught:
         prepare(still, QUICK, LIMITED)
-    assert caught.value.expected == "column 'b' to vary in training"
+    assert caught.value.expected == "column 'b' to vary in every training part"
 
 
 @pytest.mark.parametrize("name", ["er-fmri", "daphnet"])
 def test_real_recordings_pass_through(name):
     seen = []
-    quick = dc.replace(QUICK, width=30, steps=20, seeds=(1,))
-    answer = compare(
-        load_recording(name), quick, scale=oracle, progress=lambda done, total: seen.append((done, total))
-    )
-    assert seen == [(1, 2), (2, 2)]
+    quick = dc.replace(QUICK, width=30, steps=20)
+    answer = compare(load_recording(name), quick, scale=oracle, progress=lambda done, total: seen.append((done, total)))
+    assert seen[-1] == (1, 1)
+    assert len(seen) > 10
     assert [r.name for r in answer.regimes] == [FULL, LIMITED]
-    assert len(answer.regimes[0].scores) == 5
+    assert len(answer.regimes[0].scores) == len(MODELS)
     assert len(answer.regimes[0].scores[0].r2) == len(answer.outputs)

@@ -1,0 +1,151 @@
+"""One rule for every model: variance, step size and number of steps by validation data alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from derive.errors import ParameterError
+from numeric.arrays import Host
+from numeric.convolution import matched
+from numeric.experiments.protocol import FULL, Parts, Protocol
+from numeric.experiments.scale import Scale, scale_of_lags
+from numeric.krylov import LinearRNN, draw_rnn, impulse_response
+from numeric.training import Model, model_curvature, train
+
+RNN, SCALED, UNSCALED = "linear RNN", "scaled convolution", "unscaled convolution"
+MATCHED, ZERO = "matched", "zero"
+MODELS = ((RNN, MATCHED), (SCALED, MATCHED), (UNSCALED, MATCHED), (SCALED, ZERO), (UNSCALED, ZERO))
+Values = tuple[float, ...]
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class SweepPoint:
+    """Validation R² of one variance at its best step size: mean and standard error over the runs of a regime."""
+
+    nu_W: float
+    step_fraction: float
+    mean: float
+    stderr: float
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """One trained model: its validation R² at the best number of steps, and its impulse responses.
+
+    Shapes: impulse (T, n_y, n_x), recorded (k, T, n_y, n_x).
+    """
+
+    validation_r2: float
+    best_step: int
+    impulse: Host
+    recorded: Host
+
+
+@dataclass(frozen=True, eq=False)
+class Selected:
+    """A model at the variance and step size that validation chose, one run for each part, and the whole sweep."""
+
+    model: str
+    start: str
+    nu_W: float
+    step_fraction: float
+    runs: tuple[Run, ...]
+    sweep: tuple[SweepPoint, ...]
+
+
+Unit = tuple[int, int]
+"""The index of a training part, and the seed of its network."""
+
+
+class Trainer:
+    """Trains every model of one regime at every variance and step size; equal runs are made once."""
+
+    def __init__(self, parts: Sequence[Parts], protocol: Protocol, scale: Scale | None, progress: Progress) -> None:
+        self.parts, self.protocol, self._scale, self._progress = parts, protocol, scale, progress
+        full = parts[0].regime == FULL
+        self.units: list[Unit] = (
+            [(0, seed) for seed in protocol.seeds] if full else [(k, protocol.seeds[0] + k) for k in range(len(parts))]
+        )
+        self.steps = record_steps(protocol.steps)
+        self._runs: dict[tuple[object, ...], Run | None] = {}
+        self._networks: dict[tuple[float, Unit], LinearRNN] = {}
+        self._total = len(MODELS) * len(protocol.nu_W) * len(protocol.step_fractions)
+
+    def select(self, model: str, start: str) -> Selected:
+        """The variance and step size of largest mean validation R², and its runs.
+
+        Errors: ParameterError where every step size diverges.
+        """
+        tried = {
+            (nu, fraction): [self._run(model, start, nu, fraction, unit) for unit in self.units]
+            for nu in self.protocol.nu_W
+            for fraction in self.protocol.step_fractions
+            if self._tell(model, start, nu, fraction)
+        }
+        able = {at: [run for run in runs if run is not None] for at, runs in tried.items() if None not in runs}
+        if not able:
+            got = f"divergence of the {model} at every one of {self.protocol.step_fractions}"
+            raise ParameterError("compare", "a stable step fraction", got, "Add a smaller step fraction.")
+        mean = {at: float(np.mean([run.validation_r2 for run in runs])) for at, runs in able.items()}
+        best = max(mean, key=lambda at: mean[at])
+        sweep = []
+        for nu in self.protocol.nu_W:
+            if own := [at for at in mean if at[0] == nu]:
+                at = max(own, key=lambda at: mean[at])
+                values = np.array([run.validation_r2 for run in able[at]])
+                sweep.append(SweepPoint(*at, mean[at], float(values.std(ddof=1) / len(values) ** 0.5)))
+        return Selected(model, start, *best, tuple(able[best]), tuple(sweep))
+
+    def _tell(self, model: str, start: str, nu: float, fraction: float) -> bool:
+        names, protocol = MODELS.index((model, start)), self.protocol
+        done = (names * len(protocol.nu_W) + protocol.nu_W.index(nu)) * len(protocol.step_fractions)
+        self._progress(done + protocol.step_fractions.index(fraction), self._total)
+        return True
+
+    def _run(self, model: str, start: str, nu: float, fraction: float, unit: Unit) -> Run | None:
+        """None where the step diverges.  A start at zero has no network, and without scale factors no variance."""
+        key = (model, start, fraction, unit[0], unit[1] if start == MATCHED else None,
+               nu if (start, model) != (ZERO, UNSCALED) else None)  # fmt: skip
+        if key not in self._runs:
+            self._runs[key] = self._trained(self._start(model, start, nu, unit), self.parts[unit[0]], fraction)
+        return self._runs[key]
+
+    def _trained(self, start: Model, parts: Parts, fraction: float) -> Run | None:
+        step = fraction / model_curvature(start, parts.training)
+        try:
+            found = train(start, parts.training, parts.validation, steps=self.protocol.steps, step_size=step,
+                          record=self.steps)  # fmt: skip
+        except ParameterError as error:
+            if error.where == "train" and error.expected.startswith("a step size below"):
+                return None
+            raise
+        return Run(parts.validation_r2(float(found.test_loss[found.best_step])), found.best_step,
+                   np.asarray(found.best_impulse), np.asarray(found.impulses))  # fmt: skip
+
+    def _start(self, model: str, start: str, nu: float, unit: Unit) -> Model:
+        data = self.parts[unit[0]].training
+        rho = scale_of_lags(data.lags, nu_W=nu, nu_F=self.protocol.nu_F, nu_C=self.protocol.nu_C, scale=self._scale)
+        weights = rho if model == SCALED else None
+        if start == ZERO:
+            return matched(np.zeros((data.lags, data.n_y, data.n_x)), weights)
+        network = self._network(nu, unit)
+        return network if model == RNN else matched(impulse_response(network, data.lags), weights)
+
+    def _network(self, nu: float, unit: Unit) -> LinearRNN:
+        """One draw for each unit: its entries scale with the variance, so that variances are compared in pairs."""
+        if (nu, unit) not in self._networks:
+            data = self.parts[unit[0]].training
+            self._networks[nu, unit] = draw_rnn(
+                self.protocol.width, data.n_x, data.n_y, nu_W=nu, nu_F=self.protocol.nu_F, nu_C=self.protocol.nu_C,
+                rng=np.random.default_rng(unit[1]),
+            )  # fmt: skip
+        return self._networks[nu, unit]
+
+
+def record_steps(steps: int, points: int = 25) -> tuple[int, ...]:
+    """About `points` steps from 0 to `steps`, evenly spaced in the logarithm."""
+    return tuple(sorted({0, *(int(k) for k in np.round(np.geomspace(1, steps, points)))}))

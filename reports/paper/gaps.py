@@ -1,0 +1,82 @@
+"""The gap between trained models against the width, and claims about powers of the width."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from numeric.convergence import KernelError
+from numeric.experiments import GapLadder, Setting, Sizes, gap_ladder
+from numeric.experiments.dynamics import fit_rate
+from numeric.statistics import normal_quantile, two_sided_p
+from reports import figures
+from reports.document import Block, Figure, Paragraph
+from reports.paper.item import Claim, Context
+
+ROUNDING = 1e-9
+LEVEL = 0.01
+EFFECT = 0.1  # of a slope
+
+
+def exact(text: str, error: float) -> Claim:
+    """A claim that two computations of one number agree up to rounding."""
+    return Claim(f"{text} up to rounding", "holds" if error < ROUNDING else "refuted", error)
+
+
+def rate(text: str, slope: float, stderr: float, predicted: float = -0.5) -> Claim:
+    """A claim about a power of the width: refuted where the slope is off at the level of the check.
+
+    It holds where, besides, a slope off by EFFECT would be refuted with a probability of nine in ten.
+    """
+    refuted = two_sided_p((slope - predicted) / stderr) < LEVEL
+    seen = (normal_quantile(LEVEL / 2) + normal_quantile(0.1)) * stderr
+    return Claim(text, "refuted" if refuted else "holds" if seen <= EFFECT else "undecided", slope, stderr, predicted)
+
+
+def at_most(text: str, slope: float, stderr: float, bound: float) -> Claim:
+    """A claim that a power of the width is at most a bound: one-sided tests of it and of its opposite."""
+    score = (slope - bound) / stderr
+    sure = normal_quantile(LEVEL)
+    return Claim(text, "refuted" if score > sure else "holds" if score < -sure else "undecided", slope, stderr, bound)
+
+
+def falling(error: KernelError, stem: str, context: Context, caption: str) -> tuple[Block, ...]:
+    """An error against the width, with its fitted power."""
+    drawn = figures.power_law(error.widths, {"error": error.error}, "width $n$", "error", {"error": error.stderr})
+    path = figures.save(drawn, context.folder, f"paper-{stem}")
+    return (Figure(path, caption, "a line of slope about minus one half", f"fig:paper-{stem}"),)
+
+
+def slope_claim(text: str, error: KernelError) -> Claim:
+    """A claim that an error falls as the width to the power -1/2, with its own standard errors."""
+    numbers = (np.array(x, dtype=float) for x in (error.widths, error.error, error.stderr))
+    widths, errors, spread = numbers
+    slope, stderr, _ = fit_rate(widths, errors, correction=1.0, errors=spread)
+    return rate(text, slope, stderr)
+
+
+def gaps_of(context: Context) -> GapLadder:
+    """The gap between RNN and scaled convolution at every width, measured once for all items that read it."""
+    sizes = context.setting(Sizes)
+    if "gaps" not in context.runs:
+        setting = replace(context.setting(Setting), steps=sizes.gap_steps)
+        with context.stage("training gap against width") as progress:
+            context.runs["gaps"] = gap_ladder(setting, widths=sizes.widths, seeds=sizes.networks, progress=progress)
+    return context.runs["gaps"]
+
+
+def gap_figure(context: Context, gaps: GapLadder, which: str, stem: str) -> tuple[Block, ...]:
+    """The gap against the width with its fitted rate, and what it is."""
+    drawn = figures.power_law(gaps.widths, {"gap": gaps.mean}, "width $n$", f"gap of the {which} losses",
+                              {"gap": gaps.stderr})  # fmt: skip
+    path = figures.save(drawn, context.folder, stem)
+    decades = np.log10(gaps.widths[-1] / gaps.widths[0])
+    text = Paragraph(
+        f"The gap is the largest relative difference of the two {which} errors over the first {gaps.setting.steps} "
+        f"steps. It is measured over {decades:.3g} decades of widths, {len(gaps.gaps[0])} networks each, sampled in "
+        "law; its power of the width is fitted to the logarithms, with a term in the inverse root of the width for "
+        "the narrow networks."
+    )
+    return text, Figure(path, "Gap between RNN and scaled convolution against the width: mean and standard error.",
+                        "a falling line of slope about minus one half", f"fig:{stem}")  # fmt: skip

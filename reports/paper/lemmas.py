@@ -1,0 +1,130 @@
+"""Lemmas B.1 and C.1: the tangent recursion, and state evolution in both of its forms."""
+
+from __future__ import annotations
+
+from derive import Recursion, models, ntk, state_evolution
+from derive.innovations import columns
+from numeric.convergence import row_distance
+from numeric.validate import DEFAULTS
+from reports import prose
+from reports.document import Block, Equation, Paragraph, Table
+from reports.paper.gaps import falling, slope_claim
+from reports.paper.item import Claim, Context, Result, from_checks, theorem, verified
+from reports.text import Latex, Math, Text
+
+
+def lemma_b1(context: Context) -> Result:
+    """The tangent kernel is the covariance of the response to a random perturbation."""
+    derivation = ntk(context.rnn)
+    proof = prose.proof(derivation.proof, "lemma-b1")
+    checks = [c for c in context.validation.checks if c.quantity == "scale-factor"][:3]
+    text = Paragraph(
+        "The sum over all parameters of products of gradients is an expectation over a random "
+        "perturbation of "
+        "the parameters; so the tangent of a recursion is a recursion, and one engine serves "
+        "both. The proof "
+        "of the kernel below uses it in its second display."
+    )
+    return Result((text, proof), (verified("tangent recursion and kernel", derivation), *from_checks(checks)))
+
+
+def lemma_c1(context: Context) -> Result:
+    """State evolution in both forms, in general, and the distance of the states' law from its limit."""
+    plain = state_evolution(context.rnn)
+    inno = state_evolution(context.rnn, form="innovations")
+    with context.stage("law of the states against width") as progress:
+        error = row_distance(DEFAULTS, [10**k for k in range(2, 8)], seed=context.seed, progress=progress)
+    with context.stage("innovations form of recursions of every kind") as progress:
+        general, claims = _general(context)
+        progress(1, 1)
+    blocks = (
+        *theorem(
+            context, "lemma-c1", "State evolution", plain, "As the width grows, the states are Gaussian with", "lemma"
+        ),
+        Paragraph("In the innovations form, each new product is conditioned on the earlier ones,"),
+        Equation(Latex(inno.formula.latex()), "eq:innovations"),
+        Paragraph(("where ", Math(Latex(r"\Phi")), " is the predictor and ", Math(Latex("P")), " the variance that is "
+                   "left; the products themselves are their prediction plus Gaussian noise of this variance.")),
+        *general,
+        Paragraph(
+            "The lemma is a limit. Measured: the Wasserstein-2 distance of the empirical law of the rows of the states "
+            "from its limit, at growing width."
+        ),
+        *falling(error, "states", context, "Wasserstein-2 distance of the states' empirical law from its limit."),
+    )  # fmt: skip
+    return Result(
+        blocks,
+        (
+            verified("covariance form", plain),
+            verified("innovations form", inno),
+            *claims,
+            slope_claim("the distance falls as the width to the power -1/2", error),
+        ),
+    )
+
+
+def _general(context: Context) -> tuple[tuple[Block, ...], tuple[Claim, ...]]:
+    """The innovations form rebuilt, step by step, into the covariance form, for recursions of every kind."""
+    rows: list[tuple[Text, ...]] = []
+    claims = []
+    for recursion, kind, horizon in _cases(context.quick):
+        found = state_evolution(recursion, form="innovations", horizon=horizon)
+        program = recursion.program()
+        matrices = columns(program)
+        rows.append((program.name, kind, str(len(matrices)), str(sum(len(v) for _, v in matrices)), str(horizon)))
+        claims.append(verified(f"innovations form of {program.name} rebuilds its covariance form", found))
+    singular = state_evolution(unchanging(), form="innovations", horizon=3)
+    blocks = (
+        Paragraph(
+            "Both forms are generated for any recursion of the language. For the following ones the innovations form "
+            "was carried out with symbols, step by step, and the covariances of the products that it generates were "
+            "proved equal to the covariance form, entry by entry; the proof was replayed and audited."
+        ),
+        Table(
+            ("recursion", "what it adds", "matrices", "columns", "steps"),
+            tuple(rows),
+            "Recursions whose two forms were proved equal; columns are all vectors that a matrix multiplies.",
+            "tab:lemma-c1-general",
+            "lXrrr",
+        ),
+        Paragraph(
+            "In the last one a matrix multiplies the same vector at every step, so the Gram matrix of its arguments "
+            "has "
+            "rank one: the paper's claim that it is almost surely of full rank fails (E7). Columns that add nothing "
+            "get weight zero, which is a generalised inverse, and nothing is left to be random after the first step:"
+        ),
+        Equation(Latex(singular.formula.latex()), "eq:innovations-singular"),
+    )
+    return blocks, tuple(claims)
+
+
+def _cases(quick: bool) -> tuple[tuple[Recursion, str, int], ...]:
+    return (
+        (models.linear_rnn(), "the paper's own", 3),
+        (models.elman("erf"), "a Lipschitz map, and a bias, so that means do not vanish", 3),
+        (two_columns(), "one matrix that multiplies two states", 3),
+        (models.stacked(2, "erf"), "several matrices, Lipschitz maps, biases", 2 if quick else 3),
+        (unchanging(), "an external vector, the same at every step: a singular Gram matrix", 3),
+    )
+
+
+def two_columns() -> Recursion:
+    """Two states that exchange places through one matrix."""
+    rnn = Recursion("two-columns")
+    W, F = rnn.matrix("W", variance="nu_W"), rnn.input_map("F", variance="nu_F")
+    h, g = rnn.state("h"), rnn.state("g")
+    rnn.update(h, W @ g + F @ rnn.x)
+    rnn.update(g, W @ h)
+    rnn.output(rnn.readout("C", variance="nu_C") @ h)
+    return rnn
+
+
+def unchanging() -> Recursion:
+    """A matrix that multiplies an external vector which never changes (E7)."""
+    rnn = Recursion("unchanging")
+    W, F = rnn.matrix("W", variance="nu_W"), rnn.input_map("F", variance="nu_F")
+    u, h = rnn.state("u", initial="nu_u"), rnn.state("h")
+    rnn.update(u, u)
+    rnn.update(h, W @ u + F @ rnn.x)
+    rnn.output(rnn.readout("C", variance="nu_C") @ h)
+    return rnn

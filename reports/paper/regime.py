@@ -1,0 +1,123 @@
+"""Proposition 3.1: in the kernel regime the RNN trains as its linearisation."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from numeric.data import Quadratic, weights
+from numeric.experiments import Ladder, LinearisedGaps, Protocol, Setting, linearised_gaps
+from numeric.experiments.dynamics import teacher_data
+from numeric.experiments.protocol import FULL, prepare
+from numeric.experiments.scale import scale_of_lags
+from reports import figures
+from reports.document import Block, Figure, Paragraph, Table
+from reports.numbers import value
+from reports.paper.gaps import at_most, gap_figure, gaps_of, rate
+from reports.paper.item import Claim, Context, Result
+from reports.text import Latex, Math, Text
+
+
+def proposition_31(context: Context) -> Result:
+    """The proposition's conditions, and both of its gaps measured against the width."""
+    found, gaps = _linearised(context), gaps_of(context)
+    ranks, rank_claims = _ranks(context)
+    blocks = (
+        _statement(),
+        Paragraph(
+            "Measured first: a random network and its own linearisation at the start, whose kernel is that of the same "
+            f"network, trained with one step size for {len(found.rnn) - 1} steps. Their gap is the largest relative "
+            "difference of the two training errors. Networks are sampled in law, and a network and its linearisation "
+            "share one draw."
+        ),
+        *_linearised_figures(context, found),
+        Paragraph("Measured second: the same network beside the linearisation with the limiting kernel, which is the "
+                  "scaled convolution. Its gap holds the fluctuation of the kernel too, and falls slower."),
+        *gap_figure(context, gaps, "training", "prop-31-gap"),
+        *ranks,
+        context.assumptions("prop-3.1"),
+    )  # fmt: skip
+    low, high = (found.slope + sign * 1.96 * found.slope_stderr for sign in (-1, 1))
+    claims = (
+        at_most(f"the gap to the network's own linearisation falls at least as the width to the power -1/2 (95 % "
+                f"interval of the power {low:.2f} to {high:.2f})", found.slope, found.slope_stderr, -0.5),
+        rate("the gap to the linearisation with the limiting kernel falls as the width to the power -1/2",
+             gaps.slope, gaps.slope_stderr),
+        *rank_claims,
+    )  # fmt: skip
+    return Result(blocks, claims)
+
+
+def _statement() -> Paragraph:
+    return Paragraph(
+        (
+            "A wide network trains as its linearisation at the start. Conditions: the map of the recursion and its "
+            "slope "
+            "are Lipschitz (here the identity), the step size is below twice the reciprocal of the largest curvature, "
+            "and the limiting kernel is positive definite on the training set; then the two predictions differ by a "
+            "vanishing amount, uniformly over all steps. The last condition fails here (E6): the kernel has rank at "
+            "most ",
+            Math(Latex("T n_x n_y")),
+            ", below the number of outputs of any data set with more than ",
+            Math(Latex("n_x")),
+            " sequences. What remains, and is measured here, is the statement for a bounded number of steps.",
+        )
+    )
+
+
+def _linearised(context: Context) -> LinearisedGaps:
+    with context.stage("linearised against true training") as progress:
+        found = linearised_gaps(context.setting(Setting), context.setting(Ladder), progress=progress)
+    context.runs["linearised"] = found
+    return found
+
+
+def _linearised_figures(context: Context, found: LinearisedGaps) -> tuple[Block, ...]:
+    curves = {"linear RNN": found.rnn, "linearised": found.linearised}
+    first = figures.save(figures.training(curves, ylabel="training error"), context.folder, "prop-31-curves")
+    drawn = figures.power_law(found.widths, {"gap": found.mean}, "width $n$", "gap of the training losses",
+                              {"gap": found.stderr})  # fmt: skip
+    second = figures.save(drawn, context.folder, "prop-31-linearised")
+    return (
+        Figure(first, f"Training error of one network of width {found.widths[0]} and of its linearisation.",
+               "two falling curves", "fig:prop-31-curves"),
+        Figure(second, f"Largest relative gap between network and linearisation against the width: mean and standard "
+               f"error over {len(found.gaps[0])} networks.", "a falling line", "fig:prop-31-linearised"),
+    )  # fmt: skip
+
+
+def _ranks(context: Context) -> tuple[tuple[Block, ...], tuple[Claim, ...]]:
+    """The rank of the limiting kernel on the teacher's data and on every recording, beside the number of outputs."""
+    setting = context.setting(Setting)
+    sets = {"the teacher's sequences": teacher_data(setting)[0]}
+    for recording in context.recordings:
+        sets[recording.name] = prepare(recording, context.setting(Protocol), FULL)[0].training
+    nu: dict[str, Any] = {"nu_W": setting.nu_W, "nu_F": setting.nu_F, "nu_C": setting.nu_C}
+    rows: list[tuple[Text, ...]] = []
+    claims = []
+    for name, data in sets.items():
+        rank, most = kernel_rank(data, scale_of_lags(data.lags, **nu)), data.lags * data.n_x * data.n_y
+        met = "met" if rank == data.count else "not met"
+        rows.append((name, value(data.count, digits=7), value(rank, digits=7), value(most, digits=7), met))
+        claims.append(Claim(f"{name}: rank of the kernel at most the number of taps", "holds" if rank <= most else
+                            "refuted", rank, None, most))  # fmt: skip
+    table = Table(
+        ("data", "outputs", "rank", "taps", "condition"),
+        tuple(rows),
+        ("The condition that the limiting kernel is positive definite on the training set: its rank beside the number "
+        "of "
+         "outputs. Taps: ", Math(Latex("T n_x n_y")), "."),
+        "tab:prop-31-rank",
+        "Xrrrl",
+    )  # fmt: skip
+    return (table,), tuple(claims)
+
+
+def kernel_rank(data: Quadratic, rho: np.ndarray) -> int:
+    """The rank of the limiting kernel on a data set, from the data operator: no kernel matrix is formed.
+
+    Source: emami2021implicit, (17) and erratum E6.
+    """
+    root = np.asarray(weights(data, rho)) ** 0.5
+    return int(np.linalg.matrix_rank(root * np.asarray(data.sxx) * root.T, hermitian=True)) * data.n_y
