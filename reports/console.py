@@ -188,7 +188,8 @@ def verdict(found: Validation | KernelValidation, every: bool) -> None:
     single = [check for check in found.checks if every or _is_shown(check)]
     rows = [(c.quantity, _lags(c), f"{c.prediction:.6g}", f"{c.estimate:.6g}", f"{c.stderr:.2g}", c.verdict)
             for c in single]  # fmt: skip
-    table(("quantity", "lag" if isinstance(found, Validation) else "sequences, times", "prediction", "estimate", "s.e.", "verdict"), rows)
+    where = "lag" if isinstance(found, Validation) else "sequences, times"
+    table(("quantity", where, "prediction", "estimate", "s.e.", "verdict"), rows)
     rest = [check for check in found.checks if check not in single]
     if rest:
         table(("other checks", "number", "smallest p", "verdict"), [_kind(name, rest) for name in _kinds(rest)])
