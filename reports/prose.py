@@ -97,6 +97,19 @@ LEADS: dict[str, str] = {
     "interpolation": "a power below the number of nodes is its own interpolant; compare coefficients:",
     "vandermonde": "exchange the sums over nodes and lags: what is left is one at the lag itself and zero "
     "elsewhere, so",
+    "equal-times": "read two runs of one network at the same step: every matrix, redrawn or not, is one matrix for "
+    "both, so",
+    "correlation-map": "let both runs see inputs of size X, with variance q and covariance c before the step,",
+    "variance-map": "a run has correlation one with itself, so where c is q",
+    "dual-activation": "by the table of dual activations,",
+    "correlation-slope": "differentiate by the covariance; by Price's theorem both activations are differentiated once,",
+    "variance-slope": "differentiate by the variance; by Price's theorem",
+    "memory-horizon": "near the fixed point the difference of the two runs is multiplied by the slope at every step, "
+    "so it falls by e within",
+    "critical-line": "set the slope to one at a fixed point and solve for the variance of the matrix and for what "
+    "inputs and biases add,",
+    "closed-form": "put in the closed forms,",
+    "affine-fixed-point": "the variance map is affine; where its slope is below one its only fixed point is",
     "transition-variance": "variances of independent Gaussian matrices add, hence that of the whole transition is",
     "circular-law": "by the circular law the eigenvalues fill a disc, so as the width grows",
 }
