@@ -195,7 +195,7 @@ def verdict(found: Validation | KernelValidation, every: bool) -> None:
         table(("other checks", "number", "smallest p", "verdict"), [_kind(name, rest) for name in _kinds(rest)])
     for check in _worst([check for check in found.checks if check.verdict != "holds"]):
         reason = check.note or f"p = {check.p_value:.1g}"
-        err.print(f"{check.verdict}: {check.quantity} at {_lags(check)}: {reason}")
+        err.print(f"{check.verdict}: {check.quantity} at {_place(check)}: {reason}")
     rate = max((check.false_alarm for check in found.checks), default=0.0)
     sure = f"  a true limit is refuted by chance with probability at most {rate:g}"
     out.print(Text.assemble((found.verdict, f"bold {COLOR[found.verdict]}"), sure))
@@ -207,6 +207,14 @@ def _is_shown(check: Check) -> bool:
     if isinstance(check.lag, tuple) and len(check.lag) == 4:
         return check.lag[0] == 0 and check.lag[1] == check.lag[3]
     return check.quantity in BY_LAG
+
+
+def _place(check: Check) -> str:
+    """Where a check looks, in words."""
+    if isinstance(check.lag, tuple) and len(check.lag) == 4:
+        a, t, b, s = check.lag
+        return f"sequences {a} and {b}, times {t} and {s}"
+    return f"lag {_lags(check)}"
 
 
 def _lags(check: Check) -> str:
