@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, Literal
 
 import sympy as sp
@@ -114,10 +115,15 @@ def run_forward(
         before = run.past
         outputs.append(run.step(time, x[:, time, :]))
         steps.append(Moment(run.x, before, run.known))
+    return Network(run, source.xp.stack(outputs, axis=2), tuple(steps), _equations(program))
+
+
+@lru_cache(maxsize=64)
+def _equations(program: Program) -> Mapping[sp.Expr, sp.Expr]:
+    """The equations of the adjoint by what they determine."""
     goal = adjoint(program).proof.goal
     assert isinstance(goal, Recurrence)
-    equations = {e.left: e.right for e in goal.equations}
-    return Network(run, source.xp.stack(outputs, axis=2), tuple(steps), equations)
+    return {e.left: e.right for e in goal.equations}
 
 
 @dataclass
@@ -327,8 +333,7 @@ def empirical_ntk(
     several = some * (horizon if readout == "all" else 1)
     network = run_forward(program, inputs, width, n_y=n_y, trials=trials, cotangents=several, **options)
     back = Reverse(network, _seeds(network, readout, some))
-    scales = {d.name.removeprefix(MARK): d.variance for d in tangent(program, parameterization).parameters
-              if d.name.startswith(MARK)}  # fmt: skip
+    scales = scales_of(program, parameterization)
     names = None if parameters is None else {parameters} if isinstance(parameters, str) else set(parameters)
     number, readouts = network.run.number, readouts_of(program)
     chosen = [p for p in trained(program) if names is None or p.name in names]
@@ -336,6 +341,16 @@ def empirical_ntk(
     parts = {p.name: number(scales[p.name]) * raw[p] for p in chosen}
     given = sum(number(p.variance) * raw[p] for p in readouts) if all(p in raw for p in readouts) else None
     return EmpiricalKernels(parts, network.outputs, given)
+
+
+def scales_of(program: Program, parameterization: str) -> dict[str, sp.Expr]:
+    """Return the squared length of the step in M for a unit step in what is trained: 1, or the variance of M.
+
+    Shapes: none.  Units: none, or those of the variance.  Error: ParameterError for an unknown parameterization.
+    Source: derive.tangent.
+    """
+    moved = tangent(program, parameterization)
+    return {d.name.removeprefix(MARK): d.variance for d in moved.parameters if d.name.startswith(MARK)}
 
 
 def readouts_of(program: Program) -> list[Parameter]:

@@ -1,0 +1,224 @@
+"""Full-batch gradient descent on any recursion at finite width, by the derived adjoint."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from derive import Program, Recursion
+from derive.derivation import as_program
+from derive.errors import ParameterError, ShapeError
+from numeric.adjoint import (
+    Network,
+    Readout,
+    empirical_ntk,
+    network_gradients,
+    run_forward,
+    scales_of,
+    shape_of,
+    trained,
+)
+from numeric.arrays import Array, Host, backend, to_host
+from numeric.store import load, save
+
+Progress = Callable[[int, int], None]
+BLOW_UP = 1e6  # a loss this many times the first one, or the targets' power, has diverged
+SAVE_EVERY = 5.0  # seconds
+
+
+@dataclass(frozen=True, eq=False)
+class NetworkTraining:
+    """Entry l of the loss is the mean square error after l steps; the outputs are those before and after training.
+
+    Shapes: loss (steps + 1,); first, last as the targets; weights by parameter name as `simulate` takes them.
+    Units: output^2; the step size is for a loss that is a mean over all outputs.  Error: rounding.
+    Source: `train_network`.
+    """
+
+    step_size: float
+    momentum: float
+    loss: Host
+    first: Host
+    last: Host
+    weights: dict[str, Host]
+
+
+def train_network(
+    recursion: Recursion | Program,
+    X: Host,
+    Y: Host,
+    width: int,
+    *,
+    steps: int,
+    step_size: float | None = None,
+    momentum: float = 0.0,
+    readout: Readout = "last",
+    parameterization: str = "entries",
+    weights: Mapping[str, Host] | None = None,
+    seed: int = 0,
+    device: str = "numpy",
+    progress: Progress | None = None,
+    checkpoint: Path | None = None,
+    **parameters: float,
+) -> NetworkTraining:
+    """Descend the mean square error of one network; a step is v <- mu v + gradient, theta <- theta - eta v.
+
+    The gradient is by the entries of the parameters or, for "ntk", by unit-variance parameters. The default step is
+    half the largest stable one of the linearised network. A run that is killed resumes from its checkpoint with the
+    same bits.
+    Shapes: X (N, T, n_x); Y (N, n_y) for readout "last" and "average", (N, T, n_y) for "all".
+    Units: parameters are the symbols of the definition.
+    Error: rounding; ParameterError, naming a stable step, where the loss blows up; ShapeError.
+    Source: derive.adjoint; emami2021implicit, B.4 (61).
+    """
+    program, xp = as_program(recursion), backend(device)
+    X, Y = np.asarray(X, dtype=np.float64), np.asarray(Y, dtype=np.float64)
+    _check(X, Y, readout, steps, momentum)
+    options = {"n_y": int(Y.shape[-1]), "device": device, **parameters}
+    start = {**_drawn(program, X, width, seed, options), **{name: xp.asarray(w) for name, w in (weights or {}).items()}}
+    if step_size is None:
+        step_size = 1.0 / curvature(program, X, Y, width, start, readout, parameterization, options)
+    run = _Descent(program, xp.asarray(X), xp.asarray(Y), width, readout, parameterization, options)
+    identity = {
+        "X": _digest(X), "Y": _digest(Y), "width": width, "step": step_size, "momentum": momentum, "seed": seed,
+        "start": _digest(*(to_host(start[name]) for name in sorted(start))), "readout": readout,
+        "parameterization": parameterization, "program": _text(program), **parameters,
+    }  # fmt: skip
+    return _descend(run, start, steps, step_size, momentum, progress, checkpoint, identity)
+
+
+def _check(X: Host, Y: Host, readout: str, steps: int, momentum: float) -> None:
+    if readout not in ("all", "last", "average"):
+        raise ParameterError("train_network: readout", "all, last or average", repr(readout), "See Kernel.")
+    if X.ndim != 3 or Y.shape[:-1] != (X.shape[:2] if readout == "all" else X.shape[:1]):
+        want = "(N, T, n_y)" if readout == "all" else "(N, n_y)"
+        hint = f"For readout={readout!r} the targets have shape {want}."
+        raise ShapeError("train_network", "X of shape (N, T, n_x) and targets of as many sequences",
+                         f"{X.shape} and {Y.shape}", hint)  # fmt: skip
+    if steps < 0 or not 0.0 <= momentum < 1.0:
+        hint = "0 is plain gradient descent, 0.9 is usual."
+        raise ParameterError("train_network", "steps >= 0 and momentum in [0, 1)", (steps, momentum), hint)
+
+
+@dataclass
+class _Descent:
+    """What a step needs: the recursion, the data, and how outputs are read."""
+
+    program: Program
+    X: Array
+    Y: Array
+    width: int
+    readout: str
+    parameterization: str
+    options: dict[str, Any]
+
+    def forward(self, weights: Mapping[str, Array]) -> tuple[Network, Array]:
+        """The network at these weights, and what it says of each sequence."""
+        network = run_forward(self.program, self.X, self.width, weights=weights, **self.options)
+        return network, _read(network.run.xp, network.outputs[0, ...], self.readout)
+
+    def slopes(self, network: Network, said: Array) -> dict[str, Array]:
+        """The gradient of the mean square error, scaled as the parameterization asks."""
+        xp, number = network.run.xp, network.run.number
+        slope = 2.0 * (said - self.Y) / self.Y.size
+        if self.readout != "all":
+            horizon = self.X.shape[1]
+            weight = xp.ones(horizon) / horizon if self.readout == "average" else xp.eye(horizon)[-1, :]
+            slope = slope[:, None, :] * weight[None, :, None]
+        scales = scales_of(self.program, self.parameterization)
+        return {name: number(scales[name]) * g[0, ...] for name, g in network_gradients(network, slope).items()}
+
+
+def _read(xp: Any, outputs: Array, readout: str) -> Array:
+    if readout == "all":
+        return outputs
+    return outputs[:, -1, :] if readout == "last" else xp.mean(outputs, axis=1)
+
+
+def _descend(
+    run: _Descent, start: dict[str, Array], steps: int, step: float, momentum: float,
+    progress: Progress | None, checkpoint: Path | None, identity: dict[str, Any],
+) -> NetworkTraining:  # fmt: skip
+    xp, kept = backend(run.options["device"]), load(checkpoint, identity) if checkpoint else None
+    weights = dict(start)
+    velocity = {p.name: xp.zeros_like(weights[p.name]) for p in trained(run.program)}
+    losses, first = [], to_host(run.forward(start)[1])
+    if kept:
+        losses = list(kept["loss"])
+        for name in velocity:
+            weights[name], velocity[name] = (xp.asarray(kept[f"{kind}/{name}"]) for kind in ("weights", "velocity"))
+    saved = time.monotonic()
+    for k in range(len(losses), steps + 1):
+        network, said = run.forward(weights)
+        losses.append(float(xp.mean((said - run.Y) ** 2)))
+        _check_divergence(losses, float(xp.mean(run.Y**2)), step)
+        if k == steps:
+            break
+        for name, slope in run.slopes(network, said).items():
+            velocity[name] = momentum * velocity[name] + slope
+            weights[name] = weights[name] - step * velocity[name]
+        if checkpoint and time.monotonic() - saved >= SAVE_EVERY:
+            _save(checkpoint, identity, losses, weights, velocity)
+            saved = time.monotonic()
+        if progress:
+            progress(k + 1, steps)
+    last = to_host(run.forward(weights)[1])
+    return NetworkTraining(step, momentum, np.array(losses[: steps + 1]), first, last,
+                           {name: to_host(w) for name, w in weights.items()})  # fmt: skip
+
+
+def _save(
+    path: Path, identity: dict[str, Any], losses: list[float], weights: Mapping[str, Array],
+    velocity: Mapping[str, Array],
+) -> None:  # fmt: skip
+    arrays = {f"weights/{name}": to_host(weights[name]) for name in velocity}
+    arrays |= {f"velocity/{name}": to_host(v) for name, v in velocity.items()}
+    save(path, identity, {"loss": np.array(losses), **arrays})
+
+
+def _check_divergence(losses: list[float], power: float, step: float) -> None:
+    if not losses[-1] <= BLOW_UP * max(losses[0], power):
+        hint = f"The loss blew up at step {len(losses) - 1}; half the largest stable step is the default."
+        raise ParameterError("train_network: step_size", "a stable step", step, hint)
+
+
+def _drawn(program: Program, X: Host, width: int, seed: int, options: dict[str, Any]) -> dict[str, Array]:
+    """The random start: every parameter as `simulate` takes it."""
+    network = run_forward(program, X, width, seed=seed, method="dense", **options)
+    run, found = network.run, {}
+    for p in program.parameters:
+        draws = []
+        for step in range(1 if p.tied else X.shape[1]):
+            run.matrices.start(step)
+            draws.append(run.matrices.array(p, shape_of(run, p))[0, ...])
+        found[p.name] = draws[0] if p.tied else run.xp.stack(draws)
+    return found
+
+
+def curvature(
+    program: Program, X: Host, Y: Host, width: int, weights: Mapping[str, Array], readout: Readout,
+    parameterization: str, options: dict[str, Any],
+) -> float:  # fmt: skip
+    """Return the largest eigenvalue of the Gauss-Newton Hessian of the loss at a network.
+
+    Shapes: as `train_network` -> scalar.  Units: of the loss over those of the squared step.  Error: rounding.
+    Source: 2/count times the largest eigenvalue of the empirical tangent kernel.
+    """
+    kernels = empirical_ntk(program, X, width, readout=readout, parameterization=parameterization, weights=weights,
+                            **options)  # fmt: skip
+    size = int(Y.size)
+    return float(2.0 / size * np.linalg.eigvalsh(to_host(kernels.total).reshape(size, size))[-1])
+
+
+def _digest(*arrays: Host) -> str:
+    return hashlib.blake2b(b"".join(np.ascontiguousarray(a).tobytes() for a in arrays), digest_size=12).hexdigest()
+
+
+def _text(program: Program) -> str:
+    return hashlib.blake2b(repr((program.updates, program.output, program.parameters)).encode()).hexdigest()[:24]

@@ -1,0 +1,105 @@
+"""Training of any recursion: naive descent, the linearised law at growing width, resumption, refusals."""
+
+import numpy as np
+import pytest
+
+from derive import ParameterError, ShapeError, models
+from numeric.adjoint import empirical_ntk
+from numeric.network_training import train_network
+from numeric.simulation import simulate
+
+RNG = np.random.default_rng(0)
+X, Y = RNG.standard_normal((3, 4, 2)), RNG.standard_normal((3, 2))
+NU = {"nu_W": 0.8, "nu_F": 1.0, "nu_C": 1.0, "nu_b": 0.1}
+
+
+@pytest.mark.parametrize("readout", ["last", "average", "all"])
+@pytest.mark.parametrize("parameterization", ["entries", "ntk"])
+def test_two_steps_with_momentum_are_those_of_difference_quotients(readout, parameterization):
+    model, targets = models.elman("tanh"), RNG.standard_normal((3, 4, 2)) if readout == "all" else Y
+    options = {"step_size": 0.05, "momentum": 0.7, "readout": readout, "parameterization": parameterization, **NU}
+    start = train_network(model, X, targets, 3, steps=0, seed=4, **options).weights
+    found = train_network(model, X, targets, 3, steps=2, seed=4, **options)
+
+    def loss(weights):
+        y = simulate(model, X, 3, n_y=2, weights=weights, **NU).outputs[0]
+        y = {"last": y[:, -1], "average": y.mean(axis=1), "all": y}[readout]
+        return np.mean((y - targets) ** 2)
+
+    def slope(weights):
+        made = {}
+        for name, value in weights.items():
+            made[name] = np.zeros_like(value)
+            scale = NU["nu_" + name] if parameterization == "ntk" else 1.0
+            for place in np.ndindex(value.shape):
+                step = np.zeros_like(value)
+                step[place] = 1e-6
+                ends = [loss({**weights, name: value + sign * step}) for sign in (1, -1)]
+                made[name][place] = scale * (ends[0] - ends[1]) / 2e-6
+        return made
+
+    weights, velocity = start, {name: 0.0 for name in start}
+    for k in range(2):
+        assert found.loss[k] == pytest.approx(loss(weights), rel=1e-7)
+        velocity = {name: 0.7 * velocity[name] + g for name, g in slope(weights).items()}
+        weights = {name: weights[name] - 0.05 * velocity[name] for name in weights}
+    for name, value in weights.items():
+        assert np.allclose(found.weights[name], value, atol=1e-8), name
+    assert found.loss[2] == pytest.approx(loss(weights), rel=1e-6)
+
+
+@pytest.mark.parametrize("name", ["gru", "lstm", "stacked", "untied", "feed_forward"])
+def test_every_recursion_learns(name):
+    model = models.elman(tied=False) if name == "untied" else getattr(models, name)()
+    nu = {key: NU.get(key, 1.0) for key in model.program().symbols}
+    found = train_network(model, X, Y, 40, steps=30, seed=1, **nu)
+    assert np.all(np.diff(found.loss) < 0)
+    assert found.loss[-1] < 0.5 * found.loss[0]
+    again = simulate(model, X, 40, n_y=2, weights=found.weights, **nu).outputs[0, :, -1]
+    assert np.allclose(again, found.last, rtol=1e-12)
+
+
+def test_wide_networks_descend_as_their_kernel_says():
+    """The outputs follow f - y <- (1 - 2 eta/count K)(f - y), K the kernel at the start, ever closer with the width."""
+    gaps = []
+    for width in (64, 256, 1024):
+        found = train_network(models.elman("tanh"), X, Y, width, steps=20, seed=2, **NU)
+        start = train_network(models.elman("tanh"), X, Y, width, steps=0, seed=2, **NU)
+        K = empirical_ntk(models.elman("tanh"), X, width, n_y=2, readout="last", weights=start.weights, **NU).total
+        K = np.reshape(K, (Y.size, Y.size))
+        residual = (found.first - Y).ravel()
+        for _ in range(20):
+            residual = residual - 2 * found.step_size / Y.size * K @ residual
+        gaps.append(float(np.linalg.norm((found.last - Y).ravel() - residual) / np.linalg.norm(found.first - Y)))
+    assert gaps[0] > 2 * gaps[1] > 4 * gaps[2] * 0.7
+    assert gaps[2] < 0.01
+
+
+def test_an_interrupted_training_resumes_with_the_same_bits(tmp_path, monkeypatch):
+    monkeypatch.setattr("numeric.network_training.SAVE_EVERY", 0.0)
+    options = {"steps": 12, "momentum": 0.5, "seed": 3, **NU}
+    whole, path = train_network(models.elman(), X, Y, 16, **options), tmp_path / "run.npz"
+
+    def stop(done, total):
+        if done == 5:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train_network(models.elman(), X, Y, 16, progress=stop, checkpoint=path, **options)
+    told = []
+    again = train_network(models.elman(), X, Y, 16, checkpoint=path, progress=lambda *at: told.append(at), **options)
+    assert told[0] == (6, 12)
+    assert np.array_equal(whole.loss, again.loss)
+    assert all(np.array_equal(whole.weights[name], again.weights[name]) for name in whole.weights)
+    with pytest.raises(ParameterError):
+        train_network(models.elman(), X, Y + 1, 16, checkpoint=path, **options)
+
+
+def test_what_cannot_be_trained_is_refused():
+    with pytest.raises(ShapeError):
+        train_network(models.elman(), X, Y[:2], 8, steps=1, **NU)
+    with pytest.raises(ParameterError) as caught:
+        train_network(models.elman(), X, Y, 8, steps=400, step_size=1e3, **NU)
+    assert caught.value.where == "train_network: step_size"
+    with pytest.raises(ParameterError):
+        train_network(models.elman(), X, Y, 8, steps=1, momentum=1.0, **NU)
