@@ -12,7 +12,7 @@ from .errors import DeriveError, NotClosed
 from .expectation import GaussianMean
 from .language import Coordinate, Program, State, Updated
 from .moments import FIRST, SECOND, Calculus, Gram, Moment
-from .notation import parameter, t
+from .notation import latex_name, parameter, t
 
 SIZE = parameter("X")
 """x_t . x_t, the size of the inputs that both runs see."""
@@ -29,11 +29,11 @@ class _OfRuns(sp.Function):
         return True
 
     def _latex(self, printer: Any, exp: str | None = None) -> str:
-        state, *rest = self.args
-        name = state.label.rstrip("'") if isinstance(state, Coordinate) else ""
-        body = f"{self.head}_{{{name}}}" if name else self.head
-        body += rf"\left({', '.join(map(printer._print, rest if name else self.args))}\right)"
-        return f"{body}^{{{exp}}}" if exp else body
+        state = self.args[0] if isinstance(self.args[0], Coordinate) else None
+        shown = [printer._print(x) for x in self.args if x != state]
+        body = self.head if state is None else f"{self.head}_{{{latex_name(state.label.rstrip(chr(39)))}}}"
+        body += rf"\left({', '.join(shown)}\right)" if shown else ""
+        return f"{{{body}}}^{{{exp}}}" if exp else body
 
 
 class VarianceMap(_OfRuns):

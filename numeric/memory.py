@@ -19,6 +19,8 @@ Phase = Literal["ordered", "critical", "chaotic"]
 DOUBLINGS, STEADY = 30, 1e-3
 """Variances are followed up to 2^30 of their scale, or until V(q)/q changes by less than this per doubling."""
 GRID = 240
+LEAST = 1e-13
+"""Slopes at q = 0 are taken from above, so that a kink at zero has its two sides."""
 
 
 @dataclass(frozen=True)
@@ -126,12 +128,10 @@ def variance_roots(derived: Memory, state: str, at: Mapping[str, float]) -> tupl
     if vanishes(change, grid):
         return [Root(1.0, math.inf, False, False)], top, "every variance is a fixed point; evaluated at q = 1"
     found = roots(change, grid)
-    said = ""
-    if not steady and ratio >= 1:
-        said = f"looked for up to q = {top:.3g} only"
+    said = "" if steady or ratio < 1 else f"looked for up to q = {top:.3g} only"
     if ratio > 1:
-        outer = f"beyond q = {found[-1].value:.3g} " if found and found[-1].value > 0 else ""
-        said = f"the variance diverges {outer}by a factor of {ratio:.4g} per step"
+        outer = f" beyond q = {found[-1].value:.3g}" if found and found[-1].value > 0 else ""
+        said = f"the variance diverges{outer}" + (f", by a factor of {ratio:.4g} per step" if steady else "")
     elif ratio == 1 and not any(root.value > 0 for root in found):
         said = "the variance grows without bound, by a constant per step"
     if any(not root.crossing and root.value > 0 for root in found):
@@ -143,35 +143,39 @@ def _reach(map_: Bounded) -> tuple[float, float, bool]:
     """A variance beyond which V(q)/q keeps its side of 1, that ratio (1 within its steadiness), and if it settled."""
     start = float(max(map_(np.asarray([0.0]))[0][0], 1.0))
     q = start * 2.0 ** np.arange(DOUBLINGS)
-    last = 1.0
+    last, before = 1.0, -math.inf
     for low, high in pairwise(q[2:]):
-        values, errors = map_(np.asarray([low, high]))
+        with np.errstate(over="ignore", invalid="ignore"):
+            values, errors = map_(np.asarray([low, high]))
         if not np.all(np.isfinite(values)) or np.any(errors > 1e-2 * np.abs(values) + 1e-12):
             return float(low), last, False
         ratios = values / np.asarray([low, high])
         last, drift = float(ratios[1]), float(abs(ratios[1] - ratios[0]))
-        if last < 0.5 and ratios[1] <= ratios[0]:
-            return float(high), last, True
+        power = math.log2(ratios[1] / ratios[0]) if ratios[0] > 0 and last > 0 else -1.0
+        if last < 0.5 and power < -0.1 and power <= before + 1e-9:
+            return float(high), last, True  # grows more slowly than q, and ever more so
         if drift < STEADY * last and (abs(last - 1) > 4 * drift or high > 2.0**20 * start):
             return float(high), 1.0 if abs(last - 1) <= max(4 * drift, 1e-9) else last, True
+        before = power
     return float(q[-1]), last, False
 
 
 def _point(derived: Memory, found: Mapping[str, Root], values: Mapping[str, float], note: str) -> Point:
-    q = {_letter(derived, name, "q"): root.value for name, root in found.items()}
+    q = {_letter(derived, name, "q"): max(root.value, LEAST) for name, root in found.items()}
     doubt = {
-        _letter(derived, name, "q"): root.error if math.isfinite(root.error) else 0.0 for name, root in found.items()
+        _letter(derived, name, "q"): max(root.error, LEAST) if math.isfinite(root.error) else 0.0
+        for name, root in found.items()
     }
     at = {**values, **q}
     chi, chi_error = _largest(derived.chi, at, doubt)
     chi_q, _ = _largest(derived.variance_slope, at, doubt)
     phase: Phase = "critical" if abs(chi - 1) <= max(chi_error, 1e-9) else "ordered" if chi < 1 else "chaotic"
-    c = {_letter(derived, name, "c"): root.value for name, root in found.items()}
+    c = {_letter(derived, name, "c"): max(root.value, LEAST) for name, root in found.items()}
     if phase == "chaotic":
         c = _parted(derived, found, at)
     slope, horizon, error = _at_end(derived, {**at, **c}, doubt, phase)
     stable = chi_q > -1 and all(root.falls for root in found.values())
-    shown = {name: c[_letter(derived, name, "c")] for name in found}
+    shown = {name: c[_letter(derived, name, "c")] if root.value else 0.0 for name, root in found.items()}
     return Point({name: root.value for name, root in found.items()}, {name: root.error for name, root in found.items()},
                  shown, chi_q, chi, chi_error, slope, horizon, error, phase, stable, note)  # fmt: skip
 

@@ -11,7 +11,8 @@ import numpy as np
 from derive import Memory, Program, Recursion, memory
 from derive.errors import ParameterError
 from numeric.arrays import Host
-from numeric.memory import checked
+from numeric.memory import LEAST, checked
+from numeric.roots import roots
 
 STEPS, TOLERANCE, NEAR = 80, 1e-11, 1e-6
 LARGEST = 2.0**24
@@ -47,14 +48,14 @@ def phase_diagram(
     derived = recursion if isinstance(recursion, Memory) else memory(recursion)
     if len(derived.chain.states) != 1 or not derived.critical:
         got = f"{len(derived.chain.states)} states, {'no' if not derived.critical else 'one'} activation"
-        hint = "numeric.memory.analyse evaluates single points of any chain of states."
+        hint = "numeric.memory.analyse evaluates single points of any chain; a linear state is critical at nu_W = 1."
         raise ParameterError("phase_diagram", "one state with one activation of one matrix product", got, hint)
     base = checked(derived, {matrix: 1.0, drive: 1.0, **parameters})
     (name,) = derived.variance_map
     nu, beta = np.meshgrid(np.asarray(across, dtype=float), np.asarray(up, dtype=float))
     grid = {**base, matrix: nu, drive: beta}
     q = _settled(_of(derived.variance_map[name], grid))
-    at = {**grid, "q": np.nan_to_num(q)}
+    at = {**grid, "q": np.maximum(np.nan_to_num(q), LEAST)}
     chi = np.where(np.isnan(q), np.nan, _of(derived.chi[name], at)())
     c = _correlated(_of(derived.correlation_map[name], at), at["q"], chi)
     slope = _of(derived.slope[name], at)(c=c)
@@ -148,3 +149,27 @@ def illinois(function: Callable[[Host], Host], low: Host, high: Host) -> Host:
         if bool(np.all(done | (value == 0))):
             break
     return high
+
+
+def critical_gains(derived: Memory, drive: float) -> tuple[float, ...]:
+    """Return the variances of the matrix at which chi = 1 for a given drive nu_F X + nu_b.
+
+    Shapes: scalar -> (k,).  Units: variance.  Error: those of the roots; empty where the line does not reach the drive
+    at pre-activation variances from 1e-9 to 1e3, or where there is no derived line.
+    Source: derive.memory, `critical`.
+    """
+    if not derived.critical:
+        return ()
+    gain, whole = (derived.critical[part].formula for part in ("gain", "drive"))
+    compiled: Any = whole.compile("numpy")
+    grid = np.geomspace(1e-9, 1e3, 200)
+    if drive == 0:
+        start = np.asarray([grid[0]])
+        return (float(gain.compile("numpy")(**dict.fromkeys(gain.arguments, start))[0]),)
+
+    def excess(a: Host) -> tuple[Host, Host]:
+        value, error = compiled.with_error(**dict.fromkeys(whole.arguments, a))
+        return value - drive, error
+
+    found = [root.value for root in roots(excess, grid) if root.crossing]
+    return tuple(float(gain.compile("numpy")(**dict.fromkeys(gain.arguments, a))) for a in found)

@@ -21,6 +21,7 @@ from derive import Derivation, NotClosed, NotDiagonal, NotLinear, Recursion, mod
 from derive.errors import DeriveError, ParameterError
 from numeric.validate import validate
 from reports.cli_bench import bench_command
+from reports.cli_memory import memory_command
 from reports.cli_paper import (
     Data,
     Inputs,
@@ -444,6 +445,7 @@ def report_command(
 
 app.command("reproduce")(reproduce_command)
 app.command("bench")(bench_command)
+app.command("memory")(memory_command)
 
 
 def main() -> None:

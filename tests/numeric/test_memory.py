@@ -84,6 +84,25 @@ def test_several_fixed_points_are_found():
     assert "diverges beyond" in found.note
 
 
+def test_a_map_that_turns_late_is_followed_far_enough():
+    """exp: q = exp(2 nu_W q) has two solutions, the outer one at q = 35.77 for nu_W = 0.05."""
+    found = analyse(models.elman("exp"), nu_W=0.05, nu_b=0.0)
+    exact = [optimize.brentq(lambda q: math.exp(0.1 * q) - q, *ends) for ends in ((1, 2), (20, 50))]
+    assert [point.q["h"] for point in found.points] == pytest.approx(exact, rel=1e-9)
+    assert "diverges beyond" in found.note
+
+
+def test_slopes_at_a_dead_state_are_those_from_above():
+    """At q = 0 the slope of ReLU is nu_W/2, not that of its value at the kink."""
+    point = analyse(RELU, nu_W=1.0, nu_b=0.0).settled
+    assert (point.q["h"], point.chi) == (0.0, pytest.approx(0.5))
+
+
+def test_a_jump_is_refused_with_the_reason():
+    with pytest.raises(NotClosed, match="jump"):
+        analyse(models.elman("sign"), nu_W=1.0, nu_b=0.1)
+
+
 def test_a_stack_is_as_slow_as_its_slowest_layer():
     found = analyse(models.stacked(2, "erf"), nu_W=1.1, nu_b=0.1, nu_U=0.5).settled
     first = analyse(ERF, nu_W=1.1, nu_b=0.1).settled

@@ -1,0 +1,189 @@
+"""The verb `memory`: fixed points, slopes, critical line and horizon of a model, and its phase diagram."""
+
+from __future__ import annotations
+
+import inspect
+import math
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import typer
+
+from derive import Memory, Recursion, memory
+from derive.errors import ParameterError
+from numeric.checks import Check
+from numeric.memory import Analysis, Point, analyse, checked
+from numeric.memory_check import check_memory
+from numeric.phase import critical_gains, phase_diagram
+from reports.console import EXIT, Stages, err, out, plain, print_json, table
+
+SCAN = (0.25, 0.5, 0.8, 0.95, 1.0, 1.05, 1.25, 1.5, 2.0, 3.0)
+"""Variances of the matrix that are tabled where none is given, in units of the critical one."""
+CELLS = (44, 28)
+HEADS = ("nu_W", "q = E[h^2]", "c/q", "chi", "slope at c", "horizon, steps", "phase")
+WIDEST = 240  # characters of a formula that a terminal still shows well
+
+
+def memory_command(
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="Name of a model; wideproof models lists them.")],
+    activation: Annotated[str, typer.Option(help="Activation, where the model takes one.")] = "",
+    set_: Annotated[
+        list[str] | None, typer.Option("--set", help="A parameter, such as nu_b=0.05; X is x.x of the common inputs.")
+    ] = None,
+    untied: Annotated[bool, typer.Option("--untied", help="Redraw every matrix at each step.")] = False,
+    figure: Annotated[Path | None, typer.Option(help="Folder for phase.pdf and phase.svg, the phase diagram.")] = None,
+    check: Annotated[bool, typer.Option("--check", help="Confront chi with two runs at finite width.")] = False,
+    width: Annotated[int, typer.Option(min=4, help="Largest width of the check.")] = 1024,
+    trials: Annotated[int, typer.Option(min=2, help="Random networks at each width.")] = 600,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the check.")] = 0,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")] = False,
+) -> None:
+    """How long a model remembers: fixed points, slopes, the critical line and the memory horizon, with proofs.
+
+    Without nu_W it is varied around its critical value. Exit codes of --check: 0 holds, 1 refuted, 3 undecided.
+
+    Example: [b]wideproof memory elman --activation tanh --set nu_b=0.05 --figure phase[/b]
+    """
+    given = _given(set_ or [])
+    with Stages(quiet=as_json) as stages:
+        with stages(f"memory of {model}"):
+            derived = memory(_model(model, activation, untied))
+            parts = derived.parts
+            for part in (derived, *parts.values()):
+                part.proof.verify()
+        with stages("fixed points"):
+            found = [analyse(derived, **at) for at in _settings(derived, given)]
+        critical = critical_gains(derived, _drive(derived, given))
+        files = _drawn(derived, given, figure, stages) if figure else []
+        checked_ = None
+        if check:
+            with stages("two runs of one network"):
+                checked_ = _check(derived, given, width, trials, seed)
+    if as_json:
+        print_json(_document(derived, found, critical, checked_, files))
+    else:
+        _print(derived, found, critical, checked_, files)
+    if checked_ is not None:
+        raise typer.Exit(EXIT[checked_.verdict])
+
+
+def _model(name: str, activation: str, untied: bool) -> Recursion:
+    """The model of that name with its options.  Errors: ParameterError for one that takes none of them."""
+    from reports.cli import gallery
+
+    models = gallery()
+    if name not in models:
+        raise ParameterError("memory: MODEL", " or ".join(models), repr(name), "wideproof models lists them.")
+    options: dict[str, Any] = ({"activation": activation} if activation else {}) | ({"tied": False} if untied else {})
+    takes = list(inspect.signature(models[name]).parameters)
+    if wrong := [option for option in options if option not in takes]:
+        got = ", ".join({"activation": "--activation", "tied": "--untied"}[x] for x in wrong)
+        raise ParameterError(f"memory {name}", f"options of this model: {', '.join(takes) or 'none'}", got,
+                             "elman takes --activation and --untied.")  # fmt: skip
+    return models[name](**options)
+
+
+def _given(texts: list[str]) -> dict[str, float]:
+    found: dict[str, float] = {}
+    for text in texts:
+        name, _, number = text.partition("=")
+        try:
+            value = float(number)
+        except ValueError:
+            value = math.nan
+        if not math.isfinite(value) or value < 0:
+            raise ParameterError("memory: --set", "NAME=NUMBER with a number >= 0", repr(text), "--set nu_b=0.05")
+        found[name.strip()] = value
+    return found
+
+
+def _drive(derived: Memory, given: dict[str, float]) -> float:
+    """nu_F X + nu_b of the parameters given."""
+    return given.get("nu_F", 0.0) * given.get("X", 0.0) + given.get("nu_b", 0.0)
+
+
+def _settings(derived: Memory, given: dict[str, float]) -> list[dict[str, float]]:
+    """The parameters as given, or with nu_W varied around where chi is one."""
+    checked(derived, {"nu_W": 1.0, **given})
+    if "nu_W" in given:
+        return [given]
+    centre = next(iter(critical_gains(derived, _drive(derived, given))), 1.0)
+    return [{**given, "nu_W": factor * centre} for factor in SCAN]
+
+
+def _drawn(derived: Memory, given: dict[str, float], folder: Path, stages: Stages) -> list[str]:
+    from reports.figures import save
+    from reports.phase import phase_figure
+
+    others: dict[str, Any] = {name: x for name, x in given.items() if name not in ("nu_W", "nu_b")}
+    centre = next(iter(critical_gains(derived, max(_drive(derived, given), 0.05))), 1.0)
+    most = max(2.0 * centre, 1.5 * given.get("nu_W", 0.0))
+    top = max(0.3, 1.5 * given.get("nu_b", 0.0))
+    with stages("phase diagram"):
+        diagram = phase_diagram(derived, np.linspace(most / CELLS[0], most, CELLS[0]), np.linspace(0, top, CELLS[1]),
+                                **others)  # fmt: skip
+        stem = save(phase_figure(diagram), folder, "phase")
+    return [str(stem.with_suffix(suffix)) for suffix in (".pdf", ".svg")]
+
+
+def _check(derived: Memory, given: dict[str, float], width: int, trials: int, seed: int) -> Check:
+    if "nu_W" not in given:
+        raise ParameterError("memory: --check", "nu_W, as one network is simulated", "none", "--set nu_W=1.5")
+    own: dict[str, Any] = {**given}
+    return check_memory(derived, width=width, trials=trials, seed=seed, **own)
+
+
+def _print(derived: Memory, found: list[Analysis], critical: tuple[float, ...], check: Check | None,
+           files: list[str]) -> None:  # fmt: skip
+    proofs = {"horizon at c = q": derived, **derived.parts}
+    for name, part in proofs.items():
+        assert part.formula.expr is not None
+        text = plain(part.formula.expr)
+        out.print(f"{name}: {text if len(text) <= WIDEST else 'a long closed form; --json prints it'}")
+    out.print(f"proofs: {sum(len(part.proof.steps) for part in proofs.values())} steps, replayed and audited")
+    out.print(derived.reading)
+    rows = [_row(analysis, point) for analysis in found for point in analysis.points]
+    if rows:
+        table(HEADS, rows, _fixed(found[0]))
+    for analysis in found:
+        if analysis.note:
+            out.print(f"nu_W = {analysis.parameters['nu_W']:g}: {analysis.note}")
+    for value in critical:
+        out.print(f"critical, chi = 1: nu_W = {value:.10g}")
+    if check is not None:
+        out.print(f"chi by two runs at width {check.width}: {check.estimate:.5g} ± {check.stderr:.2g}, derived "
+                  f"{check.prediction:.5g}: {check.verdict}")  # fmt: skip
+        if check.note:
+            err.print(check.note)
+    for file in files:
+        out.print(file)
+
+
+def _fixed(analysis: Analysis) -> str:
+    return ", ".join(f"{name} = {x:g}" for name, x in analysis.parameters.items() if name != "nu_W")
+
+
+def _row(analysis: Analysis, point: Point) -> tuple[str, ...]:
+    q = list(point.q.values())
+    ratios = [f"{c / x:.4g}" if x else "-" for c, x in zip(point.c.values(), q, strict=True)]
+    phase = point.phase if point.stable else f"{point.phase}, unstable"
+    horizon = "infinite" if math.isinf(point.horizon) else f"{point.horizon:.6g}"
+    return (f"{analysis.parameters['nu_W']:g}", " ".join(f"{x:.6g}" for x in q), " ".join(ratios), f"{point.chi:.6g}",
+            f"{point.slope:.6g}", horizon, phase)  # fmt: skip
+
+
+def _document(derived: Memory, found: list[Analysis], critical: tuple[float, ...], check: Check | None,
+              files: list[str]) -> dict[str, Any]:  # fmt: skip
+    formulas = {
+        name: {"formula": plain(part.formula.expr), "latex": part.formula.latex(), "verified": True,
+               "symbols": list(part.formula.symbols), "steps": len(part.proof.steps)}
+        for name, part in {"memory": derived, **derived.parts}.items()
+    }  # fmt: skip
+    return {
+        "model": derived.program.name, "reading": derived.reading, "formulas": formulas,
+        "settings": [{"parameters": dict(a.parameters), "note": a.note, "points": [asdict(p) for p in a.points]}
+                     for a in found],
+        "critical": {"nu_W": list(critical)}, "check": None if check is None else asdict(check), "files": files,
+    }  # fmt: skip

@@ -1,0 +1,55 @@
+"""The figure of a phase diagram: memory horizon as colour, the derived critical line over it."""
+
+from __future__ import annotations
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.colors import LogNorm
+from matplotlib.figure import Figure
+
+from derive.latex import latex
+from derive.notation import parameter
+from numeric.phase import PhaseDiagram
+from reports.figures import STYLE, canvas
+
+SHORTEST, LONGEST = 0.5, 200.0
+"""Steps at the ends of the colour bar; beyond them the colour says so."""
+
+
+def phase_figure(diagram: PhaseDiagram) -> Figure:
+    """Memory horizon in steps over the two variances, ordered below the line chi = 1 and chaotic beyond it.
+
+    Shapes: those of the diagram.  Cells where the variance diverges are grey.
+    """
+    with mpl.rc_context(STYLE):
+        figure, (axes,) = canvas(height=3.4)
+        shown = np.ma.masked_invalid(np.where(np.isposinf(diagram.horizon), 10 * LONGEST, diagram.horizon))
+        axes.set_facecolor("0.8")
+        mesh = axes.pcolormesh(diagram.across, diagram.up, np.maximum(shown, 0.1 * SHORTEST), shading="nearest",
+                               norm=LogNorm(SHORTEST, LONGEST), cmap="viridis", edgecolors="face",
+                               linewidth=0.2)  # fmt: skip
+        bar = figure.colorbar(mesh, ax=axes, extend="both")
+        bar.set_label("memory horizon (steps)")
+        bar.set_ticks([1, 10, 100], labels=["1", "10", "100"])
+        line = diagram.line
+        axes.plot(line[0], line[1], "o-" if line.shape[1] == 1 else "-", color="white", linewidth=1.6,
+                  label=r"$\chi = 1$")  # fmt: skip
+        axes.set_xlim(diagram.across[0], diagram.across[-1])
+        axes.set_ylim(diagram.up[0], diagram.up[-1])
+        _name(axes, diagram.chi < 1, diagram, "ordered")
+        _name(axes, diagram.chi > 1, diagram, "chaotic")
+        _name(axes, np.isnan(diagram.chi), diagram, "diverging")
+        across, up = (f"${latex(parameter(name))}$" for name in diagram.axes)
+        axes.set_xlabel(across)
+        axes.set_ylabel(up)
+        return figure
+
+
+def _name(axes: mpl.axes.Axes, inside: np.ndarray, diagram: PhaseDiagram, word: str) -> None:
+    """Write the name of a phase at its middle, where it is large enough to hold it."""
+    if np.mean(inside) > 0.06:
+        rows, columns = np.nonzero(inside)
+        row = int(np.median(rows))
+        column = int(np.median(columns[rows == row])) if np.any(rows == row) else int(np.median(columns))
+        axes.text(diagram.across[column], diagram.up[row], word, color="white", ha="center", va="center",
+                  bbox={"facecolor": "black", "alpha": 0.45, "edgecolor": "none", "pad": 2})  # fmt: skip

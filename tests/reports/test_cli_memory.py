@@ -1,0 +1,84 @@
+"""The verb `memory`: tables, JSON, the figure, verdicts and errors; and the phase diagram's two files."""
+
+from __future__ import annotations
+
+import json
+import math
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from derive import Proof, memory, models
+from numeric.phase import phase_diagram
+from reports.cli import app
+from reports.figures import save
+from reports.phase import phase_figure
+
+RELU = ("memory", "elman", "--activation", "relu", "--set", "nu_b=0.1")
+
+
+@pytest.fixture(autouse=True)
+def believed(monkeypatch):
+    """Proofs are believed: each of their steps is tested in tests/derive."""
+    monkeypatch.setattr(Proof, "verify", lambda self: None)
+
+
+def run(*words, code=0):
+    result = CliRunner().invoke(app, list(words), prog_name="wideproof")
+    assert result.exit_code == code, (result.stdout, result.stderr, result.exception)
+    return result
+
+
+def test_json_holds_formulas_fixed_points_and_the_critical_variance():
+    found = json.loads(run(*RELU, "--set", "nu_W=1.2", "--json").stdout)
+    assert found["formulas"]["chi"]["formula"] == "nu_W/2"
+    (point,) = found["settings"][0]["points"]
+    assert point["q"]["h"] == pytest.approx(0.125)
+    assert point["horizon"] == pytest.approx(-1 / math.log(0.6))
+    assert "tied" in found["reading"]
+
+
+def test_without_nu_W_it_is_varied_around_the_critical_one():
+    result = run("memory", "elman", "--activation", "erf", "--set", "nu_b=0", "--set", "X=0")
+    for word in ("ordered", "critical", "chaotic", "infinite", "0.785398", "replayed and audited"):
+        assert word in result.stdout
+    diverges = run(*RELU, "--set", "nu_W=2.5")
+    assert "diverges" in diverges.stdout
+
+
+def test_the_untied_reading_has_the_same_formulas():
+    tied, untied = (json.loads(run(*RELU, "--set", "nu_W=1", "--json", *more).stdout) for more in ((), ("--untied",)))
+    assert tied["settings"] == untied["settings"]
+
+
+def test_the_check_exits_with_its_verdict():
+    words = (*RELU, "--set", "nu_W=1.2", "--set", "nu_F=1", "--check", "--seed", "2")
+    run(*words, "--width", "512", "--trials", "400")
+    undecided = run(*words, "--width", "64", "--trials", "20", code=3)
+    assert "undecided" in undecided.stdout
+
+
+@pytest.mark.parametrize(("words", "said"), [
+    (("memory", "leaky", "--set", "nu_W=1"), "carries itself over"), (("memory", "elman"), "missing: nu_b"),
+    (("memory", "gru"), "gate"), (("memory", "nothing"), "wideproof models"),
+    (("memory", "linear-rnn", "--activation", "tanh"), "options of this model"),
+    ((*RELU, "--set", "nu_W"), "NAME=NUMBER"), ((*RELU, "--set", "nu_W=-1"), "NAME=NUMBER"),
+    ((*RELU, "--check"), "--set nu_W"), ((*RELU, "--set", "mu=1"), "unknown: mu"),
+])  # fmt: skip
+def test_errors_say_what_to_do(words, said):
+    result = run(*words, code=2)
+    assert said in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_the_figure_is_written_in_both_formats_and_holds_line_and_phases(tmp_path):
+    run(*RELU, "--set", "nu_W=1", "--figure", str(tmp_path))
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["phase.pdf", "phase.svg"]
+    diagram = phase_diagram(memory(models.elman("erf")), np.linspace(0.2, 3, 20), np.linspace(0, 0.3, 12))
+    drawn = [phase_figure(diagram) for _ in range(2)]
+    axes = drawn[0].axes[0]
+    assert {text.get_text() for text in axes.texts} == {"ordered", "chaotic"}
+    assert axes.lines[0].get_xydata() == pytest.approx(diagram.line.T)
+    a, b = (save(figure, tmp_path / str(i), "phase").with_suffix(".svg") for i, figure in enumerate(drawn))
+    assert a.read_bytes() == b.read_bytes()
