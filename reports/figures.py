@@ -149,15 +149,15 @@ def training(curves: Mapping[str, ArrayLike], xlabel: str = "step", ylabel: str 
 
 def panels(x: ArrayLike, parts: Mapping[str, Mapping[str, ArrayLike]], xlabel: str, ylabel: str,
            errors: Mapping[str, Mapping[str, ArrayLike]] | None = None, low: float = -np.inf,
-           steps: bool = False) -> Figure:  # fmt: skip
+           steps: bool = False, log: bool = False) -> Figure:  # fmt: skip
     """One small picture per part, the same curves over x in each, with error bars; values below `low` are cut off.
 
-    Shapes: every curve (len(x),).  `steps` draws a symmetric logarithmic axis that begins at 0.
+    Shapes: every curve (len(x),).  `steps` draws x on a logarithmic axis that begins at 0, `log` all values.
     """
     columns = min(len(parts), 3)
     rows = -(-len(parts) // columns)
     with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(WIDTH if columns > 1 else 0.75 * WIDTH, 0.45 * HEIGHT + 0.6 * HEIGHT * rows))
+        figure = Figure(figsize=(WIDTH, 0.35 * HEIGHT + (0.6 if columns > 1 else 0.75) * HEIGHT * rows))
         FigureCanvasAgg(figure)
         grid = figure.subplots(rows, columns, squeeze=False, sharex=True)
         for axes, (title, curves) in zip(grid.flat, parts.items(), strict=False):
@@ -168,7 +168,14 @@ def panels(x: ArrayLike, parts: Mapping[str, Mapping[str, ArrayLike]], xlabel: s
                               label=name)  # fmt: skip
             if len(parts) > 1:
                 axes.set_title(title, fontsize=9)
-            _frame(axes, curves, low, steps)
+            if log:
+                axes.set_yscale("log")
+            else:
+                _frame(axes, curves, low)
+            if steps:
+                axes.set_xscale("symlog", linthresh=1)
+                axes.set_xlim(0, 1.3 * float(np.max(np.asarray(x))))
+                axes.minorticks_off()
         for axes in grid.flat[len(parts) :]:
             axes.set_axis_off()
         for axes in grid[-1]:
@@ -180,15 +187,14 @@ def panels(x: ArrayLike, parts: Mapping[str, Mapping[str, ArrayLike]], xlabel: s
         return figure
 
 
-def _frame(axes: Axes, curves: Mapping[str, ArrayLike], low: float, steps: bool) -> None:
-    """Limits that hold every curve from `low` up; a step axis with its 0."""
+def _frame(axes: Axes, curves: Mapping[str, ArrayLike], low: float) -> None:
+    """Limits that hold every curve from `low` up, or from its lowest where all of them are below."""
     values = np.concatenate([np.asarray(y, dtype=float) for y in curves.values()])
-    bottom, top = max(low, float(values.min())), float(values.max())
+    values = values[np.isfinite(values)]
+    top = float(values.max())
+    bottom = float(values.min()) if top < low + 0.1 else max(low, float(values.min()))
     room = 0.08 * max(top - bottom, 0.1)
-    axes.set_ylim(bottom - room, max(top, bottom) + room)
-    if steps:
-        axes.set_xscale("symlog", linthresh=1)
-        axes.tick_params(axis="x", which="minor", bottom=False)
+    axes.set_ylim(bottom - room, top + room)
 
 
 def grouped_bars(groups: Sequence[str], bars: Mapping[str, ArrayLike], ylabel: str,

@@ -31,7 +31,13 @@ class Choice:
     def text(self) -> str:
         """The value as one would type it on the command line."""
         values = self.value if isinstance(self.value, tuple) else (self.value,)
-        return ",".join(f"{x:g}" if isinstance(x, float) else str(x) for x in values)
+        return ",".join(f"{x:g}" if isinstance(x, float) else _whole(x) for x in values)
+
+
+def _whole(x: int) -> str:
+    """A whole number; a large power of ten as one."""
+    power = len(str(x)) - 1
+    return f"1e{power}" if power > 3 and x == 10**power else str(x)
 
 
 def choices(setting: Any) -> tuple[Choice, ...]:

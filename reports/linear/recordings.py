@@ -81,7 +81,8 @@ def recording_blocks(
     if tables:
         blocks += [_sweep(c, folder, tag)]
         blocks += [_scores(c, regime, f"tab:{tag}-{regime.name}") for regime in c.regimes]
-        blocks += [_verdicts(c, f"tab:{tag}-bias"), Paragraph(_answer(c))]
+        blocks += [_verdicts(c, regime, f"tab:{tag}-{regime.name}-bias") for regime in c.regimes]
+        blocks += [Paragraph(_answer(c))]
     return tuple(blocks)
 
 
@@ -175,40 +176,45 @@ def _scores(c: Comparison, regime: Regime, label: str) -> Table:
     )  # fmt: skip
 
 
-def _verdicts(c: Comparison, label: str) -> Table:
+def _verdicts(c: Comparison, regime: Regime, label: str) -> Table:
+    short = dict(zip(c.outputs, _short(c), strict=True))
     rows: tuple[tuple[Text, ...], ...] = tuple(
         (
-            sentence(j),
+            short[j.what.output],
+            j.what.start,
+            _claim(j),
             value(j.what.difference, j.what.stderr),
             value(j.p_for, digits=2),
             value(j.p_against, digits=2),
             j.verdict,
         )
         for j in c.judged
+        if j.what.regime == regime.name
     )
     return Table(
-        ("statement", "difference", "p for", "p against", "verdict"),
+        ("output", "start", "statement", "difference", "p for", "p against", "verdict"),
         rows,
         (
-            "The paper's statements, put to the data. Differences of test ", R2, f" are paired; none means below "
-            f"{MARGIN:g} in "
-            "size. p for is the probability of evidence this strong for a false statement, \u2018p "
-            "against\u2019 of evidence "
-            f"this strong against a true one; both are corrected (Holm) for all {len(c.judged)} rows, and a verdict "
-            f"needs at "
-            f"most {FALSE_ALARM:g}.",
+            f"The paper's statements with {regime.name} data, put to the test. Differences of test ", R2,
+            f" are paired; no difference means one below {MARGIN:g} in size. The p for a statement is the "
+            "probability of evidence this strong for it though it is false, the p against it of evidence this strong "
+            f"against it though it is true; both are corrected (Holm) for all {len(c.judged)} statements about this "
+            f"recording, and a verdict needs at most {FALSE_ALARM:g}.",
         ),
         label,
-        "Xrrrl",
+        "llXrrrl",
     )  # fmt: skip
 
 
 def sentence(j: Judged) -> str:
     """The statement about one difference, in words."""
     d = j.what
-    first, second = _model(d.first), _model(d.second)
-    claim = f"{first} beats {second}" if d.kind == "helps" else f"{first} and {second} do not differ"
-    return f"{d.output}, {d.regime} data, {d.start} start: {claim}"
+    return f"{d.output}, {d.regime} data, {d.start} start: {_claim(j)}"
+
+
+def _claim(j: Judged) -> str:
+    first, second = _model(j.what.first), _model(j.what.second)
+    return f"{first} beats {second}" if j.what.kind == "helps" else f"{first} and {second}: no difference"
 
 
 def _answer(c: Comparison) -> tuple[Inline, ...]:

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-import json
+from collections.abc import Iterator
+
+import sympy as sp
 
 from derive.errata import ERRATA, Erratum
 from numeric.errata import check_errata
-from reports.document import Paragraph
+from reports.document import Block, Paragraph, Table
+from reports.mathtext import math
+from reports.numbers import value
 from reports.paper.item import Claim, Context, Item, Result
-from reports.text import Emph
+from reports.paper.words import mathematical
+from reports.text import Emph, Inline, Text
+
+LETTERS = {name: sp.Symbol(name) for name in ("nu_W", "nu_F", "nu_C", "T", "j", "n", "N", "n_x", "n_y")}
 
 
 def erratum_item(erratum: Erratum) -> Item:
@@ -18,30 +25,61 @@ def erratum_item(erratum: Erratum) -> Item:
         with context.stage(f"erratum {erratum.item}") as progress:
             (found,) = check_errata((erratum.item,), context.seed)
             progress(1, 1)
-        seen = "its own words" if erratum.wording == "visible" else "as restored from its proof"
-        blocks = (
-            Paragraph((Emph("The paper"), f" ({erratum.where}; {seen}): {erratum.claim}")),
-            Paragraph((Emph("What is true: "), erratum.corrected)),
-            Paragraph((Emph("Evidence: "), _evidence(found.evidence))),
-        )
-        if found.holds is None:
-            return Result(blocks, (Claim("a matter of wording", "holds"),))
-        return Result(blocks, (Claim("the corrected statement", "holds" if found.holds else "refuted"),))
+        claim = Claim("a matter of wording", "holds")
+        if found.holds is not None:
+            claim = Claim("the corrected statement", "holds" if found.holds else "refuted")
+        return Result((*_told(erratum), *_evidence(erratum, found.evidence, claim)), (claim,), listed=True)
 
     return Item(erratum.item, erratum.item, f"erratum to {erratum.where}", make)
 
 
-def _evidence(evidence: object) -> str:
-    """The evidence as words, numbers to four digits."""
-    return json.dumps(_short(evidence), default=str).replace('"', "").strip("{}")
+def _told(erratum: Erratum) -> tuple[Block, ...]:
+    seen = "its own words" if erratum.wording == "visible" else "as restored from its proof"
+    return (
+        Paragraph((Emph("The paper"), f" ({erratum.where}, {seen}): ", *_inlines(erratum.claim))),
+        Paragraph((Emph("What is true: "), *_inlines(erratum.corrected))),
+    )
 
 
-def _short(data: object) -> object:
-    if isinstance(data, dict):
-        return {key: _short(item) for key, item in data.items()}
-    if isinstance(data, list | tuple):
-        return [_short(item) for item in data]
-    return float(f"{data:.4g}") if isinstance(data, float) else data
+def _evidence(erratum: Erratum, evidence: dict[str, object], claim: Claim) -> tuple[Block, ...]:
+    verdict = Paragraph((Emph("Verdict: "), f"{claim.text} {claim.verdict}." if claim.text[0] == "t" else
+                         f"{claim.text}; nothing to compute."))  # fmt: skip
+    rows = tuple(_rows(evidence))
+    if claim.text[0] == "a" or not rows:
+        return (verdict,)
+    caption: Text = f"The machine's check of {erratum.item}."
+    return (Table(("quantity", "found"), rows, caption, f"tab:{erratum.item}-check", "lX"), verdict)
+
+
+def _rows(evidence: dict[str, object], lead: str = "") -> Iterator[tuple[Text, ...]]:
+    """One row for each number, list or formula; the names of nested tables lead those inside."""
+    for name, found in evidence.items():
+        words = f"{lead}{name.replace('_', ' ') if name not in LETTERS else name}"
+        if isinstance(found, dict):
+            yield from _rows(found, f"{words}: ")
+        else:
+            parts = found if isinstance(found, list | tuple) else [found]
+            yield mathematical(words), _joined([part for x in parts for part in (", ", *_shown(x))][1:])
+
+
+def _shown(found: object) -> tuple[Inline, ...]:
+    if isinstance(found, bool):
+        return ("yes" if found else "no",)
+    if isinstance(found, int | float):
+        return (value(found),)
+    text = str(found)
+    if any(sign in text for sign in "*/(") or text in LETTERS:
+        return (math(sp.sympify(text, locals=LETTERS)),)
+    return (text,)
+
+
+def _joined(parts: list[Inline]) -> Text:
+    return tuple(parts) or ""
+
+
+def _inlines(sentence: str) -> tuple[Inline, ...]:
+    found = mathematical(sentence)
+    return found if isinstance(found, tuple) else (found,)
 
 
 ERRATUM_ITEMS = tuple(erratum_item(erratum) for erratum in ERRATA)

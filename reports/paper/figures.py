@@ -24,10 +24,11 @@ from numeric.experiments import (
 from numeric.experiments.selection import UNSCALED
 from numeric.statistics import holm
 from reports import figures
-from reports.document import Block, Figure, Paragraph
+from reports.document import Block, Figure, Paragraph, Table
 from reports.linear.recordings import protocol_paragraph, recording_blocks, sentence, tags_of
 from reports.paper.gaps import LEVEL, gap_figure, gaps_of, rate
 from reports.paper.item import Claim, Context, Item, Result
+from reports.text import Text
 
 HALF, TINY = 0.5, 1e-12
 
@@ -55,7 +56,7 @@ def _learning(context: Context, name: str, which: str, curves: dict[str, tuple[f
     blocks = (
         *_curves(context, found, curves, name, f"{which.capitalize()} error"),
         *gap_figure(context, gaps, which, f"{name}-gap"),
-        context.assumptions(name),
+        *context.assumptions(name),
     )
     return Result(blocks, (
         rate("the gap falls as the width to the power -1/2", gaps.slope, gaps.slope_stderr),
@@ -121,7 +122,7 @@ def delay_figure(context: Context) -> Result:
             "two rising curves and a flat one",
             "fig:fig3",
         ),
-        context.assumptions("fig3"),
+        *context.assumptions("fig3"),
     )
     return Result(
         blocks,
@@ -148,31 +149,44 @@ def _forgets(found: DelayCurves) -> tuple[Claim, ...]:
 
 def recording_figure(context: Context) -> Result:
     """Figure 4: R^2 against the training step, limited and full data."""
-    blocks: list[Block] = [_whose(context)]
+    blocks: list[Block] = [*_whose(context), protocol_paragraph()]
     claims: list[Claim] = []
     found_all = _comparisons(context)
     for found, tag in zip(found_all, tags_of([c.recording for c in found_all]), strict=True):
         blocks += recording_blocks(found, context.folder, f"fig4-{tag}", tables=False)
         claims += _judged(found, biased=True)
-    return Result((*blocks, context.assumptions("fig4")), tuple(claims))
+    return Result((*blocks, *context.assumptions("fig4")), tuple(claims))
 
 
 def score_table(context: Context) -> Result:
     """Table 1: test R^2 of the three models, and whether the bias helps with little data."""
-    blocks: list[Block] = [_whose(context), protocol_paragraph()]
+    blocks: list[Block] = [*_whose(context)]
     claims: list[Claim] = []
     found_all = _comparisons(context)
     for found, tag in zip(found_all, tags_of([c.recording for c in found_all]), strict=True):
         blocks += recording_blocks(found, context.folder, f"table1-{tag}", curves=False)
         claims += _judged(found, biased=False)
-    return Result((*blocks, context.assumptions("table1")), tuple(claims))
+    return Result((*blocks, *context.assumptions("table1")), tuple(claims), listed=True)
 
 
-def _whose(context: Context) -> Paragraph:
-    return Paragraph(
-        f"Recordings: {', '.join(found.name for found in context.recordings) or 'none'}. The paper's own recording is "
-        "not ours to ship; on any other this is its protocol and not a replication."
-    )
+def _whose(context: Context) -> tuple[Block, ...]:
+    """Which recordings these are, and published facts beside what a file holds."""
+    blocks: list[Block] = [
+        Paragraph(
+            f"Recordings: {', '.join(found.name for found in context.recordings) or 'none'}. On any but the paper's "
+            f"own "
+            "recording, which is not ours to ship, this is its protocol and not a replication."
+        )
+    ]
+    for found, tag in zip(context.recordings, tags_of([x.name for x in context.recordings]), strict=True):
+        if found.facts:
+            rows: tuple[tuple[Text, ...], ...] = tuple(
+                (fact.name, fact.published, fact.found, "yes" if fact.agrees else "no") for fact in found.facts
+            )
+            heads: tuple[Text, ...] = ("fact", "published", "found", "agrees")
+            caption = f"{found.name} beside the published facts of the paper's recording."
+            blocks.append(Table(heads, rows, caption, f"tab:{tag}-facts", "Xlll"))
+    return tuple(blocks)
 
 
 def _judged(found: Comparison, biased: bool) -> list[Claim]:

@@ -24,6 +24,7 @@ from reports.linear import Stage
 from reports.mathtext import display, math
 from reports.numbers import value
 from reports.paper.settings import assumptions, setting_of
+from reports.paper.words import mathematical
 from reports.text import Inline, Latex, Text
 
 Kinds = TypeVar("Kinds")
@@ -44,10 +45,11 @@ class Claim:
 
 @dataclass(frozen=True)
 class Result:
-    """What an item says in the report, and its claims."""
+    """What an item says in the report, and its claims; `listed` where the blocks hold these already."""
 
     blocks: tuple[Block, ...]
     claims: tuple[Claim, ...]
+    listed: bool = False
 
 
 @dataclass
@@ -63,6 +65,7 @@ class Context:
     changes: Mapping[str, str] = field(default_factory=dict)
     rnn: Recursion = field(default_factory=models.linear_rnn)
     told: prose.Told = field(default_factory=dict)
+    shown: dict[type, str] = field(default_factory=dict)
     runs: dict[str, Any] = field(default_factory=dict)
 
     @cached_property
@@ -74,9 +77,9 @@ class Context:
         """The setting of one experiment at the size and with the changes asked for."""
         return setting_of(kind, self.quick, self.changes)
 
-    def assumptions(self, item: str) -> Table:
-        """The table of every choice that an item reads."""
-        return assumptions(item, self.quick, self.changes, f"tab:{item.replace('.', '-')}-choices")
+    def assumptions(self, item: str) -> tuple[Block, ...]:
+        """Every choice that an item reads: a table of those not shown before, and where the others stand."""
+        return assumptions(item, self.quick, self.changes, self.shown)
 
     @cached_property
     def validation(self) -> Validation:
@@ -146,29 +149,34 @@ def _facts(facts: Sequence[sp.Expr], program: Program) -> list[Inline]:
 
 def from_checks(checks: Sequence[Check]) -> tuple[Claim, ...]:
     """Monte Carlo checks as claims."""
-    return tuple(Claim(f"{c.quantity} at lag {c.lag}", c.verdict, c.estimate, c.stderr, c.prediction) for c in checks)
+    return tuple(
+        Claim(f"{c.quantity.replace('-', ' ')} at lag {c.lag}", c.verdict, c.estimate, c.stderr, c.prediction)
+        for c in checks
+    )
 
 
 def table_of(claims: Sequence[Claim], caption: Text, label: str) -> Table:
     """Claims with their verdicts, and their numbers where there are any."""
-    if all(claim.estimate is None for claim in claims):
-        plain: tuple[tuple[Text, ...], ...] = tuple((claim.text, claim.verdict) for claim in claims)
-        return Table(("claim", "verdict"), plain, caption, label, "ll")
-    predicted = any(claim.prediction is not None for claim in claims)
+    predicted, measured = (any(getattr(c, name) is not None for c in claims) for name in ("prediction", "estimate"))
     rows: tuple[tuple[Text, ...], ...] = tuple(
         (
-            claim.text,
+            mathematical(claim.text),
             *((("" if claim.prediction is None else value(claim.prediction)),) if predicted else ()),
-            "" if claim.estimate is None else value(claim.estimate, claim.stderr, digits=3),
+            *((("" if claim.estimate is None else value(claim.estimate, claim.stderr, digits=3)),) if measured else ()),
             claim.verdict,
         )
         for claim in claims
     )
-    heads: tuple[Text, ...] = ("claim", *(("predicted",) if predicted else ()), "measured", "verdict")
-    return Table(heads, rows, caption, label, "lrrl" if predicted else "lrl")
+    heads: tuple[Text, ...] = (
+        "claim", *(("predicted",) if predicted else ()), *(("measured",) if measured else ()), "verdict",
+    )  # fmt: skip
+    return Table(heads, rows, caption, label, "X" + "r" * (len(heads) - 2) + "l")
 
 
 def section(item: Item, result: Result) -> Section:
-    """The section of an item: its blocks, then its claims."""
-    table = table_of(result.claims, f"Claims about {item.place}.", f"tab:{item.name.replace('.', '-')}")
-    return Section(f"{item.place}: {item.title}", (*result.blocks, table), f"sec:{item.name.replace('.', '-')}")
+    """The section of an item: its blocks, then its claims unless the blocks hold them."""
+    stem, blocks = item.name.replace(".", "-"), result.blocks
+    if not result.listed:
+        caption = f"Claims about {item.place}, with their verdicts."
+        blocks = (*blocks, table_of(result.claims, caption, f"tab:{stem}"))
+    return Section(f"{item.place}: {item.title}", blocks, f"sec:{stem}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from reports.paper import lemmas, regime, theory
+from reports.paper import descent, lemmas, regime, theory
 from reports.paper.errata import ERRATUM_ITEMS
 from reports.paper.figures import FIGURE_ITEMS
 from reports.paper.item import Item
@@ -15,7 +15,7 @@ THEORY_ITEMS = (
     Item("thm-3.3a", "Theorem 3.3(a)", "the impulse response", theory.theorem_33a),
     Item("thm-3.3b", "Theorem 3.3(b)", "the tangent kernel", theory.theorem_33b),
     Item("eq-22", "Equation (22)", "the bound on the scale factors", theory.equation_22),
-    Item("thm-4.1", "Theorem 4.1", "how far training moves each lag", theory.theorem_41),
+    Item("thm-4.1", "Theorem 4.1", "how far training moves each lag", descent.theorem_41),
     Item("lemma-b.1", "Lemma B.1", "the tangent kernel as a covariance", lemmas.lemma_b1),
     Item("lemma-c.1", "Lemma C.1", "state evolution", lemmas.lemma_c1),
 )

@@ -36,7 +36,7 @@ def proposition_31(context: Context) -> Result:
                   "scaled convolution. Its gap holds the fluctuation of the kernel too, and falls slower."),
         *gap_figure(context, gaps, "training", "prop-31-gap"),
         *ranks,
-        context.assumptions("prop-3.1"),
+        *context.assumptions("prop-3.1"),
     )  # fmt: skip
     low, high = (found.slope + sign * 1.96 * found.slope_stderr for sign in (-1, 1))
     claims = (

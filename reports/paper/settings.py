@@ -9,10 +9,12 @@ from typing import Any, TypeVar
 from derive.errors import ParameterError
 from numeric.experiments import Choice, DelaySetting, Ladder, Protocol, Setting, Sizes, choices, chosen
 from numeric.experiments.protocol import QUICK as QUICK_PROTOCOL
-from reports.document import Table
-from reports.text import Code, Text
+from reports.document import Block, Paragraph, Table
+from reports.paper.words import mathematical
+from reports.text import Code, Ref, Text
 
 Kind = TypeVar("Kind")
+LONGEST = 24  # letters of a value in a table
 USED: dict[str, tuple[type, ...]] = {
     "prop-3.1": (Setting, Sizes, Ladder),
     "fig1": (Setting, Sizes),
@@ -61,16 +63,39 @@ def choices_of(item: str, quick: bool, changes: Mapping[str, str]) -> tuple[Choi
     return tuple(c for kind in USED.get(item, ()) for c in choices(setting_of(kind, quick, changes)))
 
 
-def assumptions(item: str, quick: bool, changes: Mapping[str, str], label: str) -> Table:
-    """The choices of one item as a table that tells the paper's from ours."""
+def assumptions(item: str, quick: bool, changes: Mapping[str, str], shown: dict[type, str]) -> tuple[Block, ...]:
+    """The choices of one item as a table that tells the paper's from ours; `shown` remembers what stands where."""
+    fresh = [kind for kind in USED[item] if kind not in shown]
+    before = tuple(dict.fromkeys(shown[kind] for kind in USED[item] if kind in shown))
+    blocks: list[Block] = []
+    if fresh:
+        label = f"tab:{item.replace('.', '-')}-choices"
+        found = [c for kind in fresh for c in choices(setting_of(kind, quick, changes))]
+        blocks.append(_table(item, found, label))
+        shown.update(dict.fromkeys(fresh, label))
+    if before:
+        lead = "The other choices of this experiment stand in " if fresh else "The choices of this experiment stand in "
+        refs = tuple(part for label in before for part in (" and ", Ref(label)))[1:]
+        blocks.append(Paragraph((lead, *refs, ".")))
+    return tuple(blocks)
+
+
+def _table(item: str, found: Sequence[Choice], label: str) -> Table:
     rows: tuple[tuple[Text, ...], ...] = tuple(
-        (Code(c.name), c.text, c.meaning, "the paper" if c.stated else "assumed")
-        for c in choices_of(item, quick, changes)
+        (Code(c.name), mathematical(c.meaning), _short(c), "the paper" if c.stated else "assumed") for c in found
     )
     caption = (
-        "Every choice of this experiment. What the paper does not state is our assumption; each can be set by name, "
+        "Choices of this experiment. What the paper does not state is our assumption; each can be set by its name, "
         "as in ",
-        Code(f"wideproof reproduce {item} --set {rows[0][0].text}={rows[0][1]}"),  # type: ignore[union-attr]
+        Code(f"wideproof reproduce {item} --set {found[0].name}={found[0].text}"),
         ".",
     )
-    return Table(("name", "value", "meaning", "source"), rows, caption, label, "lXXl")
+    return Table(("name", "meaning", "value", "source"), rows, caption, label, "lXll")
+
+
+def _short(choice: Choice) -> str:
+    """The value; of a long list its ends and its length."""
+    parts = choice.text.split(",")
+    if len(choice.text) <= LONGEST:
+        return ", ".join(parts)
+    return f"{parts[0]} to {parts[-1]}, {len(parts)} values"

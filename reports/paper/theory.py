@@ -13,10 +13,8 @@ from derive import (
     scale_factor_bound,
     scale_factor_peak,
     scale_factors,
-    training_bound,
 )
 from derive.realization import convolution_of
-from numeric.bounds import learning_steps, measure_bound
 from numeric.checks import overall
 from numeric.convergence import kernel_error
 from numeric.convolution import matched
@@ -26,13 +24,12 @@ from numeric.krylov import draw_rnn
 from numeric.krylov import impulse_response as impulse_of_rnn
 from numeric.realization import METHODS, realize
 from numeric.validate import DEFAULTS
-from reports import figures
-from reports.document import Block, Equation, Figure, Paragraph, Table
+from reports.document import Block, Equation, Paragraph, Table
 from reports.mathtext import display
 from reports.numbers import value
 from reports.paper.gaps import exact, falling, slope_claim
 from reports.paper.item import Claim, Context, Result, from_checks, goal, theorem, verified
-from reports.text import Latex, Text
+from reports.text import Latex, Math, Text
 
 
 def proposition_21a(context: Context) -> Result:
@@ -81,7 +78,11 @@ def proposition_21b(context: Context) -> Result:
         derivation,
         "With one unit for each input, output and lag, and different nodes,",
         "proposition",
-    )
+        ("where ", Math(Latex(r"\lambda_k")), " are the nodes, ", Math(Latex(r"\ell^{(m)}_{k,i}")), " is the "
+        "coefficient "
+         "of the power ", Math(Latex("i")), " in the Lagrange polynomial of node ", Math(Latex("k")), " among ",
+         Math(Latex("m")), " nodes, and ", Math(Latex("L_i")), " is the given response."),
+    )  # fmt: skip
     best = min(realize(target, method).error for method in METHODS)
     units = Claim(
         "T n_x n_y hidden units suffice", "holds" if derivation.units == 36 else "refuted", derivation.units, None, 36.0
@@ -186,71 +187,3 @@ def equation_22(context: Context) -> Result:
     ]
     claims.append(verified("the lag of the largest scale factor", peak))
     return Result(tuple(blocks), tuple(claims))
-
-
-def theorem_41(context: Context) -> Result:
-    """Gradient descent moves each lag at most by B_2 rho_j l, in the convolution always and in the RNN in the limit."""
-    derivation = training_bound(context.rnn)
-    with context.stage("training against its bound") as progress:
-        widths = (10**2, 10**4) if context.quick else (10**2, 10**3, 10**4, 10**6)
-        run = measure_bound(widths=widths, seeds=2 if context.quick else 4)
-        progress(1, 1)
-    steps = learning_steps()
-    lag = min(5, run.setting.horizon - 1)
-    curves = {
-        ("convolution" if m.width == 0 else f"n = {m.width:g}"): np.array(m.moved[lag])[1:] for m in run.movements
-    }
-    curves["bound"] = np.array(run.movements[0].bound[lag])[1:]
-    drawn = figures.training(curves, "gradient step", f"movement of lag {lag}", np.array(run.steps)[1:])
-    drawn.axes[0].set_xscale("log")
-    stem = figures.save(drawn, context.folder, "thm-41-bound")
-    blocks = (
-        *theorem(
-            context,
-            "thm-41",
-            "Training",
-            derivation,
-            "For steps of size at most the reciprocal of the largest "
-            "scale factor "
-            "times the squared norm of the data operator,",
-        ),
-        Paragraph("The exact trajectory of the convolution is"),
-        *goal(derivation.trajectory, "eq:trajectory"),
-        Paragraph("and the number of steps that move a lag by a given distance is at least"),
-        *goal(derivation.steps, "eq:least-steps"),
-        Figure(
-            stem,
-            f"How far lag {lag} of the impulse response has moved, and the bound.",
-            "curves under a line",
-            "fig:thm-41",
-        ),
-    )
-    ratio = run.convolution_ratio
-    widest = float(np.mean(run.ratios[-1]))
-    return Result(
-        blocks,
-        (
-            verified("bound on the movement of every lag", derivation),
-            verified("exact trajectory", derivation.trajectory),
-            verified("least number of steps", derivation.steps),
-            Claim(
-                "largest movement of the convolution over its bound, at most 1",
-                "holds" if ratio <= 1 else "refuted",
-                ratio,
-            ),
-            Claim(
-                f"the same of the RNN of width {run.widths[-1]:g}, at most 1 in the limit",
-                "holds" if widest <= 1 else "undecided",
-                widest,
-                float(np.std(run.ratios[-1]) / len(run.ratios[-1]) ** 0.5),
-            ),
-            exact("training equals the exact trajectory", run.exactness),
-            Claim(
-                "steps to learn a lag against 1/rho, slope in the logarithms",
-                "holds" if abs(steps.slope - 1) < 0.2 else "refuted",
-                steps.slope,
-                steps.slope_stderr,
-                1.0,
-            ),
-        ),
-    )
