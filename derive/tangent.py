@@ -27,6 +27,7 @@ from .language import (
     coordinate,
     coordinates_of,
 )
+from .variants import changed
 
 MARK = "δ"
 """Prefix of perturbed names; no declared name holds it."""
@@ -51,19 +52,7 @@ def trained_only(program: Program, names: Iterable[str]) -> Program:
     if not kept or kept - known:
         raise ParameterError("parameters", f"names among {', '.join(sorted(known))}", ", ".join(sorted(kept)) or "none",
                              "The kernel of a group of parameters is that of the recursion with the others frozen.")
-    made = {p: replace(p, trainable=p.trainable and p.name in kept) for p in program.parameters}
-    renamed: dict[Coordinate, Coordinate] = {}
-    terms: list[tuple[Coordinate, Term]] = []
-    for old, term in program.terms:
-        if isinstance(term, MatVec):
-            term = MatVec(made[term.matrix], term.vector.xreplace(renamed))
-        elif isinstance(term, Bias):
-            term = Bias(made[term.parameter])
-        renamed[old] = coordinate(program.name, term)
-        terms.append((renamed[old], term))
-    updates = tuple((renamed[c], body.xreplace(renamed)) for c, body in program.updates)
-    return replace(program, parameters=tuple(made.values()), updates=updates, output=program.output.xreplace(renamed),
-                   terms=tuple(terms))
+    return changed(program, lambda p: replace(p, trainable=p.trainable and p.name in kept))
 
 
 def differential_of(program: Program, expr: sp.Expr) -> sp.Expr:
