@@ -8,6 +8,7 @@ from typing import Any, TypeAlias
 
 import sympy as sp
 
+from derive.expectation import GaussianMean
 from derive.language import Program
 from derive.latex import MathPrinter
 from reports.text import Latex, Math
@@ -52,6 +53,8 @@ def display(left: Term, *rights: Term, relation: str = "=", terms: int = TERMS,
 
     One short right side stays on one line.  The body of an `Equation`.
     """
+    if any(sp.sympify(right).has(GaussianMean) for right in rights if not isinstance(right, Latex)):
+        return equations([(left if i == 0 else Latex(""), right) for i, right in enumerate(rights)], program)
     lines = [_lines(right, terms, program) for right in rights]
     if len(lines) == 1 and len(lines[0]) == 1:
         return Latex(f"{latex(left, program)} {relation} {lines[0][0]}")
@@ -59,10 +62,52 @@ def display(left: Term, *rights: Term, relation: str = "=", terms: int = TERMS,
 
 
 def equations(pairs: Sequence[tuple[Term, Term]], program: Program | None = None) -> Latex:
-    """Several left = right under one number, aligned at the relation."""
+    """Several left = right under one number, aligned at the relation; Gaussian expectations have their laws below."""
+    pairs = with_laws(pairs)
     if len(pairs) == 1:
         return display(*pairs[0], program=program)
     return aligned([(latex(left, program), "=", _lines(right, TERMS, program)) for left, right in pairs])
+
+
+class Named(sp.Function):
+    """A Gaussian expectation whose variables have names: arguments functions, means, number of the law."""
+
+    nargs = (3,)
+
+    def _latex(self, printer: Any, exp: str | None = None) -> str:
+        functions, means, law = self.args
+        names = letters(len(functions), law)
+        inside = r"\,".join(
+            printer._activation(f, name, mean) for f, name, mean in zip(functions, names, means, strict=True)
+        )
+        body = rf"\mathbb{{E}}\left[{inside}\right]"
+        return rf"{{{body}}}^{{{exp}}}" if exp else body
+
+
+def letters(count: int, law: sp.Expr) -> list[str]:
+    """The names of the Gaussian variables of one law; the law is numbered where there are several."""
+    number = f"_{{{law}}}" if law else ""
+    if count <= 2:
+        return [f"{letter}{number}" for letter in "uv"[:count]]
+    return [f"u_{{{i}}}" if not law else f"u_{{{law}{i}}}" for i in range(1, count + 1)]
+
+
+def with_laws(pairs: Sequence[tuple[Term, Term]]) -> list[tuple[Term, Term]]:
+    """The same equations, the covariances of Gaussian expectations named and written out once below."""
+    found = [x for _, right in pairs if not isinstance(right, Latex) for x in sp.preorder_traversal(sp.sympify(right))
+             if isinstance(x, GaussianMean)]  # fmt: skip
+    laws = list(dict.fromkeys(mean.args[2] for mean in found))
+    number = {law: sp.Integer(i if len(laws) > 1 else 0) for i, law in enumerate(laws, 1)}
+    names = {x: Named(x.args[0], x.args[1], number[x.args[2]]) for x in found}
+    rows = [(left, right if isinstance(right, Latex) else sp.sympify(right).xreplace(names)) for left, right in pairs]
+    sizes = {x.args[2]: len(x.args[0]) for x in found}
+    for law in laws:
+        variables, entries = letters(sizes[law], number[law]), iter(law)
+        for i, u in enumerate(variables):
+            for v in variables[i:]:
+                left = rf"\mathrm{{Var}}\left[{u}\right]" if u == v else rf"\mathrm{{Cov}}\left[{u},\,{v}\right]"
+                rows.append((Latex(left), next(entries)))
+    return rows
 
 
 def aligned(rows: Sequence[tuple[str, str, Sequence[str]]]) -> Latex:

@@ -50,3 +50,19 @@ def test_wide_terms_are_broken_before_the_limit_of_terms():
 )  # fmt: skip
 def test_what_sympy_prints_is_in_the_subset(expr):
     lint_tex(rf"\begin{{document}}${latex(expr)}$\end{{document}}")
+
+
+def test_laws_of_gaussian_expectations_are_written_once_below():
+    from derive import models, ntk
+
+    formula = ntk(models.elman("tanh")).formula
+    pairs = [(e.left, e.right) for e in formula.recurrence.equations]
+    body = equations(pairs, formula.program)
+    assert body.count(r"\mathrm{Var}\left[") == 2
+    assert body.count(r"\mathrm{Cov}\left[") == 1
+    assert "bmatrix" not in body
+    assert r"\mathrm{tanh}'(u)\,\mathrm{tanh}'(v)" in body
+    several = ntk(models.stacked(2)).formula
+    body = equations([(e.left, e.right) for e in several.recurrence.equations], several.program)
+    assert r"\mathrm{erf}(u_{2})\,\mathrm{erf}(v_{2})" in body
+    assert body.count(r"\mathrm{Cov}\left[") == 2
