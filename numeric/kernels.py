@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from derive import Program, Recursion, nngp, ntk
+from derive import Formula, Program, Recursion, nngp, ntk
 from derive.derivation import as_program
 from derive.errors import ParameterError, ShapeError
 from numeric.arrays import Array, backend
+from numeric.process import Effort, ProcessKernel, padded
 
 READOUTS = ("all", "last", "average")
 BLOCK = 128  # sequences: arrays of 128 x 128 pairs stay in the cache
@@ -26,8 +27,12 @@ class Kernel:
     with X2 the same object as X1, the kernel is that of X1 with itself, and half of it is computed.
     Units: output^2.
     Error: rounding for activations with a closed form; else `error` bounds that of any one Gaussian expectation.
+    Gated recursions are expectations over a process: by nested quadrature where few Gaussian variables meet in one
+    activation (`stderr` is then its error bound), else by randomised quasi-Monte Carlo with 16 x `points` paths drawn
+    from `seed` (`stderr` has 15 degrees of freedom). `stderr` is of the shape of the last kernel, None where there is
+    none to estimate; `error` is its largest entry; `method` says which; `progress` is called with (done, of).
     Memory: blocks of pairs are chosen to need about `memory` bytes besides the result.
-    Source: emami2021implicit, (15)-(20), by the derived recursion.
+    Source: emami2021implicit, (15)-(20), by the derived recursion; yang2020tensor2 for gates.
     """
 
     def __init__(
@@ -37,6 +42,9 @@ class Kernel:
         backend: str = "numpy",
         readout: Any = "all",  # a string; typed loosely so that **variances type-checks
         memory: float = 2.0**28,
+        points: Any = 4096,
+        seed: Any = 0,
+        progress: Any = None,
         **parameters: float,
     ) -> None:
         if readout not in READOUTS:
@@ -44,7 +52,8 @@ class Kernel:
             raise ParameterError("Kernel: readout", " or ".join(READOUTS), repr(readout), hint)
         self.recursion, self.parameterization = as_program(recursion), parameterization
         self.backend, self.readout, self.memory, self.parameters = backend, readout, memory, parameters
-        self.error = 0.0
+        self.effort = Effort(points, seed, memory, progress)
+        self.error, self.stderr, self.method = 0.0, None, "derived recursion"
         self._groups: dict[tuple[str, ...], Any] = {}
 
     def nngp(self, X1: Any, X2: Any = None) -> Array:
@@ -73,17 +82,19 @@ class Kernel:
 
     @cached_property
     def _nngp(self) -> Any:
-        return nngp(self.recursion).formula.on_sequences(self.backend)
+        return self._function(nngp(self.recursion).formula)
 
     @cached_property
     def _ntk(self) -> Any:
-        return ntk(self.recursion, self.parameterization).formula.on_sequences(self.backend)
+        return self._function(ntk(self.recursion, self.parameterization).formula)
 
     def _group(self, names: tuple[str, ...]) -> Any:
         if names not in self._groups:
-            derived = ntk(self.recursion, self.parameterization, names)
-            self._groups[names] = derived.formula.on_sequences(self.backend)
+            self._groups[names] = self._function(ntk(self.recursion, self.parameterization, names).formula)
         return self._groups[names]
+
+    def _function(self, formula: Formula) -> Any:
+        return ProcessKernel(formula) if formula.process is not None else formula.on_sequences(self.backend)
 
     # ---- batches ------------------------------------------------------------------------------------------
     def _evaluate(self, made: Callable[[], Any], X1: Any, X2: Any) -> Array:
@@ -94,6 +105,8 @@ class Kernel:
         _check(first, second, self.readout)
         function = made()
         self.error = 0.0
+        if isinstance(function, ProcessKernel):
+            return self._expected(function, first, None if symmetric else second)
         sizes = [sum(len(members) for members, _ in groups) for groups in (first, second)]
         times = [groups[0][1].shape[1] for groups in (first, second)]
         shape = (sizes[0], times[0], sizes[1], times[1]) if self.readout == "all" else tuple(sizes)
@@ -101,6 +114,17 @@ class Kernel:
         for rows, columns, block in self._blocks(function, first, second, symmetric):
             self._fill(xp, result, rows, columns, self._block(function, block), symmetric)
         return result
+
+    def _expected(self, function: ProcessKernel, first: Any, second: Any) -> Array:
+        """An expectation over the limiting process, with its error."""
+        xp = backend(self.backend)
+        steps = max(X.shape[1] for _, X in (*first, *(second or ())))
+        batches = [padded(xp, groups, self.readout, steps) if groups else None for groups in (first, second)]
+        assert batches[0] is not None
+        found = function.on(xp, batches[0], batches[1], self.effort, self.parameters)
+        mean, self.stderr = (x if self.readout == "all" else x[:, 0, :, 0] for x in (found.mean, found.error))
+        self.error, self.method = float(xp.max(found.error)), found.method
+        return mean
 
     def _blocks(self, function: Any, first: Any, second: Any, symmetric: bool) -> Iterator[tuple[Any, Any, Batch]]:
         for g, (rows, X) in enumerate(first):

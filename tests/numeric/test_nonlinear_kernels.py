@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import sympy as sp
 
-from derive import NotAccurate, NotClosed, ParameterError, Recursion, activation, models, nngp, ntk, relu, tanh
+from derive import NotAccurate, NotClosed, ParameterError, Recursion, activation, models, nngp, ntk, relu
 from derive.errors import ShapeError
 from numeric import Kernel
 from numeric.kernels import Batch
@@ -204,12 +204,6 @@ def test_what_has_no_numbers_is_refused():
     shifted.output(C @ h)
     with pytest.raises(NotAccurate, match="kink"):
         Kernel(shifted).nngp(X)
-    gated = Recursion("gated")
-    U, F, C, h = gated.matrix("U"), gated.input_map("F"), gated.readout("C"), gated.state("h")
-    gated.update(h, tanh(F @ gated.x) * relu(U @ h + F @ gated.x))
-    gated.output(C @ h)
-    with pytest.raises(NotClosed, match="two activations"):
-        Kernel(gated).nngp(X)
     with pytest.raises(NotClosed, match="jump"):
         Kernel(models.elman("step"), **NU).ntk(X)
     with pytest.raises(ParameterError, match="readout"):

@@ -1,0 +1,151 @@
+"""The kernel of a gated recursion on sequences: which method, in which blocks, and how sure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from derive import Formula
+from derive.errors import ParameterError
+from numeric.arrays import Array
+from numeric.process.layout import Layout, Numbers
+from numeric.process.quadrature import AXES, axes_needed, nested
+from numeric.process.sampling import MOST, REPLICATES, dimensions, sampled
+from numeric.simulation import symbol_values
+
+PAIRS = 32
+"""More pairs of sequences than this are sampled together, whatever the horizon."""
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class Effort:
+    """How much work goes into a kernel: paths of each replicate, the seed, memory in bytes, whom to tell (done, of).
+
+    Shapes: scalars; points a power of two.  Units: bytes.  Error: none.  Source: definition.
+    """
+
+    points: int
+    seed: int
+    memory: float
+    progress: Progress | None = None
+
+    def __post_init__(self) -> None:
+        if isinstance(self.points, bool) or not isinstance(self.points, int) or self.points.bit_count() != 1:
+            raise ParameterError("Kernel: points", "a power of two, such as 4096", self.points,
+                                 "The standard error falls faster than one over its root.")  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Sequences:
+    """Sequences padded with zeros at their end, and how their outputs are read.
+
+    Shapes: X (N, T, n_x), weights (N, r, T): r = T for all steps, 1 for the last or the average.
+    Units: of the inputs.  Error: none; a padded step comes after all that are read.  Source: definition.
+    """
+
+    X: Array
+    weights: Array
+
+    def __getitem__(self, part: slice) -> Sequences:
+        return Sequences(self.X[part], self.weights[part])
+
+    def with_(self, xp: Any, other: Sequences) -> Sequences:
+        """Return these and the others, in this order."""
+        return Sequences(xp.concat([self.X, other.X]), xp.concat([self.weights, other.weights]))
+
+
+def padded(xp: Any, groups: list[tuple[list[int], Array]], readout: str, steps: int) -> Sequences:
+    """Return sequences of several lengths, grouped as (positions, (N, T, n_x)), as one batch of `steps` steps.
+
+    Shapes: as `Sequences`.  Units: kept.  Error: none.  Source: definition.
+    """
+    count, n_x = sum(len(rows) for rows, _ in groups), groups[0][1].shape[2]
+    X, weights = xp.zeros((count, steps, n_x)), xp.zeros((count, steps if readout == "all" else 1, steps))
+    for rows, part in groups:
+        T, at = part.shape[1], xp.asarray(rows)
+        X[at, :T] = part
+        if readout == "all":
+            weights[at] = xp.eye(steps)[None]
+        elif readout == "last":
+            weights[at, 0, T - 1] = 1.0
+        else:
+            weights[at, 0, :T] = 1.0 / T
+    return Sequences(X, weights)
+
+
+class ProcessKernel:
+    """A kernel that is an expectation over the limiting process, evaluated with its error.
+
+    Two sequences whose largest group of variables, read by one activation, has at most AXES of them go to nested
+    quadrature (a GRU over two steps, one alone over four), if there are at most PAIRS pairs; all else is sampled.
+    Shapes: (N1, r, N2, r).  Units: output^2.  Error: `Numbers.error`.  Source: derive.process.
+    """
+
+    def __init__(self, formula: Formula) -> None:
+        assert formula.process is not None
+        self.formula = formula
+
+    def on(self, xp: Any, first: Sequences, second: Sequences | None, effort: Effort,
+           parameters: Mapping[str, float]) -> Numbers:  # fmt: skip
+        """Return the kernel of `first` with `second`, or with itself where that is None.
+
+        Shapes: as the class says.  Units: output^2.  Error: ParameterError for parameters.  Source: see the class.
+        """
+        program = self.formula.program
+        assert self.formula.process is not None
+        layout = Layout(program, self.formula.process, symbol_values(program, parameters))
+        other, symmetric = second or first, second is None
+        sizes, rows = (first.X.shape[0], other.X.shape[0]), first.weights.shape[1]
+        exact = _is_short(layout, sizes, first.X.shape[1], symmetric)
+        side = 1 if exact else _side(layout, sizes, first.X.shape[1], symmetric, effort)
+        places = [(i, j) for i in range(0, sizes[0], side) for j in range(0, sizes[1], side) if not symmetric or i <= j]
+        told = _Told(effort.progress, len(places) * (1 if exact else REPLICATES))
+        mean, error = (xp.zeros((sizes[0], rows, sizes[1], rows)) for _ in range(2))
+        for i, j in places:
+            here, there = slice(i, i + side), slice(j, j + side)
+            same = symmetric and i == j
+            batch = first[here] if same else first[here].with_(xp, other[there])
+            if exact:
+                found = nested(layout, xp, batch.X, batch.weights)
+                told()
+            else:
+                found = sampled(layout, xp, batch.X, batch.weights, effort.points, effort.seed, told)
+            size = first[here].X.shape[0]
+            for target, value in ((mean, found.mean), (error, found.error)):
+                block = value[:size, :, 0 if same else size :, :]
+                target[here, :, there, :] = block
+                if symmetric:
+                    target[there, :, here, :] = xp.permute_dims(block, (2, 3, 0, 1))
+        return Numbers(mean, error, found.method)
+
+
+class _Told:
+    """Counts what is done and tells the caller."""
+
+    def __init__(self, progress: Progress | None, total: int) -> None:
+        self.progress, self.total, self.done = progress, total, 0
+
+    def __call__(self) -> None:
+        self.done += 1
+        if self.progress is not None:
+            self.progress(self.done, self.total)
+
+
+def _is_short(layout: Layout, sizes: tuple[int, int], steps: int, symmetric: bool) -> bool:
+    """Whether every pair of sequences can go to quadrature."""
+    at_once = 1 if symmetric and sizes[0] == 1 else 2
+    random_start = any(state.initial != 0 for state in layout.program.states)
+    return axes_needed(layout, at_once, steps) <= AXES and sizes[0] * sizes[1] <= PAIRS and not random_start
+
+
+def _side(layout: Layout, sizes: tuple[int, int], steps: int, symmetric: bool, effort: Effort) -> int:
+    """How many sequences of each side are sampled together: all of them, if memory and the net allow it."""
+    kept = 2 * len(layout.forms) + len(layout.written) + len(layout.bodies)
+    most = min(int(effort.memory / (8 * effort.points * steps * kept)), MOST // max(1, dimensions(layout, 1, steps)))
+    if most < 2:
+        raise ParameterError("Kernel: memory", f"room for two sequences of {steps} steps and {effort.points} paths",
+                             f"{effort.memory:.3g} bytes", "Give more memory, or fewer points.")  # fmt: skip
+    together = sizes[0] if symmetric else sum(sizes)
+    return max(sizes) if together <= most else max(1, most // 2)

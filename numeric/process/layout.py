@@ -1,0 +1,171 @@
+"""A derived process made ready for numbers: states as functions of a few Gaussian forms, and the forms in groups.
+
+A *form* is a linear combination of products and biases that the states read as one variable, such as
+W @ h + F @ x + b inside an activation. Everything here is read off the derived claim.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from itertools import combinations
+from typing import NamedTuple
+
+import sympy as sp
+
+from derive import Program
+from derive.activations import Phi
+from derive.claims import ProcessForm
+from derive.evolution import ROW, ROW2
+from derive.language import Bias, Coordinate, MatVec, coordinates_of
+from derive.moments import Gram, Moment
+from numeric.activations import activation_function
+from numeric.arrays import Array
+
+Pair = tuple[sp.Expr, sp.Expr]
+
+
+class Numbers(NamedTuple):
+    """A kernel with its standard error, or the bound of its quadrature error, and the method it comes from."""
+
+    mean: Array
+    error: Array
+    method: str
+
+
+@dataclass(frozen=True)
+class Form:
+    """mean + sum of weight x Gaussian coordinate, one Gaussian variable per step and sequence."""
+
+    weights: tuple[tuple[Coordinate, float], ...]
+    mean: float
+
+
+@dataclass(frozen=True)
+class Law:
+    """weight x (moment of two processes, inner product of inputs, or 1), at equal steps only where `redrawn`."""
+
+    weight: float
+    moment: Pair | None
+    gram: bool
+    redrawn: bool
+
+    def turned(self) -> Law:
+        """The same for the two processes exchanged."""
+        return Law(self.weight, self.moment and (self.moment[1], self.moment[0]), self.gram, self.redrawn)
+
+
+@dataclass
+class Layout:
+    """The maps and the laws of a derived process at given parameters.
+
+    `bodies` are the updates of the states in order, `read` what the kernel is made of, `laws` the covariances of
+    coordinates; `groups` numbers the forms so that forms of different groups are independent, and `inside` are the
+    forms that some activation reads.
+    """
+
+    program: Program
+    process: ProcessForm
+    values: Mapping[sp.Symbol, float]
+    forms: dict[sp.Symbol, Form] = field(default_factory=dict)
+    inside: set[sp.Symbol] = field(default_factory=set)
+    written: dict[sp.Expr, sp.Expr] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.laws = {e.left.args[:2]: self._law(e.right) for e in self.process.covariances}
+        self.laws |= {(v, u): law.turned() for (u, v), law in self.laws.items()}
+        one_row = {x: sp.S.One for x in self.process.right.atoms(sp.KroneckerDelta) if set(x.args) == {ROW, ROW2}}
+        self.read = [self._law(x) for x in sp.Add.make_args(sp.expand(self.process.right.xreplace(one_row)))]
+        self.bodies = {e.left: self.in_forms(e.right) for e in self.process.paths}
+        for law in (*self.laws.values(), *self.read):
+            for process in law.moment or ():
+                self.in_forms(process)
+        self.groups = self._grouped()
+
+    def number(self, expr: sp.Expr) -> float:
+        """The value of an expression in the parameters."""
+        return float(sp.sympify(expr).subs(dict(self.values)))
+
+    def _law(self, right: sp.Expr) -> Law:
+        factors = sp.Mul.make_args(right)
+        moments = [x for x in factors if isinstance(x, Moment)]
+        weight = sp.Mul(*(x for x in factors if not isinstance(x, Moment | Gram | sp.KroneckerDelta)))
+        return Law(
+            self.number(weight), moments[0].args[:2] if moments else None, right.has(Gram), right.has(sp.KroneckerDelta)
+        )
+
+    def _grouped(self) -> dict[sp.Symbol, int]:
+        """Form -> the number of its group: forms whose coordinates some covariance connects."""
+        found = {name: i for i, name in enumerate(self.forms)}
+        for (first, one), (second, other) in combinations(self.forms.items(), 2):
+            if any((c, d) in self.laws for c, _ in one.weights for d, _ in other.weights):
+                old, new = found[second], found[first]
+                found = {name: new if group == old else group for name, group in found.items()}
+        return found
+
+    # ---- forms ----------------------------------------------------------------------------------------
+    def in_forms(self, expr: sp.Expr) -> sp.Expr:
+        """An expression in coordinates as one in states, forms and numbers."""
+        if expr not in self.written:
+            inside = expr.replace(Phi, self._activation)
+            self.written[expr] = self._outside(inside).xreplace({x: sp.Float(v) for x, v in self.values.items()})
+        return self.written[expr]
+
+    def _gaussian(self, expr: sp.Expr) -> list[Coordinate]:
+        return [c for c in coordinates_of(expr) if isinstance(self.program.table[c], MatVec | Bias)]
+
+    def _activation(self, name: sp.Symbol, order: sp.Expr, argument: sp.Expr) -> sp.Expr:
+        activation_function(str(name), int(order))  # refuses what has no numbers
+        slopes = {c: sp.diff(argument, c) for c in self._gaussian(argument)}
+        linear = {c: k for c, k in slopes.items() if not k.has(Coordinate)}
+        rest = sp.expand(argument - sp.Add(*(k * c for c, k in linear.items())))
+        form = self._form(linear)
+        self.inside |= form.free_symbols
+        return Phi(name, order, self._outside(rest) + form)
+
+    def _outside(self, expr: sp.Expr) -> sp.Expr:
+        """Coordinates with one and the same factor make one form; others a form each."""
+        free = self._gaussian(expr)
+        factors = {c: sp.expand(sp.diff(sp.expand(expr), c)) for c in free}
+        alone = [c for c in free if any(factors[c].has(d) for d in free)]
+        alike: dict[sp.Expr, list[Coordinate]] = {}
+        for c in free:
+            if c not in alone:
+                alike.setdefault(factors[c], []).append(c)
+        gone = {c: sp.S.Zero for members in alike.values() for c in members}
+        rest = (sp.expand(expr).xreplace(gone) if gone else expr).xreplace(
+            {c: self._form({c: sp.S.One}) for c in alone}
+        )
+        return rest + sp.Add(*(k * self._form(dict.fromkeys(members, sp.S.One)) for k, members in alike.items()))
+
+    def _form(self, linear: Mapping[Coordinate, sp.Expr]) -> sp.Expr:
+        """The symbol of a linear combination; 0 for the empty one."""
+        if not linear:
+            return sp.S.Zero
+        weights = tuple(sorted(((c, self.number(k)) for c, k in linear.items()), key=lambda item: item[0].name))
+        terms = self.program.table
+        mean = sum(k * self.number(b.parameter.mean) for c, k in weights if isinstance(b := terms[c], Bias))
+        form = Form(weights, mean)
+        name = next((known for known, other in self.forms.items() if other == form), None)
+        if name is None:
+            name = sp.Dummy(f"g{len(self.forms)}", real=True)
+            self.forms[name] = form
+        return name
+
+
+def evaluate(expr: sp.Expr, read: Callable[[sp.Expr], Array]) -> Array:
+    """The value of an expression in coordinates and forms, `read` giving theirs."""
+    if isinstance(expr, sp.Symbol):
+        return read(expr)
+    if isinstance(expr, Phi):
+        name, order, argument = expr.args
+        return activation_function(str(name), int(order))(evaluate(argument, read))
+    if expr.is_Number:
+        return float(expr)
+    if expr.is_Pow:
+        return evaluate(expr.base, read) ** int(expr.exp)
+    parts = [evaluate(a, read) for a in expr.args]
+    total = parts[0]
+    for part in parts[1:]:
+        total = total + part if expr.is_Add else total * part
+    return total

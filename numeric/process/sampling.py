@@ -1,0 +1,88 @@
+"""Kernels of gated recursions by randomised quasi-Monte Carlo over paths of the limiting process."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from scipy import special
+from scipy.stats import qmc
+
+from derive.errors import ParameterError
+from numeric.arrays import Array, seed_sequence
+from numeric.process.layout import Layout, Numbers
+from numeric.process.paths import Paths
+
+SAMPLING = "randomised quasi-Monte Carlo of the limiting process"
+REPLICATES = 16
+MOST = qmc.Sobol.MAXDIM
+INNER = 1.0 - 2.0**-40
+"""Points of a scrambled net may lie on the border; they are moved inside by a part of 2^-41."""
+Told = Callable[[], None]
+"""Called after each replicate."""
+
+
+def dimensions(layout: Layout, sequences: int, steps: int) -> int:
+    """Return how many independent normal variables one path takes."""
+    random_starts = sum(state.initial != 0 for state in layout.program.states)
+    return sequences * (steps * len(layout.forms) + random_starts)
+
+
+def sampled(layout: Layout, xp: Any, X: Array, weights: Array, points: int, seed: int, told: Told) -> Numbers:
+    """Estimate sum over steps of weights x kernel x weights for all pairs of sequences.
+
+    Each of REPLICATES scrambled Sobol nets of `points` paths finds its own covariances, so their spread holds the
+    error of the covariances too. What a nonlinear use of these adds in the mean is of the order of their variance:
+    spread^2 over the size of the kernel, added to the standard error.
+    Shapes: X (N, T, n_x), weights (N, r, T) -> mean and stderr (N, r, N, r).  Units: output^2.
+    Error: stderr, with REPLICATES - 1 degrees of freedom.  Source: owen1997scrambled; yang2020tensor2.
+    """
+    kernels = []
+    for replicate in range(REPLICATES):
+        normals = Normals(xp, dimensions(layout, X.shape[0], X.shape[1]), points, seed, replicate)
+        kernels.append(kernel_of(Paths(layout, xp, X, normals, points), weights))
+        told()
+    stacked = xp.stack(kernels)
+    mean, spread = xp.mean(stacked, axis=0), xp.std(stacked, axis=0, correction=1)
+    size = math.prod(mean.shape[:2])
+    roots = xp.sqrt(xp.reshape(mean, (size, size)).diagonal())
+    scale = xp.reshape(roots[:, None] * roots[None, :], mean.shape)
+    bias = spread**2 / xp.where(scale > 0, scale, xp.ones_like(scale))
+    return Numbers(mean, xp.sqrt(spread**2 / REPLICATES + bias**2), SAMPLING)
+
+
+def kernel_of(paths: Any, weights: Array) -> Array:
+    """Return the kernel that a set of paths, or a quadrature, gives, read out by the weights of the steps.
+
+    Shapes: weights (N, r, T) -> (N, r, N, r).  Units: output^2.  Error: of the paths.  Source: derive.process.
+    """
+    steps = range(weights.shape[2])
+    total = 0.0
+    for law in paths.layout.read:
+        for i in steps:
+            for j in steps:
+                value = paths.law(law, i, j)
+                total = total + weights[:, :, i, None, None] * value[:, None, :, None] * weights[None, None, :, :, j]
+    return total
+
+
+class Normals:
+    """Standard normal variables from the coordinates of one scrambled Sobol net, handed out in order."""
+
+    def __init__(self, xp: Any, dimension: int, points: int, seed: int, replicate: int) -> None:
+        if dimension > MOST:
+            raise ParameterError("gated kernel", f"at most {MOST} Gaussian variables a path", dimension,
+                                 "Give fewer or shorter sequences at once.")  # fmt: skip
+        generator = np.random.Generator(np.random.PCG64(seed_sequence(seed, replicate)))
+        with warnings.catch_warnings():  # points is a power of two by construction
+            self.net = qmc.Sobol(max(1, dimension), scramble=True, rng=generator).random(points)
+        self.xp, self.taken = xp, 0
+
+    def __call__(self, count: int) -> Array:
+        """Return the next `count` variables.  Shapes: (points, count)."""
+        part = self.net[:, self.taken : self.taken + count]
+        self.taken += count
+        return self.xp.asarray(special.ndtri(0.5 + INNER * (part - 0.5)))

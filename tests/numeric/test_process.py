@@ -1,0 +1,348 @@
+"""Gated kernels against the numbers of another program, closed forms, each other, and finite networks."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pytest
+import sympy as sp
+from array_api_compat import numpy as xp
+from scipy import stats
+
+from derive import ParameterError, Recursion, activation, models, nngp, ntk, relu, tanh
+from derive.derivation import Derivation
+from derive.emit import Formula
+from derive.process import kernel_subject, process_of
+from derive.proof import prove
+from derive.tangent import tangent
+from numeric import Kernel
+from numeric.adjoint import empirical_ntk
+from numeric.ladder import extrapolate
+from numeric.process import gaussian
+from numeric.process.layout import Layout
+from numeric.process.quadrature import nested
+from numeric.process.sampling import sampled
+from numeric.simulation import simulate
+from numeric.statistics import holm, two_sided_p
+
+CASES = json.loads((Path(__file__).parents[1] / "data" / "gru_kernels.json").read_text())["cases"]
+NU = {"nu_W": 1.4, "nu_F": 0.8, "nu_b": 0.2, "nu_C": 1.0}
+ALARM = 1e-4
+"""False-alarm rate of each family of z- or t-tests below."""
+
+
+def gp4a():
+    """The GRU of the reference, each gate with variances and means of its own."""
+    r = Recursion("gp4a")
+    W = {k: r.matrix(f"W_{k}", f"varW{k}") for k in "zrh"}
+    U = {k: r.input_map(f"U_{k}", f"varU{k}") for k in "zrh"}
+    b = {k: r.bias(f"b_{k}", f"varb{k}", mean=sp.Symbol(f"mub{k}", real=True)) for k in "zrh"}
+    h, sigma = r.state("h"), activation("erf_sigmoid")
+    z, reset = (sigma(U[k] @ r.x + W[k] @ h + b[k]) for k in "zr")
+    r.update(h, (1 - z) * h + z * activation("erf")(U["h"] @ r.x + W["h"] @ (h * reset) + b["h"]))
+    r.output(r.readout("C", 1) @ h)
+    return r
+
+
+@cache
+def derived(name, quantity):
+    made = gp4a() if name == "gp4a" else getattr(models, name)()
+    return {"nngp": nngp, "ntk": ntk}[quantity](made)
+
+
+def layout(name, quantity, values=NU):
+    found = derived(name, quantity)
+    return Layout(found.program, found.formula.process, {s: values[n] for n, s in found.program.symbols.items()})
+
+
+def steps(X):
+    return np.broadcast_to(np.eye(X.shape[1]), (X.shape[0], X.shape[1], X.shape[1]))
+
+
+def sample(made, X, points=1024, seed=0):
+    return sampled(made, xp, X, steps(X), points, seed, lambda: None)
+
+
+def smallest(scores, freedom=None):
+    """The Holm-adjusted p-value of the largest of several z-scores, or t-scores."""
+    scores = np.ravel(scores)
+    tails = two_sided_p(scores) if freedom is None else 2 * stats.t.sf(np.abs(scores), freedom)
+    return float(holm(list(tails)).min())
+
+
+# ---- other programs and closed forms ---------------------------------------------------------------------
+@pytest.mark.parametrize("case", CASES, ids=[c["id"] for c in CASES])
+def test_the_gru_agrees_with_gp4a(case):
+    X, want = np.array(case["inputs"]), np.array(case["states"])
+    kernel = Kernel(gp4a(), **{k: v / case["dim"] if k.startswith("varU") else v for k, v in case["params"].items()})
+    found = kernel.nngp(X)[0, :, 0, :]
+    assert kernel.method.startswith("nested quadrature")
+    assert kernel.error < 1e-9
+    np.testing.assert_allclose(found, want, rtol=0, atol=1e-6)
+    mc = case["mc"]
+    assert smallest((found - np.array(mc["mean"])) / np.array(mc["se"])) > ALARM
+
+
+def test_wrong_gates_do_not_agree_with_gp4a():
+    case = CASES[1]
+    X, want = np.array(case["inputs"]), np.array(case["states"])
+    values = {k: v / case["dim"] if k.startswith("varU") else v for k, v in case["params"].items()}
+    made = layout("gp4a", "nngp", values)
+    right = nested(made, xp, X, steps(X)).mean[0, :, 0, :]
+    apart = layout("gp4a", "nngp", values)
+    apart.laws = {pair: replace(law, redrawn=True) for pair, law in made.laws.items()}
+    dropped = layout("gp4a", "nngp", values)
+    h = next(x for law in made.laws.values() for x in law.moment or () if x.is_Symbol)
+    dropped.laws = {pair: replace(law, moment=law.moment and (h, h)) for pair, law in made.laws.items()}
+    np.testing.assert_allclose(right, want, atol=1e-6)
+    for wrong in (apart, dropped):
+        assert np.abs(nested(wrong, xp, X, steps(X)).mean[0, :, 0, :] - want).max() > 1e-3
+
+
+@cache
+def as_process(name, quantity):
+    """A recursion that closes over two times, stated as a process."""
+    program = getattr(models, name)("erf").program()
+    program = program if quantity == "nngp" else tangent(program, "entries")
+    proof = prove(program, "kernel-process", kernel_subject(program))
+    formula = Formula(quantity, None, program.symbols, program, process=process_of(proof))
+    return Derivation(quantity, program, formula, proof)
+
+
+@pytest.mark.parametrize("quantity", ["nngp", "ntk"])
+@pytest.mark.parametrize("name", ["elman", "leaky", "residual"])
+def test_what_closes_over_two_times_is_the_same_as_a_process(name, quantity):
+    values = {**NU, "alpha": 0.3}
+    found = as_process(name, quantity)
+    parameters = {n: values[n] for n in found.program.symbols}
+    made = Layout(found.program, found.formula.process, {s: values[n] for n, s in found.program.symbols.items()})
+    X = np.random.default_rng(1).standard_normal((1, 3, 2))
+    want = getattr(Kernel(getattr(models, name)("erf"), **parameters), quantity)(X)
+    exact = nested(made, xp, X, steps(X))
+    np.testing.assert_allclose(exact.mean, want, rtol=1e-10)
+    several = np.random.default_rng(2).standard_normal((3, 4, 2))
+    several[2] = several[0]
+    want = getattr(Kernel(getattr(models, name)("erf"), **parameters), quantity)(several)
+    estimate = sample(made, several)
+    assert smallest((estimate.mean - want) / estimate.error, 15) > ALARM
+    assert float(estimate.error.max() / np.abs(want).max()) < 0.05
+
+
+# ---- the two methods, and their errors ------------------------------------------------------------------
+@pytest.mark.parametrize("quantity", ["nngp", "ntk"])
+@pytest.mark.parametrize("name", ["gru", "mgu"])
+def test_sampling_agrees_with_quadrature(name, quantity):
+    X = np.random.default_rng(3).standard_normal((1, 3, 2))
+    made = layout(name, quantity)
+    exact = nested(made, xp, X, steps(X))
+    estimate = sample(made, X)
+    assert float((exact.error / estimate.error).max()) < 0.05
+    assert smallest((estimate.mean - exact.mean) / estimate.error, 15) > ALARM
+    wrong = layout(name, quantity)
+    wrong.laws = {pair: replace(law, redrawn=True) for pair, law in wrong.laws.items()}
+    estimate = sample(wrong, X)
+    assert smallest((estimate.mean - exact.mean) / estimate.error, 15) < ALARM
+
+
+def test_the_lstm_of_one_step_by_both_methods():
+    X = np.random.default_rng(4).standard_normal((1, 1, 2))
+    for quantity in ("nngp", "ntk"):
+        made = layout("lstm", quantity)
+        exact, estimate = nested(made, xp, X, steps(X)), sample(made, X)
+        assert smallest((estimate.mean - exact.mean) / estimate.error, 15) > ALARM
+
+
+def test_the_standard_error_holds_the_bias_of_few_paths():
+    X = np.random.default_rng(5).standard_normal((1, 3, 2))
+    made = layout("gru", "nngp", {**NU, "nu_W": 4.0})
+    exact = nested(made, xp, X, steps(X)).mean[0, 2, 0, 2]
+    for points in (4, 32):
+        runs = [sample(made, X, points, seed) for seed in range(25)]
+        scores = np.array([(run.mean[0, 2, 0, 2] - exact) / run.error[0, 2, 0, 2] for run in runs])
+        assert stats.binomtest(int(np.sum(np.abs(scores) > stats.t.isf(0.025, 15))), 25, 0.05, "greater").pvalue > ALARM
+
+
+def test_kinks_are_quadratures_with_an_honest_error():
+    X = np.random.default_rng(6).standard_normal((1, 2, 2))
+    found = nngp(models.gru("relu"))
+    made = Layout(found.program, found.formula.process, {s: NU[n] for n, s in found.program.symbols.items()})
+    coarse = nested(made, xp, X, steps(X))
+    estimate = sample(made, X, 4096)
+    assert 1e-9 < float(coarse.error.max()) < 1e-3
+    assert smallest((estimate.mean - coarse.mean) / np.hypot(estimate.error, coarse.error), 15) > ALARM
+
+
+# ---- finite networks -------------------------------------------------------------------------------------
+WIDTHS = (32, 64, 128, 256)
+
+
+def at_infinity(one_width):
+    """Extrapolate (mean, standard error) of each entry over the ladder of widths, quadratic in 1/n."""
+    means, errors = map(np.array, zip(*map(one_width, WIDTHS), strict=True))
+    flat = [
+        extrapolate(np.array(WIDTHS), m, e, 2)
+        for m, e in zip(means.reshape(len(WIDTHS), -1).T, errors.reshape(len(WIDTHS), -1).T, strict=True)
+    ]
+    shape = means.shape[1:]
+    return np.array([x.mean for x in flat]).reshape(shape), np.array([x.stderr for x in flat]).reshape(shape)
+
+
+@pytest.mark.parametrize("name", ["gru", "lstm", "mgu"])
+def test_finite_networks_have_this_nngp_kernel(name):
+    X = np.random.default_rng(7).standard_normal((2, 4, 2))
+
+    def one(width):
+        run = simulate(getattr(models, name)(), X, width, trials=25600 // width, seed=width, states=True, **NU)
+        h = run.states["h"].reshape(run.states["h"].shape[0], -1, width)
+        products = NU["nu_C"] * h @ np.swapaxes(h, 1, 2) / width
+        return products.mean(0), products.std(0, ddof=1) / len(products) ** 0.5
+
+    mean, error = at_infinity(one)
+    kernel = Kernel(getattr(models, name)(), **NU)
+    limit = kernel.nngp(X).reshape(8, 8)
+    upper = np.triu_indices(8)
+    both = np.hypot(error, kernel.stderr.reshape(8, 8))[upper]
+    assert smallest((mean - limit)[upper] / both) > ALARM
+    wrong = layout(name, "nngp")
+    wrong.laws = {pair: replace(law, redrawn=True) for pair, law in wrong.laws.items()}
+    apart = sample(wrong, X).mean.reshape(8, 8)
+    assert smallest((mean - apart)[upper] / both) < ALARM
+
+
+@pytest.mark.parametrize("name", ["gru", "lstm", "mgu"])
+def test_finite_networks_have_this_tangent_kernel(name):
+    X = np.random.default_rng(8).standard_normal((2, 3, 2))
+
+    def one(width):
+        found = empirical_ntk(getattr(models, name)(), X, width, trials=6400 // width, seed=width, **NU).total
+        found = found.reshape(found.shape[0], 6, 6)
+        return found.mean(0), found.std(0, ddof=1) / len(found) ** 0.5
+
+    mean, error = at_infinity(one)
+    kernel = Kernel(getattr(models, name)(), **NU)
+    limit = kernel.ntk(X).reshape(6, 6)
+    upper = np.triu_indices(6)
+    both = np.hypot(error, kernel.stderr.reshape(6, 6))[upper]
+    assert smallest((mean - limit)[upper] / both) > ALARM
+    assert smallest((mean - 1.3 * limit)[upper] / both) < ALARM
+
+
+# ---- kernels of sequences --------------------------------------------------------------------------------
+@pytest.mark.parametrize("quantity", ["nngp", "ntk"])
+@pytest.mark.parametrize("name", ["gru", "lstm", "mgu"])
+def test_equal_opposite_and_zero_sequences_are_finite_and_psd(name, quantity):
+    X = np.random.default_rng(9).standard_normal((5, 4, 2))
+    X[1], X[2], X[3] = X[0], -X[0], 0
+    kernel = Kernel(getattr(models, name)(), points=256, **NU)
+    found = getattr(kernel, quantity)(X)
+    assert np.isfinite(found).all()
+    assert np.isfinite(kernel.stderr).all()
+    np.testing.assert_array_equal(found[0], found[1])
+    flat = found.reshape(20, 20)
+    np.testing.assert_allclose(flat, flat.T, rtol=1e-12)
+    assert np.linalg.eigvalsh(flat).min() > -1e-12 * np.trace(flat)
+    for zero in ("nu_W", "nu_F", "nu_b", "nu_C"):
+        assert np.isfinite(getattr(Kernel(getattr(models, name)(), points=64, **{**NU, zero: 0}), quantity)(X)).all()
+
+
+def test_without_biases_zero_inputs_give_a_zero_kernel():
+    for X in (np.zeros((1, 3, 2)), np.zeros((2, 6, 2))):
+        kernel = Kernel(models.gru(), points=64, **{**NU, "nu_b": 0})
+        assert np.abs(kernel.nngp(X)).max() == 0
+        assert np.isfinite(kernel.ntk(X)).all()
+
+
+def test_lengths_readouts_and_batches():
+    rng = np.random.default_rng(10)
+    L = [rng.standard_normal((T, 2)) for T in (5, 3, 5, 2)]
+    last = Kernel(models.gru(), readout="last", points=512, **NU)
+    found = last.nngp(L)
+    each = Kernel(models.gru(), points=512, **NU)
+    for i, x in enumerate(L):
+        alone = each.nngp(x[None])
+        gap = found[i, i] - alone[0, -1, 0, -1]
+        assert abs(gap) <= 5 * (last.stderr[i, i] + each.stderr[0, -1, 0, -1])
+    crossed = last.nngp(L[:2], L[2:])
+    np.testing.assert_allclose(crossed, found[:2, 2:], atol=1e-12)
+    mean = Kernel(models.gru(), readout="average", points=512, **NU).nngp(L)
+    full = each.nngp(np.stack([L[0], L[2]]))
+    assert mean[0, 2] == pytest.approx(full[0, :, 1, :].mean(), abs=5 * each.error)
+
+
+def test_blocks_within_the_memory_agree_with_all_at_once():
+    X = np.random.default_rng(11).standard_normal((5, 6, 2))
+    once, told = Kernel(models.mgu(), points=256, **NU), []
+    whole = once.nngp(X)
+    small = Kernel(models.mgu(), points=256, memory=2**18, progress=lambda done, of: told.append((done, of)), **NU)
+    parts = small.nngp(X)
+    assert smallest((whole - parts) / np.hypot(once.stderr, small.stderr), 15) > ALARM
+    assert told[-1][0] == told[-1][1] == len(told) > 16
+    assert once.nngp(X) == pytest.approx(whole, rel=0, abs=0)
+    with pytest.raises(ParameterError, match="memory"):
+        Kernel(models.mgu(), memory=2**10, **NU).nngp(X)
+    with pytest.raises(ParameterError, match="power of two"):
+        Kernel(models.mgu(), points=1000, **NU)
+    with pytest.raises(ParameterError, match="nu_b"):
+        Kernel(models.mgu(), nu_W=1.0, nu_F=1.0, nu_C=1.0).nngp(X)
+
+
+def test_the_parts_of_the_parameters_add_up_and_the_conventions_agree():
+    X = np.random.default_rng(12).standard_normal((1, 2, 2))
+    kernel = Kernel(models.gru(), **NU)
+    parts = kernel.ntk_by_parameter(X)
+    np.testing.assert_allclose(sum(parts.values()), kernel.ntk(X), rtol=1e-9)
+    scaled = sum(part * NU["nu_" + name[0]] for name, part in parts.items())
+    np.testing.assert_allclose(Kernel(models.gru(), "ntk", **NU).ntk(X), scaled, rtol=1e-9)
+
+
+def test_correlated_activations_of_one_matrix_have_numbers():
+    r = Recursion("shared")
+    U, F, h = r.matrix("U"), r.input_map("F"), r.state("h")
+    r.update(h, tanh(F @ r.x) * relu(U @ h + F @ r.x))
+    r.output(r.readout("C") @ h)
+    X = np.random.default_rng(13).standard_normal((2, 3, 2))
+
+    def one(width):
+        run = simulate(r, X, width, trials=25600 // width, seed=width, states=True)
+        states = run.states["h"].reshape(run.states["h"].shape[0], -1, width)
+        products = states @ np.swapaxes(states, 1, 2) / width
+        return products.mean(0), products.std(0, ddof=1) / len(products) ** 0.5
+
+    mean, error = at_infinity(one)
+    kernel = Kernel(r)
+    limit = kernel.nngp(X).reshape(6, 6)
+    assert smallest(((mean - limit) / np.hypot(error, kernel.stderr.reshape(6, 6)))[np.triu_indices(6)]) > ALARM
+
+
+def test_random_starts_shared_or_not():
+    X = np.random.default_rng(14).standard_normal((2, 3, 2))
+    for shared in (True, False):
+        r = Recursion("started")
+        U, F, h = r.matrix("U"), r.input_map("F"), r.state("h", initial=2, shared=shared)
+        gate = activation("sigmoid")(F @ r.x)
+        r.update(h, gate * h + (1 - gate) * tanh(U @ h))
+        r.output(r.readout("C") @ h)
+        run = simulate(r, X, 128, trials=200, seed=3, states=True).states["h"].reshape(200, -1, 128)
+        products = run @ np.swapaxes(run, 1, 2) / 128
+        kernel = Kernel(r)
+        limit = kernel.nngp(X).reshape(6, 6)
+        assert float(np.abs(products.mean(0) - limit).max()) < 0.05 * float(limit.max())
+        assert (abs(limit[0, 3]) > 0.2) == shared
+
+
+# ---- singular covariances --------------------------------------------------------------------------------
+def test_revealed_blocks_have_the_covariance_they_were_given():
+    rng = np.random.default_rng(15)
+    A = rng.standard_normal((6, 9))
+    A[3], A[4] = A[0], 0
+    covariance = A @ A.T
+    revealed = gaussian.Revealed()
+    blocks = [slice(0, 2), slice(2, 4), slice(4, 6)]
+    rows = [revealed.append([covariance[b, c] for c in blocks[:i]], covariance[b, b]) for i, b in enumerate(blocks)]
+    L = np.block([[row[j] if j < len(row) else np.zeros((2, 2)) for j in range(3)] for row in rows])
+    np.testing.assert_allclose(L @ L.T, covariance, atol=1e-12)
+    assert np.all(L[:, 3:5] == 0)
