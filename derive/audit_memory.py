@@ -31,7 +31,7 @@ from .errors import ProofError
 from .expectation import GaussianMean
 from .language import Coordinate, Previous, State, Updated
 from .meanings import MEANINGS
-from .memory_rules import Evaluated, FixedAt, OfLetters
+from .memory_rules import Centred, Evaluated, FixedAt, OfLetters
 from .moments import FIRST, SECOND
 from .world import Polynomial, World, product_of
 
@@ -242,6 +242,17 @@ def _differenced(expr: sp.Expr, by: sp.Symbol, at: Mapping[sp.Symbol, Any]) -> f
     step = 2e-3 * float(at[by])
     value = {k: numerically(expr, {**at, by: float(at[by]) + k * step}) for k in (-2, -1, 1, 2)}
     return (8 * (value[1] - value[-1]) - (value[2] - value[-2])) / (12 * step)
+
+
+@check.register
+def _(claim: Centred, world: World) -> None:
+    if claim.right != 0:
+        raise ProofError("audit", "0", claim.right, "The mean of a centred state is zero.")
+    for node in claim.nodes:
+        for variance in (sp.Rational(1, 5), sp.Integer(1), sp.Integer(4)):
+            value = quadrature(GaussianMean(node.args[0], node.args[1], sp.Tuple(variance)), {})
+            if abs(value) > ACCURACY:
+                raise ProofError("audit", "0", value, f"The function in {node} is not odd.")
 
 
 @check.register

@@ -7,10 +7,10 @@ from typing import Any
 
 import sympy as sp
 
-from .activations import Phi
+from .activations import Phi, Z, definition
 from .errors import DeriveError, NotClosed
 from .expectation import GaussianMean
-from .language import Coordinate, Program, State, Updated
+from .language import Bias, Coordinate, MatVec, Program, State, Updated, coordinates_of
 from .moments import FIRST, SECOND, Calculus, Gram, Moment
 from .notation import latex_name, parameter, t
 
@@ -131,6 +131,8 @@ def chain_of(program: Program) -> Chain:
         except DeriveError as error:
             raise NotClosed(where, error.expected, error.got, error.hint) from None
         mapped = to_letters(right, program, where)
+        if redrawn_moments(right, program):
+            refuse_means(Calculus(program).expand(Moment(sp.S.One, u, t, t, FIRST, FIRST)), program, where)
         later = mapped.free_symbols & {q[v] for v in list(states.values())[i + 1:]}
         if later:
             raise NotClosed(where, "states that can be ordered so that each reads earlier ones and itself",
@@ -157,19 +159,59 @@ def refuse_gates(program: Program, where: str) -> None:
 
 
 def to_letters(right: sp.Expr, program: Program, where: str) -> sp.Expr:
-    """Moments at equal times as the letters q and c, inputs as X; NotClosed for moments of unequal times."""
+    """Moments at equal times as the letters q and c, inputs as X; NotClosed for moments of unequal times.
+
+    A moment of a state with what is redrawn one step later is a product of means, and centred states have none.
+    """
     q, c = letters(program)
     table: dict[sp.Expr, sp.Expr] = {}
     for x in right.atoms(Gram, Moment):
         first, second, a, b = x.args[-4:]
-        if isinstance(x, Moment) and (first != second or x.args[0] != x.args[1] or x.args[0] not in q):
+        if isinstance(x, Moment) and is_redrawn(program, x):
+            table[x] = sp.S.Zero
+        elif isinstance(x, Moment) and (first != second or x.args[0] != x.args[1] or x.args[0] not in q):
             raise NotClosed(where, "second moments that close at equal times", x,
                             "A state that carries itself over (leaky, residual) is correlated with W h of the same "
-                            "step through all earlier ones, so unequal times enter; wideproof has no map for it.")
-        if first != second:
+                            "step through all earlier ones, so unequal times enter: no map of tied matrices is known "
+                            "to wideproof. The approximation by redrawn ones has one: derive.variants.untied(model).")
+        elif first != second:
             raise NotClosed(where, "inputs at equal times", x, "Both runs are read at one step.")
-        table[x] = SIZE if isinstance(x, Gram) else (q if a == b else c)[x.args[0]]
+        else:
+            table[x] = SIZE if isinstance(x, Gram) else (q if a == b else c)[x.args[0]]
     return right.xreplace(table)
+
+
+def redrawn_moments(right: sp.Expr, program: Program) -> list[Moment]:
+    """The moments between a state and what is redrawn after it, in a fixed order."""
+    return sorted((x for x in right.atoms(Moment) if is_redrawn(program, x)), key=sp.default_sort_key)
+
+
+def is_redrawn(program: Program, moment: Moment) -> bool:
+    """Whether one process is a state and the other a later feature of which every parameter is redrawn each step."""
+    (u, first), (v, second) = sorted(zip(moment.args[:2], moment.args[2:4], strict=True),
+                                     key=lambda pair: pair[0] in program.bodies)
+    later = sp.expand(first - second).is_positive
+    terms = [program.table[x] for x in coordinates_of(u)]
+    return bool(v in program.bodies and u not in program.bodies and u != 1 and later) and not any(
+        (term.matrix if isinstance(term, MatVec) else term.parameter).tied
+        for term in terms if isinstance(term, MatVec | Bias))
+
+
+def refuse_means(right: sp.Expr, program: Program, where: str) -> None:
+    """Raise NotClosed unless every mean in an equation is that of an odd function of a centred variable."""
+    for node in right.atoms(GaussianMean):
+        if not is_odd_mean(node):
+            raise NotClosed(where, "odd activations without offset, where a state carries itself over", node,
+                            "The mean of the state then obeys a map of its own, coupled to that of the variance; "
+                            "wideproof follows one number per state. Use tanh or erf, or step by Kernel.")
+
+
+def is_odd_mean(node: GaussianMean) -> bool:
+    """Whether a node is E[phi(z)] of an odd phi and a centred z."""
+    functions, means, _ = node.args
+    (name, order), *others = functions
+    phi = definition(str(name), int(order))
+    return not others and means[0] == 0 and sp.simplify(phi + phi.subs(Z, -Z)) == 0
 
 
 def preactivation_variances(expr: sp.Expr) -> set[sp.Expr]:

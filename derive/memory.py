@@ -111,9 +111,12 @@ class Memory(Derivation):
     @property
     def reading(self) -> str:
         """What is proved, and for which reading of the matrices."""
-        return ("Two runs of one network read at equal steps, with the same inputs from some step on: proved for tied "
-                "and for untied matrices alike, as n grows at a fixed number of steps. Nothing is claimed about "
-                "gradients through transposes, nor about different steps of one run, where the readings differ.")
+        alone = any(step.rule == "redrawn" for step in self.proof.steps)
+        which = "redrawn matrices only, an approximation of tied ones," if alone else \
+            "tied and for untied matrices alike,"
+        return (f"Two runs of one network read at equal steps, with the same inputs from some step on: proved for "
+                f"{which} as n grows at a fixed number of steps. Nothing is claimed about gradients through "
+                "transposes, nor about different steps of one run, where tied and untied differ.")
 
     @property
     def _q(self) -> tuple[sp.Symbol, ...]:
@@ -136,7 +139,8 @@ def memory(recursion: Recursion | Program) -> Memory:
     `slope`, `chi`, `horizon` (at any correlation), `fixed_point` where the map is affine, and `critical`, the line
     chi = 1. numeric.memory finds the fixed points with error bounds and evaluates everything there.
     Shapes: scalars; arrays broadcast.  Units: steps.
-    Errors: NotClosed for gated recursions, for states that carry themselves over (leaky, residual), for coupled states.
+    Errors: NotClosed for gated recursions, coupled states, and tied states that carry themselves over (leaky,
+    residual): these only as `untied`, with an odd activation.
     Source: emami2021implicit, Lemma C.1, at equal times; poole2016exponential; schoenholz2017deep.
     """
     program = as_program(recursion)

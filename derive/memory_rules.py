@@ -16,8 +16,11 @@ from .chain import (
     Horizon,
     VarianceMap,
     VarianceSlope,
+    is_odd_mean,
+    is_redrawn,
     letters,
     preactivation_variances,
+    redrawn_moments,
     to_letters,
 )
 from .errors import NotClosed
@@ -43,6 +46,13 @@ class Evaluated(Equation):
 
     nodes: sp.Expr = sp.S.Zero
     by: sp.Symbol | None = None
+
+
+@dataclass(frozen=True)
+class Centred(Equation):
+    """left = right = 0, because the Gaussian means `nodes` of the named activations vanish at every variance."""
+
+    nodes: sp.Tuple = field(default=sp.Tuple())
 
 
 @dataclass(frozen=True)
@@ -72,7 +82,33 @@ def correlation_map(program: Program, subject: Any, ask: Ask) -> Claim:
     """Both runs see the same inputs of size X, their variances are q and their covariance is c."""
     u = subject.args[0]
     right = _right(ask("equal-times", Moment(u, u, t, t, FIRST, SECOND)))
+    for x in redrawn_moments(right, program):
+        product = _right(ask("redrawn", x))
+        mean = next(m for m in product.atoms(Moment) if m.args[1] in program.bodies)
+        centred = ask("centred", Moment(sp.S.One, mean.args[1], t, t, FIRST, FIRST))
+        right = right.xreplace({x: product.xreplace({mean: _right(centred)})})
     return OfLetters(subject, to_letters(right, program, f"memory({program.name})"))
+
+
+@rule("redrawn", source="a matrix that is redrawn is independent of all that came before")
+def redrawn(program: Program, subject: Any, ask: Ask) -> Claim:
+    """The mean of a product of a state and of a later feature is the product of their means."""
+    assert is_redrawn(program, subject)
+    u, v, first, second, a, b = subject.args
+    return Equation(subject, Moment(sp.S.One, u, first, first, a, a) * Moment(sp.S.One, v, second, second, b, b))
+
+
+@rule("centred", source="induction on the step: odd functions of centred variables have no mean")
+def centred(program: Program, subject: Any, ask: Ask) -> Claim:
+    """The mean of a state is a combination of its mean before and of means of odd functions: it stays zero."""
+    _, u, *_ = subject.args
+    right = _right(ask("covariance", Moment(sp.S.One, u, t, s, FIRST, SECOND)))
+    nodes = sorted(right.atoms(GaussianMean), key=sp.default_sort_key)
+    rest = right.xreplace({node: sp.S.Zero for node in nodes})
+    rest = rest.xreplace({m: sp.S.Zero for m in rest.atoms(Moment) if m.args[:2] == (sp.S.One, u)})
+    if sp.expand(rest) != 0 or not all(map(is_odd_mean, nodes)):
+        raise NotClosed(f"mean of {u.label}", "zero", right, "It is not centred.")
+    return Centred(subject, sp.S.Zero, sp.Tuple(*nodes))
 
 
 @rule("variance-map", source="poole2016exponential, (3): a run has correlation one with itself")

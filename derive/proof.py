@@ -108,8 +108,8 @@ ORDER = ("recursion", "tangent", "lemma-c1", "netsor", "readout", "covariance", 
          "blocks", "trajectory", "lag-trajectory", "contraction", "step-bound", "movement", "slow-lags",
          "expected-residual", "gain", "transition", "transition-variance", "circular-law",
          "cotangent", "gradient", "adjoint",
-         "equal-times", "dual-activation", "correlation-map", "variance-map", "correlation-slope", "variance-slope",
-         "critical-line", "memory-horizon", "closed-form", "affine-fixed-point",
+         "equal-times", "redrawn", "centred", "dual-activation", "correlation-map", "variance-map", "correlation-slope",
+         "variance-slope", "critical-line", "memory-horizon", "closed-form", "affine-fixed-point",
          "state-sum", "impulse-of-matrices", "interpolation", "vandermonde", "readout-pairings", "loop-equations")
 """How a proof reads: definitions, the theorem, moments, zeros, closed forms, conclusions."""
 

@@ -38,23 +38,28 @@ def check_memory(
     Source: derive.memory; schoenholz2017deep, figure 2.
     """
     derived = recursion if isinstance(recursion, Memory) else memory(recursion)
-    return judge([memory_claim(derived, width, trials, steps, seed, device, **parameters)], level)[0]
+    return judge([memory_claim(derived, width, trials, steps, seed, device, None, **parameters)], level)[0]
 
 
 def memory_claim(
-    derived: Memory, width: int, trials: int, steps: int, seed: int = 0, device: str = "numpy", **parameters: float
-) -> Claim:
-    """Return the derived chi beside its estimate at infinite width.
+    derived: Memory, width: int, trials: int, steps: int, seed: int = 0, device: str = "numpy",
+    network: Program | None = None, **parameters: float,
+) -> Claim:  # fmt: skip
+    """Return the derived chi beside its estimate at infinite width, from runs of its own network or of another.
 
+    Another network shows how far an approximation is off, such as the untied one of a tied recursion.
     Shapes: scalars.  Units: per step.  Error: stderr, from a width ladder with a fit of degree 1 in 1/n; the next
     lower degree on the wider widths guards it.  Source: `numeric.ladder`.
     """
+    if parameters.get("nu_F", 1.0) == 0:
+        raise ParameterError("check_memory", "nu_F > 0", 0, "The runs are moved apart by their inputs; with X = 0 it "
+                             "changes nothing else.")  # fmt: skip
     if trials < 2 or steps < 1:
         raise ParameterError("check_memory", "trials >= 2 and steps >= 1", (trials, steps), "An error needs two.")
     point, warm = settled(derived, parameters)
     widths = width_ladder(width, RUNGS)
     sources = seed_sequence(seed).spawn(len(widths))
-    found = [_rate(derived, n, trials, warm, steps, source, device, parameters)
+    found = [_rate(network or derived.program, n, trials, warm, steps, source, device, parameters)
              for n, source in zip(widths, sources, strict=True)]  # fmt: skip
     means, errors = (np.asarray(x) for x in zip(*found, strict=True))
     n = np.asarray(widths, dtype=np.float64)
@@ -93,10 +98,10 @@ def settled(derived: Memory, parameters: Mapping[str, float]) -> tuple[Point, in
                     "The recursion ends elsewhere, or is too slow: leave the critical line.")  # fmt: skip
 
 
-def _rate(derived: Memory, width: int, trials: int, warm: int, steps: int, source: np.random.SeedSequence,
+def _rate(program: Program, width: int, trials: int, warm: int, steps: int, source: np.random.SeedSequence,
           device: str, parameters: Mapping[str, float]) -> tuple[float, float]:  # fmt: skip
     """The growth per step of the squared difference at one width, with its standard error."""
-    symbols = derived.program.symbols
+    symbols = program.symbols
     values: dict[str, Any] = {name: float(parameters.get(name, 1.0)) for name in symbols}
     inputs = _inputs(warm, steps, math.sqrt(parameters.get("X", 0.0)))
     drawn = stream(backend(device), source)
@@ -104,7 +109,7 @@ def _rate(derived: Memory, width: int, trials: int, warm: int, steps: int, sourc
     block = max(2, min(trials, BLOCK // width**2))
     for start in range(0, trials, block):
         count = min(block, trials - start)
-        run = simulate(derived.program, inputs, width, trials=count, seed=drawn, states=True, device=device, **values)
+        run = simulate(program, inputs, width, trials=count, seed=drawn, states=True, device=device, **values)
         (states,) = run.states.values()
         apart = to_host(((states[:, 0] - states[:, 1]) ** 2).mean(axis=-1))[:, (warm, warm + steps)]  # (B, 2)
         found = Moments.of(apart[:, ::-1] / KICK**2)

@@ -11,8 +11,9 @@ from typing import Annotated, Any
 import numpy as np
 import typer
 
-from derive import Memory, Recursion, memory
+from derive import Memory, Program, Recursion, memory
 from derive.errors import ParameterError
+from derive.variants import untied
 from numeric.checks import Check
 from numeric.memory import Analysis, Point, analyse, checked
 from numeric.memory_check import check_memory
@@ -32,7 +33,7 @@ def memory_command(
     set_: Annotated[
         list[str] | None, typer.Option("--set", help="A parameter, such as nu_b=0.05; X is x.x of the common inputs.")
     ] = None,
-    untied: Annotated[bool, typer.Option("--untied", help="Redraw every matrix at each step.")] = False,
+    redrawn: Annotated[bool, typer.Option("--untied", help="Redraw every matrix at each step.")] = False,
     figure: Annotated[Path | None, typer.Option(help="Folder for phase.pdf and phase.svg, the phase diagram.")] = None,
     check: Annotated[bool, typer.Option("--check", help="Confront chi with two runs at finite width.")] = False,
     width: Annotated[int, typer.Option(min=4, help="Largest width of the check.")] = 1024,
@@ -49,7 +50,7 @@ def memory_command(
     given = _given(set_ or [])
     with Stages(quiet=as_json) as stages:
         with stages(f"memory of {model}"):
-            derived = memory(_model(model, activation, untied))
+            derived = memory(_model(model, activation, redrawn))
             parts = derived.parts
             for part in (derived, *parts.values()):
                 part.proof.verify()
@@ -69,20 +70,20 @@ def memory_command(
         raise typer.Exit(EXIT[checked_.verdict])
 
 
-def _model(name: str, activation: str, untied: bool) -> Recursion:
-    """The model of that name with its options.  Errors: ParameterError for one that takes none of them."""
+def _model(name: str, activation: str, redrawn: bool) -> Recursion | Program:
+    """The model of that name with its options.  Errors: ParameterError for one without an activation to choose."""
     from reports.cli import gallery
 
     models = gallery()
     if name not in models:
         raise ParameterError("memory: MODEL", " or ".join(models), repr(name), "wideproof models lists them.")
-    options: dict[str, Any] = ({"activation": activation} if activation else {}) | ({"tied": False} if untied else {})
-    takes = list(inspect.signature(models[name]).parameters)
-    if wrong := [option for option in options if option not in takes]:
-        got = ", ".join({"activation": "--activation", "tied": "--untied"}[x] for x in wrong)
-        raise ParameterError(f"memory {name}", f"options of this model: {', '.join(takes) or 'none'}", got,
-                             "elman takes --activation and --untied.")  # fmt: skip
-    return models[name](**options)
+    takes = inspect.signature(models[name]).parameters
+    if activation and "activation" not in takes:
+        hint = "Leave it out, or take another model, such as elman."
+        raise ParameterError(f"memory {name}", "a model with an activation to choose", "--activation", hint)
+    options: dict[str, Any] = {"activation": activation} if activation else {}
+    made = models[name](**options)
+    return untied(made) if redrawn else made
 
 
 def _given(texts: list[str]) -> dict[str, float]:

@@ -99,6 +99,8 @@ LEADS: dict[str, str] = {
     "elsewhere, so",
     "equal-times": "read two runs of one network at the same step: every matrix, redrawn or not, is one matrix for "
     "both, so",
+    "redrawn": "a matrix that is redrawn is independent of all that came before, so",
+    "centred": "odd functions of centred variables have no mean, and the mean before is zero by induction,",
     "correlation-map": "let both runs see inputs of size X, with variance q and covariance c before the step,",
     "variance-map": "a run has correlation one with itself, so where c is q",
     "dual-activation": "by the table of dual activations,",

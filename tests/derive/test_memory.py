@@ -9,7 +9,8 @@ import sympy as sp
 
 from derive import NotClosed, ProofError, Recursion, define, impulse_response, memory, models, relu, sigmoid
 from derive.audit import audit_step, worlds
-from derive.memory_rules import Evaluated, FixedAt, OfLetters
+from derive.memory_rules import Centred, Evaluated, FixedAt, OfLetters
+from derive.variants import untied
 
 MODELS = {
     "linear": models.linear_rnn,
@@ -17,8 +18,9 @@ MODELS = {
     "erf": lambda: models.elman("erf"),
     "tanh": lambda: models.elman("tanh"),
     "stacked": lambda: models.stacked(2, "tanh"),
+    "leaky": lambda: untied(models.leaky("tanh")),
 }
-AT = {"q": 0.4, "nu_W": 1.3, "nu_b": 0.1, "nu_F": 0.5, "X": 0.6}
+AT = {"alpha": 0.3, "q": 0.4, "nu_W": 1.3, "nu_b": 0.1, "nu_F": 0.5, "X": 0.6}
 
 
 @cache
@@ -47,11 +49,11 @@ def altered(claim):
 
 
 @pytest.mark.parametrize(("name", "part"), [("erf", "critical drive"), ("relu", "fixed_point"), ("tanh", "horizon"),
-                                            ("tanh", "variance_slope"), ("erf", "variance_slope")])
+                                            ("tanh", "variance_slope"), ("erf", "variance_slope"), ("leaky", "chi")])
 def test_a_claim_wrong_by_a_thousandth_fails_the_audit_on_its_own(name, part):
     proof = derived(name).parts[part].proof
     drawn = worlds(proof.program)
-    ours = [step for step in proof.steps if isinstance(step.claim, OfLetters | Evaluated | FixedAt)]
+    ours = [step for step in proof.steps if isinstance(step.claim, OfLetters | Evaluated | FixedAt | Centred)]
     assert ours
     for step in ours:
         for claim in altered(step.claim):
@@ -117,7 +119,7 @@ def test_numbers_come_with_bounds_that_hold():
     recursion.update(h, twin(W @ h + F @ recursion.x + b))
     recursion.output(C @ h)
     found = memory(recursion).chi["h"].formula.compile("numpy")
-    number, bound = found.with_error(**AT)
+    number, bound = found.with_error(**{name: AT[name] for name in found.formula.arguments})
     assert abs(float(number) - float(value(exact))) <= float(bound) < 1e-12
 
 
@@ -139,7 +141,16 @@ def coupled():
     return r
 
 
+def test_a_redrawn_leaky_state_keeps_its_share_and_says_so():
+    """chi = (1 - alpha)^2 + alpha^2 chi of the Elman recursion; the proof rests on independent redraws."""
+    found = derived("leaky")
+    assert float(value(found.chi["h"])) == pytest.approx(0.7**2 + 0.3**2 * float(value(derived("tanh").chi["h"])))
+    assert "redrawn matrices only" in found.reading
+    assert {"redrawn", "centred"} <= {step.rule for step in found.proof.steps}
+
+
 @pytest.mark.parametrize(("model", "word"), [
+    (lambda: untied(models.leaky("relu")), "a map of its own"),
     (gate, "gated"), (models.leaky, "carries itself over"), (models.residual, "carries itself over"),
     (models.feed_forward, "tied=False"), (coupled, "Coupled states"),
 ])

@@ -62,7 +62,7 @@ def test_the_check_exits_with_its_verdict():
 @pytest.mark.parametrize(("words", "said"), [
     (("memory", "leaky", "--set", "nu_W=1"), "carries itself over"), (("memory", "elman"), "missing: nu_b"),
     (("memory", "gru"), "gate"), (("memory", "nothing"), "wideproof models"),
-    (("memory", "linear-rnn", "--activation", "tanh"), "options of this model"),
+    (("memory", "linear-rnn", "--activation", "tanh"), "a model with an activation"),
     ((*RELU, "--set", "nu_W"), "NAME=NUMBER"), ((*RELU, "--set", "nu_W=-1"), "NAME=NUMBER"),
     ((*RELU, "--check"), "--set nu_W"), ((*RELU, "--set", "mu=1"), "unknown: mu"),
 ])  # fmt: skip
