@@ -1,7 +1,7 @@
 import pytest
 import sympy as sp
 
-from reports.mathtext import display, latex, math, pack, width
+from reports.mathtext import display, equations, latex, math, pack, width
 from reports.subset import lint_tex
 from reports.text import Latex
 

@@ -1,0 +1,172 @@
+"""Kernels drawn: against the correlation of two inputs, against the lag of a changed input, and their error in n."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from derive import Program
+from numeric.adjoint import empirical_ntk
+from numeric.arrays import Host, seed_sequence, to_host
+from numeric.checks import Check, Level
+from numeric.convergence import KernelError
+from numeric.kernel_checks.claims import judge_kernels
+from numeric.kernel_checks.runner import KernelMeasurements
+from numeric.kernels import Kernel
+
+Progress = Callable[[int, int], None]
+CORRELATIONS = tuple(np.linspace(-1.0, 1.0, 9))
+QUANTITIES = ("nngp", "ntk")
+
+
+@dataclass(frozen=True)
+class Curve:
+    """A limit on a grid with measured points on the same grid.
+
+    Shapes: all (P,).  Units: relative.  Error: stderr of the points.  Source: `kernel_curves`.
+    """
+
+    x: tuple[float, ...]
+    limit: Host
+    measured: Host
+    stderr: Host
+
+
+@dataclass(frozen=True)
+class KernelCurves:
+    """Both kernels of the last output, by quantity, relative to the limit K(x, x).
+
+    `correlation`: K(x, x') for inputs x'_t of the same length with cosine c to x_t at every step; `lag`: the change
+    K(x, x) - K(x, x') where only the input that many steps ago is replaced by an orthogonal one.
+    Shapes: as `Curve`.  Units: 1.  Error: as `Curve`.  Source: `kernel_curves`.
+    """
+
+    width: int
+    trials: int
+    horizon: int
+    correlation: Mapping[str, Curve]
+    lag: Mapping[str, Curve]
+
+
+def kernel_curves(
+    program: Program,
+    values: Mapping[str, float],
+    horizon: int = 6,
+    width: int = 512,
+    trials: int = 200,
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> KernelCurves:
+    """Evaluate both kernels on two families of sequences, in the limit and on random networks.
+
+    Shapes: `KernelCurves`.  Units: 1.  Error: stderr; the points keep their O(1/width) bias.
+    Source: derive.nngp, derive.ntk; derive.adjoint.
+    """
+    X = families(horizon, np.random.default_rng(seed_sequence(seed, 2)))
+    kernel = Kernel(program, readout="last", **dict[str, Any](values))
+    limits = {name: to_host(getattr(kernel, name)(X[:1], X))[0] for name in QUANTITIES}
+    drawn = _rows(program, X, values, width, trials, seed, progress)
+    cut = 1 + len(CORRELATIONS)
+    correlation, lag = {}, {}
+    for name in QUANTITIES:
+        limit, rows = limits[name] / limits[name][0], drawn[name] / limits[name][0]
+        correlation[name] = _curve(CORRELATIONS, limit[1:cut], rows[:, 1:cut])
+        lag[name] = _curve(range(horizon), limit[0] - limit[cut:], rows[:, :1] - rows[:, cut:])
+    return KernelCurves(width, trials, horizon, correlation, lag)
+
+
+def families(horizon: int, generator: np.random.Generator) -> Host:
+    """Return a sequence of unit vectors, then its correlated copies, then its copies changed at one lag.
+
+    Shapes: -> (1 + correlations + horizon, horizon, 2).  Units: of inputs.  Error: none.  Source: definition.
+    """
+    angle = generator.uniform(0, 2 * np.pi, horizon)
+    x, w = (np.stack([np.cos(a), np.sin(a)], axis=-1) for a in (angle, angle + np.pi / 2))
+    turned = [c * x + np.sqrt(max(1 - c * c, 0.0)) * w for c in CORRELATIONS]
+    changed = [np.where((np.arange(horizon) == horizon - 1 - lag)[:, None], w, x) for lag in range(horizon)]
+    return np.array([x, *turned, *changed])
+
+
+def _rows(
+    program: Program, X: Host, values: Mapping[str, float], width: int, trials: int, seed: int,
+    progress: Progress | None,
+) -> dict[str, Host]:  # fmt: skip
+    """The first row of both kernels, network by network.  Shapes: (trials, N)."""
+    found: dict[str, list[Host]] = {name: [] for name in QUANTITIES}
+    size, done = 20, 0
+    while done < trials:
+        count = min(size, trials - done)
+        source = int(seed_sequence(seed, 3, done).generate_state(1)[0])
+        made = empirical_ntk(program, X, width, readout="last", trials=count, seed=source, **dict[str, Any](values))
+        y = to_host(made.outputs)[:, :, -1, 0]
+        given = y[:, :1] * y if made.given_states is None else to_host(made.given_states)[:, 0, 0, :, 0]
+        found["nngp"].append(given)
+        found["ntk"].append(to_host(made.total)[:, 0, 0, :, 0])
+        done += count
+        if progress is not None:
+            progress(done, trials)
+    return {name: np.concatenate(parts) for name, parts in found.items()}
+
+
+def _curve(x: Sequence[float], limit: Host, rows: Host) -> Curve:
+    stderr = rows.std(axis=0, ddof=1) / len(rows) ** 0.5
+    return Curve(tuple(float(at) for at in x), limit, rows.mean(axis=0), stderr)
+
+
+def kernel_distance(
+    program: Program,
+    values: Mapping[str, float],
+    inputs: Host,
+    widths: Sequence[int],
+    trials: int = 60,
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> KernelError:
+    """Measure |K_n - K| / |K| of the tangent kernel of single networks, root mean square, at each width.
+
+    Shapes: inputs (N, T, n_x) -> `KernelError`.  Units: 1.  Error: stderr, by the delta method.  Source: definition.
+    """
+    limit = to_host(Kernel(program, **dict[str, Any](values)).ntk(inputs))
+    means, errors = [], []
+    for k, width in enumerate(widths):
+        source = int(seed_sequence(seed, 4, width).generate_state(1)[0])
+        found = empirical_ntk(program, inputs, width, trials=trials, seed=source, **dict[str, Any](values))
+        gaps = to_host(found.total)[:, :, :, 0, :, :, 0] - limit
+        squares = np.sum(gaps**2, axis=(1, 2, 3, 4)) / np.sum(limit**2)
+        root = float(squares.mean() ** 0.5)
+        means.append(root)
+        errors.append(float(squares.std(ddof=1) / trials**0.5 / (2 * root)))
+        if progress is not None:
+            progress(k + 1, len(widths))
+    return KernelError(tuple(widths), tuple(means), tuple(errors), trials)
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """The tied limit and another one, each judged on the same networks.
+
+    Shapes: checks (m,) each, entry by entry in one order.  Units: output^2.  Error: as `Check`.  Source: `compare`.
+    """
+
+    truth: tuple[Check, ...]
+    other: tuple[Check, ...]
+
+    def apart(self, tolerance: float = 1e-9) -> tuple[tuple[Check, Check], ...]:
+        """Return the entries where the two limits differ by more than a part of the largest entry of the kernel."""
+        scale = {q: max(abs(c.prediction) for c in self.truth if c.quantity == q) for q in QUANTITIES}
+        pairs = zip(self.truth, self.other, strict=True)
+        return tuple((a, b) for a, b in pairs if abs(a.prediction - b.prediction) > tolerance * scale[a.quantity])
+
+
+def compare_limits(
+    found: KernelMeasurements, truth: tuple[Check, ...], other: Program, level: Level | None = None
+) -> Comparison:
+    """Judge the limit of another recursion in the same symbols on networks already measured.
+
+    Shapes: `Comparison`.  Units: output^2.  Error: as `judge_kernels`.  Source: `judge_kernels`.
+    """
+    limits = Kernel(other, **dict[str, Any](found.plan.values))
+    return Comparison(truth, judge_kernels(found, limits, level))

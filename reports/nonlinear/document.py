@@ -1,0 +1,57 @@
+"""The whole report of a recursion that is not the linear RNN."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import sympy as sp
+
+from reports.document import Document, Itemize, Paragraph, Section
+from reports.mathtext import math
+from reports.nonlinear.limit import gradients, limits, model
+from reports.nonlinear.measured import confirmation, tied, training
+from reports.nonlinear.remembered import remembered
+from reports.nonlinear.run import KernelRun
+from reports.numbers import value
+from reports.text import Code, Text
+
+
+def document(run: KernelRun, out_dir: Path) -> Document:
+    """The whole report; its figures are drawn into `out_dir`/figures."""
+    folder = out_dir / "figures"
+    sections = (
+        model(run),
+        limits(run),
+        gradients(run),
+        confirmation(run, folder),
+        tied(run, folder),
+        remembered(run, folder),
+        training(run, folder),
+        provenance(run),
+    )
+    abstract = (
+        f"The recursion {run.program.name} was written once. This report states the infinite-width limits of its "
+        "outputs and of its gradients with a proof made and checked by machine, and how random and trained networks of "
+        "finite width compare. Every number is derived or measured; measured ones carry their standard error in "
+        "brackets after the last digits."
+    )
+    return Document(f"The wide-network limit of {run.program.name}", abstract, sections, "wideproof")
+
+
+def provenance(run: KernelRun) -> Section:
+    """What the numbers depend on."""
+    assumed: tuple[Text, ...] = tuple((math(sp.Symbol(name)), " = ", value(x)) for name, x in run.values.items())
+    return Section(
+        "How this report was made",
+        (
+            Paragraph(
+                (
+                    f"The seed is {run.seed}. The file ", Code("run.json"), " beside this report holds the inputs, the "
+                    "seed, the versions of all programs, the time, and every number above. Values that were not given "
+                    "are our assumptions; in all they were:",
+                )
+            ),
+            Itemize(assumed),
+        ),
+        "sec:provenance",
+    )  # fmt: skip

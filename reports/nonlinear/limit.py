@@ -1,0 +1,160 @@
+"""The model, the limits of its kernels with their proofs, and the gradients."""
+
+from __future__ import annotations
+
+import sympy as sp
+
+from derive import Derivation, Program
+from derive.notation import LETTERS
+from reports import prose
+from reports.document import Block, Equation, Paragraph, Section, Table, Theorem
+from reports.mathtext import equations, latex
+from reports.nonlinear.run import KernelRun
+from reports.numbers import value
+from reports.text import Cite, Inline, Latex, Math, Ref, Text, inlines
+
+ROLES = {"matrix": "matrix", "input_map": "input map", "readout": "readout", "bias": "bias"}
+SIZES = {"matrix": r"n \times n", "input_map": r"n \times n_x", "readout": r"n_y \times n", "bias": "n"}
+
+
+def model(run: KernelRun) -> Section:
+    """The recursion, its parameters and what is assumed of them."""
+    program = run.program
+    body = [*program.updates, (sp.Symbol("y"), program.output)]
+    others = [name for name in run.values if name not in {str(p.variance) for p in program.parameters}]
+    return Section(
+        "The model",
+        (
+            Paragraph(
+                (
+                    "For inputs ", Math(Latex(r"x_t \in \mathbb{R}^{n_x}")), ", states of width ", Math(Latex("n")),
+                    " that start at zero, and outputs ", Math(Latex(r"y_t \in \mathbb{R}^{n_y}")),
+                    ", the recursion is",
+                )
+            ),
+            Equation(equations(body, program), "eq:model"),
+            Paragraph(
+                (
+                    "Products of activations are taken entry by entry. All entries of the parameters are independent; ",
+                    Ref("tab:parameters"), " gives their laws and the variances used in the experiments",
+                    *(_others(run, others)), ". These numbers are our assumption; any others can be asked for.",
+                )
+            ),
+            _parameters(program, run.values),
+        ),
+        "sec:model",
+    )  # fmt: skip
+
+
+def _others(run: KernelRun, names: list[str]) -> tuple[Inline, ...]:
+    found: list[Inline] = []
+    for name in names:
+        found += ["; " if not found else ", ", Math(latex(sp.Symbol(name))), " = ", value(run.values[name])]
+    return tuple(found)
+
+
+def _parameters(program: Program, values: dict[str, float]) -> Table:
+    rows: list[tuple[Text, ...]] = []
+    at = {program.symbols[name]: x for name, x in values.items()}
+    for p in program.parameters:
+        known = LETTERS[p.name].meaning if p.name in LETTERS else ROLES[p.role]
+        size = "n_y" if p.role == "bias" and _is_read_out(program, p.name) else SIZES[p.role]
+        rows.append(
+            (
+                Math(latex(sp.Symbol(p.name))), known, Math(Latex(size)), Math(Latex(f"N(0, {latex(p.variance)})")),
+                "one draw" if p.tied else "a fresh draw each step", value(float(p.variance.subs(at))),
+            )
+        )  # fmt: skip
+    return Table(
+        ("parameter", "meaning", "size", "entries", "over time", "variance used"), tuple(rows),
+        "The parameters of the recursion.", "tab:parameters", "lllllr",
+    )  # fmt: skip
+
+
+def _is_read_out(program: Program, name: str) -> bool:
+    return any(c.label == name for c in program.output.free_symbols if c in program.table)
+
+
+def limits(run: KernelRun) -> Section:
+    """Both kernels as the engine states and proves them."""
+    told: prose.Told = {}
+    return Section(
+        "The limit of infinite width",
+        (
+            Paragraph(
+                (
+                    "Primes mark the second of two sequences, ", Math(Latex("x")), " and ", Math(Latex("x'")),
+                    "; the same parameters act on both. The kernels are those of one output; different outputs are "
+                    "independent.",
+                )
+            ),
+            *_theorem(run.nngp, "Gaussian process of the outputs", "nngp",
+                      "converge jointly in law, for all times and inputs, to a Gaussian process. The covariance of one "
+                      "output at two times is determined by", told),
+            *_theorem(run.ntk, "Tangent kernel", "ntk",
+                      "have gradients by all trainable parameters whose inner products converge in probability. With a "
+                      "tilde for the response to a perturbation of every trainable entry by an independent standard "
+                      "normal one, the limit is determined by", told),
+        ),
+        "sec:limit",
+    )  # fmt: skip
+
+
+def _theorem(derivation: Derivation, title: str, name: str, claim: str, told: prose.Told) -> tuple[Block, ...]:
+    stated = derivation.formula.recurrence or derivation.formula.process
+    assert stated is not None
+    pairs = [(stated.left, stated.right), *((e.left, e.right) for e in stated.equations)]
+    return (
+        Theorem(
+            (
+                Paragraph(("As ", Math(Latex(r"n \to \infty")), f", the outputs {claim}")),
+                Equation(equations(pairs, derivation.program), f"eq:{name}"),
+                Paragraph("Moments at times before the first step are those of the initial states, here zero."),
+            ),
+            title=title,
+            label=f"thm:{name}",
+        ),
+        prose.proof(derivation.proof, name, told),
+        prose.premises_line(derivation.proof),
+    )
+
+
+def gradients(run: KernelRun) -> Section:
+    """The adjoint, which the experiments run."""
+    derivation = run.gradient
+    recurrence = derivation.formula.recurrence
+    assert recurrence is not None
+    pairs = [(e.left, e.right) for e in recurrence.equations]
+    return Section(
+        "Gradients",
+        (
+            Theorem(
+                (
+                    Paragraph(
+                        (
+                            "For a cost ", Math(Latex("J")), " of the outputs write ", Math(Latex(r"\nabla_v")),
+                            " for its derivative by a vector ", Math(Latex("v")), " as it stands at its time, and ",
+                            Math(Latex(r"\nabla_M^{(t)}")), " for what the use of ", Math(Latex("M")), " at step ",
+                            Math(Latex("t")), " contributes. Stepped back in time from zero after the last step,",
+                        )
+                    ),
+                    Equation(equations(pairs, derivation.program), "eq:adjoint"),
+                    Paragraph("The gradient by a parameter that is drawn once is the sum over the steps."),
+                ),
+                title="Adjoint",
+                label="thm:adjoint",
+            ),
+            Paragraph(
+                (
+                    "The tangent recursion says what each right side changes by when what it reads changes. Collected "
+                    "by what is read, it gives ", Ref("eq:adjoint"), " [", Cite("griewank2008evaluating"), "]. ",
+                    *inlines(prose.premises_line(derivation.proof).text),
+                )
+            ),
+            Paragraph(
+                "These equations are what the experiments below run, forward and back, at finite width. They agree "
+                "with difference quotients and, where activations are analytic, with complex steps."
+            ),
+        ),
+        "sec:gradients",
+    )  # fmt: skip

@@ -1,0 +1,255 @@
+"""Monte Carlo and training at finite width beside the limits."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from numeric.checks import Check
+from reports import figures
+from reports.document import Figure, Paragraph, Section, Table
+from reports.nonlinear.run import SEQUENCES, STEPS, KernelRun
+from reports.numbers import value
+from reports.text import Inline, Latex, Math, Ref, Text
+
+NAMES = {"nngp": "NNGP kernel", "ntk": "tangent kernel"}
+
+
+def confirmation(run: KernelRun, folder: Path) -> Section:
+    """Limits and measurements of both kernels, their shape, and the error of one network against its width."""
+    found, checks = run.validation, run.validation.checks
+    plan = found.measurements.plan
+    entries = len(checks) // 2
+    return Section(
+        "Confirmation at finite width",
+        (
+            Paragraph(
+                (
+                    f"Random networks of the widths {', '.join(map(str, plan.widths))} were drawn, {plan.trials} at "
+                    f"each, and ran on {plan.inputs.shape[0]} random sequences of {plan.horizon} steps. The NNGP "
+                    "kernel is the covariance of the outputs given the states, averaged over the networks; the tangent "
+                    "kernel is the inner product of the gradients that ", Ref("eq:adjoint"), " gives. The theory is a "
+                    "limit, so each entry is fitted in powers of ", Math(Latex("1/n")), " and read off at infinite "
+                    f"width. All {entries} entries of each kernel are tested; a true theory would be refuted anywhere "
+                    f"among them with probability at most {checks[0].false_alarm:g}, and an entry holds only if an "
+                    f"error of {checks[0].effect:.0%} (relative to the diagonal) would have been seen with "
+                    "probability 0.9. ",
+                    Ref("tab:kernels"), " shows the entries at equal times and ", Ref("tab:verdicts"), " all verdicts.",
+                )
+            ),
+            _entries(checks),
+            _verdicts(checks),
+            *_shapes(run, folder),
+            *_distance(run, folder),
+        ),
+        "sec:confirmation",
+    )  # fmt: skip
+
+
+def _entries(checks: tuple[Check, ...]) -> Table:
+    by_place = {(c.quantity, c.lag): c for c in checks}
+    rows: list[tuple[Text, ...]] = []
+    for (quantity, lag), c in by_place.items():
+        if quantity != "nngp" or not isinstance(lag, tuple) or lag[1] != lag[3] or lag[0] != 0:
+            continue
+        d = by_place["ntk", lag]
+        pair = Math(Latex("x, x" if lag[2] == 0 else "x, x'"))
+        rows.append(
+            (
+                str(lag[1]), pair, value(c.prediction), value(c.estimate, c.stderr), c.verdict,
+                value(d.prediction), value(d.estimate, d.stderr), d.verdict,
+            )
+        )  # fmt: skip
+    return Table(
+        ("step", "inputs", "NNGP", "measured", "verdict", "NTK", "measured", "verdict"), tuple(rows),
+        ("Both kernels at equal times: the limits ", Ref("eq:nngp"), " and ", Ref("eq:ntk"),
+         " and the measurements extrapolated in the width."),
+        "tab:kernels", "rlrrlrrl",
+    )  # fmt: skip
+
+
+def _verdicts(checks: tuple[Check, ...]) -> Table:
+    rows: list[tuple[Text, ...]] = []
+    for quantity, name in NAMES.items():
+        own = [c for c in checks if c.quantity == quantity]
+        counts = {verdict: sum(c.verdict == verdict for c in own) for verdict in ("holds", "undecided", "refuted")}
+        said = ", ".join(f"{verdict} {count}" for verdict, count in counts.items() if count)
+        rows.append(
+            (
+                name, str(len(own)), value(min(c.p_value for c in own), digits=2),
+                value(max(c.detectable for c in own), digits=2), said,
+            )
+        )  # fmt: skip
+    return Table(
+        ("kernel", "entries", "smallest p", "detects", "verdicts"), tuple(rows),
+        "All entries, between all steps of both sequences. The p-values are corrected for the number of entries.",
+        "tab:verdicts", "lrrrl",
+    )  # fmt: skip
+
+
+def _shapes(run: KernelRun, folder: Path) -> tuple[Any, ...]:
+    """The kernels against the correlation of the inputs, and against the lag of one changed input."""
+    curves = run.curves
+    drawn = _drawn(curves.correlation, "cosine between the inputs of all steps", "K(x, x') / K(x, x)")
+    against = figures.save(drawn, folder, "correlation")
+    lag = figures.save(_drawn(curves.lag, "lag of the changed input", "(K(x, x) - K(x, x')) / K(x, x)"), folder, "lag")
+    note = (
+        f"Lines: the limit. Marks: means over {curves.trials} networks of width {curves.width}, with standard errors; "
+        "they keep the bias of that width."
+    )
+    return (
+        Paragraph(
+            (
+                Ref("fig:correlation"), " and ", Ref("fig:lag"), " draw the kernels of the last output for sequences "
+                f"of {curves.horizon} unit vectors: what makes two sequences alike, and how far back a changed input "
+                "is still seen.",
+            )
+        ),
+        Figure(against, ("Both kernels against the correlation of the two sequences. ", note),
+               "rising curves with marks on them", "fig:correlation"),
+        Figure(lag, ("How much both kernels fall when the input a number of steps ago is replaced by an orthogonal "
+                     "one. ", note), "falling curves with marks on them", "fig:lag"),
+    )  # fmt: skip
+
+
+def _drawn(curves: Mapping[str, Any], xlabel: str, ylabel: str) -> Any:
+    first = next(iter(curves.values()))
+    return figures.decay(
+        first.x, {NAMES[q]: c.limit for q, c in curves.items()}, xlabel, f"${ylabel}$",
+        {NAMES[q]: c.stderr for q, c in curves.items()}, {NAMES[q]: c.measured for q, c in curves.items()}, log=False,
+    )  # fmt: skip
+
+
+def _distance(run: KernelRun, folder: Path) -> tuple[Any, ...]:
+    error, name = run.distance, "$|K_n - K| / |K|$"
+    drawn = figures.power_law(error.widths, {name: error.error}, "width $n$", "relative error", {name: error.stderr})
+    return (
+        Figure(
+            figures.save(drawn, folder, "kernel-error"),
+            (f"Distance of the tangent kernel of single networks from its limit, root mean square over {error.trials} "
+             "networks."),
+            "a line of slope about minus one half", "fig:kernel",
+        ),
+        Paragraph((Ref("fig:kernel"), " shows how the kernel of a single network approaches the limit.")),
+    )  # fmt: skip
+
+
+def tied(run: KernelRun, folder: Path) -> Section:
+    """Where the independent-weights approximation differs from the truth, derived and measured."""
+    found = run.untied
+    if found is None:
+        text = "No parameter that feeds a state is shared between steps, so drawing it afresh changes nothing."
+        return Section("Tied and untied weights", (Paragraph(text),), "sec:untied")
+    apart = found.apart()
+    refuted = [pair for pair in apart if pair[1].verdict == "refuted"]
+    elsewhere = [c for c in found.other if c.verdict == "refuted" and all(c is not b for _, b in apart)]
+    equal = all(a.lag[1] != a.lag[3] for a, _ in apart if isinstance(a.lag, tuple))
+    start: tuple[Inline, ...] = (
+        "A common approximation draws every parameter that feeds a state afresh at each step. The same rules derive "
+        "its limit from the same definition, with ",
+        Math(Latex(r"\mathbb{E}[W_t W_s] = 0")), " between different steps. ",
+    )  # fmt: skip
+    if not apart:
+        same = "For the kernels measured here both limits coincide."
+        return Section("Tied and untied weights", (Paragraph((*start, same)),), "sec:untied")
+    rows = [
+        (
+            NAMES[a.quantity], _place(a), value(a.prediction), value(b.prediction), value(a.estimate, a.stderr),
+            a.verdict, b.verdict,
+        )
+        for a, b in _shown(apart)
+    ]  # fmt: skip
+    where = "all of them between different times; at equal times they agree" if equal else "also at equal times"
+    told = (
+        f"The two limits differ in {len(apart)} of {len(found.truth)} entries, {where}. On the networks measured above "
+        f"the untied limit is refuted in {len(refuted)} of these entries{'' if elsewhere else ' and nowhere else'}. "
+    )
+    if equal:
+        told += (
+            "So it is exact for what reads equal times only, such as the kernel of the last outputs of sequences of "
+            "one length, and wrong for averages over time and for sequences of different lengths. "
+        )
+    return Section(
+        "Tied and untied weights",
+        (
+            Paragraph((*start, told, Ref("tab:untied"), " lists the largest differences.")),
+            Table(
+                ("kernel", "steps, inputs", "tied limit", "untied limit", "measured", "tied", "untied"), tuple(rows),
+                "The largest differences between the limit of the recursion and that of its untied twin, and what "
+                "random networks with tied weights say of both.", "tab:untied", "llrrrll",
+            ),
+            *_row_of_times(run, folder),
+        ),
+        "sec:untied",
+    )  # fmt: skip
+
+
+def _shown(apart: tuple[tuple[Check, Check], ...], most: int = 4) -> list[tuple[Check, Check]]:
+    """Of each kernel the entries that differ most."""
+    found: list[tuple[Check, Check]] = []
+    for quantity in NAMES:
+        own = [pair for pair in apart if pair[0].quantity == quantity]
+        found += sorted(own, key=lambda pair: -abs(pair[0].prediction - pair[1].prediction))[:most]
+    return found
+
+
+def _place(check: Check) -> Math:
+    assert isinstance(check.lag, tuple)
+    a, t, b, s = check.lag
+    names = ("x", "x'")
+    return Math(Latex(f"K_{{{t},{s}}}({names[a]}, {names[b]})"))
+
+
+def _row_of_times(run: KernelRun, folder: Path) -> tuple[Any, ...]:
+    """One row of the tangent kernel: the last step of a sequence against its earlier ones."""
+    assert run.untied is not None
+    last = run.validation.measurements.plan.horizon - 1
+    rows = {a.lag: (a, b) for a, b in zip(run.untied.truth, run.untied.other, strict=True) if a.quantity == "ntk"}
+    pairs = [rows[0, t, 0, last] for t in range(last, -1, -1)]
+    lags = list(range(last + 1))
+    curves = {"tied limit": [a.prediction for a, _ in pairs], "untied limit": [b.prediction for _, b in pairs]}
+    points = {"tied limit": [a.estimate for a, _ in pairs]}
+    drawn = figures.decay(
+        lags, curves, "steps before the last", "tangent kernel", {"tied limit": [a.stderr for a, _ in pairs]}, points,
+        log=False,
+    )  # fmt: skip
+    return (
+        Figure(
+            figures.save(drawn, folder, "tied"),
+            "The tangent kernel between the last step of a sequence and its earlier steps. Marks: tied networks, "
+            "extrapolated in the width, with standard errors.",
+            "two curves from one point, marks on the upper one", "fig:tied",
+        ),
+    )  # fmt: skip
+
+
+def training(run: KernelRun, folder: Path) -> Section:
+    """Networks descend as the limiting kernel says, ever more so with the width."""
+    made = run.training
+    curves = {"limit": made.predicted, **{f"$n = {n}$": loss for n, loss in zip(made.widths, made.losses, strict=True)}}
+    stem = figures.save(figures.training(curves), folder, "training")
+    gaps: list[Inline] = []
+    for width, gap in zip(made.widths, made.gaps, strict=True):
+        gaps += ["; " if gaps else "", value(gap, digits=2), f" at width {width}"]
+    return Section(
+        "Training",
+        (
+            Paragraph(
+                (
+                    f"One network at each width learns {SEQUENCES} random targets from the last outputs by {STEPS} "
+                    "steps of full-batch gradient descent on the mean square error, with the step size ",
+                    value(made.step_size, digits=3),
+                    ", half the largest stable one of the limit. The limit predicts the outputs by ",
+                    Math(Latex(r"f \leftarrow f - \frac{2 \eta}{N} K (f - y)")),
+                    " from the outputs of the network at its start. The distance of the outputs after training from "
+                    "this prediction, relative to their first distance from the targets, is ",
+                    *gaps,
+                    ".",
+                )
+            ),
+            Figure(stem, "Mean square error of networks of growing width, and of the limiting descent from the start "
+                   "of the widest one. Each network has its own start.", "falling curves", "fig:training"),
+        ),
+        "sec:training",
+    )  # fmt: skip

@@ -1,0 +1,110 @@
+"""How long the recursion remembers: fixed points, slopes and horizon from its own state evolution."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from derive.errors import DeriveError
+from numeric.phase import phase_diagram
+from reports import figures, prose
+from reports.document import Block, Equation, Figure, Paragraph, Section, Table, Theorem
+from reports.mathtext import equations
+from reports.nonlinear.run import INPUT_SIZE, KernelRun
+from reports.numbers import value
+from reports.phase import phase_figure
+from reports.text import Cite, Latex, Math, Ref, Text
+
+CELLS = (44, 28)
+
+
+def remembered(run: KernelRun, folder: Path) -> Section:
+    """The derived maps, their fixed points at the numbers used, and the phase diagram; or why there are none."""
+    if run.memory is None or run.analysis is None:
+        text = f"The fixed points of the variance and the memory horizon do not follow by these rules. {run.forgetful}"
+        return Section("Memory", (Paragraph(text),), "sec:memory")
+    return Section("Memory", (*_maps(run), *_points(run), *_diagram(run, folder)), "sec:memory")
+
+
+def _maps(run: KernelRun) -> tuple[Block, ...]:
+    derived = run.memory
+    assert derived is not None
+    parts = (*derived.variance_map.values(), *derived.chi.values(), derived)
+    goals: list[Any] = [part.proof.goal for part in parts]
+    return (
+        Paragraph(
+            (
+                "Two runs of one wide network see the same inputs from some step on. Near a fixed point the difference "
+                "of the two shrinks at each step by the slope of the map of their covariance, so it falls by a factor ",
+                Math(Latex("e")), " in so many steps as the logarithm of the slope says [",
+                Cite("schoenholz2017deep"), "]. Tied and untied weights share these maps, which hold at equal times.",
+            )
+        ),
+        Theorem(
+            (
+                Paragraph(
+                    (
+                        "With inputs of the size ", Math(Latex(r"X = x_t^{\mathsf{T}} x_t")), " at every step, the "
+                        "variance of the states, the slope of the covariance of two runs where they agree, and the "
+                        "memory horizon in steps are, ", Math(Latex("q")), " being the variance one step before,",
+                    )
+                ),
+                Equation(equations([(goal.left, goal.right) for goal in goals], derived.program), "eq:memory"),
+            ),
+            title="Memory", label="thm:memory",
+        ),
+        prose.proof(derived.proof, "memory"),
+        prose.premises_line(derived.proof),
+    )  # fmt: skip
+
+
+def _points(run: KernelRun) -> tuple[Block, ...]:
+    found = run.analysis
+    assert found is not None
+    note = f" {found.note[0].upper()}{found.note[1:]}." if found.note else ""
+    if not found.points:
+        return (Paragraph(f"At the numbers used there is no fixed point.{note}"),)
+    rows: list[tuple[Text, ...]] = [
+        (
+            ", ".join(f"{q:.4g}" for q in point.q.values()), value(point.chi), value(point.slope),
+            value(point.horizon), point.phase, "yes" if point.stable else "no",
+        )
+        for point in found.points
+    ]  # fmt: skip
+    return (
+        Table(
+            ("variance", "slope at equal runs", "slope where runs end", "horizon", "phase", "stable"), tuple(rows),
+            (
+                f"Fixed points of the variance at the numbers of the other experiments and inputs of size "
+                f"{INPUT_SIZE:g}; the horizon is in steps.{note}",
+            ),
+            "tab:memory", "rrrrll",
+        ),
+    )  # fmt: skip
+
+
+def _diagram(run: KernelRun, folder: Path) -> tuple[Block, ...]:
+    """The phase diagram, where the maps have one matrix and one bias."""
+    if not {"nu_W", "nu_b"} <= set(run.values):
+        return ()
+    most, top = 2.5 * max(1.0, run.values["nu_W"]), max(0.3, 1.5 * run.values["nu_b"])
+    at: dict[str, Any] = {"X": INPUT_SIZE} | {"nu_F": run.values.get("nu_F", 1.0)}
+    try:
+        diagram = phase_diagram(
+            run.memory or run.program, np.linspace(most / CELLS[0], most, CELLS[0]), np.linspace(0, top, CELLS[1]), **at
+        )
+    except DeriveError:
+        return ()
+    stem = figures.save(phase_figure(diagram), folder, "phase")
+    return (
+        Figure(
+            stem,
+            (
+                "Memory horizon over the variances of the transition matrix and of the bias, for inputs of size "
+                f"{INPUT_SIZE:g}, with the line where the slope of ", Ref("eq:memory"), " is one.",
+            ),
+            "a map with a line between an ordered and a chaotic region", "fig:phase",
+        ),
+    )  # fmt: skip
