@@ -15,10 +15,22 @@ from .derivation import Derivation, as_program
 from .emit import Formula
 from .errors import ParameterError
 from .evolution import OUTPUT, TANGENT_OUTPUT
-from .language import Bias, Coordinate, Input, MatVec, Parameter, Previous, Program, Recursion, State, Updated
+from .language import (
+    Bias,
+    Coordinate,
+    Input,
+    MatVec,
+    Parameter,
+    Previous,
+    Program,
+    Recursion,
+    State,
+    Updated,
+    refuse_backward,
+)
 from .notation import t
 from .proof import Ask, Claim, Equation, Recurrence, prove, rule
-from .tangent import MARK, differential_of, tangent, trained_only
+from .tangent import MARK, differential_of, perturbed, tangent, trained_only
 
 
 class _AtTime(sp.Function):
@@ -90,6 +102,7 @@ def adjoint(recursion: Recursion | Program, parameters: str | Iterable[str] | No
     Source: griewank2008evaluating, reverse mode: the transpose of emami2021implicit, Lemma B.1.
     """
     program = as_program(recursion)
+    refuse_backward(program, "adjoint")
     chosen = program if parameters is None else trained_only(program, parameters)
     if not any(parameter.trainable for parameter in chosen.parameters):
         raise ParameterError("adjoint", "a trainable parameter", "none", "Drop trainable=False from one of them.")
@@ -113,9 +126,9 @@ def perturbations(program: Program, c: Coordinate) -> list[Coordinate]:
     """The coordinates of a tangent program whose sum is the perturbation of a coordinate of its base."""
     match program.table[c]:
         case Previous(state):
-            wanted: list[Any] = [Previous(State(MARK + state.name))]
+            wanted: list[Any] = [Previous(perturbed(state))]
         case Updated(state):
-            wanted = [Updated(State(MARK + state.name))]
+            wanted = [Updated(perturbed(state))]
         case MatVec(matrix, vector):
             moved = sp.S.Zero if matrix.role == "input_map" else differential_of(program, vector)
             wanted = [MatVec(matrix, moved), *(MatVec(d, vector) for d in _delta(program, matrix))]

@@ -72,7 +72,7 @@ class Formula:
             return _Emitted(self, backend)
         if self.recurrence is not None and self.recurrence.indices == (t, s) and self.recurrence.equations and (
                 _across_sequences(self.recurrence)
-                or any(state.initial != 0 and not state.shared for state in self.program.states)):
+                or any(state.backward or (state.initial != 0 and not state.shared) for state in self.program.states)):
             return OnSequences(self, backend)
         return _Stepped(self, backend)
 
@@ -203,7 +203,7 @@ class OnSequences(_Function):
         xp = namespace(self.backend)
         unused: dict[str, Any] = {name: 0 for name in ("t", "s") if name in self.arguments}
         floats = {n: v.astype(xp.float64) for n, v in self._checked({**values, **unused}).items()}
-        stepper = Stepper(self.equations, inputs, floats)
+        stepper = Stepper(self.equations, inputs, floats, sizes)
         found = self._read(stepper, sizes, readout)
         self.error = stepper.error
         return found

@@ -13,7 +13,7 @@ from .evolution import ROW, ROW2, StateMoments, kind, refuse_functions, refuse_p
 from .expectation import GaussianMean
 from .innovations import InnovationsForm
 from .lags import EmpiricalKernel, NoClosedForm
-from .language import Program, Recursion
+from .language import Program, Recursion, refuse_backward
 from .moments import is_linear
 from .notation import s, t
 from .process import kernel_subject, process_of
@@ -106,6 +106,8 @@ def state_evolution(recursion: Recursion | Program, form: str = "covariance", ho
                              "horizon=4 gives the times 0, 1, 2, 3.")
     program = as_program(recursion)
     symbols = {"t": t, "s": s, **program.symbols}
+    if form == "innovations" or horizon is not None:
+        refuse_backward(program, f"state_evolution of {program.name}: {form}, horizon {horizon}")
     if form == "covariance" and horizon is None and _closed(program) is None:
         proof = prove(program, "process", StateMoments(t))
         return Derivation("state-evolution", program,

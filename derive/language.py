@@ -15,7 +15,7 @@ from typing import Any, Literal, TypeAlias
 
 import sympy as sp
 
-from .errors import LanguageError, ShapeError
+from .errors import LanguageError, NotClosed, ShapeError
 from .notation import parameter
 
 Role = Literal["matrix", "input_map", "readout", "bias"]
@@ -78,11 +78,20 @@ class Parameter:
 
 @dataclass(frozen=True)
 class State:
-    """A wide vector carried over time; it starts at zero or Gaussian, one draw per sequence or shared."""
+    """A wide vector carried over time; it starts at zero or Gaussian, one draw per sequence or shared.
+
+    A backward state reads the sequence from its end: its previous value is that of the next time.
+    """
 
     name: str
     initial: sp.Expr = sp.S.Zero
     shared: bool = False
+    backward: bool = False
+
+    @property
+    def back(self) -> int:
+        """Where its previous value stands: a step earlier, or later for a backward state."""
+        return 1 if self.backward else -1
 
 
 @dataclass(frozen=True)
@@ -257,10 +266,19 @@ class Recursion:
         mu = self._scalar(f"bias {name}: mean", mean)
         return self._intern(Bias(self._declare(name, "bias", variance, tied, trainable, mu)))
 
-    def state(self, name: str, initial: object = 0, shared: bool = False) -> StateCoordinate:
-        """Declare a state, zero at the start or N(0, initial); `shared` gives all sequences one draw."""
+    def state(self, name: str, initial: object = 0, shared: bool = False,
+              direction: str = "forward") -> StateCoordinate:
+        """Declare a state, zero at the start or N(0, initial); `shared` gives all sequences one draw.
+
+        `direction="backward"` reads the sequence from its end, from zero; backward and forward states share no
+        parameter and meet in the output only, each with a readout of its own.
+        """
         self._fresh(name)
-        self._states[name] = state = State(name, self._variance(f"state {name}: initial", initial), shared)
+        start = self._variance(f"state {name}: initial", initial)
+        if direction not in ("forward", "backward") or (direction == "backward" and start != 0):
+            raise LanguageError(f"state {name}", '"forward", or "backward" from zero', (direction, start),
+                                "A backward state is zero after the end of the sequence.")
+        self._states[name] = state = State(name, start, shared, direction == "backward")
         self._intern(Updated(state))
         previous = self._intern(Previous(state))
         assert isinstance(previous, StateCoordinate)
@@ -308,10 +326,32 @@ class Recursion:
         if not self._states or self._output is None:
             raise LanguageError(f"Recursion {self.name}", "at least one state and an output",
                                 "none", "Write rnn.output(C @ h).")
+        self._check_directions()
         used = self._reachable()
         return Program(self.name, tuple(self._parameters.values()), tuple(self._states.values()),
                        tuple((c, self._updates[c]) for c in self._ordered()), self._output,
                        tuple((c, term) for c, term in self._table.items() if c in used))
+
+    def _check_directions(self) -> None:
+        """Forward and backward states share no parameter, and no expression but the output reads both."""
+        assert self._output is not None
+        sides: dict[str, set[bool]] = {}
+        parts = [(c, body) for c, body in self._updates.items()]
+        parts += [(c, c) for c in coordinates_of(self._output)]
+        for c, expr in parts:
+            read = {c, *self._reads(expr)}
+            found = {t.state.backward for d in read if isinstance(t := self._table[d], Previous | Updated)}
+            names = [p.name for d in read if (p := self._parameter_of(d)) is not None]
+            for name in (c.label, *names):
+                sides.setdefault(name, set()).update(found)
+        for name, found in sides.items():
+            if len(found) > 1:
+                raise LanguageError(name, "one direction of reading", "forward and backward states together",
+                                    "Give each direction its own matrices, input map, biases and readout.")
+
+    def _parameter_of(self, c: Coordinate) -> Parameter | None:
+        term = self._table[c]
+        return term.matrix if isinstance(term, MatVec) else term.parameter if isinstance(term, Bias) else None
 
     # ---- checks ---------------------------------------------------------------------------------------
     def _matrix(self, name: str, role: Role, variance: object, tied: bool, trainable: bool) -> LinearMap:
@@ -453,7 +493,9 @@ def coordinate(recursion: str, term: Term) -> Coordinate:
     """The coordinate of a term: readable label, then a digest of the whole declaration."""
     if isinstance(term, Previous | Updated):
         state = term.state
-        previous = StateCoordinate(f"{state.name}#{_digest(recursion, repr(state), sp.srepr(state.initial))}")
+        declared = f"State(name={state.name!r}, initial={state.initial!r}, shared={state.shared!r})"
+        declared += " backward" * state.backward
+        previous = StateCoordinate(f"{state.name}#{_digest(recursion, declared, sp.srepr(state.initial))}")
         return previous if isinstance(term, Previous) else previous.next
     if isinstance(term, Input):
         return Coordinate(f"x#{_digest(recursion, 'input')}")
@@ -468,3 +510,11 @@ def coordinate(recursion: str, term: Term) -> Coordinate:
 
 def _digest(*parts: str) -> str:
     return hashlib.blake2b("\0".join(parts).encode(), digest_size=12).hexdigest()
+
+
+def refuse_backward(program: Program, where: str) -> None:
+    """Raise NotClosed for a recursion with backward states, where time is taken to run forwards."""
+    names = [state.name for state in program.states if state.backward]
+    if names:
+        raise NotClosed(where, "states that read the sequence forwards", f"the backward state {', '.join(names)}",
+                        "nngp, ntk and simulate take both directions; otherwise take the two recursions apart.")

@@ -65,7 +65,7 @@ class MathPrinter(LatexPrinter):
         term = self.program.table.get(c) if self.program is not None else None
         match term:
             case Previous(state):
-                return self._state(state.name, self.time - 1)
+                return self._state(state.name, self.time + state.back)
             case Updated(state):
                 return self._state(state.name, self.time)
             case Input():
@@ -74,7 +74,7 @@ class MathPrinter(LatexPrinter):
                 return self._parameter(parameter.name)
             case MatVec(matrix, vector):
                 inner = self._print(vector)
-                if vector.is_Add:
+                if vector.is_Add or vector.is_Mul:
                     inner = rf"\left({inner}\right)"
                 scale = "" if matrix.role == "input_map" else r"n^{-1/2} "
                 return rf"{scale}{self._parameter(matrix.name)} {inner}"

@@ -94,6 +94,17 @@ def lstm(activation: str = "tanh", gate: str = "sigmoid") -> Recursion:
     return rnn
 
 
+def bidirectional(activation: str = "erf") -> Recursion:
+    """Two Elman RNNs, one over the sequence and one over its reverse: y_t reads h_t and g_t, g_{t+1} before g_t."""
+    rnn = Recursion("bidirectional")
+    h, g, phi = rnn.state("h"), rnn.state("g", direction="backward"), named(activation)
+    for state, way in ((h, "h"), (g, "g")):
+        W, F = rnn.matrix(f"W_{way}", variance="nu_W"), rnn.input_map(f"F_{way}", variance="nu_F")
+        rnn.update(state, phi(W @ state + F @ rnn.x + rnn.bias(f"b_{way}", variance="nu_b")))
+    rnn.output(rnn.readout("C_h", variance="nu_C") @ h + rnn.readout("C_g", variance="nu_C") @ g)
+    return rnn
+
+
 def _gates(rnn: Recursion, names: str) -> tuple[dict[str, LinearMap], dict[str, LinearMap], dict[str, Coordinate]]:
     """A matrix, an input map and a bias for each gate; one variance each for all gates."""
     return ({k: rnn.matrix(f"W_{k}", variance="nu_W") for k in names},
@@ -141,4 +152,5 @@ def _positive(name: str, count: int) -> int:
     return count
 
 
-__all__ = ["deep_linear", "elman", "feed_forward", "gru", "leaky", "linear_rnn", "lstm", "mgu", "residual", "stacked"]
+__all__ = ["bidirectional", "deep_linear", "elman", "feed_forward", "gru", "leaky", "linear_rnn", "lstm", "mgu",
+           "residual", "stacked"]

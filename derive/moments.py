@@ -123,9 +123,11 @@ class Calculus:
         return pieces
 
     def _timed(self, process: sp.Expr, time: sp.Expr) -> tuple[sp.Expr, sp.Expr]:
-        """A bare previous state is the updated one a step earlier."""
+        """A bare previous state is the updated one a step earlier, or later where it reads backwards."""
         term = self.program.table.get(process)
-        return (self.program.updated[term.state], time - 1) if isinstance(term, Previous) else (process, time)
+        if isinstance(term, Previous):
+            return self.program.updated[term.state], time + term.state.back
+        return process, time
 
     def _bilinear(self, left: list[Piece], right: list[Piece]) -> sp.Expr:
         return sp.Add(*(a.coefficient * b.coefficient * self._pair(a, b) for a in left for b in right
@@ -308,9 +310,11 @@ def _powers(monomial: sp.Expr) -> list[tuple[sp.Expr, int]]:
 
 
 def is_linear(program: Program) -> bool:
-    """Whether every update and the output are homogeneous of degree one in states and inputs, with zero start."""
+    """Whether every update and the output are homogeneous of degree one in states and inputs, forwards from zero."""
     calculus = Calculus(program)
-    if any(s.initial != 0 for s in program.states) or any(isinstance(term, Bias) for _, term in program.terms):
+    if any(s.initial != 0 or s.backward for s in program.states):
+        return False
+    if any(isinstance(term, Bias) for _, term in program.terms):
         return False
     exprs = [body for _, body in program.updates] + [program.output]
     exprs += [term.vector for _, term in program.terms if isinstance(term, MatVec)]

@@ -199,12 +199,14 @@ def _settled(expr: sp.Expr, index: Index) -> sp.Expr:
 class Stepper:
     """The moments of one pair of batches, computed on demand; `error` bounds that of any single expectation."""
 
-    def __init__(self, equations: Equations, inputs: Inputs, parameters: Mapping[str, Any]) -> None:
+    def __init__(self, equations: Equations, inputs: Inputs, parameters: Mapping[str, Any],
+                 sizes: tuple[int, int]) -> None:
         self.equations, self.inputs = equations, inputs
         self.parameters = [parameters[symbol.name] for symbol in equations.symbols]
         self.values: dict[Key, Any] = {}
         self.laws: dict[Any, Variables] = {}
         self.error = 0.0
+        self.ends = {WITHIN_FIRST: (sizes[0],) * 2, WITHIN_SECOND: (sizes[1],) * 2, ACROSS: sizes}
         states = equations.program.states
         self.at_rest = all(state.initial == 0 for state in states)
         if any(state.initial != 0 and not state.shared for state in states) and inputs.same is None:
@@ -252,6 +254,8 @@ class Stepper:
                 self.values[top] = self._value(top, rules)
 
     def _rules(self, key: Key) -> list[Rule]:
+        if any(time >= end for time, end in zip(key.times, self.ends[key.side], strict=True)):
+            return []  # beyond the end of the sequence backward states are zero
         if min(key.times) >= 0:
             return [self.equations.of(key)]
         if self.at_rest:

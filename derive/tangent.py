@@ -61,6 +61,11 @@ def differential_of(program: Program, expr: sp.Expr) -> sp.Expr:
     return _Perturbation(program.base, program.parameterization).differential(expr)
 
 
+def perturbed(state: State) -> State:
+    """What a state becomes under a perturbation of the parameters: zero at the start, of the same direction."""
+    return State(MARK + state.name, backward=state.backward)
+
+
 class _Perturbation:
     """One pass over a program that adds the perturbed terms to its table."""
 
@@ -71,7 +76,7 @@ class _Perturbation:
 
     def result(self) -> Program:
         program = self.program
-        states = {s: State(MARK + s.name) for s in program.states}
+        states = {s: perturbed(s) for s in program.states}
         for state in states.values():
             self._intern(Updated(state))
             self._intern(Previous(state))
@@ -97,9 +102,9 @@ class _Perturbation:
     def _perturbed(self, c: Coordinate) -> sp.Expr:
         match self.program.table[c]:
             case Previous(state):
-                return self._intern(Previous(State(MARK + state.name)))
+                return self._intern(Previous(perturbed(state)))
             case Updated(state):
-                return self._intern(Updated(State(MARK + state.name)))
+                return self._intern(Updated(perturbed(state)))
             case MatVec(matrix, vector):
                 own = self._matvec(self._delta(matrix), vector) if matrix.trainable else sp.S.Zero
                 through = sp.S.Zero if matrix.role == "input_map" else self._product(matrix, vector)

@@ -163,12 +163,14 @@ class World:
 
     def _coordinate(self, c: Coordinate, time: int, label: Any, row: int) -> Polynomial:
         match self.program.table[c]:
+            case Updated(state) if state.backward and time >= self.horizon:
+                return {}
             case Updated(state) if time < 0:
                 return self._variable("start", state, None if state.shared else label) if state.initial != 0 else {}
             case Updated():
                 return self._merged(self.value(self.program.bodies[c], time, label, row))
             case Previous(state):
-                return self.value(self.program.updated[state], time - 1, label, row)
+                return self.value(self.program.updated[state], time + state.back, label, row)
             case Bias(parameter):
                 return sum_of(self._variable(c, time, label, row), {(): self.fraction(parameter.mean)})
             case _:

@@ -112,6 +112,7 @@ class Run:
     shape: tuple[int, int, int]
     past: dict[State, Array] = field(default_factory=dict)
     known: dict[Coordinate, Array] = field(default_factory=dict)
+    later: dict[int, dict[Coordinate, Array]] = field(default_factory=dict)
     x: Array = None
 
     @property
@@ -121,6 +122,7 @@ class Run:
     def all_steps(self, inputs: Array, keep: bool) -> tuple[Array, dict[str, Array]]:
         outputs, history = [], {state.name: [] for state in self.program.states if keep}  # type: ignore[var-annotated]
         self.begin()
+        self.read_backwards(inputs)
         for time in range(inputs.shape[1]):
             outputs.append(self.step(time, inputs[:, time, :]))
             for state in self.past if keep else ():
@@ -132,13 +134,22 @@ class Run:
         """Set the states to their initial values."""
         self.past = {state: self._initial(state) for state in self.program.states}
 
+    def read_backwards(self, inputs: Array) -> None:
+        """Compute the backward states from the end of the sequences, for the steps that follow."""
+        backward = {state: c for state, c in self.program.updated.items() if state.backward}
+        for time in range(inputs.shape[1] - 1, -1, -1) if backward else ():
+            self.x, self.known = inputs[:, time, :], {}
+            self.matrices.start(time)
+            self.past |= {state: self.value(c) for state, c in backward.items()}
+            self.later[time] = {c: self.past[state] for state, c in backward.items()}
+
     def number(self, expr: sp.Expr) -> float:
         """The value of an expression in symbols alone."""
         return _number(expr, self.values)
 
     def step(self, time: int, x: Array) -> Array:
         """Make the step `time` and return the output.  Shapes: x (N, n_x) -> (B, N, n_y)."""
-        self.x, self.known = x, {}
+        self.x, self.known = x, dict(self.later.get(time, {}))
         self.matrices.start(time)
         output = self.value(self.program.output)
         self.past = {state: self.value(c) for state, c in self.program.updated.items()}

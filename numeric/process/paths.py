@@ -43,7 +43,9 @@ class Paths:
         """Take all steps."""
         for step in range(self.X.shape[1]):
             for state in self.layout.bodies:
-                self.value(state, step)
+                term = self.layout.program.table[state]
+                backward = isinstance(term, Updated) and term.state.backward
+                self.value(state, self.X.shape[1] - 1 - step if backward else step)
 
     def value(self, process: sp.Expr, step: int) -> Array:
         """A process at a step, as the update of that step reads it.  Shapes: (M, N)."""
@@ -54,7 +56,7 @@ class Paths:
 
     def _value(self, process: sp.Expr, step: int) -> Array:
         body = self.layout.bodies.get(process)
-        if body is not None and step < 0:
+        if body is not None and not 0 <= step < self.X.shape[1]:
             return self._initial(process)
         expr = self.layout.in_forms(process) if body is None else body
         found = evaluate(expr, lambda symbol: self._read(symbol, step))
@@ -65,7 +67,7 @@ class Paths:
             return self._form(symbol, step)
         term = self.layout.program.table[symbol]
         if isinstance(term, Previous):
-            return self.value(self.layout.program.updated[term.state], step - 1)
+            return self.value(self.layout.program.updated[term.state], step + term.state.back)
         return self.value(symbol, step)
 
     def _initial(self, state: sp.Expr) -> Array:

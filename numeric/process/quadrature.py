@@ -117,7 +117,7 @@ class Nested:
         key = (process, step, sequence)
         if key not in self.known:
             body = self.layout.bodies.get(process)
-            if body is not None and step < 0:
+            if body is not None and not 0 <= step < self.X.shape[1]:
                 self.known[key] = []
             else:
                 expr = self.layout.in_forms(process) if body is None else body
@@ -128,7 +128,7 @@ class Nested:
         if isinstance(expr, Coordinate):
             term = self.layout.program.table[expr]
             if isinstance(term, Previous):
-                return self.value(self.layout.program.updated[term.state], step - 1, sequence)
+                return self.value(self.layout.program.updated[term.state], step + term.state.back, sequence)
             return self.value(expr, step, sequence)
         if expr in self.layout.forms:
             return [Part(1.0, {self.merged[expr]: self._form(expr, step, sequence)})]

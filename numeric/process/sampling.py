@@ -43,7 +43,9 @@ def sampled(layout: Layout, xp: Any, X: Array, weights: Array, points: int, seed
     kernels = []
     for replicate in range(REPLICATES):
         normals = Normals(xp, dimensions(layout, X.shape[0], X.shape[1]), points, seed, replicate)
-        kernels.append(kernel_of(Paths(layout, xp, X, normals, points), weights))
+        paths = Paths(layout, xp, X, normals, points)
+        paths.run()
+        kernels.append(kernel_of(paths, weights))
         told()
     stacked = xp.stack(kernels)
     mean, spread = xp.mean(stacked, axis=0), xp.std(stacked, axis=0, correction=1)
