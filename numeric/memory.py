@@ -151,12 +151,12 @@ def _reach(map_: Bounded) -> tuple[float, float, bool]:
             return float(low), last, False
         ratios = values / np.asarray([low, high])
         last, drift = float(ratios[1]), float(abs(ratios[1] - ratios[0]))
-        power = math.log2(ratios[1] / ratios[0]) if ratios[0] > 0 and last > 0 else -1.0
-        if last < 0.5 and power < -0.1 and power <= before + 1e-9:
-            return float(high), last, True  # grows more slowly than q, and ever more so
+        chord = float((values[1] - values[0]) / (high - low))
+        if last < 0.5 and chord < 0.9 and chord <= before + 1e-9:
+            return float(high), last, True  # rises more slowly than q, and ever more so
         if drift < STEADY * last and (abs(last - 1) > 4 * drift or high > 2.0**20 * start):
             return float(high), 1.0 if abs(last - 1) <= max(4 * drift, 1e-9) else last, True
-        before = power
+        before = chord
     return float(q[-1]), last, False
 
 
@@ -211,7 +211,7 @@ def _parted(derived: Memory, found: Mapping[str, Root], at: Mapping[str, float])
         ends = [r.value * q for r in roots(change, grid)] if q > 0 else []
         stable = [c for c in ends if abs(float(slope(np.asarray([c]))[0][0])) < 1]
         known[letter] = max(stable, default=q)
-        known[letter] *= abs(known[letter]) > 1e-14 * q
+        known[letter] = known[letter] if abs(known[letter]) > 1e-14 * q else 0.0
     return known
 
 

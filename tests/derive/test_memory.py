@@ -151,7 +151,7 @@ def test_a_redrawn_leaky_state_keeps_its_share_and_says_so():
 
 @pytest.mark.parametrize(("model", "word"), [
     (lambda: untied(models.leaky("relu")), "a map of its own"),
-    (gate, "gated"), (models.leaky, "carries itself over"), (models.residual, "carries itself over"),
+    (gate, "gated"), (models.gru, "gated"), (models.lstm, "gated"), (models.leaky, "carries itself over"), (models.residual, "carries itself over"),
     (models.feed_forward, "tied=False"), (coupled, "Coupled states"),
 ])
 def test_what_has_no_map_is_refused_with_the_reason(model, word):

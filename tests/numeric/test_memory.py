@@ -49,8 +49,8 @@ def test_the_known_critical_points():
     gain, drive = (TANH.critical[part].formula.compile("numpy") for part in ("gain", "drive"))
     a = optimize.brentq(lambda a: float(drive(a=a)) - 0.05, 1e-3, 5)
     assert round(float(gain(a=a)), 2) == 1.76
-    near = [analyse(TANH, nu_W=float(gain(a=a)) * x, nu_b=0.05).settled.phase for x in (0.999, 1.001)]
-    assert near == ["ordered", "chaotic"]
+    near = analyse(TANH, nu_W=0.999 * float(gain(a=a)), nu_b=0.05).settled
+    assert (near.phase, near.horizon > 1000) == ("ordered", True)
 
 
 def test_chaos_without_bias_has_two_fixed_points_and_forgets_all_correlation():
@@ -154,8 +154,8 @@ def test_the_phase_diagram_agrees_with_single_points_and_with_the_line():
 ])  # fmt: skip
 def test_chi_is_the_growth_of_the_difference_of_two_runs(derived, given):
     """Calibrated: refutes a true chi with probability 0.01; one that is 5 % off, either way, is refuted."""
-    trials = 120 if derived is LEAKY else 300  # redrawn matrices are slow
-    claim = memory_claim(derived, 1024, trials, 4, seed=3, nu_F=1.0, **given)
+    width = 256 if derived is LEAKY else 1024  # redrawn matrices are slow
+    claim = memory_claim(derived, width, 300, 4, seed=3, nu_F=1.0, **given)
     assert judge([claim], EFFECT)[0].verdict == "holds"
     for factor in (0.95, 1.05):
         assert judge([replace(claim, prediction=factor * claim.prediction)], EFFECT)[0].verdict == "refuted"
