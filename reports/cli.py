@@ -397,7 +397,10 @@ def report_command(
     rate: Rate = None,
     seed: Annotated[int, typer.Option(min=0, help="Seed of everything random.")] = 0,
     width: Annotated[int, typer.Option(min=1, help="Largest width of the Monte Carlo ladder.")] = 1024,
-    trials: Annotated[int, typer.Option(min=2, help="Random networks at each width.")] = 20_000,
+    trials: Annotated[
+        int | None,
+        typer.Option(min=2, help="Random networks at each width; by default 20000 for the linear RNN, else 1500."),
+    ] = None,
     engine: Annotated[Literal["auto", "pdflatex", "typst"], typer.Option(help="What makes the PDF.")] = "auto",
     quick: Quick = False,
     as_json: Json = False,
@@ -406,7 +409,8 @@ def report_command(
 
     MODEL may be [b]paper[/b]: every numbered result of the paper, with an index.
 
-    Example: [b]wideproof report linear-rnn -o report/linear-rnn[/b]
+    Examples: [b]wideproof report linear-rnn -o report/linear-rnn[/b],
+    [b]wideproof report elman --activation tanh -o report/elman[/b]
     """
     from reports.paper import ITEMS
     from reports.report import report

@@ -12,9 +12,14 @@ from derive import Recursion
 from derive.derivation import as_program
 from numeric.checks import Verdict
 from numeric.recordings import RECORDINGS
-from reports.linear import Stage, document, run_linear
+from numeric.validate import plain_parts
+from reports.linear import LinearRun, Stage, document, run_linear
+from reports.nonlinear import KernelRun, run_kernels
+from reports.nonlinear import document as told
 from reports.render import Engine, render
 from reports.runjson import write_run
+
+LINEAR_TRIALS = 20_000
 
 
 @dataclass(frozen=True)
@@ -34,24 +39,31 @@ def silent(name: str) -> Iterator[Callable[[int, int], None]]:
 
 def report(recursion: Recursion, out_dir: Path | str, *, data: tuple[str, ...] = tuple(RECORDINGS),
            columns: Mapping[str, Any] | None = None, seed: int = 0,
-           width: int = 1024, trials: int = 8000, engine: Engine = "auto", stage: Stage = silent,
+           width: int = 1024, trials: int | None = None, engine: Engine = "auto", stage: Stage = silent,
            **nu: float) -> Report:  # fmt: skip
     """Write report.tex, report.pdf, report.html, figures and run.json; equal seeds give equal numbers.
 
-    `columns` holds the inputs, outputs and rate of the user's own file, as `load_recording` takes them.
+    The linear RNN is told lag by lag, beside recordings; any other recursion by its kernels. Trials are by default 20000
+    for the linear RNN, 1500 for kernels. `columns` holds the inputs, outputs and rate of the user's own file, as `load_recording` takes them.
     Errors: those of the derivation and of validate; RenderError where an engine asked for by name fails, and then
     report.tex and run.json stand. Without any engine a notice names what to install.
     """
     folder = Path(out_dir)
     folder.mkdir(parents=True, exist_ok=True)
     program = as_program(recursion)
-    run = run_linear(program, stage, seed, width, trials, data, columns, **nu)
+    run: LinearRun | KernelRun
+    if plain_parts(program) is None:
+        run = run_kernels(program, stage, seed, width, trials, **nu)
+        data, columns = (), None
+    else:
+        run = run_linear(program, stage, seed, width, trials or LINEAR_TRIALS, data, columns, **nu)
     inputs = {"model": program.name, "data": list(data), "columns": dict(columns or {}), "width": width,
-              "trials": trials, "nu": run.nu}  # fmt: skip
+              "trials": run.validation.measurements.plan.trials, "nu": run.nu}  # fmt: skip
     results = {"verdict": run.validation.verdict, **run.record()}
     record = write_run(folder / "run.json", inputs, seed, engine=None, results=results)
     with stage("typesetting") as progress:
-        done = render(document(run, folder), folder, engine)
+        written = told(run, folder) if isinstance(run, KernelRun) else document(run, folder)
+        done = render(written, folder, engine)
         progress(1, 1)
     write_run(record, inputs, seed, engine=done.engine, results=results)
     files = tuple(path for path in (done.tex, done.pdf, done.html, record) if path is not None)

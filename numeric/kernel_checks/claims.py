@@ -74,7 +74,8 @@ def judge_kernels(found: KernelMeasurements, limits: Limits, level: Level | None
 
 def _error(limits: Any) -> Any:
     """The standard error of the kernel last evaluated, where it was sampled."""
-    return getattr(limits, "stderr", 0.0)
+    error = getattr(limits, "stderr", None)
+    return 0.0 if error is None else to_host(error)
 
 
 def _entries(found: KernelMeasurements, quantity: str, limit: Any, error: Any) -> Iterator[KernelClaim]:

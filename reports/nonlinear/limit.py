@@ -109,7 +109,9 @@ def _theorem(derivation: Derivation, title: str, name: str, claim: str, told: pr
             (
                 Paragraph(("As ", Math(Latex(r"n \to \infty")), f", the outputs {claim}")),
                 Equation(equations(pairs, derivation.program), f"eq:{name}"),
-                Paragraph("Moments at times before the first step are those of the initial states, here zero."),
+                Paragraph(
+                    f"Before the first step, moments are those of the initial states{_start(derivation.program)}."
+                ),
             ),
             title=title,
             label=f"thm:{name}",
@@ -117,6 +119,10 @@ def _theorem(derivation: Derivation, title: str, name: str, claim: str, told: pr
         prose.proof(derivation.proof, name, told),
         prose.premises_line(derivation.proof),
     )
+
+
+def _start(program: Program) -> str:
+    return "" if any(state.initial != 0 for state in program.states) else ", which are zero"
 
 
 def gradients(run: KernelRun) -> Section:
@@ -147,7 +153,7 @@ def gradients(run: KernelRun) -> Section:
             Paragraph(
                 (
                     "The tangent recursion says what each right side changes by when what it reads changes. Collected "
-                    "by what is read, it gives ", Ref("eq:adjoint"), " [", Cite("griewank2008evaluating"), "]. ",
+                    "by what is read, it gives ", Ref("eq:adjoint"), " ", Cite("griewank2008evaluating"), ". ",
                     *inlines(prose.premises_line(derivation.proof).text),
                 )
             ),

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from derive.errors import DeriveError
-from numeric.phase import phase_diagram
+from numeric.phase import critical_gains, phase_diagram
 from reports import figures, prose
 from reports.document import Block, Equation, Figure, Paragraph, Section, Table, Theorem
 from reports.mathtext import equations
@@ -38,8 +38,8 @@ def _maps(run: KernelRun) -> tuple[Block, ...]:
             (
                 "Two runs of one wide network see the same inputs from some step on. Near a fixed point the difference "
                 "of the two shrinks at each step by the slope of the map of their covariance, so it falls by a factor ",
-                Math(Latex("e")), " in so many steps as the logarithm of the slope says [",
-                Cite("schoenholz2017deep"), "]. Tied and untied weights share these maps, which hold at equal times.",
+                Math(Latex("e")), " in so many steps as the logarithm of the slope says ",
+                Cite("schoenholz2017deep"), ". Tied and untied weights share these maps, which hold at equal times.",
             )
         ),
         Theorem(
@@ -89,9 +89,12 @@ def _diagram(run: KernelRun, folder: Path) -> tuple[Block, ...]:
     """The phase diagram, where the maps have one matrix and one bias."""
     if not {"nu_W", "nu_b"} <= set(run.values):
         return ()
-    most, top = 2.5 * max(1.0, run.values["nu_W"]), max(0.3, 1.5 * run.values["nu_b"])
     at: dict[str, Any] = {"X": INPUT_SIZE} | {"nu_F": run.values.get("nu_F", 1.0)}
+    top = max(0.3, 1.5 * run.values["nu_b"])
     try:
+        drive = at["nu_F"] * INPUT_SIZE + 0.5 * top
+        centre = next(iter(critical_gains(run.memory or run.program, drive)), 1.0)
+        most = max(2.0 * centre, 1.5 * run.values["nu_W"])
         diagram = phase_diagram(
             run.memory or run.program, np.linspace(most / CELLS[0], most, CELLS[0]), np.linspace(0, top, CELLS[1]), **at
         )

@@ -31,7 +31,7 @@ from numeric.validate import settings, validate
 Progress = Callable[[int, int], None]
 Stage = Callable[[str], AbstractContextManager[Progress]]
 DISTANCE_WIDTHS = (64, 128, 256, 512, 1024, 2048)
-TRAINED_WIDTHS, STEPS, SEQUENCES = (64, 256, 1024), 60, 6
+TRAINED_WIDTHS, STEPS, SEQUENCES = (64, 256, 1024), 20, 6
 INPUT_SIZE = 1.0
 """x.x of the common inputs at which the memory is evaluated: the length that the other experiments use."""
 
