@@ -8,7 +8,7 @@ from typing import Any
 import sympy as sp
 
 from .activations import Phi, Z, definition
-from .errors import DeriveError, NotClosed
+from .errors import DeriveError, NotClosed, ParameterError
 from .expectation import GaussianMean
 from .language import Bias, Coordinate, MatVec, Program, State, Updated, coordinates_of
 from .moments import FIRST, SECOND, Calculus, Gram, Moment
@@ -106,22 +106,21 @@ def letters(program: Program) -> tuple[dict[Coordinate, sp.Symbol], dict[Coordin
     """Updated state -> its variance q, and -> its covariance c between the two runs."""
     states = states_of(program)
     ends = {u: "" if len(states) == 1 else f"_{state.name}" for state, u in states.items()}
-    taken = set(program.symbols)
-
-    def name(letter: str, end: str) -> str:
-        return letter + end + ("_" if letter + end in taken else "")
-
-    return ({u: parameter(name("q", end)) for u, end in ends.items()},
-            {u: sp.Symbol(name("c", end), real=True) for u, end in ends.items()})
+    return ({u: parameter(f"q{end}") for u, end in ends.items()},
+            {u: sp.Symbol(f"c{end}", real=True) for u, end in ends.items()})
 
 
 def chain_of(program: Program) -> Chain:
     """The chain of a program.
 
     Errors: NotClosed, naming the reason, where the moments at equal times are no chain of scalar maps, and where no
-    state feeds itself.
+    state feeds itself; ParameterError for a parameter that has the name of a letter.
     """
     where = f"memory({program.name})"
+    own = {x.name for group in letters(program) for x in group.values()} | {SIZE.name}
+    if taken := sorted(own & set(program.symbols)):
+        raise ParameterError(where, f"parameters of other names than {', '.join(sorted(own))}", ", ".join(taken),
+                             "These letters stand for the moments of the two runs; rename the parameter.")
     refuse_gates(program, where)
     states, q = states_of(program), letters(program)[0]
     fed = False

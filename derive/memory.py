@@ -92,7 +92,7 @@ class Memory(Derivation):
 
         Empty but for one state with one activation of one matrix product.
         """
-        if critical_parts(self.program) is None:
+        if critical_parts(self.program) is None or self.chain.preactivation.name in self.program.symbols:
             return {}
         u, = self.chain.states.values()
         kinds: dict[str, Any] = {"gain": CriticalGain, "drive": CriticalDrive}

@@ -104,7 +104,8 @@ def checked(derived: Memory, parameters: Mapping[str, float]) -> dict[str, float
     where, allowed = f"memory of {derived.program.name}", {*read, *derived.program.symbols, "X", "nu_F"}
     wrong = [f"missing: {name}" for name in read if name not in values]
     wrong += [f"unknown: {name}" for name in values if name not in allowed]
-    wrong += [f"{name} = {x}" for name, x in values.items() if not (math.isfinite(x) and x >= 0)]
+    signed = {name for name, x in derived.program.symbols.items() if not x.is_nonnegative}
+    wrong += [f"{n} = {x}" for n, x in values.items() if not (math.isfinite(x) and (x >= 0 or n in signed))]
     if wrong:
         hint = "Variances are finite and not negative; X is the size x_t . x_t of the inputs both runs see."
         raise ParameterError(where, f"numbers for {', '.join(read)}", "; ".join(wrong), hint)

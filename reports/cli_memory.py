@@ -94,8 +94,8 @@ def _given(texts: list[str]) -> dict[str, float]:
             value = float(number)
         except ValueError:
             value = math.nan
-        if not math.isfinite(value) or value < 0:
-            raise ParameterError("memory: --set", "NAME=NUMBER with a number >= 0", repr(text), "--set nu_b=0.05")
+        if not math.isfinite(value):
+            raise ParameterError("memory: --set", "NAME=NUMBER", repr(text), "For example --set nu_b=0.05.")
         found[name.strip()] = value
     return found
 

@@ -7,7 +7,20 @@ import numpy as np
 import pytest
 import sympy as sp
 
-from derive import NotClosed, ProofError, Recursion, define, impulse_response, memory, models, relu, sigmoid
+from derive import (
+    Equation,
+    NotClosed,
+    ParameterError,
+    ProofError,
+    Recursion,
+    define,
+    impulse_response,
+    memory,
+    models,
+    relu,
+    sigmoid,
+    tanh,
+)
 from derive.audit import audit_step, worlds
 from derive.memory_rules import Centred, Evaluated, FixedAt, OfLetters
 from derive.variants import untied
@@ -150,11 +163,44 @@ def test_a_redrawn_leaky_state_keeps_its_share_and_says_so():
 
 
 @pytest.mark.parametrize(("model", "word"), [
-    (lambda: untied(models.leaky("relu")), "a map of its own"),
-    (gate, "gated"), (models.gru, "gated"), (models.lstm, "gated"), (models.leaky, "carries itself over"), (models.residual, "carries itself over"),
-    (models.feed_forward, "tied=False"), (coupled, "Coupled states"),
+    (lambda: untied(models.leaky("relu")), "a map of its own"), (coupled, "Coupled states"),
+    (gate, "gated"), (models.gru, "gated"), (models.lstm, "gated"), (models.feed_forward, "tied=False"),
+    (models.leaky, "carries itself over"), (models.residual, "carries itself over"),
 ])
 def test_what_has_no_map_is_refused_with_the_reason(model, word):
     with pytest.raises(NotClosed) as error:
         memory(model())
     assert word in error.value.hint
+
+
+def test_a_parameter_named_as_a_letter_is_refused():
+    recursion = Recursion("named")
+    W, C, h = recursion.matrix("W", "q"), recursion.readout("C"), recursion.state("h")
+    recursion.update(h, relu(W @ h))
+    recursion.output(C @ h)
+    with pytest.raises(ParameterError, match="rename"):
+        memory(recursion)
+
+
+def test_a_bias_with_a_mean_is_part_of_the_map():
+    recursion = Recursion("shifted")
+    W, C, h = recursion.matrix("W", "nu_W"), recursion.readout("C"), recursion.state("h")
+    recursion.update(h, tanh(W @ h + recursion.bias("b", "nu_b", mean="mu")))
+    recursion.output(C @ h)
+    found = memory(recursion)
+    found.proof.verify()
+    assert "mu" in found.formula.arguments
+
+
+@pytest.mark.parametrize("name", ["linear", "erf", "leaky"])
+def test_no_altered_step_replays(name):
+    proof = derived(name).proof
+    for index, step in enumerate(proof.steps):
+        if not isinstance(step.claim, Equation):
+            continue
+        changes = [replace(step, claim=claim) for claim in altered(step.claim)] + [replace(step, rule="covariance")]
+        changes += [replace(step, premises=step.premises[1:])] if step.premises else []
+        for changed in (x for x in changes if x != step):
+            steps = (*proof.steps[:index], changed, *proof.steps[index + 1:])
+            with pytest.raises(ProofError):
+                replace(proof, steps=steps, goal=steps[-1].claim).verify()

@@ -63,7 +63,7 @@ def test_the_check_exits_with_its_verdict():
     (("memory", "leaky", "--set", "nu_W=1"), "carries itself over"), (("memory", "elman"), "missing: nu_b"),
     (("memory", "gru"), "gate"), (("memory", "nothing"), "wideproof models"),
     (("memory", "linear-rnn", "--activation", "tanh"), "a model with an activation"),
-    ((*RELU, "--set", "nu_W"), "NAME=NUMBER"), ((*RELU, "--set", "nu_W=-1"), "NAME=NUMBER"),
+    ((*RELU, "--set", "nu_W"), "NAME=NUMBER"), ((*RELU, "--set", "nu_W=-1"), "nu_W = -1"),
     ((*RELU, "--check"), "--set nu_W"), ((*RELU, "--set", "mu=1"), "unknown: mu"),
 ])  # fmt: skip
 def test_errors_say_what_to_do(words, said):
