@@ -43,8 +43,9 @@ def report(recursion: Recursion, out_dir: Path | str, *, data: tuple[str, ...] =
            **nu: float) -> Report:  # fmt: skip
     """Write report.tex, report.pdf, report.html, figures and run.json; equal seeds give equal numbers.
 
-    The linear RNN is told lag by lag, beside recordings; any other recursion by its kernels. Trials are by default 20000
-    for the linear RNN, 1500 for kernels. `columns` holds the inputs, outputs and rate of the user's own file, as `load_recording` takes them.
+    The linear RNN is told lag by lag, beside recordings; any other recursion by its kernels. Trials are by default
+    20000 for the linear RNN, 1500 for kernels. `columns` holds the inputs, outputs and rate of the user's own file,
+    as `load_recording` takes them.
     Errors: those of the derivation and of validate; RenderError where an engine asked for by name fails, and then
     report.tex and run.json stand. Without any engine a notice names what to install.
     """

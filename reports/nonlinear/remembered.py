@@ -87,16 +87,17 @@ def _points(run: KernelRun) -> tuple[Block, ...]:
 
 def _diagram(run: KernelRun, folder: Path) -> tuple[Block, ...]:
     """The phase diagram, where the maps have one matrix and one bias."""
-    if not {"nu_W", "nu_b"} <= set(run.values):
+    derived = run.memory
+    if derived is None or not {"nu_W", "nu_b"} <= set(run.values):
         return ()
     at: dict[str, Any] = {"X": INPUT_SIZE} | {"nu_F": run.values.get("nu_F", 1.0)}
     top = max(0.3, 1.5 * run.values["nu_b"])
     try:
         drive = at["nu_F"] * INPUT_SIZE + 0.5 * top
-        centre = next(iter(critical_gains(run.memory or run.program, drive)), 1.0)
+        centre = next(iter(critical_gains(derived, drive)), 1.0)
         most = max(2.0 * centre, 1.5 * run.values["nu_W"])
         diagram = phase_diagram(
-            run.memory or run.program, np.linspace(most / CELLS[0], most, CELLS[0]), np.linspace(0, top, CELLS[1]), **at
+            derived, np.linspace(most / CELLS[0], most, CELLS[0]), np.linspace(0, top, CELLS[1]), **at
         )
     except DeriveError:
         return ()
