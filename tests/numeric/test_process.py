@@ -318,6 +318,30 @@ def test_correlated_activations_of_one_matrix_have_numbers():
     assert smallest(((mean - limit) / np.hypot(error, kernel.stderr.reshape(6, 6)))[np.triu_indices(6)]) > ALARM
 
 
+def test_gates_drawn_afresh_at_each_step():
+    X = np.random.default_rng(16).standard_normal((2, 3, 2))
+
+    def gated(tied):
+        r = Recursion("redrawn")
+        U, W, F, h = r.matrix("U", 2, tied=tied), r.matrix("W", tied=tied), r.input_map("F"), r.state("h")
+        z = activation("sigmoid")(U @ h + F @ r.x)
+        r.update(h, z * h + (1 - z) * tanh(W @ h + F @ r.x))
+        r.output(r.readout("C") @ h)
+        return r
+
+    def one(width):
+        states = simulate(gated(False), X, width, trials=25600 // width, seed=width, states=True).states["h"]
+        states = states.reshape(states.shape[0], -1, width)
+        products = states @ np.swapaxes(states, 1, 2) / width
+        return products.mean(0), products.std(0, ddof=1) / len(products) ** 0.5
+
+    (mean, error), upper = at_infinity(one), np.triu_indices(6)
+    afresh, shared = (Kernel(gated(tied), points=16384) for tied in (False, True))
+    limit, other = (kernel.nngp(X).reshape(6, 6) for kernel in (afresh, shared))
+    assert smallest(((mean - limit) / np.hypot(error, afresh.stderr.reshape(6, 6)))[upper]) > ALARM
+    assert smallest(((limit - other) / np.hypot(shared.stderr, afresh.stderr).reshape(6, 6))[upper], 15) < ALARM
+
+
 def test_random_starts_shared_or_not():
     X = np.random.default_rng(14).standard_normal((2, 3, 2))
     for shared in (True, False):
