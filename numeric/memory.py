@@ -145,7 +145,7 @@ def _reach(map_: Bounded) -> tuple[float, float, bool]:
     start = float(max(map_(np.asarray([0.0]))[0][0], 1.0))
     q = start * 2.0 ** np.arange(DOUBLINGS)
     last, before = 1.0, -math.inf
-    for low, high in pairwise(q[2:]):
+    for low, high in pairwise(q):
         with np.errstate(over="ignore", invalid="ignore"):
             values, errors = map_(np.asarray([low, high]))
         if not np.all(np.isfinite(values)) or np.any(errors > 1e-2 * np.abs(values) + 1e-12):

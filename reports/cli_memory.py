@@ -22,7 +22,7 @@ from reports.console import EXIT, Stages, err, out, plain, print_json, table
 
 SCAN = (0.25, 0.5, 0.8, 0.95, 1.0, 1.05, 1.25, 1.5, 2.0, 3.0)
 """Variances of the matrix that are tabled where none is given, in units of the critical one."""
-CELLS = (44, 28)
+CELLS = (36, 24)
 HEADS = ("nu_W", "q = E[h^2]", "c/q", "chi", "slope at c", "horizon, steps", "phase")
 WIDEST = 240  # characters of a formula that a terminal still shows well
 
