@@ -47,6 +47,7 @@ from .errors import (
     ShapeError,
 )
 from .finite_width import moments
+from .flow import flow_gain
 from .kernels import nngp, ntk, state_evolution
 from .language import Program, Recursion
 from .memory import Memory, memory
@@ -86,6 +87,7 @@ __all__ = [
     "erf",
     "erf_sigmoid",
     "exp",
+    "flow_gain",
     "gaussian",
     "gelu",
     "impulse_response",

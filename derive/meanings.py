@@ -8,9 +8,11 @@ from itertools import product
 from typing import Any
 
 import sympy as sp
+from mpmath import mp
 
 from .closed_form import PowerDD
 from .convolution import ConvolutionKernel, Gain, Rho
+from .duals import Damped
 from .evolution import TANGENT_OUTPUT, Response, StateMoments
 from .expectation import GaussianMean
 from .innovations import Innovation, InnovationsForm, Predictor, ProductCov
@@ -155,7 +157,17 @@ def _product_cov(world: World, expr: sp.Expr, at: Any) -> Any:
     return world.number(parameter.variance, {}) * sp.sympify(world.moment(a, b, *times, FIRST, FIRST))
 
 
+def _integral(world: World, expr: sp.Expr, at: Any) -> Any:
+    """By quadrature to more digits than are compared."""
+    (variable, low, high), = expr.limits
+    inside = sp.lambdify(variable, expr.function.subs({**world.parameters, **at}), "mpmath")
+    with mp.workdps(40):
+        bounds = [mp.mpf(str(sp.N(world.number(x, at), 40))) for x in (low, high)]
+        return sp.Float(mp.quad(inside, bounds), 40)
+
+
 MEANINGS: dict[type, Meaning] = {
+    sp.Integral: _integral, Damped: lambda world, expr, at: expr.doit().subs({**world.parameters, **at}),
     Moment: _moment, Cov: _cov, Response: _response, Entry: _entry, Rho: _rho, ConvolutionKernel: _convolution,
     Gain: lambda world, expr, at: sp.sqrt(sp.sympify(_rho(world, expr, at))),
     EmpiricalKernel: lambda world, expr, at: _response(world, Response(*expr.args, FIRST, SECOND), at),

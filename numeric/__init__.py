@@ -5,6 +5,7 @@ from numeric.checks import Check, Level
 from numeric.kernels import Kernel
 from numeric.montecarlo import Plan, Validation
 from numeric.network_training import train_network
+from numeric.predict import Prediction, WideTraining, posterior
 from numeric.statistics import Estimate
 from numeric.training import train
 from numeric.validate import validate
@@ -15,9 +16,12 @@ __all__ = [
     "Kernel",
     "Level",
     "Plan",
+    "Prediction",
     "Validation",
+    "WideTraining",
     "empirical_ntk",
     "gradients",
+    "posterior",
     "train",
     "train_network",
     "validate",

@@ -85,6 +85,7 @@ LEADS: dict[str, str] = {
     "lag-trajectory": "the rows of one lag are",
     "gain": "a geometric sum starts at 0 and grows by the next power, so by induction on the step it is the divided "
     "difference",
+    "flow-gain": "the integral is 0 at the start and grows by the residual, hence",
     "contraction": "a symmetric matrix is no longer than its largest eigenvalue, and these lie between minus 1 and 1:",
     "step-bound": "the length of a product is at most the product of the lengths, and that of the scaling is the "
     "largest scale factor, hence",

@@ -1,0 +1,237 @@
+"""Training of infinitely wide networks in closed form, and the Gaussian process they are at the start."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cache, cached_property
+from typing import Any
+
+import numpy as np
+
+from derive import flow_gain, models, trajectory_gain
+from derive.errors import ParameterError, ShapeError
+from numeric.arrays import Array, Host, namespace, to_host
+from numeric.kernels import Kernel
+
+
+@dataclass(frozen=True, eq=False)
+class Prediction:
+    """The outputs of an ensemble of trained networks are Gaussian, with this mean and covariance.
+
+    Shapes: for N new sequences mean (N, *Y.shape[1:]); covariance (N, N), or (N, T, N, T) for every step, of each
+    output alone: the outputs are independent. None for one network whose start is known.
+    Units: output; output^2.  Error: rounding, times the condition of the kernel.
+    """
+
+    mean: Array
+    covariance: Array | None
+
+    @property
+    def std(self) -> Array:
+        """The standard deviation at each sequence (and step)."""
+        if self.covariance is None:
+            return self.mean * 0.0
+        xp = namespace(self.covariance)
+        shape = self.covariance.shape[: self.covariance.ndim // 2]
+        side = int(np.prod(shape))
+        flat = xp.linalg.diagonal(xp.reshape(self.covariance, (side, side)))
+        return xp.reshape(xp.sqrt(xp.maximum(flat, flat * 0.0)), shape)
+
+
+@dataclass(frozen=True, eq=False)
+class Spectrum:
+    """Full-batch descent of the mean square error, by the eigenvectors of the tangent kernel on the training data.
+
+    The loss is the mean of `count` squares plus ridge/count times the squared distance of the parameters from their
+    start. Residuals of eigenvalue s shrink by 1 - 2 step (s + ridge)/count at each step, by
+    exp(-2 time (s + ridge)/count) in the flow, so that time = step x steps for small steps.
+    Shapes: values (N,), vectors (N, N).  Source: lee2019wide, (9)-(11); emami2021implicit, (61)-(64).
+    """
+
+    values: Host
+    vectors: Array
+    count: int
+    ridge: float = 0.0
+
+    @property
+    def largest_step(self) -> float:
+        """Descent converges below this step and diverges above it."""
+        return self.count / (float(np.max(self.values, initial=0.0)) + self.ridge)
+
+    @property
+    def rates(self) -> Host:
+        """The eigenvalues with the ridge; those that rounding cannot tell from zero are zero."""
+        noise = len(self.values) * np.finfo(float).eps * np.max(np.abs(self.values), initial=0.0)
+        return np.where(self.values > noise, self.values, 0.0) + self.ridge
+
+    def flowed(self, time: float) -> Array:
+        """The matrix G of the flow: outputs move by K(x, X) G (Y - start).  Shapes: (N, N).  Units: 1/kernel."""
+        if not time >= 0:
+            raise ParameterError("flow: time", "time >= 0, infinity allowed", time, "It is step x number of steps.")
+        least = np.finfo(float).tiny
+        rates = np.maximum(self.rates, least)
+        if np.isinf(time):
+            return self._matrix(np.where(rates > least, 1.0 / rates, 0.0))
+        return self._matrix(_flow()(sigma=rates, time=2.0 * time / self.count))
+
+    def descended(self, steps: int, step: float | None = None) -> Array:
+        """The matrix G after a number of steps; the default step is half the largest.  Shapes: (N, N)."""
+        step = self.largest_step / 2 if step is None else step
+        if steps != int(steps) or steps < 0:
+            raise ParameterError("descend: steps", "a whole number of steps", steps, "Use flow for times between.")
+        if not 0 < step <= self.largest_step:
+            hint = f"Descent diverges above {self.largest_step:.6g}."
+            raise ParameterError("descend: step", "a stable step", step, hint)
+        eta = 2.0 * step / self.count
+        return self._matrix(eta * _descent()(l=int(steps), eta=eta, sigma=self.rates))
+
+    def _matrix(self, gains: Host) -> Array:
+        xp = namespace(self.vectors)
+        return (self.vectors * xp.asarray(gains)) @ self.vectors.T
+
+
+def spectrum(kernel: Array, count: int, ridge: float = 0.0) -> Spectrum:
+    """Diagonalise a tangent kernel on the training data.
+
+    Shapes: kernel (N, N); count = N n_y squares in the mean of the loss.  Units: kernel and ridge alike.
+    Error: ShapeError; ParameterError for a kernel that is not finite, or a negative ridge.  Source: see Spectrum.
+    """
+    xp = namespace(kernel)
+    if kernel.ndim != 2 or kernel.shape[0] != kernel.shape[1]:
+        raise ShapeError("spectrum", "a square kernel", kernel.shape, "Flatten sequences and steps into one index.")
+    if not bool(xp.all(xp.isfinite(kernel))):
+        raise ParameterError("spectrum", "a finite kernel", "infinity or NaN", "Are the inputs finite?")
+    if not ridge >= 0:
+        raise ParameterError("spectrum: ridge", "ridge >= 0", ridge, "It is a penalty, in units of the kernel.")
+    values, vectors = xp.linalg.eigh((kernel + kernel.T) / 2)
+    return Spectrum(to_host(values), vectors, count, float(ridge))
+
+
+@cache
+def _flow() -> Any:
+    return flow_gain(models.linear_rnn()).formula.compile()
+
+
+@cache
+def _descent() -> Any:
+    return trajectory_gain(models.linear_rnn()).formula.compile()
+
+
+class WideTraining:
+    """Infinitely wide networks trained on (X, Y) by full-batch gradient descent on the mean square error.
+
+    `parameters` names those that are trained (all by default): the readout alone under `parameterization="ntk"` is
+    the NNGP ensemble. `ridge` pulls the parameters to their start, see Spectrum; it is in units of the kernel.
+    Shapes: X as `Kernel` takes it; Y (N,) or (N, n_y), or (N, T, n_y) for readout "all".
+    Units: step size and time are those of `train_network`, whose loss is a mean over all outputs.
+    Error: rounding, times the condition of the kernel; ShapeError, ParameterError.
+    Source: lee2019wide, (9)-(16); jacot2018neural.
+    """
+
+    def __init__(
+        self, kernel: Kernel, X: Any, Y: Any, *, ridge: float = 0.0, parameters: str | Iterable[str] | None = None
+    ) -> None:
+        self.kernel, self.X, self.ridge = kernel, X, ridge
+        self.parameters = (parameters,) if isinstance(parameters, str) else parameters and tuple(parameters)
+        self._tangent, prior = self._theta(X), kernel.nngp(X)
+        xp = namespace(prior)
+        self.Y = xp.asarray(Y, dtype=xp.float64)
+        points = prior.shape[: prior.ndim // 2]
+        if tuple(self.Y.shape[: len(points)]) != tuple(points) or self.Y.ndim > len(points) + 1:
+            hint = "One target, or one row of targets, for each output."
+            raise ShapeError("WideTraining: Y", f"{points} and the number of outputs", self.Y.shape, hint)
+        self._side = int(np.prod(points))
+        self._prior, self._tangent = _square(prior), _square(self._tangent)
+
+    @cached_property
+    def spectrum(self) -> Spectrum:
+        """The eigenvalues that set the pace."""
+        return spectrum(self._tangent, int(np.prod(self.Y.shape)), self.ridge)
+
+    @property
+    def largest_step(self) -> float:
+        """Descent converges below this step size and diverges above it."""
+        return self.spectrum.largest_step
+
+    def flow(self, time: float, X: Any = None, start: tuple[Any, Any] | None = None) -> Prediction:
+        """Return the ensemble after gradient flow for `time`, which may be infinite; without X, on the training data.
+
+        `start` gives the outputs of one network before training, on the training data and on X: then the mean is
+        that of its linearisation.  Shapes, units, error: as the class says.  Source: lee2019wide, (10), (15), (16).
+        """
+        return self._moved(self.spectrum.flowed(time), X, start)
+
+    def descend(
+        self, steps: int, step: float | None = None, X: Any = None, start: tuple[Any, Any] | None = None
+    ) -> Prediction:
+        """Return the ensemble after whole steps of gradient descent, by default of half the largest stable size.
+
+        Shapes, units, error, `start`: as `flow`.  Source: emami2021implicit, (61)-(64), with the kernel for T D^2 T'.
+        """
+        return self._moved(self.spectrum.descended(steps, step), X, start)
+
+    def _theta(self, X1: Any, X2: Any = None) -> Array:
+        return self.kernel.ntk(X1, X2, self.parameters)
+
+    def _moved(self, gain: Array, X: Any, start: tuple[Any, Any] | None) -> Prediction:
+        new = X is not None
+        cross = _square(self._theta(X, self.X)) if new else self._tangent
+        answer = cross @ gain  # (M, N): outputs at X move by answer @ (Y - outputs at the training data)
+        if start is not None:
+            return self._of_one(answer, *start)
+        joint = _square(self.kernel.nngp(X, self.X)) if new else self._prior
+        prior = self.kernel.nngp(X) if new else None
+        own = self._prior if prior is None else _square(prior)
+        mixed = answer @ joint.T
+        covariance = own - mixed - mixed.T + answer @ self._prior @ answer.T
+        return self._shaped(answer @ self._flat(self.Y), covariance)
+
+    def _of_one(self, answer: Array, at_data: Any, at_new: Any) -> Prediction:
+        xp = namespace(answer)
+        first, new = (xp.asarray(x, dtype=xp.float64) for x in (at_data, at_new))
+        if first.shape != self.Y.shape:
+            raise ShapeError("start", f"outputs {self.Y.shape} on the data", first.shape, "Outputs before training.")
+        moved = answer @ (self._flat(self.Y) - self._flat(first))
+        if int(np.prod(new.shape)) != int(np.prod(moved.shape)):
+            raise ShapeError("start", f"{moved.shape} outputs on the new data", new.shape, "Outputs before training.")
+        return Prediction(new + xp.reshape(moved, new.shape), None)
+
+    def _flat(self, values: Array) -> Array:
+        return namespace(values).reshape(values, (self._side, -1))
+
+    def _shaped(self, mean: Array, covariance: Array) -> Prediction:
+        return _shaped(mean, covariance, self.Y, self.kernel.readout)
+
+
+def posterior(kernel: Kernel, X: Any, Y: Any, X_new: Any, noise: float = 0.0) -> Prediction:
+    """Return the posterior of the wide network as a Gaussian process, given targets with noise of this variance.
+
+    Shapes: as WideTraining.  Units: noise in output^2; the covariance is that of the noiseless output.
+    Error: rounding, times the condition of the kernel; ShapeError, ParameterError.  Source: lee2019wide, (12), (13).
+    """
+    train, cross, own = (_square(kernel.nngp(*x)) for x in ((X,), (X_new, X), (X_new,)))
+    xp = namespace(train)
+    Y = xp.asarray(Y, dtype=xp.float64)
+    if int(np.prod(Y.shape)) % train.shape[0] or Y.shape[0] != len(X):
+        raise ShapeError("posterior: Y", f"targets of {len(X)} sequences", Y.shape, "One row for each sequence.")
+    answer = cross @ spectrum(train, 1, noise).flowed(np.inf)
+    mean = answer @ xp.reshape(Y, (train.shape[0], -1))
+    return _shaped(mean, own - answer @ cross.T, Y, kernel.readout)
+
+
+def _square(kernel: Array) -> Array:
+    """(N1, T, N2, T) as a matrix."""
+    if kernel.ndim == 2:
+        return kernel
+    rows, columns = kernel.shape[0] * kernel.shape[1], kernel.shape[2] * kernel.shape[3]
+    return namespace(kernel).reshape(kernel, (rows, columns))
+
+
+def _shaped(mean: Array, covariance: Array, Y: Array, readout: str) -> Prediction:
+    """The shapes of the targets and of the kernel."""
+    xp = namespace(mean)
+    points = (-1, Y.shape[1]) if readout == "all" else (-1,)
+    count = mean.shape[0] // (Y.shape[1] if readout == "all" else 1)
+    points = (count, *points[1:])
+    return Prediction(xp.reshape(mean, (*points, *Y.shape[len(points) :])), xp.reshape(covariance, (*points, *points)))
