@@ -3,25 +3,55 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
 
 import sympy as sp
 
+from derive.activations import Phi
 from derive.expectation import GaussianMean
-from derive.language import Program
+from derive.language import Bias, Coordinate, MatVec, Program, coordinates_of
 from derive.latex import MathPrinter
 from reports.text import Latex, Math
 
 Term: TypeAlias = Any  # a SymPy expression, an object with `_latex(printer)`, or Latex as it stands
 TERMS, WIDTH = 6, 58  # most terms, and most letters, on one line of a displayed sum
+LONGEST = 66  # letters of a line beyond which long arguments get letters of their own
 SPACES = re.compile(r"\\[;:!]")
 WORDS = re.compile(r"\\((?:arc)?(?:sin|cos|tan)h?|log|exp|max|min|det)\b")
 GLYPH = re.compile(r"\\(?:begin|end|left|right|mathbb|mathcal|mathrm|operatorname|quad|,)\b|[{}^_&\s]|\\,")
 
 
 class Printer(MathPrinter):
-    """The LaTeX printer of every report: that of `derive`, kept to the commands of `reports.subset`."""
+    """The LaTeX printer of every report: that of `derive`, kept to the commands of `reports.subset`.
+
+    `names` gives letters to long arguments of activations and long vectors; they print at the time they stand at.
+    """
+
+    def __init__(self, program: Program | None = None, names: Mapping[sp.Expr, str] | None = None) -> None:
+        super().__init__(program)
+        self.names = names or {}
+
+    def _named(self, expr: sp.Expr) -> str:
+        letter, _, index = self.names[expr].partition(" ")
+        return f"{letter}{self.mark}_{{{index},{self._print(self.time)}}}"
+
+    def _factor(self, expr: Term) -> str:
+        return self._named(expr) if expr in self.names else super()._factor(expr)
+
+    def _print_Phi(self, expr: Term, exp: str | None = None) -> str:
+        name, order, z = expr.args
+        if z not in self.names:
+            return super()._print_Phi(expr, exp)
+        body = rf"\mathrm{{{name}}}{chr(39) * int(order)}({self._named(z)})"
+        return rf"{{{body}}}^{{{exp}}}" if exp else body
+
+    def _coordinate(self, c: Coordinate) -> str:
+        term = self.program.table.get(c) if self.program is not None else None
+        if not isinstance(term, MatVec) or term.vector not in self.names:
+            return super()._coordinate(c)
+        scale = "" if term.matrix.role == "input_map" else r"n^{-1/2} "
+        return rf"{scale}{self._parameter(term.matrix.name)} {self._named(term.vector)}"
 
     def doprint(self, expr: Term) -> Latex:
         """The expression as LaTeX; `Latex` passes as it stands."""
@@ -64,9 +94,58 @@ def display(left: Term, *rights: Term, relation: str = "=", terms: int = TERMS,
 def equations(pairs: Sequence[tuple[Term, Term]], program: Program | None = None) -> Latex:
     """Several left = right under one number, aligned at the relation; Gaussian expectations have their laws below."""
     pairs = with_laws(pairs)
-    if len(pairs) == 1:
-        return display(*pairs[0], program=program)
-    return aligned([(latex(left, program), "=", _lines(right, TERMS, program)) for left, right in pairs])
+    rows = _rows(pairs, program, {})
+    if program is not None and any(width(line) > LONGEST for left, _, lines in rows for line in (left, *lines)):
+        names = shorthand([x for pair in pairs for x in pair], program)
+        said = Printer(program, names)
+        written = [(Latex(said._named(x)), x) for x in names]
+        rows = _rows(pairs, program, names) + _rows(written, program, names)
+    if len(rows) == 1 and len(rows[0][2]) == 1:
+        left, relation, lines = rows[0]
+        return Latex(f"{left} {relation} {lines[0]}")
+    return aligned(rows)
+
+
+def _rows(
+    pairs: Sequence[tuple[Term, Term]], program: Program | None, names: Mapping[sp.Expr, str]
+) -> list[tuple[str, str, list[str]]]:
+    """(left side, =, lines of the right side) of each equation."""
+    printer = Printer(program, names)
+    return [(printer.doprint(left), "=", pack(printer.sum_terms(right))) for left, right in pairs]
+
+
+def shorthand(exprs: Sequence[Term], program: Program) -> dict[sp.Expr, str]:
+    """Letters and indices for the sums that activations are applied to and for the longer vectors of matrices."""
+    sums: list[tuple[str, sp.Expr, str]] = []
+    seen: set[sp.Expr] = set()
+    todo = [sp.sympify(x) for x in exprs if not isinstance(x, Latex)]
+    while todo:
+        expr = todo.pop(0)
+        if expr in seen:
+            continue
+        seen.add(expr)
+        for phi in sorted(expr.atoms(Phi), key=str):
+            if phi.args[2].is_Add and phi.args[2].has(Coordinate):
+                sums.append(("a", phi.args[2], _suffix(phi.args[2], program)))
+        for c in coordinates_of(expr):
+            term = program.table.get(c)
+            if isinstance(term, MatVec):
+                todo.append(term.vector)
+                if not isinstance(term.vector, Coordinate):
+                    sums.append(("v", term.vector, term.matrix.name.partition("_")[2]))
+    found: dict[sp.Expr, str] = {}
+    for letter, x, suffix in sums:
+        if x not in found:
+            name = f"{letter} {suffix}"
+            found[x] = name if suffix and name not in found.values() else f"{letter} {len(found) + 1}"
+    return found
+
+
+def _suffix(expr: sp.Expr, program: Program) -> str:
+    """What follows the underscore in the names of all parameters of a sum, if it is the same."""
+    terms = [program.table[c] for c in coordinates_of(expr) if isinstance(program.table.get(c), MatVec | Bias)]
+    names = {(t.matrix if isinstance(t, MatVec) else t.parameter).name.partition("_")[2] for t in terms}  # type: ignore[union-attr]
+    return names.pop() if len(names) == 1 else ""
 
 
 class Named(sp.Function):

@@ -215,7 +215,7 @@ class _Narrator:
         kinds = sorted({kind for _, _, kind in step.claim.maps})
         if step.rule == "lemma-c1":
             text: Text = (
-                f"Every map here is {' or '.join(kinds)}, hence Lipschitz, so ",
+                f"Every map here is {' or '.join(kinds)}{'' if kinds == ['Lipschitz'] else ', hence Lipschitz'}, so ",
                 Cite("emami2021implicit", "Lemma C.1"),
                 " applies: as the width grows, the coordinates of all products and states converge to a "
                 "Gaussian process whose covariances follow below.",
@@ -240,7 +240,9 @@ class _Narrator:
         for pair in pairs:
             names += [", " if names else "", self._moment(*pair, step.claim.about)]
         if step.rule == "independence":
-            return [doc.Paragraph((*self._lead(step.rule, because), *names, "."))]
+            at = self._times(step.claim.about)
+            body = equations([(Moment(*pair, *at), sp.S.Zero) for pair in pairs], self.program)
+            return [doc.Paragraph(self._lead(step.rule, because)), doc.Equation(body)]
         relations = {(u, v): {r for a, b, r, _ in step.claim.members if (a, b) == (u, v)} for u, v in pairs}
         unequal = all({"<", ">"} == found for found in relations.values())
         tail: Text = (
@@ -263,8 +265,11 @@ class _Narrator:
 
     def _moment(self, u: sp.Expr, v: sp.Expr, about: sp.Expr) -> Math:
         """E[u v] at the two times that the zero set is about."""
-        at = about.args[3:] if isinstance(about, Response) else (t, r, FIRST, SECOND)
-        return math(Moment(u, v, *at), self.program)
+        return math(Moment(u, v, *self._times(about)), self.program)
+
+    def _times(self, about: sp.Expr) -> tuple[sp.Expr, ...]:
+        """The two times and the two sequences that a zero set is about."""
+        return tuple(about.args[3:]) if isinstance(about, Response) else (t, r, FIRST, SECOND)
 
 
 def _pairs(step: Step, program: Program) -> list[tuple[sp.Expr, sp.Expr]]:
