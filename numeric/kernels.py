@@ -96,6 +96,10 @@ class Kernel:
     def _function(self, formula: Formula) -> Any:
         return ProcessKernel(formula) if formula.process is not None else formula.on_sequences(self.backend)
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Everything but the emitted functions, which are made again when they are needed."""
+        return {k: v for k, v in vars(self).items() if k not in ("_nngp", "_ntk")} | {"_groups": {}}
+
     # ---- batches ------------------------------------------------------------------------------------------
     def _evaluate(self, made: Callable[[], Any], X1: Any, X2: Any) -> Array:
         xp = backend(self.backend)

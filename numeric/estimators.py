@@ -1,0 +1,185 @@
+"""Estimators for scikit-learn: infinitely wide recurrent networks that learn sequences, with their uncertainty."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from derive import Program, Recursion, models
+from derive.errors import ParameterError, ShapeError
+from numeric.arrays import Host, to_host
+from numeric.kernels import Kernel
+from numeric.predict import Prediction, WideTraining, posterior
+
+try:
+    _base: Any = importlib.import_module("sklearn.base")
+    _validation: Any = importlib.import_module("sklearn.utils.validation")
+except ImportError:
+    _base = _validation = None
+
+Base: Any = _base.BaseEstimator if _base else object
+Regressor: Any = _base.RegressorMixin if _base else type("Regressor", (), {})
+Classifier: Any = _base.ClassifierMixin if _base else type("Classifier", (), {})
+
+OPTIONS = ("recursion", "kernel", "parameterization", "readout", "ridge", "time")
+KERNELS = ("ntk", "nngp")
+
+
+class _Wide(Base):
+    """What both estimators share: parameters, the kernel, and the shapes of sequences."""
+
+    def __init__(
+        self,
+        recursion: Recursion | Program | None = None,
+        kernel: str = "ntk",
+        parameterization: str = "ntk",
+        readout: str = "last",
+        ridge: float = 1e-6,
+        time: float = np.inf,
+        **variances: float,
+    ) -> None:
+        self.recursion, self.kernel, self.parameterization = recursion, kernel, parameterization
+        self.readout, self.ridge, self.time = readout, ridge, time
+        for name, value in variances.items():
+            setattr(self, name, value)
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """Return the options and variances by name.  Source: scikit-learn."""
+        own = vars(self)
+        return {k: own[k] for k in own if k in OPTIONS or not (k.endswith("_") or k.startswith("_"))}
+
+    def set_params(self, **parameters: Any) -> Any:
+        """Set options and variances; returns the estimator.  Error: ParameterError for another name."""
+        for name in sorted(parameters, key=lambda name: name not in OPTIONS):  # the recursion before its variances
+            if name not in OPTIONS and name not in self.get_params() and name not in self._program().symbols:
+                known = ", ".join((*OPTIONS, *self._program().symbols))
+                raise ParameterError("set_params", known, name, "Is it a variance of another recursion?")
+            setattr(self, name, parameters[name])
+        return self
+
+    def _program(self) -> Program:
+        given = models.feed_forward(1) if self.recursion is None else self.recursion
+        return given.program() if isinstance(given, Recursion) else given
+
+    def _made_kernel(self) -> Kernel:
+        if self.kernel not in KERNELS:
+            raise ParameterError("kernel", '"ntk" or "nngp"', repr(self.kernel), "Which ensemble predicts.")
+        if self.readout == "all":
+            hint = "Use WideTraining for targets at every step."
+            raise ParameterError("readout", '"last" or "average"', repr("all"), hint)
+        values: dict[str, Any] = {name: getattr(self, name, 1.0) for name in self._program().symbols}
+        return Kernel(self._program(), self.parameterization, readout=self.readout, **values)
+
+    def _learn(self, X: Any, Y: Host) -> None:
+        if Y.shape[0] != len(X):
+            raise ShapeError("fit: y", f"{len(X)} targets", Y.shape[0], "One for each sequence.")
+        self.kernel_ = self._made_kernel()
+        self.X_fit_, self.y_fit_ = X, Y
+        if self.kernel == "ntk":
+            self.training_ = WideTraining(self.kernel_, X, Y, ridge=self.ridge)
+
+    def _said(self, X: Any) -> Prediction:
+        if self.kernel == "nngp":
+            return posterior(self.kernel_, self.X_fit_, self.y_fit_, X, noise=self.ridge)
+        return self.training_.flow(self.time, X)
+
+    def _read(self, X: Any, y: Any = None, reset: bool = True) -> tuple[Any, Any]:
+        """Sequences as a list of (T_i, n_x) or (N, T, n_x), features (N, n_x) as one step; checked targets."""
+        if isinstance(X, Sequence) and len(X) and all(np.ndim(x) == 2 for x in X):
+            return [to_host(x) for x in X], y
+        if _validation is None:
+            X = np.asarray(X, dtype=np.float64)
+        elif reset:
+            X, y = _validation.validate_data(self, X, y, allow_nd=True, dtype=np.float64, **self._targets)
+        else:
+            _validation.check_is_fitted(self)
+            X = _validation.validate_data(self, X, reset=False, allow_nd=True, dtype=np.float64)
+        if X.ndim not in (2, 3):
+            raise ShapeError("X", "(N, n_x), (N, T, n_x) or a list of (T_i, n_x)", X.shape, "Sequences of inputs.")
+        return X[:, None, :] if X.ndim == 2 else X, y
+
+
+class WideRegressor(Regressor, _Wide):
+    """Predict targets of sequences by the ensemble of infinitely wide networks of a recursion.
+
+    `kernel="ntk"`: all parameters trained by gradient flow for `time` (units of `train_network`), pulled to their
+    start by `ridge`; "nngp": the posterior of the process, with targets of noise variance `ridge`. Variances of the
+    recursion are parameters too (default 1): WideRegressor(models.elman(), nu_W=0.9), GridSearchCV over nu_W.
+    Shapes: X (N, n_x), (N, T, n_x) or a list of (T_i, n_x); y (N,) or (N, n_y).
+    Units: of y; ridge as WideTraining or `posterior` says.  Error: ShapeError, ParameterError, scikit-learn's own.
+    Source: lee2019wide, (9)-(16).
+    """
+
+    _targets = {"multi_output": True, "y_numeric": True}  # noqa: RUF012
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.target_tags.multi_output = True
+        return tags
+
+    def fit(self, X: Any, y: Any) -> WideRegressor:
+        """Compute the kernel of the sequences.  Shapes, units, error, source: as the class says."""
+        X, y = self._read(X, y)
+        self._learn(X, np.asarray(y, dtype=np.float64))
+        return self
+
+    def predict(self, X: Any, return_std: bool = False) -> Any:
+        """Return the mean over the ensemble, and its standard deviation (one for all outputs) where asked.
+
+        Shapes: as y; std (N,).  Units: of y.  Error, source: as the class says.
+        """
+        X, _ = self._read(X, reset=False)
+        said = self._said(X)
+        return (to_host(said.mean), to_host(said.std)) if return_std else to_host(said.mean)
+
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """Return the share of the variance of y explained, averaged over outputs.  Source: scikit-learn's R^2."""
+        y, said = np.asarray(y, dtype=np.float64), self.predict(X)
+        weight = np.ones(len(y)) if sample_weight is None else np.asarray(sample_weight, dtype=np.float64)
+        centre = np.average(y, axis=0, weights=weight)
+        left, all_of = (np.average((y - z) ** 2, axis=0, weights=weight) for z in (said, centre))
+        return float(np.mean(1.0 - left / all_of))
+
+
+class WideClassifier(Classifier, _Wide):
+    """Classify sequences by regression on one column of +-1 for each class, with the largest as the answer.
+
+    Parameters, units, error and source as WideRegressor; y (N,) of labels.
+    Shapes: X as WideRegressor; labels (N,).
+    """
+
+    _targets: dict[str, Any] = {}  # noqa: RUF012
+
+    def fit(self, X: Any, y: Any) -> WideClassifier:
+        """Compute the kernel of the sequences and list the classes.  Shapes, units, error: as the class says."""
+        X, y = self._read(X, y)
+        if _base is not None:
+            importlib.import_module("sklearn.utils.multiclass").check_classification_targets(y)
+        self.classes_, index = np.unique(np.asarray(y), return_inverse=True)
+        if len(self.classes_) < 2:
+            hint = "Give sequences of another class."
+            raise ParameterError("fit: y", "more than one class", "only one class", hint)
+        self._learn(X, 2.0 * np.eye(len(self.classes_))[index] - 1.0)
+        return self
+
+    def decision_function(self, X: Any) -> Host:
+        """Return the mean outputs, one column for each class; their difference for two.
+
+        Shapes: (N, classes), or (N,) for two classes.  Units: targets are +-1.  Error: as the class says.
+        Source: definition.
+        """
+        X, _ = self._read(X, reset=False)
+        found = to_host(self._said(X).mean)
+        return found[:, 1] - found[:, 0] if len(self.classes_) == 2 else found
+
+    def predict(self, X: Any) -> Any:
+        """Return the class of the largest output.  Shapes: (N,).  Units: labels.  Source: definition."""
+        found = self.decision_function(X)
+        return self.classes_[(found > 0).astype(int) if found.ndim == 1 else np.argmax(found, axis=1)]
+
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """Return the share of labels found.  Units: none.  Source: scikit-learn's accuracy."""
+        return float(np.average(self.predict(X) == np.asarray(y), weights=sample_weight))

@@ -1,0 +1,116 @@
+"""Estimators by scikit-learn's own checks, in a grid search, in a support vector machine, and without scikit-learn."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from sklearn.model_selection import GridSearchCV
+from sklearn.svm import SVC
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+from derive import ParameterError, models
+from derive.errors import ShapeError
+from numeric import Kernel
+from numeric.estimators import WideClassifier, WideRegressor
+from numeric.predict import WideTraining, posterior
+
+RNN = models.elman("erf")
+NU = {"nu_W": 0.9, "nu_F": 0.5, "nu_b": 0.1, "nu_C": 1.0}
+
+
+@pytest.fixture(scope="module")
+def sequences():
+    """Is the first input larger than the last? Neither alone tells."""
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((60, 5, 1))
+    return X, X[:, 0, 0] - X[:, -1, 0]
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.SkipTestWarning")
+@parametrize_with_checks([WideRegressor(), WideClassifier()])
+def test_scikit_learn_accepts_them(estimator, check):
+    check(estimator)
+
+
+def test_a_regressor_is_the_ensemble(sequences):
+    X, y = sequences
+    kernel = Kernel(RNN, "ntk", readout="last", **NU)
+    for options, want in (
+        ({"time": 30.0, "ridge": 0.2}, WideTraining(kernel, X[:40], y[:40], ridge=0.2).flow(30.0, X[40:])),
+        ({"kernel": "nngp", "ridge": 0.2}, posterior(kernel, X[:40], y[:40], X[40:], noise=0.2)),
+    ):
+        mean, std = WideRegressor(RNN, **options, **NU).fit(X[:40], y[:40]).predict(X[40:], return_std=True)
+        np.testing.assert_allclose(mean, want.mean, rtol=1e-12)
+        np.testing.assert_allclose(std, want.std, rtol=1e-12)
+    assert WideRegressor(RNN, **NU).fit(X[:40], y[:40]).score(X[40:], y[40:]) > 0.9
+
+
+def test_the_order_of_a_sequence_matters(sequences):
+    """The recurrent kernel learns a difference of two times; the target of reversed sequences is its opposite."""
+    X, y = sequences
+    fitted = WideRegressor(RNN, **NU).fit(X[:40], y[:40])
+    assert fitted.score(X[40:, ::-1], y[40:]) < 0 < fitted.score(X[40:, ::-1], -y[40:])
+
+
+def test_variances_are_parameters_of_a_grid_search(sequences):
+    X, y = sequences
+    grid = {"nu_W": [0.01, 0.9]}
+    search = GridSearchCV(WideRegressor(RNN, **NU), grid, cv=2).fit(X[:40], y[:40])
+    assert search.best_params_["nu_W"] == 0.9  # with 0.01 the first input is forgotten
+    assert search.best_estimator_.get_params()["nu_F"] == 0.5
+    labels = np.where(y > 0, "first", "last")
+    search = GridSearchCV(WideClassifier(RNN, **NU), {"time": [np.inf, 50.0]}, cv=2).fit(X[:40], labels[:40])
+    assert search.score(X[40:], labels[40:]) > 0.85
+
+
+def test_a_support_vector_machine_takes_the_kernel(sequences):
+    X, y = sequences
+    kernel, labels = Kernel(RNN, "ntk", readout="last", **NU), y > 0
+    machine = SVC(kernel="precomputed", C=10.0).fit(kernel.ntk(X[:40]), labels[:40])
+    assert machine.score(kernel.ntk(X[40:], X[:40]), labels[40:]) > 0.85
+
+
+def test_sequences_may_differ_in_length(sequences):
+    X, y = sequences
+    ragged = [x[: 3 + i % 3] for i, x in enumerate(X)]
+    last = np.array([x[-1, 0] - x[-2, 0] for x in ragged])
+    assert WideRegressor(RNN, **NU).fit(ragged[:45], last[:45]).score(ragged[45:], last[45:]) > 0.8
+    several = np.stack([last, y], axis=1)
+    assert WideRegressor(RNN, **NU).fit(ragged[:45], several[:45]).predict(ragged[45:]).shape == (15, 2)
+    three = np.digitize(last, [-0.5, 0.5])
+    classifier = WideClassifier(RNN, readout="average", **NU).fit(ragged, three)
+    assert classifier.decision_function(ragged).shape == (60, 3)
+    assert classifier.score(ragged, three) > 0.9
+
+
+@pytest.mark.parametrize(
+    ("broken", "error"),
+    [
+        (lambda X, y: WideRegressor(RNN, **NU).set_params(nu_X=1.0), ParameterError),
+        (lambda X, y: WideRegressor(RNN, kernel="rbf", **NU).fit(X, y), ParameterError),
+        (lambda X, y: WideRegressor(RNN, readout="all", **NU).fit(X, y), ParameterError),
+        (lambda X, y: WideRegressor(RNN, **NU).fit(list(X), y[:3]), ShapeError),
+        (lambda X, y: WideRegressor(RNN, **NU).fit(X[..., None], y), ShapeError),
+        (lambda X, y: WideClassifier(RNN, **NU).fit(X, np.ones(60, dtype=int)), ParameterError),
+    ],
+)
+def test_what_has_no_meaning_is_refused(sequences, broken, error):
+    with pytest.raises(error):
+        broken(*sequences)
+
+
+def test_they_work_without_scikit_learn():
+    code = """
+import sys
+sys.modules["sklearn"] = None
+import numpy as np
+from numeric.estimators import WideClassifier, WideRegressor
+X = np.linspace(-1, 1, 6)[:, None]
+fitted = WideRegressor().fit(X, X[:, 0])
+assert fitted.score(X, X[:, 0]) > 0.99 and fitted.set_params(ridge=1.0).get_params()["ridge"] == 1.0
+assert WideClassifier().fit(X, X[:, 0] > 0).score(X, X[:, 0] > 0) == 1.0
+"""
+    subprocess.run([sys.executable, "-W", "error", "-c", code], check=True)
