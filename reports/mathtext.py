@@ -11,11 +11,13 @@ import sympy as sp
 from derive.activations import Phi
 from derive.expectation import GaussianMean
 from derive.language import Bias, Coordinate, MatVec, Program, coordinates_of
-from derive.latex import MathPrinter
+from derive.latex import MARK, MathPrinter
 from reports.text import Latex, Math
 
 Term: TypeAlias = Any  # a SymPy expression, an object with `_latex(printer)`, or Latex as it stands
 TERMS, WIDTH = 6, 58  # most terms, and most letters, on one line of a displayed sum
+Row: TypeAlias = tuple[str, str, list[str]]
+TALL = 22  # most lines of one display
 LONGEST = 66  # letters of a line beyond which long arguments get letters of their own
 SPACES = re.compile(r"\\[;:!]")
 WORDS = re.compile(r"\\((?:arc)?(?:sin|cos|tan)h?|log|exp|max|min|det)\b")
@@ -93,6 +95,30 @@ def display(left: Term, *rights: Term, relation: str = "=", terms: int = TERMS,
 
 def equations(pairs: Sequence[tuple[Term, Term]], program: Program | None = None) -> Latex:
     """Several left = right under one number, aligned at the relation; Gaussian expectations have their laws below."""
+    return _set(_told(pairs, program))
+
+
+def equation_parts(pairs: Sequence[tuple[Term, Term]], program: Program | None = None) -> list[Latex]:
+    """The same as several displays where one would be taller than a part of the page, or waste its width."""
+    rows = _told(pairs, program)
+    parts: list[list[Row]] = [[]]
+    height = 0
+    for row in rows:
+        turns = bool(parts[-1]) and _is_mean(row[0]) != _is_mean(parts[-1][-1][0])
+        if height + len(row[2]) > TALL or (turns and len(rows) > TALL // 2):
+            parts, height = [*parts, []], 0
+        parts[-1].append(row)
+        height += len(row[2])
+    return [_set(part) for part in parts if part]
+
+
+def _is_mean(left: str) -> bool:
+    """Whether a left side is an expectation or a covariance, which are wide, and not a state or a letter."""
+    return left.startswith((r"\mathbb{E}", r"\mathrm{Cov}", r"\mathrm{Var}"))
+
+
+def _told(pairs: Sequence[tuple[Term, Term]], program: Program | None) -> list[Row]:
+    """The rows of some equations, with the laws and the letters that they need."""
     pairs = with_laws(pairs)
     rows = _rows(pairs, program, {})
     if program is not None and any(width(line) > LONGEST for left, _, lines in rows for line in (left, *lines)):
@@ -100,6 +126,10 @@ def equations(pairs: Sequence[tuple[Term, Term]], program: Program | None = None
         said = Printer(program, names)
         written = [(Latex(said._named(x)), x) for x in names]
         rows = _rows(pairs, program, names) + _rows(written, program, names)
+    return rows
+
+
+def _set(rows: Sequence[Row]) -> Latex:
     if len(rows) == 1 and len(rows[0][2]) == 1:
         left, relation, lines = rows[0]
         return Latex(f"{left} {relation} {lines[0]}")
@@ -108,7 +138,7 @@ def equations(pairs: Sequence[tuple[Term, Term]], program: Program | None = None
 
 def _rows(
     pairs: Sequence[tuple[Term, Term]], program: Program | None, names: Mapping[sp.Expr, str]
-) -> list[tuple[str, str, list[str]]]:
+) -> list[Row]:
     """(left side, =, lines of the right side) of each equation."""
     printer = Printer(program, names)
     return [(printer.doprint(left), "=", pack(printer.sum_terms(right))) for left, right in pairs]
@@ -132,7 +162,9 @@ def shorthand(exprs: Sequence[Term], program: Program) -> dict[sp.Expr, str]:
             if isinstance(term, MatVec):
                 todo.append(term.vector)
                 if not isinstance(term.vector, Coordinate):
-                    sums.append(("v", term.vector, term.matrix.name.partition("_")[2]))
+                    moved = any(MARK in d.label for d in coordinates_of(term.vector))
+                    letter = r"\tilde{v}" if moved else "v"
+                    sums.append((letter, term.vector, term.matrix.name.partition("_")[2]))
     found: dict[sp.Expr, str] = {}
     for letter, x, suffix in sums:
         if x not in found:

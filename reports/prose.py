@@ -16,7 +16,7 @@ from derive.notation import t
 from derive.proof import Claim, Hypothesis, Limit, Recurrence, Step, Vanishing
 from derive.proof import Equation as EquationClaim
 from reports import document as doc
-from reports.mathtext import display, equations, math
+from reports.mathtext import display, equation_parts, equations, math
 from reports.text import Cite, Inline, Math, Ref, Text
 
 LEADS: dict[str, str] = {
@@ -169,8 +169,10 @@ class _Narrator:
             return [block for item in group for block in self._bound(rule, *item)]
         because = self._because([i for _, step in group for i in step.premises])
         label = self._label([index for index, _ in group])
-        body = equations([pair for _, step in group for pair in _pairs(step, self.program)], self.program)
-        return [doc.Paragraph(self._lead(rule, because)), doc.Equation(body, label)]
+        pairs = [pair for _, step in group for pair in _pairs(step, self.program)]
+        first, *rest = equation_parts(pairs, self.program)
+        parts = [block for part in rest for block in (doc.Paragraph("and"), doc.Equation(part))]
+        return [doc.Paragraph(self._lead(rule, because)), doc.Equation(first, label), *parts]
 
     def _label(self, indices: Sequence[int]) -> str:
         """The label of a new display, which states these steps."""
