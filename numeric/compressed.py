@@ -178,6 +178,11 @@ class CompressedDescent:
             steer.add(second.action, second.speeds[0], left @ second.overlap.T, right, scale)
             steer.add(self._crossing, self._speed, left, right, scale)
 
+    @property
+    def queries(self) -> int:
+        """The number of directions in which the matrix was asked, both sides together."""
+        return self._first.own.count + self._second.own.count
+
     def change(self) -> Host:
         """Δ, with a row for every query of the first side.  Shapes: (room, room)."""
         return self._crossing - self._drawn

@@ -135,11 +135,6 @@ class SubspaceDescent(CompressedDescent):
         super().__init__(matrix, start.F.T, start.C, start.width, lags)
         self._given = start
 
-    @property
-    def dimension(self) -> int:
-        """The number of directions in which W was asked, on both sides."""
-        return self._first.own.count + self._second.own.count
-
     def model(self) -> LinearRNN:
         """The trained network, its matrix formed once."""
         S, P = self._first.own.queries, self._second.own.queries  # (l, n), (r, n)

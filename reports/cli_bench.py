@@ -31,14 +31,15 @@ def bench_command(
         (
             r.name,
             r.rival,
-            f"n={r.n:g} T={r.T} {r.n_x}→{r.n_y} {r.dtype}",
+            f"n={r.n or '∞'} T={r.T} {r.n_x}→{r.n_y} N={r.N or '–'} {r.dtype}",
             f"{r.ratio:.3g} ({r.ratio_low:.3g}–{r.ratio_high:.3g})",
             f"{r.ours_s:.2g}",
             f"{r.floor.seconds:.2g}",
+            f"{100 * r.fraction:.0f} %",
         )
         for r in found.rows
     ]
-    table(("benchmark", "rival", "problem", "rival / ours", "ours, s", "floor, s"), rows)
+    table(("benchmark", "rival", "problem", "rival / ours", "ours, s", "floor, s", "reached"), rows)
     for note in found.notes:
         err.print(note)
     out.print(f"{found.date}, one thread, CPU time; the floor is the least our algorithm must read, multiply and draw")

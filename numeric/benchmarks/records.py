@@ -14,7 +14,7 @@ class DisagreementError(DeriveError):
 
 @dataclass(frozen=True)
 class Case:
-    """A problem: width, horizon, inputs, outputs; N sequences where there are data, trials where there are draws."""
+    """A problem: width (0 in the limit), horizon, inputs, outputs; N sequences of data, trials of a batch of draws."""
 
     n: int
     T: int = 10
@@ -68,6 +68,11 @@ class Row:
     floor: Floor
     agreement: str
 
+    @property
+    def fraction(self) -> float:
+        """The part of the machine's bandwidth, arithmetic or draws, whichever binds, that ours reaches."""
+        return self.floor.seconds / self.ours_s
+
 
 @dataclass(frozen=True)
 class BenchResult:
@@ -81,6 +86,6 @@ class BenchResult:
     def to_dict(self) -> dict[str, Any]:
         """Return plain lists and dictionaries, as JSON has them."""
         return {
-            "rows": [asdict(row) for row in self.rows], "notes": list(self.notes),
+            "rows": [asdict(row) | {"fraction": row.fraction} for row in self.rows], "notes": list(self.notes),
             "machine": self.machine, "date": self.date,
         }  # fmt: skip

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from numeric.benchmarks import sampling, training
+from numeric.benchmarks import kernels, sampling, training
 from numeric.benchmarks.records import Case
 from numeric.benchmarks.rows import Outcome
 
@@ -31,6 +31,7 @@ class Benchmark:
 
 
 SISO = Case(1000, N=50)
+LIMIT = 0  # the width of a kernel in the limit
 # 500 trials of L, 1000 of the NTK: measured the fastest batches whose arrays the allocator keeps (no page faults)
 BENCHMARKS = (
     Benchmark(
@@ -60,5 +61,27 @@ BENCHMARKS = (
     Benchmark(
         "training-width", "500 steps of gradient descent in law at any width", training.in_law,
         tuple(Case(10**k, N=50) for k in (3, 6, 9, 12)), tuple(Case(10**k, N=50) for k in (3, 12)), pairs=5,
+    ),
+    Benchmark(
+        "training-subspace", "100 steps of a given network along the directions they meet", training.subspace,
+        (Case(1000, N=50), Case(2000, N=50), Case(4000, N=50)), (Case(1000, N=50),), pairs=3,
+    ),
+    Benchmark(
+        "precision", "a trial of the impulse response by whole matrices, float32 against float64", sampling.precision,
+        tuple(Case(n, trials=max(1, 10**5 // n**2), dtype="float32") for n in (100, 300, 1000, 3000)),
+        (Case(1000, trials=1, dtype="float32"),),
+    ),
+    Benchmark(
+        "kernel-net", "the NTK of a feed-forward net of depth 3, n = infinity", kernels.feed_forward,
+        (Case(LIMIT, T=1, n_x=10, N=1000),), (Case(LIMIT, T=1, n_x=10, N=1000),), pairs=9,
+    ),
+    Benchmark(
+        "kernel-last", "the NTK of an Elman erf network after its last step", kernels.last_step,
+        tuple(Case(LIMIT, T=t, n_x=10, N=n) for n, t in ((200, 50), (200, 100), (200, 200), (400, 50), (800, 50))),
+        (Case(LIMIT, T=50, n_x=10, N=200), Case(LIMIT, T=100, n_x=10, N=200)), pairs=5,
+    ),
+    Benchmark(
+        "kernel-tanh", "Gaussian expectations of tanh within 1e-10", kernels.tanh_dual,
+        (Case(LIMIT, T=1, N=100),), (Case(LIMIT, T=1, N=100),), pairs=3,
     ),
 )  # fmt: skip

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 
@@ -31,6 +32,21 @@ def monte_carlo(
         sampler = rival(case, np.random.default_rng(1))
         timing = paired(ours(case, kernel), sampler.kernel if kernel else sampler.response, pairs)
         yield per_trial(row(name, "dense NumPy", case, timing, "one trial", least(case, kernel), said))
+
+
+def precision(name: str, cases: Sequence[Case], pairs: int) -> Iterator[Outcome]:
+    """Whole matrices in single precision against double precision; the floor is that of single precision."""
+    for case in cases:
+        setting, trials = setting_of(case), case.trials or 1
+        works = [
+            partial(draw, setting, trials, stream(backend("numpy"), seed_sequence(k)), False, "dense", dtype)
+            for k, dtype in enumerate(("float32", "float64"))
+        ]
+        timing = paired(works[0], works[1], pairs)
+        entries = trials * case.n**2
+        least = floor(4.0 * entries * case.T, 2.0 * entries * (case.T - 1), entries, 4.0 * case.n**2, "float32")
+        said = "one text; the error of single precision is tested"
+        yield row(name, "ours in float64", case, timing, "one batch", least, said)
 
 
 def widths(name: str, cases: Sequence[Case], pairs: int, kernel: bool = False) -> Iterator[Outcome]:

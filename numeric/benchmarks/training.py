@@ -13,15 +13,18 @@ from numeric.benchmarks.records import Case, DisagreementError, Floor, Row
 from numeric.benchmarks.rivals import LIBRARIES, Gradient, Library
 from numeric.benchmarks.rows import Note, Outcome, row
 from numeric.benchmarks.timing import paired
-from numeric.data import apply_filter, largest_stable_step, loss_and_slope, quadratic
+from numeric.compressed import CompressedDescent
+from numeric.data import Quadratic, apply_filter, largest_stable_step, loss_and_slope, quadratic
 from numeric.experiments.dynamics import Setting, teacher_data
 from numeric.experiments.scale import scale_of_lags
-from numeric.krylov import KrylovDescent, LinearRNN, draw_rnn, impulse_response
-from numeric.subspace import LazyDescent, RandomRNN
+from numeric.krylov import KrylovDescent, LinearRNN, draw_rnn, impulse_response, rnn_curvature
+from numeric.subspace import LazyDescent, RandomRNN, SubspaceDescent
 
 TOLERANCE = {"float64": 1e-10, "float32": 1e-4}
 """The relative distance in which a rival's loss and gradient count as ours."""
 STEP = 0.01
+SUBSPACE = 1e-4
+"""The relative distance in which the losses of subspace descent at tolerance 1e-5 count as those of exact steps."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,8 +57,7 @@ def gradient(task: Problem) -> Gradient:
     descent.move(slope, size)
     after = descent.model()
     W, F, C = (
-        (a.astype(np.float64) - b) / size
-        for a, b in ((start.W, after.W), (start.F, after.F), (start.C, after.C))
+        (a.astype(np.float64) - b) / size for a, b in ((start.W, after.W), (start.F, after.F), (start.C, after.C))
     )
     return float(value), W, F, C
 
@@ -113,6 +115,46 @@ def sweeps(case: Case) -> Floor:
     return floor(traffic, flops, 0.0, item * case.n**2, case.dtype)
 
 
+def subspace(name: str, cases: Sequence[Case], pairs: int, length: int = 100) -> Iterator[Outcome]:
+    """Descent of a given network along the directions it meets against exact Krylov steps, from start to end.
+
+    Both losses are compared; the floor is that of the products with W alone.
+    """
+    for case in cases:
+        task = problem(case)
+        data = quadratic(task.x, task.y)
+        size = 0.2 / rnn_curvature(task.start, data)
+        queries = 0
+
+        def ours(start: LinearRNN = task.start, data: Quadratic = data, size: float = size) -> Host:
+            nonlocal queries
+            descent = SubspaceDescent(start, data.lags, 1e-5)
+            curve = losses(descent, data, size, length)
+            queries = descent.queries
+            return curve
+
+        def exact(start: LinearRNN = task.start, data: Quadratic = data, size: float = size) -> Host:
+            return losses(KrylovDescent(start, data.lags), data, size, length)
+
+        apart = float(np.max(np.abs(ours() / exact() - 1)))
+        if not apart <= SUBSPACE:
+            hint = "A time per step means nothing where another curve is followed."
+            raise DisagreementError("training-subspace", f"losses within {SUBSPACE:g}", apart, hint)
+        timing = paired(ours, exact, pairs)
+        least = floor(8.0 * queries * case.n**2, 2.0 * queries * case.n**2, 0.0, 8.0 * case.n**2)
+        said = f"losses within {apart:.1e}, relative; {queries} products with W"
+        yield row(name, "ours, Krylov", case, timing, f"{length} steps", least, said)
+
+
+def losses(descent: KrylovDescent | CompressedDescent, data: Quadratic, size: float, length: int) -> Host:
+    """The loss before every step.  Shapes: (steps,)."""
+    curve = np.empty(length)
+    for k in range(length):
+        curve[k], slope = loss_and_slope(data, descent.taps())
+        descent.move(slope, size)
+    return curve
+
+
 def in_law(name: str, cases: Sequence[Case], pairs: int, length: int = 500) -> Iterator[Outcome]:
     """Gradient descent sampled in law at each width, against the first width; both are checked to have learnt."""
     base = Descent(cases[0], length)
@@ -138,22 +180,21 @@ class Descent:
 
     def losses(self) -> Host:
         """The loss before every step.  Shapes: (steps,)."""
-        descent, curve = LazyDescent(self._start, self.case.T), np.empty(self._length)
-        for k in range(self._length):
-            curve[k], slope = loss_and_slope(self._data, descent.taps())
-            descent.move(slope, self._step)
-        self.dimension = descent.dimension
+        descent = LazyDescent(self._start, self.case.T)
+        curve = losses(descent, self._data, self._step, self._length)
+        self.dimension = descent.queries
         return curve
 
     def least(self) -> Floor:
-        """Per product three d × d arrays are read (queries, images, change), per step the last is updated.
+        """Per step two sweeps read one l × l array each T − 1 times, and three of them are updated.
 
-        The d directions met are those of the last `losses()`.
+        The l queries a side are those of the last `losses()`; their images are drawn.
         """
-        products = 2.0 * (self.case.T - 1) * min(self.case.n_x, self.case.n_y)
-        arrays = self._length * (3.0 * products + 2.0)
-        room = 8.0 * self.dimension**2
-        return floor(arrays * room, arrays * 2.0 * self.dimension**2, self.dimension**2 / 2.0, room)
+        sweeps = 2.0 * (self.case.T - 1) * min(self.case.n_x, self.case.n_y)
+        side = self.dimension / 2
+        arrays = self._length * (sweeps + 6.0)
+        flops = self._length * 2.0 * side**2 * 2.5 * sweeps
+        return floor(arrays * 8.0 * side**2, flops, 2.0 * side**2, 8.0 * side**2)
 
 
 def alike(ours: Host, base: Host) -> str:

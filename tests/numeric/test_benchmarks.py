@@ -15,12 +15,14 @@ from numeric.benchmarks import (
     DisagreementError,
     Row,
     bench,
+    kernels,
     machine,
     runner,
     sampling,
     timing,
     training,
 )
+from numeric.benchmarks.kernel_rivals import NETS, ErfRecursion, Net, hermite
 from numeric.benchmarks.rivals import LIBRARIES, DenseSampler, Library
 from numeric.benchmarks.rows import Note
 
@@ -33,6 +35,16 @@ TOY = {
     "width": (Case(20, T=4, trials=50), Case(10**12, T=4, trials=50)),
     "width-ntk": (Case(20, T=4, trials=50), Case(10**12, T=4, trials=50)),
     "training-width": (Case(1000, T=4, N=5), Case(10**12, T=4, N=5)),
+    "training-subspace": (Case(60, T=4, N=5), Case(60, T=4, n_x=2, n_y=3, N=5)),
+    "precision": (Case(20, T=4, trials=5, dtype="float32"),),
+    "kernel-net": (Case(0, T=1, n_x=3, N=5),),
+    "kernel-last": (Case(0, T=4, n_x=3, N=5), Case(0, T=1, n_x=3, N=4)),
+    "kernel-tanh": (Case(0, T=1, N=5),),
+}
+PROBLEMS = {
+    "kernel-net": [TOY["kernel-net"][0]] * 2,  # ReLU and erf
+    "kernel-last": [TOY["kernel-last"][0], *TOY["kernel-last"]],  # the first also against all pairs of times
+    "kernel-tanh": [TOY["kernel-tanh"][0]] * 2,  # values and slopes
 }
 
 
@@ -84,6 +96,10 @@ def outcomes(benchmark):
         return list(training.steps(benchmark.name, TOY[benchmark.name], 2, (spoilt(None), ABSENT)))
     if benchmark.measure is training.in_law:
         return list(training.in_law(benchmark.name, TOY[benchmark.name], 2, length=5))
+    if benchmark.name == "training-subspace":
+        return list(training.subspace(benchmark.name, TOY[benchmark.name], 2, length=5))
+    if benchmark.name == "kernel-net":
+        return list(kernels.feed_forward(benchmark.name, TOY[benchmark.name], 2, [by_hand()]))
     return list(benchmark.measure(benchmark.name, TOY[benchmark.name], 2))
 
 
@@ -91,15 +107,14 @@ def outcomes(benchmark):
 def test_every_benchmark_runs_at_toy_sizes_without_a_rival_library(benchmark):
     found = outcomes(benchmark)
     rows = [outcome for outcome in found if isinstance(outcome, Row)]
-    assert len(rows) == len(TOY[benchmark.name])
-    for made, case in zip(rows, TOY[benchmark.name], strict=True):
+    for made, case in zip(rows, PROBLEMS.get(benchmark.name, TOY[benchmark.name]), strict=True):
         assert (made.name, made.n, made.T, made.N, made.dtype) == (benchmark.name, case.n, case.T, case.N, case.dtype)
         assert 0 < made.ratio_low <= made.ratio <= made.ratio_high < float("inf")
         assert min(made.ours_s, made.rival_s, made.floor.seconds) > 0
         assert made.agreement
     result = BenchResult(tuple(rows), (), machine.describe(), "2000-01-01")
     read = json.loads(json.dumps(result.to_dict(), allow_nan=False))
-    assert all(set(FIELDS) <= set(fields) for fields in read["rows"])
+    assert all({*FIELDS, "fraction"} <= set(fields) for fields in read["rows"])
     assert tuple(runner.revive(fields) for fields in read["rows"]) == result.rows
 
 
@@ -156,6 +171,67 @@ def test_a_sampler_of_ours_with_another_law_is_caught(kernel, monkeypatch):
     monkeypatch.setattr(sampling, "draw", other)
     with pytest.raises(DisagreementError, match="law of our trials"):
         sampling.agree(Case(20, T=4, trials=50), kernel)
+
+
+def by_hand(factor=1.0):
+    """A library of our own in NumPy, its kernel times a factor."""
+
+    def made(activation, X, nu, depth):
+        def kernel():
+            c = nu["nu_F"] * X @ X.T + nu["nu_b"]
+            tangent = c
+            for weight, bias in [(nu["nu_W"], nu["nu_b"])] * (depth - 1) + [(nu["nu_C"], nu["nu_c"])]:
+                a = np.diag(c)
+                if activation == "erf":
+                    sides = np.outer(1 + 2 * a, 1 + 2 * a)
+                    e, d = 2 / np.pi * np.arcsin(2 * c / sides**0.5), 4 / np.pi / np.sqrt(sides - 4 * c * c)
+                else:
+                    norm = np.sqrt(np.outer(a, a))
+                    angle = np.arccos(np.clip(c / norm, -1, 1))
+                    e = norm / (2 * np.pi) * (np.sin(angle) + (np.pi - angle) * np.cos(angle))
+                    d = (np.pi - angle) / (2 * np.pi)
+                c = weight * e + bias
+                tangent = c + weight * d * tangent
+            return factor * tangent
+
+        return kernel
+
+    return Net("ours by hand", "numpy", made, "")
+
+
+@pytest.mark.parametrize("activation", ["relu", "erf"])
+@pytest.mark.parametrize("library", NETS, ids=lambda library: library.name)
+def test_a_kernel_library_that_is_installed_computes_our_kernel(library, activation):
+    if library.missing() is not None:
+        pytest.skip(library.missing())
+    rows = list(kernels.feed_forward("kernel-net", TOY["kernel-net"], 1, [library]))
+    assert [row.rival for row in rows] == [f"{library.name}, relu", f"{library.name}, erf"]
+
+
+def test_kernels_wrong_by_a_thousandth_are_caught(monkeypatch):
+    with pytest.raises(DisagreementError) as caught:
+        list(kernels.feed_forward("kernel-net", TOY["kernel-net"], 1, [by_hand(1.001)]))
+    assert caught.value.got == pytest.approx(1e-3, rel=0.5)
+    monkeypatch.setattr(kernels, "ErfRecursion", lambda *a: Scaled(ErfRecursion(*a)))
+    with pytest.raises(DisagreementError, match="all pairs of times"):
+        list(kernels.last_step("kernel-last", TOY["kernel-last"], 1))
+    monkeypatch.setattr(kernels, "hermite", lambda *a: 1.001 * hermite(*a))
+    with pytest.raises(DisagreementError, match="tanh"):
+        list(kernels.tanh_dual("kernel-tanh", TOY["kernel-tanh"], 1))
+
+
+class Scaled:
+    """Another's kernel, wrong by a thousandth."""
+
+    def __init__(self, other):
+        self.kernel = lambda: 1.001 * other.kernel()
+
+
+def test_a_subspace_that_follows_another_curve_is_caught(monkeypatch):
+    steps = training.losses
+    monkeypatch.setattr(training, "losses", lambda d, *a: steps(d, *a) * (1.001 if hasattr(d, "again") else 1))
+    with pytest.raises(DisagreementError, match="training-subspace"):
+        list(training.subspace("training-subspace", TOY["training-subspace"], 1, length=5))
 
 
 def test_training_in_law_that_does_not_learn_is_caught():

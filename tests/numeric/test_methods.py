@@ -97,7 +97,7 @@ def test_a_rough_tolerance_shows_in_the_dropped_length():
             descent.move(loss_and_slope(data, descent.taps())[1], 0.05)
     assert 1e-8 < rough.dropped <= 1e-2
     assert fine.dropped <= 1e-8
-    assert rough.dimension < fine.dimension < 300
+    assert rough.queries < fine.queries < 300
 
 
 def test_the_choice_is_explained_with_a_floor():

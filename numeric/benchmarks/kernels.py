@@ -1,0 +1,143 @@
+"""Kernels of infinitely wide networks against the ways their rivals compute them: equal numbers first."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from derive import models
+from derive.integrals import Variables, expectation
+from numeric.arrays import Array, Host
+from numeric.benchmarks.kernel_rivals import NETS, ErfRecursion, Net, hermite
+from numeric.benchmarks.machine import floor
+from numeric.benchmarks.records import Case, DisagreementError, Floor
+from numeric.benchmarks.rows import Note, Outcome, row
+from numeric.benchmarks.timing import paired
+from numeric.kernels import Kernel
+
+TOLERANCE = 1e-10
+"""The largest distance of a rival's kernel from ours, relative to our largest entry, off the diagonal."""
+DEPTH = 3
+NU_F, NU_B = 1.0, 0.1
+NODES = range(20, 201, 10)
+NUMBER = 8.0
+
+
+def feed_forward(name: str, cases: Sequence[Case], pairs: int, rivals: Sequence[Net] = NETS) -> Iterator[Outcome]:
+    """The NTK of a feed-forward net with three hidden layers between N inputs, ReLU and erf."""
+    for rival in rivals:
+        missing = rival.missing()
+        if missing is not None:
+            yield Note(f"{name}: {missing}")
+            continue
+        for case in cases:
+            for activation in ("relu", "erf"):
+                X = inputs(case)
+                nu = {"nu_W": case.nu_W, "nu_F": NU_F / case.n_x, "nu_C": case.nu_C, "nu_b": NU_B, "nu_c": NU_B}
+                kernel = Kernel(models.feed_forward(DEPTH, activation), "ntk", "numpy", "last", **dict[str, Any](nu))
+                theirs = rival.made(activation, X[:, 0], nu, DEPTH)
+                said = agree(f"{activation}, {rival.name}", kernel.ntk(X), theirs())
+                timing = paired(partial(kernel.ntk, X), theirs, pairs)
+                yield row(name, f"{rival.name}, {activation}", case, timing, "one kernel", streamed(case, DEPTH), said)
+
+
+def last_step(name: str, cases: Sequence[Case], pairs: int) -> Iterator[Outcome]:
+    """The NTK of an Elman erf network after its last step, against all pairs of times and against other sizes."""
+    base = elman(cases[0])
+    for case in cases:
+        ours = elman(case)
+        if case == cases[0]:
+            rival = ErfRecursion(case, inputs(case), NU_F, NU_B)
+            said = agree("erf, all pairs of times", ours(), rival.kernel())
+            timing = paired(ours, rival.kernel, max(3, pairs // 5))
+            yield row(name, "all pairs of times", case, timing, "one kernel", streamed(case, case.T), said)
+        timing = paired(ours, base, pairs)
+        said = "one program; its cost is linear in T and quadratic in N if ratio T N^2 is level"
+        yield row(name, f"ours at N = {cases[0].N}, T = {cases[0].T}", case, timing, "one kernel",
+                  streamed(case, case.T), said)  # fmt: skip
+
+
+def tanh_dual(name: str, cases: Sequence[Case], pairs: int) -> Iterator[Outcome]:
+    """E[phi(u) phi(v)] and E[phi'(u) phi'(v)] of tanh for N x N pairs of variances near one, within 1e-10."""
+    for case in cases:
+        for order in (0, 1):
+            drawn = gaussian_pairs(case)
+            ours = mehler(order, *drawn)
+            nodes = enough_nodes(order, *drawn, ours())
+            rival = partial(hermite, order, nodes, *drawn)
+            said = f"{agree('tanh, Gauss-Hermite', ours(), rival())}, {nodes} x {nodes} nodes"
+            timing = paired(ours, rival, pairs)
+            title = f"Gauss-Hermite, {'slopes' if order else 'values'}"
+            yield row(name, title, case, timing, "all pairs", streamed(case, 1), said)
+
+
+def enough_nodes(order: int, variances: Host, covariance: Host, want: Host) -> int:
+    """The fewest nodes, in steps of ten, with which the quadrature is within 1e-10 on some of the pairs.
+
+    Errors: DisagreementError where none are enough.
+    """
+    some = slice(min(40, len(variances)))
+    part = variances[some], covariance[some, some]
+    for nodes in NODES:
+        if largest(hermite(order, nodes, *part), want[some, some]) <= TOLERANCE / 2:
+            return nodes
+    raise _disagreement("tanh", TOLERANCE, f"more with {NODES[-1]} nodes")
+
+
+def elman(case: Case) -> Callable[[], Array]:
+    """Our kernel of a case, ready to run."""
+    kernel = Kernel(models.elman("erf"), readout="last", nu_W=case.nu_W, nu_F=NU_F, nu_b=NU_B, nu_C=case.nu_C)
+    X = inputs(case)
+    return lambda: kernel.ntk(X)
+
+
+def mehler(order: int, variances: Host, covariance: Host) -> Callable[[], Host]:
+    """Our expectations, ready to run."""
+    factor = ("tanh", order)
+
+    def work() -> Host:
+        variables = Variables("numpy", (variances[:, None], variances[None, :]), covariance)
+        return np.asarray(expectation((factor, factor), variables)[0])
+
+    return work
+
+
+def inputs(case: Case) -> Host:
+    """Random input sequences.  Shapes: (N, T, n_x)."""
+    return np.random.default_rng(3).standard_normal((case.N or 1, case.T, case.n_x))
+
+
+def gaussian_pairs(case: Case) -> tuple[Host, Host]:
+    """Variances from 0.8 to 1 and covariances of correlation up to 0.9.  Shapes: (N,), (N, N)."""
+    rng, count = np.random.default_rng(4), case.N or 1
+    variances = rng.uniform(0.8, 1.0, count)
+    return variances, rng.uniform(-0.9, 0.9, (count, count)) * np.sqrt(np.outer(variances, variances))
+
+
+def agree(what: str, ours: Host, theirs: Host) -> str:
+    """Say how well two kernels agree.  Errors: DisagreementError beyond 1e-10 of the largest entry."""
+    apart = largest(theirs, ours)
+    if not apart <= TOLERANCE:
+        raise _disagreement(what, TOLERANCE, apart)
+    return f"kernels within {apart:.1e}"
+
+
+def largest(theirs: Host, ours: Host) -> float:
+    """The largest distance off the diagonal, where rivals lose half of their digits, over our largest entry."""
+    apart = np.abs(np.asarray(theirs) - np.asarray(ours))
+    np.fill_diagonal(apart, 0.0)
+    return float(apart.max() / np.abs(np.asarray(ours)).max())
+
+
+def _disagreement(what: str, allowed: float, got: object) -> DisagreementError:
+    hint = "A ratio of times means nothing between programs that compute different things."
+    return DisagreementError(f"kernels: {what}", f"a relative distance <= {allowed:g}", got, hint)
+
+
+def streamed(case: Case, layers: int) -> Floor:
+    """What must be moved: per layer two expectations and two kernels of the pairs, of which half are different."""
+    count = (case.N or 1) ** 2 / 2
+    return floor(4 * NUMBER * layers * count, 0.0, 0.0, 2.0**20)
