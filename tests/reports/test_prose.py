@@ -129,7 +129,7 @@ def test_a_proof_reads_as_mathematics(name):
     proof, program = derivation.proof, derivation.program
     blocks = blocks_of(proof)
     displays = [block for block in blocks if isinstance(block, doc.Equation)]
-    labels = [display.label for display in displays]
+    labels = [display.label for display in displays if display.label]
     assert len(set(labels)) == len(labels) > 0
     for index, block in enumerate(blocks):  # references go back only, and every display is led to by a sentence
         before = [b.label for b in blocks[:index] if isinstance(b, doc.Equation)]
