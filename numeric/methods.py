@@ -25,6 +25,8 @@ CALL = 8e-6
 """Measured: seconds of one array call among the directions met, however small."""
 MEETING = 3e-4
 """Measured: seconds to take one direction in, beside its product with W."""
+WIDEST = 4000
+"""By default wider random networks are not drawn whole: a step takes 20 sweeps of 128 MB and more."""
 IN_LAW = 1e-8
 """Measured: relative error of the losses at the default tolerance of a network known in law; training reports it."""
 
@@ -114,16 +116,15 @@ def choose_network(
     data: Quadratic,
     steps: int,
     *,
-    accuracy: float = 0.0,
     momentum: float = 0.0,
     method: str = "auto",
     memory: float | None = None,
 ) -> MethodChoice:
     """Choose how to train a random network that is still to be drawn: whole, for `krylov`, or in law, for `sampled`.
 
-    Exact steps are taken where the matrix fits the memory and they are cheaper, or `accuracy` leaves no other;
-    in law the losses are off by about 1e-8, which training reports.
-    Shapes: none.  Units: bytes of memory, by default half of what the machine has; accuracy is relative.
+    By default whole up to n = 4000, where its matrices fit, and in law beyond, where the losses are off by about
+    1e-8, which training reports.  The choice does not depend on the machine's speed, so neither do the networks.
+    Shapes: none.  Units: bytes of memory, by default half of what the machine has.
     Error: ParameterError for a method that does not apply or does not fit, naming the one that does.
     Source: `choose_method`.
     """
@@ -131,14 +132,16 @@ def choose_network(
         raise ParameterError("method", "auto, krylov or sampled", method, "subspace and direct train a given model.")
     room = available_memory() / 2 if memory is None else memory
     whole, law = _krylov(width, data, steps, momentum), _sampled(width, data, steps)
-    if method == "krylov" and whole.memory > room:
+    fits = whole.memory <= room
+    if method == "krylov" and not fits:
         want = f"sampled at n = {width}: krylov needs {whole.memory / 1e9:.3g} GB, and {room / 1e9:.3g} GB are free"
         raise ParameterError("method", want, method, "method='sampled' trains it in law, at a cost free of n.")
-    if method == "sampled" or whole.memory > room:
-        return law
-    if method == "krylov" or 0.0 < accuracy < IN_LAW or whole.seconds <= law.seconds:
+    if method == "krylov" or (method == "auto" and fits and width <= WIDEST):
         return whole
-    return law
+    if method == "sampled":
+        return law
+    why = f"n = {width} > {WIDEST}" if fits else f"whole it needs {whole.memory / 1e9:.3g} GB of {room / 1e9:.3g} GB"
+    return replace(law, reason=f"{why}; {law.reason}")
 
 
 def available_memory() -> float:

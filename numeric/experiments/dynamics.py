@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,12 +14,12 @@ from numeric.data import Quadratic, apply_filter, largest_stable_step, quadratic
 from numeric.experiments.choice import choice
 from numeric.experiments.scale import Scale, scale_of_lags
 from numeric.krylov import LinearRNN, draw_rnn, impulse_response
+from numeric.methods import MethodChoice, choose_network
 from numeric.subspace import RandomRNN
 from numeric.training import Model, Progress, Training, impulse_of, train
 
 Curve = tuple[float, ...]
 LAW, DENSE = "law", "dense"
-WIDEST_DENSE = 4000  # wider networks are sampled in law: their matrices would not fit the time
 
 
 @dataclass(frozen=True)
@@ -77,6 +77,8 @@ class Dynamics:
     train_gap: float
     test_gap: float
     method: str = DENSE
+    reason: str = ""
+    error: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -124,23 +126,30 @@ def dynamics(
     width: int = 1000,
     seed: int = 1,
     scale: Scale | None = None,
+    method: str = "auto",
+    announce: Callable[[MethodChoice], None] | None = None,
     progress: Progress | None = None,
 ) -> Dynamics:
     """Train the RNN of one width and its matched scaled convolution, at one step size, on one data set.
 
-    Networks up to width 4000 are drawn whole, wider ones in law, at a cost independent of the width.
-    Errors: ParameterError where the step diverges.  Source: emami2021implicit Fig. 1 and 2.
+    The method is `choose_network`'s: whole networks, or in law at a cost independent of the width; `announce` is
+    told it, with its reason, memory and time, before the start.
+    Errors: ParameterError where the step diverges or the method does not fit.  Source: emami2021implicit Fig. 1 and 2.
     """
     setting = Setting() if setting is None else setting
     data, test, noise_power = teacher_data(setting)
     rho = _scale(setting, scale)
     step = setting.step_fraction * largest_stable_step(data, rho)
-    method = DENSE if width <= WIDEST_DENSE else LAW
-    rnn, scaled = _pair(setting, data, test, rho, step, _network(setting, width, seed, method), progress)
+    chosen = choose_network(width, data, setting.steps, method=method)
+    if announce is not None:
+        announce(chosen)
+    drawn = LAW if chosen.name == "sampled" else DENSE
+    rnn, scaled = _pair(setting, data, test, rho, step, _network(setting, width, seed, drawn), progress)
     return Dynamics(
         setting, width, seed, step, noise_power,
         _curve(rnn.train_loss), _curve(rnn.test_loss), _curve(scaled.train_loss), _curve(scaled.test_loss),
-        relative_gap(rnn.train_loss, scaled.train_loss), relative_gap(rnn.test_loss, scaled.test_loss), method,
+        relative_gap(rnn.train_loss, scaled.train_loss), relative_gap(rnn.test_loss, scaled.test_loss), drawn,
+        chosen.reason, rnn.error,
     )  # fmt: skip
 
 

@@ -91,3 +91,18 @@ def test_emitted_scale_is_the_papers():
         pytest.skip("the derivation is not there yet")
     got = scale_of_lags(12, nu_W=0.3, nu_F=0.7, nu_C=1.9)
     assert np.allclose(got, oracle(np.arange(12), 0.3, 0.7, 1.9), rtol=1e-12)
+
+
+def test_the_method_is_chosen_announced_and_explained():
+    said = []
+    wide = dynamics(QUICK, width=10**9, scale=oracle, announce=said.append)
+    assert (wide.method, wide.reason) == ("law", said[0].reason)
+    assert wide.reason.startswith(("n = 1000000000 > 4000", "whole it needs"))
+    assert 0 < wide.error < 1e-5
+    assert said[0].memory < 1e9
+    assert "s" in str(said[0])
+    law = dynamics(QUICK, width=300, scale=oracle, method="sampled")
+    assert (law.method, dynamics(QUICK, width=300, scale=oracle).method) == ("law", "dense")
+    with pytest.raises(ParameterError) as caught:
+        dynamics(QUICK, width=10**9, scale=oracle, method="krylov")
+    assert caught.value.expected.startswith("sampled at n = 1000000000")

@@ -136,14 +136,14 @@ def test_a_method_that_does_not_apply_is_refused_and_the_one_that_does_is_named(
     assert caught.value.expected == expected
 
 
-def test_a_network_to_be_drawn_is_trained_whole_where_that_is_cheaper_and_in_law_where_it_does_not_fit():
+def test_a_network_to_be_drawn_is_trained_whole_if_narrow_and_in_law_where_it_does_not_fit():
     _, data = example()
     assert choose_network(30, data, 100).name == "krylov"
     wide = choose_network(10**12, data, 100)
     assert (wide.name, wide.memory) == ("sampled", choose_network(10**9, data, 100).memory)
     assert choose_network(300, data, 100, memory=1e6).name == "sampled"  # 1.4 MB of matrices
-    assert choose_network(20_000, data, 10**5, accuracy=1e-12, memory=1e12).name == "krylov"
-    assert choose_network(20_000, data, 10**5, memory=1e12).name == "sampled"
+    assert choose_network(20_000, data, 10**5, memory=1e12).reason.startswith("n = 20000 > 4000; drawn along")
+    assert choose_network(20_000, data, 10**5, method="krylov", memory=1e12).name == "krylov"
     assert choose_network(30, data, 100, method="sampled").name == "sampled"
 
 
