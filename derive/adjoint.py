@@ -15,19 +15,7 @@ from .derivation import Derivation, as_program
 from .emit import Formula
 from .errors import ParameterError
 from .evolution import OUTPUT, TANGENT_OUTPUT
-from .language import (
-    Bias,
-    Coordinate,
-    Input,
-    MatVec,
-    Parameter,
-    Previous,
-    Program,
-    Recursion,
-    State,
-    Updated,
-    refuse_backward,
-)
+from .language import Bias, Coordinate, Input, MatVec, Parameter, Previous, Program, Recursion, State, Updated
 from .notation import t
 from .proof import Ask, Claim, Equation, Recurrence, prove, rule
 from .tangent import MARK, differential_of, perturbed, tangent, trained_only
@@ -93,16 +81,15 @@ class Adjoint(sp.Function):
 
 
 def adjoint(recursion: Recursion | Program, parameters: str | Iterable[str] | None = None) -> Derivation:
-    """Stepping this recursion back in time from zero gives the gradient of any cost J of the outputs.
+    """Stepping this recursion against the direction of the states gives the gradient of any cost J of the outputs.
 
     Shapes: dJ/dc as the vector c; dJ/dM as M.  Units: of J over those of c or M.  Error: none.
-    The formula is a recurrence: dJ/dy_t is given, all at times beyond the last are zero, and what each step
+    The formula is a recurrence: dJ/dy_t is given, all at times outside the sequence are zero, and what each step
     contributes to the gradient of a parameter follows; `parameters` freezes the others.
     `numeric.gradients` and `numeric.empirical_ntk` run it.
     Source: griewank2008evaluating, reverse mode: the transpose of emami2021implicit, Lemma B.1.
     """
     program = as_program(recursion)
-    refuse_backward(program, "adjoint")
     chosen = program if parameters is None else trained_only(program, parameters)
     if not any(parameter.trainable for parameter in chosen.parameters):
         raise ParameterError("adjoint", "a trainable parameter", "none", "Drop trainable=False from one of them.")
@@ -194,13 +181,13 @@ def _collected(program: Program, c: Coordinate, time: sp.Expr, ask: Ask) -> sp.E
 # ---- rules ----------------------------------------------------------------------------------------
 @rule("cotangent", source="griewank2008evaluating, reverse mode: a linear map transposed")
 def cotangent(program: Program, subject: Any, ask: Ask) -> Claim:
-    """The tangent recursion, collected by what is read; a state is read in its own step and in the next one."""
+    """The tangent recursion, collected by what is read; a state is read in its own step and in the one it precedes."""
     assert isinstance(subject, Cotangent)
     c, time = subject.args
     right = _collected(program, c, time, ask)
     term = program.table[c]
     if isinstance(term, Updated):
-        right += _collected(program, _previous(program, term.state), time + 1, ask)
+        right += _collected(program, _previous(program, term.state), time - term.state.back, ask)
     return Equation(subject, right)
 
 

@@ -77,8 +77,8 @@ class _Pass:
             case Input():
                 return [(row[0], Fraction(0)) for row in net.numbers(("x", time), SIDE, 1)]
             case Previous(state):
-                if time > 0:
-                    return self.value(net.base.updated[state], time - 1)
+                if 0 <= time + state.back < HORIZON:
+                    return self.value(net.base.updated[state], time + state.back)
                 start = net.numbers(("start", state), WIDTH, 1)
                 return [(row[0] if state.initial != 0 else Fraction(0), Fraction(0)) for row in start]
             case Updated():
@@ -158,14 +158,14 @@ def _slope(kind: str) -> Any:
     def meaning(world: World, expr: sp.Expr, at: Any) -> Any:
         what, time = expr.args[0], world.integer(expr.args[1], at)
         key = str(what) if kind == "by" else what
-        return sp.Rational(_net(world).slope((kind, key, time))) if time < HORIZON else sp.S.Zero
+        return sp.Rational(_net(world).slope((kind, key, time))) if 0 <= time < HORIZON else sp.S.Zero
 
     return meaning
 
 
 def _local(world: World, expr: sp.Expr, at: Any) -> Any:
     time = world.integer(expr.args[1], at)
-    return sp.Rational(_net(world).quiet.entry(expr.args[0], time, 0)[0]) if time < HORIZON else sp.S.Zero
+    return sp.Rational(_net(world).quiet.entry(expr.args[0], time, 0)[0]) if 0 <= time < HORIZON else sp.S.Zero
 
 
 MEANINGS |= {Cotangent: _slope("node"), Pullback: _slope("read"), Outer: _slope("by product"), Gradient: _slope("by"),

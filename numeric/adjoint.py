@@ -111,8 +111,12 @@ def run_forward(
     outputs, steps = [], []
     x = source.xp.asarray(inputs)
     run.begin()
+    start = dict(run.past)
+    run.read_backwards(x)
+    backward = {state: c for state, c in program.updated.items() if state.backward}
     for time in range(horizon):
-        before = run.past
+        after = run.later.get(time + 1, {})
+        before = run.past | {state: after.get(c, start[state]) for state, c in backward.items()}
         outputs.append(run.step(time, x[:, time, :]))
         steps.append(Moment(run.x, before, run.known))
     return Network(run, source.xp.stack(outputs, axis=2), tuple(steps), _equations(program))
@@ -137,6 +141,17 @@ class Reverse:
     seeds: Array
     memo: dict[Any, Array] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        """Find the cotangents of the states against their direction, so that no step waits for many others."""
+        states = self.network.run.program.updated
+        for backward in (False, True):
+            times = range(self.horizon) if backward else range(self.horizon - 1, -1, -1)
+            own = [c for state, c in states.items() if state.backward == backward]
+            for time in times:
+                for c in own:
+                    if Cotangent(c, t) in self.network.equations:
+                        self.cotangent(c, time)
+
     @property
     def horizon(self) -> int:
         """The number of steps."""
@@ -144,7 +159,7 @@ class Reverse:
 
     def cotangent(self, c: sp.Expr, time: int) -> Array:
         """dJ/dc at a time; 0.0 where it vanishes for all."""
-        if time >= self.horizon:
+        if not 0 <= time < self.horizon:
             return 0.0
         if c == OUTPUT:
             return self.seeds[None, :, :, time, :]
@@ -169,7 +184,7 @@ class Reverse:
                 return self._pullback(expr.args[0], time + self._shift(expr))
             case Local():
                 at = time + self._shift(expr)
-                if at >= self.horizon:
+                if not 0 <= at < self.horizon:
                     return 0.0
                 value = self.network.at(at).value(expr.args[0])
                 return value[:, None, ...] if hasattr(value, "shape") else value
@@ -179,7 +194,7 @@ class Reverse:
         return int(expr.args[1] - t)
 
     def _pullback(self, c: sp.Expr, time: int) -> Array:
-        if time >= self.horizon:
+        if not 0 <= time < self.horizon:
             return 0.0
         if (c, time) not in self.memo:
             self.memo[c, time] = self._transposed(c, time)

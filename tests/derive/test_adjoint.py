@@ -15,6 +15,7 @@ GALLERY = {
     "linear": models.linear_rnn, "elman": lambda: models.elman("tanh"), "untied": lambda: models.elman(tied=False),
     "leaky": models.leaky, "residual": models.residual, "stacked": models.stacked, "net": models.feed_forward,
     "deep": models.deep_linear, "gru": models.gru, "lstm": models.lstm,
+    "bidirectional": models.bidirectional,
 }  # fmt: skip
 
 
@@ -23,7 +24,7 @@ def test_every_proof_verifies(name):
     adjoint(GALLERY[name]()).proof.verify()
 
 
-@pytest.mark.parametrize("name", ["leaky", "stacked", "untied"])
+@pytest.mark.parametrize("name", ["leaky", "stacked", "untied", "bidirectional"])
 def test_the_audit_refuses_each_equation_wrong_by_a_thousandth(name):
     proof = adjoint(GALLERY[name]()).proof
     drawn = worlds(proof.program)

@@ -20,9 +20,9 @@ GALLERY = {
     "linear": models.linear_rnn, "elman": lambda: models.elman("tanh"), "leaky": models.leaky,
     "untied": lambda: models.elman("gelu", tied=False), "residual": lambda: models.residual("sin"),
     "stacked": lambda: models.stacked(3), "net": lambda: models.feed_forward(3, "erf"), "deep": models.deep_linear,
-    "gru": models.gru, "lstm": models.lstm, "mgu": models.mgu,
+    "gru": models.gru, "lstm": models.lstm, "mgu": models.mgu, "bidirectional": lambda: models.bidirectional("tanh"),
 }  # fmt: skip
-ANALYTIC = ("linear", "elman", "leaky", "residual", "net", "deep", "gru", "lstm", "mgu")
+ANALYTIC = ("linear", "elman", "leaky", "residual", "net", "deep", "gru", "lstm", "mgu", "bidirectional")
 WIDTH, SEQUENCES, STEPS, INPUTS, OUTPUTS = 5, 2, 4, 3, 2
 
 
@@ -146,3 +146,11 @@ def test_bad_arguments_are_refused():
     assert caught.value.where == "empirical_ntk: readout"
     with pytest.raises(ShapeError):
         gradients(models.elman(), X[0], np.ones((1, 2, 1)), 4, **nu)
+
+
+def test_long_sequences_need_no_deep_stack():
+    X = np.random.default_rng(6).standard_normal((1, 400, 1))
+    nu = {"nu_W": 0.5, "nu_F": 1.0, "nu_C": 1.0, "nu_b": 0.1}
+    for model in (models.elman("tanh"), models.bidirectional("tanh")):
+        found = gradients(model, X, np.ones((1, 400, 1)), 3, **nu)
+        assert all(np.all(np.isfinite(g)) for g in found.values())

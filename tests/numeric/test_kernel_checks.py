@@ -18,6 +18,7 @@ GALLERY = {
     "elman": lambda: models.elman("tanh"), "relu": lambda: models.elman("relu"),
     "untied": lambda: models.elman(tied=False), "leaky": models.leaky, "residual": models.residual,
     "stacked": models.stacked, "feed-forward": models.feed_forward, "deep-linear": models.deep_linear,
+    "bidirectional": models.bidirectional,
 }  # fmt: skip
 SIZE = {"width": 256, "trials": 500, "horizon": 3}
 COARSE = Level(false_alarm=1e-3, effects={"nngp": 0.15, "ntk": 0.15})
