@@ -28,7 +28,7 @@ class Kernel:
     Units: output^2.
     Error: rounding for activations with a closed form; else `error` bounds that of any one Gaussian expectation.
     Gated recursions are expectations over a process: by nested quadrature where few Gaussian variables meet in one
-    activation (`stderr` is then its error bound), else by randomised quasi-Monte Carlo with 16 x `points` paths drawn
+    activation (`stderr` is then its error bound), else by randomised quasi-Monte Carlo with 16 x `points` points drawn
     from `seed` (`stderr` has 15 degrees of freedom). `stderr` is of the shape of the last kernel, None where there is
     none to estimate; `error` is its largest entry; `method` says which; `progress` is called with (done, of).
     Memory: blocks of pairs are chosen to need about `memory` bytes besides the result.

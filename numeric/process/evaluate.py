@@ -10,7 +10,7 @@ from derive import Formula
 from derive.errors import ParameterError
 from numeric.arrays import Array
 from numeric.process.layout import Layout, Numbers
-from numeric.process.quadrature import AXES, axes_needed, nested
+from numeric.process.quadrature import AXES, TERMS, axes_needed, grouped, nested, products_of_terms
 from numeric.process.sampling import MOST, REPLICATES, dimensions, sampled
 from numeric.simulation import symbol_values
 
@@ -79,7 +79,9 @@ class ProcessKernel:
     """A kernel that is an expectation over the limiting process, evaluated with its error.
 
     Two sequences whose largest group of variables, read by one activation, has at most AXES of them go to nested
-    quadrature (a GRU over two steps, one alone over four), if there are at most PAIRS pairs; all else is sampled.
+    quadrature (a GRU over two steps, one alone over four), if there are at most PAIRS pairs. Beyond, each group is
+    sampled by itself while the products between groups are few (TERMS: two sequences over six steps, their
+    tangent kernel over four), and all of them together on paths after that.
     Shapes: (N1, r, N2, r).  Units: output^2.  Error: `Numbers.error`.  Source: derive.process.
     """
 
@@ -98,8 +100,10 @@ class ProcessKernel:
         layout = Layout(program, self.formula.process, symbol_values(program, parameters))
         other, symmetric = second or first, second is None
         sizes, rows = (first.X.shape[0], other.X.shape[0]), first.weights.shape[1]
-        exact = _is_short(layout, sizes, first.X.shape[1], symmetric)
-        side = 1 if exact else _side(layout, sizes, first.X.shape[1], symmetric, effort)
+        steps, together = first.X.shape[1], sizes[0] if symmetric else sum(sizes)
+        exact = _is_short(layout, sizes, steps, symmetric)
+        apart = not exact and _random_starts(layout) == 0 and products_of_terms(layout, together, steps) <= TERMS
+        side = 1 if exact else max(sizes) if apart else _side(layout, sizes, steps, together, effort)
         places = [(i, j) for i in range(0, sizes[0], side) for j in range(0, sizes[1], side) if not symmetric or i <= j]
         told = _Told(effort.progress, len(places) * (1 if exact else REPLICATES))
         mean, error = (xp.zeros((sizes[0], rows, sizes[1], rows)) for _ in range(2))
@@ -111,7 +115,8 @@ class ProcessKernel:
                 found = nested(layout, xp, batch.X, batch.weights)
                 told()
             else:
-                found = sampled(layout, xp, batch.X, batch.weights, effort.points, effort.seed, told)
+                by = grouped if apart else sampled
+                found = by(layout, xp, batch.X, batch.weights, effort.points, effort.seed, told)
             size = first[here].X.shape[0]
             for target, value in ((mean, found.mean), (error, found.error)):
                 block = value[:size, :, 0 if same else size :, :]
@@ -136,16 +141,19 @@ class _Told:
 def _is_short(layout: Layout, sizes: tuple[int, int], steps: int, symmetric: bool) -> bool:
     """Whether every pair of sequences can go to quadrature."""
     at_once = 1 if symmetric and sizes[0] == 1 else 2
-    random_start = any(state.initial != 0 for state in layout.program.states)
-    return axes_needed(layout, at_once, steps) <= AXES and sizes[0] * sizes[1] <= PAIRS and not random_start
+    few = axes_needed(layout, at_once, steps) <= AXES and sizes[0] * sizes[1] <= PAIRS
+    return few and _random_starts(layout) == 0
 
 
-def _side(layout: Layout, sizes: tuple[int, int], steps: int, symmetric: bool, effort: Effort) -> int:
+def _random_starts(layout: Layout) -> int:
+    return sum(state.initial != 0 for state in layout.program.states)
+
+
+def _side(layout: Layout, sizes: tuple[int, int], steps: int, together: int, effort: Effort) -> int:
     """How many sequences of each side are sampled together: all of them, if memory and the net allow it."""
     kept = 2 * len(layout.forms) + len(layout.written) + len(layout.bodies)
     most = min(int(effort.memory / (8 * effort.points * steps * kept)), MOST // max(1, dimensions(layout, 1, steps)))
     if most < 2:
         raise ParameterError("Kernel: memory", f"room for two sequences of {steps} steps and {effort.points} paths",
                              f"{effort.memory:.3g} bytes", "Give more memory, or fewer points.")  # fmt: skip
-    together = sizes[0] if symmetric else sum(sizes)
     return max(sizes) if together <= most else max(1, most // 2)

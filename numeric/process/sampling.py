@@ -47,6 +47,14 @@ def sampled(layout: Layout, xp: Any, X: Array, weights: Array, points: int, seed
         paths.run()
         kernels.append(kernel_of(paths, weights))
         told()
+    return replicated(xp, kernels, SAMPLING)
+
+
+def replicated(xp: Any, kernels: list[Array], method: str) -> Numbers:
+    """Return the mean of independent replicates of a kernel and its standard error, bias included.
+
+    Shapes: (N, r, N, r) each.  Units: output^2.  Error: REPLICATES - 1 degrees of freedom.  Source: `sampled`.
+    """
     stacked = xp.stack(kernels)
     mean, spread = xp.mean(stacked, axis=0), xp.std(stacked, axis=0, correction=1)
     size = math.prod(mean.shape[:2])
@@ -54,7 +62,7 @@ def sampled(layout: Layout, xp: Any, X: Array, weights: Array, points: int, seed
     roots = xp.sqrt(xp.where(variances > 0, variances, xp.zeros_like(variances)))
     scale = xp.reshape(roots[:, None] * roots[None, :], mean.shape)
     bias = spread**2 / xp.where(scale > 0, scale, xp.ones_like(scale))
-    return Numbers(mean, xp.sqrt(spread**2 / REPLICATES + bias**2), SAMPLING)
+    return Numbers(mean, xp.sqrt(spread**2 / REPLICATES + bias**2), method)
 
 
 def kernel_of(paths: Any, weights: Array) -> Array:
@@ -75,11 +83,11 @@ def kernel_of(paths: Any, weights: Array) -> Array:
 class Normals:
     """Standard normal variables from the coordinates of one scrambled Sobol net, handed out in order."""
 
-    def __init__(self, xp: Any, dimension: int, points: int, seed: int, replicate: int) -> None:
+    def __init__(self, xp: Any, dimension: int, points: int, seed: int, *key: int) -> None:
         if dimension > MOST:
             raise ParameterError("gated kernel", f"at most {MOST} Gaussian variables a path", dimension,
                                  "Give fewer or shorter sequences at once.")  # fmt: skip
-        generator = np.random.Generator(np.random.PCG64(seed_sequence(seed, replicate)))
+        generator = np.random.Generator(np.random.PCG64(seed_sequence(seed, *key)))
         with warnings.catch_warnings():  # points is a power of two by construction
             self.net = qmc.Sobol(max(1, dimension), scramble=True, rng=generator).random(points)
         self.xp, self.taken = xp, 0
