@@ -81,7 +81,9 @@ class MathPrinter(LatexPrinter):
         return latex_name(c.label)
 
     def _state(self, name: str, time: sp.Expr) -> str:
-        return f"{self._letter(name)}{self.mark}_{{{self._print(time)}}}"
+        head, _, index = name.partition("_")
+        at = f"{latex_name(index)},{self._print(time)}" if index else self._print(time)
+        return f"{self._letter(head)}{self.mark}_{{{at}}}"
 
     def _letter(self, name: str) -> str:
         letter = latex_name(name.removeprefix(MARK))
