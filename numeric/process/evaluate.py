@@ -16,6 +16,8 @@ from numeric.simulation import symbol_values
 
 PAIRS = 32
 """More pairs of sequences than this are sampled together, whatever the horizon."""
+MORE = 16
+"""Where products of terms are few, nets of single groups have up to so many times the points, for the same work."""
 Progress = Callable[[int, int], None]
 
 
@@ -102,7 +104,9 @@ class ProcessKernel:
         sizes, rows = (first.X.shape[0], other.X.shape[0]), first.weights.shape[1]
         steps, together = first.X.shape[1], sizes[0] if symmetric else sum(sizes)
         exact = _is_short(layout, sizes, steps, symmetric)
-        apart = not exact and _random_starts(layout) == 0 and products_of_terms(layout, together, steps) <= TERMS
+        products = products_of_terms(layout, together, steps)
+        apart = not exact and _random_starts(layout) == 0 and products <= TERMS
+        points = effort.points << (min(MORE, TERMS // products).bit_length() - 1) if apart else effort.points
         side = 1 if exact else max(sizes) if apart else _side(layout, sizes, steps, together, effort)
         places = [(i, j) for i in range(0, sizes[0], side) for j in range(0, sizes[1], side) if not symmetric or i <= j]
         told = _Told(effort.progress, len(places) * (1 if exact else REPLICATES))
@@ -116,7 +120,7 @@ class ProcessKernel:
                 told()
             else:
                 by = grouped if apart else sampled
-                found = by(layout, xp, batch.X, batch.weights, effort.points, effort.seed, told)
+                found = by(layout, xp, batch.X, batch.weights, points, effort.seed, told)
             size = first[here].X.shape[0]
             for target, value in ((mean, found.mean), (error, found.error)):
                 block = value[:size, :, 0 if same else size :, :]

@@ -136,7 +136,6 @@ def test_directions_are_kept_apart_by_the_language():
 def test_what_takes_time_to_run_forwards_refuses():
     program = models.bidirectional("identity").program()
     for quantity in (
-        lambda: derive.adjoint(program),
         lambda: derive.state_evolution(program, horizon=2),
         lambda: derive.state_evolution(program, form="innovations"),
     ):

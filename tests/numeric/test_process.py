@@ -364,7 +364,7 @@ def test_gates_drawn_afresh_at_each_step():
         return products.mean(0), products.std(0, ddof=1) / len(products) ** 0.5
 
     (mean, error), upper = at_infinity(one), np.triu_indices(6)
-    afresh, shared = (Kernel(gated(tied), points=16384) for tied in (False, True))
+    afresh, shared = (Kernel(gated(tied), points=2048) for tied in (False, True))
     limit, other = (kernel.nngp(X).reshape(6, 6) for kernel in (afresh, shared))
     assert smallest(((mean - limit) / np.hypot(error, afresh.stderr.reshape(6, 6)))[upper]) > ALARM
     assert smallest(((limit - other) / np.hypot(shared.stderr, afresh.stderr).reshape(6, 6))[upper], 15) < ALARM
