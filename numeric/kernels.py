@@ -108,7 +108,7 @@ class Kernel:
         second = first if symmetric else _by_length(xp, X2)
         _check(first, second, self.readout)
         function = made()
-        self.error = 0.0
+        self.error, self.stderr, self.method = 0.0, None, "derived recursion"
         if isinstance(function, ProcessKernel):
             return self._expected(function, first, None if symmetric else second)
         sizes = [sum(len(members) for members, _ in groups) for groups in (first, second)]
