@@ -395,7 +395,7 @@ def test_options_of_a_model_are_those_of_its_function():
     assert "erf" in json_of("derive", "elman", "nngp")["derivations"][0]["latex"]
     assert "tanh" in json_of("derive", "elman", "nngp", "--activation", "tanh")["derivations"][0]["latex"]
     deep = json_of("derive", "stacked", "adjoint", "--layers", "3")["derivations"][0]
-    assert "h_{3}" in deep["latex"].replace("h_3", "h_{3}")
+    assert "h_{3,t}" in deep["latex"]
     for words, where in (
         (("stacked", "--layers", "many"), "--layers"), (("elman", "--tied", "maybe"), "--tied"),
         (("elman", "--layers", "3"), "wideproof derive"), (("elman", "--activation", "tan"), "activation"),

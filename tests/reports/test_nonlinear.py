@@ -1,0 +1,133 @@
+"""The report of any recursion: its parts, its numbers, and what it says where something does not exist."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from derive import models
+from reports import document as doc
+from reports.nonlinear import document, run, run_kernels
+from reports.report import report, silent
+from reports.subset import lint_tex
+from reports.text import Ref, plain
+from reports.typeset import typeset
+
+remembered = sys.modules["reports.nonlinear.remembered"]  # `remembered` is also its function
+NU = {"nu_W": 0.6, "nu_b": 0.2}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def coarse():
+    """A phase diagram of few cells."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(remembered, "CELLS", (6, 4))
+        yield
+
+
+@pytest.fixture(scope="module")
+def small():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(run, "DISTANCE_WIDTHS", (32, 64, 128))
+        patch.setattr(run, "TRAINED_WIDTHS", (32, 128))
+        yield run_kernels(models.elman("tanh"), silent, 3, 256, 150, **NU)
+
+
+def sections(made):
+    return [node for node in doc.walk(made) if isinstance(node, doc.Section)]
+
+
+def said(node):
+    return " ".join(plain(x.text) for x in doc.walk(node) if isinstance(x, doc.Paragraph))
+
+
+def test_every_part_is_there_and_typesets(small, tmp_path):
+    made = document(small, tmp_path)
+    assert [section.label for section in sections(made)] == [
+        f"sec:{name}" for name in ("model", "limit", "gradients", "confirmation", "untied", "memory", "training",
+                                   "provenance")
+    ]  # fmt: skip
+    assert {node.label for node in doc.walk(made) if isinstance(node, doc.Theorem)} == {
+        "thm:nngp", "thm:ntk", "thm:adjoint", "thm:memory"
+    }  # fmt: skip
+    stems = {figure.stem.name for figure in doc.figures(made)}
+    assert stems == {"correlation", "lag", "kernel-error", "tied", "phase", "training"}
+    assert all((tmp_path / "figures" / f"{stem}.pdf").exists() for stem in stems)
+    labels = doc.labels(made)
+    assert all(node.label in labels for node in doc.walk(made) if isinstance(node, Ref))
+    lint_tex(typeset(made))
+
+
+def test_the_numbers_of_the_tables_are_those_of_the_checks(small, tmp_path):
+    tables = {node.label: node for node in doc.walk(document(small, tmp_path)) if isinstance(node, doc.Table)}
+    steps = small.validation.measurements.plan.horizon
+    assert len(tables["tab:kernels"].rows) == 2 * steps
+    first = next(c for c in small.validation.checks if c.quantity == "nngp" and c.lag == (0, 0, 0, 0))
+    assert f"{first.prediction:.4g}" in str(tables["tab:kernels"].rows[0][2].body)
+    assert sum(int(row[1]) for row in tables["tab:verdicts"].rows) == len(small.validation.checks)
+    text = said(sections(document(small, tmp_path))[-1])
+    assert "seed is 3" in text
+
+
+def test_the_untied_limit_is_refuted_between_times_and_the_tied_one_is_not(small, tmp_path):
+    found = small.untied
+    apart = found.apart()
+    assert len(apart) == 48
+    assert all(a.lag[1] != a.lag[3] for a, _ in apart)
+    assert not any(a.verdict == "refuted" for a, _ in apart)
+    assert sum(b.verdict == "refuted" for _, b in apart) > 24
+    section = next(s for s in sections(document(small, tmp_path)) if s.label == "sec:untied")
+    assert "differ in 48 of 72 entries, all of them between different times" in said(section)
+    same = replace(small, untied=replace(found, other=found.truth))
+    assert "both limits coincide" in said(document(same, tmp_path).sections[4])
+    none = document(replace(small, untied=None), tmp_path).sections[4]
+    assert "changes nothing" in said(none)
+
+
+def test_measured_curves_lie_on_their_limits(small):
+    for curves in (small.curves.correlation, small.curves.lag):
+        for curve in curves.values():
+            spread = 5 * curve.stderr + 5 / small.curves.width  # the bias of that width
+            assert np.all(np.abs(curve.measured - curve.limit) < spread)
+    slope = np.polyfit(np.log(small.distance.widths), np.log(small.distance.error), 1)[0]
+    assert slope == pytest.approx(-0.5, abs=0.2)
+    assert small.training.gaps[1] < small.training.gaps[0] < 1
+
+
+def test_without_a_memory_the_reason_is_told(small, tmp_path):
+    changed = replace(small, memory=None, analysis=None, forgetful="Gates have none.")
+    assert "Gates have none." in said(document(changed, tmp_path).sections[5])
+
+
+def test_report_writes_all_files(small, tmp_path, monkeypatch):
+    monkeypatch.setattr(sys.modules["reports.report"], "run_kernels", lambda *_, **__: small)
+    made = report(models.elman("tanh"), tmp_path, engine="typst", **NU)
+    record = json.loads((tmp_path / "run.json").read_text())
+    assert record["inputs"]["nu"] == small.values
+    assert record["results"]["verdict"] == made.verdict == small.validation.verdict
+    assert len(record["results"]["validation"]) == 72
+    assert {"curves", "distance", "training", "memory", "untied"} <= set(record["results"])
+    assert {path.name for path in made.files} >= {"report.tex", "report.html", "run.json"}
+
+
+@pytest.mark.parametrize("make", [models.gru, models.stacked], ids=["gru", "stacked"])
+def test_limits_of_gates_and_layers_fit_the_page(make):
+    """No line of a display is much longer than the page is wide, and no display taller than a part of it."""
+    from types import SimpleNamespace
+
+    from derive import adjoint, nngp, ntk
+    from reports.mathtext import TALL, width
+    from reports.nonlinear.limit import gradients, limits
+
+    program = make().program()
+    part = SimpleNamespace(program=program, nngp=nngp(program), ntk=ntk(program), gradient=adjoint(program), values={})
+    made = doc.Document("t", "a", (limits(part), gradients(part)), "w")
+    bodies = [node.body for node in doc.walk(made) if isinstance(node, doc.Equation)]
+    for body in bodies:
+        lines = body.split(r"\\")
+        assert len(lines) <= 1.5 * TALL
+        assert all(width(line.replace(r"\begin{aligned}", "")) < 110 for line in lines), max(lines, key=width)
