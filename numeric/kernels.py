@@ -172,6 +172,12 @@ class Kernel:
                 mirrored = xp.permute_dims(block, (2, 3, 0, 1))
                 result[columns[0] : columns[-1] + 1, :, rows[0] : rows[-1] + 1, :] = mirrored
             return
+        if all(members[-1] - members[0] + 1 == len(members) for members in (rows, columns)):  # they are in order
+            here, there = (slice(members[0], members[-1] + 1) for members in (rows, columns))
+            result[here, there] = block
+            if symmetric:
+                result[there, here] = block.T
+            return
         result[xp.asarray(rows)[:, None], xp.asarray(columns)[None, :]] = block
         if symmetric:
             result[xp.asarray(columns)[:, None], xp.asarray(rows)[None, :]] = block.T
