@@ -167,6 +167,8 @@ def monte_carlo_kernels(
     found = measure(plan, progress, checkpoint)
     checks = judge_kernels(found, limits, level)
     methods = ", ".join(f"n = {width}: {plan.method(width)}" for width in plan.widths)
+    if how := getattr(limits, "method", ""):
+        methods += f"; limit: {how}"
     return KernelValidation(overall(checks), methods, checks, found)
 
 

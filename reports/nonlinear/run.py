@@ -31,6 +31,7 @@ from numeric.validate import settings, validate
 Progress = Callable[[int, int], None]
 Stage = Callable[[str], AbstractContextManager[Progress]]
 DISTANCE_WIDTHS = (64, 128, 256, 512, 1024, 2048)
+CURVE_WIDTH, CURVE_TRIALS = 512, 200
 TRAINED_WIDTHS, STEPS, SEQUENCES = (64, 256, 1024), 20, 6
 INPUT_SIZE = 1.0
 """x.x of the common inputs at which the memory is evaluated: the length that the other experiments use."""
@@ -105,7 +106,7 @@ def run_kernels(
         validation = validate(program, width, trials, seed, progress=progress, **values)
     assert isinstance(validation, KernelValidation)
     with stage("kernels against correlation and lag") as progress:
-        curves = kernel_curves(program, values, seed=seed, progress=progress)
+        curves = kernel_curves(program, values, width=CURVE_WIDTH, trials=CURVE_TRIALS, seed=seed, progress=progress)
     with stage("tangent kernel against width") as progress:
         inputs = validation.measurements.plan.inputs
         distance = kernel_distance(program, values, inputs, DISTANCE_WIDTHS, seed=seed, progress=progress)

@@ -12,6 +12,7 @@ import pytest
 from derive import models
 from reports import document as doc
 from reports.nonlinear import document, run, run_kernels
+from reports.nonlinear.measured import tied
 from reports.report import report, silent
 from reports.subset import lint_tex
 from reports.text import Ref, plain
@@ -34,7 +35,16 @@ def small():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(run, "DISTANCE_WIDTHS", (32, 64, 128))
         patch.setattr(run, "TRAINED_WIDTHS", (32, 128))
-        yield run_kernels(models.elman("tanh"), silent, 3, 256, 150, **NU)
+        patch.setattr(run, "CURVE_WIDTH", 128)
+        patch.setattr(run, "CURVE_TRIALS", 60)
+        yield run_kernels(models.elman("erf"), silent, 3, 256, 150, **NU)
+
+
+@pytest.fixture(scope="module")
+def made(small, tmp_path_factory):
+    """The document of the small run, and the folder of its figures."""
+    folder = tmp_path_factory.mktemp("report")
+    return document(small, folder), folder
 
 
 def sections(made):
@@ -45,8 +55,8 @@ def said(node):
     return " ".join(plain(x.text) for x in doc.walk(node) if isinstance(x, doc.Paragraph))
 
 
-def test_every_part_is_there_and_typesets(small, tmp_path):
-    made = document(small, tmp_path)
+def test_every_part_is_there_and_typesets(made):
+    made, folder = made
     assert [section.label for section in sections(made)] == [
         f"sec:{name}" for name in ("model", "limit", "gradients", "confirmation", "untied", "memory", "training",
                                    "provenance")
@@ -56,20 +66,20 @@ def test_every_part_is_there_and_typesets(small, tmp_path):
     }  # fmt: skip
     stems = {figure.stem.name for figure in doc.figures(made)}
     assert stems == {"correlation", "lag", "kernel-error", "tied", "phase", "training"}
-    assert all((tmp_path / "figures" / f"{stem}.pdf").exists() for stem in stems)
+    assert all((folder / "figures" / f"{stem}.pdf").exists() for stem in stems)
     labels = doc.labels(made)
     assert all(node.label in labels for node in doc.walk(made) if isinstance(node, Ref))
     lint_tex(typeset(made))
 
 
-def test_the_numbers_of_the_tables_are_those_of_the_checks(small, tmp_path):
-    tables = {node.label: node for node in doc.walk(document(small, tmp_path)) if isinstance(node, doc.Table)}
+def test_the_numbers_of_the_tables_are_those_of_the_checks(small, made):
+    tables = {node.label: node for node in doc.walk(made[0]) if isinstance(node, doc.Table)}
     steps = small.validation.measurements.plan.horizon
     assert len(tables["tab:kernels"].rows) == 2 * steps
     first = next(c for c in small.validation.checks if c.quantity == "nngp" and c.lag == (0, 0, 0, 0))
     assert f"{first.prediction:.4g}" in str(tables["tab:kernels"].rows[0][2].body)
     assert sum(int(row[1]) for row in tables["tab:verdicts"].rows) == len(small.validation.checks)
-    text = said(sections(document(small, tmp_path))[-1])
+    text = said(sections(made[0])[-1])
     assert "seed is 3" in text
 
 
@@ -80,12 +90,10 @@ def test_the_untied_limit_is_refuted_between_times_and_the_tied_one_is_not(small
     assert all(a.lag[1] != a.lag[3] for a, _ in apart)
     assert not any(a.verdict == "refuted" for a, _ in apart)
     assert sum(b.verdict == "refuted" for _, b in apart) > 24
-    section = next(s for s in sections(document(small, tmp_path)) if s.label == "sec:untied")
-    assert "differ in 48 of 72 entries, all of them between different times" in said(section)
+    assert "differ in 48 of 72 entries, all of them between different times" in said(tied(small, tmp_path))
     same = replace(small, untied=replace(found, other=found.truth))
-    assert "both limits coincide" in said(document(same, tmp_path).sections[4])
-    none = document(replace(small, untied=None), tmp_path).sections[4]
-    assert "changes nothing" in said(none)
+    assert "both limits coincide" in said(tied(same, tmp_path))
+    assert "changes nothing" in said(tied(replace(small, untied=None), tmp_path))
 
 
 def test_measured_curves_lie_on_their_limits(small):
@@ -100,12 +108,12 @@ def test_measured_curves_lie_on_their_limits(small):
 
 def test_without_a_memory_the_reason_is_told(small, tmp_path):
     changed = replace(small, memory=None, analysis=None, forgetful="Gates have none.")
-    assert "Gates have none." in said(document(changed, tmp_path).sections[5])
+    assert "Gates have none." in said(remembered.remembered(changed, tmp_path))
 
 
 def test_report_writes_all_files(small, tmp_path, monkeypatch):
     monkeypatch.setattr(sys.modules["reports.report"], "run_kernels", lambda *_, **__: small)
-    made = report(models.elman("tanh"), tmp_path, engine="typst", **NU)
+    made = report(models.elman("erf"), tmp_path, engine="typst", **NU)
     record = json.loads((tmp_path / "run.json").read_text())
     assert record["inputs"]["nu"] == small.values
     assert record["results"]["verdict"] == made.verdict == small.validation.verdict
