@@ -34,12 +34,11 @@ def bench_command(
             f"n={r.n or '∞'} T={r.T} {r.n_x}→{r.n_y} N={r.N or '–'} {r.dtype}",
             f"{r.ratio:.3g} ({r.ratio_low:.3g}–{r.ratio_high:.3g})",
             f"{r.ours_s:.2g}",
-            f"{r.floor.seconds:.2g}",
-            f"{100 * r.fraction:.0f} %",
+            f"{100 * r.fraction:.2g} %",
         )
         for r in found.rows
     ]
-    table(("benchmark", "rival", "problem", "rival / ours", "ours, s", "floor, s", "reached"), rows)
+    table(("benchmark", "rival", "problem", "rival / ours", "ours, s", "reached"), rows)
     for note in found.notes:
         err.print(note)
-    out.print(f"{found.date}, one thread, CPU time; the floor is the least our algorithm must read, multiply and draw")
+    out.print(f"{found.date}, one thread, CPU time; reached: the least time for what ours must read, multiply and draw")

@@ -20,6 +20,7 @@ from numeric.data import apply_filter
 from numeric.krylov import LinearRNN, impulse_response
 from numeric.sampling import explicit
 from numeric.sampling.explicit import RevealedMatrices, choose_matrices
+from numeric.sampling.matrices import Matrices
 from numeric.simulation import simulate
 
 NU = {"nu_W": 0.9, "nu_V": 1.5, "nu_b": 0.1, "nu_0": 0.7}
@@ -149,6 +150,37 @@ def test_transposed_products_are_those_of_the_same_draw():
     v, u = source.normal(2, 3, 8), source.normal(2, 3, 8)
     left, right = drawn.multiply_transposed(W, u), drawn.multiply(W, v)
     assert np.allclose(left @ v.mT, u @ right.mT, rtol=1e-9, atol=1e-12)
+
+
+def both_ways(kind, width, trials, seed, deaf=False):
+    """Two steps of a recursion with W, Wᵀ (tied) and V, Vᵀ (drawn anew at each step), non-linear in between."""
+    W, V = (next(p for p in two_matrices(tied=False).program().parameters if p.name == name) for name in "WV")
+    source = stream(backend("numpy"), seed_sequence(seed))
+    drawn = kind(source, {"trials": trials, "width": width, "n_x": 1, "n_y": 1}, lambda e: 0.8 * (e != 0), {})
+    h, met = source.normal(trials, 2, width), []
+    for time in range(2):
+        drawn.start(time)
+        g = np.tanh(drawn.multiply(W, h)) + drawn.multiply_transposed(V, h)
+        back = g if deaf else drawn.multiply_transposed(W, g)
+        h = np.tanh(back) + drawn.multiply(V, np.maximum(g, 0) + h)
+        met += [g, h]
+    return statistics(np.concatenate(met, axis=1)[:, :, [0, -1]])
+
+
+@pytest.mark.parametrize("width", [1, 2, 3, 5, 10, 50])
+def test_several_matrices_asked_from_both_sides_have_the_joint_law_of_whole_ones(width):
+    trials = 6000 if width < 50 else 3000
+    found = [both_ways(kind, width, trials, 40 + k) for k, kind in enumerate((Matrices, RevealedMatrices))]
+    assert found[0].shape[1] > 200
+    assert smallest_p(*found) > LEVEL
+
+
+@pytest.mark.parametrize("width", [3, 10])
+def test_untied_draws_that_are_kept_and_transposes_that_are_left_out_are_noticed(width, monkeypatch):
+    whole = both_ways(Matrices, width, 6000, 50)
+    assert smallest_p(whole, both_ways(RevealedMatrices, width, 6000, 51, deaf=True)) < LEVEL
+    monkeypatch.setattr(RevealedMatrices, "start", lambda self, time: None)  # V is drawn once
+    assert smallest_p(both_ways(Matrices, width, 20_000, 52), both_ways(RevealedMatrices, width, 20_000, 53)) < LEVEL
 
 
 def test_a_tangent_program_runs_and_is_a_derivative():
