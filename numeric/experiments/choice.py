@@ -7,6 +7,7 @@ from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
 from derive.errors import ParameterError
 
+KINDS: dict[type, str] = {int: "a whole number", float: "a number"}
 WIDEST = 10_000  # an n × n matrix of doubles is then 800 MB
 Value = TypeVar("Value")
 Setting = TypeVar("Setting")
@@ -31,10 +32,10 @@ class Choice:
     def text(self) -> str:
         """The value as one would type it on the command line."""
         values = self.value if isinstance(self.value, tuple) else (self.value,)
-        return ",".join(f"{x:g}" if isinstance(x, float) else _whole(x) for x in values)
+        return ",".join(f"{x:g}" if isinstance(x, float) else whole(x) for x in values)
 
 
-def _whole(x: int) -> str:
+def whole(x: int) -> str:
     """A whole number; a large power of ten as one."""
     power = len(str(x)) - 1
     return f"1e{power}" if power > 3 and x == 10**power else str(x)
@@ -72,7 +73,7 @@ def _read(name: str, text: str, kind: Any) -> Any:
             return tuple(_number(part, get_args(kind)[0]) for part in text.split(","))
         return _number(text, kind)
     except ValueError:
-        word = "numbers separated by commas" if get_origin(kind) is tuple else f"a value of type {kind.__name__}"
+        word = "numbers separated by commas" if get_origin(kind) is tuple else KINDS[kind]
         raise ParameterError(f"--set {name}", word, repr(text), f"Such as --set {name}=1.") from None
 
 

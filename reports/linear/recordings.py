@@ -53,7 +53,9 @@ def protocol_paragraph() -> Paragraph:
             "response of the RNN they are matched to, or at zero. Errors join the spread over segments (limited data) "
             "or "
             "networks (full data) with a moving-block bootstrap of the test part; with full data there is one training "
-            "part, so what another one would have given is not in them.",
+            "part, so what another one would have given is not in them. ",
+            R2,
+            " has no lower bound: a segment in which little happens weighs heavily in its mean.",
         )
     )
 
@@ -196,7 +198,7 @@ def _verdicts(c: Comparison, regime: Regime, label: str) -> Table:
         rows,
         (
             f"The paper's statements with {regime.name} data, put to the test. Differences of test ", R2,
-            f" are paired; no difference means one below {MARGIN:g} in size. The p for a statement is the "
+            f" are paired; = means a difference below {MARGIN:g} in size, > one above 0. The p for a statement is the "
             "probability of evidence this strong for it though it is false, the p against it of evidence this strong "
             f"against it though it is true; both are corrected (Holm) for all {len(c.judged)} statements about this "
             f"recording, and a verdict needs at most {FALSE_ALARM:g}.",
@@ -214,7 +216,7 @@ def sentence(j: Judged) -> str:
 
 def _claim(j: Judged) -> str:
     first, second = _model(j.what.first), _model(j.what.second)
-    return f"{first} beats {second}" if j.what.kind == "helps" else f"{first} and {second}: no difference"
+    return f"{first} > {second}" if j.what.kind == "helps" else f"{first} = {second}"
 
 
 def _answer(c: Comparison) -> tuple[Inline, ...]:

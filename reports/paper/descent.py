@@ -8,6 +8,7 @@ from scipy import stats
 from derive import training_bound
 from numeric.bounds import BoundRun, LearningSteps, learning_steps, measure_bound
 from numeric.checks import Verdict
+from numeric.experiments.choice import whole
 from reports import figures
 from reports.document import Block, Figure, Paragraph
 from reports.paper.gaps import LEVEL, exact, rate
@@ -19,8 +20,7 @@ def theorem_41(context: Context) -> Result:
     """Gradient descent moves each lag at most by B_2 rho_j l, in the convolution always and in the RNN in the limit."""
     derivation = training_bound(context.rnn)
     with context.stage("training against its bound") as progress:
-        widths = (10**2, 10**3, 10**4) if context.quick else (10**2, 10**3, 10**4, 10**6)
-        run = measure_bound(widths=widths, seeds=6)
+        run = measure_bound(widths=(10**2, 10**3, 10**4, 10**6), seeds=12)
         progress(1, 1)
     steps = learning_steps()
     context.runs["bound"], context.runs["learning steps"] = run, steps
@@ -62,12 +62,12 @@ def _in_the_limit(run: BoundRun) -> Claim:
     mean, stderr = float(ratios.mean()), float(ratios.std(ddof=1) / len(ratios) ** 0.5)
     below = float(stats.t.cdf((mean - 1) / stderr, len(ratios) - 1))
     verdict: Verdict = "refuted" if below >= 1 - LEVEL else "holds" if below <= LEVEL else "undecided"
-    return Claim(f"the same of the RNN of width {run.widths[-1]:g}, at most 1 in the limit", verdict, mean, stderr)
+    return Claim(f"the same of the RNN of width {whole(run.widths[-1])}, at most 1 in the limit", verdict, mean, stderr)
 
 
 def _movement(context: Context, run: BoundRun) -> tuple[Block, ...]:
     lags = sorted({0, run.setting.horizon // 3, 2 * run.setting.horizon // 3})
-    names = ["convolution" if m.width == 0 else f"RNN, n = {m.width:g}" for m in run.movements]
+    names = ["convolution" if m.width == 0 else f"RNN, n = {whole(m.width)}" for m in run.movements]
     parts = {
         f"lag {lag}": {name: m.moved[lag] for name, m in zip(names, run.movements, strict=True)}
         | {"bound": run.movements[0].bound[lag]}
@@ -75,7 +75,7 @@ def _movement(context: Context, run: BoundRun) -> tuple[Block, ...]:
     }
     drawn = figures.panels(run.steps, parts, "gradient step", "movement", log=True, steps=True)
     stem = figures.save(drawn, context.folder, "thm-41-bound")
-    ratios = ", ".join(f"{np.mean(row):.3g} at n = {n:g}" for n, row in zip(run.widths, run.ratios, strict=True))
+    ratios = ", ".join(f"{np.mean(row):.3g} at n = {whole(n)}" for n, row in zip(run.widths, run.ratios, strict=True))
     return (
         Paragraph(f"Measured on the data of figure 1, at the largest step size that the theorem allows. The largest "
         f"ratio of "

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import sympy as sp
 
+from derive.bounds import LargestRho
 from derive.errata import ERRATA, Erratum
 from numeric.errata import check_errata
 from reports.document import Block, Paragraph, Table
@@ -51,15 +52,26 @@ def _evidence(erratum: Erratum, evidence: dict[str, object], claim: Claim) -> tu
     return (Table(("quantity", "found"), rows, caption, f"tab:{erratum.item}-check", "lX"), verdict)
 
 
-def _rows(evidence: dict[str, object], lead: str = "") -> Iterator[tuple[Text, ...]]:
-    """One row for each number, list or formula; the names of nested tables lead those inside."""
+def _rows(evidence: dict[str, object], lead: tuple[Inline, ...] = ()) -> Iterator[tuple[Text, ...]]:
+    """One row for each number, list, formula or point; the names of nested tables lead those inside."""
     for name, found in evidence.items():
-        words = f"{lead}{name.replace('_', ' ') if name not in LETTERS else name}"
-        if isinstance(found, dict):
-            yield from _rows(found, f"{words}: ")
+        words = (*lead, *_name(name))
+        if not isinstance(found, dict):
+            yield words, _list(found if isinstance(found, list | tuple) else [found])
+        elif set(found) <= set(LETTERS):
+            yield words, _list([f"{letter} = {number}" for letter, number in found.items()])
         else:
-            parts = found if isinstance(found, list | tuple) else [found]
-            yield mathematical(words), _joined([part for x in parts for part in (", ", *_shown(x))][1:])
+            yield from _rows(found, (*words, ": "))
+
+
+def _name(name: str) -> tuple[Inline, ...]:
+    if any(sign in name for sign in "*("):
+        return (math(_parsed(name)),)
+    return _inlines(name if name in LETTERS or not name.replace("_", "").isalpha() else name.replace("_", " "))
+
+
+def _list(parts: Sequence[object]) -> Text:
+    return tuple(part for x in parts for part in (", ", *_shown(x)))[1:]
 
 
 def _shown(found: object) -> tuple[Inline, ...]:
@@ -68,13 +80,13 @@ def _shown(found: object) -> tuple[Inline, ...]:
     if isinstance(found, int | float):
         return (value(found),)
     text = str(found)
-    if any(sign in text for sign in "*/(") or text in LETTERS:
-        return (math(sp.sympify(text, locals=LETTERS)),)
-    return (text,)
+    if any(sign in text for sign in "*(") or text in LETTERS:
+        return (math(_parsed(text)),)
+    return _inlines(text)
 
 
-def _joined(parts: list[Inline]) -> Text:
-    return tuple(parts) or ""
+def _parsed(text: str) -> sp.Expr:
+    return sp.sympify(text, locals=LETTERS | {"LargestRho": LargestRho})
 
 
 def _inlines(sentence: str) -> tuple[Inline, ...]:

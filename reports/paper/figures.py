@@ -21,6 +21,7 @@ from numeric.experiments import (
     delay_experiment,
     dynamics,
 )
+from numeric.experiments.choice import whole
 from numeric.experiments.selection import UNSCALED
 from numeric.statistics import holm
 from reports import figures
@@ -75,14 +76,14 @@ def _one_of(gaps: GapLadder, width: int, gap: float) -> Claim:
     verdict: Verdict = "refuted" if p <= LEVEL else "holds" if least <= LEVEL else "undecided"
     fitted = float(np.exp(gaps.intercept) * width**gaps.slope)
     return Claim(
-        f"the gap at width {width:g} is one of that power (rank test, p = {p:.2g})", verdict, gap, None, fitted
+        f"the gap at width {whole(width)} is one of that power (rank test, p = {p:.2g})", verdict, gap, None, fitted
     )
 
 
 def _dynamics(context: Context) -> Dynamics:
     setting, width = context.setting(Setting), context.setting(Sizes).curve_width
     if "dynamics" not in context.runs:
-        with context.stage(f"training at width {width:g}") as progress:
+        with context.stage(f"training at width {whole(width)}") as progress:
             context.runs["dynamics"] = dynamics(setting, width=width, seed=context.seed + 1, progress=progress)
     return context.runs["dynamics"]
 
@@ -94,7 +95,7 @@ def _curves(context: Context, found: Dynamics, curves: dict[str, tuple[float, ..
                      f"{found.setting.sequences} sequences of a teacher with {found.setting.teacher} hidden units at "
                      f"{found.setting.snr_db:g} dB.")  # fmt: skip
     drawn = "drawn whole" if found.method == "dense" else "sampled in law, which costs the same at any width"
-    caption = f"{what} of the linear RNN of width {found.width:g}, {drawn}, and of the scaled convolution."
+    caption = f"{what} of the linear RNN of width {whole(found.width)}, {drawn}, and of the scaled convolution."
     return text, Figure(path, caption, "two coinciding falling curves", f"fig:{stem}")
 
 

@@ -39,7 +39,13 @@ def lemma_c1(context: Context) -> Result:
         progress(1, 1)
     blocks = (
         *theorem(
-            context, "lemma-c1", "State evolution", plain, "As the width grows, the states are Gaussian with", "lemma"
+            context,
+            "lemma-c1",
+            "State evolution",
+            plain,
+            "As the width grows, the states are Gaussian with",
+            "lemma",
+            "where a dash marks a second sequence, and inputs enter through their inner products.",
         ),
         Paragraph("In the innovations form, each new product is conditioned on the earlier ones,"),
         Equation(Latex(inno.formula.latex()), "eq:innovations"),

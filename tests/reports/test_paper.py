@@ -15,8 +15,8 @@ from numeric.convergence import gaussian_distance
 from reports.cli import app
 from reports.paper import ITEMS, reproduce
 from reports.paper.document import document
+from reports.paper.gaps import at_most, exact, rate
 from reports.paper.item import Claim, Context, verified, worst
-from reports.paper.theory import exact, rate
 from reports.render import render
 
 WANTED = [
@@ -93,6 +93,13 @@ def test_a_rate_is_refuted_where_the_slope_is_off():
     assert rate("", -0.5, 0.01).verdict == "holds"
     assert rate("", -0.45, 0.01).verdict == "refuted"
     assert rate("", -0.5, 0.4).verdict == "undecided"
+    assert rate("", -0.5, 0.05).verdict == "undecided"  # an error of 0.1 would not be seen
+
+
+def test_a_bound_on_a_rate_is_tested_from_both_sides():
+    assert at_most("", -0.9, 0.1, -0.5).verdict == "holds"
+    assert at_most("", -0.1, 0.1, -0.5).verdict == "refuted"
+    assert at_most("", -0.5, 0.1, -0.5).verdict == "undecided"
 
 
 def test_exactness_sees_a_thousandth():
