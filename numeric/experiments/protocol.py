@@ -113,8 +113,8 @@ def prepare(recording: Recording, protocol: Protocol, regime: str) -> tuple[Part
 
 
 def _parts(recording: Recording, protocol: Protocol, regime: str, own: slice, first: int, last: int) -> Parts:
-    x, _, _ = _standardise(recording, recording.inputs, recording.input_names, own)
-    y, mean, deviation = _standardise(recording, recording.outputs, recording.output_names, own)
+    x, _, _ = _standardise(recording, recording.inputs, recording.input_names, own, slice(0, first))
+    y, mean, deviation = _standardise(recording, recording.outputs, recording.output_names, own, own)
     return Parts(
         regime, len(x[own]),
         quadratic(x[own], y[own], protocol.lags),
@@ -124,12 +124,18 @@ def _parts(recording: Recording, protocol: Protocol, regime: str, own: slice, fi
     )  # fmt: skip
 
 
-def _standardise(recording: Recording, values: Host, names: tuple[str, ...], part: slice) -> tuple[Host, Host, Host]:
-    """The values in standard deviations of one part, and its mean and deviation."""
+def _standardise(
+    recording: Recording, values: Host, names: tuple[str, ...], part: slice, spare: slice
+) -> tuple[Host, Host, Host]:
+    """The values in standard deviations of one part, and its mean and deviation.
+
+    A column that is still in the part, as an event that does not occur, takes its deviation from the spare part.
+    """
     mean, deviation = values[part].mean(axis=0), values[part].std(axis=0)
+    deviation = np.where(deviation == 0, values[spare].std(axis=0), deviation)
     if np.any(deviation == 0):
         name = names[int(np.argmin(deviation))]
-        got = f"a constant in samples {part.start} to {part.stop}"
+        got = f"a constant in samples {spare.start} to {spare.stop}"
         hint = "Leave the column out, or raise the limited fraction of the training part."
-        raise ParameterError(recording.name, f"column {name!r} to vary in every training part", got, hint)
+        raise ParameterError(recording.name, f"column {name!r} to vary in training", got, hint)
     return np.asarray((values - mean) / deviation), mean, deviation

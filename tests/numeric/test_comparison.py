@@ -55,7 +55,7 @@ def test_the_test_part_reaches_neither_training_nor_validation(regime):
 
 
 def test_a_leaking_standardisation_is_caught(monkeypatch):
-    def leaky(recording, values, names, part):
+    def leaky(recording, values, names, part, spare):
         mean, deviation = values.mean(axis=0), values.std(axis=0)
         return (values - mean) / deviation, mean, deviation
 
@@ -186,10 +186,22 @@ def test_errors_name_the_field():
     assert caught.value.expected == "parts of at least 2 × 60 samples"
     assert "at most 45" in caught.value.hint
     still = synthetic()
-    still.inputs[400:500, 1] = 4.0
+    still.outputs[400:500, 1] = 4.0
     with pytest.raises(ParameterError) as caught:
         prepare(still, QUICK, LIMITED)
-    assert caught.value.expected == "column 'b' to vary in every training part"
+    assert caught.value.expected == "column 'v' to vary in training"
+    still = synthetic()
+    still.inputs[:900, 1] = 4.0
+    with pytest.raises(ParameterError) as caught:
+        prepare(still, QUICK, FULL)
+    assert caught.value.expected == "column 'b' to vary in training"
+
+
+def test_an_event_that_does_not_occur_in_a_segment_is_measured_by_the_whole_training_part():
+    still = synthetic()
+    still.inputs[400:500, 1] = 4.0
+    found = prepare(still, QUICK, LIMITED)[1]  # samples 405 to 495
+    assert np.allclose(found.x_test[:, 1], (still.inputs[1200:, 1] - 4.0) / still.inputs[:900, 1].std())
 
 
 @pytest.mark.parametrize("name", ["er-fmri", "daphnet"])
