@@ -45,6 +45,7 @@ def validate(
     sampler: str = "auto",
     budget: float | None = None,
     announce: Callable[[Cost], None] | None = None,
+    dtype: str = "float64",
     **nu: float,
 ) -> Validation | KernelValidation:
     """Compare a derived limit with random networks, extrapolated in the width.
@@ -53,7 +54,8 @@ def validate(
     each entry of the NNGP and of the tangent kernel of a few random sequences.
     Shapes: width is the largest of the ladder, trials are per width (by default 10000 for the linear RNN, 1500 for
     kernels), horizon the number of lags or steps. `budget` is a relative standard error at which a width stops
-    early; `announce` is told the estimated memory and time before the start.
+    early; `announce` is told the estimated memory and time before the start; `dtype` is
+    the precision of whole matrices, float32 with the sampler dense only.
     Units: nu_M is the variance of an entry of M.
     Error: a true limit is refuted with probability at most level.false_alarm.
     Source: emami2021implicit, Theorem 3.3, (15) and Lemma B.1; yang2020tensor2.
@@ -65,6 +67,9 @@ def validate(
     parts = plain_parts(program)
     values = settings(program, nu)
     if parts is None:
+        if dtype != "float64":
+            hint = "Single precision is offered for whole matrices of the linear RNN: leave dtype out."
+            raise ParameterError("validate: dtype", "float64", dtype, hint)
         plan = KernelPlan(
             program, values, width, trials or KERNEL_TRIALS, horizon or KERNEL_HORIZON, seed=seed, sampler=sampler,
             backend=DEVICES[device], target=budget,
@@ -74,7 +79,8 @@ def validate(
             announce(estimate_kernel_cost(plan))
         return monte_carlo_kernels(plan, limits, level, progress, checkpoint)
     linear = _linear_plan(program, parts, values, width, trials or LINEAR_TRIALS, horizon, seed)
-    linear = replace(linear, sampler=sampler, backend=DEVICES[device], target=budget, kernel_trials=None, widths=())
+    linear = replace(linear, sampler=sampler, backend=DEVICES[device], target=budget, kernel_trials=None, widths=(),
+                     dtype=dtype)  # fmt: skip
     if announce is not None:
         announce(estimate_cost(linear))
     variance, weights = predictions(program, linear.horizon, values)

@@ -114,3 +114,13 @@ def test_a_recursion_that_is_not_plain_is_tested_by_its_kernels():
     rnn.update(h, h / 2 + W @ h + F @ rnn.x)
     rnn.output(C @ h)
     assert {check.quantity for check in validate(rnn, 16, 10, horizon=2).checks} == {"nngp", "ntk"}
+
+
+def test_single_precision_is_for_whole_matrices_of_the_linear_network():
+    found = validate(models.linear_rnn(), width=64, trials=300, horizon=2, sampler="dense", dtype="float32")
+    assert found.measurements.plan.dtype == "float32"
+    assert found.verdict != "refuted"
+    for recursion, arguments in ((models.linear_rnn(), {}), (models.elman(), {"sampler": "dense"})):
+        with pytest.raises(ParameterError) as caught:
+            validate(recursion, width=64, trials=300, horizon=2, dtype="float32", **arguments)
+        assert "dtype" in caught.value.where
