@@ -134,7 +134,7 @@ def _memory(program: Program, values: dict[str, float]) -> tuple[Memory | None, 
         given: dict[str, Any] = {"X": INPUT_SIZE, **values}
         return derived, analyse(derived, **given), ""
     except DeriveError as error:
-        return None, None, f"{error.where}: expected {error.expected}, got {error.got}."
+        return None, None, f"They need {error.expected}."
 
 
 def _training(program: Program, values: dict[str, float], seed: int, progress: Progress) -> Trained:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from derive import ParameterError, Recursion, models
+from derive import ParameterError, Recursion, activation, models
 from numeric import Kernel, Level, validate
 from numeric.checks import overall
 from numeric.kernel_checks import KernelPlan, judge_kernels, kernel_claims, measure, monte_carlo_kernels
@@ -169,3 +169,30 @@ def test_validate_runs_it_and_too_few_or_too_narrow_is_undecided():
     assert {c.lag for c in found.checks} == {pair for pair in found.measurements.plan.pairs}
     assert validate(models.elman("tanh"), 128, 20, horizon=2, level=COARSE).verdict == "undecided"
     assert validate(models.elman("tanh"), 16, 150, horizon=2, level=COARSE).verdict == "undecided"
+
+
+def without_reset():
+    """The gated recurrent unit with r = 1."""
+    rnn, sigma, phi = Recursion("gru"), activation("sigmoid"), activation("tanh")
+    W, F = ({k: make(f"{name}_{k}", f"nu_{name}") for k in "zh"} for name, make in
+            (("W", rnn.matrix), ("F", rnn.input_map)))  # fmt: skip
+    b = {k: rnn.bias(f"b_{k}", "nu_b") for k in "zh"}
+    h = rnn.state("h")
+    z = sigma(W["z"] @ h + F["z"] @ rnn.x + b["z"])
+    rnn.update(h, z * h + (1 - z) * phi(W["h"] @ h + F["h"] @ rnn.x + b["h"]))
+    rnn.output(rnn.readout("C", "nu_C") @ h)
+    return rnn.program()
+
+
+def test_a_gated_limit_holds_and_one_without_its_reset_gate_is_refuted():
+    program = models.gru().program()
+    values = {key: KERNEL_DEFAULTS[key] for key in program.symbols} | {"nu_W": 2.0}
+    found = measure(KernelPlan(program, values, 128, 3000, horizon=2, sequences=1, seed=2))
+    truth = Kernel(program, **values)
+    checks = judge_kernels(found, truth, COARSE)
+    assert overall(checks) == "holds"
+    assert truth.method
+    assert overall(judge_kernels(found, Kernel(without_reset(), **values), COARSE)) == "refuted"
+    for quantity in ("nngp", "ntk"):
+        mutant = limit(found).altered(**{quantity: lambda K: 1.05 * K})
+        assert {c.quantity for c in judge_kernels(found, mutant, COARSE) if c.verdict == "refuted"} == {quantity}
