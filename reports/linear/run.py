@@ -84,7 +84,8 @@ def run_linear(
         training = dynamics(setting, seed=seed + 1, scale=rho, progress=progress)
     with stage("training gap against width") as progress:
         gaps = gap_ladder(replace(setting, steps=GAP_STEPS), scale=rho, seeds=8, progress=progress)
-    protocol = replace(QUICK, nu_F=values["nu_F"], nu_C=values["nu_C"])
+    grid = tuple(sorted({*QUICK.nu_W, values["nu_W"]}))
+    protocol = replace(QUICK, nu_W=grid, nu_F=values["nu_F"], nu_C=values["nu_C"])
     recordings = tuple(_compare(recording, protocol, rho, seed, stage) for recording in loaded)
     return LinearRun(
         program, response, scale, convolution, values, seed, validation, kernel, training, gaps, recordings

@@ -33,8 +33,11 @@ def test_the_variances_given_reach_every_experiment(small, filtered):
     run = run_linear(models.linear_rnn(), silent, **(small | {"data": (str(filtered),)}), **nu)
     assert run.nu == nu
     plan = run.validation.measurements.plan
-    for made in (plan, run.training.setting, run.gaps.setting, run.recordings[0].protocol):
+    for made in (plan, run.training.setting, run.gaps.setting):
         assert {name: getattr(made, name) for name in nu} == nu
+    protocol = run.recordings[0].protocol
+    assert (protocol.nu_F, protocol.nu_C) == (0.9, 1.1)
+    assert 0.45 in protocol.nu_W  # among those that validation chooses from
 
 
 def test_every_stage_is_announced_and_counts_to_its_end(small, filtered):
@@ -74,4 +77,4 @@ def test_recordings_of_any_name_have_labels_and_files_of_their_own(tiny_run, und
     assert len(set(found)) == 4
     assert all(re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", name) for name in found), found
     included = re.findall(r"\\includegraphics(?:\[[^]]*\])?\{figures/([^}]*)\}", source)
-    assert len(set(included)) == len(included) == 5 + 2 * 4
+    assert len(set(included)) == len(included) == 5 + 3 * 4

@@ -55,7 +55,7 @@ def test_the_source_has_every_part_in_its_order(told):
         "Training", "Real recordings", "How this report was made",
     ]  # fmt: skip
     assert tex.count(r"\begin{theorem}") == tex.count(r"\begin{proof}") == 3
-    assert tex.count(r"\begin{figure}") == 7
+    assert tex.count(r"\begin{figure}") == 8
     assert {"eq:rho", "eq:variance", "eq:gain", "tab:lags", "tab:others", "fig:gap"} <= set(labels(made))
     lint_tex(tex)
 
@@ -114,7 +114,7 @@ def test_files_page_and_references(written):
     assert written.notices == ()
     page = written.files[2].read_text()
     assert page.count("<math") > 50
-    assert page.count("data:image/svg+xml;base64,") == 7
+    assert page.count("data:image/svg+xml;base64,") == 8
     assert not re.search(r'(src|href)="(?!#|data:)', page)
     for text in (page, text_of(written.files[1])):
         assert "??" not in text
