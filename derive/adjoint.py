@@ -79,6 +79,9 @@ class Adjoint(sp.Function):
 
     nargs = (1,)
 
+    def _latex(self, printer: Any) -> str:
+        return rf"\nabla J({printer._print(self.args[0])})"
+
 
 def adjoint(recursion: Recursion | Program, parameters: str | Iterable[str] | None = None) -> Derivation:
     """Stepping this recursion against the direction of the states gives the gradient of any cost J of the outputs.

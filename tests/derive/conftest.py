@@ -119,6 +119,7 @@ CASES |= {(model, "state_evolution"): {} for model in ("linear_rnn", "stacked", 
 CASES |= {(model, "impulse_response"): {} for model in LINEAR}
 CASES |= {(model, "scale_factors"): {} for model in LINEAR if model not in ("redrawn", "skip", "untied")}
 CASES |= {(model, "equivalent_convolution"): {} for model in ("linear_rnn", "two_tied", "stacked", "frozen")}
+CASES |= {(model, "adjoint"): {} for model in ("stacked", "elman")}
 CASES |= {("linear_rnn", "state_evolution horizon"): {"horizon": 3},
           ("linear_rnn", "state_evolution innovations"): {"form": "innovations"},
           ("two_tied", "state_evolution innovations horizon"): {"form": "innovations", "horizon": 2},
