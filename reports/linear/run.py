@@ -76,6 +76,7 @@ def run_linear(
     response, scale, convolution = _derive(program, stage)
     with stage("Monte Carlo over a ladder of widths") as progress:
         validation = validate(program, width, trials, seed, progress=progress, **values)
+    assert isinstance(validation, Validation)  # of a linear recursion
     with stage("tangent kernel against width") as progress:
         kernel = kernel_error(values, [10**k for k in range(2, 8)], seed=seed, progress=progress)
     setting = Setting(nu_W=values["nu_W"], nu_F=values["nu_F"], nu_C=values["nu_C"])
