@@ -117,9 +117,11 @@ class Run:
 
     @property
     def xp(self) -> Namespace:
+        """The namespace of its arrays."""
         return self.source.xp
 
     def all_steps(self, inputs: Array, keep: bool) -> tuple[Array, dict[str, Array]]:
+        """The outputs of every step, and where asked the states.  Shapes: inputs (N, T, n_x); as `Simulation`."""
         outputs, history = [], {state.name: [] for state in self.program.states if keep}  # type: ignore[var-annotated]
         self.begin()
         self.read_backwards(inputs)

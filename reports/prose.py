@@ -105,9 +105,9 @@ LEADS: dict[str, str] = {
     "correlation-map": "let both runs see inputs of size X, with variance q and covariance c before the step,",
     "variance-map": "a run has correlation one with itself, so where c is q",
     "dual-activation": "by the table of dual activations,",
-    "correlation-slope": "differentiate by the covariance; by Price's theorem both activations are differentiated once,",
+    "correlation-slope": "differentiate by the covariance; by Price's theorem each activation is differentiated once,",
     "variance-slope": "differentiate by the variance; by Price's theorem",
-    "memory-horizon": "near the fixed point the difference of the two runs is multiplied by the slope at every step, "
+    "memory-horizon": "near the fixed point the difference of the runs is multiplied by the slope at every step, "
     "so it falls by e within",
     "critical-line": "set the slope to one at a fixed point and solve for the variance of the matrix and for what "
     "inputs and biases add,",

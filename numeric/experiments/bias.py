@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from scipy import stats
+from scipy import special
 
 from numeric.checks import Verdict
 from numeric.statistics import holm
@@ -74,7 +74,7 @@ def _beyond(d: Difference, gap: float) -> float:
     """The probability of Student's variable beyond gap/stderr."""
     if d.stderr == 0:
         return 0.5 if gap == 0 else float(gap < 0)
-    return float(stats.t.sf(gap / d.stderr, d.freedom))
+    return float(special.stdtr(d.freedom, -gap / d.stderr))
 
 
 def _verdict(against: float, for_it: float) -> Verdict:

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy import stats
 
 from derive.errors import ParameterError
 from numeric.arrays import Host
@@ -179,6 +178,8 @@ def _claim(
 
 def _distributions(found: Measurements, variances: Host) -> Iterator[Claim]:
     """Yield a Kolmogorov-Smirnov claim per lag, with so few numbers that the finite width is not seen."""
+    from scipy.stats import kstest  # slow to import, and seldom needed
+
     plan = found.plan
     kurtosis = _kurtosis(found.moments["response", plan.width, "lag"])
     bound = np.abs(kurtosis.mean) + 3 * kurtosis.stderr
@@ -188,7 +189,7 @@ def _distributions(found: Measurements, variances: Host) -> Iterator[Claim]:
             continue
         unseen = (DRIFT / (KURTOSIS_DISTANCE * bound[lag])) ** 2
         count = int(max(1, min(len(values), unseen)))
-        test = stats.kstest(values[:count] / math.sqrt(variance), "norm", method="exact" if count < 1000 else "auto")
+        test = kstest(values[:count] / math.sqrt(variance), "norm", method="exact" if count < 1000 else "auto")
         yield DistributionClaim(
             "distribution", lag, (plan.width,), count, 0.0, float(test.statistic),
             KOLMOGOROV_SPREAD / math.sqrt(count),

@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 from scipy import special
-from scipy.stats import qmc
 
 from derive.errors import ParameterError
 from numeric.arrays import Array, seed_sequence
@@ -18,7 +17,7 @@ from numeric.process.paths import Paths
 
 SAMPLING = "randomised quasi-Monte Carlo of the limiting process"
 REPLICATES = 16
-MOST = qmc.Sobol.MAXDIM
+MOST = 21201  # scipy.stats.qmc.Sobol.MAXDIM; importing it here would double the start of the command
 INNER = 1.0 - 2.0**-40
 """Points of a scrambled net may lie on the border; they are moved inside by a part of 2^-41."""
 Told = Callable[[], None]
@@ -89,6 +88,8 @@ class Normals:
                                  "Give fewer or shorter sequences at once.")  # fmt: skip
         generator = np.random.Generator(np.random.PCG64(seed_sequence(seed, *key)))
         with warnings.catch_warnings():  # points is a power of two by construction
+            from scipy.stats import qmc
+
             self.net = qmc.Sobol(max(1, dimension), scramble=True, rng=generator).random(points)
         self.xp, self.taken = xp, 0
 

@@ -7,7 +7,6 @@ from importlib.resources import as_file, files
 from pathlib import Path
 
 import numpy as np
-from scipy.signal import decimate
 
 from derive.errors import ParameterError
 from numeric.recordings.recording import Recording
@@ -65,6 +64,8 @@ def _daphnet() -> Recording:
     data = _vendored("daphnet_s06r02.npz")
     if np.any(data["is_anomaly"]):
         raise ParameterError("daphnet", "no sample marked as an anomaly", "some", "Use the file as vendored.")
+    from scipy.signal import decimate
+
     acceleration = decimate(data["acc_mg"] / 1000.0, 2, ftype="fir", axis=0, zero_phase=True)
     axes = ("horizontal forward", "vertical", "horizontal lateral")
     names = tuple(f"{place} {axis}" for place in ("ankle", "thigh", "trunk") for axis in axes)

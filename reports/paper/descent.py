@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy import stats
+from scipy import special
 
 from derive import training_bound
 from numeric.bounds import BoundRun, LearningSteps, learning_steps, measure_bound
@@ -60,7 +60,7 @@ def _in_the_limit(run: BoundRun) -> Claim:
     """The widest networks against the bound, by Student's test of the largest ratio over lags and steps."""
     ratios = np.array(run.ratios[-1])
     mean, stderr = float(ratios.mean()), float(ratios.std(ddof=1) / len(ratios) ** 0.5)
-    below = float(stats.t.cdf((mean - 1) / stderr, len(ratios) - 1))
+    below = float(special.stdtr(len(ratios) - 1, (mean - 1) / stderr))
     verdict: Verdict = "refuted" if below >= 1 - LEVEL else "holds" if below <= LEVEL else "undecided"
     return Claim(f"the same of the RNN of width {whole(run.widths[-1])}, at most 1 in the limit", verdict, mean, stderr)
 

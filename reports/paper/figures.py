@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-from scipy import stats
+from scipy import special
 
 from numeric.checks import Verdict
 from numeric.experiments import (
@@ -26,6 +26,7 @@ from numeric.experiments.selection import UNSCALED
 from numeric.statistics import holm
 from reports import figures
 from reports.document import Block, Figure, Paragraph, Table
+from reports.linear.measured import trained
 from reports.linear.recordings import protocol_paragraph, recording_blocks, sentence, tags_of
 from reports.paper.gaps import LEVEL, gap_figure, gaps_of, rate
 from reports.paper.item import Claim, Context, Item, Result
@@ -84,7 +85,10 @@ def _dynamics(context: Context) -> Dynamics:
     setting, width = context.setting(Setting), context.setting(Sizes).curve_width
     if "dynamics" not in context.runs:
         with context.stage(f"training at width {whole(width)}") as progress:
-            context.runs["dynamics"] = dynamics(setting, width=width, seed=context.seed + 1, progress=progress)
+            context.runs["dynamics"] = dynamics(
+                setting, width=width, seed=context.seed + 1, method=context.method, announce=context.announce,
+                progress=progress,
+            )  # fmt: skip
     return context.runs["dynamics"]
 
 
@@ -93,8 +97,8 @@ def _curves(context: Context, found: Dynamics, curves: dict[str, tuple[float, ..
     path = figures.save(figures.training(curves), context.folder, stem)
     text = Paragraph(f"Both models start from one impulse response and take {found.setting.steps} steps of one size on "
                      f"{found.setting.sequences} sequences of a teacher with {found.setting.teacher} hidden units at "
-                     f"{found.setting.snr_db:g} dB.")  # fmt: skip
-    drawn = "drawn whole" if found.method == "dense" else "sampled in law, which costs the same at any width"
+                     f"{found.setting.snr_db:g} dB. {trained(found)}")  # fmt: skip
+    drawn = "drawn whole" if found.method == "krylov" else "sampled in law, which costs the same at any width"
     caption = f"{what} of the linear RNN of width {whole(found.width)}, {drawn}, and of the scaled convolution."
     return text, Figure(path, caption, "two coinciding falling curves", f"fig:{stem}")
 
@@ -138,7 +142,7 @@ def _forgets(found: DelayCurves) -> tuple[Claim, ...]:
         for name, mean, stderr in zip(found.models, found.mean, found.stderr, strict=True)
     ]
     freedom = len(found.setting.seeds) - 1
-    against, for_it = holm(stats.t.cdf(scores, freedom)), holm(stats.t.sf(scores, freedom))
+    against, for_it = holm(special.stdtr(freedom, scores)), holm(special.stdtr(freedom, -scores))
     claims = []
     for k, name in enumerate(found.models):
         verdict: Verdict = "refuted" if against[k] <= LEVEL else "holds" if for_it[k] <= LEVEL else "undecided"

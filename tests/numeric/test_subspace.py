@@ -151,7 +151,9 @@ def test_small_matrices_are_those_of_the_vectors():
         rows, k, r = slice(SKETCH, SKETCH + len(Q)), len(Q), len(others)
         x = (descent.model().F if right else descent.model().C.T).T
         for got, want in (
-            (side.action[rows, :k], Q @ B @ Q.T), (side.overlap[rows, :r], Q @ others.T), (side.first[:, rows], x @ Q.T),
+            (side.action[rows, :k], Q @ B @ Q.T),
+            (side.overlap[rows, :r], Q @ others.T),
+            (side.first[:, rows], x @ Q.T),
         ):  # fmt: skip
             assert np.allclose(got, want, atol=1e-9)
             assert not np.allclose(got, 1.001 * want, atol=1e-9)
