@@ -17,6 +17,10 @@ from numeric.krylov import LinearRNN
 from numeric.subspace import RandomRNN
 
 METHODS = ("auto", "krylov", "subspace", "sampled", "direct")
+DRAWN = ("auto", "krylov", "sampled")
+"""Those of a random network that is still to be drawn."""
+EXACT = ("auto", "krylov")
+"""Those of a network whose losses validation compares: exact to rounding."""
 FINEST = 1e-9
 """Subspace descent does not reach relative errors of the losses below this one."""
 DECADE = 30
@@ -50,6 +54,10 @@ class MethodChoice:
         """The time that arithmetic or memory alone would take, whichever is longer, and that of small calls."""
         flops, bandwidth = machine_rates()
         return max(self.flops / flops, self.traffic / bandwidth) + CALL * self.calls
+
+    def times(self, runs: int) -> MethodChoice:
+        """The same for several networks, one after the other: the memory of one, the work of all."""
+        return replace(self, flops=runs * self.flops, traffic=runs * self.traffic, calls=runs * self.calls)
 
     def __str__(self) -> str:
         return f"{self.name} ({self.reason}): {self.memory / 1e6:.3g} MB, at least {self.seconds:.2g} s"
@@ -128,8 +136,8 @@ def choose_network(
     Error: ParameterError for a method that does not apply or does not fit, naming the one that does.
     Source: `choose_method`.
     """
-    if method not in ("auto", "krylov", "sampled"):
-        raise ParameterError("method", "auto, krylov or sampled", method, "subspace and direct train a given model.")
+    if method not in DRAWN:
+        raise ParameterError("method", ", ".join(DRAWN), method, "subspace and direct train a given model.")
     room = available_memory() / 2 if memory is None else memory
     whole, law = _krylov(width, data, steps, momentum), _sampled(width, data, steps)
     fits = whole.memory <= room

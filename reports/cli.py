@@ -25,6 +25,7 @@ from reports.cli_memory import memory_command
 from reports.cli_paper import (
     Data,
     Inputs,
+    Method,
     Outputs,
     Quick,
     Rate,
@@ -33,7 +34,21 @@ from reports.cli_paper import (
     recordings_named,
     reproduce_command,
 )
-from reports.console import COLOR, EXIT, Stages, describe, err, errors, out, plain, print_json, said, table, verdict
+from reports.console import (
+    COLOR,
+    EXIT,
+    Stages,
+    announced,
+    describe,
+    err,
+    errors,
+    out,
+    plain,
+    print_json,
+    said,
+    table,
+    verdict,
+)
 
 SYMBOLS = "wideproof.symbols"
 
@@ -402,6 +417,7 @@ def report_command(
         typer.Option(min=2, help="Random networks at each width; by default 20000 for the linear RNN, else 1500."),
     ] = None,
     engine: Annotated[Literal["auto", "pdflatex", "typst"], typer.Option(help="What makes the PDF.")] = "auto",
+    method: Method = "auto",
     quick: Quick = False,
     as_json: Json = False,
 ) -> None:
@@ -418,7 +434,7 @@ def report_command(
     chosen = () if data == ["none"] else recordings_named(data)
     columns = columns_named(data, inputs, outputs, rate)
     if model == "paper":
-        make(list(ITEMS), out_dir, quick, seed, chosen, columns, {}, engine, as_json)
+        make(list(ITEMS), out_dir, quick, seed, chosen, columns, {}, engine, as_json, method)
     recursion = model_with(context, model)
     nu = parameters(context, list(recursion.program().symbols))
     with Stages(quiet=as_json) as stages:
@@ -432,6 +448,8 @@ def report_command(
             trials=trials,
             engine=engine,
             stage=stages,
+            method=method,
+            announce=None if as_json else announced,
             **nu,
         )
     if as_json:

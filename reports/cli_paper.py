@@ -10,7 +10,7 @@ import typer
 
 from derive.errors import ParameterError
 from numeric.recordings import RECORDINGS
-from reports.console import EXIT, Stages, err, out, print_json, table
+from reports.console import EXIT, Stages, announced, err, out, print_json, table
 
 Quick = Annotated[bool, typer.Option("--quick", help="Smaller sizes: each item in under a minute.")]
 Seed = Annotated[int, typer.Option(min=0, help="Seed of everything random.")]
@@ -25,6 +25,15 @@ Rate = Annotated[float | None, typer.Option(metavar="HZ", min=0, help="Sampling 
 Set = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="NAME=VALUE", help="Change an assumption of a figure or table; repeatable."),
+]
+Method = Annotated[
+    Literal["auto", "krylov", "subspace", "sampled", "direct"],
+    typer.Option(
+        help="How the wide linear RNN is trained: krylov draws its matrices and is exact, at a cost of n² a step; "
+        "sampled draws in law only what training meets, at a cost free of the width n, and reports its error "
+        "(about 1e-8); auto takes krylov up to n = 4000 where memory allows, else sampled, and says so. subspace "
+        "and direct train a given model in Python only."
+    ),
 ]
 Engine = Literal["auto", "pdflatex", "typst"]
 
@@ -47,6 +56,7 @@ def reproduce_command(
         bool, typer.Option("--list-settings", help="Show what the item assumes, and end.")
     ] = False,
     width: Annotated[float | None, typer.Option(help="Width of the RNN in figures 1 and 2, such as 1e9.")] = None,
+    method: Method = "auto",
     seed: Seed = 0,
     as_json: Json = False,
 ) -> None:
@@ -71,7 +81,7 @@ def reproduce_command(
         return
     folder = out_dir or Path("report") / ("paper" if item == "all" else item)
     make(names, folder, quick, seed, recordings_named(data), columns_named(data, inputs, outputs, rate), changes,
-         "auto", as_json)  # fmt: skip
+         "auto", as_json, method)  # fmt: skip
 
 
 def recordings_named(data: Sequence[str] | None) -> tuple[str, ...]:
@@ -124,14 +134,15 @@ def show_settings(names: Sequence[str], quick: bool, changes: dict[str, str], as
 
 def make(
     names: list[str], out_dir: Path, quick: bool, seed: int, data: tuple[str, ...], columns: dict[str, Any],
-    changes: dict[str, str], engine: Engine, as_json: bool,
+    changes: dict[str, str], engine: Engine, as_json: bool, method: str = "auto",
 ) -> None:  # fmt: skip
     """Reproduce the named items, write their document, print the claims and exit by the verdict."""
     from reports.paper import paper_report, reproduce
     from reports.paper.item import Context
 
     with Stages(quiet=as_json) as stages:
-        context = Context(stages, out_dir / "figures", quick, seed, data, columns, changes)
+        context = Context(stages, out_dir / "figures", quick, seed, data, columns, changes, method,
+                          None if as_json else announced)  # fmt: skip
         made = reproduce(names, context)
         with stages("typesetting") as progress:
             done, record = paper_report(made, out_dir, engine)

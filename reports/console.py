@@ -26,6 +26,7 @@ from derive.errors import DeriveError, ParameterError
 from derive.proof import Equation, Hypothesis, Limit, Recurrence, Vanishing
 from numeric.checks import Check, overall
 from numeric.kernel_checks import KernelValidation
+from numeric.methods import MethodChoice
 from numeric.montecarlo import Validation
 
 LITERAL = {"soft_wrap": True, "markup": False, "emoji": False, "highlight": False}  # the user's words stay as they are
@@ -97,6 +98,11 @@ def table(heads: Sequence[str], rows: Sequence[Sequence[str]], title: str = "") 
     for row in rows:
         made.add_row(*(Text(cell, style=COLOR.get(cell, "")) for cell in row))
     out.print(made)
+
+
+def announced(choice: MethodChoice) -> None:
+    """One line on standard error, before networks are trained: by which method, why, and at what cost."""
+    err.print(f"training method: {choice}")
 
 
 class Stages:

@@ -10,7 +10,9 @@ from typing import Any
 
 from derive import Recursion
 from derive.derivation import as_program
+from derive.errors import ParameterError
 from numeric.checks import Verdict
+from numeric.experiments import Announce
 from numeric.recordings import RECORDINGS
 from numeric.validate import plain_parts
 from reports.linear import LinearRun, Stage, document, run_linear
@@ -40,12 +42,14 @@ def silent(name: str) -> Iterator[Callable[[int, int], None]]:
 def report(recursion: Recursion, out_dir: Path | str, *, data: tuple[str, ...] = tuple(RECORDINGS),
            columns: Mapping[str, Any] | None = None, seed: int = 0,
            width: int = 1024, trials: int | None = None, engine: Engine = "auto", stage: Stage = silent,
+           method: str = "auto", announce: Announce | None = None,
            **nu: float) -> Report:  # fmt: skip
     """Write report.tex, report.pdf, report.html, figures and run.json; equal seeds give equal numbers.
 
     The linear RNN is told lag by lag, beside recordings; any other recursion by its kernels. Trials are by default
     20000 for the linear RNN, 1500 for kernels. `columns` holds the inputs, outputs and rate of the user's own file,
-    as `load_recording` takes them.
+    as `load_recording` takes them. `method` trains the wide linear RNN; `announce` is told it, with reason, memory and
+    time, before the start.
     Errors: those of the derivation and of validate; RenderError where an engine asked for by name fails, and then
     report.tex and run.json stand. Without any engine a notice names what to install.
     """
@@ -54,12 +58,14 @@ def report(recursion: Recursion, out_dir: Path | str, *, data: tuple[str, ...] =
     program = as_program(recursion)
     run: LinearRun | KernelRun
     if plain_parts(program) is None:
+        if method != "auto":
+            raise ParameterError("report: method", "auto", method, "Only the report of the linear RNN trains networks.")
         run = run_kernels(program, stage, seed, width, trials, **nu)
         data, columns = (), None
     else:
-        run = run_linear(program, stage, seed, width, trials or LINEAR_TRIALS, data, columns, **nu)
+        run = run_linear(program, stage, seed, width, trials or LINEAR_TRIALS, data, columns, method, announce, **nu)
     inputs = {"model": program.name, "data": list(data), "columns": dict(columns or {}), "width": width,
-              "trials": run.validation.measurements.plan.trials, "nu": run.nu}  # fmt: skip
+              "trials": run.validation.measurements.plan.trials, "nu": run.nu, "method": method}  # fmt: skip
     results = {"verdict": run.validation.verdict, **run.record()}
     record = write_run(folder / "run.json", inputs, seed, engine=None, results=results)
     with stage("typesetting") as progress:

@@ -19,7 +19,8 @@ from numeric.subspace import RandomRNN
 from numeric.training import Model, Progress, Training, impulse_of, train
 
 Curve = tuple[float, ...]
-LAW, DENSE = "law", "dense"
+Announce = Callable[[MethodChoice], None]
+"""Is told how networks will be trained, why, and what it will need at least, before the start."""
 
 
 @dataclass(frozen=True)
@@ -76,7 +77,7 @@ class Dynamics:
     scaled_test: Curve
     train_gap: float
     test_gap: float
-    method: str = DENSE
+    method: str = "krylov"
     reason: str = ""
     error: float = 0.0
 
@@ -120,14 +121,22 @@ def teacher_data(setting: Setting) -> tuple[Quadratic, Quadratic, float]:
     return quadratic(x[0], noisy[0]), quadratic(x[1], noisy[1]), noise_power
 
 
+def plan_training(setting: Setting, width: int = Sizes.curve_width, method: str = "auto") -> MethodChoice:
+    """How `dynamics` trains the RNN of one width, before anything is drawn.
+
+    Errors: ParameterError for a method that does not apply or does not fit.  Source: `choose_network`.
+    """
+    return choose_network(width, teacher_data(setting)[0], setting.steps, method=method)
+
+
 def dynamics(
     setting: Setting | None = None,
     *,
-    width: int = 1000,
+    width: int = Sizes.curve_width,
     seed: int = 1,
     scale: Scale | None = None,
     method: str = "auto",
-    announce: Callable[[MethodChoice], None] | None = None,
+    announce: Announce | None = None,
     progress: Progress | None = None,
 ) -> Dynamics:
     """Train the RNN of one width and its matched scaled convolution, at one step size, on one data set.
@@ -140,15 +149,14 @@ def dynamics(
     data, test, noise_power = teacher_data(setting)
     rho = _scale(setting, scale)
     step = setting.step_fraction * largest_stable_step(data, rho)
-    chosen = choose_network(width, data, setting.steps, method=method)
+    chosen = plan_training(setting, width, method)
     if announce is not None:
         announce(chosen)
-    drawn = LAW if chosen.name == "sampled" else DENSE
-    rnn, scaled = _pair(setting, data, test, rho, step, _network(setting, width, seed, drawn), progress)
+    rnn, scaled = _pair(setting, data, test, rho, step, _network(setting, width, seed, chosen.name), progress)
     return Dynamics(
         setting, width, seed, step, noise_power,
         _curve(rnn.train_loss), _curve(rnn.test_loss), _curve(scaled.train_loss), _curve(scaled.test_loss),
-        relative_gap(rnn.train_loss, scaled.train_loss), relative_gap(rnn.test_loss, scaled.test_loss), drawn,
+        relative_gap(rnn.train_loss, scaled.train_loss), relative_gap(rnn.test_loss, scaled.test_loss), chosen.name,
         chosen.reason, rnn.error,
     )  # fmt: skip
 
@@ -158,36 +166,38 @@ def gap_ladder(
     *,
     widths: Sequence[int] = Sizes.widths,
     seeds: int = Sizes.networks,
-    method: str = LAW,
+    method: str = "sampled",
     scale: Scale | None = None,
+    announce: Announce | None = None,
     progress: Progress | None = None,
 ) -> GapLadder:
     """Measure the training gap at every width over independent networks on one data set, and fit its rate.
 
-    The default setting stops after 40 steps: the gap is largest in the first few. Method "law" samples the
-    networks in law, at a cost independent of the width; "dense" draws every matrix.
-    Errors: ParameterError for fewer than three widths or two seeds, or another method.
+    The default setting stops after 40 steps: the gap is largest in the first few. All networks are trained by one
+    method, `choose_network`'s at the largest width: in law by default, at a cost independent of the width.
+    Errors: ParameterError for fewer than three widths or two seeds, or a method that does not fit.
     Source: emami2021implicit Thm 3.2, 3.3.
     """
     setting = Setting(steps=Sizes.gap_steps) if setting is None else setting
     if len(set(widths)) < 3 or seeds < 2:
         got = f"{len(set(widths))} and {seeds}"
         raise ParameterError("gap_ladder", "three widths and two seeds", got, "A rate needs its error.")
-    if method not in (LAW, DENSE):
-        raise ParameterError("gap_ladder", f"method {LAW!r} or {DENSE!r}", method, "Choose one of them.")
     data, test, _ = teacher_data(setting)
+    chosen = choose_network(max(widths), data, setting.steps, method=method)
+    if announce is not None:
+        announce(chosen.times(len(widths) * seeds))
     rho = _scale(setting, scale)
     step = setting.step_fraction * largest_stable_step(data, rho)
     gaps = np.empty((2, len(widths), seeds))
     for i, k in np.ndindex(gaps.shape[1:]):
-        rnn, scaled = _pair(setting, data, test, rho, step, _network(setting, widths[i], k, method), None)
+        rnn, scaled = _pair(setting, data, test, rho, step, _network(setting, widths[i], k, chosen.name), None)
         gaps[:, i, k] = (
             relative_gap(rnn.train_loss, scaled.train_loss),
             relative_gap(rnn.test_loss, scaled.test_loss),
         )
         if progress is not None:
             progress(i * seeds + k + 1, gaps[0].size)
-    return _ladder(setting, widths, gaps[0], method, _ladder(setting, widths, gaps[1], method, None))
+    return _ladder(setting, widths, gaps[0], chosen.name, _ladder(setting, widths, gaps[1], chosen.name, None))
 
 
 def _ladder(setting: Setting, widths: Sequence[int], gaps: Host, method: str, test: GapLadder | None) -> GapLadder:
@@ -240,7 +250,7 @@ def _pair(
 
 
 def _network(setting: Setting, width: int, seed: int, method: str) -> Model:
-    if method == DENSE:
+    if method != "sampled":
         return _draw(setting, width, np.random.default_rng([seed, width]))
     nu = {"nu_W": setting.nu_W, "nu_F": setting.nu_F, "nu_C": setting.nu_C}
     return RandomRNN(width, setting.n_x, setting.n_y, **nu, seed=seed)

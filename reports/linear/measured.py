@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from pathlib import Path
 
+from numeric.experiments import Dynamics
 from reports import figures
 from reports.document import (
     Figure,
@@ -160,7 +161,7 @@ def training(run: LinearRun, folder: Path) -> Section:
                     f"{d.width} and the scaled convolution with the derived scale factors start from the same impulse "
                     "response and descend the mean square error by full-batch gradient descent with one step size, ",
                     value(d.step_size),
-                    ".",
+                    f". {trained(d)}",
                 )
             ),
             Figure(
@@ -182,7 +183,7 @@ def training(run: LinearRun, folder: Path) -> Section:
                     f", {len(g.gaps[0])} networks each: the fitted slope in the logarithms is ",
                     value(g.slope, g.slope_stderr),
                     ". Networks are sampled in law, at a cost that does not depend on the width."
-                    if g.method == "law"
+                    if g.method == "sampled"
                     else ".",
                 )
             ),
@@ -195,6 +196,16 @@ def training(run: LinearRun, folder: Path) -> Section:
         ),
         "sec:training",
     )
+
+
+def trained(found: Dynamics) -> str:
+    """By which method the RNN was trained, why, and how far its losses may be off."""
+    off = (
+        f"its losses are within {found.error:.1g} of a finer run's"
+        if found.error
+        else "its losses are exact to rounding"
+    )
+    return f"The RNN is trained by the method {found.method} ({found.reason}); {off}."
 
 
 def _power(width: int) -> Math:

@@ -13,7 +13,18 @@ from derive import Derivation, Program, Recursion, equivalent_convolution, impul
 from derive.convolution import ImpulseResponse
 from derive.derivation import as_program
 from numeric.convergence import KernelError, kernel_error
-from numeric.experiments import Comparison, Dynamics, GapLadder, Protocol, Setting, compare, dynamics, gap_ladder
+from numeric.experiments import (
+    Announce,
+    Comparison,
+    Dynamics,
+    GapLadder,
+    Protocol,
+    Setting,
+    compare,
+    dynamics,
+    gap_ladder,
+)
+from numeric.experiments.dynamics import plan_training
 from numeric.experiments.protocol import QUICK
 from numeric.montecarlo import Validation
 from numeric.recordings import Recording, load_recording
@@ -64,27 +75,32 @@ def run_linear(
     trials: int = 8000,
     data: tuple[str, ...] = ("er-fmri", "daphnet"),
     columns: Mapping[str, Any] | None = None,
+    method: str = "auto",
+    announce: Announce | None = None,
     **nu: float,
 ) -> LinearRun:
     """Derive and verify, then confirm by Monte Carlo, by training and on recordings.
+
+    `method` trains the RNN beside the scaled convolution; `announce` is told it before each start.
 
     Errors: those of the derivations; ParameterError for a model without a finite-width sampler.
     """
     program = as_program(recursion)
     values: dict[str, Any] = DEFAULTS | nu
     loaded = [load_recording(name, **(columns or {})) for name in data]  # a wrong path is told before the long work
+    setting = Setting(nu_W=values["nu_W"], nu_F=values["nu_F"], nu_C=values["nu_C"])
+    plan_training(setting, method=method)  # and so is a method that does not apply
     response, scale, convolution = _derive(program, stage)
     with stage("Monte Carlo over a ladder of widths") as progress:
         validation = validate(program, width, trials, seed, progress=progress, **values)
     assert isinstance(validation, Validation)  # of a linear recursion
     with stage("tangent kernel against width") as progress:
         kernel = kernel_error(values, [10**k for k in range(2, 8)], seed=seed, progress=progress)
-    setting = Setting(nu_W=values["nu_W"], nu_F=values["nu_F"], nu_C=values["nu_C"])
     rho = scale.formula.compile("numpy")
     with stage("training beside the scaled convolution") as progress:
-        training = dynamics(setting, seed=seed + 1, scale=rho, progress=progress)
+        training = dynamics(setting, seed=seed + 1, scale=rho, method=method, announce=announce, progress=progress)
     with stage("training gap against width") as progress:
-        gaps = gap_ladder(replace(setting, steps=GAP_STEPS), scale=rho, seeds=8, progress=progress)
+        gaps = gap_ladder(replace(setting, steps=GAP_STEPS), scale=rho, seeds=8, announce=announce, progress=progress)
     grid = tuple(sorted({*QUICK.nu_W, values["nu_W"]}))
     protocol = replace(QUICK, nu_W=grid, nu_F=values["nu_F"], nu_C=values["nu_C"])
     recordings = tuple(_compare(recording, protocol, rho, seed, stage) for recording in loaded)

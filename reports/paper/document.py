@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from derive.errors import ParameterError
 from numeric.checks import Verdict
 from reports.document import Document, Paragraph, Section, Table
 from reports.linear import Stage
@@ -52,6 +53,7 @@ def reproduce(names: Sequence[str], context: Context) -> Reproduction:
 
     Errors: those of the derivations and of the recordings.  Source: emami2021implicit.
     """
+    _check_method(names, context.method)
     if {"fig4", "table1", "prop-3.1"} & set(names):
         context.recordings  # noqa: B018 - a wrong file is told before the long work
     made = []
@@ -60,6 +62,16 @@ def reproduce(names: Sequence[str], context: Context) -> Reproduction:
             made.append((ITEMS[name], ITEMS[name].make(context)))
             progress(1, 1)
     return Reproduction(tuple(made), context)
+
+
+def _check_method(names: Sequence[str], method: str) -> None:
+    """Every named item that trains can do so by this method, and there is one."""
+    able = {name: item.methods for name, item in ITEMS.items() if item.methods}
+    if method != "auto" and not set(able) & set(names):
+        raise ParameterError("--method", f"an item that trains by choice: {', '.join(able)}", ", ".join(names),
+                             "Leave --method out.")  # fmt: skip
+    for name in (name for name in able if name in names and method not in able[name]):
+        raise ParameterError(f"{name}: --method", " or ".join(able[name]), method, "auto says what it chose and why.")
 
 
 def paper_report(made: Reproduction, out_dir: Path, engine: Engine = "auto") -> tuple[Rendered, Path]:
@@ -72,6 +84,7 @@ def paper_report(made: Reproduction, out_dir: Path, engine: Engine = "auto") -> 
         "quick": context.quick,
         "data": list(context.data),
         "columns": dict(context.columns),
+        "method": context.method,
         "settings": {name: {c.name: c.value for c in choices_of(name, context.quick, context.changes)}
                      for name in names if name in USED},
     }  # fmt: skip

@@ -23,6 +23,7 @@ from numeric.experiments import (
 )
 from numeric.experiments.choice import whole
 from numeric.experiments.selection import UNSCALED
+from numeric.methods import DRAWN
 from numeric.statistics import holm
 from reports import figures
 from reports.document import Block, Figure, Paragraph, Table
@@ -214,8 +215,8 @@ def _comparisons(context: Context) -> list[Comparison]:
 
 
 FIGURE_ITEMS: tuple[Item, ...] = (
-    Item("fig1", "Figure 1", "training dynamics", training_figure),
-    Item("fig2", "Figure 2", "test dynamics", test_figure),
+    Item("fig1", "Figure 1", "training dynamics", training_figure, DRAWN),
+    Item("fig2", "Figure 2", "test dynamics", test_figure, DRAWN),
     Item("fig3", "Figure 3", "test error against delay", delay_figure),
     Item("fig4", "Figure 4", "real recordings during training", recording_figure),
     Item("table1", "Table 1", "scores on real recordings", score_table),

@@ -62,7 +62,9 @@ def gaps_of(context: Context) -> GapLadder:
     if "gaps" not in context.runs:
         setting = replace(context.setting(Setting), steps=sizes.gap_steps)
         with context.stage("training gap against width") as progress:
-            context.runs["gaps"] = gap_ladder(setting, widths=sizes.widths, seeds=sizes.networks, progress=progress)
+            context.runs["gaps"] = gap_ladder(
+                setting, widths=sizes.widths, seeds=sizes.networks, announce=context.announce, progress=progress
+            )
     return context.runs["gaps"]
 
 

@@ -15,6 +15,7 @@ from derive.claims import Counterexample, Inequality, MatrixEquation
 from derive.proof import Equation as EquationClaim
 from derive.proof import Limit
 from numeric.checks import Check, Verdict
+from numeric.experiments import Announce
 from numeric.montecarlo import Validation
 from numeric.recordings import RECORDINGS, Recording, load_recording
 from numeric.validate import DEFAULTS, validate
@@ -63,6 +64,8 @@ class Context:
     data: tuple[str, ...] = tuple(RECORDINGS)
     columns: Mapping[str, Any] = field(default_factory=dict)
     changes: Mapping[str, str] = field(default_factory=dict)
+    method: str = "auto"
+    announce: Announce | None = None
     rnn: Recursion = field(default_factory=models.linear_rnn)
     told: prose.Told = field(default_factory=dict)
     shown: dict[type, str] = field(default_factory=dict)
@@ -93,12 +96,13 @@ class Context:
 
 @dataclass(frozen=True)
 class Item:
-    """`name` on the command line, its place in the paper, a title, and what makes its section."""
+    """`name` on the command line, its place in the paper, a title, what makes its section, how it may train."""
 
     name: str
     place: str
     title: str
     make: Callable[[Context], Result]
+    methods: tuple[str, ...] = ()
 
 
 def worst(verdicts: Sequence[Verdict]) -> Verdict:

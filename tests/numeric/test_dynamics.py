@@ -43,7 +43,7 @@ def test_both_curves_start_together_and_stay_close():
 
 
 @pytest.mark.parametrize(
-    ("method", "widths", "seeds"), [("dense", (40, 160, 640), 24), ("law", (10**3, 10**6, 10**9), 10)]
+    ("method", "widths", "seeds"), [("krylov", (40, 160, 640), 24), ("sampled", (10**3, 10**6, 10**9), 10)]
 )
 def test_gap_shrinks_for_the_true_weights_only(method, widths, seeds):
     sizes = {"widths": widths, "seeds": seeds, "method": method}
@@ -96,13 +96,13 @@ def test_emitted_scale_is_the_papers():
 def test_the_method_is_chosen_announced_and_explained():
     said = []
     wide = dynamics(QUICK, width=10**9, scale=oracle, announce=said.append)
-    assert (wide.method, wide.reason) == ("law", said[0].reason)
+    assert (wide.method, wide.reason) == ("sampled", said[0].reason)
     assert wide.reason.startswith(("n = 1000000000 > 4000", "whole it needs"))
     assert 0 < wide.error < 1e-5
     assert said[0].memory < 1e9
     assert "s" in str(said[0])
     law = dynamics(QUICK, width=300, scale=oracle, method="sampled")
-    assert (law.method, dynamics(QUICK, width=300, scale=oracle).method) == ("law", "dense")
+    assert (law.method, dynamics(QUICK, width=300, scale=oracle).method) == ("sampled", "krylov")
     with pytest.raises(ParameterError) as caught:
         dynamics(QUICK, width=10**9, scale=oracle, method="krylov")
     assert caught.value.expected.startswith("sampled at n = 1000000000")

@@ -61,7 +61,7 @@ def test_a_gap_that_does_not_fall_is_refuted(context):
     rng = np.random.default_rng(0)
     flat = np.exp(0.3 * rng.standard_normal((4, 20)) - 3)
     still = GapLadder(Setting(), widths, tuple(map(tuple, flat)), tuple(flat.mean(axis=1)), tuple(flat.std(axis=1)),
-                      -0.02, 0.01, -3.0, "law")  # fmt: skip
+                      -0.02, 0.01, -3.0, "sampled")  # fmt: skip
     context.runs["gaps"] = replace(still, test=still)
     assert verdicts(figures.training_figure(context))[0] == "refuted"
 
