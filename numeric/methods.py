@@ -6,6 +6,7 @@ import functools
 import math
 import os
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -61,6 +62,10 @@ class MethodChoice:
 
     def __str__(self) -> str:
         return f"{self.name} ({self.reason}): {self.memory / 1e6:.3g} MB, at least {self.seconds:.2g} s"
+
+
+Announce = Callable[[MethodChoice], None]
+"""Is told how networks will be trained, why, and what it will need at least, before the start."""
 
 
 @functools.cache
@@ -150,6 +155,17 @@ def choose_network(
         return law
     why = f"n = {width} > {WIDEST}" if fits else f"whole it needs {whole.memory / 1e9:.3g} GB of {room / 1e9:.3g} GB"
     return replace(law, reason=f"{why}; {law.reason}")
+
+
+def choose_exact(width: int, data: Quadratic, steps: int, method: str = "auto") -> MethodChoice:
+    """Choose how to train random networks whose losses validation compares: drawn whole, and exact to rounding.
+
+    Shapes: none.  Units: none.  Error: ParameterError for any other method.  Source: `choose_method`.
+    """
+    if method not in EXACT:
+        hint = "Validation compares these losses, so they are exact to rounding."
+        raise ParameterError("method", ", ".join(EXACT), method, hint)
+    return _krylov(width, data, steps, 0.0)
 
 
 def available_memory() -> float:

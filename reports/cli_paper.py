@@ -29,10 +29,10 @@ Set = Annotated[
 Method = Annotated[
     Literal["auto", "krylov", "subspace", "sampled", "direct"],
     typer.Option(
-        help="How the wide linear RNN is trained: krylov draws its matrices and is exact, at a cost of n² a step; "
+        help="How the linear RNN is trained: krylov draws its matrices and is exact, at a cost of n² a step; "
         "sampled draws in law only what training meets, at a cost free of the width n, and reports its error "
-        "(about 1e-8); auto takes krylov up to n = 4000 where memory allows, else sampled, and says so. subspace "
-        "and direct train a given model in Python only."
+        "(about 1e-8); auto takes krylov up to n = 4000 where memory allows, else sampled, and says so. Figures 1 "
+        "and 2 take both, fig3, fig4 and table1 only krylov; subspace and direct train a given model, in Python."
     ),
 ]
 Engine = Literal["auto", "pdflatex", "typst"]
@@ -63,8 +63,10 @@ def reproduce_command(
     """Derive, measure and judge an item of the paper, and typeset it; the table of claims ends it.
 
     What the paper leaves unstated is listed by [b]--list-settings[/b] and changed by [b]--set[/b].
+    What trains says before the start by which method, why, and at what cost; all of it is in float64.
 
     Examples: [b]wideproof reproduce all --quick[/b], [b]wideproof reproduce fig1 --width 1e9[/b],
+    [b]wideproof reproduce fig2 --width 2000 --method sampled[/b],
     [b]wideproof reproduce fig3 --set nu_W=0.6 --set delays=0,4,8[/b],
     [b]wideproof reproduce table1 --data FILE.csv --inputs a,b --outputs c --rate 50[/b]
     """

@@ -12,7 +12,7 @@ from derive import Recursion
 from derive.derivation import as_program
 from derive.errors import ParameterError
 from numeric.checks import Verdict
-from numeric.experiments import Announce
+from numeric.methods import Announce
 from numeric.recordings import RECORDINGS
 from numeric.validate import plain_parts
 from reports.linear import LinearRun, Stage, document, run_linear

@@ -3,12 +3,11 @@
 from numeric.experiments.choice import Choice, choices, chosen
 from numeric.experiments.comparison import Comparison, compare
 from numeric.experiments.delay import DelayCurves, DelaySetting, delay_experiment
-from numeric.experiments.dynamics import Announce, Dynamics, GapLadder, Setting, Sizes, dynamics, gap_ladder
+from numeric.experiments.dynamics import Dynamics, GapLadder, Setting, Sizes, dynamics, gap_ladder
 from numeric.experiments.linearised import Ladder, LinearisedGaps, linearised_gaps
 from numeric.experiments.protocol import Protocol
 
 __all__ = [
-    "Announce",
     "Choice",
     "Comparison",
     "DelayCurves",

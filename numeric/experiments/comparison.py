@@ -25,6 +25,7 @@ from numeric.experiments.selection import (
     Trainer,
     Values,
 )
+from numeric.methods import Announce, choose_exact
 from numeric.recordings import Recording
 
 CONTRASTS = ((SCALED, UNSCALED, MATCHED), (SCALED, UNSCALED, ZERO), (RNN, SCALED, MATCHED))
@@ -99,22 +100,27 @@ def compare(
     *,
     scale: Scale | None = None,
     seed: int = 0,
+    method: str = "auto",
+    announce: Announce | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Comparison:
     """Train the three models on full and on limited data by one rule, score them on one test part, and judge.
 
     Convolutions start twice: matched to the RNN's initial response, whose random draw an undetermined lag
-    keeps, and at zero, where early stopping alone can regularise. `seed` is the bootstrap's.
-    Errors: ParameterError for parts too short or constant, or where every step size diverges.
+    keeps, and at zero, where early stopping alone can regularise. `seed` is the bootstrap's; `announce` is told the
+    method of the RNNs before the start.
+    Errors: ParameterError for parts too short or constant, where every step size diverges, or for a method that is
+    not exact.
     Source: emami2021implicit §5.2, Table 1 and Fig. 4.
     """
     protocol = Protocol() if protocol is None else protocol
     began = time.perf_counter()
     prepared = [prepare(recording, protocol, name) for name in (FULL, LIMITED)]  # told before the long work
-    regimes = []
-    for k, parts in enumerate(prepared):
-        trainer = Trainer(parts, protocol, scale, _half(progress, k))
-        regimes.append(_regime(trainer, np.random.default_rng([seed, k])))
+    chosen = choose_exact(protocol.width, prepared[0][0].training, protocol.steps, method)
+    trainers = [Trainer(parts, protocol, scale, _half(progress, k)) for k, parts in enumerate(prepared)]
+    if announce is not None:
+        announce(chosen.times(sum(trainer.networks_trained for trainer in trainers)))
+    regimes = [_regime(trainer, np.random.default_rng([seed, k])) for k, trainer in enumerate(trainers)]
     if progress is not None:
         progress(1, 1)
     return Comparison(

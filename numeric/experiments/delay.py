@@ -15,6 +15,7 @@ from numeric.experiments.choice import check_width, choice
 from numeric.experiments.scale import Scale, scale_of_lags
 from numeric.experiments.selection import RNN, SCALED, UNSCALED
 from numeric.krylov import draw_rnn, impulse_response
+from numeric.methods import Announce, choose_exact
 from numeric.training import Model, train
 
 Curve = tuple[float, ...]
@@ -70,16 +71,22 @@ def delay_experiment(
     setting: DelaySetting | None = None,
     *,
     scale: Scale | None = None,
+    method: str = "auto",
+    announce: Announce | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> DelayCurves:
     """Train the three models on delays of increasing length, with independent data and networks for each seed.
 
-    All three start from one impulse response.  Errors: ParameterError for a setting that means nothing.
+    All three start from one impulse response; `announce` is told the method of the RNNs before the start.
+    Errors: ParameterError for a setting that means nothing, or a method that is not exact.
     Source: emami2021implicit, section 5.1 and figure 3.
     """
     setting = DelaySetting() if setting is None else setting
     nu = {"nu_W": setting.nu_W, "nu_F": setting.nu_F, "nu_C": setting.nu_C}
     rho = scale_of_lags(setting.horizon, **nu, scale=scale)
+    chosen = choose_exact(setting.width, _data(setting, 0, np.random.default_rng(0)), setting.steps, method)
+    if announce is not None:
+        announce(chosen.times(len(setting.delays) * len(setting.seeds)))
     errors = np.empty((len(MODELS), len(setting.delays), len(setting.seeds)))
     for i, k in np.ndindex(errors.shape[1:]):
         errors[:, i, k] = _errors(setting, setting.delays[i], setting.seeds[k], rho)

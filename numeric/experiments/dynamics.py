@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,13 +14,11 @@ from numeric.data import Quadratic, apply_filter, largest_stable_step, quadratic
 from numeric.experiments.choice import choice
 from numeric.experiments.scale import Scale, scale_of_lags
 from numeric.krylov import LinearRNN, draw_rnn, impulse_response
-from numeric.methods import MethodChoice, choose_network
+from numeric.methods import Announce, MethodChoice, choose_network
 from numeric.subspace import RandomRNN
 from numeric.training import Model, Progress, Training, impulse_of, train
 
 Curve = tuple[float, ...]
-Announce = Callable[[MethodChoice], None]
-"""Is told how networks will be trained, why, and what it will need at least, before the start."""
 
 
 @dataclass(frozen=True)

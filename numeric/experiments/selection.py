@@ -75,6 +75,11 @@ class Trainer:
         self._networks: dict[tuple[float, Unit], LinearRNN] = {}
         self._total = len(MODELS) * len(protocol.nu_W) * len(protocol.step_fractions)
 
+    @property
+    def networks_trained(self) -> int:
+        """How many times an RNN is trained: at every variance and step size, once for each part and network."""
+        return len(self.protocol.nu_W) * len(self.protocol.step_fractions) * len(self.units)
+
     def select(self, model: str, start: str) -> Selected:
         """The variance and step size of largest mean validation R², and its runs.
 

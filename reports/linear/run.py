@@ -14,7 +14,6 @@ from derive.convolution import ImpulseResponse
 from derive.derivation import as_program
 from numeric.convergence import KernelError, kernel_error
 from numeric.experiments import (
-    Announce,
     Comparison,
     Dynamics,
     GapLadder,
@@ -26,6 +25,7 @@ from numeric.experiments import (
 )
 from numeric.experiments.dynamics import plan_training
 from numeric.experiments.protocol import QUICK
+from numeric.methods import Announce
 from numeric.montecarlo import Validation
 from numeric.recordings import Recording, load_recording
 from numeric.validate import DEFAULTS, validate
@@ -103,7 +103,7 @@ def run_linear(
         gaps = gap_ladder(replace(setting, steps=GAP_STEPS), scale=rho, seeds=8, announce=announce, progress=progress)
     grid = tuple(sorted({*QUICK.nu_W, values["nu_W"]}))
     protocol = replace(QUICK, nu_W=grid, nu_F=values["nu_F"], nu_C=values["nu_C"])
-    recordings = tuple(_compare(recording, protocol, rho, seed, stage) for recording in loaded)
+    recordings = tuple(_compare(recording, protocol, rho, seed, stage, announce) for recording in loaded)
     return LinearRun(
         program, response, scale, convolution, values, seed, validation, kernel, training, gaps, recordings
     )
@@ -118,9 +118,10 @@ def _derive(program: Program, stage: Stage) -> tuple[ImpulseResponse, Derivation
     return found
 
 
-def _compare(recording: Recording, protocol: Protocol, rho: Callable[..., Any], seed: int, stage: Stage) -> Comparison:
+def _compare(recording: Recording, protocol: Protocol, rho: Callable[..., Any], seed: int, stage: Stage,
+             announce: Announce | None) -> Comparison:  # fmt: skip
     with stage(f"recording {recording.name}") as progress:
-        return compare(recording, protocol, scale=rho, seed=seed, progress=progress)
+        return compare(recording, protocol, scale=rho, seed=seed, announce=announce, progress=progress)
 
 
 def lags_of(run: LinearRun) -> np.ndarray:

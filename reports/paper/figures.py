@@ -23,7 +23,7 @@ from numeric.experiments import (
 )
 from numeric.experiments.choice import whole
 from numeric.experiments.selection import UNSCALED
-from numeric.methods import DRAWN
+from numeric.methods import DRAWN, EXACT
 from numeric.statistics import holm
 from reports import figures
 from reports.document import Block, Figure, Paragraph, Table
@@ -108,7 +108,9 @@ def delay_figure(context: Context) -> Result:
     """Figure 3: test error against the delay of the teacher."""
     setting = context.setting(DelaySetting)
     with context.stage("teachers of growing delay") as progress:
-        context.runs["delays"] = found = delay_experiment(setting, progress=progress)
+        context.runs["delays"] = found = delay_experiment(
+            setting, method=context.method, announce=context.announce, progress=progress
+        )
     curves = dict(zip(found.models, map(np.array, found.mean), strict=True))
     errors = dict(zip(found.models, map(np.array, found.stderr), strict=True))
     drawn = figures.decay(
@@ -143,7 +145,7 @@ def _forgets(found: DelayCurves) -> tuple[Claim, ...]:
         for name, mean, stderr in zip(found.models, found.mean, found.stderr, strict=True)
     ]
     freedom = len(found.setting.seeds) - 1
-    against, for_it = holm(special.stdtr(freedom, scores)), holm(special.stdtr(freedom, -scores))
+    against, for_it = holm(special.stdtr(freedom, scores)), holm(special.stdtr(freedom, np.negative(scores)))
     claims = []
     for k, name in enumerate(found.models):
         verdict: Verdict = "refuted" if against[k] <= LEVEL else "holds" if for_it[k] <= LEVEL else "undecided"
@@ -209,7 +211,12 @@ def _comparisons(context: Context) -> list[Comparison]:
         if f"recording {recording.name}" not in context.runs:
             with context.stage(f"recording {recording.name}") as progress:
                 context.runs[f"recording {recording.name}"] = compare(
-                    recording, context.setting(Protocol), seed=context.seed, progress=progress
+                    recording,
+                    context.setting(Protocol),
+                    seed=context.seed,
+                    method=context.method,
+                    announce=context.announce,
+                    progress=progress,
                 )
     return [context.runs[f"recording {recording.name}"] for recording in context.recordings]
 
@@ -217,7 +224,7 @@ def _comparisons(context: Context) -> list[Comparison]:
 FIGURE_ITEMS: tuple[Item, ...] = (
     Item("fig1", "Figure 1", "training dynamics", training_figure, DRAWN),
     Item("fig2", "Figure 2", "test dynamics", test_figure, DRAWN),
-    Item("fig3", "Figure 3", "test error against delay", delay_figure),
-    Item("fig4", "Figure 4", "real recordings during training", recording_figure),
-    Item("table1", "Table 1", "scores on real recordings", score_table),
+    Item("fig3", "Figure 3", "test error against delay", delay_figure, EXACT),
+    Item("fig4", "Figure 4", "real recordings during training", recording_figure, EXACT),
+    Item("table1", "Table 1", "scores on real recordings", score_table, EXACT),
 )

@@ -15,7 +15,7 @@ from derive.claims import Counterexample, Inequality, MatrixEquation
 from derive.proof import Equation as EquationClaim
 from derive.proof import Limit
 from numeric.checks import Check, Verdict
-from numeric.experiments import Announce
+from numeric.methods import Announce
 from numeric.montecarlo import Validation
 from numeric.recordings import RECORDINGS, Recording, load_recording
 from numeric.validate import DEFAULTS, validate

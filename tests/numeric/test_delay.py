@@ -44,3 +44,14 @@ def test_runs_are_plain_data_and_repeat(curves):
 def test_a_setting_without_meaning_is_refused(wrong):
     with pytest.raises(ParameterError):
         DelaySetting(**{"horizon": 12, "delays": (0,), **wrong})
+
+
+def test_the_method_is_announced_with_the_work_of_all_networks_before_the_start():
+    said = []
+    with pytest.raises(StopIteration):
+        delay_experiment(SMALL, announce=said.append, progress=lambda done, total: next(iter(())))
+    assert [choice.name for choice in said] == ["krylov"]
+    assert said[0].flops == pytest.approx(6 * 11 * SMALL.width**2 * SMALL.steps * 6)  # 6 n² a lag and step, 6 networks
+    with pytest.raises(ParameterError) as caught:
+        delay_experiment(SMALL, method="sampled")
+    assert caught.value.got == "sampled"

@@ -11,7 +11,7 @@ from derive.errors import ParameterError
 from numeric.convolution import matched
 from numeric.data import loss_and_slope, quadratic, to_taps
 from numeric.krylov import KrylovDescent, draw_rnn, impulse_response
-from numeric.methods import choose_method, choose_network, machine_rates
+from numeric.methods import choose_exact, choose_method, choose_network, machine_rates
 from numeric.subspace import LazyDescent, RandomRNN, SubspaceDescent
 from numeric.training import train
 
@@ -163,3 +163,14 @@ def test_the_time_before_the_start_is_that_of_the_run_within_a_factor(method):
     train(start, data, steps=100, step_size=0.02, accuracy=accuracy, method=method)
     spent = time.process_time() - before
     assert choice.seconds / 6 < spent < 6 * choice.seconds
+
+
+def test_networks_that_validation_compares_are_exact_and_their_work_adds_up():
+    _, data = example()
+    one = choose_exact(300, data, 100)
+    many = one.times(7)
+    assert (one.name, many.memory, many.flops, many.traffic) == ("krylov", one.memory, 7 * one.flops, 7 * one.traffic)
+    assert many.seconds == pytest.approx(7 * one.seconds)
+    with pytest.raises(ParameterError) as caught:
+        choose_exact(300, data, 100, "sampled")
+    assert caught.value.expected == "auto, krylov"

@@ -233,3 +233,33 @@ def test_formulas_in_sentences():
 def test_parse_changes_names_the_form():
     with pytest.raises(ParameterError):
         parse_changes(["nu_W="], ["fig1"])
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("fig1 --method subspace", "auto or krylov or sampled"),
+        ("fig3 --method sampled", "auto or krylov"),
+        ("all --method sampled", "auto or krylov"),
+        ("thm-3.2 --method krylov", "fig1, fig2, fig3, fig4, table1"),
+        ("fig1 --quick --width 1e9 --method krylov", "sampled at n = 1000000000"),
+    ],
+)
+def test_a_training_method_that_does_not_apply_names_the_one_that_does(words, said, tmp_path):
+    done = CliRunner().invoke(app, ["reproduce", *words.split(), "-o", str(tmp_path / "out")])
+    assert done.exit_code == 2
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_the_training_method_is_said_before_the_start_and_kept_in_text_and_record(tmp_path, monkeypatch):
+    for engine in ("_pdf", "_html"):
+        monkeypatch.setattr(f"reports.render.{engine}", lambda *_: None)
+    small = [x for name in ("steps", "gap_steps", "sequences", "horizon", "networks") for x in ("--set", f"{name}=4")]
+    words = ["reproduce", "fig2", "--width", "1e12", "--set", "widths=1e3,1e4,1e5,1e6", *small, "-o", str(tmp_path)]
+    done = CliRunner().invoke(app, words)
+    assert done.exit_code in (0, 1, 3), done.stderr
+    assert done.stderr.index("training method: sampled (") < done.stderr.index("typesetting")
+    record = json.loads((tmp_path / "run.json").read_text())
+    assert (record["inputs"]["method"], record["results"]["dynamics"]["method"]) == ("auto", "sampled")
+    assert "trained by the method sampled" in (tmp_path / "report.tex").read_text()
