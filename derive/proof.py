@@ -110,7 +110,10 @@ ORDER = ("recursion", "tangent", "lemma-c1", "netsor", "readout", "covariance", 
          "cotangent", "gradient", "adjoint",
          "equal-times", "redrawn", "centred", "dual-activation", "correlation-map", "variance-map", "correlation-slope",
          "variance-slope", "critical-line", "memory-horizon", "closed-form", "affine-fixed-point",
-         "state-sum", "impulse-of-matrices", "interpolation", "vandermonde", "readout-pairings", "loop-equations")
+         "state-sum", "impulse-of-matrices", "interpolation", "vandermonde", "readout-pairings", "loop-equations",
+         "queries", "pairing", "left-over", "product-law", "known-products", "left-regression", "gaussian-part",
+         "stein-pairing", "correction", "transposed-product", "gaussian-covariance", "gaussian-average",
+         "second-moment", "correction-terms")
 """How a proof reads: definitions, the theorem, moments, zeros, closed forms, conclusions."""
 
 

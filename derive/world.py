@@ -60,7 +60,7 @@ class World:
             now: dict[Coordinate, int] = {}
             for c, body in self.program.updates:
                 now[c] = self._degree(body, past, now)
-            past, degrees[step] = now, max(now.values())
+            past, degrees[step] = now, max(now.values(), default=0)
         return degrees[3] > degrees[2]
 
     def _degree(self, expr: sp.Expr, past: Mapping[Coordinate, int], now: Mapping[Coordinate, int]) -> int:

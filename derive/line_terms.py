@@ -1,0 +1,134 @@
+"""What is said about the lines of an alternating program: entries, coefficients, covariances, averages, blocks."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import sympy as sp
+
+from .language import Coordinate
+
+
+class About(sp.Expr):
+    """A real scalar about lines of an alternating program, given by their indices."""
+
+    is_commutative = True
+    is_real = True
+    is_number = False
+
+    def __new__(cls, *indices: object) -> About:  # noqa: D102
+        return super().__new__(cls, *map(sp.sympify, indices))
+
+    @property
+    def free_symbols(self) -> set[sp.Basic]:
+        """None: the arguments are indices."""
+        return set()
+
+    def _latex(self, printer: Any) -> str:
+        return self.letter + "_{" + ", ".join(printer._print(a) for a in self.args) + "}"
+
+    letter = ""
+
+
+class Image(About):
+    """One entry of a line, in the limit a function of Gaussian parts and sources."""
+
+    letter = "p"
+
+
+class Query(About):
+    """One entry of the vector that a line multiplies."""
+
+    letter = "v"
+
+
+class GaussianPart(About):
+    """One entry of the Gaussian part of a line."""
+
+    letter = "g"
+
+
+class Coefficient(About):
+    """The factor of the query of the second line in the correction terms of the first."""
+
+    letter = "c"
+
+
+class Covariance(About):
+    """The covariance of the Gaussian parts of two lines of one side."""
+
+    letter = r"\Sigma"
+
+
+class Pairing(About):
+    """E of a Gaussian part times an entry of the query of a later line of the other side."""
+
+    letter = r"\pi"
+
+
+class MeanSquare(About):
+    """The limit of the mean square of a named vector."""
+
+    letter = "m"
+
+
+class Tape(About):
+    """All lines of a program; the argument is their number."""
+
+    letter = r"\mathcal{P}"
+
+
+class Average(sp.Expr):
+    """The limit of the mean over entries of an expression in Gaussian parts and sources."""
+
+    is_commutative = True
+    is_real = True
+    is_number = False
+
+    @property
+    def free_symbols(self) -> set[sp.Basic]:
+        """The scalars in it."""
+        return {x for x in self.args[0].free_symbols if not isinstance(x, Coordinate)}
+
+    def _latex(self, printer: Any) -> str:
+        return rf"\mathbb{{E}}\left[{printer._print(self.args[0])}\right]"
+
+
+class Blocks(sp.Expr):
+    """The matrix that an expression in blocks stands for."""
+
+    is_commutative = True
+
+    @property
+    def free_symbols(self) -> set[sp.Basic]:
+        """The scalars in it."""
+        return {x for x in self.args[0].free_symbols if x.is_commutative}
+
+    def _latex(self, printer: Any) -> str:
+        return str(printer._print(self.args[0]))
+
+
+class KnownLaw(sp.Expr):
+    """Mean and covariance of A x given A X = Y and A'Z = K; the argument is the variance of an entry."""
+
+    is_commutative = True
+
+
+class BlockLaw(sp.Expr):
+    """The Gaussian law with the mean that the blocks stand for, and |x - X b|^2 times the second as covariance."""
+
+    is_commutative = True
+
+
+def block(name: str) -> sp.Symbol:
+    """A block, which does not commute."""
+    return sp.Symbol(name, commutative=False)
+
+
+BX, BZ, BZt, BY, BK, BKt, BQ, BN, Bq, Bqt, Bx, Br, BG, BE, Be, BD, BR, BRt = (
+    block(f"[{name}]")
+    for name in ("X", "Z", "Z'", "Y", "K", "K'", "Q", "N", "q", "q'", "x", "|x|^2", "G", "E", "e", "D", "R", "R'")
+)
+BETA = BQ**-1 * Bq
+SCALE = sp.Symbol("c", positive=True)
+"""nu for A, nu delta for its transpose."""

@@ -1,0 +1,218 @@
+"""Products with a Gaussian matrix and its transpose at infinite width, each a Gaussian part and correction terms.
+
+With A X and A^T Z known, A x is a regression on both sides and a fresh Gaussian vector (the product law at finite
+width). Stein's rule turns the left regression into terms c_s z_s, c_s = nu E[d x / d (A^T z_s)]. Letters are blocks:
+X, Z earlier right and left queries, Q = X'X, N = Z'Z, q = X'x, Y = A X, K = A'Z, all products scaled by n^{-1/2}.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import sympy as sp
+
+from .alternating import Alternating, AlternatingProgram
+from .conditioning import LETTERS, ProductLaw, U, Ut, V, W, Wt, Zt, v
+from .derivation import Derivation, formula_of
+from .errors import ParameterError
+from .language import Coordinate, Program, coordinates_of
+from .line_terms import (
+    BD,
+    BE,
+    BETA,
+    BG,
+    BN,
+    BQ,
+    BR,
+    BX,
+    BY,
+    BZ,
+    SCALE,
+    Average,
+    Be,
+    BKt,
+    BlockLaw,
+    Blocks,
+    Bq,
+    Bqt,
+    Br,
+    BRt,
+    Bx,
+    BZt,
+    Coefficient,
+    Covariance,
+    GaussianPart,
+    Image,
+    KnownLaw,
+    MeanSquare,
+    Pairing,
+    Query,
+    Tape,
+)
+from .proof import Ask, Claim, Equation, Recurrence, prove, rule
+
+
+@rule("known-products", source="emami2021implicit, (81) with E8, at finite n, in bases that are not orthonormal")
+def known_products(program: Program, subject: Any, ask: Ask) -> Claim:
+    """Given A X = Y and A'Z = K, A x has mean Y b + Z N^{-1} K' (x - X b), b = Q^{-1} q, and a fresh rest."""
+    nu = subject.args[0]
+    claim = ask("product-law", ProductLaw(W * v, W * V, Wt * U, nu))
+    assert isinstance(claim, Equation)
+    law, spread_of_unit = claim.right.args
+    rest = Bx - BX * BETA  # a multiple of a unit vector that is orthogonal to X
+    basis = {U: BZ * BR, Ut: BRt * BZt, Zt: BRt * BKt, v: sp.S.One}  # Z R is orthonormal: R R' = N^{-1}
+    mean = BY * BETA + (law * rest).xreplace(basis)
+    found = [sp.expand(x.subs(BR * BRt, BN**-1)) for x in (mean, spread_of_unit.xreplace(basis))]
+    assert not any(x.has(BR) or x.atoms(sp.Symbol) & set(LETTERS.values()) for x in found)
+    return Equation(subject, BlockLaw(*found))
+
+
+def left_regression() -> tuple[sp.Expr, sp.Expr]:
+    """The conditional mean with what is known in the limit put in, and what it comes to."""
+    known_images, known_query = SCALE * BN * BE + BD * BQ, SCALE * BN * Be + BD * Bq  # K'X and K'x, by Stein's rule
+    images = BG + SCALE * BZ * BE  # Y, by the same statement about earlier products
+    return images * BETA + BZ * BN**-1 * (known_query - known_images * BETA), BG * BETA + SCALE * BZ * Be
+
+
+@rule("left-regression", source="bayati2011dynamics, Lemma 1; Stein's rule, by induction over the products")
+def left_regression_rule(program: Program, subject: Any, ask: Ask) -> Claim:
+    """The regression on known products of both sides is that on Gaussian parts, and c Z e."""
+    return Equation(subject, Blocks(sp.expand(subject.args[0])))
+
+
+def spread() -> sp.Expr:
+    """The variance of G b with Cov(G) = c Q, and of the fresh rest."""
+    beta_t = Bqt * BQ**-1
+    return beta_t * SCALE * BQ * BETA + SCALE * (Br - beta_t * Bq)
+
+
+@rule("gaussian-part", source="bayati2011dynamics, Lemma 1")
+def gaussian_part_rule(program: Program, subject: Any, ask: Ask) -> Claim:
+    """The variance of a Gaussian part is c |x|^2, as if its matrix were not known."""
+    return Equation(subject, Blocks(sp.expand(subject.args[0])))
+
+
+def lines(program: Program) -> AlternatingProgram:
+    """The program as an alternating one."""
+    assert isinstance(program, AlternatingProgram)
+    return program
+
+
+def expanded(program: AlternatingProgram, expr: sp.Expr, ask: Ask) -> sp.Expr:
+    """An expression in Gaussian parts and sources, every line in it replaced by what it is in the limit."""
+    place = {c: line.index for c, line in program.lines}
+    for c in sorted((c for c in coordinates_of(expr) if c in place), key=lambda c: -place[c]):
+        claim = ask("transposed-product", Image(place[c]))
+        assert isinstance(claim, Equation)
+        parts = {x: program.gaussian(int(x.args[0])) for x in claim.right.atoms(GaussianPart)}
+        parts |= {x: expanded(program, program.lines[int(x.args[0])][1].vector, ask)
+                  for x in claim.right.atoms(Query)}
+        expr = expr.xreplace({c: sp.expand(claim.right).xreplace(parts)})
+    return sp.expand(expr)
+
+
+def query(program: AlternatingProgram, index: int, ask: Ask) -> sp.Expr:
+    """The vector that a line multiplies, in Gaussian parts and sources."""
+    return expanded(program, program.lines[index][1].vector, ask)
+
+
+@rule("correction", source="stein1981estimation; yang2020tensor2, the transposed master theorem")
+def correction(program: Program, subject: Any, ask: Ask) -> Claim:
+    """The coefficient of an earlier query of the other side is c E[d query / d its Gaussian part]."""
+    tape = lines(program)
+    index, other = map(int, subject.args)
+    slope = sp.diff(query(tape, index, ask), tape.gaussian(other))
+    return Equation(subject, sp.expand(tape.scale(index) * average(slope)))
+
+
+def average(expr: sp.Expr) -> sp.Expr:
+    """The mean over entries, constants outside."""
+    total = sp.S.Zero
+    for term in sp.Add.make_args(sp.expand(expr)):
+        factors = sp.Mul.make_args(term)
+        moving = [f for f in factors if f.has(Coordinate)]
+        constant = sp.Mul(*(f for f in factors if not f.has(Coordinate)))
+        total += constant * (Average(sp.Mul(*moving)) if moving else 1)
+    return total
+
+
+@rule("stein-pairing", source="stein1981estimation")
+def stein_pairing(program: Program, subject: Any, ask: Ask) -> Claim:
+    """E[g_j x] = sum over l of Cov(g_j, g_l) E[dx / dg_l], the g of the other side than the image of x."""
+    tape = lines(program)
+    other, index = map(int, subject.args)
+    vector = query(tape, index, ask)
+    total = sum((Covariance(*sorted((other, j))) * average(sp.diff(vector, tape.gaussian(j)))
+                 for j in tape.opposite(index)), start=sp.S.Zero)
+    return Equation(subject, sp.expand(total))
+
+
+@rule("transposed-product", source="bayati2011dynamics; yang2020tensor2, by conditioning as in (81)")
+def transposed_product(program: Program, subject: Any, ask: Ask) -> Claim:
+    """A line is its Gaussian part and its corrections; `corrected` has taken the latter away."""
+    tape = lines(program)
+    index = int(subject.args[0])
+    line = tape.lines[index][1]
+    assert tape.matrix is not None
+    ask("known-products", KnownLaw(tape.matrix.variance))
+    for statement in (left_regression()[0], spread()):
+        ask("left-regression" if statement.has(BN) else "gaussian-part", Blocks(statement))
+    total: sp.Expr = GaussianPart(index)
+    for other in tape.opposite(index):
+        ask("stein-pairing", Pairing(other, index))
+        claim = ask("correction", Coefficient(index, other))
+        assert isinstance(claim, Equation)
+        constant = not claim.right.has(Average)
+        if not line.corrected:
+            total += (claim.right if constant else claim.left) * Query(other)
+    return Equation(subject, total)
+
+
+@rule("gaussian-covariance", source="bayati2011dynamics, Lemma 1")
+def gaussian_covariance(program: Program, subject: Any, ask: Ask) -> Claim:
+    """Gaussian parts of one side have the covariance c E[x x'] of the vectors multiplied; the sides are independent."""
+    tape = lines(program)
+    first, second = map(int, subject.args)
+    if tape.lines[first][1].side != tape.lines[second][1].side:
+        return Equation(subject, sp.S.Zero)
+    ask("gaussian-part", Blocks(spread()))
+    product = query(tape, first, ask) * query(tape, second, ask)
+    return Equation(subject, sp.expand(tape.scale(first) * average(product)))
+
+
+@rule("second-moment", source="bayati2011dynamics, Theorem 1")
+def second_moment(program: Program, subject: Any, ask: Ask) -> Claim:
+    """The mean square of a named vector is the expectation of its square in Gaussian parts and sources."""
+    tape = lines(program)
+    vector = dict(tape.vectors)[str(subject.args[0])]
+    return Equation(subject, average(expanded(tape, vector, ask) ** 2))
+
+
+@rule("correction-terms", source="the lines, one by one")
+def correction_terms(program: Program, subject: Any, ask: Ask) -> Claim:
+    """All lines of a program, the laws of their Gaussian parts, and the named vectors."""
+    tape = lines(program)
+    count = range(len(tape.lines))
+    found = [ask("transposed-product", Image(k)) for k in count]
+    found += [ask("correction", Coefficient(k, j)) for k in count for j in tape.opposite(k)]
+    found += [ask("gaussian-covariance", Covariance(j, k)) for k in count for j in range(k + 1)]
+    found += [ask("second-moment", MeanSquare(sp.Symbol(name))) for name, _ in tape.vectors]
+    equations = tuple(e for e in found if isinstance(e, Equation))
+    return Recurrence(subject, sp.Tuple(*(e.left for e in equations)), equations, ())
+
+
+def corrections(alternating: Alternating | AlternatingProgram) -> Derivation:
+    """Every product with A or A^T is a Gaussian part and correction terms, whose coefficients are derived.
+
+    The formula's recurrence lists, line by line, the product, its coefficients, the covariances of the Gaussian
+    parts and the mean squares of the named vectors.  Units: of the program.  Error: exact as n grows, for maps that
+    are Lipschitz.  Errors: ParameterError for anything but an alternating program.  Source: bayati2011dynamics.
+    """
+    from . import audit_transposes  # noqa: F401  what these claims mean to the audit
+
+    program = alternating.program() if isinstance(alternating, Alternating) else alternating
+    if not isinstance(program, AlternatingProgram):
+        raise ParameterError("corrections", "an alternating program", type(program).__name__,
+                             "Write it with derive.alternating.Alternating.")
+    proof = prove(program, "correction-terms", Tape(len(program.lines)))
+    return Derivation("corrections", program, formula_of("corrections", program, proof.goal, ()), proof)

@@ -1,0 +1,170 @@
+"""Products with a matrix and its transpose: corrections derived, proofs that hold, and mutants caught."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import sympy as sp
+
+from derive.activations import activation
+from derive.alternating import Alternating
+from derive.audit import audit_step, worlds
+from derive.errors import LanguageError, ParameterError, ProofError, ShapeError
+from derive.line_terms import (
+    Average,
+    BlockLaw,
+    Blocks,
+    Coefficient,
+    Covariance,
+    GaussianPart,
+    Image,
+    KnownLaw,
+    MeanSquare,
+    Query,
+)
+from derive.proof import Equation, Proof
+from derive.transposes import corrections
+
+DELTA = sp.Symbol("delta", nonnegative=True)
+NU = sp.Symbol("nu_A", nonnegative=True)
+
+
+def recursion(name: str = "tanh", rounds: int = 2) -> Alternating:
+    """h = phi(A' phi(A h)), again and again with the same A."""
+    run = Alternating(f"there and back by {name}")
+    A = run.matrix("A", variance="nu_A")
+    h, phi = run.source("h", "n", "nu_h"), activation(name)
+    for k in range(rounds):
+        h = phi(A.T @ phi(A @ h))
+        run.keep(f"h_{k}", h)
+    return run
+
+
+def right_sides(proof: Proof) -> dict[sp.Expr, sp.Expr]:
+    """What the proof says about each subject."""
+    return {step.claim.left: step.claim.right for step in proof.steps if isinstance(step.claim, Equation)}
+
+
+PROOF = corrections(recursion()).proof
+
+
+def test_the_corrections_are_expectations_of_derivatives_and_the_proof_verifies():
+    found = right_sides(PROOF)
+    g = [PROOF.program.gaussian(k) for k in range(4)]
+    phi = [sp.Symbol("tanh"), activation("tanh")]
+    slope = sp.diff(phi[1](g[0]), g[0])
+    assert found[Image(0)] == GaussianPart(0)
+    assert found[Image(1)] == GaussianPart(1) + Coefficient(1, 0) * Query(0)
+    assert found[Coefficient(1, 0)] == NU * DELTA * Average(slope)
+    assert found[Image(3)] == GaussianPart(3) + Coefficient(3, 0) * Query(0) + Coefficient(3, 2) * Query(2)
+    PROOF.verify()
+
+
+def mutated(step, factor):
+    """The step with a right side that is 0.1 % wrong."""
+    right = step.claim.right
+    if isinstance(right, BlockLaw):
+        wrong = BlockLaw(right.args[0] * factor, right.args[1])
+    elif isinstance(right, Blocks):
+        wrong = Blocks(sp.expand(right.args[0] * factor))
+    else:
+        wrong = right * factor if right != 0 else factor - 1
+    return replace(step, claim=Equation(step.claim.left, wrong))
+
+
+OWN = ("known-products", "left-regression", "gaussian-part", "stein-pairing", "correction", "transposed-product",
+       "gaussian-covariance", "second-moment")
+
+
+@pytest.mark.parametrize("name", OWN)
+def test_a_step_that_is_a_thousandth_wrong_fails_replay_and_the_audit_alone(name):
+    index = max(k for k, step in enumerate(PROOF.steps) if step.rule == name)
+    step = mutated(PROOF.steps[index], sp.Rational(1001, 1000))
+    with pytest.raises(ProofError):
+        audit_step(step, worlds(PROOF.program))
+    with pytest.raises(ProofError):
+        replace(PROOF, steps=(*PROOF.steps[:index], step, *PROOF.steps[index + 1:])).replay(index)
+
+
+def test_without_its_correction_a_product_fails_the_audit():
+    index = next(k for k, step in enumerate(PROOF.steps) if step.claim.subject == Image(3))
+    right = PROOF.steps[index].claim.right - Coefficient(3, 2) * Query(2)
+    with pytest.raises(ProofError):
+        audit_step(replace(PROOF.steps[index], claim=Equation(Image(3), right)), worlds(PROOF.program))
+
+
+@pytest.mark.parametrize("omitted", ["fresh", "left"])
+def test_the_law_given_known_products_needs_both_of_its_parts(omitted):
+    step = next(step for step in PROOF.steps if isinstance(step.claim.subject, KnownLaw))
+    mean, spread = step.claim.right.args
+    wrong = BlockLaw(mean, spread.args[0]) if omitted == "fresh" else BlockLaw(mean.args[0], spread)
+    with pytest.raises(ProofError):
+        audit_step(replace(step, claim=Equation(step.claim.left, wrong)), worlds(PROOF.program))
+
+
+def test_a_linear_recursion_has_the_moments_of_the_marchenko_pastur_law():
+    """lim |(A'A)^k h|^2 / n = sum over non-crossing pairings: Narayana numbers, which no rule here knows."""
+    run = Alternating("powers")
+    A = run.matrix("A", variance="nu_A")
+    h = run.source("h", "n")
+    for k in range(1, 4):
+        h = A.T @ (A @ h)
+        run.keep(f"h_{k}", h)
+    derivation = corrections(run)
+    values = settled(derivation.proof)
+    for k in range(1, 4):
+        narayana = sum(sp.binomial(2 * k, i) * sp.binomial(2 * k, i - 1) * DELTA**i / (2 * k)
+                       for i in range(1, 2 * k + 1))
+        assert sp.expand(values[MeanSquare(sp.Symbol(f"h_{k}"))] - NU ** (2 * k) * narayana) == 0
+    derivation.proof.verify()
+
+
+def settled(proof: Proof) -> dict[sp.Expr, sp.Expr]:
+    """All quantities of a linear program: averages of two Gaussian parts are covariances, sources have variance 1."""
+    found = {e.left: e.right for e in proof.goal.equations}
+    place = {proof.program.gaussian(k): k for k in range(len(proof.program.lines))}
+
+    def value(expr):
+        def of(average):
+            factors = [f for f in sp.Mul.make_args(average.args[0]) for f in [f.as_base_exp()]]
+            names = [base for base, power in factors for _ in range(int(power))]
+            if any(x not in place for x in names):
+                return sp.S.One if len(set(names)) == 1 else sp.S.Zero
+            return value(found[Covariance(*sorted(place[x] for x in names))])
+        return sp.expand(expr.replace(Average, lambda e: of(Average(e))))
+
+    return {left: value(right) for left, right in found.items()}
+
+
+@pytest.mark.parametrize("write", [
+    lambda run, A, h: A @ (A @ h), lambda run, A, h: A.T @ h, lambda run, A, h: A @ (h + A @ h),
+    lambda run, A, h: run.keep("k", h + A @ h),
+])  # fmt: skip
+def test_vectors_of_two_sizes_do_not_meet(write):
+    run = Alternating("sizes")
+    with pytest.raises(ShapeError, match="size"):
+        write(run, run.matrix("A"), run.source("h", "n"))
+
+
+def test_what_is_no_alternating_program_is_refused():
+    run = Alternating("wrong")
+    A = run.matrix("A")
+    other = Alternating("other").source("h", "n")
+    with pytest.raises(LanguageError):
+        run.matrix("B")
+    with pytest.raises(LanguageError):
+        A @ other
+    with pytest.raises(LanguageError, match="sum to 1"):
+        run.source("x", "n", ((sp.Rational(1, 2), 1),))
+    with pytest.raises(LanguageError):
+        Alternating("empty").program()
+    with pytest.raises(ParameterError):
+        corrections("A @ h")
+
+
+def test_rounds_that_follow_do_not_change_what_came_before():
+    short, long = (right_sides(corrections(recursion("erf", rounds)).proof) for rounds in (1, 2))
+    lines = [x for x in short if isinstance(x, Image | Coefficient)]
+    assert lines
+    assert all(short[x] == long[x] for x in lines)
