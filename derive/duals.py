@@ -103,7 +103,7 @@ class Dual:
         """
         expr = self.pair
         for _ in range(min(first, second)):
-            expr = sp.expand(sp.diff(expr, c))
+            expr = _reduced(sp.diff(expr, c))
         more, variance, mean = (first - second, a, m) if first >= second else (second - first, b, k)
         if more and self.shifted:
             expr = sp.diff(expr, mean, more)
@@ -134,6 +134,22 @@ class Dual:
 def written(expr: sp.Expr) -> sp.Expr:
     """An expression in a, b, c, m, k and elementary functions only."""
     return expr.replace(lambda e: isinstance(e, ATOMS), lambda e: e.doit())
+
+
+def _reduced(expr: sp.Expr) -> sp.Expr:
+    """The expression as factored fractions over the one root that it holds, the determinant eliminated by its square.
+
+    Without such a root, expanded only.  The rows' roots are of sums of positive terms, and so is what is left.
+    """
+    bases = {p.base for p in expr.atoms(sp.Pow) if p.exp.is_Rational and p.exp.q == 2 and p.has(D)} - {D}
+    if len(bases) != 1:
+        return sp.expand(expr)
+    (base,), root, size = bases, sp.Dummy("root", positive=True), sp.Dummy("det")
+    hidden = {f: sp.Dummy() for f in expr.atoms(sp.atan, sp.exp)}
+    plain = expr.xreplace(hidden).subs(base, root**2).subs(D, sp.solve(base.subs(D, size) - root**2, size)[0])
+    parts = sp.collect(sp.expand(plain), tuple(hidden.values()), evaluate=False)
+    found = sp.Add(*(word * sp.factor(part) for word, part in parts.items())).subs(root, sp.sqrt(base))
+    return found.xreplace({name: f for f, name in hidden.items()})
 
 
 def _is_singular(expr: sp.Expr) -> bool:

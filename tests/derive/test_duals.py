@@ -10,7 +10,7 @@ import pytest
 import sympy as sp
 
 from derive.activations import DEFINITIONS, FAMILIES, Z, definition
-from derive.duals import FACTS, Dual, a, b, c, dual, k, m, polynomial, written
+from derive.duals import FACTS, STRETCHED, Dual, a, b, c, dual, k, m, polynomial, written
 from derive.errors import NotClosed, ParameterError
 from derive.integrals import gaussian_mean
 
@@ -242,3 +242,26 @@ def test_facts_are_few():
     assert set(FACTS) == {"relu", "erf", "gelu", "sin", "exp", "gaussian"}
     assert {f.name for f in dc.fields(Dual)} == {"phi", "pair", "source"}
     assert all(row.source for row in FACTS.values())
+
+
+SHORT = {"erf": 4 / (sp.pi * sp.sqrt(STRETCHED)), "erf_sigmoid": 1 / (sp.pi * sp.sqrt(STRETCHED))}
+
+
+@pytest.mark.parametrize("name", SHORT)
+def test_the_slope_of_a_row_with_one_root_is_the_short_form(name):
+    assert dual(name).slope == SHORT[name]
+    assert dual(name).derivative(2, 2) == sp.diff(SHORT[name], c)
+
+
+@pytest.mark.parametrize("name", ["erf", "erf_sigmoid", "gelu"])
+@pytest.mark.parametrize("order", [1, 2])
+def test_shortened_derivatives_are_accurate_where_the_variables_coincide_or_oppose_each_other(name, order):
+    """Within 16 roundings of E[phi^(k)(u)^2]; powers of two, so that the determinant is exact."""
+    exact = sp.lambdify([a, b, c], sp.diff(written(dual(name).pair), c, order), "mpmath")
+    for size in (2.0**-20, 1.0, 2.0**20):
+        for part in (1.0, 1 - 2.0**-26, 0.25, -1 + 2.0**-26, -1.0):
+            found, bound = gaussian_mean(name, name, (size, size), part * size, orders=(order, order))
+            with mpmath.workdps(60):
+                want, most = (exact(*map(mpmath.mpf, (size, size, x * size))) for x in (part, 1.0))
+            assert bound == 0.0
+            assert abs(float(found) - float(want)) <= 16 * np.finfo(float).eps * float(most), (size, part)
