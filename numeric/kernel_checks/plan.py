@@ -16,6 +16,7 @@ from derive.language import MatVec
 from numeric.adjoint import readouts_of
 from numeric.arrays import BACKENDS, Host, seed_sequence
 from numeric.ladder import width_ladder
+from numeric.sampling.choice import Choice
 from numeric.sampling.explicit import DENSE, choose_matrices
 
 BATCH_NUMBERS = {"numpy": 2**23, "cupy": 2**28}
@@ -106,13 +107,22 @@ class KernelPlan:
         """Return about how many doubles one network holds: its parameters, its states and their cotangents."""
         vectors = self.points * (1 + int(self.inputs.shape[1])) * len(self.program.terms)
         square = sum(p.role == "matrix" for p in self.program.parameters) * width**2
-        dense = self.method(width) == DENSE
+        dense = self.choice(width).name == DENSE
         return width * ((self.n_y or 1) + vectors) + (square if dense else 2 * width * vectors)
 
-    def method(self, width: int) -> str:
-        """Return the sampler at a width."""
+    def choice(self, width: int) -> Choice:
+        """Return the sampler at a width, with the reason."""
         count, horizon = int(self.inputs.shape[0]), int(self.inputs.shape[1])
-        return choose_matrices(self.program, width, count * (1 + horizon), horizon, self.sampler).name
+        return choose_matrices(self.program, width, count * (1 + horizon), horizon, self.sampler)
+
+    @property
+    def samplers(self) -> str:
+        """Say which sampler draws which widths, and why at the largest of them."""
+        widths: dict[str, list[int]] = {}
+        for width in self.widths:
+            widths.setdefault(self.choice(width).name, []).append(width)
+        return ", ".join(f"{name} at n = {', '.join(map(str, own))} ({self.choice(own[-1]).reason})"
+                         for name, own in widths.items())  # fmt: skip
 
     def identity(self) -> dict[str, Any]:
         """Return the plan as plain data, the identity of its checkpoints."""

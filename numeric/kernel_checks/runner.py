@@ -166,7 +166,7 @@ def monte_carlo_kernels(
     """
     found = measure(plan, progress, checkpoint)
     checks = judge_kernels(found, limits, level)
-    methods = ", ".join(f"n = {width}: {plan.method(width)}" for width in plan.widths)
+    methods = plan.samplers
     if how := getattr(limits, "method", ""):
         methods += f"; limit: {how}"
     return KernelValidation(overall(checks), methods, checks, found)

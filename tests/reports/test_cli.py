@@ -22,7 +22,7 @@ from reports.report import Report
 VALIDATE, REPORT = sys.modules["numeric.validate"], sys.modules["reports.report"]  # names of functions too
 NU = ("--nu-W", "0.3", "--nu-F", "1", "--nu-C", "1")
 HOLDS = ("validate", "linear-rnn", "--width", "200", "--trials", "4000", "--seed", "7")
-COMMANDS = ("models", "derive", "eval", "validate", "report")
+COMMANDS = ("models", "derive", "eval", "validate", "report", "reproduce")
 
 
 def run(*words, code=0):
@@ -263,6 +263,35 @@ def test_help_shows_an_example_that_parses(command):
     assert f"wideproof {command}" in text.split("Example", 1)[1]
     assert "--json" in text
     assert text == " ".join(run(command, "-h").stdout.replace("│", " ").split())
+
+
+@pytest.mark.parametrize(
+    ("command", "words"),
+    [
+        ("validate", ("--method", "matrix-free", "--dtype", "float32 halves the memory", "--budget", "0.01")),
+        ("reproduce", ("--method", "krylov", "sampled", "at a cost free of the width", "float64")),
+        ("report", ("--method", "krylov", "sampled")),
+    ],
+)
+def test_help_teaches_the_choice_of_a_method(command, words):
+    text = " ".join(run(command, "--help").stdout.replace("│", " ").split())
+    assert all(word in text for word in words)
+
+
+def test_a_precision_that_gains_nothing_is_refused():
+    said = fields("validate", "linear-rnn", "--width", "64", "--trials", "50", "--dtype", "float32")
+    assert said["expected"] == "float64, or the sampler dense"
+    assert fields("validate", "elman", "--dtype", "float32")["expected"] == "float64"
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [("linear-rnn", "two-sided ("), ("elman --activation relu", "dense at n = 1, 2, 4, 8, 16 (n = 16 <= 4 x 40 vectors")],
+)
+def test_validate_says_which_samplers_it_took_and_why(words, said):
+    done = CliRunner().invoke(app, ["validate", *words.split(), "--width", "16", "--trials", "4"])
+    assert done.exit_code in (0, 1, 3), done.stderr
+    assert said in done.stdout.split("samplers: ")[1]
 
 
 def test_help_describes_the_exit_codes_and_lists_the_verbs():
