@@ -16,7 +16,7 @@ def bench_command(
 ) -> None:
     """Time our programs and their rivals by turns: medians of CPU-time ratios, one thread; above 1 ours is faster.
 
-    Rivals that are not installed are left out: pip install 'wideproof[bench]' brings PyTorch and JAX.
+    Rivals that are not installed are left out: pip install 'wideproof\\[bench]' brings PyTorch and JAX.
 
     Example: [b]wideproof bench monte-carlo --quick[/b]
     """
