@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import sympy as sp
+from mpmath import mp
 
 from . import audit_conditioning  # noqa: F401  what the letters of the product law mean
 from .activations import Phi
@@ -45,6 +46,7 @@ from .line_terms import (
     Query,
 )
 from .meanings import MEANINGS
+from .ramps import Ramp
 from .transposes import lines
 from .world import World
 
@@ -242,3 +244,19 @@ MEANINGS[Covariance] = lambda world, expr, at: tape(world).cov[pair(expr)]
 MEANINGS[Pairing] = lambda world, expr, at: tape(world).pairing(*map(int, expr.args))
 MEANINGS[MeanSquare] = lambda world, expr, at: tape(world).mean(
     sp.expand(tape(world).polynomial(dict(tape(world).program.vectors)[str(expr.args[0])]) ** 2))
+
+
+def _ramp(world: World, expr: sp.Expr, at: Any) -> Any:
+    """The integral over the Gaussian density, by quadrature."""
+    power, theta, variance = (world.number(x, at) for x in expr.args)
+    with mp.workdps(50):
+        low, v = mp.mpf(theta.p) / theta.q, mp.mpf(variance.p) / variance.q
+        size = mp.sqrt(v)
+
+        def density(u: Any) -> Any:
+            return (u - low) ** int(power) * mp.exp(-(u**2) / (2 * v)) / mp.sqrt(2 * mp.pi * v)
+
+        return sp.Float(mp.quad(density, [low + k * size for k in range(0, 22, 3)]), 45)
+
+
+MEANINGS[Ramp] = _ramp

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import sympy as sp
+
 from .activations import activation as named
+from .alternating import Alternating
 from .errors import ParameterError
 from .language import Coordinate, LinearMap, Recursion
 from .notation import parameter
@@ -135,6 +138,26 @@ def deep_linear(depth: int = 2) -> Recursion:
     return _layers(Recursion("deep-linear"), depth, "identity", bias=False)
 
 
+def amp(steps: int = 3) -> Alternating:
+    """Approximate message passing for y = A x + w: soft thresholds theta_t, Gaussian noise, a sparse signal.
+
+    x is 0 but for a share epsilon of N(0, 1) entries; the Onsager terms of `corrected` are derived, not given.
+    Source: donoho2009message; bayati2011dynamics.
+    """
+    delta, epsilon, relu = parameter("delta"), parameter("epsilon"), named("relu")
+    run = Alternating("amp")
+    A = run.matrix("A", variance=1 / delta, aspect=delta)
+    signal = run.source("x", "n", ((epsilon, 1), (1 - epsilon, 0)))
+    y = A @ signal + run.source("w", "m", "nu_w")
+    x: sp.Expr = sp.S.Zero
+    for t in range(_positive("steps", steps)):
+        z = y - A.corrected(x) if t else y
+        u, theta = A.T @ z + x, parameter(f"theta_{t}")
+        x = relu(u - theta) - relu(-u - theta)
+        run.keep(f"error_{t}", x - signal)
+    return run
+
+
 def _layers(net: Recursion, depth: int, activation: str, bias: bool) -> Recursion:
     below = net.input_map("F", variance="nu_F") @ net.x
     for layer in range(1, _positive("depth", depth) + 1):
@@ -152,5 +175,5 @@ def _positive(name: str, count: int) -> int:
     return count
 
 
-__all__ = ["bidirectional", "deep_linear", "elman", "feed_forward", "gru", "leaky", "linear_rnn", "lstm", "mgu",
+__all__ = ["amp", "bidirectional", "deep_linear", "elman", "feed_forward", "gru", "leaky", "linear_rnn", "lstm", "mgu",
            "residual", "stacked"]

@@ -112,7 +112,7 @@ ORDER = ("recursion", "tangent", "lemma-c1", "netsor", "readout", "covariance", 
          "variance-slope", "critical-line", "memory-horizon", "closed-form", "affine-fixed-point",
          "state-sum", "impulse-of-matrices", "interpolation", "vandermonde", "readout-pairings", "loop-equations",
          "queries", "pairing", "left-over", "product-law", "known-products", "left-regression", "gaussian-part",
-         "stein-pairing", "correction", "transposed-product", "gaussian-covariance", "gaussian-average",
+         "stein-pairing", "correction", "transposed-product", "gaussian-covariance", "truncated-moment",
          "second-moment", "correction-terms")
 """How a proof reads: definitions, the theorem, moments, zeros, closed forms, conclusions."""
 

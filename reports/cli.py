@@ -122,11 +122,14 @@ Model = Annotated[
 
 
 def gallery() -> dict[str, Callable[[], Recursion]]:
-    """The models by their names on the command line."""
+    """The recursions by their names on the command line; `amp` alternates two sizes and has its own quantities."""
     made = {
         name: make
         for name, make in vars(models).items()
-        if callable(make) and getattr(make, "__module__", "") == models.__name__ and not name.startswith("_")
+        if callable(make)
+        and getattr(make, "__module__", "") == models.__name__
+        and not name.startswith("_")
+        and name != "amp"
     }
     return {name.replace("_", "-"): make for name, make in made.items()}
 

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import sympy as sp
+from scipy.integrate import quad
 
+from derive import models
 from derive.activations import activation
 from derive.alternating import Alternating
 from derive.audit import audit_step, worlds
-from derive.errors import LanguageError, ParameterError, ProofError, ShapeError
+from derive.errors import LanguageError, NotClosed, ParameterError, ProofError, ShapeError
+from derive.line_limits import errors_of, line_evolution
 from derive.line_terms import (
     Average,
     BlockLaw,
@@ -23,7 +27,8 @@ from derive.line_terms import (
     MeanSquare,
     Query,
 )
-from derive.proof import Equation, Proof
+from derive.proof import Equation, Proof, prove
+from derive.ramps import PLAIN, THETA, VARIANCE, Ramp
 from derive.transposes import corrections
 
 DELTA = sp.Symbol("delta", nonnegative=True)
@@ -168,3 +173,54 @@ def test_rounds_that_follow_do_not_change_what_came_before():
     lines = [x for x in short if isinstance(x, Image | Coefficient)]
     assert lines
     assert all(short[x] == long[x] for x in lines)
+
+
+def test_the_onsager_terms_of_amp_cancel_and_its_state_evolution_is_the_known_one():
+    """tau'^2 = nu_w + E[(eta(x + tau g) - x)^2] / delta, by quadrature: a formula that no rule here holds."""
+    derivation = corrections(models.amp(3))
+    found = right_sides(derivation.proof)
+    assert found[Image(3)] == GaussianPart(3) + Query(0) - Query(2)
+    assert found[Coefficient(4, 1)] == 0
+    derivation.proof.verify()
+    values = {"delta": 0.5, "epsilon": 0.25, "nu_w": 0.2, "theta_0": 0.8, "theta_1": 0.7, "theta_2": 0.6}
+    limits = line_evolution(derivation)(**values)
+    tau2 = 0.2 + 0.25 / 0.5
+    for t, error in enumerate(errors_of(limits).values()):
+        exact = mixed_error(0.25, tau2, values[f"theta_{t}"])
+        assert error == pytest.approx(exact, rel=1e-9)
+        assert error != pytest.approx(1.001 * exact, rel=1e-9)
+        tau2 = 0.2 + exact / 0.5
+    slopes = [limits[x] for x in limits if x == Coefficient(4, 3)]
+    assert slopes
+    assert all(x > 0 for x in slopes)
+
+
+def mixed_error(epsilon, tau2, theta):
+    """E[(eta(x + tau g) - x)^2] by integrals over u = x + tau g."""
+    total = 0.0
+    for weight, variance in ((epsilon, 1.0), (1 - epsilon, 0.0)):
+        v, share = variance + tau2, variance / (variance + tau2)
+
+        def loss(u, v=v, share=share):
+            eta = np.sign(u) * max(abs(u) - theta, 0.0)
+            return ((eta - share * u) ** 2 + share * tau2) * np.exp(-(u**2) / (2 * v)) / np.sqrt(2 * np.pi * v)
+
+        total += weight * sum(quad(loss, *ends, epsabs=1e-13)[0] for ends in
+                              ((-40, -theta), (-theta, theta), (theta, 40)))
+    return total
+
+
+@pytest.mark.parametrize("power", range(4))
+def test_truncated_moments_are_derived_and_a_thousandth_is_seen(power):
+    proof = prove(PLAIN, "truncated-moment", Ramp(sp.Integer(power), THETA, VARIANCE))
+    proof.verify()
+    step = replace(proof.steps[-1], claim=Equation(proof.goal.left, proof.goal.right * sp.Rational(1001, 1000)))
+    with pytest.raises(ProofError):
+        audit_step(step, worlds(PLAIN))
+
+
+def test_what_has_no_closed_form_says_so_and_unknown_symbols_are_told():
+    with pytest.raises(NotClosed):
+        line_evolution(corrections(recursion()))
+    with pytest.raises(ParameterError, match="nu_w"):
+        line_evolution(corrections(models.amp(1)))(delta=1.0, epsilon=0.1, theta_0=1.0)
