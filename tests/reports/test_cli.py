@@ -286,7 +286,7 @@ def test_a_precision_that_gains_nothing_is_refused():
 
 @pytest.mark.parametrize(
     ("words", "said"),
-    [("linear-rnn", "two-sided ("), ("elman --activation relu", "dense at n = 1, 2, 4, 8, 16 (n = 16 <= 4 x 40 vectors")],
+    [("linear-rnn", "two-sided ("), ("elman --activation relu", "dense at n = 1, 2, 4, 8, 16 (n = 16 <= 4 x 40")],
 )
 def test_validate_says_which_samplers_it_took_and_why(words, said):
     done = CliRunner().invoke(app, ["validate", *words.split(), "--width", "16", "--trials", "4"])
