@@ -54,8 +54,8 @@ def simulate_lines(
 
 
 def check_lines(
-    recursion: Alternating, *, width: int = 2048, trials: int = 100, seed: int = 0, onsager: float = 1.0,
-    evolution: StateEvolution | None = None, level: Level = EFFECT, device: str = "numpy", **values: float,
+    recursion: Alternating, values: Mapping[str, float], *, width: int = 1024, trials: int = 800, seed: int = 0,
+    onsager: float = 1.0, evolution: StateEvolution | None = None, level: Level = EFFECT, device: str = "numpy",
 ) -> tuple[Check, ...]:  # fmt: skip
     """Compare the mean square of every named vector with its derived limit, extrapolated over a ladder of widths.
 

@@ -19,7 +19,10 @@ from typer.core import TyperCommand, TyperGroup
 import derive
 from derive import Derivation, NotClosed, NotDiagonal, NotLinear, Recursion, models
 from derive.errors import DeriveError, ParameterError
+from numeric.kernel_checks import KernelValidation
+from numeric.montecarlo import Validation
 from numeric.validate import validate
+from reports.cli_alternating import ALTERNATING, LinesValidation, derive_lines, validate_lines
 from reports.cli_bench import bench_command
 from reports.cli_memory import memory_command
 from reports.cli_paper import (
@@ -232,7 +235,8 @@ def list_models(as_json: Json = False) -> None:
     Example: [b]wideproof models[/b]
     """
     rows = [
-        (name, (make.__doc__ or "").split("  Source:")[0].strip().splitlines()[0]) for name, make in gallery().items()
+        (name, (make.__doc__ or "").split("  Source:")[0].strip().splitlines()[0])
+        for name, make in (*gallery().items(), *((name, vars(models)[name]) for name in ALTERNATING))
     ]
     if as_json:
         print_json({"models": [{"name": name, "summary": summary} for name, summary in rows]})
@@ -259,6 +263,14 @@ def derive_command(
 
     Examples: [b]wideproof derive linear-rnn scale-factors --proof[/b], [b]wideproof derive linear-rnn --json[/b]
     """
+    if model in ALTERNATING:
+        parameters(context, ())
+        lines = derive_lines(model, quantity)
+        if as_json:
+            print_json({"model": model, "derivations": [_derived(lines)], "underivable": []})
+        else:
+            describe(lines, proof)
+        return
     recursion = model_with(context, model)
     parameters(context, ())
     chosen = {quantity: quantity_named(quantity)} if quantity else QUANTITIES
@@ -394,23 +406,29 @@ def validate_command(
     [b]wideproof validate elman --activation erf --width 512 --budget 0.02[/b],
     [b]wideproof validate linear-rnn --width 4096 --method dense --dtype float32[/b]
     """
-    recursion = model_with(context, model)
-    nu = parameters(context, list(recursion.program().symbols))
-    with Stages(quiet=as_json) as stages, stages("Monte Carlo") as progress:
-        found = validate(
-            recursion,
-            width,
-            trials,
-            seed,
-            device,
-            progress=progress,
-            checkpoint=checkpoint,
-            sampler=method,
-            budget=budget,
-            dtype=dtype,
-            announce=None if as_json else lambda cost: err.print(f"{'at most ' if budget else ''}{cost}"),
-            **nu,
-        )
+    found: Validation | KernelValidation | LinesValidation
+    if model in ALTERNATING:
+        given = parameters(context, list(ALTERNATING[model]().program().symbols))
+        ordinary = (checkpoint, method, budget, dtype) == (None, "auto", None, "float64")
+        found = validate_lines(model, given, width, trials, seed, device, ordinary)
+    else:
+        recursion = model_with(context, model)
+        nu = parameters(context, list(recursion.program().symbols))
+        with Stages(quiet=as_json) as stages, stages("Monte Carlo") as progress:
+            found = validate(
+                recursion,
+                width,
+                trials,
+                seed,
+                device,
+                progress=progress,
+                checkpoint=checkpoint,
+                sampler=method,
+                budget=budget,
+                dtype=dtype,
+                announce=None if as_json else lambda cost: err.print(f"{'at most ' if budget else ''}{cost}"),
+                **nu,
+            )
     if as_json:
         print_json(
             {
@@ -421,7 +439,7 @@ def validate_command(
             }
         )
     else:
-        verdict(found, all_checks)
+        verdict(found, all_checks or model in ALTERNATING)
     raise typer.Exit(EXIT[found.verdict])
 
 

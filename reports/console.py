@@ -28,6 +28,7 @@ from numeric.checks import Check, overall
 from numeric.kernel_checks import KernelValidation
 from numeric.methods import MethodChoice
 from numeric.montecarlo import Validation
+from reports.cli_alternating import LinesValidation
 
 LITERAL = {"soft_wrap": True, "markup": False, "emoji": False, "highlight": False}  # the user's words stay as they are
 out, err = Console(**LITERAL), Console(stderr=True, **LITERAL)  # type: ignore[arg-type]
@@ -189,12 +190,12 @@ def said(claim: Any) -> list[str]:
             return [f"{field.name}: {getattr(claim, field.name)}" for field in fields(claim)]
 
 
-def verdict(found: Validation | KernelValidation, every: bool) -> None:
+def verdict(found: Validation | KernelValidation | LinesValidation, every: bool) -> None:
     """The checks of each lag, the others by kind unless all are wanted, and what they say together."""
     single = [check for check in found.checks if every or _is_shown(check)]
     rows = [(c.quantity, _lags(c), f"{c.prediction:.6g}", f"{c.estimate:.6g}", f"{c.stderr:.2g}", c.verdict)
             for c in single]  # fmt: skip
-    where = "lag" if isinstance(found, Validation) else "sequences, times"
+    where = {Validation: "lag", LinesValidation: "step"}.get(type(found), "sequences, times")
     table(("quantity", where, "prediction", "estimate", "s.e.", "verdict"), rows)
     rest = [check for check in found.checks if check not in single]
     if rest:

@@ -16,9 +16,9 @@ EVOLUTION = line_evolution(corrections(models.amp(2)))
 COARSE = Level(effects={"mean-square": 0.08})
 
 
-def checks(onsager: float, trials: int, **values: float):
-    return check_lines(models.amp(2), width=512, trials=trials, seed=0, onsager=onsager, evolution=EVOLUTION,
-                       level=COARSE, **(values or SETTING))
+def checks(onsager: float, trials: int):
+    return check_lines(models.amp(2), SETTING, width=512, trials=trials, seed=0, onsager=onsager,
+                       evolution=EVOLUTION, level=COARSE)
 
 
 def test_the_state_evolution_holds_at_growing_width():
