@@ -15,7 +15,7 @@ from numeric.arrays import Array, backend
 from numeric.process import Effort, ProcessKernel, padded
 
 READOUTS = ("all", "last", "average")
-BLOCK = 192  # sequences: arrays of 192 x 192 pairs stay in the cache, and calls cost little beside them
+BLOCK = 256  # sequences: arrays of 256 x 256 pairs stay in the cache, and calls cost little beside them
 LIVE = 16  # arrays of pairs alive at once while one step is computed, besides the moments kept
 
 
