@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from derive import Recursion, state_evolution
+from derive import Recursion, models, state_evolution
 from derive.errors import ParameterError
 from numeric.experiments import GapLadder, Protocol, Setting
 from numeric.experiments.dynamics import teacher_data
@@ -24,8 +24,8 @@ from reports.paper.words import formula, mathematical
 from reports.text import Math
 
 SMALL = {
-    "widths": "100,1e4,1e6,1e8,1e10", "networks": "20", "gap_steps": "10", "steps": "20", "sequences": "20", "horizon": "5",
-    "curve_width": "200", "delays": "0,9", "seeds": "1,2,3", "width": "60", "linearised_networks": "6",
+    "widths": "100,1e4,1e6,1e8,1e10", "networks": "20", "gap_steps": "10", "steps": "20", "sequences": "20",
+    "horizon": "5", "curve_width": "200", "delays": "0,9", "seeds": "1,2,3", "width": "60", "linearised_networks": "6",
     "linearised_steps": "10", "linearised_widths": "100,1000,1e4,1e5,1e6",
 }  # fmt: skip
 
@@ -128,6 +128,8 @@ def test_the_rank_of_the_kernel_is_that_of_the_kernel_matrix():
     X = np.random.default_rng(0).standard_normal((3, 4, 2))
     whole = Kernel(Context(silent, None).rnn, "entries", "numpy", **nu).ntk(X, X).reshape(12, 12)
     assert regime.kernel_rank(data, scale_of_lags(4, **nu)) == np.linalg.matrix_rank(whole) == 8
+    assert regime.matrix_rank(Context(silent, None).rnn, setting, nu).verdict == "holds"
+    assert regime.matrix_rank(models.elman("erf", bias=False), setting, nu).verdict == "refuted"
 
 
 def test_theorem_41_is_told_and_networks_past_the_bound_are_refuted(context, monkeypatch):
