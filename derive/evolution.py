@@ -203,7 +203,7 @@ def relations(first: sp.Expr, second: sp.Expr) -> set[str]:
     return {r for r, yes in possible.items() if yes is not False}
 
 
-@rule("zero-moments", source="induction on the sum of the two times")
+@rule("zero-moments", source="induction on the number of steps that both have made")
 def zero_moments(program: Program, subject: Any, ask: Ask) -> Claim:
     """The largest set of moments each of which, written out once, vanishes if all of the set do."""
     equations = system(program, subject, ask)

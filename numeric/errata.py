@@ -175,7 +175,8 @@ def _e7(seed: int) -> tuple[bool, Evidence]:
     vector = np.random.default_rng([seed, 7]).standard_normal((300, 1))
     gram = np.hstack([vector] * 3).T @ np.hstack([vector] * 3) / 300
     rank = int(np.linalg.matrix_rank(gram))
-    return _verifies(derived.proof) and rank == 1, {"rank_of_3_steps": rank, "innovations_form_verifies": True}
+    verified = _verifies(derived.proof)
+    return verified and rank == 1, {"rank of three equal steps": rank, "innovations_form_verifies": verified}
 
 
 def _e8(seed: int) -> tuple[bool, Evidence]:

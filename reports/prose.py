@@ -258,8 +258,8 @@ class _Narrator:
                     *because,
                     "written out once, each of the moments " if because else "Written out once, each of the moments ",
                     *names,
-                    " is a combination of earlier ones of the same list. By induction on the sum of the two "
-                    "times they vanish ",
+                    " is a combination of earlier ones of the same list. By induction on the number of steps "
+                    "that both have made they vanish ",
                     *(tail if isinstance(tail, tuple) else (tail,)),
                 )
             )

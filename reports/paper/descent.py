@@ -41,6 +41,14 @@ def theorem_41(context: Context) -> Result:
         verified("bound on the movement of every lag", derivation),
         verified("exact trajectory", derivation.trajectory),
         verified("least number of steps", derivation.steps),
+        *measured(run, steps),
+    )
+    return Result(blocks, claims)
+
+
+def measured(run: BoundRun, steps: LearningSteps) -> tuple[Claim, ...]:
+    """What training says of the bound, of the trajectory and of the steps that a lag takes."""
+    return (
         Claim("largest movement of the convolution over its bound, at most 1",
               "holds" if run.convolution_ratio <= 1 else "refuted", run.convolution_ratio),
         _in_the_limit(run),
@@ -49,7 +57,6 @@ def theorem_41(context: Context) -> Result:
               "holds" if _fewest(steps) >= 1 else "refuted", _fewest(steps)),
         rate("steps to learn a lag against 1/rho_j, slope in the logarithms", steps.slope, steps.slope_stderr, 1.0),
     )  # fmt: skip
-    return Result(blocks, claims)
 
 
 def _fewest(steps: LearningSteps) -> float:

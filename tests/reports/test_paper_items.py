@@ -139,6 +139,16 @@ def test_theorem_41_is_told_and_networks_past_the_bound_are_refuted(context, mon
     below = np.linspace(0.8, 0.95, 12)
     for ratios, verdict in ((below, "holds"), (below + 0.4, "refuted"), (below + 0.12, "undecided")):
         assert descent._in_the_limit(replace(run, ratios=(tuple(ratios),))).verdict == verdict
+    steps = context.runs["learning steps"]
+    mutants = (
+        (replace(run, convolution_ratio=1.001), steps),
+        (replace(run, exactness=1e-3), steps),
+        (run, replace(steps, least=tuple(1.001 * n for n in steps.steps))),
+        (run, replace(steps, slope=steps.slope + 6 * steps.slope_stderr)),
+    )
+    for place, mutant in zip((0, 2, 3, 4), mutants, strict=True):
+        said = [claim.verdict for claim in descent.measured(*mutant)]
+        assert [i for i, verdict in enumerate(said) if verdict == "refuted"] == [place]
 
 
 def test_lemma_c1_rebuilds_the_covariance_form_of_every_kind(context):
