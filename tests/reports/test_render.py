@@ -157,8 +157,8 @@ def test_time_out_kills_the_whole_group(tmp_path):
     code += ".write(str(os.getpid())); time.sleep(60)']); time.sleep(60)"
     start = time.monotonic()
     with pytest.raises(RenderError):
-        run([sys.executable, "-c", code], tmp_path, 1.5)
-    assert time.monotonic() - start < 10
+        run([sys.executable, "-c", code], tmp_path, 4)
+    assert time.monotonic() - start < 40  # the program itself sleeps for 60
     pid = int((tmp_path / "pid").read_text())
     time.sleep(0.2)
     assert not _alive(pid)
