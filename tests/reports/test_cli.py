@@ -364,9 +364,15 @@ def test_as_a_program_it_answers_with_one_json_document():
     assert failed.stderr.splitlines()[0] == "error in MODEL"
 
 
+def heed_interrupts():
+    """A shell's background jobs ignore SIGINT, and what they start inherits that."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 def test_interrupted_it_ends_with_130_and_no_traceback():
     child = subprocess.Popen([*WIDEPROOF, "validate", "linear-rnn", "--width", "100000", "--trials", "1000000"],
-                             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)  # fmt: skip
+                             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                             preexec_fn=heed_interrupts)  # fmt: skip
     assert child.stderr is not None
     assert "Monte Carlo" in child.stderr.readline()
     time.sleep(0.3)
