@@ -1,13 +1,6 @@
 """Symbolic derivation: recursions, their infinite-width limits, and the proofs."""
 
-from . import (  # noqa: F401 (audits register themselves)
-    audit_adjoint,
-    audit_algebra,
-    audit_bounds,
-    audit_finite_width,
-    audit_memory,
-    models,
-)
+from . import models
 from .activations import (
     abrelu,
     activation,

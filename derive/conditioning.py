@@ -218,6 +218,4 @@ def fresh_law(recursion: Recursion | Program) -> Derivation:
 
 
 def _derivation(name: str, program: Program, proof: Any) -> Derivation:
-    from . import audit_conditioning  # noqa: F401  what these claims mean to the audit
-
     return Derivation(name, program, formula_of(name, program, proof.goal.right, ()), proof)

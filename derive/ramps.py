@@ -10,10 +10,10 @@ import sympy as sp
 
 from .activations import Phi
 from .alternating import AlternatingProgram
+from .alternating.terms import Average, Covariance
 from .errors import NotClosed
 from .expectation import Affine, Factor, GaussianMean, expect
 from .language import Coordinate, Program
-from .line_terms import Average, Covariance
 from .proof import Ask, Claim, Equation, prove, rule
 
 
@@ -45,8 +45,6 @@ THETA, VARIANCE = sp.Symbol("theta", nonnegative=True), sp.Symbol("v", positive=
 
 def ramp(power: int, theta: sp.Expr, variance: sp.Expr) -> sp.Expr:
     """The closed form of E[(u - theta)_+^power]."""
-    from . import audit_transposes  # noqa: F401  what the claim means to the audit
-
     goal = prove(PLAIN, "truncated-moment", Ramp(sp.Integer(power), THETA, VARIANCE)).goal
     assert isinstance(goal, Equation)
     return goal.right.subs({THETA: theta, VARIANCE: variance}, simultaneous=True)

@@ -11,11 +11,11 @@ import sympy as sp
 
 from derive.activations import Phi, definition_at
 from derive.alternating import Alternating, AlternatingProgram, Source
+from derive.alternating.limits import StateEvolution, errors_of, line_evolution
+from derive.alternating.terms import About, Coefficient
+from derive.alternating.transposes import corrections
 from derive.errors import ParameterError
-from derive.line_limits import StateEvolution, errors_of, line_evolution
-from derive.line_terms import About, Coefficient
 from derive.printing import emitted
-from derive.transposes import corrections
 from numeric.arrays import Array, Host, Namespace, Stream, backend, seed_sequence, stream, to_host
 from numeric.checks import Check, Claim, Level, judge
 from numeric.ladder import extrapolate, width_ladder
@@ -60,7 +60,7 @@ def check_lines(
     """Compare the mean square of every named vector with its derived limit, extrapolated over a ladder of widths.
 
     Shapes: one check for each named vector.  Units: of the mean squares.  Error: verdicts with the false-alarm rate
-    of the level; an error of 3 % is refuted with its power.  Source: derive.line_limits, `numeric.ladder`.
+    of the level; an error of 3 % is refuted with its power.  Source: derive.alternating.limits, `numeric.ladder`.
     """
     evolution = evolution or line_evolution(corrections(recursion))
     limits = evolution(**values)

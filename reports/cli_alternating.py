@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from derive import Derivation, models
 from derive.alternating import Alternating
+from derive.alternating.transposes import corrections
 from derive.errors import NotClosed, ParameterError
-from derive.transposes import corrections
 from numeric.alternating import check_lines
 from numeric.checks import Check, Verdict, overall
 

@@ -12,10 +12,8 @@ from scipy.integrate import quad
 from derive import models
 from derive.activations import activation
 from derive.alternating import Alternating
-from derive.audit import audit_step, worlds
-from derive.errors import LanguageError, NotClosed, ParameterError, ProofError, ShapeError
-from derive.line_limits import errors_of, line_evolution
-from derive.line_terms import (
+from derive.alternating.limits import errors_of, line_evolution
+from derive.alternating.terms import (
     Average,
     BlockLaw,
     Blocks,
@@ -27,9 +25,11 @@ from derive.line_terms import (
     MeanSquare,
     Query,
 )
+from derive.alternating.transposes import corrections
+from derive.audit import audit_step, worlds
+from derive.errors import LanguageError, NotClosed, ParameterError, ProofError, ShapeError
 from derive.proof import Equation, Proof, prove
 from derive.ramps import PLAIN, THETA, VARIANCE, Ramp
-from derive.transposes import corrections
 
 DELTA = sp.Symbol("delta", nonnegative=True)
 NU = sp.Symbol("nu_A", nonnegative=True)

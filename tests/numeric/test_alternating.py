@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from derive import models
+from derive.alternating.limits import line_evolution
+from derive.alternating.transposes import corrections
 from derive.errors import ParameterError
-from derive.line_limits import line_evolution
-from derive.transposes import corrections
 from numeric.alternating import check_lines
 from numeric.checks import Level, overall
 

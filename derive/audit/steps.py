@@ -13,17 +13,17 @@ from typing import Any
 
 import sympy as sp
 
-from .claims import ProcessForm
-from .errors import ProofError
-from .evolution import OUTPUT, TANGENT_OUTPUT, StateMoments
+from ..claims import ProcessForm
+from ..errors import ProofError
+from ..evolution import OUTPUT, TANGENT_OUTPUT, StateMoments
+from ..language import Bias, Coordinate, MatVec, Program
+from ..moments import FIRST, SECOND, Moment
+from ..notation import n, p, q
+from ..process import Cov
+from ..proof import Claim, Equation, Hypothesis, Limit, Proof, Recurrence, Step, Vanishing
 from .growth import measured_growth
-from .language import Bias, Coordinate, MatVec, Program
 from .matrices import Matrices
 from .meanings import MEANINGS
-from .moments import FIRST, SECOND, Moment
-from .notation import n, p, q
-from .process import Cov
-from .proof import Claim, Equation, Hypothesis, Limit, Proof, Recurrence, Step, Vanishing
 from .world import HORIZON, World
 
 WORLDS = 2

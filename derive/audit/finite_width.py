@@ -7,11 +7,11 @@ from typing import Any
 
 import sympy as sp
 
-from .evolution import OUTPUT, Response
-from .finite_width import ResponseMoment, TraceMean, chain_of
+from ..evolution import OUTPUT, Response
+from ..finite_width import ResponseMoment, TraceMean, chain_of
+from ..moments import Moment
+from ..notation import p
 from .meanings import MEANINGS
-from .moments import Moment
-from .notation import p
 from .world import World
 
 Matrix = list[list[Any]]

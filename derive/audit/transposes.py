@@ -12,10 +12,8 @@ from typing import Any
 import sympy as sp
 from mpmath import mp
 
-from . import audit_conditioning  # noqa: F401  what the letters of the product law mean
-from .activations import Phi
-from .language import Coordinate
-from .line_terms import (
+from ..activations import Phi
+from ..alternating.terms import (
     BD,
     BE,
     BG,
@@ -45,9 +43,10 @@ from .line_terms import (
     Pairing,
     Query,
 )
+from ..alternating.transposes import lines
+from ..language import Coordinate
+from ..ramps import Ramp
 from .meanings import MEANINGS
-from .ramps import Ramp
-from .transposes import lines
 from .world import World
 
 ROWS, COLUMNS, RIGHT, LEFT = 3, 4, 2, 1

@@ -9,12 +9,12 @@ from typing import Any
 
 import sympy as sp
 
-from .derivation import Derivation
-from .errors import ParameterError
-from .line_terms import About, Average, Coefficient, Covariance, MeanSquare
-from .printing import emitted
-from .proof import Recurrence
-from .ramps import by_ramps, gaussian_average
+from ..derivation import Derivation
+from ..errors import ParameterError
+from ..printing import emitted
+from ..proof import Recurrence
+from ..ramps import by_ramps, gaussian_average
+from .terms import About, Average, Coefficient, Covariance, MeanSquare
 from .transposes import lines
 
 

@@ -8,17 +8,14 @@ from typing import Any
 import mpmath as mp
 import sympy as sp
 
-from .algebra import Length, Letter, MatrixSum, Norm
-from .audit import check
-from .claims import MatrixEquation
-from .descent import LagTaps, Residual, RootMeanSquare, Taps, Theta
-from .errors import ProofError
-from .instances import WIDTH, WORK, Data, Network, length, norm, scalar
-from .lags import Entry
-from .meanings import MEANINGS
-from .moments import Moment
-from .notation import n, p
-from .realization import (
+from ..algebra import Length, Letter, MatrixSum, Norm
+from ..claims import MatrixEquation
+from ..descent import LagTaps, Residual, RootMeanSquare, Taps, Theta
+from ..errors import ProofError
+from ..lags import Entry
+from ..moments import Moment
+from ..notation import n, p
+from ..realization import (
     CausalSum,
     ImpulseAt,
     InputAt,
@@ -28,7 +25,10 @@ from .realization import (
     StateAt,
     Target,
 )
-from .stability import EntryVariance, SpectralRadius
+from ..stability import EntryVariance, SpectralRadius
+from .instances import WIDTH, WORK, Data, Network, length, norm, scalar
+from .meanings import MEANINGS
+from .steps import check
 from .world import World
 
 SHOWN, HORIZON = 40, 3

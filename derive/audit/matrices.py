@@ -7,11 +7,11 @@ from typing import Any
 
 import sympy as sp
 
-from .activations import Phi
-from .evolution import OUTPUT, TANGENT_OUTPUT
-from .language import Bias, Coordinate, Input, MatVec, Parameter, Previous, Updated, coordinates_of
-from .proof import Equation
-from .tangent import MARK
+from ..activations import Phi
+from ..evolution import OUTPUT, TANGENT_OUTPUT
+from ..language import Bias, Coordinate, Input, MatVec, Parameter, Previous, Updated, coordinates_of
+from ..proof import Equation
+from ..tangent import MARK
 from .world import World, derivative
 
 

@@ -14,9 +14,9 @@ from typing import Literal
 
 import sympy as sp
 
-from .errors import LanguageError, ShapeError
-from .language import NAME, Coordinate, Parameter, Program, coordinates_of
-from .notation import parameter
+from ..errors import LanguageError, ShapeError
+from ..language import NAME, Coordinate, Parameter, Program, coordinates_of
+from ..notation import parameter
 
 Side = Literal["n", "m"]
 Law = tuple[tuple[sp.Expr, sp.Expr], ...]

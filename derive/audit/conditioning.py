@@ -6,7 +6,7 @@ from typing import Any
 
 import sympy as sp
 
-from .conditioning import Columns, Freedom, GaussianLaw, Mean, ProductLaw, Rows, Trace, Value, words
+from ..conditioning import Columns, Freedom, GaussianLaw, Mean, ProductLaw, Rows, Trace, Value, words
 from .meanings import MEANINGS
 from .world import World
 

@@ -14,9 +14,8 @@ from typing import Any
 import numpy as np
 import sympy as sp
 
-from .activations import Phi, Z, definition
-from .audit import check
-from .chain import (
+from ..activations import Phi, Z, definition
+from ..chain import (
     CorrelationMap,
     CorrelationSlope,
     CriticalDrive,
@@ -27,12 +26,13 @@ from .chain import (
     letters,
     states_of,
 )
-from .errors import ProofError
-from .expectation import GaussianMean
-from .language import Coordinate, Previous, State, Updated
+from ..errors import ProofError
+from ..expectation import GaussianMean
+from ..language import Coordinate, Previous, State, Updated
+from ..memory_rules import Centred, Evaluated, FixedAt, OfLetters
+from ..moments import FIRST, SECOND
 from .meanings import MEANINGS
-from .memory_rules import Centred, Evaluated, FixedAt, OfLetters
-from .moments import FIRST, SECOND
+from .steps import check
 from .world import Polynomial, World, product_of
 
 Host = Any

@@ -9,8 +9,8 @@ from itertools import pairwise
 
 import sympy as sp
 
-from .activations import Phi, definition_at
-from .language import coordinates_of
+from ..activations import Phi, definition_at
+from ..language import coordinates_of
 
 Map = Callable[..., float]
 Point = tuple[float, ...]

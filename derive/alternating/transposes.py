@@ -11,12 +11,13 @@ from typing import Any
 
 import sympy as sp
 
-from .alternating import Alternating, AlternatingProgram
-from .conditioning import LETTERS, ProductLaw, U, Ut, V, W, Wt, Zt, v
-from .derivation import Derivation, formula_of
-from .errors import ParameterError
-from .language import Coordinate, Program, coordinates_of
-from .line_terms import (
+from ..conditioning import LETTERS, ProductLaw, U, Ut, V, W, Wt, Zt, v
+from ..derivation import Derivation, formula_of
+from ..errors import ParameterError
+from ..language import Coordinate, Program, coordinates_of
+from ..proof import Ask, Claim, Equation, Recurrence, prove, rule
+from .program import Alternating, AlternatingProgram
+from .terms import (
     BD,
     BE,
     BETA,
@@ -49,7 +50,6 @@ from .line_terms import (
     Query,
     Tape,
 )
-from .proof import Ask, Claim, Equation, Recurrence, prove, rule
 
 
 @rule("known-products", source="emami2021implicit, (81) with E8, at finite n, in bases that are not orthonormal")
@@ -208,8 +208,6 @@ def corrections(alternating: Alternating | AlternatingProgram) -> Derivation:
     parts and the mean squares of the named vectors.  Units: of the program.  Error: exact as n grows, for maps that
     are Lipschitz.  Errors: ParameterError for anything but an alternating program.  Source: bayati2011dynamics.
     """
-    from . import audit_transposes  # noqa: F401  what these claims mean to the audit
-
     program = alternating.program() if isinstance(alternating, Alternating) else alternating
     if not isinstance(program, AlternatingProgram):
         raise ParameterError("corrections", "an alternating program", type(program).__name__,

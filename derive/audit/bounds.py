@@ -9,12 +9,12 @@ from typing import Any
 
 import sympy as sp
 
-from .audit import DIGITS, check
-from .bounds import LargestRho
-from .claims import Counterexample, Inequality
-from .convolution import Rho
-from .errors import ProofError
+from ..bounds import LargestRho
+from ..claims import Counterexample, Inequality
+from ..convolution import Rho
+from ..errors import ProofError
 from .meanings import MEANINGS
+from .steps import DIGITS, check
 from .world import World
 
 POINTS, EXTREMES, TRIES = 6, 16, 300
