@@ -1,6 +1,6 @@
 """Symbolic derivation: recursions, their infinite-width limits, and the proofs."""
 
-from . import models
+from . import audit, models  # noqa: F401 (the audit enters itself in Proof)
 from .activations import (
     abrelu,
     activation,

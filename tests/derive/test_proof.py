@@ -6,10 +6,10 @@ from dataclasses import fields, replace
 import pytest
 import sympy as sp
 
-from derive import ProofError, scale_factors
+from derive import ProofError, models, scale_factors
 from derive.audit import audit, audit_step, worlds
 from derive.closed_form import PowerDD
-from derive.proof import ORDER, Equation, Hypothesis, Limit, Recurrence, Rule, Step, Vanishing
+from derive.proof import ORDER, Equation, Hypothesis, Limit, Proof, Recurrence, Rule, Step, Vanishing
 
 TINY = sp.Rational(1, 10**9)
 
@@ -315,3 +315,9 @@ def test_a_wrong_divided_difference_is_caught_by_the_audit(derived):
     wrong = claim.right.replace(PowerDD, lambda j, *nodes: j * nodes[0] ** j)
     with pytest.raises(ProofError):
         audit_step(replace(proof.steps[index], claim=replace(claim, right=wrong)), worlds(proof.program))
+
+
+def test_without_an_audit_nothing_is_verified(monkeypatch):
+    monkeypatch.setattr(Proof, "auditors", [])
+    with pytest.raises(ProofError, match="audit"):
+        scale_factors(models.linear_rnn()).proof.verify()
