@@ -44,6 +44,7 @@ from .flow import flow_gain
 from .kernels import nngp, ntk, state_evolution
 from .language import Program, Recursion
 from .memory import Memory, memory
+from .momentum import momentum_flow_gain, momentum_gain
 from .proof import Equation, Proof, Recurrence, Step
 from .realization import convolution_of, realization
 from .stability import stability
@@ -88,6 +89,8 @@ __all__ = [
     "memory",
     "models",
     "moments",
+    "momentum_flow_gain",
+    "momentum_gain",
     "nngp",
     "ntk",
     "realization",

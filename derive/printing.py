@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import functools
 import importlib
+import math
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 import sympy as sp
 from sympy.printing.numpy import CuPyPrinter, NumPyPrinter
 
 from .closed_form import PowerDD
 from .errors import NotClosed, ParameterError
+
+TAYLOR = 18
+"""Terms of the exponential of a matrix of size 1/2 to double precision."""
+Blocks: TypeAlias = list[list[Any]]
 
 
 def namespace(backend: str) -> Any:
@@ -27,7 +32,8 @@ def emitted(arguments: Sequence[sp.Expr], content: Any, backend: str, cse: bool 
     """A function of the arguments, common subexpressions computed once.  Errors: NotClosed for what has no rule."""
     xp = namespace(backend)
     scope = {backend: xp, "power_dd": functools.partial(power_dd, xp), "damped": functools.partial(damped, xp),
-             "erf": functools.partial(erf, xp)}
+             "erf": functools.partial(erf, xp), "power_at_pair": functools.partial(power_at_pair, xp),
+             "exp_at_pair": functools.partial(exp_at_pair, xp)}
     return sp.lambdify(list(arguments), content, modules=[scope], printer=printer(backend), cse=cse)
 
 
@@ -47,6 +53,12 @@ class ArrayCode:
 
     def _print_Damped(self, expr: sp.Expr) -> str:
         return self._called("damped", expr)
+
+    def _print_PowerAtPair(self, expr: sp.Expr) -> str:
+        return self._called("power_at_pair", expr)
+
+    def _print_ExpAtPair(self, expr: sp.Expr) -> str:
+        return self._called("exp_at_pair", expr)
 
     def _print_erf(self, expr: sp.Expr) -> str:
         return self._called("erf", expr)
@@ -121,22 +133,72 @@ def power_dd(xp: Any, j: Any, *nodes: Any) -> Any:
     non-negative nodes.  Source: opitz1964steigungsmatrizen (the matrix function with f = x^j).
     """
     j, *values = xp.broadcast_arrays(xp.asarray(j), *(xp.asarray(v, dtype=xp.float64) for v in nodes))
-    size = len(values)
-    zero, one = xp.zeros_like(values[0]), xp.ones_like(values[0])
-    square = [[values[a] if a == b else one if b == a + 1 else zero for b in range(size)] for a in range(size)]
-    result = [[one if a == b else zero for b in range(size)] for a in range(size)]
-    left = j.astype(xp.int64)
+    size, zero, one = len(values), xp.zeros_like(values[0]), xp.ones_like(values[0])
+    matrix = [[values[a] if a == b else one if b == a + 1 else zero for b in range(size)] for a in range(size)]
+    return _power(xp, matrix, j.astype(xp.int64), _upper_product)[0][size - 1]
+
+
+def power_at_pair(xp: Any, power: Any, s: Any, d: Any) -> Any:
+    """The divided difference of x^power at 1, s + sqrt(d), s - sqrt(d), d of either sign.
+
+    Shapes: broadcast.  Error: rounding times power.  Source: opitz1964steigungsmatrizen, the pair as a real block.
+    """
+    power, *values = xp.broadcast_arrays(xp.asarray(power), *(xp.asarray(v, dtype=xp.float64) for v in (s, d)))
+    return _power(xp, _pair(xp, xp.ones_like(values[0]), *values), power.astype(xp.int64), _product)[0][1]
+
+
+def exp_at_pair(xp: Any, time: Any, s: Any, d: Any) -> Any:
+    """The divided difference of exp(time x) at 0, s + sqrt(d), s - sqrt(d), d of either sign.
+
+    Shapes: broadcast.  Error: rounding times time times the largest node.
+    Source: opitz1964steigungsmatrizen; scaling and squaring of moler2003nineteen, section 3.
+    """
+    time, s, d = xp.broadcast_arrays(*(xp.asarray(v, dtype=xp.float64) for v in (time, s, d)))
+    spread = time * (xp.abs(s) + xp.sqrt(xp.abs(d)))
+    size = float(xp.max(spread)) if spread.size else 0.0
+    halvings = max(0, math.ceil(math.log2(max(size, 1.0))) + 1)
+    short = time / 2.0**halvings
+    matrix = [[short * x for x in row] for row in _pair(xp, xp.zeros_like(s), s, d)]
+    term = total = _identity(xp, matrix)
+    for order in range(1, TAYLOR):
+        term = [[x / order for x in row] for row in _product(term, matrix)]
+        total = [[x + y for x, y in zip(*rows, strict=True)] for rows in zip(total, term, strict=True)]
+    for _ in range(halvings):
+        total = _product(total, total)
+    return total[0][1]
+
+
+def _pair(xp: Any, node: Any, s: Any, d: Any) -> Blocks:
+    """A real matrix with eigenvalues node, s + sqrt(d), s - sqrt(d); entry (0, 1) of f of it is their difference."""
+    zero, one = xp.zeros_like(s), xp.ones_like(s)
+    return [[node, zero, one], [zero, s, d], [zero, one, s]]
+
+
+def _power(xp: Any, square: Blocks, left: Any, product: Callable[[Blocks, Blocks], Blocks]) -> Blocks:
+    """A matrix of arrays to the powers `left`, by squaring."""
+    result = _identity(xp, square)
     while bool(xp.any(left > 0)):
-        odd = left % 2 == 1
-        product = _upper_product(result, square, zero)
-        result = [[xp.where(odd, product[a][b], result[a][b]) for b in range(size)] for a in range(size)]
+        odd, longer = left % 2 == 1, product(result, square)
+        result = [[xp.where(odd, x, y) for x, y in zip(*rows, strict=True)]
+                  for rows in zip(longer, result, strict=True)]
         left = left // 2
         if bool(xp.any(left > 0)):
-            square = _upper_product(square, square, zero)
-    return result[0][size - 1]
+            square = product(square, square)
+    return result
 
 
-def _upper_product(left: list[list[Any]], right: list[list[Any]], zero: Any) -> list[list[Any]]:
+def _identity(xp: Any, matrix: Blocks) -> Blocks:
+    zero, one = xp.zeros_like(matrix[0][0]), xp.ones_like(matrix[0][0])
+    return [[one if a == b else zero for b in range(len(matrix))] for a in range(len(matrix))]
+
+
+def _product(left: Blocks, right: Blocks) -> Blocks:
+    size = range(len(left))
+    return [[sum(left[a][c] * right[c][b] for c in size) for b in size] for a in size]
+
+
+def _upper_product(left: Blocks, right: Blocks) -> Blocks:
+    """Of two upper triangular matrices; what is below stays zero, also where entries overflow."""
     size = len(left)
-    return [[sum((left[a][c] * right[c][b] for c in range(a, b + 1)), start=zero) for b in range(size)]
-            for a in range(size)]
+    return [[sum((left[a][c] * right[c][b] for c in range(a + 1, b + 1)), start=left[a][a] * right[a][b])
+             if a <= b else left[a][b] for b in range(size)] for a in range(size)]

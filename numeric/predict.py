@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cache, cached_property
 from typing import Any
 
 import numpy as np
 
-from derive import flow_gain, models, trajectory_gain
+from derive import Derivation, flow_gain, models, momentum_flow_gain, momentum_gain, trajectory_gain
 from derive.errors import ParameterError, ShapeError
 from numeric.arrays import Array, Host, namespace, to_host
 from numeric.kernels import Kernel
@@ -45,8 +45,10 @@ class Spectrum:
 
     The loss is the mean of `count` squares plus ridge/count times the squared distance of the parameters from their
     start. Residuals of eigenvalue s shrink by 1 - 2 step (s + ridge)/count at each step, by
-    exp(-2 time (s + ridge)/count) in the flow, so that time = step x steps for small steps.
-    Shapes: values (N,), vectors (N, N).  Source: lee2019wide, (9)-(11); emami2021implicit, (61)-(64).
+    exp(-2 time (s + ridge)/count) in the flow, so that time = step x steps for small steps. With momentum (velocity
+    v <- momentum v - step gradient) the flow of small steps is u'' + friction u' + 2 (s + ridge)/count u = 0, where
+    time = sqrt(step) x steps and friction = (1 - momentum)/sqrt(step).
+    Shapes: values (N,), vectors (N, N).  Source: lee2019wide, (9)-(11); emami2021implicit, (61)-(64); polyak1964some.
     """
 
     values: Host
@@ -56,7 +58,7 @@ class Spectrum:
 
     @property
     def largest_step(self) -> float:
-        """Descent converges below this step and diverges above it."""
+        """Descent converges below this step and diverges above it; momentum makes it 1 + momentum times as large."""
         return self.count / (float(np.max(self.values, initial=0.0)) + self.ridge)
 
     @property
@@ -65,26 +67,37 @@ class Spectrum:
         noise = len(self.values) * np.finfo(float).eps * np.max(np.abs(self.values), initial=0.0)
         return np.where(self.values > noise, self.values, 0.0) + self.ridge
 
-    def flowed(self, time: float) -> Array:
+    def flowed(self, time: float, friction: float | None = None) -> Array:
         """The matrix G of the flow: outputs move by K(x, X) G (Y - start).  Shapes: (N, N).  Units: 1/kernel."""
         if not time >= 0:
             raise ParameterError("flow: time", "time >= 0, infinity allowed", time, "It is step x number of steps.")
+        if friction is not None and not 0 < friction < np.inf:
+            hint = "It is (1 - momentum)/sqrt(step); leave it out for the flow without momentum."
+            raise ParameterError("flow: friction", "a positive number", friction, hint)
         least = np.finfo(float).tiny
         rates = np.maximum(self.rates, least)
         if np.isinf(time):
             return self._matrix(np.where(rates > least, 1.0 / rates, 0.0))
-        return self._matrix(_flow()(sigma=rates, time=2.0 * time / self.count))
+        pace = 2.0 / self.count
+        if friction is None:
+            return self._matrix(_gain(flow_gain)(sigma=rates, time=pace * time))
+        return self._matrix(pace * _gain(momentum_flow_gain)(sigma=pace * rates, time=time, gamma=friction))
 
-    def descended(self, steps: int, step: float | None = None) -> Array:
+    def descended(self, steps: int, step: float | None = None, momentum: float = 0.0) -> Array:
         """The matrix G after a number of steps; the default step is half the largest.  Shapes: (N, N)."""
-        step = self.largest_step / 2 if step is None else step
+        if not 0 <= momentum < 1:
+            raise ParameterError("descend: momentum", "0 <= momentum < 1", momentum, "0 is plain gradient descent.")
+        largest = (1.0 + momentum) * self.largest_step
+        step = largest / 2 if step is None else step
         if steps != int(steps) or steps < 0:
             raise ParameterError("descend: steps", "a whole number of steps", steps, "Use flow for times between.")
-        if not 0 < step <= self.largest_step:
-            hint = f"Descent diverges above {self.largest_step:.6g}."
+        if not 0 < step <= largest:
+            hint = f"Descent diverges above {largest:.6g}."
             raise ParameterError("descend: step", "a stable step", step, hint)
         eta = 2.0 * step / self.count
-        return self._matrix(eta * _descent()(l=int(steps), eta=eta, sigma=self.rates))
+        if momentum:
+            return self._matrix(_gain(momentum_gain)(l=int(steps), eta=eta, sigma=self.rates, mu=momentum))
+        return self._matrix(eta * _gain(trajectory_gain)(l=int(steps), eta=eta, sigma=self.rates))
 
     def _matrix(self, gains: Host) -> Array:
         xp = namespace(self.vectors)
@@ -109,13 +122,9 @@ def spectrum(kernel: Array, count: int, ridge: float = 0.0) -> Spectrum:
 
 
 @cache
-def _flow() -> Any:
-    return flow_gain(models.linear_rnn()).formula.compile()
-
-
-@cache
-def _descent() -> Any:
-    return trajectory_gain(models.linear_rnn()).formula.compile()
+def _gain(derived: Callable[[Any], Derivation]) -> Any:
+    """A gain as a function; it is the same for every recursion."""
+    return derived(models.linear_rnn()).formula.compile()
 
 
 class WideTraining:
@@ -154,22 +163,28 @@ class WideTraining:
         """Descent converges below this step size and diverges above it."""
         return self.spectrum.largest_step
 
-    def flow(self, time: float, X: Any = None, start: tuple[Any, Any] | None = None) -> Prediction:
+    def flow(
+        self, time: float, X: Any = None, start: tuple[Any, Any] | None = None, friction: float | None = None
+    ) -> Prediction:
         """Return the ensemble after gradient flow for `time`, which may be infinite; without X, on the training data.
 
         `start` gives the outputs of one network before training, on the training data and on X: then the mean is
-        that of its linearisation.  Shapes, units, error: as the class says.  Source: lee2019wide, (10), (15), (16).
+        that of its linearisation. `friction` makes it the flow of descent with momentum, see Spectrum for its clock.
+        Shapes, units, error: as the class says.  Source: lee2019wide, (10), (15), (16); polyak1964some.
         """
-        return self._moved(self.spectrum.flowed(time), X, start)
+        return self._moved(self.spectrum.flowed(time, friction), X, start)
 
     def descend(
-        self, steps: int, step: float | None = None, X: Any = None, start: tuple[Any, Any] | None = None
-    ) -> Prediction:
+        self, steps: int, step: float | None = None, X: Any = None, start: tuple[Any, Any] | None = None,
+        momentum: float = 0.0,
+    ) -> Prediction:  # fmt: skip
         """Return the ensemble after whole steps of gradient descent, by default of half the largest stable size.
 
-        Shapes, units, error, `start`: as `flow`.  Source: emami2021implicit, (61)-(64), with the kernel for T D^2 T'.
+        With momentum the velocity is momentum times the last one minus step times the gradient.
+        Shapes, units, error, `start`: as `flow`.
+        Source: emami2021implicit, (61)-(64), with the kernel for T D^2 T'; polyak1964some.
         """
-        return self._moved(self.spectrum.descended(steps, step), X, start)
+        return self._moved(self.spectrum.descended(steps, step, momentum), X, start)
 
     def _theta(self, X1: Any, X2: Any = None) -> Array:
         return self.kernel.ntk(X1, X2, self.parameters)

@@ -86,6 +86,15 @@ LEADS: dict[str, str] = {
     "gain": "a geometric sum starts at 0 and grows by the next power, so by induction on the step it is the divided "
     "difference",
     "flow-gain": "the integral is 0 at the start and grows by the residual, hence",
+    "momentum-gain": "eliminating the velocity leaves a recurrence of second order, of which the nodes and 1 are the "
+    "roots; the first three terms agree, so by induction",
+    "momentum-flow-gain": "it starts at rest and satisfies the differential equation, hence",
+    "queries": "the queries of each side are orthonormal, and the new one is orthogonal to those of its side,",
+    "pairing": "entries of a Gaussian matrix pair with themselves only, so",
+    "left-over": "taking away its projection on what is known leaves",
+    "product-law": "what is left is uncorrelated with every known product, and uncorrelated Gaussian vectors are "
+    "independent, so given these products the law of the new one is the Gaussian with mean and covariance",
+    "fresh-law": "outside an orthonormal basis the degrees of freedom of a fresh vector number",
     "contraction": "a symmetric matrix is no longer than its largest eigenvalue, and these lie between minus 1 and 1:",
     "step-bound": "the length of a product is at most the product of the lengths, and that of the scaling is the "
     "largest scale factor, hence",

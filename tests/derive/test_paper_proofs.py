@@ -13,6 +13,8 @@ from derive import (
     flow_gain,
     models,
     moments,
+    momentum_flow_gain,
+    momentum_gain,
     realization,
     refuted_bounds,
     scale_factor_bound,
@@ -25,7 +27,7 @@ from derive.audit import audit_step, worlds
 from derive.proof import ORDER, Rule
 
 LESS = sp.Rational(999, 1000)
-ROOMS = ("bounds", "descent", "flow", "realization", "stability", "finite_width")
+ROOMS = ("bounds", "descent", "flow", "momentum", "realization", "stability", "finite_width")
 
 
 @cache
@@ -36,14 +38,15 @@ def proofs():
     found |= {derived.quantity: derived for derived in refuted_bounds(rnn)}
     found |= {"peak": peak, "rise": peak.rise, "bound": bound, "trajectory": bound.trajectory, "start": bound.start,
               "steps": bound.steps, "gain": trajectory_gain(rnn), "flow": flow_gain(rnn),
+              "momentum": momentum_gain(rnn), "momentum-flow": momentum_flow_gain(rnn),
               "convolution": convolution_of(rnn), "realization": realization([1, 2]), "stability": stability(rnn),
               "moments": moments(rnn, lag=3, order=4), "mixed": moments(rnn, lags=(0, 1, 1, 2))}
     return {name: derived.proof for name, derived in found.items()}
 
 
 NAMES = ("sharp", "T-free", "paper", "uniform", "refuted-power", "refuted-power-largest", "refuted-shifted-largest",
-         "peak", "rise", "bound", "trajectory", "start", "steps", "gain", "flow", "convolution", "realization",
-         "stability", "moments", "mixed")
+         "peak", "rise", "bound", "trajectory", "start", "steps", "gain", "flow", "momentum", "momentum-flow",
+         "convolution", "realization", "stability", "moments", "mixed")
 
 
 @pytest.fixture(params=NAMES)

@@ -48,6 +48,19 @@ def test_the_comparison_sees_a_thousandth():
     assert np.abs(found - row["test"]).max() > 1e-6
 
 
+def test_the_flow_with_momentum_agrees_with_neural_tangents():
+    """Their step is 1, so that friction is 1 - momentum; half the loss stretches the clock by the root of two.
+
+    They step an ODE solver whose tolerance is 1.4e-8: their digits end at 2e-7.
+    """
+    case, training = CASES["momentum_ode"], WideTraining(KERNEL, X, Y)
+    time, friction = case["t"] / np.sqrt(2), (1 - 0.9) * np.sqrt(2)
+    for where, name in ((X_NEW, "test"), (None, "train")):
+        np.testing.assert_allclose(training.flow(time, where, friction=friction).mean, case[name], atol=5e-7, rtol=0)
+        mutant = training.flow(time, where, friction=1.001 * friction).mean
+        assert np.abs(mutant - np.array(case[name])).max() > 1e-5
+
+
 @pytest.mark.parametrize("row", CASES["ens_nngp"]["rows"], ids=lambda row: str(row["t"]))
 def test_the_ensemble_of_trained_readouts_agrees_with_neural_tangents(row):
     training = WideTraining(KERNEL, X, Y, parameters=("C", "c"))
@@ -62,27 +75,45 @@ def test_the_largest_step_agrees_with_neural_tangents():
     assert 2 * found == pytest.approx(REFERENCE["max_learning_rate_ntk_tt"]["value"], rel=1e-10)
 
 
-def descended(steps, step, ridge, start, start_new):
+def descended(steps, step, ridge, start, start_new, momentum=0.0):
     """Parameters of a linear model with these kernels, moved one step at a time."""
     joint = np.block([[GIVEN["ntk_tt"], GIVEN["ntk_st"].T], [GIVEN["ntk_st"], GIVEN["ntk_ss"]]])
     values, vectors = np.linalg.eigh(joint)
     features = vectors * np.sqrt(values)  # (9, 9), rows phi(x)
     old, new = features[:6], features[6:]
-    moved = np.zeros((9, 2))
+    moved, speed = np.zeros((2, 9, 2))
     for _ in range(steps):
-        moved -= step * 2 / Y.size * (old.T @ (start + old @ moved - Y) + ridge * moved)
+        speed = momentum * speed - step * 2 / Y.size * (old.T @ (start + old @ moved - Y) + ridge * moved)
+        moved = moved + speed
     return start + old @ moved, start_new + new @ moved
 
 
-@pytest.mark.parametrize("steps", [0, 1, 7])
+@pytest.mark.parametrize("steps", [0, 1, 7, 40])
 @pytest.mark.parametrize("ridge", [0.0, 0.3])
-def test_descent_is_its_steps_one_by_one(steps, ridge):
+@pytest.mark.parametrize("momentum", [0.0, 0.5, 0.9])
+def test_descent_is_its_steps_one_by_one(steps, ridge, momentum):
     rng = np.random.default_rng(0)
     start, start_new = rng.standard_normal((6, 2)), rng.standard_normal((3, 2))
-    old, new = descended(steps, 0.5, ridge, start, start_new)
+    old, new = descended(steps, 0.5, ridge, start, start_new, momentum)
     training = WideTraining(KERNEL, X, Y, ridge=ridge)
-    np.testing.assert_allclose(training.descend(steps, 0.5, start=(start, start)).mean, old, **CLOSE)
-    np.testing.assert_allclose(training.descend(steps, 0.5, X_NEW, start=(start, start_new)).mean, new, **CLOSE)
+    found = [training.descend(steps, 0.5, x, (start, z), momentum).mean for x, z in ((None, start), (X_NEW, start_new))]
+    np.testing.assert_allclose(found[0], old, **CLOSE)
+    np.testing.assert_allclose(found[1], new, **CLOSE)
+
+
+def test_with_momentum_many_steps_end_at_the_targets():
+    training = WideTraining(KERNEL, X, Y)
+    np.testing.assert_allclose(training.descend(10**6, X=X_NEW, momentum=0.9).mean,
+                               training.flow(np.inf, X_NEW).mean, rtol=1e-6)  # fmt: skip
+
+
+def test_small_steps_with_momentum_are_its_flow():
+    """At a step eta, momentum 1 - friction sqrt(eta) and time sqrt(eta) a step; the gap is of the order sqrt(eta)."""
+    training, time, friction = WideTraining(KERNEL, X, Y), 6.0, 0.8
+    want = training.flow(time, X_NEW, friction=friction).mean
+    gaps = [np.abs(training.descend(k, (time / k) ** 2, X_NEW, momentum=1 - friction * time / k).mean - want).max()
+            for k in (256, 512)]  # fmt: skip
+    assert gaps[0] / gaps[1] == pytest.approx(2, rel=0.05)
 
 
 def test_small_steps_are_the_flow():
