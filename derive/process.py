@@ -42,9 +42,10 @@ class Cov(sp.Function):
 
 # ---- the Gaussian coordinates and their groups ------------------------------------------------------------
 def gaussians(program: Program) -> tuple[Coordinate, ...]:
-    """The products and biases that the updates read, also inside other products."""
+    """The products and biases that the updates and the vectors of readouts read, also inside other products."""
     found: set[Coordinate] = set()
-    todo = [c for body in program.bodies.values() for c in coordinates_of(body)]
+    read = [term.vector for c in coordinates_of(program.output) if isinstance(term := program.table[c], MatVec)]
+    todo = [c for body in (*program.bodies.values(), *read) for c in coordinates_of(body)]
     while todo:
         term = program.table[c := todo.pop()]
         if c not in found and isinstance(term, MatVec | Bias):

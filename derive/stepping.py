@@ -73,12 +73,14 @@ class Node(NamedTuple):
 
 @dataclass
 class Rule:
-    """One equation as array code: what it reads, which expectations it takes, and how it joins them."""
+    """One equation as array code: what it reads, which expectations it takes, and how it joins them.
+
+    `stages` are the laws of expectations and the expectations, each stage after those that its laws contain.
+    """
 
     moments: list[tuple[int, Pair, tuple[At, At]]]
     grams: list[tuple[int, tuple[At, At]]]
-    nodes: list[Node]
-    laws: Callable[..., Any]
+    stages: list[tuple[Callable[..., Any], list[Node]]]
     joined: Callable[..., Any]
 
     def needs(self, index: Index) -> list[Key]:
@@ -102,7 +104,7 @@ def _placed(labels: tuple[sp.Expr, ...], times: tuple[sp.Expr, ...]) -> tuple[in
 
 def rule_of(expr: sp.Expr, symbols: tuple[sp.Symbol, ...], backend: str) -> Rule:
     """Compile the right side of an equation."""
-    nodes, names, moments, grams = [], {}, [], []
+    names, moments, grams = {}, [], []
     for atom in sorted(expr.atoms(Moment), key=sp.default_sort_key):
         side, at, turned = _placed(atom.args[4:], atom.args[2:4])
         names[atom] = sp.Dummy(real=True)
@@ -110,16 +112,27 @@ def rule_of(expr: sp.Expr, symbols: tuple[sp.Symbol, ...], backend: str) -> Rule
     for atom in sorted(expr.atoms(Gram), key=sp.default_sort_key):
         names[atom] = sp.Dummy(real=True)
         grams.append(_placed(atom.args[2:], atom.args[:2])[:2])
-    means, laws = {}, []
-    for atom in sorted(expr.atoms(GaussianMean), key=sp.default_sort_key):
-        means[atom] = sp.Dummy(real=True)
-        law = [x for part in atom.args[1:] for x in part]
-        laws += [x.xreplace(names) for x in law]
-        nodes.append(Node(tuple((str(name), int(order)) for name, order in atom.args[0]), sp.Tuple(*law), len(law)))
-    arguments = [*symbols, *names.values()]
+    means: dict[sp.Expr, sp.Expr] = {}
+    stages = []
+    for level in _levels(expr):
+        laws = [[x for part in atom.args[1:] for x in part] for atom in level]
+        nodes = [Node(tuple((str(name), int(order)) for name, order in atom.args[0]), sp.Tuple(*law), len(law))
+                 for atom, law in zip(level, laws, strict=True)]
+        plain = [x.xreplace(means).xreplace(names) for law in laws for x in law]
+        stages.append((emitted([*symbols, *names.values(), *means.values()], plain, backend), nodes))
+        means |= {atom: sp.Dummy(real=True) for atom in level}
     top = sp.collect(sp.expand(expr.xreplace(means).xreplace(names)), list(means.values()))
-    return Rule(moments, grams, nodes, emitted(arguments, laws, backend),
-                emitted([*arguments, *means.values()], top, backend))
+    return Rule(moments, grams, stages, emitted([*symbols, *names.values(), *means.values()], top, backend))
+
+
+def _levels(expr: sp.Expr) -> list[list[GaussianMean]]:
+    """The expectations of an expression, each list after those that stand in the laws of its members."""
+    left = sorted(expr.atoms(GaussianMean), key=sp.default_sort_key)
+    levels: list[list[GaussianMean]] = []
+    while left:
+        levels.append([x for x in left if not any(inner in x.atoms(GaussianMean) for inner in left if inner != x)])
+        left = [x for x in left if x not in levels[-1]]
+    return levels
 
 
 @dataclass
@@ -272,9 +285,11 @@ class Stepper:
     def _apply(self, rule: Rule, index: Index) -> Any:
         read = [self.values[key] for key in rule.needs(index)]
         read += [self.inputs.gram(side, i.of(index), j.of(index)) for side, (i, j) in rule.grams]
-        laws = iter(rule.laws(*self.parameters, *read))
-        nodes = [self._node(node, [next(laws) for _ in range(node.length)], index) for node in rule.nodes]
-        return rule.joined(*self.parameters, *read, *nodes)
+        found: list[Any] = []
+        for laws, nodes in rule.stages:
+            law = iter(laws(*self.parameters, *read, *found))
+            found += [self._node(node, [next(law) for _ in range(node.length)], index) for node in nodes]
+        return rule.joined(*self.parameters, *read, *found)
 
     def _node(self, node: Node, law: list[Any], index: Index) -> Any:
         key = (node.law, index)

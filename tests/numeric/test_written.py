@@ -1,0 +1,56 @@
+"""Kernels of recursions that a user writes, against quadrature of what they mean, written out here."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.special import erf
+
+from derive import Recursion, nngp, ntk
+from derive import activations as phi
+from numeric import Kernel
+
+NODES = np.arange(-9.0, 9.01, 0.1)
+WEIGHTS = 0.1 * np.exp(-NODES * NODES / 2) / np.sqrt(2 * np.pi)
+X = np.random.default_rng(11).standard_normal((3, 2, 2))
+
+
+def mean(f, g, a, c, b):
+    """E[f(u) g(v)], centred."""
+    r = c / np.sqrt(a * b)
+    v = np.sqrt(b) * (r * NODES[:, None] + np.sqrt(1 - min(1, r * r)) * NODES)
+    return float(WEIGHTS @ (f(np.sqrt(a) * NODES)[:, None] * g(v)) @ WEIGHTS)
+
+
+def pairs(f, cov):
+    """E[f(u_i) f(u_j)] for all pairs of a centred vector."""
+    return np.array([[mean(f, f, cov[i, i], cov[i, j], cov[j, j]) for j in range(len(cov))] for i in range(len(cov))])
+
+
+def test_a_product_inside_a_product_takes_its_law_from_an_expectation():
+    rnn = Recursion("deep-step")
+    W, V = rnn.matrix("W", variance="nu_W"), rnn.matrix("V", variance="nu_V")
+    F, C, h = rnn.input_map("F", variance="nu_F"), rnn.readout("C", variance="nu_C"), rnn.state("h")
+    rnn.update(h, phi.erf(V @ phi.tanh(W @ h) + F @ rnn.x))
+    rnn.output(C @ h)
+    kernel = Kernel(rnn, readout="last", nu_W=1.1, nu_V=0.8, nu_F=0.7, nu_C=1.3)
+    grams = [0.7 * X[:, t] @ X[:, t].T for t in range(2)]
+    first = pairs(erf, grams[0])
+    inner = pairs(np.tanh, 1.1 * first)
+    expected = 1.3 * pairs(erf, grams[1] + 0.8 * inner)
+    np.testing.assert_allclose(kernel.nngp(X), expected, rtol=0, atol=1e-11)
+    ntk(rnn).proof.verify()
+
+
+def test_a_matrix_read_by_the_output_only_has_its_law():
+    rnn = Recursion("gated-output")
+    F, V, C = rnn.input_map("F", variance="nu_F"), rnn.matrix("V", variance="nu_V"), rnn.readout("C", variance="nu_C")
+    h = rnn.state("h")
+    rnn.update(h, phi.erf(F @ rnn.x))
+    rnn.output(C @ (phi.tanh(V @ h) * h))
+    kernel = Kernel(rnn, readout="last", nu_V=0.5, nu_F=0.7, nu_C=1.3)
+    states = pairs(erf, 0.7 * X[:, -1] @ X[:, -1].T)
+    gates = pairs(np.tanh, 0.5 * states)
+    np.testing.assert_allclose(kernel.nngp(X), 1.3 * gates * states, rtol=0, atol=1e-9)
+    slopes = pairs(lambda z: 1 - np.tanh(z) ** 2, 0.5 * states)
+    np.testing.assert_allclose(kernel.ntk(X, parameters="V"), 1.3 * states**2 * slopes, rtol=0, atol=1e-9)
+    nngp(rnn).proof.verify()
