@@ -135,7 +135,8 @@ class _Signs:
         own = frozenset({c})
         if c not in self.seen:
             self.seen.add(c)
-            self.rules.append(own ^ self.of(self.program.bodies[c]))
+            body = self.program.bodies[c]  # zero has either sign
+            self.rules += [own ^ self.of(body)] if body != 0 else []
             self.rules += [own] if state.initial != 0 else []
         return own
 
