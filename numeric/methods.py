@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import functools
 import math
 import os
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -16,6 +14,7 @@ from numeric.convolution import Convolution
 from numeric.data import Quadratic
 from numeric.krylov import LinearRNN
 from numeric.subspace import RandomRNN
+from numeric.timing import arithmetic, bandwidth, statement
 
 METHODS = ("auto", "krylov", "subspace", "sampled", "direct")
 DRAWN = ("auto", "krylov", "sampled")
@@ -28,10 +27,12 @@ DECADE = 30
 """Measured: directions a side, per decade of the tolerance and column, that 300 steps meet at any width."""
 GROWTH = 0.24
 """Measured: the power of the number of steps, up to 300, by which the directions met grow."""
-CALL = 8e-6
-"""Measured: seconds of one array call among the directions met, however small."""
-MEETING = 3e-4
-"""Measured: seconds to take one direction in, beside its product with W."""
+MEETING = 100
+"""Measured: array statements to take one direction in, beside its product with W."""
+ROWS = 0.8
+"""Measured: what each row beyond the first adds to a sweep of W."""
+COPIES = 12
+"""Measured: passes over W that copying it before and after takes."""
 WIDEST = 4000
 """By default wider random networks are not drawn whole: a step takes 20 sweeps of 128 MB and more."""
 IN_LAW = 1e-8
@@ -42,7 +43,8 @@ IN_LAW = 1e-8
 class MethodChoice:
     """A training method, why it was taken, and an estimate of its cost on this machine.
 
-    Units: bytes of memory; flops and bytes moved of the whole run; seconds from both by measured rates.
+    Units: bytes of memory; flops and bytes moved of the whole run; small array statements; seconds of processor time
+    from all three by measured rates of one thread.
     """
 
     name: str
@@ -55,8 +57,8 @@ class MethodChoice:
     @property
     def seconds(self) -> float:
         """The time that arithmetic or memory alone would take, whichever is longer, and that of small calls."""
-        flops, bandwidth = machine_rates()
-        return max(self.flops / flops, self.traffic / bandwidth) + CALL * self.calls
+        bulk = max(self.flops / arithmetic("float64"), self.traffic / bandwidth(self.memory))
+        return bulk + self.calls * statement()
 
     def times(self, runs: int) -> MethodChoice:
         """The same for several networks, one after the other: the memory of one, the work of all."""
@@ -68,24 +70,6 @@ class MethodChoice:
 
 Announce = Callable[[MethodChoice], None]
 """Is told how networks will be trained, why, and what it will need, before the start."""
-
-
-@functools.cache
-def machine_rates() -> tuple[float, float]:
-    """Return measured (flops per second, bytes per second) of one matrix product and one matrix-vector product.
-
-    Shapes: none.  Units: 1/s, bytes/s.  Error: a factor of two on a loaded machine.  Source: measured, best of three.
-    """
-    small, large = np.ones((256, 256)), np.ones((1024, 1024))
-    flops = min(_timed(lambda: small @ small) for _ in range(3))
-    sweep = min(_timed(lambda: large @ large[0]) for _ in range(3))
-    return 2 * small.shape[0] ** 3 / flops, large.nbytes / sweep
-
-
-def _timed(run: object) -> float:
-    start = time.perf_counter()
-    run()  # type: ignore[operator]
-    return max(time.perf_counter() - start, 1e-9)
 
 
 def choose_method(
@@ -197,8 +181,10 @@ def _obstacle(start: LinearRNN, data: Quadratic, accuracy: float) -> str:
 def _krylov(width: int, data: Quadratic, steps: int, momentum: float) -> MethodChoice:
     n, m, sweeps = width, min(data.n_x, data.n_y), data.lags - 1
     memory = 8.0 * (n * n * (3 if momentum else 2) + 2 * data.lags * m * n)
-    flops, traffic = 6.0 * sweeps * m * n * n * steps, 8.0 * (2 * sweeps + 2) * n * n * steps
-    return MethodChoice("krylov", f"exact, {2 * sweeps} sweeps of W a step", memory, flops, traffic)
+    passes = 2 * sweeps * (1.0 + ROWS * (m - 1)) + (6 if momentum else 2)
+    flops, traffic = 6.0 * sweeps * m * n * n * steps, 8.0 * n * n * (steps * passes + COPIES)
+    calls = steps * (3.0 * data.lags + 25.0)
+    return MethodChoice("krylov", f"exact, {2 * sweeps} sweeps of W a step", memory, flops, traffic, calls)
 
 
 def _subspace(width: int, data: Quadratic, steps: int, accuracy: float) -> MethodChoice:
@@ -215,14 +201,15 @@ def _sampled(width: int, data: Quadratic, steps: int) -> MethodChoice:
     met, runs = int(_met(data, width, IN_LAW) * min(1.0, steps / 300) ** GROWTH), 2
     why = f"drawn along about {met} directions a side, whatever the width"
     flops = runs * _inner(met, data, steps) + 80.0 * met**3
-    calls = runs * _calls(data, steps, 0) + met * MEETING / CALL  # the second run meets no new ones
-    return MethodChoice("sampled", why, 8.0 * 30 * met**2, flops, 0.0, calls)
+    traffic = runs * steps * 8.0 * met**2 * (2 * data.lags + 10)
+    calls = runs * _calls(data, steps, 0) + met * MEETING  # the second run meets no new ones
+    return MethodChoice("sampled", why, 8.0 * 30 * met**2, flops, traffic, calls)
 
 
 def _direct(data: Quadratic, steps: int) -> MethodChoice:
     size = data.lags * data.n_x
     flops = 2.0 * size**2 * data.n_y * steps
-    return MethodChoice("direct", "each step is one product with Sxx", 8.0 * size**2, flops, 0.0)
+    return MethodChoice("direct", "each step is one product with Sxx", 8.0 * size**2, flops, 0.0, 7.0 * steps)
 
 
 def _met(data: Quadratic, width: int, accuracy: float) -> int:
@@ -232,7 +219,7 @@ def _met(data: Quadratic, width: int, accuracy: float) -> int:
 
 def _calls(data: Quadratic, steps: int, met: int) -> float:
     """Array calls of the steps, and of one direction after the other in their unit."""
-    return steps * (2.0 * data.lags + 60.0) + 2 * met * MEETING / CALL
+    return steps * (2.0 * data.lags + 60.0) + 2 * met * MEETING
 
 
 def _inner(met: int, data: Quadratic, steps: int) -> float:

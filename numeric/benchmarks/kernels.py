@@ -15,8 +15,8 @@ from numeric.benchmarks.kernel_rivals import NETS, ErfRecursion, Net, hermite
 from numeric.benchmarks.machine import floor
 from numeric.benchmarks.records import Case, DisagreementError, Floor
 from numeric.benchmarks.rows import Note, Outcome, row
-from numeric.benchmarks.timing import paired
 from numeric.kernels import Kernel
+from numeric.timing import paired
 
 TOLERANCE = 1e-10
 """The largest distance of a rival's kernel from ours, relative to our largest entry, off the diagonal."""

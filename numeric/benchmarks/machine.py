@@ -1,18 +1,15 @@
-"""The machine: what it is, and how fast one of its threads reads, multiplies and draws."""
+"""The machine: what it is, and the least time that its measured rates allow."""
 
 from __future__ import annotations
 
 import os
 import platform
-from functools import lru_cache
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from numeric.benchmarks.records import Floor
-from numeric.benchmarks.timing import seconds, turns
+from numeric.timing import arithmetic, bandwidth, drawing
 
 SINGLE = {
     name: "1"
@@ -20,7 +17,6 @@ SINGLE = {
 } | {"XLA_FLAGS": "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"}
 """The environment in which NumPy, PyTorch and JAX take one thread."""
 PACKAGES = ("wideproof", "numpy", "scipy", "numba", "torch", "jax", "jaxlib", "cupy")
-PROBE_S = 0.05
 
 
 def describe() -> dict[str, Any]:
@@ -61,33 +57,6 @@ def version(package: str) -> str | None:
         return metadata.version(package)
     except metadata.PackageNotFoundError:
         return None
-
-
-@lru_cache
-def bandwidth(size: float) -> float:
-    """Return the bytes per second at which one thread reads an array of `size` bytes, at most 256 MB."""
-    array = np.ones(max(int(min(size, 2**28)) // 8, 512))
-    return 8.0 * len(array) / best(lambda: array @ array)
-
-
-@lru_cache
-def arithmetic(dtype: str) -> float:
-    """Return the flops per second of one thread in a product of two square matrices."""
-    square = np.ones((512, 512), dtype=dtype)
-    return 2.0 * 512.0**3 / best(lambda: square @ square)
-
-
-@lru_cache
-def drawing() -> float:
-    """Return the standard normals per second that one thread draws."""
-    rng, room = np.random.default_rng(0), np.empty(10_000)
-    return len(room) / best(lambda: rng.standard_normal(out=room))
-
-
-def best(work: Any) -> float:
-    """Return the least CPU seconds of one repetition over a few turns: a rate the machine can reach."""
-    repeats = turns(work, PROBE_S)
-    return min(seconds(work, repeats) for _ in range(5))
 
 
 def floor(traffic: float, flops: float, draws: float, working_set: float, dtype: str = "float64") -> Floor:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from numeric.benchmarks.records import Case, Floor, Row
-from numeric.benchmarks.timing import Timing
+from numeric.timing import Timing
 
 
 @dataclass(frozen=True)

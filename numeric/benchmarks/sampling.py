@@ -14,8 +14,8 @@ from numeric.benchmarks.machine import floor
 from numeric.benchmarks.records import Case, DisagreementError, Floor, Row
 from numeric.benchmarks.rivals import DenseSampler
 from numeric.benchmarks.rows import Outcome, row
-from numeric.benchmarks.timing import paired
 from numeric.sampling import Draw, LinearSetting, dense, draw, kernel_weights
+from numeric.timing import paired
 
 TOLERANCE, Z = 1e-10, 5.0
 """Largest relative distance of equal draws, and largest score of one of the compared moments."""

@@ -12,13 +12,13 @@ from numeric.benchmarks.machine import floor
 from numeric.benchmarks.records import Case, DisagreementError, Floor, Row
 from numeric.benchmarks.rivals import LIBRARIES, Gradient, Library
 from numeric.benchmarks.rows import Note, Outcome, row
-from numeric.benchmarks.timing import paired
 from numeric.compressed import CompressedDescent
 from numeric.data import Quadratic, apply_filter, largest_stable_step, loss_and_slope, quadratic
 from numeric.experiments.dynamics import Setting, teacher_data
 from numeric.experiments.scale import scale_of_lags
 from numeric.krylov import KrylovDescent, LinearRNN, draw_rnn, impulse_response, rnn_curvature
 from numeric.subspace import LazyDescent, RandomRNN, SubspaceDescent
+from numeric.timing import paired
 
 TOLERANCE = {"float64": 1e-10, "float32": 1e-4}
 """The relative distance in which a rival's loss and gradient count as ours."""

@@ -15,7 +15,7 @@ from numeric.arrays import Array, Host, backend, seed_sequence, stream, to_host
 from numeric.checks import Check, Level, Verdict, overall
 from numeric.kernel_checks.claims import judge_kernels
 from numeric.kernel_checks.plan import KernelBatch, KernelPlan
-from numeric.montecarlo.cost import Cost
+from numeric.montecarlo.cost import ENOUGH_S, Cost, least_seconds
 from numeric.statistics import Moments
 from numeric.store import load, save
 
@@ -175,13 +175,13 @@ def monte_carlo_kernels(
 def estimate_kernel_cost(plan: KernelPlan) -> Cost:
     """Estimate what a plan needs, by running a few networks at each of its widths.
 
-    Shapes: none.  Units: as `Cost`.  Error: within a factor of four on an idle machine; an upper bound where the
-    plan has a target.  Source: measured, the time of a batch taken as affine in its networks.
+    Shapes: none.  Units: as `Cost`.  Error: within a factor of three; an upper bound where the plan has a target.
+    Source: measured, the time of a batch taken as affine in its networks.
     """
     memory = seconds = 0.0
     for width in plan.widths:
-        few, more = (_seconds(plan, width, trials) for trials in (2, 10))
-        each = max(more - few, 0.0) / 8
+        few = _seconds(plan, width, 2)
+        each = few / 2 if few > ENOUGH_S else max(_seconds(plan, width, 10) - few, 0.0) / 8
         batches = -(-plan.trials // plan.batch_size(width))
         seconds += each * plan.trials + max(few - 2 * each, 0.0) * batches
         memory = max(memory, 8.0 * plan.numbers(width) * plan.batch_size(width))
@@ -189,6 +189,4 @@ def estimate_kernel_cost(plan: KernelPlan) -> Cost:
 
 
 def _seconds(plan: KernelPlan, width: int, trials: int) -> float:
-    start = time.perf_counter()
-    kernels_of(plan, KernelBatch(width, UNUSED, trials))
-    return time.perf_counter() - start
+    return least_seconds(lambda: kernels_of(plan, KernelBatch(width, UNUSED, trials)), plan.backend)

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from derive.errors import ParameterError
+from numeric import timing
 from numeric.benchmarks import (
     BENCHMARKS,
     BenchResult,
@@ -19,7 +20,6 @@ from numeric.benchmarks import (
     machine,
     runner,
     sampling,
-    timing,
     training,
 )
 from numeric.benchmarks.kernel_rivals import NETS, ErfRecursion, Net, hermite
@@ -51,7 +51,7 @@ PROBLEMS = {
 @pytest.fixture(autouse=True)
 def _brief(monkeypatch):
     monkeypatch.setattr(timing.paired, "__defaults__", (1e-4, *timing.paired.__defaults__[1:]))
-    monkeypatch.setattr(machine, "PROBE_S", 1e-4)
+    monkeypatch.setattr(timing, "PROBE_S", 1e-4)
     monkeypatch.setattr(sampling, "LAW_TRIALS", 400)
 
 

@@ -1,4 +1,4 @@
-"""Two programs timed by turns in one process: CPU time, so that a busy machine tells the same ratio."""
+"""CPU time, so that a busy machine tells the same: two programs by turns, and the rates of one thread."""
 
 from __future__ import annotations
 
@@ -7,11 +7,14 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 
 Work = Callable[[], object]
 Clock = Callable[[], float]
+PROBE_S = 0.02
+"""Seconds of one turn of a probe."""
 
 
 @dataclass(frozen=True)
@@ -61,3 +64,37 @@ def seconds(work: Work, repeats: int, clock: Clock = time.process_time) -> float
     finally:
         if collecting:
             gc.enable()
+
+
+def best(work: Work) -> float:
+    """Return the least CPU seconds of one repetition over a few turns: what the machine can reach."""
+    repeats = turns(work, PROBE_S)
+    return min(seconds(work, repeats) for _ in range(5))
+
+
+@cache
+def bandwidth(size: float) -> float:
+    """Return the bytes per second at which one thread reads an array of `size` bytes, at most 256 MB."""
+    array = np.ones(max(int(min(size, 2**28)) // 8, 512))
+    return 8.0 * len(array) / best(lambda: array @ array)
+
+
+@cache
+def arithmetic(dtype: str) -> float:
+    """Return the flops per second of one thread in a product of two square matrices."""
+    square = np.ones((512, 512), dtype=dtype)
+    return 2.0 * 512.0**3 / best(lambda: square @ square)
+
+
+@cache
+def drawing() -> float:
+    """Return the standard normals per second that one thread draws."""
+    rng, room = np.random.default_rng(0), np.empty(10_000)
+    return len(room) / best(lambda: rng.standard_normal(out=room))
+
+
+@cache
+def statement() -> float:
+    """Return the seconds of one statement on arrays so small that only the calls count."""
+    square, rows = np.ones((8, 8)), np.ones((2, 8))
+    return best(lambda: 0.5 * (rows @ square.T) + rows)
