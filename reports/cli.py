@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from importlib import metadata
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import numpy as np
 import typer
@@ -19,10 +19,7 @@ from typer.core import TyperCommand, TyperGroup
 import derive
 from derive import Derivation, NotClosed, NotDiagonal, NotLinear, Recursion, models
 from derive.errors import DeriveError, ParameterError
-from numeric.kernel_checks import KernelValidation
-from numeric.montecarlo import Validation
-from numeric.validate import validate
-from reports.cli_alternating import ALTERNATING, LinesValidation, derive_lines, validate_lines
+from reports.cli_alternating import ALTERNATING, derive_lines, validate_lines
 from reports.cli_bench import bench_command
 from reports.cli_memory import memory_command
 from reports.cli_paper import (
@@ -52,6 +49,11 @@ from reports.console import (
     table,
     verdict,
 )
+
+if TYPE_CHECKING:
+    from numeric.kernel_checks import KernelValidation
+    from numeric.montecarlo import Validation
+    from reports.cli_alternating import LinesValidation
 
 SYMBOLS = "wideproof.symbols"
 
@@ -406,6 +408,8 @@ def validate_command(
     [b]wideproof validate elman --activation erf --width 512 --budget 0.02[/b],
     [b]wideproof validate linear-rnn --width 4096 --method dense --dtype float32[/b]
     """
+    from numeric.validate import validate
+
     found: Validation | KernelValidation | LinesValidation
     if model in ALTERNATING:
         given = parameters(context, list(ALTERNATING[model]().program().symbols))
@@ -471,7 +475,7 @@ def report_command(
     [b]wideproof report elman --activation tanh -o report/elman[/b]
     """
     from reports.paper import ITEMS
-    from reports.report import report
+    from reports.writing import report
 
     chosen = () if data == ["none"] else recordings_named(data)
     columns = columns_named(data, inputs, outputs, rate)

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from derive import Derivation, models
 from derive.alternating import Alternating
 from derive.alternating.transposes import corrections
 from derive.errors import NotClosed, ParameterError
-from numeric.alternating import check_lines
-from numeric.checks import Check, Verdict, overall
+
+if TYPE_CHECKING:
+    from numeric.checks import Check, Verdict
 
 ALTERNATING: dict[str, Callable[[], Alternating]] = {"amp": lambda: models.amp(2)}
 SETTING = {"delta": 0.5, "epsilon": 0.25, "nu_w": 0.2, "theta_0": 0.8, "theta_1": 0.7}
@@ -42,6 +44,9 @@ def validate_lines(
 
     Errors: ParameterError where an option of other samplers is asked for, or the width leaves no ladder.
     """
+    from numeric.alternating import check_lines
+    from numeric.checks import overall
+
     if not plain:
         raise ParameterError(
             f"validate {model}",

@@ -6,7 +6,7 @@ import inspect
 import math
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 import typer
@@ -14,11 +14,11 @@ import typer
 from derive import Memory, Program, Recursion, memory
 from derive.errors import ParameterError
 from derive.variants import untied
-from numeric.checks import Check
-from numeric.memory import Analysis, Point, analyse, checked
-from numeric.memory_check import check_memory
-from numeric.phase import critical_gains, phase_diagram
 from reports.console import EXIT, Stages, err, out, plain, print_json, table
+
+if TYPE_CHECKING:
+    from numeric.checks import Check
+    from numeric.memory import Analysis, Point
 
 SCAN = (0.25, 0.5, 0.8, 0.95, 1.0, 1.05, 1.25, 1.5, 2.0, 3.0)
 """Variances of the matrix that are tabled where none is given, in units of the critical one."""
@@ -47,6 +47,9 @@ def memory_command(
 
     Example: [b]wideproof memory elman --activation tanh --set nu_b=0.05 --figure phase[/b]
     """
+    from numeric.memory import analyse
+    from numeric.phase import critical_gains
+
     given = _given(set_ or [])
     with Stages(quiet=as_json) as stages:
         with stages(f"memory of {model}"):
@@ -107,6 +110,9 @@ def _drive(derived: Memory, given: dict[str, float]) -> float:
 
 def _settings(derived: Memory, given: dict[str, float]) -> list[dict[str, float]]:
     """The parameters as given, or with nu_W varied around where chi is one."""
+    from numeric.memory import checked
+    from numeric.phase import critical_gains
+
     checked(derived, {"nu_W": 1.0, **given})
     if "nu_W" in given:
         return [given]
@@ -115,6 +121,7 @@ def _settings(derived: Memory, given: dict[str, float]) -> list[dict[str, float]
 
 
 def _drawn(derived: Memory, given: dict[str, float], folder: Path, stages: Stages) -> list[str]:
+    from numeric.phase import critical_gains, phase_diagram
     from reports.figures import save
     from reports.phase import phase_figure
 
@@ -132,6 +139,8 @@ def _drawn(derived: Memory, given: dict[str, float], folder: Path, stages: Stage
 def _check(derived: Memory, given: dict[str, float], width: int, trials: int, seed: int) -> Check:
     if "nu_W" not in given:
         raise ParameterError("memory: --check", "nu_W, as one network is simulated", "none", "--set nu_W=1.5")
+    from numeric.memory_check import check_memory
+
     own: dict[str, Any] = {**given}
     return check_memory(derived, width=width, trials=trials, seed=seed, **own)
 

@@ -9,7 +9,6 @@ from typing import Annotated, Any, Literal
 import typer
 
 from derive.errors import ParameterError
-from numeric.recordings import RECORDINGS
 from reports.console import EXIT, Stages, announced, err, out, print_json, table
 
 Quick = Annotated[bool, typer.Option("--quick", help="Smaller sizes: each item in under a minute.")]
@@ -17,7 +16,7 @@ Seed = Annotated[int, typer.Option(min=0, help="Seed of everything random.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
 Data = Annotated[
     list[str] | None,
-    typer.Option(help=f"Recordings: {', '.join(RECORDINGS)}, or a file of your own (CSV, TSV, NPZ, MAT, pickle)."),
+    typer.Option(help="Recordings: er-fmri, daphnet, or a file of your own (CSV, TSV, NPZ, MAT, pickle)."),
 ]
 Inputs = Annotated[str | None, typer.Option(metavar="A,B", help="Input columns of your own file.")]
 Outputs = Annotated[str | None, typer.Option(metavar="C", help="Output columns of your own file.")]
@@ -88,6 +87,8 @@ def reproduce_command(
 
 def recordings_named(data: Sequence[str] | None) -> tuple[str, ...]:
     """The recordings asked for, or all that travel with the package."""
+    from numeric.recordings import RECORDINGS
+
     return tuple(data) if data else tuple(RECORDINGS)
 
 

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import fields
-from typing import Any, NoReturn, cast
+from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 import numpy as np
 import typer
@@ -24,11 +24,13 @@ from derive.closed_form import PowerDD
 from derive.derivation import Derivation
 from derive.errors import DeriveError, ParameterError
 from derive.proof import Equation, Hypothesis, Limit, Recurrence, Vanishing
-from numeric.checks import Check, overall
-from numeric.kernel_checks import KernelValidation
-from numeric.methods import MethodChoice
-from numeric.montecarlo import Validation
-from reports.cli_alternating import LinesValidation
+
+if TYPE_CHECKING:
+    from numeric.checks import Check
+    from numeric.kernel_checks import KernelValidation
+    from numeric.methods import MethodChoice
+    from numeric.montecarlo import Validation
+    from reports.cli_alternating import LinesValidation
 
 LITERAL = {"soft_wrap": True, "markup": False, "emoji": False, "highlight": False}  # the user's words stay as they are
 out, err = Console(**LITERAL), Console(stderr=True, **LITERAL)  # type: ignore[arg-type]
@@ -192,6 +194,9 @@ def said(claim: Any) -> list[str]:
 
 def verdict(found: Validation | KernelValidation | LinesValidation, every: bool) -> None:
     """The checks of each lag, the others by kind unless all are wanted, and what they say together."""
+    from numeric.montecarlo import Validation
+    from reports.cli_alternating import LinesValidation
+
     single = [check for check in found.checks if every or _is_shown(check)]
     rows = [(c.quantity, _lags(c), f"{c.prediction:.6g}", f"{c.estimate:.6g}", f"{c.stderr:.2g}", c.verdict)
             for c in single]  # fmt: skip
@@ -239,6 +244,8 @@ def _kinds(checks: Sequence[Check]) -> list[str]:
 
 def _kind(name: str, checks: Sequence[Check]) -> tuple[str, ...]:
     """All checks of one quantity in one row."""
+    from numeric.checks import overall
+
     own = [check for check in checks if check.quantity == name]
     return name, str(len(own)), f"{min(check.p_value for check in own):.2g}", overall(own)
 

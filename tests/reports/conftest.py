@@ -24,8 +24,8 @@ from reports.document import (
 )  # fmt: skip
 from reports.linear import LinearRun, run_linear
 from reports.numbers import value
-from reports.report import silent
 from reports.text import Cite, Code, Emph, Ref
+from reports.writing import silent
 
 linear_run = sys.modules["reports.linear.run"]
 j = sp.Symbol("j", integer=True, nonnegative=True)

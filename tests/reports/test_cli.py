@@ -15,18 +15,19 @@ from typer.testing import CliRunner
 
 from derive import Proof, ProofError, models, scale_factors
 from derive.errors import ParameterError
-from reports import cli, pandoc, pdftex
+from numeric.recordings import RECORDINGS
+from reports import cli, pandoc, pdftex, writing
 from reports.cli import QUANTITIES, app
-from reports.report import Report
+from reports.writing import Report
 
-VALIDATE, REPORT = sys.modules["numeric.validate"], sys.modules["reports.report"]  # names of functions too
+VALIDATE = sys.modules["numeric.validate"]  # the name of a function too
 NU = ("--nu-W", "0.3", "--nu-F", "1", "--nu-C", "1")
 HOLDS = ("validate", "linear-rnn", "--width", "200", "--trials", "4000", "--seed", "7")
 COMMANDS = ("models", "derive", "eval", "validate", "report", "reproduce")
 
 
-def run(*words, code=0):
-    result = CliRunner().invoke(app, list(words), prog_name="wideproof")
+def run(*words, code=0, env=None):
+    result = CliRunner().invoke(app, list(words), prog_name="wideproof", env=env)
     assert result.exit_code == code, (result.stdout, result.stderr, result.exception)
     assert "Traceback" not in result.stderr
     return result
@@ -300,6 +301,21 @@ def test_help_describes_the_exit_codes_and_lists_the_verbs():
         assert word in text
 
 
+def test_the_recordings_named_in_the_help_are_those_of_the_package():
+    text = " ".join(run("reproduce", "--help", env={"COLUMNS": "200"}).stdout.split())
+    assert f"Recordings: {', '.join(RECORDINGS)}, or a file" in text
+
+
+@pytest.mark.parametrize("words", [("--help",), ("models",)])
+def test_a_list_is_shown_without_loading_what_draws_and_samples(words):
+    code = f"""import sys
+from reports.cli import app
+app({list(words)}, prog_name="wideproof", standalone_mode=False)
+print([name for name in ("matplotlib", "scipy.optimize", "numeric", "reports.figures") if name in sys.modules])"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
 def test_version_is_that_of_the_package():
     from importlib import metadata
 
@@ -317,7 +333,7 @@ def reported(monkeypatch, tmp_path):
             calls.append((recursion.name, out_dir, options))
             return Report(verdict, (out_dir / "[x] report.tex",), notices)
 
-        monkeypatch.setattr(REPORT, "report", made)
+        monkeypatch.setattr(writing, "report", made)
         return calls
 
     return finish
@@ -408,7 +424,7 @@ def test_the_shell_completes_models_and_quantities():
 
 
 def test_a_missing_engine_leaves_the_source_and_ends_by_the_verdict(tiny_run, tmp_path, monkeypatch):
-    monkeypatch.setattr(REPORT, "run_linear", lambda *args, **more: tiny_run)
+    monkeypatch.setattr(writing, "run_linear", lambda *args, **more: tiny_run)
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setattr(pandoc.importlib.util, "find_spec", lambda name: None)
     out = tmp_path / "out"

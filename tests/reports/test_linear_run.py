@@ -12,8 +12,8 @@ from derive import models
 from derive.errors import ParameterError
 from reports.linear import document, run_linear
 from reports.linear.run import checks_of, lags_of
-from reports.report import silent
 from reports.typeset import typeset
+from reports.writing import silent
 
 
 @pytest.fixture

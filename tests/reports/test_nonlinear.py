@@ -11,12 +11,13 @@ import pytest
 
 from derive import models
 from reports import document as doc
+from reports import writing
 from reports.nonlinear import document, run, run_kernels
 from reports.nonlinear.measured import tied
-from reports.report import report, silent
 from reports.subset import lint_tex
 from reports.text import Ref, plain
 from reports.typeset import typeset
+from reports.writing import report, silent
 
 remembered = sys.modules["reports.nonlinear.remembered"]  # `remembered` is also its function
 NU = {"nu_W": 0.6, "nu_b": 0.2}
@@ -112,7 +113,7 @@ def test_without_a_memory_the_reason_is_told(small, tmp_path):
 
 
 def test_report_writes_all_files(small, tmp_path, monkeypatch):
-    monkeypatch.setattr(sys.modules["reports.report"], "run_kernels", lambda *_, **__: small)
+    monkeypatch.setattr(writing, "run_kernels", lambda *_, **__: small)
     made = report(models.elman("erf"), tmp_path, engine="typst", **NU)
     record = json.loads((tmp_path / "run.json").read_text())
     assert record["inputs"]["nu"] == small.values

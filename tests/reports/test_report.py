@@ -6,7 +6,6 @@ import dataclasses
 import json
 import re
 import shutil
-import sys
 from collections import Counter
 
 import pypdf
@@ -14,6 +13,7 @@ import pytest
 
 from derive import models
 from reports import report
+from reports import writing as module
 from reports.document import labels
 from reports.linear import document
 from reports.numbers import value
@@ -22,7 +22,6 @@ from reports.render import render
 from reports.subset import lint_tex
 from reports.typeset import typeset
 
-module = sys.modules["reports.report"]  # `reports.report` is also the function
 NEEDS_TEX = pytest.mark.skipif(shutil.which("pdflatex") is None, reason="pdflatex is not on PATH")
 NUMBER = re.compile(r"\d+\.\d+(?:\(\d+\))?")
 
