@@ -114,7 +114,7 @@ ORDER = ("recursion", "tangent", "lemma-c1", "netsor", "readout", "covariance", 
          "state-sum", "impulse-of-matrices", "interpolation", "vandermonde", "readout-pairings", "loop-equations",
          "queries", "pairing", "left-over", "product-law", "known-products", "left-regression", "gaussian-part",
          "stein-pairing", "correction", "transposed-product", "gaussian-covariance", "truncated-moment",
-         "second-moment", "correction-terms")
+         "second-moment", "correction-terms", "over-components", "ramp-mean", "line-limit", "line-evolution")
 """How a proof reads: definitions, the theorem, moments, zeros, closed forms, conclusions."""
 
 

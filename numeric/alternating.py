@@ -11,7 +11,7 @@ import sympy as sp
 
 from derive.activations import Phi, definition_at
 from derive.alternating import Alternating, AlternatingProgram, Source
-from derive.alternating.limits import StateEvolution, errors_of, line_evolution
+from derive.alternating.evaluate import StateEvolution, errors_of, line_evolution
 from derive.alternating.terms import About, Coefficient
 from derive.alternating.transposes import corrections
 from derive.errors import ParameterError

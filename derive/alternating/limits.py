@@ -1,79 +1,118 @@
-"""The state evolution of an alternating program as a function of its symbols, quantity after quantity."""
+"""The state evolution of an alternating program: each quantity in its symbols and in the quantities before it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 import sympy as sp
 
-from ..derivation import Derivation
-from ..errors import ParameterError
-from ..printing import emitted
-from ..proof import Recurrence
-from ..ramps import by_ramps, gaussian_average
-from .terms import About, Average, Coefficient, Covariance, MeanSquare
-from .transposes import lines
+from ..derivation import Derivation, formula_of
+from ..expectation import GaussianMean
+from ..language import Program
+from ..proof import Ask, Claim, Equation, Recurrence, prove, rule
+from ..ramps import THETA, VARIANCE, Ramp, as_ramp
+from .averages import gaussian_average
+from .program import Alternating, AlternatingProgram
+from .terms import About, Average, Coefficient, Covariance, LineLimits, MeanSquare
+from .transposes import alternating_program, lines
+
+BASE = {Coefficient: "correction", Covariance: "gaussian-covariance", MeanSquare: "second-moment"}
 
 
 @dataclass(frozen=True)
-class StateEvolution:
-    """Closed forms of some quantities of a program, each in its symbols and in the quantities before it."""
+class OfRamps(Equation):
+    """left = right for the named activations; left = nodes, its Gaussian means, for any."""
 
-    derivation: Derivation
-    equations: tuple[tuple[About, sp.Expr], ...]
-
-    @cached_property
-    def _steps(self) -> tuple[Callable[..., Any], ...]:
-        names = {x: sp.Dummy(real=True) for x, _ in self.equations}
-        arguments: list[sp.Expr] = list(self.derivation.program.symbols.values())
-        found = []
-        for left, right in self.equations:
-            found.append(emitted(tuple(arguments), right.xreplace(names), "numpy"))
-            arguments.append(names[left])
-        return tuple(found)
-
-    def __call__(self, **values: float) -> dict[About, float]:
-        """The value of every quantity.  Errors: ParameterError for a missing or unknown symbol."""
-        symbols = self.derivation.program.symbols
-        if wrong := sorted(set(values) ^ set(symbols)):
-            raise ParameterError("state evolution", ", ".join(symbols), ", ".join(values) or "none",
-                                 f"Missing or unknown: {', '.join(wrong)}.")
-        numbers: list[Any] = [float(values[name]) for name in symbols]
-        for step in self._steps:
-            numbers.append(float(step(*numbers)))
-        return dict(zip((x for x, _ in self.equations), numbers[len(symbols):], strict=True))
+    nodes: sp.Expr = sp.S.Zero
 
 
-def line_evolution(derivation: Derivation) -> StateEvolution:
-    """The mean squares of the named vectors and the coefficients of corrected lines, with all that they need.
+@rule("over-components", source="stein1981estimation; isserlis1918formula, component by component of the sources")
+def over_components(program: Program, subject: Any, ask: Ask) -> Claim:
+    """An average over entries is the mixture of its Gaussian means; factors that are no activation leave by Stein."""
+    tape = lines(program)
+    claim = ask(BASE[type(subject)], subject)
+    assert isinstance(claim, Equation)
+    return Equation(subject, sp.expand(claim.right.replace(Average, lambda x: gaussian_average(tape, Average(x)))))
 
-    Errors: NotClosed where an average has no closed form.  Source: `corrections`, truncated moments.
-    """
-    goal = derivation.proof.goal
-    assert isinstance(goal, Recurrence)
-    program = lines(derivation.program)
-    rights = {e.left: e.right for e in goal.equations}
-    done: dict[About, sp.Expr] = {}
 
-    def visit(subject: About) -> None:
-        if subject in done:
-            return
-        right = rights[subject].replace(Average, lambda x: gaussian_average(program, Average(x)))
-        for inner in sorted(right.atoms(Covariance, Coefficient), key=str):
-            visit(inner)
-        done[subject] = by_ramps(right)
+@rule("ramp-mean", source="definition of the ramp")
+def ramp_mean(program: Program, subject: Any, ask: Ask) -> Claim:
+    """The mean of a product of ramps of one variable is a truncated moment; of u and of -u it is zero."""
+    found = as_ramp(subject)
+    assert found is not None
+    return OfRamps(subject, found, subject)
 
+
+@rule("line-limit", source="substitution")
+def line_limit(program: Program, subject: Any, ask: Ask) -> Claim:
+    """Put the truncated moments into a quantity; means of other activations stay."""
+    claim = ask("over-components", subject)
+    assert isinstance(claim, Equation)
+    known: dict[sp.Expr, sp.Expr] = {}
+    for node in _nodes(claim.right):
+        if as_ramp(node) is not None:
+            mean = ask("ramp-mean", node)
+            assert isinstance(mean, Equation)
+            known[node] = mean.right
+    if not known:
+        return claim
+    return OfRamps(subject, _collected(claim.right.xreplace(known)), claim.right)
+
+
+def _collected(expr: sp.Expr) -> sp.Expr:
+    """A sum of truncated moments, each with its weight as a product that begins with a plus where it can."""
+    parts = sp.collect(sp.expand(expr), sorted(expr.atoms(Ramp), key=str), evaluate=False)
+    total = sp.S.Zero
+    for word, weight in parts.items():
+        factors = []
+        for factor in sp.Mul.make_args(sp.factor(weight) if isinstance(word, Ramp) else weight):
+            turned = factor.is_Add and bool(factor.as_coeff_Add()[0].is_negative) and isinstance(word, Ramp)
+            factors += [sp.S.NegativeOne, -factor] if turned else [factor]
+        total += sp.Mul(*factors, word)
+    return total
+
+
+def _nodes(expr: sp.Expr) -> list[GaussianMean]:
+    return sorted(expr.atoms(GaussianMean), key=sp.default_sort_key)
+
+
+def _wanted(program: AlternatingProgram) -> Iterator[About]:
+    """The coefficients of corrected lines and the mean squares of the named vectors."""
     for k, (_, line) in enumerate(program.lines):
-        for j in program.opposite(k) if line.corrected else ():
-            visit(Coefficient(k, j))
-    for name, _ in program.vectors:
-        visit(MeanSquare(sp.Symbol(name)))
-    return StateEvolution(derivation, tuple(done.items()))
+        yield from (Coefficient(k, j) for j in program.opposite(k) if line.corrected)
+    yield from (MeanSquare(sp.Symbol(name)) for name, _ in program.vectors)
 
 
-def errors_of(values: Mapping[About, float]) -> dict[str, float]:
-    """The mean squares among the quantities, by the names of their vectors."""
-    return {str(x.args[0]): value for x, value in values.items() if isinstance(x, MeanSquare)}
+@rule("line-evolution", source="bayati2011dynamics, Theorem 1: the limits, one by one")
+def line_evolution_rule(program: Program, subject: Any, ask: Ask) -> Claim:
+    """What is wanted, all that it needs before it, and the truncated moments in closed form."""
+    found: dict[About, Equation] = {}
+
+    def visit(about: About) -> None:
+        if about not in found:
+            claim = ask("line-limit", about)
+            assert isinstance(claim, Equation)
+            for inner in sorted(claim.right.atoms(Covariance, Coefficient), key=str):
+                visit(inner)
+            found[about] = claim
+
+    for about in _wanted(lines(program)):
+        visit(about)
+    powers = sorted({x.args[0] for claim in found.values() for x in claim.right.atoms(Ramp)})
+    moments = [ask("truncated-moment", Ramp(p, THETA, VARIANCE)) for p in powers]
+    equations = tuple(e for e in (*moments, *found.values()) if isinstance(e, Equation))
+    return Recurrence(subject, sp.Tuple(*(e.left for e in equations)), equations, ())
+
+
+def limits(alternating: Alternating | AlternatingProgram) -> Derivation:
+    """The limits of the mean squares of the named vectors and of the coefficients of corrected lines, with proof.
+
+    The formula's recurrence lists the truncated moments and then every quantity, in the program's symbols and in
+    quantities before it; means of other activations than ramps stay Gaussian means.  Units: of the program.  Error:
+    exact as n grows.  Errors: NotClosed where an activation meets an activation.  Source: bayati2011dynamics.
+    """
+    program = alternating_program(alternating)
+    proof = prove(program, "line-evolution", LineLimits(len(program.lines)))
+    return Derivation("state_evolution", program, formula_of("state_evolution", program, proof.goal, ()), proof)

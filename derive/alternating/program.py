@@ -63,8 +63,7 @@ class AlternatingProgram(Program):
 
     def gaussian(self, index: int) -> Coordinate:
         """The Gaussian part of one entry of a product."""
-        label, _, digest = self.lines[index][0].name.partition("#")
-        return Coordinate(f"g_{label}#{digest}")
+        return Coordinate(f"g_{index}#{self.lines[index][0].name.partition('#')[2]}")
 
     def scale(self, index: int) -> sp.Expr:
         """Variance of the image of a vector of mean square 1: nu for A, nu delta for its transpose."""
@@ -148,7 +147,7 @@ class Alternating:
             raise ShapeError(name, SHAPE["n" if side == "m" else "m"], SHAPE[found],
                              "A @ x takes size n to m, A.T @ z takes size m to n.")
         index = len(self._lines)
-        c = _coordinate(self.name, f"{'p' if side == 'm' else 'q'}_{index}", sp.srepr(expr) + str(corrected))
+        c = _coordinate(self.name, f"p_{index}", sp.srepr(expr) + str(corrected))
         self._lines[c] = Product(index, side, expr, corrected)
         return c
 

@@ -69,13 +69,21 @@ class Pairing(About):
 class MeanSquare(About):
     """The limit of the mean square of a named vector."""
 
-    letter = "m"
+    def _latex(self, printer: Any) -> str:
+        name, _, index = str(self.args[0]).partition("_")
+        return rf"\mathbb{{E}}\left[\mathrm{{{name}}}{f'_{{{index}}}' if index else ''}^{{2}}\right]"
 
 
 class Tape(About):
     """All lines of a program; the argument is their number."""
 
     letter = r"\mathcal{P}"
+
+
+class LineLimits(About):
+    """All limits of a program; the argument is the number of its lines."""
+
+    letter = r"\mathcal{L}"
 
 
 class Average(sp.Expr):

@@ -201,6 +201,15 @@ def correction_terms(program: Program, subject: Any, ask: Ask) -> Claim:
     return Recurrence(subject, sp.Tuple(*(e.left for e in equations)), equations, ())
 
 
+def alternating_program(alternating: Alternating | AlternatingProgram) -> AlternatingProgram:
+    """The frozen program.  Errors: ParameterError for anything but an alternating program."""
+    program = alternating.program() if isinstance(alternating, Alternating) else alternating
+    if not isinstance(program, AlternatingProgram):
+        raise ParameterError("corrections", "an alternating program", type(program).__name__,
+                             "Write it with derive.Alternating.")
+    return program
+
+
 def corrections(alternating: Alternating | AlternatingProgram) -> Derivation:
     """Every product with A or A^T is a Gaussian part and correction terms, whose coefficients are derived.
 
@@ -208,9 +217,6 @@ def corrections(alternating: Alternating | AlternatingProgram) -> Derivation:
     parts and the mean squares of the named vectors.  Units: of the program.  Error: exact as n grows, for maps that
     are Lipschitz.  Errors: ParameterError for anything but an alternating program.  Source: bayati2011dynamics.
     """
-    program = alternating.program() if isinstance(alternating, Alternating) else alternating
-    if not isinstance(program, AlternatingProgram):
-        raise ParameterError("corrections", "an alternating program", type(program).__name__,
-                             "Write it with derive.alternating.Alternating.")
+    program = alternating_program(alternating)
     proof = prove(program, "correction-terms", Tape(len(program.lines)))
     return Derivation("corrections", program, formula_of("corrections", program, proof.goal, ()), proof)

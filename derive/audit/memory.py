@@ -168,7 +168,7 @@ def _defined(name: str, order: int) -> Any:
     return lambda z: np.asarray(found(z)) + np.zeros_like(z)
 
 
-def _against_normal(function: Any, mean: Host, deviation: Host) -> Host:
+def against_normal(function: Any, mean: Host, deviation: Host) -> Host:
     """E[f(mean + deviation w)], w standard normal, with a break where the argument is zero.  Shapes: (...)."""
     kink = np.clip(-mean / np.where(deviation > 0, deviation, 1.0), -REACH, REACH)
     total = np.zeros(np.shape(kink))
@@ -186,7 +186,7 @@ def quadrature(node: GaussianMean, at: Mapping[sp.Symbol, Any]) -> float:
     first = upper[0]
     zero = np.asarray(means[0])
     if len(functions) == 1:
-        return float(_against_normal(functions[0], zero, np.sqrt(first)))
+        return float(against_normal(functions[0], zero, np.sqrt(first)))
     _, cov, second = upper
     slope = cov / first if first > 0 else 0.0
     spread = float(np.sqrt(max(second - slope * cov, 0.0)))
@@ -194,9 +194,9 @@ def quadrature(node: GaussianMean, at: Mapping[sp.Symbol, Any]) -> float:
 
     def product(u: Host) -> Host:
         inner = means[1] + slope * (u - means[0])
-        return functions[0](u) * (functions[1](inner) if same else _against_normal(functions[1], inner, spread))
+        return functions[0](u) * (functions[1](inner) if same else against_normal(functions[1], inner, spread))
 
-    return float(_against_normal(product, zero, np.sqrt(first)))
+    return float(against_normal(product, zero, np.sqrt(first)))
 
 
 def numerically(expr: sp.Expr, at: Mapping[sp.Symbol, Any]) -> float:

@@ -12,7 +12,8 @@ from scipy.integrate import quad
 from derive import models
 from derive.activations import activation
 from derive.alternating import Alternating
-from derive.alternating.limits import errors_of, line_evolution
+from derive.alternating.evaluate import errors_of, line_evolution
+from derive.alternating.limits import limits
 from derive.alternating.terms import (
     Average,
     BlockLaw,
@@ -29,7 +30,7 @@ from derive.alternating.transposes import corrections
 from derive.audit import audit_step, worlds
 from derive.errors import LanguageError, NotClosed, ParameterError, ProofError, ShapeError
 from derive.proof import Equation, Proof, prove
-from derive.ramps import PLAIN, THETA, VARIANCE, Ramp
+from derive.ramps import THETA, VARIANCE, Ramp
 
 DELTA = sp.Symbol("delta", nonnegative=True)
 NU = sp.Symbol("nu_A", nonnegative=True)
@@ -66,6 +67,9 @@ def test_the_corrections_are_expectations_of_derivatives_and_the_proof_verifies(
     PROOF.verify()
 
 
+SOFT = limits(models.amp(2)).proof
+
+
 def mutated(step, factor):
     """The step with a right side that is 0.1 % wrong."""
     right = step.claim.right
@@ -75,7 +79,7 @@ def mutated(step, factor):
         wrong = Blocks(sp.expand(right.args[0] * factor))
     else:
         wrong = right * factor if right != 0 else factor - 1
-    return replace(step, claim=Equation(step.claim.left, wrong))
+    return replace(step, claim=replace(step.claim, right=wrong))
 
 
 OWN = ("known-products", "left-regression", "gaussian-part", "stein-pairing", "correction", "transposed-product",
@@ -90,6 +94,32 @@ def test_a_step_that_is_a_thousandth_wrong_fails_replay_and_the_audit_alone(name
         audit_step(step, worlds(PROOF.program))
     with pytest.raises(ProofError):
         replace(PROOF, steps=(*PROOF.steps[:index], step, *PROOF.steps[index + 1:])).replay(index)
+
+
+@pytest.mark.parametrize("name", ["over-components", "ramp-mean", "line-limit"])
+def test_a_step_of_the_state_evolution_that_is_a_thousandth_wrong_fails_replay_and_the_audit_alone(name):
+    index = max(k for k, step in enumerate(SOFT.steps) if step.rule == name)
+    step = mutated(SOFT.steps[index], sp.Rational(1001, 1000))
+    with pytest.raises(ProofError):
+        audit_step(step, worlds(SOFT.program))
+    with pytest.raises(ProofError):
+        replace(SOFT, steps=(*SOFT.steps[:index], step, *SOFT.steps[index + 1:])).replay(index)
+
+
+def test_a_state_evolution_without_a_term_or_with_other_means_fails_the_audit():
+    step = next(step for step in SOFT.steps if step.rule == "line-limit" and step.claim.left == Covariance(3, 3))
+    plain = next(step for step in SOFT.steps if step.rule == "line-limit" and step.claim.left == Coefficient(2, 1))
+    assert sp.expand(step.claim.right - sum((w * Covariance(*x) for x, w in {(0, 0): 1, (0, 2): -2, (2, 2): 1}.items()),
+                                            sp.Symbol("nu_w", nonnegative=True))) == 0
+    for wrong in (replace(step.claim, right=step.claim.right + 2 * Covariance(0, 2)),
+                  replace(plain.claim, nodes=plain.claim.nodes * sp.Rational(1001, 1000)),
+                  replace(plain.claim, right=plain.claim.right.replace(Ramp, lambda p, t, v: Ramp(p, t, v + 1)))):
+        with pytest.raises(ProofError):
+            audit_step(replace(step, claim=wrong), worlds(SOFT.program))
+
+
+def test_the_state_evolution_of_amp_verifies():
+    limits(models.amp(1)).proof.verify()
 
 
 def test_without_its_correction_a_product_fails_the_audit():
@@ -212,11 +242,11 @@ def mixed_error(epsilon, tau2, theta):
 
 @pytest.mark.parametrize("power", range(4))
 def test_truncated_moments_are_derived_and_a_thousandth_is_seen(power):
-    proof = prove(PLAIN, "truncated-moment", Ramp(sp.Integer(power), THETA, VARIANCE))
+    proof = prove(SOFT.program, "truncated-moment", Ramp(sp.Integer(power), THETA, VARIANCE))
     proof.verify()
     step = replace(proof.steps[-1], claim=Equation(proof.goal.left, proof.goal.right * sp.Rational(1001, 1000)))
     with pytest.raises(ProofError):
-        audit_step(step, worlds(PLAIN))
+        audit_step(step, worlds(SOFT.program))
 
 
 def test_what_has_no_closed_form_says_so_and_unknown_symbols_are_told():

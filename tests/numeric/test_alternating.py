@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from derive import models
-from derive.alternating.limits import line_evolution
+from derive.alternating.evaluate import line_evolution
 from derive.alternating.transposes import corrections
 from derive.errors import ParameterError
 from numeric.alternating import check_lines
