@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 Work = Callable[[], object]
 Clock = Callable[[], float]
@@ -67,9 +68,10 @@ def seconds(work: Work, repeats: int, clock: Clock = time.process_time) -> float
 
 
 def best(work: Work) -> float:
-    """Return the least CPU seconds of one repetition over a few turns: what the machine can reach."""
-    repeats = turns(work, PROBE_S)
-    return min(seconds(work, repeats) for _ in range(5))
+    """Return the least CPU seconds of one repetition over a few turns: what one thread can reach."""
+    with threadpool_limits(1, "blas"):
+        repeats = turns(work, PROBE_S)
+        return min(seconds(work, repeats) for _ in range(5))
 
 
 @cache

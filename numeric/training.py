@@ -5,10 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Protocol
 
 import numpy as np
 from array_api_compat import array_namespace
+from threadpoolctl import threadpool_limits
 
 from derive.errors import ParameterError, ShapeError
 from numeric.arrays import Array
@@ -67,6 +69,7 @@ def train(
     method: str = "auto",
     accuracy: float = 0.0,
     kernels: str = "auto",
+    threads: int | None = 1,
     record: Sequence[int] = (),
     progress: Progress | None = None,
 ) -> Training:
@@ -76,6 +79,8 @@ def train(
     may be off by that much, relative, where that makes it cheaper: `choose_method` says which method and why.
     The default step is 1/curvature, half the largest stable one: of the data for a convolution, and of the
     data and the network at its start for an RNN; a RandomRNN, known in law only, needs a step size.
+    `threads` is how many the linear algebra may take, None as many as it likes: its products are too small for more
+    than one, and two libraries of it, NumPy's and SciPy's, wait for each other.
     Units: step_size is for a loss that is a mean over all outputs.
     Errors: ParameterError, naming the largest stable step, when the loss blows up, or naming the method that
     applies when the one asked for does not.
@@ -86,19 +91,21 @@ def train(
         hint = "0 is plain gradient descent, 0.9 is usual; adaptive steps are not offered."
         raise ParameterError("train: momentum", "a number in [0, 1)", momentum, hint)
     choice = choose_method(start, data, steps, accuracy=accuracy, momentum=momentum, method=method)
-    step = step_size if step_size is not None else 1.0 / model_curvature(start, data)
-
-    def run(descent: Descent) -> Training:
-        with np.errstate(over="ignore", invalid="ignore"):
-            return _run(descent, start, data, test, steps, step, momentum, record, progress)
-
-    if choice.name == "subspace":
-        assert isinstance(start, LinearRNN)
-        found = refined(SubspaceDescent(start, data.lags, 20.0 * accuracy), start.width, accuracy, run)
-    elif isinstance(start, RandomRNN):
-        found = checked(start, data.lags, run)
-    else:
-        found = run(_descent(start, data, kernels))
+    if threads is not None and threads < 1:
+        raise ParameterError("train: threads", "at least 1, or None for no limit", threads, "1 is the default.")
+    with threadpool_limits(threads, "blas"), np.errstate(over="ignore", invalid="ignore"):
+        step = step_size if step_size is not None else 1.0 / model_curvature(start, data)
+        run = partial(
+            _run, start=start, data=data, test=test, steps=steps, step=step, momentum=momentum, record=record,
+            progress=progress,
+        )  # fmt: skip
+        if choice.name == "subspace":
+            assert isinstance(start, LinearRNN)
+            found = refined(SubspaceDescent(start, data.lags, 20.0 * accuracy), start.width, accuracy, run)
+        elif isinstance(start, RandomRNN):
+            found = checked(start, data.lags, run)
+        else:
+            found = run(_descent(start, data, kernels))
     return replace(found, method=choice.name, reason=choice.reason)
 
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from derive.errors import ParameterError, ShapeError
 from numeric.convolution import matched
@@ -114,3 +115,21 @@ def test_errors_name_the_field():
     assert caught.value.where == "train"
     with pytest.raises(ParameterError):
         train(rnn, data, steps=2, record=(3,))
+
+
+def test_training_takes_one_thread_unless_told_otherwise():
+    rng = np.random.default_rng(0)
+    rnn = draw_rnn(8, 1, 1, nu_W=0.3, nu_F=1.0, nu_C=1.0, rng=rng)
+    data = quadratic(rng.standard_normal((3, 4, 1)), rng.standard_normal((3, 4, 1)))
+
+    def seen(threads):
+        met = []
+        with threadpool_limits(2, "blas"):
+            train(rnn, data, steps=1, threads=threads,
+                  progress=lambda *_: met.extend(pool["num_threads"] for pool in threadpool_info()))  # fmt: skip
+        return set(met)
+
+    assert seen(1) == {1}
+    assert seen(None) == seen(2) == {2}
+    with pytest.raises(ParameterError, match="threads"):
+        train(rnn, data, steps=1, threads=0)
