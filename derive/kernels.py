@@ -55,7 +55,7 @@ def _kernel(name: str, program: Program) -> Derivation:
         proof = prove(program, "kernel-process", kernel_subject(program))
         return Derivation(name, program, Formula(name, None, symbols, program, process=process_of(proof)), proof)
     recurrence = next(step.claim for step in stepped.steps if isinstance(step.claim, Recurrence))
-    recurrence = replace(recurrence, right=recurrence.right.subs(ROW2, ROW))
+    recurrence = replace(recurrence, left=recurrence.left.subs(ROW2, ROW), right=recurrence.right.subs(ROW2, ROW))
     if is_linear(program.base or program):
         try:
             proof = prove(program, "limit-kernel", EmpiricalKernel(kind(program), ROW, ROW2, t, s))

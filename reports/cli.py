@@ -17,7 +17,7 @@ from rich.text import Text
 from typer.core import TyperCommand, TyperGroup
 
 import derive
-from derive import Derivation, NotClosed, NotDiagonal, NotLinear, Recursion, models
+from derive import Derivation, Memory, NotClosed, NotDiagonal, NotLinear, Recursion, models
 from derive.errors import DeriveError, ParameterError
 from reports.cli_alternating import ALTERNATING, derive_lines, validate_lines
 from reports.cli_bench import bench_command
@@ -56,6 +56,7 @@ if TYPE_CHECKING:
     from reports.cli_alternating import LinesValidation
 
 SYMBOLS = "wideproof.symbols"
+LAGS = 10
 
 
 class Verbs(TyperGroup):
@@ -113,6 +114,7 @@ QUANTITIES: dict[str, Callable[..., Derivation]] = {
         "scale_factor_peak",
         "training_bound",
         "stability",
+        "memory",
     )
 }
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
@@ -282,8 +284,10 @@ def derive_command(
         for name, make in chosen.items():
             with stages(f"{name} of {model}") as progress, _noted(name, stuck if len(chosen) > 1 else None):
                 derivation = make(recursion)
-                derivation.proof.verify()
-                found.append(derivation)
+                parts = derivation.parts.values() if quantity and isinstance(derivation, Memory) else ()
+                for part in (derivation, *parts):
+                    part.proof.verify()
+                    found.append(part)
                 progress(1, 1)
     if as_json:
         reasons = [{"quantity": name, "error": _fields(error)} for name, error in stuck.items()]
@@ -339,26 +343,34 @@ def eval_command(
         str,
         typer.Argument(
             metavar="QUANTITY",
-            help="A quantity in the lag, such as scale-factors.",
+            help="A quantity in the lag, such as scale-factors, or a number, such as stability.",
             autocompletion=lambda: list(QUANTITIES),
         ),
     ],
-    lags: Annotated[int, typer.Option(min=1, help="Evaluate at the lags 0 … LAGS-1.")] = 10,
+    lags: Annotated[int | None, typer.Option(min=1, help="Evaluate at the lags 0 … LAGS-1; 10 if left out.")] = None,
     as_json: Json = False,
 ) -> None:
     """Evaluate a derived formula; its symbols are options, such as --nu-W 0.3.
 
-    Example: [b]wideproof eval linear-rnn scale-factors --nu-W 0.3 --nu-F 1 --nu-C 1 --lags 5[/b]
+    Examples: [b]wideproof eval linear-rnn scale-factors --nu-W 0.3 --nu-F 1 --nu-C 1 --lags 5[/b],
+    [b]wideproof eval linear-rnn stability --nu-W 0.81 --nu-F 1 --nu-C 1[/b]
     """
     formula = quantity_named(quantity)(model_with(context, model)).formula
-    if "j" not in formula.symbols:
-        raise ParameterError("eval", "a quantity in the lag j", quantity, "Kernels take inputs: use numeric.Kernel.")
+    lagged = "j" in formula.symbols
+    if not lagged and (formula.expr is None or "t" in formula.symbols):
+        hint = "Kernels and gradients take inputs: use numeric.Kernel and numeric.gradients."
+        raise ParameterError("eval", "a quantity in the lag j, or a number", quantity, hint)
+    if lags and not lagged:
+        raise ParameterError("eval: --lags", "a quantity in the lag j", quantity, "It is one number: leave --lags out.")
     nu = parameters(context, [name for name in formula.symbols if name != "j"], needed=True)
-    values = formula.compile("numpy")(j=np.arange(lags), **nu)
+    at = {"j": np.arange(lags or LAGS)} if lagged else {}
+    values = np.atleast_1d(formula.compile("numpy")(**at, **nu))
     if as_json:
         print_json({"values": list(values)})
-    else:
+    elif lagged:
         table(("lag", quantity), [(str(lag), f"{x:.12g}") for lag, x in enumerate(values)])
+    else:
+        out.print(f"{values[0]:.12g}")
 
 
 @app.command("validate", cls=WithSymbols)

@@ -81,7 +81,8 @@ def test_derive_prints_the_formula_and_its_proof(quantity, unverified):
     assert "Equation(" not in long
     made = json_of("derive", "linear-rnn", quantity)
     assert made["model"] == "linear-rnn"
-    (found,) = made["derivations"]
+    found, *parts = made["derivations"]
+    assert [part["quantity"] for part in parts] == list(getattr(derivation, "parts", ()))
     assert found["latex"] == derivation.formula.latex()
     assert found["verified"] is True
     assert [step["rule"] for step in found["steps"]] == [step.rule for step in derivation.proof.steps]
@@ -120,6 +121,7 @@ def test_a_quantity_that_a_model_lacks_is_a_reason_among_all_and_an_error_by_nam
     monkeypatch.setattr(cli, "gallery", lambda: {"skip": skip})
     made = json_of("derive", "skip")
     lacking = {"scale-factors", "equivalent-convolution", "scale-factor-bound", "scale-factor-peak", "training-bound"}
+    lacking |= {"memory"}
     assert {lack["quantity"] for lack in made["underivable"]} == lacking
     assert set(made["underivable"][0]["error"]) == {"where", "expected", "got", "hint"}
     assert "scale-factors of skip does not exist" in run("derive", "skip").stdout
@@ -141,6 +143,15 @@ def test_eval_prints_values_in_lag_order_wherever_the_symbols_stand():
     assert [line.split() for line in text.splitlines() if line.strip()[:1].isdigit()] == [
         ["0", "2"], ["1", "1.6"], ["2", "0.78"],
     ]  # fmt: skip
+
+
+def test_eval_of_a_quantity_without_a_lag_is_one_number():
+    assert json_of("eval", "linear-rnn", "stability", "--nu-W", "0.81", *NU[2:]) == {"values": [0.9]}
+    made = json_of("eval", "linear-rnn", "memory", "--nu-W", "0.81", "--q", "1")
+    assert made["values"] == pytest.approx([-1 / np.log(0.81)], rel=1e-14)
+    assert run("eval", "linear-rnn", "memory", "--nu-W", "0.25", "--q", "1").stdout.startswith("0.7213475204")
+    assert "leave --lags out" in fields("eval", "linear-rnn", "stability", *NU, "--lags", "3")["hint"]
+    assert "numeric.Kernel" in fields("eval", "linear-rnn", "ntk", *NU)["hint"]
 
 
 def test_validate_holds_and_says_everything_a_program_needs():
