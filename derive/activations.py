@@ -64,9 +64,10 @@ def activation(name: str, *parameters: object) -> Function:
     Families take parameters: `activation('leaky_relu', 0.2)` or `activation('leaky_relu(1/5)')`. Others are declared
     once by `define`. `identity` gives back its argument.  Errors: ParameterError.
     """
-    if name == "identity" and not parameters:
+    written = canonical(name, *parameters)
+    if written == "identity":
         return lambda z: z
-    symbol = sp.Symbol(_canonical(name, parameters))
+    symbol = sp.Symbol(written)
 
     def apply(z: sp.Expr) -> sp.Expr:
         return Phi(symbol, 0, sp.sympify(z))
@@ -101,8 +102,10 @@ def _is_tame(expr: sp.Expr) -> bool:
     return all(v.is_finite and abs(v) < 1000 for v in values)
 
 
-def _canonical(name: str, parameters: tuple[object, ...]) -> str:
-    """The name with its parameters as rationals; ParameterError where there is no such activation."""
+def canonical(name: str, *parameters: object) -> str:
+    """The name with its parameters as rationals; `identity` is one.  Errors: ParameterError for other names."""
+    if name == "identity" and not parameters:
+        return name
     written = WRITTEN.match(name) if isinstance(name, str) else None
     family = written.group(1) if written else ""
     texts = [str(p) for p in parameters] or (written.group(2) or "").split(",") if written else []

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import sympy as sp
 
-from . import mehler
-from .activations import Z, definition
+from . import kinks, mehler
+from .activations import Z, canonical, definition
 from .duals import ANGLE, D, a, b, c, dual, k, m
 from .errors import NotAccurate, NotClosed, ParameterError
 from .printing import emitted, namespace
@@ -108,8 +108,9 @@ def value(factors: tuple[Factor, ...], variables: Variables) -> tuple[Any, float
         names = " ".join(name + "'" * order for name, order in factors)
         largest = max(float(xp.max(xp.asarray(v))) for v in variables.variances)
         raise NotAccurate(f"E of {names}", f"an error below {ACCURACY:g}", f"a bound of {worst:.1e}",
-                          f"Variances up to {largest:.3g}: the series is for smooth functions; a kink with a bias of "
-                          "mean other than zero, or a very large variance, is out of its reach.")
+                          f"Variances up to {largest:.3g}: the series is for smooth functions; a kink between pieces "
+                          "that are not linear, one beside a smooth function, or a very large variance, is out of its "
+                          "reach.")
     return result, worst
 
 
@@ -120,6 +121,7 @@ def gaussian_mean(first: str, second: str | None, variances: tuple[Any, Any], co
 
     Shapes: all broadcast.  Errors: NotClosed; ParameterError where the covariance is none.
     """
+    first, second = canonical(first), None if second is None else canonical(second)
     xp = namespace(backend)
     u, v, both = (xp.asarray(x, dtype=xp.float64) for x in (*variances, covariance))
     if bool(xp.any(u < 0)) or bool(xp.any(v < 0)) or bool(xp.any(abs(both) > xp.sqrt(u * v) * (1 + 1e-12))):
@@ -152,7 +154,7 @@ def _closed(factors: tuple[Factor, ...], centred: bool, backend: str) -> Callabl
     (name, order), (other, second) = factors[0], factors[-1]
     row = dual(name) if name == other else None
     if row is None or not (centred or row.shifted):
-        return None
+        return _by_kinks(factors)
     expr = row.mean(order) if len(factors) == 1 else row.derivative(order, second)
     if expr is None:
         return None
@@ -165,6 +167,25 @@ def _closed(factors: tuple[Factor, ...], centred: bool, backend: str) -> Callabl
     def closed(v: Variables) -> Any:
         result = function(*v.variances, v.covariance, *v.means, *(getattr(v, wanted[x]) for x in extra))
         return v.xp.asarray(result, dtype=v.xp.float64)
+
+    return closed
+
+
+def _by_kinks(factors: tuple[Factor, ...]) -> Callable[[Variables], Any] | None:
+    """Moments of piecewise linear functions, None where some factor is none."""
+    parts = [kinks.broken(definition(name)) for name, _ in factors]
+    parts = [part.derivative if part and order == 1 else part for part, (_, order) in zip(parts, factors, strict=True)]
+    phi, psi = parts[0], parts[-1]
+    if any(order > 1 for _, order in factors) or phi is None or psi is None:
+        return None
+
+    def closed(v: Variables) -> Any:
+        xp = v.xp
+        deviations = tuple(xp.sqrt(xp.asarray(x)) for x in v.variances)
+        if len(factors) == 1:
+            return kinks.mean(xp, phi, v.means[0], deviations[0])
+        rest = xp.where(v.norm > 0, xp.sqrt(v.det) / xp.where(v.norm > 0, v.norm, 1.0), 1.0)
+        return kinks.pair_mean(xp, phi, psi, v.means, deviations, v.correlation, rest)
 
     return closed
 

@@ -118,6 +118,12 @@ def erf(xp: Any, z: Any) -> Any:
     return importlib.import_module("scipy.special" if xp.__name__ == "numpy" else "cupyx.scipy.special").erf(z)
 
 
+def owens_t(xp: Any, h: Any, slope: Any) -> Any:
+    """Owen's T function; CuPy has none, so its arrays go through the host.  Source: owen1956tables."""
+    found = importlib.import_module("scipy.special").owens_t(*(x.get() if hasattr(x, "get") else x for x in (h, slope)))
+    return xp.asarray(found)
+
+
 def damped(xp: Any, x: Any, y: Any, odd: int) -> Any:
     """exp(-x) sinh(y) for odd = 1, exp(-x) cosh(y) for odd = 0, without overflow where |y| <= x."""
     size = xp.exp(xp.abs(y) - x)

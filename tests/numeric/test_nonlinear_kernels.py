@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import sympy as sp
 
-from derive import NotAccurate, NotClosed, ParameterError, Recursion, activation, models, nngp, ntk, relu
+from derive import NotAccurate, NotClosed, ParameterError, Recursion, activation, models, nngp, ntk, relu, tanh
 from derive.errors import ShapeError
 from numeric import Kernel
 from numeric.kernels import Batch
@@ -200,7 +200,7 @@ def test_what_has_no_numbers_is_refused():
     X = RNG.standard_normal((2, 3, 2))
     shifted = Recursion("shifted")
     F, C, h = shifted.input_map("F"), shifted.readout("C"), shifted.state("h")
-    shifted.update(h, relu(F @ shifted.x + 1))
+    shifted.update(h, relu(F @ shifted.x + 1) + tanh(F @ shifted.x))
     shifted.output(C @ h)
     with pytest.raises(NotAccurate, match="kink"):
         Kernel(shifted).nngp(X)

@@ -1,0 +1,102 @@
+"""Piecewise linear functions of Gaussian variables with means: against quadrature cut at every kink."""
+
+from __future__ import annotations
+
+import dataclasses as dc
+from itertools import pairwise
+
+import numpy as np
+import pytest
+import sympy as sp
+
+from derive import kinks
+from derive.activations import Z, define, definition
+from derive.integrals import Variables, expectation, gaussian_mean
+
+DEFINED = {
+    "hard_tanh": sp.Max(-1, sp.Min(1, Z)),
+    "hinge_sum": sp.Max(Z - 1, 0) - sp.Max(-Z - 1, 0),
+    "torn": sp.Abs(sp.Abs(Z) - 1) + 3 * Z * sp.Heaviside(Z - 2) + sp.sign(Z),
+}
+for _name, _phi in DEFINED.items():
+    define(_name, _phi)
+BREAKS = (-2.0, -1.0, 0.0, 1.0, 2.0)
+LAWS = {  # a, c, b, mean of u, mean of v
+    "generic": (1.3, 0.4, 0.7, 0.3, -0.5), "close": (0.04, 0.15, 1.0, 0.5, -1.0), "free": (2.0, 0.0, 0.5, -1.0, 0.0),
+    "equal": (0.9, 0.9, 0.9, 0.4, 0.4), "opposite": (0.9, -0.9, 0.9, 0.4, -0.4), "crossed": (0.9, -0.9, 0.9, 0.4, 0.4),
+}
+X, W = np.polynomial.legendre.leggauss(24)
+
+
+def cut(f, mean, deviation, breaks=()):
+    """E[f(mean + deviation z)] in pieces between the kinks."""
+    inside = [(t - mean) / deviation for t in BREAKS] if deviation else []
+    ends = sorted({-11.0, *np.linspace(-9, 9, 13), 11.0, *(e for e in (*inside, *breaks) if abs(e) < 11)})
+    z, w = (np.concatenate(x) for x in zip(*[((p + q) / 2 + (q - p) / 2 * X, (q - p) / 2 * W)
+                                             for p, q in pairwise(ends)], strict=True))
+    return float(np.sum(w * np.exp(-z * z / 2) * f(mean + deviation * z)) / np.sqrt(2 * np.pi))
+
+
+def quadrature(f, g, law):
+    a, c, b, m, k = law
+    slope, rest = c / a, max(b - c * c / a, 0.0) ** 0.5
+
+    def outer(u):
+        if rest < 1e-8:
+            return f(u) * g(k + slope * (u - m))
+        return np.array([f(x) * cut(g, k + slope * (x - m), rest) for x in u])
+
+    turned = [(m + (t - k) / slope - m) / a**0.5 for t in BREAKS] if slope else []
+    return cut(outer, m, a**0.5, turned)
+
+
+def function(name, order=0):
+    phi = sp.lambdify(Z, definition(name, order), [{"Heaviside": lambda x, half=0.5: np.heaviside(x, 0.5)}, "numpy"])
+    return lambda z: phi(z) + 0.0 * z
+
+
+@pytest.mark.parametrize("law", LAWS.values(), ids=LAWS)
+@pytest.mark.parametrize(("first", "second"), [("relu", "relu"), ("torn", "hard_tanh"), ("step", "abs"),
+                                               ("sign", "hinge_sum"), ("leaky_relu(1/5)", "torn")])
+def test_moments_are_those_of_the_definition(first, second, law):
+    a, c, b, m, k = law
+    found, bound = gaussian_mean(first, second, (a, b), c, (m, k))
+    assert bound == 0.0
+    assert float(found) == pytest.approx(quadrature(function(first), function(second), law), rel=1e-12, abs=1e-12)
+
+
+def test_slopes_are_those_of_the_definition_and_a_wrong_kink_is_seen():
+    law = LAWS["generic"]
+    found, _ = gaussian_mean("hard_tanh", "hinge_sum", (law[0], law[2]), law[1], law[3:], (1, 1))
+    want = quadrature(lambda z: 1.0 * (abs(z) < 1), lambda z: 1.0 * (abs(z) > 1), law)
+    assert float(found) == pytest.approx(want, abs=1e-12)
+    phi = kinks.broken(definition("hard_tanh"))
+    (at, bend, jump), *rest = phi.kinks
+    wrong = dc.replace(phi, kinks=((at * 1.001, bend, jump), *rest))
+    means = [float(kinks.mean(np, x, 0.3, np.asarray(1.1))) for x in (phi, wrong)]
+    want = cut(function("hard_tanh"), 0.3, 1.1)
+    assert means[0] == pytest.approx(want, abs=1e-13)
+    assert abs(means[1] - want) > 1e-5
+
+
+@pytest.mark.parametrize("name", ["relu", "abs", "hard_tanh", "torn"])
+def test_constants_are_finite_and_exact(name):
+    phi = function(name)
+    for a, b in ((0.0, 0.0), (0.0, 0.7), (0.7, 0.0)):
+        found, _ = gaussian_mean(name, name, (a, b), 0.0, (0.4, -0.3))
+        assert float(found) == pytest.approx(cut(phi, 0.4, a**0.5) * cut(phi, -0.3, b**0.5), abs=1e-13)
+
+
+def test_centred_rows_of_the_table_are_the_same():
+    law = Variables("numpy", (np.array(1.3), np.array(0.7)), np.array(0.4))
+    for name in ("relu", "abs", "step", "sign", "abrelu(-3/10, 3/2)"):
+        phi = kinks.broken(definition(name))
+        assert phi is not None
+        rest = np.sqrt(law.det) / law.norm
+        found = kinks.pair_mean(np, phi, phi, law.means, (1.3**0.5, 0.7**0.5), law.correlation, rest)
+        np.testing.assert_allclose(found, expectation(((name, 0), (name, 0)), law)[0], rtol=1e-14)
+
+
+def test_what_is_not_piecewise_linear_is_none():
+    for phi in (Z * sp.Max(Z, 0), sp.tanh(Z), sp.Max(sp.sin(Z), 0), Z * sp.Symbol("q")):
+        assert kinks.broken(phi) is None
