@@ -122,11 +122,7 @@ class Kernel:
     def _expected(self, function: ProcessKernel, first: Any, second: Any) -> Array:
         """An expectation over the limiting process, with its error."""
         xp = backend(self.backend)
-        lengths = {X.shape[1] for _, X in (*first, *(second or ()))}
-        if len(lengths) > 1 and any(state.backward for state in self.recursion.states):
-            hint = "Backward states start at the end of each: evaluate one length at a time."
-            raise ShapeError("Kernel", "sequences of one length for gates that read backwards", sorted(lengths), hint)
-        steps = max(lengths)
+        steps = max(X.shape[1] for _, X in (*first, *(second or ())))
         batches = [padded(xp, groups, self.readout, steps) if groups else None for groups in (first, second)]
         assert batches[0] is not None
         found = function.on(xp, batches[0], batches[1], self.effort, self.parameters)

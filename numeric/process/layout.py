@@ -17,7 +17,7 @@ from derive import Program
 from derive.activations import Phi
 from derive.claims import ProcessForm
 from derive.evolution import ROW, ROW2
-from derive.language import Bias, Coordinate, MatVec, coordinates_of
+from derive.language import Bias, Coordinate, MatVec, Updated, coordinates_of
 from derive.moments import Gram, Moment
 from numeric.activations import activation_function
 from numeric.arrays import Array
@@ -85,6 +85,11 @@ class Layout:
     def number(self, expr: sp.Expr) -> float:
         """The value of an expression in the parameters."""
         return float(sp.sympify(expr).subs(dict(self.values)))
+
+    def backward(self, process: sp.Expr) -> bool:
+        """Whether a process is a state that reads the sequence from its end."""
+        term = self.program.table.get(process)
+        return isinstance(term, Updated) and term.state.backward
 
     def _law(self, right: sp.Expr) -> Law:
         factors = sp.Mul.make_args(right)

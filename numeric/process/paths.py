@@ -24,7 +24,8 @@ Normals = Callable[[int], Array]
 class Paths:
     """One set of M paths of a process for N sequences of T steps, each path driven by the same products.
 
-    Shapes: X (N, T, n_x); values (M, N).  Units: those of the recursion.  Error: that of means over M paths.
+    Backward states are zero from the end of their sequence on.
+    Shapes: X (N, T, n_x), ends (N,); values (M, N).  Units: those of the recursion.  Error: that of means over M paths.
     Source: yang2020tensor2, master theorem, through derive.process.
     """
 
@@ -33,6 +34,7 @@ class Paths:
     X: Array
     normals: Normals
     count: int
+    ends: Array
     forms: dict[Any, Array] = field(default_factory=dict)
     known: dict[Any, Array] = field(default_factory=dict)
     moments: dict[Any, Array] = field(default_factory=dict)
@@ -43,9 +45,7 @@ class Paths:
         """Take all steps."""
         for step in range(self.X.shape[1]):
             for state in self.layout.bodies:
-                term = self.layout.program.table[state]
-                backward = isinstance(term, Updated) and term.state.backward
-                self.value(state, self.X.shape[1] - 1 - step if backward else step)
+                self.value(state, self.X.shape[1] - 1 - step if self.layout.backward(state) else step)
 
     def value(self, process: sp.Expr, step: int) -> Array:
         """A process at a step, as the update of that step reads it.  Shapes: (M, N)."""
@@ -60,6 +60,8 @@ class Paths:
             return self._initial(process)
         expr = self.layout.in_forms(process) if body is None else body
         found = evaluate(expr, lambda symbol: self._read(symbol, step))
+        if self.layout.backward(process):
+            found = found * (step < self.ends)
         return found if hasattr(found, "shape") else self.xp.full((self.count, self.X.shape[0]), found)
 
     def _read(self, symbol: sp.Symbol, step: int) -> Array:

@@ -13,7 +13,7 @@ from derive.activations import Phi
 from numeric.arrays import Array
 from numeric.process.layout import Layout, Numbers
 from numeric.process.rules import Rule, net, pairs, tensor
-from numeric.process.sampling import REPLICATES, Normals, Told, kernel_of, replicated
+from numeric.process.sampling import REPLICATES, Normals, Told, ends_of, kernel_of, replicated
 from numeric.process.separable import Separable
 
 QUADRATURE = "nested quadrature of the limiting process"
@@ -98,7 +98,7 @@ def nested(layout: Layout, xp: Any, X: Array, weights: Array) -> Numbers:
         def rule(group: int) -> Rule:
             return pairs(xp, _variables(merged, group, X)) if group in linear else tensor(xp, level, group in smooth)
 
-        return kernel_of(Separable(layout, xp, X, merged, rule), weights)
+        return kernel_of(Separable(layout, xp, X, merged, rule, ends_of(xp, weights)), weights)
 
     before = at(levels[0])
     gap = xp.full(before.shape, xp.inf)
@@ -127,7 +127,7 @@ def grouped(layout: Layout, xp: Any, X: Array, weights: Array, points: int, seed
                 return pairs(xp, size)
             return net(xp, Normals(xp, size, points, seed, replicate, group)(size))
 
-        kernels.append(kernel_of(Separable(layout, xp, X, merged, rule), weights))
+        kernels.append(kernel_of(Separable(layout, xp, X, merged, rule, ends_of(xp, weights)), weights))
         told()
     return replicated(xp, kernels, GROUPED)
 

@@ -42,11 +42,20 @@ def sampled(layout: Layout, xp: Any, X: Array, weights: Array, points: int, seed
     kernels = []
     for replicate in range(REPLICATES):
         normals = Normals(xp, dimensions(layout, X.shape[0], X.shape[1]), points, seed, replicate)
-        paths = Paths(layout, xp, X, normals, points)
+        paths = Paths(layout, xp, X, normals, points, ends_of(xp, weights))
         paths.run()
         kernels.append(kernel_of(paths, weights))
         told()
     return replicated(xp, kernels, SAMPLING)
+
+
+def ends_of(xp: Any, weights: Array) -> Array:
+    """Return how many steps each sequence has: it ends with the last step that is read.
+
+    Shapes: weights (N, r, T) -> (N,).  Units: none.  Error: none.  Source: definition.
+    """
+    steps = xp.arange(1, weights.shape[2] + 1)
+    return xp.max(xp.max(xp.where(weights != 0, steps, 0), axis=1), axis=1)
 
 
 def replicated(xp: Any, kernels: list[Array], method: str) -> Numbers:

@@ -33,7 +33,9 @@ class Part(NamedTuple):
 class Separable:
     """The moments of a process for a few sequences, each independent group of variables by a rule of its own.
 
-    Shapes: X (N, T, n_x).  Units: those of the recursion.  Error: those of the rules.  Source: derive.process.
+    Backward states are zero from the end of their sequence on.
+    Shapes: X (N, T, n_x), ends (N,).  Units: those of the recursion.  Error: those of the rules.
+    Source: derive.process.
     """
 
     layout: Layout
@@ -41,6 +43,7 @@ class Separable:
     X: Array
     groups: dict[sp.Symbol, int]
     rule: Callable[[int], Rule]
+    ends: Array
     rules: dict[int, Rule] = field(default_factory=dict)
     known: dict[Any, list[Part]] = field(default_factory=dict)
     forms: dict[Any, Array] = field(default_factory=dict)
@@ -86,7 +89,8 @@ class Separable:
         key = (process, step, sequence)
         if key not in self.known:
             body = self.layout.bodies.get(process)
-            if body is not None and not 0 <= step < self.X.shape[1]:
+            end = int(self.ends[sequence]) if self.layout.backward(process) else self.X.shape[1]
+            if body is not None and not 0 <= step < end:
                 self.known[key] = []
             else:
                 expr = self.layout.in_forms(process) if body is None else body

@@ -10,7 +10,7 @@ import pytest
 import derive
 from derive import LanguageError, NotClosed, NotLinear, Recursion, activation, models
 from derive.audit import audit_step, worlds
-from derive.errors import ProofError, ShapeError
+from derive.errors import ProofError
 from derive.notation import s, t
 from derive.tangent import tangent
 from numeric import Kernel
@@ -97,9 +97,20 @@ def test_gates_may_read_backwards():
         found, want = back.nngp(sequences), forth.nngp(sequences[:, ::-1])[:, ::-1, :, ::-1]
         gap = tolerance or 6 * np.maximum(back.stderr, forth.stderr[:, ::-1, :, ::-1])
         assert np.all(np.abs(found - want) <= gap)
-    with pytest.raises(ShapeError, match="one length"):
-        Kernel(gated(), readout="last", **nu).nngp([X[0], X[1][:3]])
     derive.nngp(gated()).proof.verify()
+
+
+def test_gates_read_backwards_from_the_end_of_each_sequence():
+    nu = {"nu_W": 1.5, "nu_F": 1.0}
+    for readout, quantity in (("last", "ntk"), ("average", "nngp")):
+        for sequences in ([X[0, :2], X[1, :1]], [X[0, :3], X[1, :2]]):
+            together = Kernel(gated(), readout=readout, points=512, **nu)
+            found = getattr(together, quantity)(sequences)
+            for i, x in enumerate(sequences):
+                alone = Kernel(gated(), readout=readout, points=512, **nu)
+                want = getattr(alone, quantity)([x])[0, 0]
+                error = max(together.stderr[i, i], alone.stderr[0, 0])
+                assert abs(found[i, i] - want) <= max(6 * error, 1e-9)
 
 
 def test_directions_are_kept_apart_by_the_language():
