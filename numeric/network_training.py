@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,11 +25,10 @@ from numeric.adjoint import (
     trained,
 )
 from numeric.arrays import Array, Host, backend, to_host
+from numeric.gathering import SAVE_EVERY, Progress
 from numeric.store import load, save
 
-Progress = Callable[[int, int], None]
 BLOW_UP = 1e6  # a loss this many times the first one, or the targets' power, has diverged
-SAVE_EVERY = 5.0  # seconds
 
 
 @dataclass(frozen=True, eq=False)

@@ -16,12 +16,12 @@ from derive.errors import ParameterError, ShapeError
 from numeric.arrays import Array
 from numeric.convolution import Convolution, ConvolutionDescent
 from numeric.data import Quadratic, curvature, largest_stable_step, loss, loss_and_slope, to_impulse
+from numeric.gathering import Progress
 from numeric.krylov import KrylovDescent, LinearRNN, impulse_response, rnn_curvature
 from numeric.methods import choose_method
 from numeric.subspace import LazyDescent, RandomRNN, SubspaceDescent, finest_tolerance
 
 Model = LinearRNN | Convolution | RandomRNN
-Progress = Callable[[int, int], None]
 REFINEMENT = 10.0  # one subspace run to the next: the change of the losses then is the error of the first
 BLOW_UP = 1e6  # a loss this many times the first one (or the outputs' power) has diverged
 

@@ -15,12 +15,12 @@ from derive.errors import ParameterError
 from derive.language import Parameter
 from numeric.arrays import Host
 from numeric.checks import Level
+from numeric.gathering import Progress
 from numeric.kernel_checks import KernelPlan, KernelValidation, estimate_kernel_cost, monte_carlo_kernels
 from numeric.kernels import Kernel
 from numeric.ladder import default_horizon
 from numeric.montecarlo import Plan, Validation, monte_carlo_linear
 from numeric.montecarlo.cost import Cost, estimate_cost
-from numeric.montecarlo.runner import Progress
 
 DEVICES = {"cpu": "numpy", "cuda": "cupy"}
 FEW_TRIALS = 5000  # below, networks have 4 inputs and outputs: 16 entries of L_j each make up for few networks

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -13,14 +11,12 @@ import numpy as np
 from numeric.adjoint import empirical_ntk
 from numeric.arrays import Array, Host, backend, seed_sequence, stream, to_host
 from numeric.checks import Check, Level, Verdict, overall
+from numeric.gathering import Gathered, Progress, gather
 from numeric.kernel_checks.claims import judge_kernels
 from numeric.kernel_checks.plan import KernelBatch, KernelPlan
 from numeric.montecarlo.cost import ENOUGH_S, Cost, least_seconds
 from numeric.statistics import Moments
-from numeric.store import load, save
 
-Progress = Callable[[int, int], None]
-SAVE_EVERY = 5.0  # seconds
 LEAST_COUNT = 100  # networks before a standard error may stop a width
 KEPT = 2000  # outputs kept at the largest width
 QUANTITIES = ("nngp", "ntk")
@@ -34,30 +30,22 @@ class Limits(Protocol):
     def ntk(self, X1: Host) -> Array: ...  # noqa: D102
 
 
-@dataclass
-class KernelMeasurements:
+class KernelMeasurements(Gathered[KernelPlan]):
     """The moments of every entry of both kernels at every width of a plan, and single outputs at the largest.
 
     Shapes: `Moments` per (quantity, width), mean (P, 1), P the pairs of the plan; kept (m, N, T).
     Units: output^2.  Error: in the moments.  Source: `measure`.
     """
 
-    plan: KernelPlan
-    moments: dict[tuple[str, int], Moments] = field(default_factory=dict)
-    kept: Host = field(default_factory=lambda: np.empty((0, 0, 0)))
-    done: int = 0
-
     def add(self, batch: KernelBatch) -> None:
         """Draw one batch from its own stream and merge its moments, unless its width is precise enough already."""
-        self.done += 1
         if self.reached(batch.width):
             return
         found, outputs = kernels_of(self.plan, batch)
         for quantity, moments in found.items():
-            key = quantity, batch.width
-            self.moments[key] = self.moments[key].merge(moments) if key in self.moments else moments
-        if batch.width == self.plan.width and len(self.kept) < KEPT:
-            self.kept = np.concatenate([self.kept, outputs])[:KEPT] if self.kept.size else outputs[:KEPT]
+            self.merge((quantity, batch.width), moments)
+        if batch.width == self.plan.width:
+            self.keep(outputs, KEPT)
 
     def reached(self, width: int) -> bool:
         """Whether the target of the plan is reached at a width: a function of the moments alone, so of the plan."""
@@ -71,26 +59,6 @@ class KernelMeasurements:
     def trials(self, quantity: str) -> int:
         """The least number of networks that any width had."""
         return min(self.moments[quantity, width].count for width in self.plan.widths)
-
-    def arrays(self) -> dict[str, Host]:
-        """Return the whole state as named arrays."""
-        state = {"kept": self.kept, "done": np.array(self.done, dtype=np.float64)}
-        for (quantity, width), moments in self.moments.items():
-            name = f"{quantity}/{width}"
-            state[f"{name}/count"] = np.array(moments.count, dtype=np.float64)
-            state[f"{name}/mean"], state[f"{name}/comoment"] = moments.mean, moments.comoment
-        return state
-
-    @staticmethod
-    def restore(plan: KernelPlan, state: dict[str, Host]) -> KernelMeasurements:
-        """Return the measurements whose `arrays` these are."""
-        found = KernelMeasurements(plan, kept=state["kept"], done=int(state["done"]))
-        for name in (name for name in state if name.endswith("/count")):
-            quantity, width, _ = name.split("/")
-            stem = name.removesuffix("count")
-            moments = Moments(int(state[name]), state[stem + "mean"], state[stem + "comoment"])
-            found.moments[quantity, int(width)] = moments
-        return found
 
 
 def kernels_of(plan: KernelPlan, batch: KernelBatch) -> tuple[dict[str, Moments], Host]:
@@ -122,20 +90,9 @@ def measure(plan: KernelPlan, progress: Progress | None = None, checkpoint: Path
     """Run all batches of a plan; its bits depend on the plan alone, however often it was interrupted.
 
     Shapes: as `KernelMeasurements`.  Units: output^2.  Error: ParameterError if the checkpoint is of another plan.
-    Source: one random stream per batch, merged in a fixed order; progress is told (batches done, all batches).
+    Source: `gather`.
     """
-    state = load(checkpoint, plan.identity()) if checkpoint else None
-    found = KernelMeasurements.restore(plan, state) if state else KernelMeasurements(plan)
-    batches, saved = tuple(plan.batches()), time.monotonic()
-    for batch in batches[found.done :]:
-        found.add(batch)
-        last = found.done == len(batches)
-        if checkpoint and (last or time.monotonic() - saved >= SAVE_EVERY):
-            save(checkpoint, plan.identity(), found.arrays())
-            saved = time.monotonic()
-        if progress:
-            progress(found.done, len(batches))
-    return found
+    return gather(KernelMeasurements, plan, progress, checkpoint)
 
 
 @dataclass(frozen=True)

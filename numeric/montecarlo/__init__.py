@@ -8,10 +8,11 @@ from pathlib import Path
 from numpy.typing import ArrayLike
 
 from numeric.checks import Check, Level, Verdict, overall
+from numeric.gathering import Progress
 from numeric.montecarlo.claims import judge_linear, linear_claims
 from numeric.montecarlo.cost import Cost, estimate_cost
 from numeric.montecarlo.plan import Plan
-from numeric.montecarlo.runner import Measurements, Progress, simulate
+from numeric.montecarlo.runner import Measurements, simulate
 
 __all__ = [
     "Cost",

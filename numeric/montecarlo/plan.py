@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field, replace
+from typing import Any
 
 from derive.errors import ParameterError
 from numeric.arrays import BACKENDS
@@ -101,6 +102,6 @@ class Plan:
         numbers = max(side**2, self.horizon**2 * self.n_x * self.n_y)
         return max(1, min(BATCH_TRIALS[self.backend], BATCH_NUMBERS[self.backend] // numbers))
 
-    def inputs(self) -> dict[str, object]:
+    def identity(self) -> dict[str, Any]:
         """Return the plan as plain data, the identity of its checkpoints."""
         return asdict(replace(self)) | {"widths": list(self.widths), "version": 2}

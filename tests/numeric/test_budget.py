@@ -38,7 +38,7 @@ def test_up_to_the_stop_the_bits_are_those_of_a_run_without_target():
 
 
 def test_an_interrupted_run_with_a_target_ends_with_the_same_bits(tmp_path, monkeypatch):
-    monkeypatch.setattr("numeric.montecarlo.runner.SAVE_EVERY", 0.0)
+    monkeypatch.setattr("numeric.gathering.SAVE_EVERY", 0.0)
 
     def stop(done, total):
         if done == total // 3:

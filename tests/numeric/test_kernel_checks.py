@@ -130,7 +130,7 @@ def test_the_error_of_a_sampled_limit_is_counted():
 def test_an_interrupted_run_resumes_with_the_same_bits(tmp_path, monkeypatch):
     plan = replace(measured("leaky").plan, trials=60)
     monkeypatch.setattr(KernelPlan, "batch_size", lambda self, width: 20)
-    monkeypatch.setattr("numeric.kernel_checks.runner.SAVE_EVERY", 0.0)
+    monkeypatch.setattr("numeric.gathering.SAVE_EVERY", 0.0)
     whole, path = measure(plan), tmp_path / "run.npz"
 
     def stop(done, total):

@@ -178,7 +178,7 @@ def bits(measurements):
 
 
 def test_an_interrupted_run_ends_with_the_bits_of_an_uninterrupted_one(tmp_path, monkeypatch):
-    monkeypatch.setattr("numeric.montecarlo.runner.SAVE_EVERY", 0.0)
+    monkeypatch.setattr("numeric.gathering.SAVE_EVERY", 0.0)
     path = tmp_path / "run.npz"
     total = len(tuple(PLAN.batches()))
 
@@ -200,11 +200,11 @@ def test_an_interrupted_run_ends_with_the_bits_of_an_uninterrupted_one(tmp_path,
 CHILD = """
 import sys, time
 from pathlib import Path
-import numeric.montecarlo.runner as engine
-from numeric.montecarlo import Plan
-engine.SAVE_EVERY = 0.0
-engine.simulate(Plan(256, 6000, 3, nu_W=0.6, nu_F=1.2, nu_C=0.8, seed=4, kernel_trials=6000),
-                lambda done, total: time.sleep(0.05), Path(sys.argv[1]))
+import numeric.gathering
+from numeric.montecarlo import Plan, simulate
+numeric.gathering.SAVE_EVERY = 0.0
+simulate(Plan(256, 6000, 3, nu_W=0.6, nu_F=1.2, nu_C=0.8, seed=4, kernel_trials=6000),
+         lambda done, total: time.sleep(0.05), Path(sys.argv[1]))
 """
 
 
@@ -218,7 +218,7 @@ def test_a_killed_process_resumes_with_the_same_bits(tmp_path):
     finally:
         child.send_signal(signal.SIGKILL)
         child.wait()
-    state = load(path, PLAN.inputs())
+    state = load(path, PLAN.identity())
     assert state is not None
     assert 0 < state["done"] < len(tuple(PLAN.batches()))
     assert bits(simulate(PLAN, checkpoint=path)) == bits(simulate(PLAN))
