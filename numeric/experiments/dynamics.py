@@ -13,10 +13,11 @@ from numeric.convolution import matched
 from numeric.data import Quadratic, apply_filter, largest_stable_step, quadratic
 from numeric.experiments.choice import choice
 from numeric.experiments.scale import Scale, scale_of_lags
+from numeric.gathering import Progress
 from numeric.krylov import LinearRNN, draw_rnn, impulse_response
 from numeric.methods import Announce, MethodChoice, choose_network
 from numeric.subspace import RandomRNN
-from numeric.training import Model, Progress, Training, impulse_of, train
+from numeric.training import Model, Training, impulse_of, train
 
 Curve = tuple[float, ...]
 
