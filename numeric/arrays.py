@@ -91,7 +91,8 @@ def seed_sequence(seed: int, *key: int) -> np.random.SeedSequence:
 def stream(xp: Namespace, seeds: np.random.SeedSequence) -> Stream:
     """Return the random stream of a seed sequence in a namespace; NumPy's generator unless xp is CuPy.
 
-    Shapes: none.  Units: none.  Error: none.  Source: PCG64 on the host, Philox on a GPU.
+    Shapes: none.  Units: none.  Error: none; CuPy keeps 32 bits of a seed, so two of k streams on a GPU are one with
+    probability about k² / 2^33.  Source: PCG64 on the host, Philox on a GPU.
     """
     if xp.__name__.endswith("cupy"):
         random = importlib.import_module("cupy.random")

@@ -102,7 +102,8 @@ def choose_method(
     obstacle = _obstacle(start, data, accuracy)
     subspace = _subspace(start.width, data, steps, accuracy or FINEST)
     if method == "subspace" and obstacle:
-        raise ParameterError("method", "krylov", f"subspace, but {obstacle}", "Use method='krylov'.")
+        hint = "Use method='krylov'" + (", or an accuracy such as 1e-6." if accuracy < FINEST else ".")
+        raise ParameterError("method", "krylov", f"subspace, but {obstacle}", hint)
     if method == "krylov":
         return krylov
     if method == "subspace" or (not obstacle and subspace.seconds < krylov.seconds):
@@ -172,7 +173,8 @@ def _obstacle(start: LinearRNN, data: Quadratic, accuracy: float) -> str:
     if not isinstance(start.W, np.ndarray):
         return "the matrix is not a NumPy array"
     if accuracy < FINEST:
-        return f"losses within {accuracy:.1g} are asked for, below {FINEST:.0g}: exact steps"
+        asked = f"within {accuracy:.1g}" if accuracy else "exact to rounding"
+        return f"losses {asked} are asked for, and it reaches {FINEST:.0g}"
     if 2 * data.lags * (data.n_x + data.n_y) >= start.width:
         return f"T (n_x + n_y) = {data.lags * (data.n_x + data.n_y)} directions nearly fill n = {start.width}"
     return ""

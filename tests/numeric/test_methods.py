@@ -168,3 +168,12 @@ def test_networks_that_validation_compares_are_exact_and_their_work_adds_up():
     with pytest.raises(ParameterError) as caught:
         choose_exact(300, data, 100, "sampled")
     assert caught.value.expected == "auto, krylov"
+
+
+def test_a_refused_subspace_names_the_accuracy_that_it_needs():
+    rnn, data = example(300)
+    with pytest.raises(ParameterError) as caught:
+        train(rnn, data, steps=2, method="subspace")
+    assert caught.value.expected == "krylov"
+    assert "accuracy such as 1e-6" in caught.value.hint
+    assert train(rnn, data, steps=2, method="subspace", accuracy=1e-6).method == "subspace"
