@@ -125,6 +125,16 @@ def power_law(widths: ArrayLike, values: Mapping[str, ArrayLike], xlabel: str, y
         return _finish(figure, axes, xlabel, ylabel)
 
 
+def fitted_power(widths: ArrayLike, values: ArrayLike, errors: ArrayLike) -> tuple[float, float]:
+    """The power of the width that `power_law` draws, and its standard error, first order in those of the values.
+
+    Shapes: (k,) each, values > 0 -> two scalars.
+    """
+    x, y = np.log(np.asarray(widths, dtype=float)), np.asarray(values, dtype=float)
+    weights = (x - x.mean()) / np.sum((x - x.mean()) ** 2)
+    return float(weights @ np.log(y)), float(np.sqrt(np.sum((weights * np.asarray(errors) / y) ** 2)))
+
+
 def _width(width: float) -> str:
     """A power of ten as one, any other number as it is."""
     exponent = round(np.log10(width))

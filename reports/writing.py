@@ -9,12 +9,16 @@ from pathlib import Path
 from typing import Any
 
 from derive import Recursion
+from derive.alternating import Alternating, AlternatingProgram
 from derive.derivation import as_program
 from derive.errors import ParameterError
 from numeric.checks import Verdict
 from numeric.methods import Announce
 from numeric.recordings import RECORDINGS
 from numeric.validate import plain_parts
+from reports.alternating import LinesRun, run_lines
+from reports.alternating import document as lined
+from reports.document import Document
 from reports.linear import LinearRun, Stage, document, run_linear
 from reports.nonlinear import KernelRun, run_kernels
 from reports.nonlinear import document as told
@@ -39,39 +43,50 @@ def silent(name: str) -> Iterator[Callable[[int, int], None]]:
     yield lambda done, total: None
 
 
-def report(recursion: Recursion, out_dir: Path | str, *, data: tuple[str, ...] = tuple(RECORDINGS),
+def report(recursion: Recursion | Alternating, out_dir: Path | str, *, data: tuple[str, ...] = tuple(RECORDINGS),
            columns: Mapping[str, Any] | None = None, seed: int = 0,
            width: int = 1024, trials: int | None = None, engine: Engine = "auto", stage: Stage = silent,
            method: str = "auto", announce: Announce | None = None,
            **nu: float) -> Report:  # fmt: skip
     """Write report.tex, report.pdf, report.html, figures and run.json; equal seeds give equal numbers.
 
-    The linear RNN is told lag by lag, beside recordings; any other recursion by its kernels. Trials are by default
-    20000 for the linear RNN, 1500 for kernels. `columns` holds the inputs, outputs and rate of the user's own file,
-    as `load_recording` takes them. `method` trains the wide linear RNN; `announce` is told it, with reason, memory and
-    time, before the start.
+    The linear RNN is told lag by lag, beside recordings; any other recursion by its kernels; a program of a matrix
+    and its transpose by corrections and state evolution. Trials are by default 20000, 1500 and 1200. `columns` holds
+    the inputs, outputs and rate of the user's own file, as `load_recording` takes them. `method` trains the wide
+    linear RNN; `announce` is told it, with reason, memory and time, before the start.
     Errors: those of the derivation and of validate; RenderError where an engine asked for by name fails, and then
     report.tex and run.json stand. Without any engine a notice names what to install.
     """
     folder = Path(out_dir)
     folder.mkdir(parents=True, exist_ok=True)
-    program = as_program(recursion)
-    run: LinearRun | KernelRun
-    if plain_parts(program) is None:
+    program = recursion if isinstance(recursion, Alternating | AlternatingProgram) else as_program(recursion)
+    run: LinearRun | KernelRun | LinesRun
+    if isinstance(program, Alternating | AlternatingProgram):
+        run = run_lines(program, stage, seed, width, trials, **nu)
+        data, columns = (), None
+    elif plain_parts(program) is None:
         if method != "auto":
             raise ParameterError("report: method", "auto", method, "Only the report of the linear RNN trains networks.")
         run = run_kernels(program, stage, seed, width, trials, **nu)
         data, columns = (), None
     else:
         run = run_linear(program, stage, seed, width, trials or LINEAR_TRIALS, data, columns, method, announce, **nu)
+    draws = run.trials if isinstance(run, LinesRun) else run.validation.measurements.plan.trials
     inputs = {"model": program.name, "data": list(data), "columns": dict(columns or {}), "width": width,
-              "trials": run.validation.measurements.plan.trials, "nu": run.nu, "method": method}  # fmt: skip
-    results = {"verdict": run.validation.verdict, **run.record()}
+              "trials": draws, "nu": run.nu, "method": method}  # fmt: skip
+    verdict = run.validation.verdict if isinstance(run, LinearRun) else run.verdict
+    results = {"verdict": verdict, **run.record()}
     record = write_run(folder / "run.json", inputs, seed, engine=None, results=results)
     with stage("typesetting") as progress:
-        written = told(run, folder) if isinstance(run, KernelRun) else document(run, folder)
+        written = _document(run, folder)
         done = render(written, folder, engine)
         progress(1, 1)
     write_run(record, inputs, seed, engine=done.engine, results=results)
     files = tuple(path for path in (done.tex, done.pdf, done.html, record) if path is not None)
-    return Report(run.validation.verdict, files, done.notices)
+    return Report(verdict, files, done.notices)
+
+
+def _document(run: LinearRun | KernelRun | LinesRun, folder: Path) -> Document:
+    if isinstance(run, LinesRun):
+        return lined(run, folder)
+    return told(run, folder) if isinstance(run, KernelRun) else document(run, folder)

@@ -9,7 +9,7 @@ from typing import Any
 from numeric.checks import Check
 from reports import figures
 from reports.document import Figure, Paragraph, Section, Table
-from reports.nonlinear.run import SEQUENCES, STEPS, KernelRun
+from reports.nonlinear.run import SEEN, SEQUENCES, STEPS, KernelRun
 from reports.numbers import value
 from reports.text import Inline, Latex, Math, Ref, Text
 
@@ -131,7 +131,13 @@ def _distance(run: KernelRun, folder: Path) -> tuple[Any, ...]:
              "networks."),
             "a line of slope about minus one half", "fig:kernel",
         ),
-        Paragraph((Ref("fig:kernel"), " shows how the kernel of a single network approaches the limit.")),
+        Paragraph(
+            (
+                Ref("fig:kernel"), " shows how the kernel of a single network approaches the limit: the fitted power "
+                "of the width is ", value(*figures.fitted_power(error.widths, error.error, error.stderr)),
+                ", where averages of independent entries have ", Math(Latex("-1/2")), ".",
+            )
+        ),
     )  # fmt: skip
 
 
@@ -235,26 +241,33 @@ def training(run: KernelRun, folder: Path) -> Section:
     made = run.training
     curves = {"limit": made.predicted, **{f"$n = {n}$": loss for n, loss in zip(made.widths, made.losses, strict=True)}}
     stem = figures.save(figures.training(curves), folder, "training")
-    gaps: list[Inline] = []
-    for width, gap in zip(made.widths, made.gaps, strict=True):
-        gaps += ["; " if gaps else "", value(gap, digits=2), f" at width {width}"]
+    rows = [(str(width), value(gap, stderr))
+            for width, gap, stderr in zip(made.widths, made.gaps, made.stderrs, strict=True)]  # fmt: skip
+    check = made.check
     return Section(
         "Training",
         (
             Paragraph(
                 (
-                    f"One network at each width learns {SEQUENCES} random targets from the last outputs by {STEPS} "
-                    "steps of full-batch gradient descent on the mean square error, with the step size ",
+                    f"At each width {made.networks} networks learn {SEQUENCES} random targets from the last outputs by "
+                    f"{STEPS} steps of full-batch gradient descent on the mean square error, with the step size ",
                     value(made.step_size, digits=3),
                     ", half the largest stable one of the limit. The limit predicts the outputs by ",
                     Math(Latex(r"f \leftarrow f - \frac{2 \eta}{N} K (f - y)")),
-                    " from the outputs of the network at its start. The distance of the outputs after training from "
-                    "this prediction, relative to their first distance from the targets, is ",
-                    *gaps,
-                    ".",
+                    " from the outputs of each network at its start. ", Ref("tab:training"), " gives the distance of "
+                    "the outputs after training from this prediction, relative to their first distance from the "
+                    "targets. Its mean square, fitted in powers of ", Math(Latex("1/n")), " and read off at infinite "
+                    "width, is ", value(check.estimate, check.stderr), f", where the limit says zero: {check.verdict}. "
+                    f"A true limit would be refuted with probability at most {check.false_alarm:g}, and it holds only "
+                    f"if a distance of {SEEN:.0%} would have been seen with probability 0.9.",
                 )
             ),
-            Figure(stem, "Mean square error of networks of growing width, and of the limiting descent from the start "
+            Table(
+                ("width", "distance"), tuple(rows),
+                f"Distance of trained outputs from those of the limit, root mean square over {made.networks} networks.",
+                "tab:training", "rr",
+            ),
+            Figure(stem, "Mean square error of one network of each width, and of the limiting descent from the start "
                    "of the widest one. Each network has its own start.", "falling curves", "fig:training"),
         ),
         "sec:training",

@@ -8,12 +8,14 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
+from scipy.special import ndtri, stdtrit
 
 from derive import Derivation, Memory, Program, Recursion, adjoint, memory, nngp, ntk
 from derive.derivation import as_program
 from derive.errors import DeriveError
 from derive.variants import untied
 from numeric.arrays import Host, seed_sequence, to_host
+from numeric.checks import Check, Claim, Level, Verdict, judge, overall
 from numeric.convergence import KernelError
 from numeric.kernel_checks import (
     Comparison,
@@ -24,15 +26,18 @@ from numeric.kernel_checks import (
     kernel_distance,
 )
 from numeric.kernels import Kernel
+from numeric.ladder import extrapolate
 from numeric.memory import Analysis, analyse
-from numeric.network_training import NetworkTraining, train_network
+from numeric.network_training import train_network
 from numeric.validate import settings, validate
 
 Progress = Callable[[int, int], None]
 Stage = Callable[[str], AbstractContextManager[Progress]]
 DISTANCE_WIDTHS = (64, 128, 256, 512, 1024, 2048)
 CURVE_WIDTH, CURVE_TRIALS = 512, 200
-TRAINED_WIDTHS, STEPS, SEQUENCES = (64, 256, 1024), 20, 6
+TRAINED_WIDTHS, TRAINED_NETWORKS, STEPS, SEQUENCES = (64, 128, 256, 512), 12, 20, 6
+SEEN = 0.1
+"""The relative distance of trained outputs from the limiting descent that its check must be able to see."""
 INPUT_SIZE = 1.0
 """x.x of the common inputs at which the memory is evaluated: the length that the other experiments use."""
 
@@ -41,8 +46,9 @@ INPUT_SIZE = 1.0
 class Trained:
     """Networks trained by gradient descent beside the descent that the limiting kernel predicts.
 
-    Shapes: losses (steps + 1,) by width; gaps (widths,), the distance of the outputs after training relative to that
-    of the outputs from the targets before.
+    Shapes: losses (steps + 1,) of one network by width; gaps (widths,), the distance of the outputs after training
+    relative to that of the outputs from the targets before, root mean square over the networks.
+    Error: stderrs, by the delta method; `check` judges the mean square at infinite width, which is zero in the limit.
     """
 
     widths: tuple[int, ...]
@@ -50,6 +56,9 @@ class Trained:
     losses: tuple[Host, ...]
     predicted: Host
     gaps: tuple[float, ...]
+    stderrs: tuple[float, ...]
+    networks: int
+    check: Check
 
 
 @dataclass(frozen=True)
@@ -75,6 +84,11 @@ class KernelRun:
     def nu(self) -> dict[str, float]:
         """The numbers of the symbols."""
         return self.values
+
+    @property
+    def verdict(self) -> Verdict:
+        """Of both kernels and of training together."""
+        return overall((*self.validation.checks, self.training.check))
 
     def record(self) -> dict[str, Any]:
         """The numbers of the run as plain data, for run.json."""
@@ -134,28 +148,50 @@ def _memory(program: Program, values: dict[str, float]) -> tuple[Memory | None, 
         given: dict[str, Any] = {"X": INPUT_SIZE, **values}
         return derived, analyse(derived, **given), ""
     except DeriveError as error:
-        return None, None, f"They need {error.expected}."
+        return None, None, f"They need {error.expected}. {error.hint}"
 
 
 def _training(program: Program, values: dict[str, float], seed: int, progress: Progress) -> Trained:
-    """One network at each width, and the descent of its outputs by the limiting kernel from the same start."""
+    """Networks at each width, and the descent of their outputs by the limiting kernel from the same starts."""
     generator = np.random.default_rng(seed_sequence(seed, 5))
     X, Y = generator.standard_normal((SEQUENCES, 4, 2)) / 2**0.5, generator.standard_normal((SEQUENCES, 1))
     numbers: dict[str, Any] = dict(values)
     K = to_host(Kernel(program, readout="last", **numbers).ntk(X))
     step = float(SEQUENCES / (2 * np.linalg.eigvalsh(K)[-1]))
-    runs: list[NetworkTraining] = []
-    for done, width in enumerate(TRAINED_WIDTHS, 1):
-        runs.append(train_network(program, X, Y, width, steps=STEPS, step_size=step, seed=seed, **numbers))
-        progress(done, len(TRAINED_WIDTHS))
-    gaps, predicted = [], np.empty(0)
-    for run in runs:
-        residual = (run.first - Y)[:, 0]
-        losses = [float(np.mean(residual**2))]
-        for _ in range(STEPS):
-            residual = residual - 2 * step / SEQUENCES * K @ residual
-            losses.append(float(np.mean(residual**2)))
-        gap = np.linalg.norm((run.last - Y)[:, 0] - residual) / np.linalg.norm(run.first - Y)
-        gaps.append(float(gap))
-        predicted = np.array(losses)
-    return Trained(TRAINED_WIDTHS, step, tuple(run.loss for run in runs), predicted, tuple(gaps))
+    losses, squares = [], np.empty((len(TRAINED_WIDTHS), TRAINED_NETWORKS))
+    predicted = np.empty(0)
+    for row, width in enumerate(TRAINED_WIDTHS):
+        for k in range(TRAINED_NETWORKS):
+            source = int(seed_sequence(seed, 6, width, k).generate_state(1)[0])
+            run = train_network(program, X, Y, width, steps=STEPS, step_size=step, seed=source, **numbers)
+            residuals = _descent(K, (run.first - Y)[:, 0], step)
+            squares[row, k] = np.sum(((run.last - Y)[:, 0] - residuals[-1]) ** 2) / np.sum(residuals[0] ** 2)
+            if k == 0:
+                losses.append(run.loss)
+                predicted = np.mean(residuals**2, axis=1)
+            progress(row * TRAINED_NETWORKS + k + 1, squares.size)
+    gaps, spread = squares.mean(axis=1) ** 0.5, squares.std(axis=1, ddof=1) / TRAINED_NETWORKS**0.5
+    errors = spread / (2 * gaps)
+    return Trained(TRAINED_WIDTHS, step, tuple(losses), predicted, tuple(gaps.tolist()), tuple(errors.tolist()),
+                   TRAINED_NETWORKS, _judged(squares.mean(axis=1), spread))  # fmt: skip
+
+
+def _descent(K: Host, start: Host, step: float) -> Host:
+    """Residuals f - y of gradient descent by the limiting kernel.  Shapes: (N, N), (N,) -> (STEPS + 1, N)."""
+    found = [start]
+    for _ in range(STEPS):
+        found.append(found[-1] - 2 * step / SEQUENCES * K @ found[-1])
+    return np.array(found)
+
+
+def _judged(means: Host, stderrs: Host) -> Check:
+    """The mean square distance extrapolated in 1/n, which vanishes in the limit if networks train as it says.
+
+    Errors of so few networks are scaled from Student's law to the normal one of `judge`, at its level.
+    """
+    level = Level(effects={"training": SEEN**2})
+    scale = stdtrit(TRAINED_NETWORKS - 1, level.false_alarm / 2) / ndtri(level.false_alarm / 2)
+    fit = extrapolate(np.array(TRAINED_WIDTHS, dtype=float), means, scale * stderrs, 1, precision=2.0)
+    claim = Claim("training", STEPS, TRAINED_WIDTHS, TRAINED_NETWORKS, 0.0, fit.mean, fit.stderr, "trained networks",
+                  lack_of_fit=fit.lack_of_fit)  # fmt: skip
+    return judge((claim,), level)[0]

@@ -35,7 +35,7 @@ def coarse():
 def small():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(run, "DISTANCE_WIDTHS", (32, 64, 128))
-        patch.setattr(run, "TRAINED_WIDTHS", (32, 128))
+        patch.setattr(run, "TRAINED_WIDTHS", (32, 64, 128))
         patch.setattr(run, "CURVE_WIDTH", 128)
         patch.setattr(run, "CURVE_TRIALS", 60)
         yield run_kernels(models.elman("erf"), silent, 3, 256, 150, **NU)
@@ -104,7 +104,18 @@ def test_measured_curves_lie_on_their_limits(small):
             assert np.all(np.abs(curve.measured - curve.limit) < spread)
     slope = np.polyfit(np.log(small.distance.widths), np.log(small.distance.error), 1)[0]
     assert slope == pytest.approx(-0.5, abs=0.2)
-    assert small.training.gaps[1] < small.training.gaps[0] < 1
+    assert small.training.gaps[2] < small.training.gaps[0] < 1
+
+
+def test_networks_train_as_the_limit_says_and_not_at_another_step_size(small, monkeypatch):
+    assert small.training.check.verdict == "holds"
+    descent = run._descent
+    monkeypatch.setattr(run, "_descent", lambda K, start, step: descent(K, start, step / 2))
+    monkeypatch.setattr(run, "TRAINED_WIDTHS", (32, 64, 128))
+    wrong = run._training(small.program, small.values, 3, lambda done, total: None)
+    assert wrong.check.verdict == "refuted"
+    changed = replace(small, training=wrong)
+    assert (small.verdict, changed.verdict) == (small.validation.verdict, "refuted")
 
 
 def test_without_a_memory_the_reason_is_told(small, tmp_path):
@@ -117,7 +128,7 @@ def test_report_writes_all_files(small, tmp_path, monkeypatch):
     made = report(models.elman("erf"), tmp_path, engine="typst", **NU)
     record = json.loads((tmp_path / "run.json").read_text())
     assert record["inputs"]["nu"] == small.values
-    assert record["results"]["verdict"] == made.verdict == small.validation.verdict
+    assert record["results"]["verdict"] == made.verdict == small.verdict
     assert len(record["results"]["validation"]) == 72
     assert {"curves", "distance", "training", "memory", "untied"} <= set(record["results"])
     assert {path.name for path in made.files} >= {"report.tex", "report.html", "run.json"}
