@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import gc
+import importlib
 import math
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import cache
+from typing import Any
 
 import numpy as np
-from threadpoolctl import threadpool_limits
+from threadpoolctl import ThreadpoolController
 
 Work = Callable[[], object]
 Clock = Callable[[], float]
@@ -67,9 +70,20 @@ def seconds(work: Work, repeats: int, clock: Clock = time.process_time) -> float
             gc.enable()
 
 
+def blas_threads(most: int | None) -> AbstractContextManager[Any]:
+    """Let NumPy's and SciPy's linear algebra take so many threads for a while, or as many as they like."""
+    return _pools().limit(limits=most, user_api="blas")
+
+
+@cache
+def _pools() -> ThreadpoolController:
+    importlib.import_module("scipy.linalg")  # brings a pool of its own
+    return ThreadpoolController()
+
+
 def best(work: Work) -> float:
     """Return the least CPU seconds of one repetition over a few turns: what one thread can reach."""
-    with threadpool_limits(1, "blas"):
+    with blas_threads(1):
         repeats = turns(work, PROBE_S)
         return min(seconds(work, repeats) for _ in range(5))
 

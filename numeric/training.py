@@ -10,7 +10,6 @@ from typing import Protocol
 
 import numpy as np
 from array_api_compat import array_namespace
-from threadpoolctl import threadpool_limits
 
 from derive.errors import ParameterError, ShapeError
 from numeric.arrays import Array
@@ -20,6 +19,7 @@ from numeric.gathering import Progress
 from numeric.krylov import KrylovDescent, LinearRNN, impulse_response, rnn_curvature
 from numeric.methods import choose_method
 from numeric.subspace import LazyDescent, RandomRNN, SubspaceDescent, finest_tolerance
+from numeric.timing import blas_threads
 
 Model = LinearRNN | Convolution | RandomRNN
 REFINEMENT = 10.0  # one subspace run to the next: the change of the losses then is the error of the first
@@ -93,7 +93,7 @@ def train(
     choice = choose_method(start, data, steps, accuracy=accuracy, momentum=momentum, method=method)
     if threads is not None and threads < 1:
         raise ParameterError("train: threads", "at least 1, or None for no limit", threads, "1 is the default.")
-    with threadpool_limits(threads, "blas"), np.errstate(over="ignore", invalid="ignore"):
+    with blas_threads(threads), np.errstate(over="ignore", invalid="ignore"):
         step = step_size if step_size is not None else 1.0 / model_curvature(start, data)
         run = partial(
             _run, start=start, data=data, test=test, steps=steps, step=step, momentum=momentum, record=record,
