@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
@@ -12,8 +13,7 @@ import sympy as sp
 from derive.activations import Phi, definition_at
 from derive.alternating import Alternating, AlternatingProgram, Source
 from derive.alternating.evaluate import StateEvolution, errors_of, line_evolution
-from derive.alternating.terms import About, Coefficient
-from derive.alternating.transposes import corrections
+from derive.alternating.terms import About, Coefficient, Covariance
 from derive.errors import ParameterError
 from derive.printing import emitted
 from numeric.arrays import Array, Host, Namespace, Stream, backend, seed_sequence, stream, to_host
@@ -21,7 +21,8 @@ from numeric.checks import Check, Claim, Level, judge
 from numeric.ladder import extrapolate, width_ladder
 
 EFFECT = Level(effects={"mean-square": 0.03})
-RUNGS = 3
+RUNGS, NARROWEST = 4, 64
+"""Widths down to an eighth, or a quarter where that is below 64: narrower, a cubic in 1/n would be seen."""
 
 
 def simulate_lines(
@@ -34,7 +35,41 @@ def simulate_lines(
     Shapes: (named vectors + sources,).  Units: of their squares.  Error: none besides rounding; m is delta n rounded.
     Source: derive.alternating.
     """
-    numbers = {x: values[name] for name, x in program.symbols.items()}
+    known, _, numbers = _drawn_lines(program, coefficients, width, source, xp, onsager, values)
+    found = [_value(vector, known, numbers, xp) for _, vector in program.vectors]
+    found += [known[c] for c, _ in program.sources]
+    return np.asarray([float(to_host(xp.mean(x**2))) for x in found])
+
+
+def draw_parts(
+    program: AlternatingProgram, limits: Mapping[About, float], width: int, seed: int = 0, onsager: float = 1.0,
+    **values: float,
+) -> dict[int, Host]:  # fmt: skip
+    """Return the Gaussian part of every product with the transpose in one draw, over its predicted deviation.
+
+    Shapes: index of the line -> (width,).  Units: standard deviations.  Error: none besides rounding; as the width
+    grows the entries follow the standard normal law.  Source: derive.alternating.transposes.
+    """
+    xp = backend("numpy")
+    source = stream(xp, seed_sequence(seed))
+    known, queries, _ = _drawn_lines(program, limits, width, source, xp, onsager, values)
+    parts = {}
+    for c, line in program.lines:
+        variance = limits.get(Covariance(line.index, line.index), 0.0)
+        if line.side == "n" and variance > 0:
+            part = known[c]
+            for other in () if line.corrected else program.opposite(line.index):
+                part = part - limits[Coefficient(line.index, other)] * queries[other]
+            parts[line.index] = to_host(part) / math.sqrt(variance)
+    return parts
+
+
+def _drawn_lines(
+    program: AlternatingProgram, coefficients: Mapping[About, float], width: int, source: Stream, xp: Namespace,
+    onsager: float, values: Mapping[str, float],
+) -> tuple[dict[sp.Expr, Array], list[Array], dict[sp.Expr, float]]:  # fmt: skip
+    """Sources and lines, the vectors that the lines multiply, and the numbers of the symbols."""
+    numbers: dict[sp.Expr, float] = {x: values[name] for name, x in program.symbols.items()}
     assert program.matrix is not None
     rows = round(float(program.aspect.subs(numbers)) * width)
     size = math.sqrt(float(program.matrix.variance.subs(numbers)) / width)
@@ -48,9 +83,43 @@ def simulate_lines(
         for other in program.opposite(line.index) if line.corrected else ():
             image = image - onsager * coefficients[Coefficient(line.index, other)] * queries[other]
         known[c] = image
-    found = [_value(vector, known, numbers, xp) for _, vector in program.vectors]
-    found += [known[c] for c, _ in program.sources]
-    return np.asarray([float(to_host(xp.mean(x**2))) for x in found])
+    return known, queries, numbers
+
+
+@dataclass(frozen=True)
+class LineMeasurements:
+    """Mean squares of the named vectors at a ladder of widths.  Shapes: means and stderrs (widths, vectors)."""
+
+    widths: tuple[int, ...]
+    trials: int
+    means: Host
+    stderrs: Host
+
+
+def measure_lines(
+    program: AlternatingProgram, coefficients: Mapping[About, float], values: Mapping[str, float], *,
+    width: int = 1024, trials: int = 800, seed: int = 0, onsager: float = 1.0, rungs: int | None = None,
+    device: str = "numpy", progress: Callable[[int, int], None] = lambda done, total: None,
+) -> LineMeasurements:  # fmt: skip
+    """Estimate the mean square of every named vector at each width, the mean squares of the sources regressed out.
+
+    Shapes: see LineMeasurements.  Units: of their squares.  Error: standard errors over independent trials; the bias
+    of a finite width stays.  Errors: ParameterError for too few trials.  Source: `simulate_lines`.
+    """
+    if trials < len(program.sources) + 3:
+        raise ParameterError("trials", f"at least {len(program.sources) + 3}", trials, "An error needs some to spare.")
+    numbers = {x: values[name] for name, x in program.symbols.items()}
+    known = [float(sp.Add(*(w * v for w, v in source.law)).subs(numbers)) for _, source in program.sources]
+    most = min(RUNGS, max(3, (width // NARROWEST).bit_length()))
+    widths, xp = width_ladder(width, rungs or most), backend(device)
+    found = []
+    for done, (n, seeds) in enumerate(zip(widths, seed_sequence(seed).spawn(len(widths)), strict=True), 1):
+        source = stream(xp, seeds)
+        drawn = [simulate_lines(program, coefficients, n, source, xp, onsager, **values) for _ in range(trials)]
+        found.append(_controlled(np.asarray(drawn), known))
+        progress(done, len(widths))
+    means, stderrs = (np.asarray(x) for x in zip(*found, strict=True))
+    return LineMeasurements(widths, trials, means, stderrs)
 
 
 def check_lines(
@@ -60,23 +129,20 @@ def check_lines(
     """Compare the mean square of every named vector with its derived limit, extrapolated over a ladder of widths.
 
     Shapes: one check for each named vector.  Units: of the mean squares.  Error: verdicts with the false-alarm rate
-    of the level; an error of 3 % is refuted with its power.  Source: derive.alternating.limits, `numeric.ladder`.
+    of the level; an error of 3 % is refuted with its power.  Source: derive.alternating.evaluate, `numeric.ladder`.
     """
-    evolution = evolution or line_evolution(corrections(recursion))
-    limits = evolution(**values)
-    program = recursion.program()
-    if trials < len(program.sources) + 3:
-        raise ParameterError("trials", f"at least {len(program.sources) + 3}", trials, "An error needs some to spare.")
-    widths, xp = width_ladder(width, RUNGS), backend(device)
-    drawn = []
-    for n, seeds in zip(widths, seed_sequence(seed).spawn(len(widths)), strict=True):
-        source = stream(xp, seeds)
-        drawn.append([simulate_lines(program, limits, n, source, xp, onsager, **values) for _ in range(trials)])
-    numbers = {x: values[name] for name, x in program.symbols.items()}
-    known = [float(sp.Add(*(w * v for w, v in source.law)).subs(numbers)) for _, source in program.sources]
-    means, errors = (np.asarray(x) for x in zip(*(_controlled(np.asarray(x), known) for x in drawn), strict=True))
-    return judge([_claim(k, limit, widths, trials, means[:, k], errors[:, k])
-                  for k, limit in enumerate(errors_of(limits).values())], level)  # fmt: skip
+    limits = (evolution or line_evolution(recursion))(**values)
+    found = measure_lines(recursion.program(), limits, values, width=width, trials=trials, seed=seed, onsager=onsager,
+                          device=device)  # fmt: skip
+    return judge_lines(found, list(errors_of(limits).values()), level)
+
+
+def judge_lines(found: LineMeasurements, limits: Sequence[float], level: Level = EFFECT) -> tuple[Check, ...]:
+    """Return the verdict on the limit of every named vector, from measurements at growing widths.
+
+    Shapes: limits (vectors,).  Units: of the mean squares.  Error: that of `judge`.  Source: `numeric.ladder`.
+    """
+    return judge([_claim(k, limit, found) for k, limit in enumerate(limits)], level)
 
 
 def _controlled(samples: Host, known: list[float]) -> tuple[Host, Host]:
@@ -88,12 +154,15 @@ def _controlled(samples: Host, known: list[float]) -> tuple[Host, Host]:
     return solution[0], np.sqrt(spread * np.linalg.inv(design.T @ design)[0, 0])
 
 
-def _claim(k: int, limit: float, widths: tuple[int, ...], trials: int, means: Host, errors: Host) -> Claim:
-    n = np.asarray(widths, dtype=np.float64)
-    fit = extrapolate(n, means, errors, min(1, len(widths) - 1), precision=1.0)
-    upper = extrapolate(n[-2:], means[-2:], errors[-2:], 0, precision=1.0)
-    return Claim("mean-square", k, widths, trials, limit, fit.mean, fit.stderr, "draws of the matrix and the sources",
-                 "", fit.lack_of_fit, (upper.mean, upper.stderr) if len(widths) > 2 else None)  # fmt: skip
+def _claim(k: int, limit: float, found: LineMeasurements) -> Claim:
+    """A quadratic in 1/n over all widths, guarded by a line over all but the narrowest."""
+    n, means, errors = np.asarray(found.widths, dtype=np.float64), found.means[:, k], found.stderrs[:, k]
+    degree = max(0, min(2, len(n) - 2))
+    fit = extrapolate(n, means, errors, degree, precision=1.0)
+    lower = extrapolate(n[1:], means[1:], errors[1:], degree - 1, precision=1.0) if degree else None
+    return Claim("mean-square", k, found.widths, found.trials, limit, fit.mean, fit.stderr,
+                 "draws of the matrix and the sources", "", fit.lack_of_fit,
+                 (lower.mean, lower.stderr) if lower else None)  # fmt: skip
 
 
 def _drawn(source: Source, size: int, numbers: Mapping[sp.Expr, float], drawn: Stream, xp: Namespace) -> Array:

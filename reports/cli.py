@@ -19,7 +19,7 @@ from typer.core import TyperCommand, TyperGroup
 import derive
 from derive import Derivation, Memory, NotClosed, NotDiagonal, NotLinear, Recursion, models
 from derive.errors import DeriveError, ParameterError
-from reports.cli_alternating import ALTERNATING, derive_lines, validate_lines
+from reports.cli_alternating import ALTERNATING, derive_lines, evaluate_lines, validate_lines
 from reports.cli_bench import bench_command
 from reports.cli_memory import memory_command
 from reports.cli_paper import (
@@ -51,6 +51,7 @@ from reports.console import (
 )
 
 if TYPE_CHECKING:
+    from derive.alternating import Alternating
     from numeric.kernel_checks import KernelValidation
     from numeric.montecarlo import Validation
     from reports.cli_alternating import LinesValidation
@@ -155,7 +156,15 @@ def model_with(context: typer.Context, name: str) -> Recursion:
     Errors: ParameterError for a name or a value that means nothing.
     """
     model_named(name)
-    make = gallery()[name]
+    return _made(context, gallery()[name])
+
+
+def lines_with(context: typer.Context, name: str) -> Alternating:
+    """The alternating program of that name, made with its options: --steps 4."""
+    return _made(context, ALTERNATING[name])
+
+
+def _made(context: typer.Context, make: Callable[..., Any]) -> Any:
     known = {f"--{key}": option for key, option in inspect.signature(make).parameters.items()}
     given = {option: text for option, text in context.meta[SYMBOLS] if option in known}
     context.meta[SYMBOLS] = [(option, text) for option, text in context.meta[SYMBOLS] if option not in known]
@@ -268,12 +277,13 @@ def derive_command(
     Examples: [b]wideproof derive linear-rnn scale-factors --proof[/b], [b]wideproof derive linear-rnn --json[/b]
     """
     if model in ALTERNATING:
+        program = lines_with(context, model)
         parameters(context, ())
-        lines = derive_lines(model, quantity)
+        derived = derive_lines(model, program, quantity)
         if as_json:
-            print_json({"model": model, "derivations": [_derived(lines)], "underivable": []})
-        else:
-            describe(lines, proof)
+            print_json({"model": model, "derivations": [_derived(d) for d in derived], "underivable": []})
+        for derivation in () if as_json else derived:
+            describe(derivation, proof)
         return
     recursion = model_with(context, model)
     parameters(context, ())
@@ -353,8 +363,20 @@ def eval_command(
     """Evaluate a derived formula; its symbols are options, such as --nu-W 0.3.
 
     Examples: [b]wideproof eval linear-rnn scale-factors --nu-W 0.3 --nu-F 1 --nu-C 1 --lags 5[/b],
-    [b]wideproof eval linear-rnn stability --nu-W 0.81 --nu-F 1 --nu-C 1[/b]
+    [b]wideproof eval linear-rnn stability --nu-W 0.81 --nu-F 1 --nu-C 1[/b],
+    [b]wideproof eval amp state-evolution --steps 1 --delta 0.5 --epsilon 0.1 --nu-w 0.01 --theta-0 0.5[/b]
     """
+    if model in ALTERNATING:
+        if lags:
+            raise ParameterError("eval: --lags", "a quantity in the lag j", quantity, "Write --steps, a model's own.")
+        program = lines_with(context, model)
+        at = parameters(context, list(program.program().symbols), needed=True)
+        known = evaluate_lines(model, program, quantity, at)
+        if as_json:
+            print_json({"values": list(known.values()), "names": list(known)})
+        else:
+            table(("quantity", "limit"), [(name, f"{x:.12g}") for name, x in known.items()])
+        return
     formula = quantity_named(quantity)(model_with(context, model)).formula
     lagged = "j" in formula.symbols
     if not lagged and (formula.expr is None or "t" in formula.symbols):
@@ -424,9 +446,10 @@ def validate_command(
 
     found: Validation | KernelValidation | LinesValidation
     if model in ALTERNATING:
-        given = parameters(context, list(ALTERNATING[model]().program().symbols))
+        program = lines_with(context, model)
+        given = parameters(context, list(program.program().symbols))
         ordinary = (checkpoint, method, budget, dtype) == (None, "auto", None, "float64")
-        found = validate_lines(model, given, width, trials, seed, device, ordinary)
+        found = validate_lines(model, program, given, width, trials, seed, device, ordinary)
     else:
         recursion = model_with(context, model)
         nu = parameters(context, list(recursion.program().symbols))
@@ -484,7 +507,7 @@ def report_command(
     MODEL may be [b]paper[/b]: every numbered result of the paper, with an index.
 
     Examples: [b]wideproof report linear-rnn -o report/linear-rnn[/b],
-    [b]wideproof report elman --activation tanh -o report/elman[/b]
+    [b]wideproof report elman --activation tanh -o report/elman[/b], [b]wideproof report amp -o report/amp[/b]
     """
     from reports.paper import ITEMS
     from reports.writing import report
@@ -493,7 +516,7 @@ def report_command(
     columns = columns_named(data, inputs, outputs, rate)
     if model == "paper":
         make(list(ITEMS), out_dir, quick, seed, chosen, columns, {}, engine, as_json, method)
-    recursion = model_with(context, model)
+    recursion = lines_with(context, model) if model in ALTERNATING else model_with(context, model)
     nu = parameters(context, list(recursion.program().symbols))
     with Stages(quiet=as_json) as stages:
         made = report(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from itertools import groupby
 
@@ -101,6 +102,26 @@ LEADS: dict[str, str] = {
     "movement": "each term of the sum is at most as long as the first residual, hence",
     "slow-lags": "read the other way round: to move a lag by a given distance takes at least so many steps,",
     "expected-residual": "by Minkowski's inequality and the law of the first impulse response,",
+    "known-products": "given products A X = Y and A'Z = K with earlier vectors, a new product A x is its regression on "
+    "both and a fresh rest. With Q = X'X, N = Z'Z, q = X'x in blocks, scaled by the width,",
+    "left-regression": "earlier products are Gaussian parts and terms c Z E, and by Stein's rule K'X = c N E + D Q and "
+    "K'x = c N e + D q. Put in, the two regressions come to",
+    "gaussian-part": "the predicted part and the fresh rest have together the variance",
+    "correction": "the factor of an earlier vector is by Stein's rule the mean derivative by its Gaussian part,",
+    "stein-pairing": "by Stein's rule, pairings with Gaussian parts are",
+    "transposed-product": "so by induction on the lines, each line is its Gaussian part and its terms, which a "
+    "corrected line has lost,",
+    "gaussian-covariance": "Gaussian parts have the covariance of the vectors that are multiplied, and those of the "
+    "two sides are independent,",
+    "second-moment": "means over entries converge to expectations, so the named vectors have",
+    "correction-terms": "these lines, coefficients, covariances and mean squares are what was claimed",
+    "truncated-moment": "integrate by parts; the power of a ramp is differentiated to the next lower one,",
+    "over-components": "a given vector has a mixture of Gaussian laws. Component by component, factors outside the "
+    "activations leave by Stein's rule, and what stays are means over Gaussian variables,",
+    "ramp-mean": "with a ramp of one variable, and u and -u never both beyond their threshold, these means are "
+    "truncated moments,",
+    "line-limit": "put in, the limits are",
+    "line-evolution": "these limits, each in earlier ones, are what was claimed",
     "transition": "as declared, the matrices that carry the state, read the input and read the state out are",
     "state-sum": "this holds at time 0, and one more step multiplies the sum and adds the new input, so by induction",
     "impulse-of-matrices": "the factor of an input in the output is, read off the sum,",
@@ -125,6 +146,9 @@ LEADS: dict[str, str] = {
     "transition-variance": "variances of independent Gaussian matrices add, hence that of the whole transition is",
     "circular-law": "by the circular law the eigenvalues fill a disc, so as the width grows",
 }
+CITED = re.compile(r"[a-z]+\d{4}[a-z]+\d?")
+COLLECTED = ("correction-terms", "line-evolution")
+"""Rules that only list what was shown."""
 OF_OUTPUTS: dict[str, str] = {
     "kernel-recursion": "the covariance of the outputs of a network of growing width converges to",
     "kernel-process": "the covariance of the outputs of a network of growing width converges to",
@@ -177,6 +201,8 @@ class _Narrator:
         if isinstance(claim, Inequality | Counterexample):
             return [block for item in group for block in self._bound(rule, *item)]
         because = self._because([i for _, step in group for i in step.premises])
+        if rule in COLLECTED:
+            return [doc.Paragraph((*self._lead(rule, ()), "."))]
         label = self._label([index for index, _ in group])
         pairs = [pair for _, step in group for pair in _pairs(step, self.program)]
         first, *rest = equation_parts(pairs, self.program)
@@ -301,7 +327,8 @@ def premises_line(proved: Proof) -> doc.Paragraph:
     cited: list[Inline] = []
     for source in dict.fromkeys(part for text in assumed for part in text.split("; ")):
         key, _, note = source.partition(", ")
-        cited += ["; " if cited else " It rests on theorems cited from the literature: ", Cite(key, note)]
+        known: Inline = Cite(key, note) if CITED.fullmatch(key) else source
+        cited += ["; " if cited else " It rests on theorems cited from the literature: ", known]
     return doc.Paragraph(
         (
             f"The proof has {len(proved.steps)} steps. Each was replayed from the premises it cites and "

@@ -79,9 +79,9 @@ def _nodes(expr: sp.Expr) -> list[GaussianMean]:
 
 
 def _wanted(program: AlternatingProgram) -> Iterator[About]:
-    """The coefficients of corrected lines and the mean squares of the named vectors."""
-    for k, (_, line) in enumerate(program.lines):
-        yield from (Coefficient(k, j) for j in program.opposite(k) if line.corrected)
+    """The coefficients of all lines and the mean squares of the named vectors."""
+    for k in range(len(program.lines)):
+        yield from (Coefficient(k, j) for j in program.opposite(k))
     yield from (MeanSquare(sp.Symbol(name)) for name, _ in program.vectors)
 
 
@@ -107,7 +107,7 @@ def line_evolution_rule(program: Program, subject: Any, ask: Ask) -> Claim:
 
 
 def limits(alternating: Alternating | AlternatingProgram) -> Derivation:
-    """The limits of the mean squares of the named vectors and of the coefficients of corrected lines, with proof.
+    """The limits of the coefficients of all lines and of the mean squares of the named vectors, with proof.
 
     The formula's recurrence lists the truncated moments and then every quantity, in the program's symbols and in
     quantities before it; means of other activations than ramps stay Gaussian means.  Units: of the program.  Error:

@@ -63,7 +63,9 @@ class Covariance(About):
 class Pairing(About):
     """E of a Gaussian part times an entry of the query of a later line of the other side."""
 
-    letter = r"\pi"
+    def _latex(self, printer: Any) -> str:
+        first, second = map(printer._print, self.args)
+        return rf"\mathbb{{E}}\left[g_{{{first}}}\,v_{{{second}}}\right]"
 
 
 class MeanSquare(About):
@@ -113,7 +115,7 @@ class Blocks(sp.Expr):
         return {x for x in self.args[0].free_symbols if x.is_commutative}
 
     def _latex(self, printer: Any) -> str:
-        return str(printer._print(self.args[0]))
+        return printed(self.args[0], printer)
 
 
 class KnownLaw(sp.Expr):
@@ -121,11 +123,30 @@ class KnownLaw(sp.Expr):
 
     is_commutative = True
 
+    def _latex(self, printer: Any) -> str:
+        return r"\mathcal{L}\left(A x \mid A X = Y, A^{\mathsf{T}} Z = K\right)"
+
 
 class BlockLaw(sp.Expr):
     """The Gaussian law with the mean that the blocks stand for, and |x - X b|^2 times the second as covariance."""
 
     is_commutative = True
+
+    def _latex(self, printer: Any) -> str:
+        mean, spread = (printed(x, printer) for x in self.args)
+        rows = rf"& {mean}, \\ & \left|x - X Q^{{-1}} q\right|^{{2}} \left({spread}\right)"
+        return rf"N\left(\begin{{aligned}} {rows} \end{{aligned}}\right)"
+
+
+def printed(expr: sp.Expr, printer: Any) -> str:
+    """An expression in blocks as LaTeX: transposes raised, blocks without their brackets."""
+    plain = {}
+    for x in expr.atoms(sp.Symbol):
+        if not x.is_commutative:
+            name = x.name[1:-1].replace("^2", "^{2}")
+            letters = name.rstrip("'") + (r"^{\mathsf{T}}" if name.endswith("'") else "")
+            plain[x] = sp.Symbol(letters, commutative=False)
+    return str(printer._print(expr.xreplace(plain)))
 
 
 def block(name: str) -> sp.Symbol:

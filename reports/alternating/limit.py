@@ -1,0 +1,167 @@
+"""The program, its corrections and its state evolution, with their proofs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import sympy as sp
+
+from derive import Derivation
+from derive.alternating import AlternatingProgram
+from derive.alternating.terms import Coefficient, Covariance, GaussianPart, Image, MeanSquare, Query
+from derive.ramps import Ramp
+from reports import prose
+from reports.alternating.run import LinesRun
+from reports.document import Block, Equation, Paragraph, Section, Table, Theorem
+from reports.mathtext import equation_parts, equations, latex, math
+from reports.numbers import value
+from reports.text import Cite, Latex, Math, Ref, Text
+
+SIDES = {"n": "columns", "m": "rows"}
+
+
+def model(run: LinesRun) -> Section:
+    """The lines of the program, the laws of what is given, and the numbers used."""
+    program = run.program
+    assert program.matrix is not None
+    name = latex(sp.Symbol(program.matrix.name))
+    return Section(
+        "The program",
+        (
+            Paragraph(
+                (
+                    "A matrix ", Math(name), " of ", Math(Latex("m")), " rows and ", Math(Latex("n")), " columns has "
+                    "independent entries ", Math(Latex(rf"N(0, {latex(program.matrix.variance)})")), ", and ",
+                    Math(Latex(rf"m / n \to {latex(program.aspect)}")), " as the width ", Math(Latex("n")), " grows. "
+                    "The program multiplies by it and by its transpose, line after line; functions act entry by entry:",
+                )
+            ),
+            Equation(equations(_written(program, name)), "eq:program"),
+            *_corrected(program),
+            Paragraph((Ref("tab:given"), " lists the given vectors. ", *_numbers(run))),
+            _sources(program),
+        ),
+        "sec:program",
+    )  # fmt: skip
+
+
+def _written(program: AlternatingProgram, name: str) -> list[tuple[Any, Any]]:
+    rows: list[tuple[Any, Any]] = []
+    for k, (_, line) in enumerate(program.lines):
+        rows.append((Query(k), line.vector))
+        matrix = name if line.side == "m" else rf"{name}^{{\mathsf{{T}}}}"
+        terms = "".join(f" - {latex(Coefficient(k, j))} {latex(Query(j))}" for j in program.opposite(k)
+                        if line.corrected)  # fmt: skip
+        rows.append((Image(k), Latex(rf"n^{{-1/2}} {matrix} {latex(Query(k))}{terms}")))
+    return rows + [(sp.Symbol(vector), expr) for vector, expr in program.vectors]
+
+
+def _corrected(program: AlternatingProgram) -> tuple[Block, ...]:
+    if not any(line.corrected for _, line in program.lines):
+        return ()
+    return (
+        Paragraph(
+            (
+                "The numbers ", math(Coefficient(sp.Symbol("k"), sp.Symbol("j"))), " are not given: the program only "
+                "says that a product is to be corrected, and ", Ref("thm:corrections"), " derives by what. In "
+                "approximate message passing this is the Onsager term ", Cite("donoho2009message"), ".",
+            )
+        ),
+    )  # fmt: skip
+
+
+def _numbers(run: LinesRun) -> tuple[Any, ...]:
+    found: list[Any] = ["The experiments use "]
+    for i, (name, x) in enumerate(run.values.items()):
+        found += [", " if i else "", math(run.program.symbols[name]), " = ", value(x)]
+    return (*found, ". These numbers are our assumption; any others can be asked for.")
+
+
+def _sources(program: AlternatingProgram) -> Table:
+    rows: list[tuple[Text, ...]] = []
+    for _, source in program.sources:
+        laws: list[Any] = []
+        for weight, variance in source.law:
+            laws += [" or " if laws else "", Math(Latex("0" if variance == 0 else f"N(0, {latex(variance)})"))]
+            laws += [" with probability ", math(weight)] if weight != 1 else []
+        rows.append((math(sp.Symbol(source.name)), f"{source.side} ({SIDES[source.side]})", tuple(laws)))
+    return Table(("vector", "size", "independent entries"), tuple(rows), "The given vectors.", "tab:given", "lll")
+
+
+def limits(run: LinesRun) -> Section:
+    """Both theorems, each with its proof."""
+    told: prose.Told = {}
+    return Section("The limit of infinite width", (*_corrections(run, told), *_evolution(run, told)), "sec:limit")
+
+
+def _pairs(derivation: Derivation, *kinds: type) -> list[tuple[sp.Expr, sp.Expr]]:
+    stated = derivation.formula.recurrence
+    assert stated is not None
+    return [(e.left, e.right) for e in stated.equations if isinstance(e.left, kinds) and e.right != 0]
+
+
+def displays(pairs: Sequence[tuple[Any, Any]], label: str) -> list[Block]:
+    """Equations as one labelled display, or as several joined by a word."""
+    first, *rest = equation_parts(pairs)
+    return [Equation(first, label), *(block for part in rest for block in (Paragraph("and"), Equation(part)))]
+
+
+def _corrections(run: LinesRun, told: prose.Told) -> tuple[Block, ...]:
+    derivation = run.corrections
+    return (
+        Theorem(
+            (
+                Paragraph(
+                    (
+                        "As ", Math(Latex(r"n \to \infty")), ", every product is a Gaussian part and multiples of "
+                        "earlier vectors,",
+                    )
+                ),
+                *displays(_pairs(derivation, Image), "eq:lines"),
+                Paragraph("with the coefficients that are not zero"),
+                *displays(_pairs(derivation, Coefficient), "eq:coefficients"),
+                Paragraph(
+                    (
+                        "Entry by entry the ", math(GaussianPart(sp.Symbol("k"))), " are jointly Gaussian, centred and "
+                        "independent of the given vectors; products with the matrix are independent of those with its "
+                        "transpose. Their covariances ", math(Covariance(sp.Symbol("j"), sp.Symbol("k"))), " are, "
+                        "where not zero,",
+                    )
+                ),
+                *displays(_pairs(derivation, Covariance), "eq:covariances"),
+                Paragraph("Corrected products have lost all but their Gaussian part."),
+            ),
+            title="Corrections", label="thm:corrections",
+        ),
+        prose.proof(derivation.proof, "corrections", told),
+        prose.premises_line(derivation.proof),
+    )  # fmt: skip
+
+
+def _evolution(run: LinesRun, told: prose.Told) -> tuple[Block, ...]:
+    derivation = run.evolution
+    ramps = _pairs(derivation, Ramp)
+    moments: list[Block] = [
+        Paragraph(
+            (
+                "Here ", Math(Latex(r"M_p(\theta, v) = \mathbb{E}\left[(u - \theta)_+^{p}\right]")), " for ",
+                Math(Latex("u \\sim N(0, v)")), ", in closed form",
+            )
+        ),
+        *displays(ramps, "eq:moments"),
+    ] if ramps else []  # fmt: skip
+    return (
+        Theorem(
+            (
+                Paragraph("Entry by entry the vectors converge, and step by step"),
+                *displays([x for x in _pairs(derivation, Coefficient, Covariance, MeanSquare) if not x[1].is_number],
+                          "eq:evolution"),
+                *moments,
+            ),
+            title="State evolution", label="thm:evolution",
+        ),
+        prose.proof(derivation.proof, "evolution", told),
+        prose.premises_line(derivation.proof),
+    )  # fmt: skip
+

@@ -1,0 +1,125 @@
+"""Draws of the matrix beside the derived state evolution, with and without the correction terms."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import sympy as sp
+
+from derive.alternating.terms import GaussianPart, MeanSquare
+from reports import figures
+from reports.alternating.run import PARTS_WIDTH, LinesRun
+from reports.document import Block, Figure, Paragraph, Section, Table
+from reports.mathtext import math
+from reports.numbers import value
+from reports.text import Inline, Latex, Math, Ref, Text
+
+
+def confirmation(run: LinesRun, folder: Path) -> Section:
+    """Limits and estimates of every mean square, their course over the steps, and the law of the Gaussian parts."""
+    first = run.checks[0]
+    widths = ", ".join(map(str, run.measured.widths))
+    integrals: tuple[Inline, ...] = (
+        ("The integrals among the limits have an error of at most ", value(run.error, digits=1), ". ")
+        if run.error else ()
+    )  # fmt: skip
+    return Section(
+        "Confirmation at finite width",
+        (
+            Paragraph(
+                (
+                    f"The matrix and the given vectors were drawn {run.trials} times at each of the widths {widths}, "
+                    "with the derived coefficients, and the mean squares of the given vectors, whose means are known, "
+                    "were regressed out. The theory is a limit: each mean square is fitted in powers of ",
+                    Math(Latex("1/n")), " and read off at infinite width. True limits would be refuted anywhere among "
+                    f"them with probability at most {first.false_alarm:g}, and one holds only if an error of "
+                    f"{first.effect:.0%} would have been seen with probability 0.9. ", *integrals,
+                    Ref("tab:errors"), " has the verdicts.",
+                )
+            ),
+            _table(run),
+            *_course(run, folder),
+            *_parts(run, folder),
+        ),
+        "sec:confirmation",
+    )  # fmt: skip
+
+
+def _table(run: LinesRun) -> Table:
+    rows: list[tuple[Text, ...]] = []
+    for k, (name, c) in enumerate(zip(run.errors, run.checks, strict=True)):
+        plain: tuple[Text, ...] = (
+            (value(run.without.means[-1, k], run.without.stderrs[-1, k]),) if run.without else ()
+        )
+        rows.append(
+            (
+                math(MeanSquare(sp.Symbol(name))), value(c.prediction),
+                value(run.measured.means[-1, k], run.measured.stderrs[-1, k]), value(c.estimate, c.stderr),
+                value(c.p_value, digits=2), value(c.detectable, digits=2), c.verdict, *plain,
+            )
+        )  # fmt: skip
+    n = Latex(f"n = {run.measured.widths[-1]}")
+    heads: tuple[Text, ...] = ("quantity", "limit", Math(n), Math(Latex(r"n = \infty")), "p", "detects", "verdict")
+    tail: tuple[Inline, ...] = ("; last column: no correction terms, ", Math(n)) if run.without else ()
+    return Table(
+        (*heads, "none") if run.without else heads, tuple(rows),
+        ("Mean squares: the limit of ", Ref("eq:evolution"), ", the widest draws and their extrapolation, with "
+         "standard errors in brackets", *tail, "."),
+        "tab:errors", "lrrrrrl" + "r" * bool(run.without),
+    )  # fmt: skip
+
+
+def _course(run: LinesRun, folder: Path) -> tuple[Block, ...]:
+    """The mean squares over the steps."""
+    limits = list(run.errors.values())
+    if len(limits) < 2:
+        return ()
+    curves = {"limit": limits}
+    points, errors = {}, {}
+    found = {"corrected": run.measured} | ({"not corrected": run.without} if run.without else {})
+    for name, measured in found.items():
+        label = f"$n = {measured.widths[-1]}$, {name}"
+        curves[label] = points[label] = list(measured.means[-1])
+        errors[label] = list(measured.stderrs[-1])
+    drawn = figures.decay(range(len(limits)), curves, "step", "mean square", errors, points, log=False)
+    drawn.axes[0].set_xticks(range(len(limits)))
+    return (
+        Figure(
+            figures.save(drawn, folder, "course"),
+            ("The mean squares of ", Ref("tab:errors"), " over the steps: the derived limit, and means over draws of "
+             "one width with standard errors; a draw keeps the bias of its width."),
+            "a derived curve, marks beside it, and marks away from it where terms are left out", "fig:course",
+        ),
+    )  # fmt: skip
+
+
+def _parts(run: LinesRun, folder: Path) -> tuple[Block, ...]:
+    """Quantiles of the last Gaussian part of the transpose in one wide draw."""
+    if not run.parts:
+        return ()
+    last = max(run.parts)
+    samples = {"corrected": run.parts[last]} | ({"not corrected": run.parts_without[last]} if run.parts_without else {})
+    drawn = figures.gaussian_qq(samples, "standard normal quantile", "quantile of one draw")
+    words: list[Inline] = []
+    for name, sample in samples.items():
+        kurtosis = float(np.mean((sample - sample.mean()) ** 4) / np.var(sample) ** 2 - 3)
+        error = float((24 / len(sample)) ** 0.5)
+        words += ["; " if words else "", f"{name}: mean square ",
+                  value(np.mean(sample**2), float(np.std(sample**2) / len(sample) ** 0.5)), ", excess kurtosis ",
+                  value(kurtosis, error)]  # fmt: skip
+    return (
+        Paragraph(
+            (
+                "Not only mean squares converge: ", Ref("fig:parts"), " shows all entries of the Gaussian part ",
+                math(GaussianPart(last)), f" of one draw of width {PARTS_WIDTH}, over the standard deviation that ",
+                Ref("eq:evolution"), " predicts (", *words, ").",
+            )
+        ),
+        Figure(
+            figures.save(drawn, folder, "parts"),
+            ("Quantiles of the entries of ", math(GaussianPart(last)), " over its predicted deviation against those of "
+             "the standard normal law, with and without the correction terms."),
+            "points on the diagonal, and points of another law", "fig:parts", 0.7,
+        ),
+    )  # fmt: skip

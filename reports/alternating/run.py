@@ -1,0 +1,106 @@
+"""What the report of an alternating program states, derived and measured once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from derive import Derivation
+from derive.alternating import Alternating, AlternatingProgram
+from derive.alternating.evaluate import StateEvolution, errors_of
+from derive.alternating.limits import limits
+from derive.alternating.terms import About
+from derive.alternating.transposes import alternating_program, corrections
+from derive.errors import ParameterError
+from numeric.alternating import EFFECT, LineMeasurements, draw_parts, judge_lines, measure_lines
+from numeric.arrays import Host
+from numeric.checks import Check, Verdict, overall
+from reports.cli_alternating import TRIALS, setting
+
+Progress = Callable[[int, int], None]
+Stage = Callable[[str], AbstractContextManager[Progress]]
+PARTS_WIDTH, WITHOUT_TRIALS = 2048, 200
+
+
+@dataclass(frozen=True)
+class LinesRun:
+    """Everything the report of an alternating program states.
+
+    `without` are measurements without correction terms; None where the program has no corrected product. `parts` are
+    Gaussian parts of one draw in standard deviations, with and without correction terms, by line.
+    """
+
+    program: AlternatingProgram
+    corrections: Derivation
+    evolution: Derivation
+    values: dict[str, float]
+    limits: dict[About, float]
+    error: float
+    seed: int
+    measured: LineMeasurements
+    without: LineMeasurements | None
+    checks: tuple[Check, ...]
+    parts: dict[int, Host]
+    parts_without: dict[int, Host]
+
+    @property
+    def nu(self) -> dict[str, float]:
+        """The numbers of the symbols."""
+        return self.values
+
+    @property
+    def verdict(self) -> Verdict:
+        """The joint verdict of the checks."""
+        return overall(self.checks)
+
+    @property
+    def trials(self) -> int:
+        """Draws at each width."""
+        return self.measured.trials
+
+    @property
+    def errors(self) -> dict[str, float]:
+        """The limits of the mean squares, by the names of their vectors."""
+        return errors_of(self.limits)
+
+    def record(self) -> dict[str, Any]:
+        """The numbers of the run as plain data, for run.json."""
+        found: dict[str, Any] = {"measured": asdict(self.measured), "error_bound": self.error}
+        found["limits"] = {str(x): value for x, value in self.limits.items()}
+        found["checks"] = [asdict(check) for check in self.checks]
+        return found | ({"without": asdict(self.without)} if self.without else {})
+
+
+def run_lines(
+    alternating: Alternating | AlternatingProgram, stage: Stage, seed: int = 0, width: int = 1024,
+    trials: int | None = None, **given: float,
+) -> LinesRun:  # fmt: skip
+    """Derive and verify, then confirm by draws of the matrix, with and without the correction terms.
+
+    Errors: those of the derivations; ParameterError for a missing symbol.
+    """
+    program = alternating_program(alternating)
+    values = setting(program, given)
+    with stage("derivation and proofs") as progress:
+        derived = corrections(program), limits(program)
+        for done, derivation in enumerate(derived, 1):
+            derivation.proof.verify()
+            progress(done, len(derived))
+    if wrong := sorted(set(values) ^ set(program.symbols)):
+        raise ParameterError(f"report {program.name}", ", ".join(program.symbols), ", ".join(values) or "none",
+                             f"Missing or unknown: {', '.join(wrong)}.")
+    numbers, error = StateEvolution(derived[1]).evaluate(**values)
+    with stage("Monte Carlo over a ladder of widths") as progress:
+        measured = measure_lines(program, numbers, values, width=width, trials=trials or TRIALS, seed=seed,
+                                 progress=progress)  # fmt: skip
+    checks = judge_lines(measured, list(errors_of(numbers).values()), EFFECT)
+    without, plain = None, {}
+    if any(line.corrected for _, line in program.lines):
+        with stage("the same without correction terms") as progress:
+            without = measure_lines(program, numbers, values, width=width, trials=min(measured.trials, WITHOUT_TRIALS),
+                                    seed=seed, onsager=0.0, rungs=1, progress=progress)  # fmt: skip
+        plain = draw_parts(program, numbers, PARTS_WIDTH, seed, 0.0, **values)
+    parts = draw_parts(program, numbers, PARTS_WIDTH, seed, **values)
+    return LinesRun(program, *derived, values, numbers, error, seed, measured, without, checks, parts, plain)
