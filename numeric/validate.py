@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from derive import Program, Recursion, impulse_response, scale_factors
+from derive import Program, Recursion, impulse_response, nngp, scale_factors
 from derive.derivation import as_program
 from derive.errors import ParameterError
 from derive.language import Parameter
-from numeric.arrays import Host
+from numeric.arrays import Host, to_host
 from numeric.checks import Level
 from numeric.gathering import Progress
 from numeric.kernel_checks import KernelPlan, KernelValidation, estimate_kernel_cost, monte_carlo_kernels
@@ -75,6 +75,8 @@ def validate(
             backend=DEVICES[device], target=budget,
         )  # fmt: skip
         limits = Kernel(program, **dict[str, Any](values))
+        if nngp(program).formula.process is None:
+            refuse_infinite(limits, plan)
         if announce is not None:
             announce(estimate_kernel_cost(plan))
         return monte_carlo_kernels(plan, limits, level, progress, checkpoint)
@@ -85,6 +87,21 @@ def validate(
         announce(estimate_cost(linear))
     variance, weights = predictions(program, linear.horizon, values)
     return monte_carlo_linear(linear, variance, weights, level, progress, checkpoint)
+
+
+def refuse_infinite(limits: Kernel, plan: KernelPlan) -> None:
+    """Refuse, before networks are drawn, a limit that no network can be measured against.
+
+    Shapes: none.  Units: none.  Error: ParameterError for an infinite limit, NotClosed where the tangent kernel does
+    not exist.  Source: definition.
+    """
+    for name in ("nngp", "ntk"):
+        with np.errstate(over="ignore", invalid="ignore"):
+            steps = np.diagonal(np.all(np.isfinite(to_host(getattr(limits, name)(plan.inputs))), axis=(0, 2)))
+        if not steps.all():
+            where, got = f"validate {plan.program.name}", f"the {name} is beyond {np.finfo(float).max:.0e}"
+            hint = "The variance grows without bound here: pass smaller variances, such as nu_W=0.05 and nu_F=0.1."
+            raise ParameterError(where, "a limit that is finite", f"{got} from step {int(np.argmin(steps))} on", hint)
 
 
 def _linear_plan(

@@ -9,7 +9,7 @@ import pytest
 from scipy import stats
 
 from derive import Recursion, impulse_response, models, scale_factors
-from derive.errors import DeriveError, ParameterError
+from derive.errors import DeriveError, NotClosed, ParameterError
 from numeric import Level, validate
 from numeric.checks import overall
 from numeric.montecarlo import judge_linear
@@ -129,3 +129,12 @@ def test_single_precision_is_for_whole_matrices_of_the_linear_network():
         with pytest.raises(ParameterError) as caught:
             validate(recursion, width=64, trials=300, horizon=2, dtype="float32", **arguments)
         assert "dtype" in caught.value.where
+
+
+@pytest.mark.parametrize(
+    ("activation", "error", "said"), [("exp", ParameterError, "from step 2 on"), ("step", NotClosed, "a jump")]
+)
+def test_a_limit_that_is_infinite_or_missing_is_told_before_any_network_is_drawn(monkeypatch, activation, error, said):
+    monkeypatch.setattr(module, "monte_carlo_kernels", lambda *_: pytest.fail("too late"))
+    with pytest.raises(error, match=said):
+        validate(models.elman(activation), announce=lambda cost: pytest.fail("too late"))
