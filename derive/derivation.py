@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import sympy as sp
 
 from .emit import Formula
+from .errors import LanguageError
 from .language import Program, Recursion
 from .proof import Proof, Recurrence
 
@@ -26,7 +27,10 @@ class Derivation:
 
 
 def as_program(recursion: Recursion | Program) -> Program:
-    """Freeze a recursion; a program is returned as it is."""
+    """Freeze a recursion; a program is returned as it is.  Errors: LanguageError for what is neither."""
+    if not isinstance(recursion, Recursion | Program):
+        raise LanguageError("recursion", "a Recursion or its Program", repr(recursion),
+                            "For example derive.models.elman(), called.")
     return recursion.program() if isinstance(recursion, Recursion) else recursion
 
 

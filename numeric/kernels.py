@@ -13,6 +13,7 @@ from derive.derivation import as_program
 from derive.errors import ParameterError, ShapeError
 from numeric.arrays import Array, backend
 from numeric.process import Effort, ProcessKernel, padded
+from numeric.simulation import symbol_values
 
 READOUTS = ("all", "last", "average")
 BLOCK = 256  # sequences: arrays of 256 x 256 pairs stay in the cache, and calls cost little beside them
@@ -50,7 +51,10 @@ class Kernel:
         if readout not in READOUTS:
             hint = '"all" steps, the "last" one, or their "average".'
             raise ParameterError("Kernel: readout", " or ".join(READOUTS), repr(readout), hint)
+        if not memory > 0:
+            raise ParameterError("Kernel: memory", "a positive number of bytes", memory, "For example 2.0**28.")
         self.recursion, self.parameterization = as_program(recursion), parameterization
+        symbol_values(self.recursion, parameters)
         self.backend, self.readout, self.memory, self.parameters = backend, readout, memory, parameters
         self.effort = Effort(points, seed, memory, progress)
         self.error, self.stderr, self.method = 0.0, None, "derived recursion"
@@ -182,12 +186,24 @@ class Kernel:
 def _by_length(xp: Any, X: Any) -> list[tuple[list[int], Array]]:
     """Positions and sequences of each length, (members, (N, T, n_x))."""
     if not isinstance(X, Sequence):
-        array = xp.asarray(X, dtype=xp.float64)
+        array = _numbers(xp, X)
         return [(list(range(array.shape[0] if array.ndim else 0)), array)]
-    arrays = [xp.asarray(x, dtype=xp.float64) for x in X]
+    arrays = [_numbers(xp, x) for x in X]
     shapes = sorted({x.shape for x in arrays})
     members = [[i for i, x in enumerate(arrays) if x.shape == shape] for shape in shapes]
     return [(rows, xp.stack([arrays[i] for i in rows])) for rows in members]
+
+
+def _numbers(xp: Any, x: Any) -> Array:
+    """Inputs as float64; ParameterError where they are no finite real numbers."""
+    try:
+        array = xp.asarray(x)
+        known = "nan or infinity" if array.dtype.kind in "biuf" else f"dtype {array.dtype}"
+    except ValueError as error:
+        array, known = None, str(error)
+    if array is None or array.dtype.kind not in "biuf" or not bool(xp.all(xp.isfinite(array))):
+        raise ParameterError("Kernel", "inputs that are finite real numbers", known, "Fill or drop what is missing.")
+    return array.astype(xp.float64)
 
 
 def _check(first: Any, second: Any, readout: str) -> None:

@@ -89,11 +89,17 @@ def symbol_values(program: Program, parameters: Mapping[str, float]) -> dict[sp.
     if wrong:
         want = ", ".join(program.symbols) or "none"
         notes = "; ".join(f"{'missing' if name in program.symbols else 'unknown'}: {name}" for name in wrong)
-        raise ParameterError(f"simulate {program.name}", f"the parameters {want}", notes, "Give each a number.")
-    values = {symbol: float(parameters[name]) for name, symbol in program.symbols.items()}
-    for symbol, value in values.items():
+        raise ParameterError(program.name, f"the parameters {want}", notes, "Give each a number.")
+    values = {}
+    for name, symbol in program.symbols.items():
+        try:
+            value = float(parameters[name])
+        except (TypeError, ValueError):
+            value = math.nan
         if not math.isfinite(value) or (symbol.is_nonnegative and value < 0):
-            raise ParameterError(symbol.name, "a finite number, and >= 0 for a variance", value, "Change it.")
+            what = "a finite number, and >= 0 for a variance"
+            raise ParameterError(name, what, repr(parameters[name]), "One number for each symbol.")
+        values[symbol] = value
     return values
 
 

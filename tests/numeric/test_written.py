@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from scipy.special import erf
 
-from derive import Recursion, nngp, ntk
+from derive import LanguageError, ParameterError, Recursion, models, nngp, ntk
 from derive import activations as phi
 from numeric import Kernel
 
@@ -54,3 +55,20 @@ def test_a_matrix_read_by_the_output_only_has_its_law():
     slopes = pairs(lambda z: 1 - np.tanh(z) ** 2, 0.5 * states)
     np.testing.assert_allclose(kernel.ntk(X[:, 1:], parameters="V"), 1.3 * states**2 * slopes, rtol=0, atol=1e-9)
     nngp(rnn).proof.verify()
+
+
+@pytest.mark.parametrize("model", [models.elman, models.mgu])
+def test_numbers_that_are_none_are_refused(model):
+    nu = {"nu_W": 1.0, "nu_F": 1.0, "nu_b": 0.1, "nu_C": 1.0}
+    for bad in (np.nan, np.inf, -1.0, "one", np.array([1.0, 2.0])):
+        with pytest.raises(ParameterError, match="nu_W"):
+            Kernel(model(), **{**nu, "nu_W": bad})
+    for inputs in (X * np.nan, X * 1j, [["a"]], [[[1.0], [2.0, 3.0]]]):
+        with pytest.raises(ParameterError, match="finite real"):
+            Kernel(model(), **nu).nngp(inputs)
+    with pytest.raises(ParameterError, match="unknown: nu_U"):
+        Kernel(model(), **nu, nu_U=1.0)
+    with pytest.raises(ParameterError, match="bytes"):
+        Kernel(model(), **nu, memory=0)
+    with pytest.raises(LanguageError, match="called"):
+        Kernel(model, **nu)
