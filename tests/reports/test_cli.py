@@ -453,7 +453,7 @@ def test_an_error_of_ours_is_what_python_raises_too():
     assert caught.value.where == "MODEL"
 
 
-def test_options_of_a_model_are_those_of_its_function():
+def test_options_of_a_model_are_those_of_its_function(unverified):
     assert "erf" in json_of("derive", "elman", "nngp")["derivations"][0]["latex"]
     assert "tanh" in json_of("derive", "elman", "nngp", "--activation", "tanh")["derivations"][0]["latex"]
     deep = json_of("derive", "stacked", "adjoint", "--layers", "3")["derivations"][0]

@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from derive import models
+from derive import Proof, models
 from reports import document as doc
 from reports import writing
 from reports.nonlinear import document, run, run_kernels
@@ -21,6 +21,7 @@ from reports.writing import report, silent
 
 remembered = sys.modules["reports.nonlinear.remembered"]  # `remembered` is also its function
 NU = {"nu_W": 0.6, "nu_b": 0.2}
+VERIFIED = []  # goals of the proofs that the run sent to be verified; tests/derive verifies them
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -38,6 +39,7 @@ def small():
         patch.setattr(run, "TRAINED_WIDTHS", (32, 64, 128))
         patch.setattr(run, "CURVE_WIDTH", 128)
         patch.setattr(run, "CURVE_TRIALS", 60)
+        patch.setattr(Proof, "verify", lambda self: VERIFIED.append(self.goal))
         yield run_kernels(models.elman("erf"), silent, 3, 256, 150, **NU)
 
 
@@ -71,6 +73,11 @@ def test_every_part_is_there_and_typesets(made):
     labels = doc.labels(made)
     assert all(node.label in labels for node in doc.walk(made) if isinstance(node, Ref))
     lint_tex(typeset(made))
+
+
+def test_every_proof_of_the_report_is_verified(small):
+    for derivation in (small.nngp, small.ntk, small.gradient, small.memory, *small.memory.parts.values()):
+        assert derivation.proof.goal in VERIFIED
 
 
 def test_the_numbers_of_the_tables_are_those_of_the_checks(small, made):
