@@ -113,7 +113,11 @@ def _settings(derived: Memory, given: dict[str, float]) -> list[dict[str, float]
     from numeric.memory import checked
     from numeric.phase import critical_gains
 
-    checked(derived, {"nu_W": 1.0, **given})
+    try:
+        checked(derived, {"nu_W": 1.0, **given})
+    except ParameterError as error:
+        hint = f"{error.hint} Pass each as --set NAME=NUMBER."
+        raise ParameterError(error.where, error.expected, error.got, hint) from None
     if "nu_W" in given:
         return [given]
     centre = next(iter(critical_gains(derived, _drive(derived, given))), 1.0)

@@ -82,3 +82,9 @@ def test_the_figure_is_written_in_both_formats_and_holds_line_and_phases(tmp_pat
     assert axes.lines[0].get_xydata() == pytest.approx(diagram.line.T)
     a, b = (save(figure, tmp_path / str(i), "phase").with_suffix(".svg") for i, figure in enumerate(drawn))
     assert a.read_bytes() == b.read_bytes()
+
+
+def test_a_missing_number_is_told_with_the_option_that_gives_it():
+    done = run("memory", "residual", "--untied", code=2)
+    assert "missing: nu_b" in done.stderr
+    assert "--set NAME=NUMBER" in done.stderr
