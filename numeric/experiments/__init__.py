@@ -6,8 +6,10 @@ from numeric.experiments.delay import DelayCurves, DelaySetting, delay_experimen
 from numeric.experiments.dynamics import Dynamics, GapLadder, Setting, Sizes, dynamics, gap_ladder
 from numeric.experiments.linearised import Ladder, LinearisedGaps, linearised_gaps
 from numeric.experiments.protocol import Protocol
+from numeric.experiments.sizes import BoundSizes, StateSizes
 
 __all__ = [
+    "BoundSizes",
     "Choice",
     "Comparison",
     "DelayCurves",
@@ -19,6 +21,7 @@ __all__ = [
     "Protocol",
     "Setting",
     "Sizes",
+    "StateSizes",
     "choices",
     "chosen",
     "compare",

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from scipy import special
 
 from derive import training_bound
 from numeric.bounds import BoundRun, LearningSteps, learning_steps, measure_bound
 from numeric.checks import Verdict
+from numeric.experiments import BoundSizes, Setting
 from numeric.experiments.choice import whole
 from reports import figures
 from reports.document import Block, Figure, Paragraph
@@ -19,10 +22,13 @@ from reports.text import Latex, Math
 def theorem_41(context: Context) -> Result:
     """Gradient descent moves each lag at most by B_2 rho_j l, in the convolution always and in the RNN in the limit."""
     derivation = training_bound(context.rnn)
+    setting, sizes = context.setting(Setting), context.setting(BoundSizes)
     with context.stage("training against its bound") as progress:
-        run = measure_bound(widths=(10**2, 10**3, 10**4, 10**6), seeds=12)
+        run = measure_bound(
+            replace(setting, steps=sizes.bound_steps), widths=sizes.bound_widths, seeds=sizes.bound_networks
+        )
         progress(1, 1)
-    steps = learning_steps()
+    steps = learning_steps(setting)
     context.runs["bound"], context.runs["learning steps"] = run, steps
     lead = (
         "For steps of size at most the reciprocal of the largest scale factor times the squared norm of the data "
@@ -36,6 +42,7 @@ def theorem_41(context: Context) -> Result:
         *goal(derivation.steps, "eq:least-steps"),
         *_movement(context, run),
         *_learning(context, steps),
+        *context.assumptions("thm-4.1"),
     )
     claims = (
         verified("bound on the movement of every lag", derivation),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from derive import Recursion, models, ntk, state_evolution
 from derive.innovations import columns
 from numeric.convergence import row_distance
+from numeric.experiments import StateSizes
 from numeric.validate import DEFAULTS
 from reports import prose
 from reports.document import Block, Equation, Paragraph, Table
@@ -32,8 +33,11 @@ def lemma_c1(context: Context) -> Result:
     """State evolution in both forms, in general, and the distance of the states' law from its limit."""
     plain = state_evolution(context.rnn)
     inno = state_evolution(context.rnn, form="innovations")
+    sizes = context.setting(StateSizes)
     with context.stage("law of the states against width") as progress:
-        error = row_distance(DEFAULTS, [10**k for k in range(2, 8)], seed=context.seed, progress=progress)
+        error = row_distance(
+            DEFAULTS, sizes.state_widths, sizes.state_networks, sizes.state_horizon, context.seed, progress
+        )
     with context.stage("innovations form of recursions of every kind") as progress:
         general, claims = _general(context)
         progress(1, 1)
@@ -57,6 +61,7 @@ def lemma_c1(context: Context) -> Result:
             "from its limit, at growing width."
         ),
         *falling(error, "states", context, "Wasserstein-2 distance of the states' empirical law from its limit."),
+        *context.assumptions("lemma-c.1"),
     )  # fmt: skip
     return Result(
         blocks,

@@ -1,4 +1,4 @@
-"""What each figure and table of the paper assumes: listed in the report, and settable by name."""
+"""What each measured item of the paper assumes: listed in the report, and settable by name."""
 
 from __future__ import annotations
 
@@ -7,7 +7,18 @@ from dataclasses import replace
 from typing import Any, TypeVar
 
 from derive.errors import ParameterError
-from numeric.experiments import Choice, DelaySetting, Ladder, Protocol, Setting, Sizes, choices, chosen
+from numeric.experiments import (
+    BoundSizes,
+    Choice,
+    DelaySetting,
+    Ladder,
+    Protocol,
+    Setting,
+    Sizes,
+    StateSizes,
+    choices,
+    chosen,
+)
 from numeric.experiments.protocol import QUICK as QUICK_PROTOCOL
 from reports.document import Block, Paragraph, Table
 from reports.paper.words import mathematical
@@ -17,6 +28,8 @@ Kind = TypeVar("Kind")
 LONGEST = 24  # letters of a value in a table
 USED: dict[str, tuple[type, ...]] = {
     "prop-3.1": (Setting, Sizes, Ladder),
+    "thm-4.1": (Setting, BoundSizes),
+    "lemma-c.1": (StateSizes,),
     "fig1": (Setting, Sizes),
     "fig2": (Setting, Sizes),
     "fig3": (DelaySetting,),
@@ -24,7 +37,7 @@ USED: dict[str, tuple[type, ...]] = {
     "table1": (Protocol,),
 }
 """The settings that an item reads."""
-FULL: dict[type, Any] = {kind: kind() for kind in (Setting, Sizes, Ladder, DelaySetting, Protocol)}
+FULL: dict[type, Any] = {kind: kind() for kind in dict.fromkeys(kind for kinds in USED.values() for kind in kinds)}
 QUICK: dict[type, Any] = FULL | {
     Sizes: replace(FULL[Sizes], networks=10),
     Ladder: replace(FULL[Ladder], linearised_networks=8),

@@ -134,7 +134,7 @@ def test_the_rank_of_the_kernel_is_that_of_the_kernel_matrix():
 
 def test_theorem_41_is_told_and_networks_past_the_bound_are_refuted(context, monkeypatch):
     run = descent.measure_bound(Setting(steps=12, horizon=4), widths=(100, 10**6), seeds=4, records=4)
-    monkeypatch.setattr(descent, "measure_bound", lambda **k: run)
+    monkeypatch.setattr(descent, "measure_bound", lambda *a, **k: run)
     assert "refuted" not in verdicts(descent.theorem_41(context))
     below = np.linspace(0.8, 0.95, 12)
     for ratios, verdict in ((below, "holds"), (below + 0.4, "refuted"), (below + 0.12, "undecided")):
@@ -240,6 +240,20 @@ def test_formulas_in_sentences():
     assert bodies == [r"\nu_W", r"T\,n_x\,n_y", "1 + 2/n^2", "t = 2"]
     assert mathematical("the power -1/2 of 8 sequences") == ("the power -1/2 of 8 sequences",)
     assert formula("sqrt(rho_t rho_j / n)") == r"\sqrt{\rho_t\,\rho_j / n}"
+
+
+@pytest.mark.parametrize(
+    ("item", "change", "said"),
+    [
+        ("thm-4.1", "bound_networks=1", "two networks"),
+        ("lemma-c.1", "state_widths=10,100", "four widths"),
+        ("lemma-c.1", "bound_networks=3", "state_horizon"),
+    ],
+)
+def test_sizes_of_a_theorem_that_give_no_error_are_refused(item, change, said, tmp_path):
+    done = CliRunner().invoke(app, ["reproduce", item, "--set", change, "--list-settings"])
+    assert done.exit_code == 2
+    assert said in done.stderr
 
 
 def test_parse_changes_names_the_form():
