@@ -115,7 +115,8 @@ def document(made: Reproduction) -> Document:
                     ", where it stands below, and what came of it, measured ",
                     f"{size} with seed {made.context.seed}. A derived statement holds if its proof was replayed "
                     f"and audited; a "
-                    "measured one by the rule stated with it.",
+                    "measured one by the rule stated with it; undecided is a difference whose interval is too "
+                    "wide for either verdict at this size, which more networks, seeds or data narrow.",
                 )
             ),
             Table(("paper", "item", "section", "verdict"), rows, "Items of the paper.", "tab:index", "llll"),
