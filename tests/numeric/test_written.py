@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import json
+from fractions import Fraction
+from pathlib import Path
+
 import numpy as np
 import pytest
 from scipy.special import erf
 
 from derive import LanguageError, ParameterError, Recursion, models, nngp, ntk
 from derive import activations as phi
+from derive.notation import parameter
 from numeric import Kernel
 
 NODES = np.arange(-9.0, 9.01, 0.1)
 WEIGHTS = 0.1 * np.exp(-NODES * NODES / 2) / np.sqrt(2 * np.pi)
 X = np.random.default_rng(11).standard_normal((3, 2, 2))
+
+REFERENCE = json.loads((Path(__file__).parents[1] / "data" / "written_kernels.json").read_text())
 
 
 def mean(f, g, a, c, b):
@@ -72,3 +79,35 @@ def test_numbers_that_are_none_are_refused(model):
         Kernel(model(), **nu, memory=0)
     with pytest.raises(LanguageError, match="called"):
         Kernel(model, **nu)
+
+
+def written(case):
+    """The recursion of a reference case, in the words of the language."""
+    rnn, tied = Recursion(case["kind"]), case.get("tied", True)
+    W = rnn.matrix("W", variance="nu_W", tied=tied)
+    F, C = rnn.input_map("F", variance="nu_F", tied=tied), rnn.readout("C", variance="nu_C")
+    b = rnn.bias("b", variance="nu_b", mean=Fraction(case.get("mean", 0)).limit_denominator(100), tied=tied)
+    start = {"initial": Fraction(case["h0"]).limit_denominator(10)} if "h0" in case else {}
+    h = rnn.state("h", shared=case.get("shared", False), **start)
+    alpha = parameter("alpha") if "alpha" in case["params"] else 1
+    keep = 1 if case["kind"] == "residual" else 1 - alpha
+    rnn.update(h, keep * h + alpha * phi.activation(case["phi"])(W @ h + F @ rnn.x + b))
+    rnn.output(C @ h)
+    return rnn
+
+
+@pytest.mark.parametrize("case", REFERENCE["cases"], ids=lambda c: f"{c['kind']}-{c['phi']}")
+def test_written_recursions_have_the_reference_kernels(case):
+    kernel = Kernel(written(case), readout="last", **case["params"])
+    sequences = [np.array(x) for x in REFERENCE["inputs"]]
+    size = np.abs(case["nngp_last"]).max()
+    np.testing.assert_allclose(kernel.nngp(sequences), case["nngp_last"], rtol=1e-11, atol=1e-12 * size)
+    want = sum(np.array(case[f"ntk_{name}"]) for name in "CWFb")
+    np.testing.assert_allclose(kernel.ntk(sequences), want, rtol=1e-11, atol=1e-12 * np.abs(want).max())
+
+
+def test_a_reference_kernel_refuses_a_variance_that_is_off():
+    case = REFERENCE["cases"][0]
+    off = Kernel(written(case), readout="last", **{**case["params"], "nu_F": 1.001 * case["params"]["nu_F"]})
+    found = off.nngp([np.array(x) for x in REFERENCE["inputs"]])
+    assert np.abs(found / np.array(case["nngp_last"]) - 1).max() > 1e-5
