@@ -22,6 +22,9 @@ from .activations import (
     tanh,
 )
 from .adjoint import adjoint
+from .alternating import Alternating
+from .alternating.evaluate import line_evolution
+from .alternating.transposes import corrections
 from .bounds import refuted_bounds, scale_factor_bound, scale_factor_peak
 from .claims import Counterexample, Inequality, MatrixEquation
 from .convolution import equivalent_convolution, impulse_response, scale_factors
@@ -50,6 +53,7 @@ from .realization import convolution_of, realization
 from .stability import stability
 
 __all__ = [
+    "Alternating",
     "Counterexample",
     "Derivation",
     "DeriveError",
@@ -75,6 +79,7 @@ __all__ = [
     "activation",
     "adjoint",
     "convolution_of",
+    "corrections",
     "cos",
     "define",
     "equivalent_convolution",
@@ -86,6 +91,7 @@ __all__ = [
     "gelu",
     "impulse_response",
     "leaky_relu",
+    "line_evolution",
     "memory",
     "models",
     "moments",

@@ -26,6 +26,7 @@ DEFINITIONS: dict[str, sp.Expr] = {
 """Name -> the function of z; at a jump, the mean of both sides."""
 FAMILIES: dict[str, tuple[tuple[sp.Expr, ...], Callable[..., sp.Expr]]] = {
     "leaky_relu": ((sp.Rational(1, 100),), lambda a: sp.Max(Z, 0) + a * sp.Min(Z, 0)),
+    "soft_threshold": ((sp.S.One,), lambda t: sp.Max(Z - t, 0) - sp.Max(-Z - t, 0)),
     "abrelu": ((sp.S.Zero, sp.S.One), lambda a, b: b * sp.Max(Z, 0) + a * sp.Min(Z, 0)),
 }
 """Name -> default parameters and the function; written leaky_relu(1/5), abrelu(-3/10, 3/2)."""

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import sympy as sp
 from scipy.integrate import quad
+from scipy.special import erfc
 
 from derive import models
 from derive.activations import activation
@@ -29,6 +30,7 @@ from derive.alternating.terms import (
 from derive.alternating.transposes import corrections
 from derive.audit import audit_step, worlds
 from derive.errors import LanguageError, NotClosed, ParameterError, ProofError, ShapeError
+from derive.integrals import gaussian_mean
 from derive.proof import Equation, Proof, prove
 from derive.ramps import THETA, VARIANCE, Ramp
 
@@ -254,3 +256,21 @@ def test_what_has_no_closed_form_says_so_and_unknown_symbols_are_told():
         line_evolution(corrections(recursion()))
     with pytest.raises(ParameterError, match="nu_w"):
         line_evolution(corrections(models.amp(1)))(delta=1.0, epsilon=0.1, theta_0=1.0)
+
+
+def test_the_soft_threshold_is_an_activation_with_exact_moments():
+    """At equal variables E[eta^2] and E[eta'^2] are integrals of one variable; at independent ones odd means vanish."""
+    def eta(u):
+        return np.sign(u) * max(abs(u) - 0.5, 0.0)
+
+    name, v = "soft_threshold(1/2)", 1.3
+    size = 2 * quad(lambda u: eta(u) ** 2 * np.exp(-(u**2) / (2 * v)) / np.sqrt(2 * np.pi * v), 0.5, 30)[0]
+    assert gaussian_mean(name, name, (v, v), v)[0] == pytest.approx(size, rel=1e-9)
+    assert gaussian_mean(name, name, (v, v), v)[0] != pytest.approx(1.001 * size, rel=1e-9)
+    assert gaussian_mean(name, name, (v, v), v, orders=(1, 1))[0] == pytest.approx(erfc(0.5 / np.sqrt(2 * v)), rel=1e-9)
+    assert gaussian_mean(name, name, (v, v), 0.0)[0] == pytest.approx(0.0, abs=1e-12)
+
+
+def test_a_program_that_nests_activations_is_refused_with_a_way_out():
+    with pytest.raises(NotClosed, match="corrected"):
+        line_evolution(recursion())
