@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -63,6 +64,7 @@ def reproduce_command(
 
     What the paper leaves unstated is listed by [b]--list-settings[/b] and changed by [b]--set[/b].
     What trains says before the start by which method, why, and at what cost; all of it is in float64.
+    Comparisons on recordings that are interrupted go on where they were when the same command is given again.
 
     Examples: [b]wideproof reproduce all --quick[/b], [b]wideproof reproduce fig1 --width 1e9[/b],
     [b]wideproof reproduce fig2 --width 2000 --method sampled[/b],
@@ -149,6 +151,7 @@ def make(
         made = reproduce(names, context)
         with stages("typesetting") as progress:
             done, record = paper_report(made, out_dir, engine)
+            shutil.rmtree(context.resume, ignore_errors=True)
             progress(1, 1)
     if as_json:
         print_json({"verdict": made.verdict, "claims": made.claims()})

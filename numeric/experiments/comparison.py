@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from pathlib import Path
 
 import numpy as np
 
@@ -12,7 +13,8 @@ from numeric.arrays import Host
 from numeric.experiments.bias import Difference, Judged, combine, judge_differences
 from numeric.experiments.bootstrap import Scores, score
 from numeric.experiments.protocol import FULL, LIMITED, Parts, Protocol, prepare
-from numeric.experiments.scale import Scale
+from numeric.experiments.saved import Saved, digest
+from numeric.experiments.scale import Scale, scale_of_lags
 from numeric.experiments.selection import (
     MATCHED,
     MODELS,
@@ -103,12 +105,14 @@ def compare(
     method: str = "auto",
     announce: Announce | None = None,
     progress: Callable[[int, int], None] | None = None,
+    resume: Path | None = None,
 ) -> Comparison:
     """Train the three models on full and on limited data by one rule, score them on one test part, and judge.
 
     Convolutions start twice: matched to the RNN's initial response, whose random draw an undetermined lag
     keeps, and at zero, where early stopping alone can regularise. `seed` is the bootstrap's; `announce` is told the
-    method of the RNNs before the start.
+    method of the RNNs before the start. Trained models are kept in the folder `resume`, where the same call
+    finds them after a kill and goes on with the same bits.
     Errors: ParameterError for parts too short or constant, where every step size diverges, or for a method that is
     not exact.
     Source: emami2021implicit §5.2, Table 1 and Fig. 4.
@@ -117,7 +121,8 @@ def compare(
     began = time.perf_counter()
     prepared = [prepare(recording, protocol, name) for name in (FULL, LIMITED)]  # told before the long work
     chosen = choose_exact(protocol.width, prepared[0][0].training, protocol.steps, method)
-    trainers = [Trainer(parts, protocol, scale, _half(progress, k)) for k, parts in enumerate(prepared)]
+    saved = Saved(resume, _identity(recording, protocol, scale))
+    trainers = [Trainer(parts, protocol, scale, _half(progress, k), saved) for k, parts in enumerate(prepared)]
     if announce is not None:
         announce(chosen.times(sum(trainer.networks_trained for trainer in trainers)))
     regimes = [_regime(trainer, np.random.default_rng([seed, k])) for k, trainer in enumerate(trainers)]
@@ -128,6 +133,13 @@ def compare(
         recording.input_names, recording.output_names, protocol, tuple(regimes),
         judge_differences(list(_differences(regimes, recording.output_names))), time.perf_counter() - began,
     )  # fmt: skip
+
+
+def _identity(recording: Recording, protocol: Protocol, scale: Scale | None) -> dict[str, object]:
+    """Everything that the bits of a trained run depend on besides its place."""
+    rho = scale_of_lags(protocol.lags, nu_W=0.5, nu_F=protocol.nu_F, nu_C=protocol.nu_C, scale=scale)
+    data = digest(recording.inputs, recording.outputs)
+    return {"recording": data, "protocol": asdict(protocol), "scale": digest(rho)}
 
 
 def _half(progress: Callable[[int, int], None] | None, half: int) -> Callable[[int, int], None]:

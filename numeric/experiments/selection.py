@@ -11,6 +11,7 @@ from derive.errors import ParameterError
 from numeric.arrays import Host
 from numeric.convolution import matched
 from numeric.experiments.protocol import FULL, Parts, Protocol
+from numeric.experiments.saved import Arrays, Saved
 from numeric.experiments.scale import Scale, scale_of_lags
 from numeric.krylov import LinearRNN, draw_rnn, impulse_response
 from numeric.training import Model, model_curvature, train
@@ -62,10 +63,12 @@ Unit = tuple[int, int]
 
 
 class Trainer:
-    """Trains every model of one regime at every variance and step size; equal runs are made once."""
+    """Trains every model of one regime at every variance and step size; equal runs are made once and kept."""
 
-    def __init__(self, parts: Sequence[Parts], protocol: Protocol, scale: Scale | None, progress: Progress) -> None:
-        self.parts, self.protocol, self._scale, self._progress = parts, protocol, scale, progress
+    def __init__(
+        self, parts: Sequence[Parts], protocol: Protocol, scale: Scale | None, progress: Progress, saved: Saved
+    ) -> None:
+        self.parts, self.protocol, self._scale, self._progress, self._saved = parts, protocol, scale, progress, saved
         full = parts[0].regime == FULL
         self.units: list[Unit] = (
             [(0, seed) for seed in protocol.seeds] if full else [(k, protocol.seeds[0] + k) for k in range(len(parts))]
@@ -116,7 +119,12 @@ class Trainer:
         key = (model, start, fraction, unit[0], unit[1] if start == MATCHED else None,
                nu if (start, model) != (ZERO, UNSCALED) else None)  # fmt: skip
         if key not in self._runs:
-            self._runs[key] = self._trained(self._start(model, start, nu, unit), self.parts[unit[0]], fraction)
+            parts = self.parts[unit[0]]
+
+            def work() -> Arrays:
+                return _arrays(self._trained(self._start(model, start, nu, unit), parts, fraction))
+
+            self._runs[key] = _run(self._saved.result((parts.regime, *key), work))
         return self._runs[key]
 
     def _trained(self, start: Model, parts: Parts, fraction: float) -> Run | None:
@@ -149,6 +157,21 @@ class Trainer:
                 rng=np.random.default_rng(unit[1]),
             )  # fmt: skip
         return self._networks[nu, unit]
+
+
+def _arrays(run: Run | None) -> Arrays:
+    """A run, or that its step diverges, as named arrays."""
+    if run is None:
+        return {}
+    return {"validation_r2": np.array(run.validation_r2), "best_step": np.array(run.best_step),
+            "impulse": run.impulse, "recorded": run.recorded}  # fmt: skip
+
+
+def _run(arrays: Arrays) -> Run | None:
+    """The run whose `_arrays` these are."""
+    if not arrays:
+        return None
+    return Run(float(arrays["validation_r2"]), int(arrays["best_step"]), arrays["impulse"], arrays["recorded"])
 
 
 def record_steps(steps: int, points: int = 25) -> tuple[int, ...]:

@@ -217,6 +217,7 @@ def _comparisons(context: Context) -> list[Comparison]:
                     method=context.method,
                     announce=context.announce,
                     progress=progress,
+                    resume=context.resume,
                 )
     return [context.runs[f"recording {recording.name}"] for recording in context.recordings]
 

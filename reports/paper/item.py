@@ -71,6 +71,11 @@ class Context:
     shown: dict[type, str] = field(default_factory=dict)
     runs: dict[str, Any] = field(default_factory=dict)
 
+    @property
+    def resume(self) -> Path:
+        """Where long experiments keep what is done, for a run that is killed; to be removed after the last one."""
+        return self.folder.parent / ".resume"
+
     @cached_property
     def recordings(self) -> tuple[Recording, ...]:
         """The recordings of figure 4 and table 1; `columns` names those of the user's own file."""

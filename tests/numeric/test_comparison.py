@@ -9,6 +9,7 @@ import pytest
 from derive.errors import ParameterError
 from numeric.data import apply_filter, loss, to_taps
 from numeric.experiments import protocol as protocol_module
+from numeric.experiments import selection as selection_module
 from numeric.experiments.comparison import compare
 from numeric.experiments.protocol import FULL, LIMITED, Protocol, prepare
 from numeric.experiments.selection import MATCHED, MODELS, RNN, SCALED, UNSCALED, ZERO, record_steps
@@ -214,3 +215,36 @@ def test_real_recordings_pass_through(name):
     assert [r.name for r in answer.regimes] == [FULL, LIMITED]
     assert len(answer.regimes[0].scores) == len(MODELS)
     assert len(answer.regimes[0].scores[0].r2) == len(answer.outputs)
+
+
+class Interrupted(Exception):
+    """A kill in the middle of a comparison."""
+
+
+def plain(found):
+    """Everything but the time taken."""
+    return json.dumps(dc.asdict(dc.replace(found, seconds=0.0)), default=list)
+
+
+def test_an_interrupted_comparison_goes_on_with_the_same_bits(tmp_path, monkeypatch):
+    trained = []
+
+    def counted(*args, **more):
+        trained.append(1)
+        if len(trained) == 8:
+            raise Interrupted
+        return train(*args, **more)
+
+    train = selection_module.train
+    recording, whole = synthetic(), plain(compare(synthetic(), QUICK, scale=oracle))
+    monkeypatch.setattr(selection_module, "train", counted)
+    with pytest.raises(Interrupted):
+        compare(recording, QUICK, scale=oracle, resume=tmp_path)
+    assert len(list(tmp_path.glob("*.npz"))) == 7
+    assert plain(compare(recording, QUICK, scale=oracle, resume=tmp_path)) == whole
+    runs = len(trained) - 1
+    assert len(list(tmp_path.glob("*.npz"))) == runs
+    assert plain(compare(recording, QUICK, scale=oracle, resume=tmp_path)) == whole
+    assert len(trained) == runs + 1
+    compare(recording, dc.replace(QUICK, steps=151), scale=oracle, resume=tmp_path)
+    assert len(trained) > 2 * runs
