@@ -214,10 +214,6 @@ def with_laws(pairs: Sequence[tuple[Term, Term]]) -> list[tuple[Term, Term]]:
     sizes = {x.args[2]: len(x.args[0]) for x in found}
     for law in laws:
         variables, entries = letters(sizes[law], number[law]), iter(law)
-        if sizes[law] == 2 and law[0] == law[2] and sp.expand(law[1] ** 2 - law[0] ** 2) == 0:  # one variable
-            rows.append((Latex(rf"\mathrm{{Var}}\left[{variables[0]}\right]"), law[0]))
-            rows.append((Latex(variables[1]), Latex(("" if law[1] == law[0] else "-") + variables[0])))
-            continue
         for i, u in enumerate(variables):
             for v in variables[i:]:
                 left = rf"\mathrm{{Var}}\left[{u}\right]" if u == v else rf"\mathrm{{Cov}}\left[{u},\,{v}\right]"
