@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import sympy as sp
 
+from .alternating import Alternating, AlternatingProgram
 from .emit import Formula
 from .errors import LanguageError
 from .language import Program, Recursion
@@ -28,6 +29,9 @@ class Derivation:
 
 def as_program(recursion: Recursion | Program) -> Program:
     """Freeze a recursion; a program is returned as it is.  Errors: LanguageError for what is neither."""
+    if isinstance(recursion, Alternating | AlternatingProgram):
+        raise LanguageError("recursion", "a recursion over inputs", f"the alternating program {recursion.name}",
+                            "Of it there are state_evolution, corrections and line_evolution.")
     if not isinstance(recursion, Recursion | Program):
         raise LanguageError("recursion", "a Recursion or its Program", repr(recursion),
                             "For example derive.models.elman(), called.")

@@ -6,6 +6,8 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
+from .alternating import Alternating, AlternatingProgram
+from .alternating.limits import limits
 from .derivation import Derivation, as_program
 from .emit import Formula
 from .errors import NotClosed, NotDiagonal, ParameterError
@@ -89,15 +91,23 @@ def kernel_recursion(program: Program, subject: Any, ask: Ask) -> Claim:
     return Limit(subject, claim.right, "in probability")
 
 
-def state_evolution(recursion: Recursion | Program, form: str = "covariance", horizon: int | None = None) -> Derivation:
+def state_evolution(
+    recursion: Recursion | Alternating | Program, form: str = "covariance", horizon: int | None = None
+) -> Derivation:
     """The second moments of all states obey these recursions as n grows.
 
     `form="covariance"` states Cov in earlier moments; "innovations" is the paper's (72a-h), conditioning each new
     product on the earlier ones. `horizon=T` unrolls to the integer times 0 ... T-1.
-    Where states multiply, as in gates, the covariance form is that of the products that drive them.
+    Where states multiply, as in gates, the covariance form is that of the products that drive them. Of an alternating
+    program, such as `models.amp`, it is that of its lines, which are as many as its loop wrote.
     Errors: ParameterError; NotClosed for the other forms where the moments of two times do not close.
-    Source: emami2021implicit, Lemma C.1, (72a)-(72h); yang2020tensor2 for gates.
+    Source: emami2021implicit, Lemma C.1, (72a)-(72h); yang2020tensor2 for gates; bayati2011dynamics.
     """
+    if isinstance(recursion, Alternating | AlternatingProgram):
+        if (form, horizon) != ("covariance", None):
+            raise ParameterError("state_evolution", "the covariance form, over all lines", (form, horizon),
+                                 "An alternating program is unrolled as it is written.")
+        return limits(recursion)
     if form not in ("covariance", "innovations"):
         raise ParameterError("state_evolution: form", '"covariance" or "innovations"', repr(form),
                              "Both give the same law; the covariance form needs no inverse.")

@@ -14,15 +14,62 @@ from derive.activations import Phi, definition_at
 from derive.alternating import Alternating, AlternatingProgram, Source
 from derive.alternating.evaluate import StateEvolution, errors_of, line_evolution
 from derive.alternating.terms import About, Coefficient, Covariance
+from derive.alternating.transposes import alternating_program
 from derive.errors import ParameterError
 from derive.printing import emitted
 from numeric.arrays import Array, Host, Namespace, Stream, backend, seed_sequence, stream, to_host
-from numeric.checks import Check, Claim, Level, judge
+from numeric.checks import Check, Claim, Level, Verdict, judge, overall
+from numeric.gathering import Progress
 from numeric.ladder import extrapolate, width_ladder
 
 EFFECT = Level(effects={"mean-square": 0.03})
 RUNGS, NARROWEST = 4, 64
 """Widths down to an eighth, or a quarter where that is below 64: narrower, a cubic in 1/n would be seen."""
+TRIALS = 1200
+LINE_DEFAULTS = {"delta": 0.5, "epsilon": 0.25, "nu_w": 0.2, "theta_0": 0.8}
+THRESHOLD = 0.7
+"""Our assumption for the symbols of the gallery; thresholds after the first are all alike."""
+
+
+@dataclass(frozen=True)
+class LinesValidation:
+    """The checks of an alternating program and their joint verdict."""
+
+    verdict: Verdict
+    method: str
+    checks: tuple[Check, ...]
+
+
+def line_settings(program: AlternatingProgram, given: Mapping[str, float]) -> dict[str, float]:
+    """Return the numbers given for the symbols of a program, and our assumption for the others of the gallery.
+
+    Shapes: none.  Units: of each symbol.  Error: ParameterError for another name, or a symbol without a number.
+    Source: `LINE_DEFAULTS`.
+    """
+    known = {name: LINE_DEFAULTS.get(name, THRESHOLD) for name in program.symbols
+             if name in LINE_DEFAULTS or name.startswith("theta_")}  # fmt: skip
+    values = {name: float(value) for name, value in (known | dict(given)).items()}
+    if wrong := sorted(set(values) ^ set(program.symbols)):
+        raise ParameterError(f"numbers of {program.name}", ", ".join(program.symbols), ", ".join(values) or "none",
+                             f"Missing or unknown: {', '.join(wrong)}.")  # fmt: skip
+    return values
+
+
+def validate_lines(
+    recursion: Alternating | AlternatingProgram, *, width: int, trials: int | None, seed: int, device: str,
+    level: Level | None, progress: Progress | None, **given: float,
+) -> LinesValidation:  # fmt: skip
+    """Compare the derived state evolution with draws of the matrix, extrapolated in the width.
+
+    Shapes, units, error: as `check_lines`.  Source: as `check_lines`.
+    """
+    program = alternating_program(recursion)
+    if width < NARROWEST:
+        hint = "The ladder ends at a quarter of it."
+        raise ParameterError(f"validate {program.name}: width", f"{NARROWEST} or more", width, hint)
+    checks = check_lines(program, line_settings(program, given), width=width, trials=trials or TRIALS, seed=seed,
+                         level=level or EFFECT, device=device, progress=progress)  # fmt: skip
+    return LinesValidation(overall(checks), "dense: the matrix and the sources drawn in every trial", checks)
 
 
 def simulate_lines(
@@ -99,7 +146,7 @@ class LineMeasurements:
 def measure_lines(
     program: AlternatingProgram, coefficients: Mapping[About, float], values: Mapping[str, float], *,
     width: int = 1024, trials: int = 800, seed: int = 0, onsager: float = 1.0, rungs: int | None = None,
-    device: str = "numpy", progress: Callable[[int, int], None] = lambda done, total: None,
+    device: str = "numpy", progress: Progress | None = None,
 ) -> LineMeasurements:  # fmt: skip
     """Estimate the mean square of every named vector at each width, the mean squares of the sources regressed out.
 
@@ -117,14 +164,16 @@ def measure_lines(
         source = stream(xp, seeds)
         drawn = [simulate_lines(program, coefficients, n, source, xp, onsager, **values) for _ in range(trials)]
         found.append(_controlled(np.asarray(drawn), known))
-        progress(done, len(widths))
+        if progress is not None:
+            progress(done, len(widths))
     means, stderrs = (np.asarray(x) for x in zip(*found, strict=True))
     return LineMeasurements(widths, trials, means, stderrs)
 
 
 def check_lines(
-    recursion: Alternating, values: Mapping[str, float], *, width: int = 1024, trials: int = 800, seed: int = 0,
-    onsager: float = 1.0, evolution: StateEvolution | None = None, level: Level = EFFECT, device: str = "numpy",
+    recursion: Alternating | AlternatingProgram, values: Mapping[str, float], *, width: int = 1024, trials: int = 800,
+    seed: int = 0, onsager: float = 1.0, evolution: StateEvolution | None = None, level: Level = EFFECT,
+    device: str = "numpy", progress: Progress | None = None,
 ) -> tuple[Check, ...]:  # fmt: skip
     """Compare the mean square of every named vector with its derived limit, extrapolated over a ladder of widths.
 
@@ -132,8 +181,8 @@ def check_lines(
     of the level; an error of 3 % is refuted with its power.  Source: derive.alternating.evaluate, `numeric.ladder`.
     """
     limits = (evolution or line_evolution(recursion))(**values)
-    found = measure_lines(recursion.program(), limits, values, width=width, trials=trials, seed=seed, onsager=onsager,
-                          device=device)  # fmt: skip
+    found = measure_lines(alternating_program(recursion), limits, values, width=width, trials=trials, seed=seed,
+                          onsager=onsager, device=device, progress=progress)  # fmt: skip
     return judge_lines(found, list(errors_of(limits).values()), level)
 
 

@@ -9,10 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from derive import Program, Recursion, impulse_response, nngp, scale_factors
+from derive import Alternating, Program, Recursion, impulse_response, nngp, scale_factors
+from derive.alternating import AlternatingProgram
 from derive.derivation import as_program
 from derive.errors import ParameterError
 from derive.language import Parameter
+from numeric.alternating import LinesValidation, validate_lines
 from numeric.arrays import Host, to_host
 from numeric.checks import Level
 from numeric.gathering import Progress
@@ -33,7 +35,7 @@ KERNEL_HORIZON = 4
 
 
 def validate(
-    recursion: Recursion | Program,
+    recursion: Recursion | Alternating | Program,
     width: int = 1024,
     trials: int | None = None,
     seed: int = 0,
@@ -47,11 +49,12 @@ def validate(
     announce: Callable[[Cost], None] | None = None,
     dtype: str = "float64",
     **nu: float,
-) -> Validation | KernelValidation:
+) -> Validation | KernelValidation | LinesValidation:
     """Compare a derived limit with random networks, extrapolated in the width.
 
     For the linear RNN the law of the impulse response and the scale factors are tested; for every other recursion
-    each entry of the NNGP and of the tangent kernel of a few random sequences.
+    each entry of the NNGP and of the tangent kernel of a few random sequences; for an alternating program the mean
+    squares of its named vectors.
     Shapes: width is the largest of the ladder, trials are per width (by default 10000 for the linear RNN, 1500 for
     kernels), horizon the number of lags or steps. `budget` is a relative standard error at which a width stops
     early; `announce` is told the estimated memory and time before the start; `dtype` is
@@ -60,10 +63,16 @@ def validate(
     Error: a true limit is refuted with probability at most level.false_alarm.
     Source: emami2021implicit, Theorem 3.3, (15) and Lemma B.1; yang2020tensor2.
     """
-    program = as_program(recursion)
     if device not in DEVICES:
         hint = "cuda needs wideproof[cuda12] or [cuda13]."
         raise ParameterError("validate: device", "cpu or cuda", repr(device), hint)
+    if isinstance(recursion, Alternating | AlternatingProgram):
+        if (checkpoint, sampler, budget, dtype, horizon) != (None, "auto", None, "float64", None):
+            want, hint = "width, trials, seed, device", "Its matrix is drawn whole, in double precision."
+            raise ParameterError(f"validate {recursion.name}", want, "another option", hint)
+        return validate_lines(recursion, width=width, trials=trials, seed=seed, device=DEVICES[device], level=level,
+                              progress=progress, **nu)  # fmt: skip
+    program = as_program(recursion)
     parts = plain_parts(program)
     values = settings(program, nu)
     if parts is None:

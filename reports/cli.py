@@ -19,7 +19,7 @@ from typer.core import TyperCommand, TyperGroup
 import derive
 from derive import Derivation, Memory, NotClosed, NotDiagonal, NotLinear, Recursion, models
 from derive.errors import DeriveError, ParameterError
-from reports.cli_alternating import ALTERNATING, derive_lines, evaluate_lines, validate_lines
+from reports.cli_alternating import ALTERNATING, derive_lines, evaluate_lines
 from reports.cli_bench import bench_command
 from reports.cli_memory import memory_command
 from reports.cli_paper import (
@@ -52,9 +52,6 @@ from reports.console import (
 
 if TYPE_CHECKING:
     from derive.alternating import Alternating
-    from numeric.kernel_checks import KernelValidation
-    from numeric.montecarlo import Validation
-    from reports.cli_alternating import LinesValidation
 
 SYMBOLS = "wideproof.symbols"
 LAGS = 10
@@ -444,30 +441,23 @@ def validate_command(
     """
     from numeric.validate import validate
 
-    found: Validation | KernelValidation | LinesValidation
-    if model in ALTERNATING:
-        program = lines_with(context, model)
-        given = parameters(context, list(program.program().symbols))
-        ordinary = (checkpoint, method, budget, dtype) == (None, "auto", None, "float64")
-        found = validate_lines(model, program, given, width, trials, seed, device, ordinary)
-    else:
-        recursion = model_with(context, model)
-        nu = parameters(context, list(recursion.program().symbols))
-        with Stages(quiet=as_json) as stages, stages("Monte Carlo") as progress:
-            found = validate(
-                recursion,
-                width,
-                trials,
-                seed,
-                device,
-                progress=progress,
-                checkpoint=checkpoint,
-                sampler=method,
-                budget=budget,
-                dtype=dtype,
-                announce=None if as_json else lambda cost: err.print(f"{'at most ' if budget else ''}{cost}"),
-                **nu,
-            )
+    recursion = lines_with(context, model) if model in ALTERNATING else model_with(context, model)
+    nu = parameters(context, list(recursion.program().symbols))
+    with Stages(quiet=as_json) as stages, stages("Monte Carlo") as progress:
+        found = validate(
+            recursion,
+            width,
+            trials,
+            seed,
+            device,
+            progress=progress,
+            checkpoint=checkpoint,
+            sampler=method,
+            budget=budget,
+            dtype=dtype,
+            announce=None if as_json else lambda cost: err.print(f"{'at most ' if budget else ''}{cost}"),
+            **nu,
+        )
     if as_json:
         print_json(
             {

@@ -26,11 +26,11 @@ from derive.errors import DeriveError, ParameterError
 from derive.proof import Equation, Hypothesis, Limit, Recurrence, Vanishing
 
 if TYPE_CHECKING:
+    from numeric.alternating import LinesValidation
     from numeric.checks import Check
     from numeric.kernel_checks import KernelValidation
     from numeric.methods import MethodChoice
     from numeric.montecarlo import Validation
-    from reports.cli_alternating import LinesValidation
 
 LITERAL = {"soft_wrap": True, "markup": False, "emoji": False, "highlight": False}  # the user's words stay as they are
 out, err = Console(**LITERAL), Console(stderr=True, **LITERAL)  # type: ignore[arg-type]
@@ -194,8 +194,8 @@ def said(claim: Any) -> list[str]:
 
 def verdict(found: Validation | KernelValidation | LinesValidation, every: bool) -> None:
     """The checks of each lag, the others by kind unless all are wanted, and what they say together."""
+    from numeric.alternating import LinesValidation
     from numeric.montecarlo import Validation
-    from reports.cli_alternating import LinesValidation
 
     single = [check for check in found.checks if every or _is_shown(check)]
     rows = [(c.quantity, _lags(c), f"{c.prediction:.6g}", f"{c.estimate:.6g}", f"{c.stderr:.2g}", c.verdict)

@@ -99,7 +99,7 @@ def line_evolution(about: Derivation | Alternating | AlternatingProgram) -> Stat
     Errors: those of `limits`.  Source: `corrections`, truncated moments, `derive.integrals`.
     """
     if isinstance(about, Derivation) and isinstance(about.program, AlternatingProgram):
-        about = about if about.quantity == "state_evolution" else limits(about.program)
+        about = about if about.quantity == "state-evolution" else limits(about.program)
     return StateEvolution(about if isinstance(about, Derivation) else limits(about))
 
 

@@ -115,4 +115,4 @@ def limits(alternating: Alternating | AlternatingProgram) -> Derivation:
     """
     program = alternating_program(alternating)
     proof = prove(program, "line-evolution", LineLimits(len(program.lines)))
-    return Derivation("state_evolution", program, formula_of("state_evolution", program, proof.goal, ()), proof)
+    return Derivation("state-evolution", program, formula_of("state_evolution", program, proof.goal, ()), proof)

@@ -13,11 +13,9 @@ from derive.alternating.evaluate import StateEvolution, errors_of
 from derive.alternating.limits import limits
 from derive.alternating.terms import About
 from derive.alternating.transposes import alternating_program, corrections
-from derive.errors import ParameterError
-from numeric.alternating import EFFECT, LineMeasurements, draw_parts, judge_lines, measure_lines
+from numeric.alternating import EFFECT, TRIALS, LineMeasurements, draw_parts, judge_lines, line_settings, measure_lines
 from numeric.arrays import Host
 from numeric.checks import Check, Verdict, overall
-from reports.cli_alternating import TRIALS, setting
 
 Progress = Callable[[int, int], None]
 Stage = Callable[[str], AbstractContextManager[Progress]]
@@ -82,15 +80,12 @@ def run_lines(
     Errors: those of the derivations; ParameterError for a missing symbol.
     """
     program = alternating_program(alternating)
-    values = setting(program, given)
+    values = line_settings(program, given)
     with stage("derivation and proofs") as progress:
         derived = corrections(program), limits(program)
         for done, derivation in enumerate(derived, 1):
             derivation.proof.verify()
             progress(done, len(derived))
-    if wrong := sorted(set(values) ^ set(program.symbols)):
-        raise ParameterError(f"report {program.name}", ", ".join(program.symbols), ", ".join(values) or "none",
-                             f"Missing or unknown: {', '.join(wrong)}.")
     numbers, error = StateEvolution(derived[1]).evaluate(**values)
     with stage("Monte Carlo over a ladder of widths") as progress:
         measured = measure_lines(program, numbers, values, width=width, trials=trials or TRIALS, seed=seed,

@@ -10,7 +10,7 @@ import sympy as sp
 from scipy.integrate import quad
 from scipy.special import erfc
 
-from derive import models
+from derive import models, nngp, state_evolution
 from derive.activations import activation
 from derive.alternating import Alternating
 from derive.alternating.evaluate import errors_of, line_evolution
@@ -274,3 +274,11 @@ def test_the_soft_threshold_is_an_activation_with_exact_moments():
 def test_a_program_that_nests_activations_is_refused_with_a_way_out():
     with pytest.raises(NotClosed, match="corrected"):
         line_evolution(recursion())
+
+
+def test_state_evolution_takes_alternating_programs_and_the_rest_says_what_there_is():
+    assert state_evolution(models.amp(1)).proof == limits(models.amp(1)).proof
+    with pytest.raises(LanguageError, match="corrections"):
+        nngp(models.amp(1))
+    with pytest.raises(ParameterError, match="as it is written"):
+        state_evolution(models.amp(1), horizon=2)

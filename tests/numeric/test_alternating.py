@@ -7,6 +7,7 @@ import pytest
 from derive import Alternating, corrections, models, tanh
 from derive.alternating.evaluate import errors_of, line_evolution
 from derive.errors import ParameterError
+from numeric import validate
 from numeric.alternating import check_lines, judge_lines, measure_lines
 from numeric.checks import Level, overall
 
@@ -76,3 +77,12 @@ def test_smooth_activations_are_integrated_with_a_bound_and_hold():
 def test_too_few_trials_for_an_error_are_refused():
     with pytest.raises(ParameterError, match="trials"):
         checks(1.0, 3)
+
+
+def test_validate_takes_alternating_programs_and_says_what_it_cannot():
+    found = validate(models.amp(1), width=64, trials=30)
+    assert found.verdict in ("holds", "undecided")
+    assert [check.lag for check in found.checks] == [0]
+    for refused in ({"width": 32}, {"horizon": 3}, {"nu_W": 0.3}):
+        with pytest.raises(ParameterError):
+            validate(models.amp(1), **refused)

@@ -20,7 +20,7 @@ def test_amp_is_listed_and_its_corrections_are_derived():
     found, evolution = json.loads(run("derive", "amp", "--steps", "1", "--json").stdout)["derivations"]
     assert found["quantity"] == "corrections"
     assert "transposed-product" in [step["rule"] for step in found["steps"]]
-    assert evolution["quantity"] == "state_evolution"
+    assert evolution["quantity"] == "state-evolution"
     assert "line-limit" in [step["rule"] for step in evolution["steps"]]
     assert "corrections of amp" in run("derive", "amp", "corrections", "--steps", "1").stdout
 
