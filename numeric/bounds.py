@@ -16,6 +16,7 @@ from numeric.convolution import matched
 from numeric.data import Quadratic, largest_stable_step, loss, to_impulse, to_taps, weights
 from numeric.experiments.dynamics import Setting, fit_rate, teacher_data
 from numeric.experiments.scale import scale_of_lags
+from numeric.methods import Announce, choose_network
 from numeric.subspace import RandomRNN
 from numeric.training import impulse_of, train
 
@@ -144,10 +145,12 @@ def measure_bound(
     widths: Sequence[int] = (10**2, 10**3, 10**4, 10**6),
     seeds: int = 4,
     records: int = 12,
+    announce: Announce | None = None,
+    progress: Callable[[int, int], None] | None = None,
 ) -> BoundRun:
     """Train RNNs of several widths and their convolutions at the step size B_1, and compare every lag with the bound.
 
-    Errors: ParameterError for no width, no seed, or fewer than two records.
+    Networks are sampled in law.  Errors: ParameterError for no width, no seed, or fewer than two records.
     Source: emami2021implicit, Theorem 4.1 and (25), with errata E4, E5, E12.
     """
     setting = Setting(steps=60) if setting is None else setting
@@ -160,7 +163,14 @@ def measure_bound(
     steps = tuple(int(x) for x in np.unique(np.geomspace(1, setting.steps, records).astype(int)))
     found = constants(data, np.zeros_like(np.asarray(data.sxy)))
     run = _Run(setting, data, rho, steps, largest_step(data, found, **nu), nu)
-    pairs = [[run.pair(width, seed) for seed in range(seeds)] for width in widths]
+    if announce is not None:
+        announce(choose_network(max(widths), data, steps[-1], method="sampled").times(len(widths) * seeds))
+    pairs: list[list[_Pair]] = [[] for _ in widths]
+    for k, (row, width) in enumerate(zip(pairs, widths, strict=True)):
+        for seed in range(seeds):
+            row.append(run.pair(width, seed))
+            if progress is not None:
+                progress(k * seeds + seed + 1, len(widths) * seeds)
     flat = [x for row in pairs for x in row]
     expected = emitted()["start"](T=data.lags, n_x=data.n_x, n_y=data.n_y, norm=found.norm, targets=found.targets,
                                   nu_C=setting.nu_C, nu_F=setting.nu_F)

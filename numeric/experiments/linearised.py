@@ -14,9 +14,12 @@ from numeric.data import Quadratic, largest_stable_step, loss_and_slope
 from numeric.experiments.choice import choice
 from numeric.experiments.dynamics import Curve, Setting, fit_rate, relative_gap, teacher_data
 from numeric.experiments.scale import scale_of_lags
+from numeric.methods import Announce, choose_network
 from numeric.subspace import LazyDescent, RandomRNN, finest_tolerance
 
 NUDGE = 1e-5  # of a central difference: its error is of the order of NUDGE over the root of the width
+
+MOVES = 3  # of the network, for each tap of the linearisation
 
 
 @dataclass(frozen=True)
@@ -58,6 +61,7 @@ def linearised_gaps(
     ladder: Ladder | None = None,
     *,
     tangent: Callable[[LazyDescent, Quadratic], Host] | None = None,
+    announce: Announce | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> LinearisedGaps:
     """Train networks of every width and their linearisations at the start, with one step size on one data set.
@@ -70,6 +74,9 @@ def linearised_gaps(
     rho = scale_of_lags(setting.horizon, nu_W=setting.nu_W, nu_F=setting.nu_F, nu_C=setting.nu_C)
     step = setting.step_fraction * largest_stable_step(data, rho)
     widths, count = ladder.linearised_widths, ladder.linearised_networks
+    if announce is not None:
+        moves = ladder.linearised_steps + MOVES * data.lags * data.n_x * data.n_y
+        announce(choose_network(max(widths), data, moves, method="sampled").times(len(widths) * count))
     gaps, shown = np.empty((len(widths), count)), None
     for i, k in np.ndindex(gaps.shape):
         network = _network(setting, widths[i], k)

@@ -25,9 +25,9 @@ def theorem_41(context: Context) -> Result:
     setting, sizes = context.setting(Setting), context.setting(BoundSizes)
     with context.stage("training against its bound") as progress:
         run = measure_bound(
-            replace(setting, steps=sizes.bound_steps), widths=sizes.bound_widths, seeds=sizes.bound_networks
-        )
-        progress(1, 1)
+            replace(setting, steps=sizes.bound_steps), widths=sizes.bound_widths, seeds=sizes.bound_networks,
+            announce=context.announce, progress=progress,
+        )  # fmt: skip
     steps = learning_steps(setting)
     context.runs["bound"], context.runs["learning steps"] = run, steps
     lead = (

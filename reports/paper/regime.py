@@ -70,7 +70,9 @@ def _statement() -> Paragraph:
 
 def _linearised(context: Context) -> LinearisedGaps:
     with context.stage("linearised against true training") as progress:
-        found = linearised_gaps(context.setting(Setting), context.setting(Ladder), progress=progress)
+        found = linearised_gaps(
+            context.setting(Setting), context.setting(Ladder), announce=context.announce, progress=progress
+        )
     context.runs["linearised"] = found
     return found
 

@@ -17,8 +17,9 @@ from numeric.bounds import (
     movement_bound,
 )
 from numeric.data import largest_stable_step, quadratic, to_impulse
-from numeric.experiments.dynamics import Setting
+from numeric.experiments.dynamics import Setting, teacher_data
 from numeric.experiments.scale import scale_of_lags
+from numeric.methods import choose_network
 
 NU = {"nu_W": 0.4, "nu_F": 1.5, "nu_C": 0.8}
 
@@ -116,3 +117,13 @@ def test_too_little_is_refused():
         measure_bound(widths=())
     with pytest.raises(ParameterError):
         measure_bound(Setting(steps=3), records=5)
+
+
+def test_the_method_and_the_work_of_all_networks_are_said_before_the_start():
+    said = []
+    with pytest.raises(StopIteration):
+        measure_bound(Setting(steps=12, horizon=6), widths=(50, 10**4), seeds=3, records=4, announce=said.append,
+                      progress=lambda done, total: next(iter(())))  # fmt: skip
+    one = choose_network(10**4, teacher_data(Setting(horizon=6))[0], 12, method="sampled")
+    assert [choice.name for choice in said] == ["sampled"]
+    assert said[0].flops == pytest.approx(6 * one.flops)

@@ -13,6 +13,7 @@ from numeric.experiments import Ladder, Setting, linearised_gaps
 from numeric.experiments.dynamics import teacher_data
 from numeric.experiments.linearised import _network, tangent_gram
 from numeric.krylov import LinearRNN, draw_rnn, impulse_response
+from numeric.methods import choose_network
 from numeric.subspace import LazyDescent
 
 SMALL = Setting(horizon=4, sequences=20)
@@ -76,3 +77,12 @@ def test_the_tangent_gram_is_that_of_the_definition():
 def test_a_ladder_without_a_rate_is_refused():
     with pytest.raises(ParameterError):
         Ladder(linearised_widths=(10, 100, 1000))
+
+
+def test_the_method_and_the_work_of_all_networks_are_said_before_the_start():
+    said = []
+    with pytest.raises(StopIteration):
+        linearised_gaps(SMALL, SIZES, announce=said.append, progress=lambda done, total: next(iter(())))
+    one = choose_network(10**5, teacher_data(SMALL)[0], SIZES.linearised_steps, method="sampled")
+    assert [choice.name for choice in said] == ["sampled"]
+    assert said[0].flops > 24 * one.flops  # of four widths with six networks each, and of their tangents
