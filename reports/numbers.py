@@ -61,4 +61,6 @@ def _rounded(x: float, last: int, error: float | None) -> Latex:
     sign = "-" if shown < 0 else ""
     tail = "" if error is None else f"({round(Decimal(error).scaleb(-last))})"
     scale = rf" \times 10^{{{power}}}" if power else ""
+    if digits == "1" and scale and not tail:
+        return Latex(f"{sign}10^{{{power}}}")
     return Latex(f"{sign}{digits}{tail}{scale}")

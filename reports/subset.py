@@ -7,7 +7,7 @@ import re
 from reports.text import DocumentError
 
 TEXT = """documentclass begin end maketitle section subsection subsubsection label ref eqref cite nocite
-caption centering includegraphics linewidth toprule midrule bottomrule item emph texttt textbf
+caption centering small includegraphics linewidth toprule midrule bottomrule item emph texttt textbf
 textit texorpdfstring textbackslash textasciitilde textasciicircum bibliographystyle bibliography
 text quad qquad"""
 MATHS = """frac sqrt left right lVert rVert lvert rvert operatorname mathbb mathcal mathrm mathbf mathfrak

@@ -14,6 +14,7 @@ CASES = [
     (1e-8, 1e-6, r"0.0(10) \times 10^{-6}"), (5, 200, r"0.0(20) \times 10^{2}"),
     (-1e-9, 2e-8, r"-0.1(20) \times 10^{-8}"), (1e300, 1e298, r"1.000(10) \times 10^{300}"),
     (1 / 3, None, "0.3333"), (0.3, 0, "0.3"), (-0.0, None, "0"), (0, 0, "0"), (100, None, "100"),
+    (1e6, None, r"10^{6}"), (-1e-7, None, r"-10^{-7}"), (2e6, None, r"2 \times 10^{6}"),
     (123456.7, None, r"1.235 \times 10^{5}"), (2.5e-7, None, r"2.5 \times 10^{-7}"),
     (1, math.inf, r"1 \pm \infty"), (1, math.nan, r"1 \pm \mathrm{nan}"), (math.nan, 1, r"\mathrm{nan}"),
     (-math.inf, 1, r"-\infty"),
