@@ -184,7 +184,7 @@ def _right(claim: Claim) -> sp.Expr:
 
 def shifted(expr: sp.Expr, times: tuple[Any, Any], labels: tuple[Any, Any]) -> sp.Expr:
     """An equation in (j, k; p, q) at other lags and impulse times; the impulses p and q are different."""
-    moved = expr.subs({j: times[0], k: times[1], p: labels[0], q: labels[1]}, simultaneous=True)
+    moved = expr.xreplace({j: times[0], k: times[1], p: labels[0], q: labels[1]})
     apart = {d: sp.S.Zero for d in moved.atoms(sp.KroneckerDelta) if d.args[0] - d.args[1] in (p - q, q - p)}
     return sp.expand(early_to_zero(moved.xreplace(apart)))
 
@@ -239,7 +239,7 @@ def carried(program: Program, process: sp.Expr) -> set[State]:
 def without(expr: sp.Expr, zeros: set[Any]) -> sp.Expr:
     """An expression with the moments of a zero set replaced by 0."""
     gone = {x: sp.S.Zero for x in expr.atoms(Moment) if _in(x, zeros)}
-    return sp.expand(expr.subs(gone) if gone else expr)
+    return sp.expand(expr.xreplace(gone))
 
 
 def _in(moment: Moment, zeros: set[Any]) -> bool:
@@ -295,7 +295,7 @@ def values_at(program: Program, ask: Ask) -> Callable[[sp.Expr], sp.Expr]:
         if moment not in known:
             u, v, *at = moment.args
             generic = _right(ask("covariance", Moment(u, v, t, s, FIRST, SECOND)))
-            moved = generic.subs(dict(zip((t, s, FIRST, SECOND), at, strict=True)), simultaneous=True)
+            moved = generic.xreplace(dict(zip((t, s, FIRST, SECOND), at, strict=True)))
             before = any(time.is_negative for time in at[:2])
             known[moment] = value(initial_values(program, calculus(program, at[2]).expand(moment) if before else moved))
         return known[moment]

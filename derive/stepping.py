@@ -151,7 +151,7 @@ class Equations:
         found = {e.left.args[:2]: e.right for e in self.recurrence.equations
                  if not any(time.is_negative for time in e.left.args[2:4])}
         turn = {t: s, s: t, FIRST: SECOND, SECOND: FIRST}
-        return {(v, u): right.subs(turn, simultaneous=True) for (u, v), right in found.items()} | found
+        return {(v, u): right.xreplace(turn) for (u, v), right in found.items()} | found
 
     def output(self, index: Index) -> Rule:
         """The rule of the kernel itself."""
@@ -175,7 +175,7 @@ class Equations:
         known = (pair, side, index[0] == index[1] if expr.has(sp.KroneckerDelta) else None)
         if known not in self.rules:
             within = {WITHIN_FIRST: {SECOND: FIRST}, WITHIN_SECOND: {FIRST: SECOND}}.get(side, {})
-            self.rules[known] = rule_of(_settled(expr, index).subs(within), self.symbols, self.backend)
+            self.rules[known] = rule_of(_settled(expr, index).xreplace(within), self.symbols, self.backend)
         return self.rules[known]
 
     @cached_property
