@@ -161,7 +161,7 @@ def _e6(seed: int) -> tuple[bool, Evidence]:
     rng = np.random.default_rng([seed, 6])
     large, small = rank_condition(rng.standard_normal((20, 6, 3))), rank_condition(rng.standard_normal((3, 6, 3)))
     holds = not large.holds and large.rank == large.largest_rank == 18 and small.holds
-    return holds, {"N=20, T=6, n_x=3": vars(large), "N=3, T=6, n_x=3": vars(small)}
+    return holds, {"N = 20, T = 6, n_x = 3": vars(large), "N = 3, T = 6, n_x = 3": vars(small)}
 
 
 def _e7(seed: int) -> tuple[bool, Evidence]:

@@ -160,9 +160,10 @@ def training(curves: Mapping[str, ArrayLike], xlabel: str = "step", ylabel: str 
 def panels(x: ArrayLike, parts: Mapping[str, Mapping[str, ArrayLike]], xlabel: str, ylabel: str,
            errors: Mapping[str, Mapping[str, ArrayLike]] | None = None, low: float = -np.inf,
            steps: bool = False, log: bool = False) -> Figure:  # fmt: skip
-    """One small picture per part, the same curves over x in each, with error bars; values below `low` are cut off.
+    """One small picture per part, the same curves over x in each, with errors; low values are cut off, see `_frame`.
 
-    Shapes: every curve (len(x),).  `steps` draws x on a logarithmic axis that begins at 0, `log` all values.
+    Shapes: every curve (len(x),).  `steps` draws x on a logarithmic axis that begins at 0 where x does, with errors as
+    bands, not bars; `log` draws all values so.
     """
     columns = min(len(parts), 3)
     rows = -(-len(parts) // columns)
@@ -171,11 +172,7 @@ def panels(x: ArrayLike, parts: Mapping[str, Mapping[str, ArrayLike]], xlabel: s
         FigureCanvasAgg(figure)
         grid = figure.subplots(rows, columns, squeeze=False, sharex=True)
         for axes, (title, curves) in zip(grid.flat, parts.items(), strict=False):
-            for i, (name, y) in enumerate(curves.items()):
-                bars = None if errors is None else errors[title].get(name)
-                axes.errorbar(x, y, bars, linestyle=DASHES[i % len(DASHES)], marker=MARKS[i % len(MARKS)],
-                              markersize=2.5, capsize=1.5, linewidth=2.0 if i == 0 else 1.0, elinewidth=0.7,
-                              label=name)  # fmt: skip
+            _curves(axes, x, curves, {} if errors is None else errors[title], band=steps)
             if len(parts) > 1:
                 axes.set_title(title, fontsize=9)
             if log:
@@ -183,9 +180,7 @@ def panels(x: ArrayLike, parts: Mapping[str, Mapping[str, ArrayLike]], xlabel: s
             else:
                 _frame(axes, curves, low)
             if steps:
-                axes.set_xscale("symlog", linthresh=1)
-                axes.set_xlim(0, 1.3 * float(np.max(np.asarray(x))))
-                axes.minorticks_off()
+                _step_axis(axes, float(np.min(np.asarray(x))), float(np.max(np.asarray(x))))
         for axes in grid.flat[len(parts) :]:
             axes.set_axis_off()
         for axes in grid[-1]:
@@ -197,12 +192,33 @@ def panels(x: ArrayLike, parts: Mapping[str, Mapping[str, ArrayLike]], xlabel: s
         return figure
 
 
+def _curves(axes: Axes, x: ArrayLike, curves: Mapping[str, ArrayLike], errors: Mapping[str, ArrayLike],
+            band: bool) -> None:  # fmt: skip
+    for i, (name, y) in enumerate(curves.items()):
+        bars, middle = errors.get(name), np.asarray(y, dtype=float)
+        if band and bars is not None:
+            spread = np.asarray(bars, dtype=float)
+            axes.fill_between(x, middle - spread, middle + spread, color=PALETTE[i], alpha=0.15, linewidth=0)
+        axes.errorbar(x, middle, None if band else bars, linestyle=DASHES[i % len(DASHES)],
+                      marker=MARKS[i % len(MARKS)], markersize=2.5, capsize=1.5, linewidth=2.0 if i == 0 else 1.0,
+                      elinewidth=0.7, label=name)  # fmt: skip
+
+
+def _step_axis(axes: Axes, first: float, last: float) -> None:
+    if first:
+        axes.set_xscale("log")
+    else:
+        axes.set_xscale("symlog", linthresh=1)
+    axes.set_xlim(first / 1.3, 1.3 * last)
+    axes.minorticks_off()
+
+
 def _frame(axes: Axes, curves: Mapping[str, ArrayLike], low: float) -> None:
-    """Limits that hold every curve from `low` up, or from its lowest where all of them are below."""
-    values = np.concatenate([np.asarray(y, dtype=float) for y in curves.values()])
-    values = values[np.isfinite(values)]
-    top = float(values.max())
-    bottom = float(values.min()) if top < low + 0.1 else max(low, float(values.min()))
+    """Limits from `low`, or from the largest value of the lowest curve if that is less, up to the largest of all."""
+    finite = [values[np.isfinite(values)] for values in (np.asarray(y, dtype=float) for y in curves.values())]
+    best = [float(values.max()) for values in finite if values.size]
+    top, lowest = max(best), min(float(values.min()) for values in finite if values.size)
+    bottom = max(lowest, min(low, *best))
     room = 0.08 * max(top - bottom, 0.1)
     axes.set_ylim(bottom - room, top + room)
 

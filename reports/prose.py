@@ -182,8 +182,10 @@ class _Narrator:
         """All groups of consecutive steps by one rule."""
         blocks: list[doc.Block] = []
         if self.known:
-            blocks.append(doc.Paragraph(f"{len(self.known)} of its steps are those of a proof above; the "
-                                        f"others follow."))
+            whole = len(self.known) == len(self.proof_.steps)
+            blocks.append(doc.Paragraph("All of its steps are those of a proof above." if whole else
+                                        f"{len(self.known)} of its steps are those of a proof above; the others "
+                                        "follow."))  # fmt: skip
         indexed = [(i, step) for i, step in enumerate(self.proof_.steps) if i not in self.known]
         self.told |= {step.claim: self.told.get(step.claim, "") for step in self.proof_.steps}
         for rule, group in groupby(indexed, key=lambda item: item[1].rule):

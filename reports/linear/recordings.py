@@ -25,6 +25,10 @@ from reports.text import Cite, Inline, Latex, Math, Text
 
 DASH = "\N{EN DASH}"
 LOWEST = -0.6  # test scores below are cut off in the figures
+CUT: tuple[Inline, ...] = (
+    "Each picture begins at ", Math(Latex(f"{LOWEST:g}")), ", or at the best score of the lowest model where that is "
+    "less; what lies below is cut off.",
+)  # fmt: skip
 R2 = Math(Latex("R^2"))
 NU_W = Math(Latex(r"\nu_W"))
 
@@ -108,10 +112,8 @@ def _curves(c: Comparison, regime: Regime, folder: Path, tag: str) -> Figure:
     stem = figures.save(figure, folder, f"{tag}-{regime.name}")
     caption: Text = (
         f"{c.recording}, {regime.name} data: test ", R2, " of every output against the step, mean and standard error "
-        "over "
-        f"{regime.runs} {_units(regime)}; each model at the ", NU_W, " and step size that validation chose. Values "
-        "below "
-        f"{LOWEST:g} are cut off.",
+        "(band) over "
+        f"{regime.runs} {_units(regime)}; each model at the ", NU_W, " and step size that validation chose. ", *CUT,
     )  # fmt: skip
     return Figure(stem, caption, "scores of three models against the training step", f"fig:{tag}-{regime.name}", 1.0)
 
@@ -133,7 +135,7 @@ def _sweep(c: Comparison, folder: Path, tag: str) -> Figure:
     caption: Text = (
         f"{c.recording}: validation ", R2, " against ", NU_W, ", the step size chosen for each point, mean and "
         "standard "
-        f"error over runs. Every model takes its own maximum. Values below {LOWEST:g} are cut off.",
+        "error over runs. Every model takes its own maximum. ", *CUT,
     )  # fmt: skip
     return Figure(stem, caption, "validation scores of five models against the variance", f"fig:{tag}-sweep", 1.0)
 

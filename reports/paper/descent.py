@@ -14,9 +14,21 @@ from numeric.experiments import BoundSizes, Setting
 from numeric.experiments.choice import whole
 from reports import figures
 from reports.document import Block, Figure, Paragraph
+from reports.numbers import value
 from reports.paper.gaps import LEVEL, exact, rate
 from reports.paper.item import Claim, Context, Result, goal, theorem, verified
-from reports.text import Latex, Math
+from reports.text import Latex, Math, Ref, Text
+
+LETTERS: Text = (
+    "Here ", Math(Latex(r"L^{(\ell)}_j")), " is lag ", Math(Latex("j")), " of the impulse response after ",
+    Math(Latex(r"\ell")), " steps of size ", Math(Latex(r"\eta")), " on half the sum of squares, ",
+    Math(Latex(r"\mathcal{T}")), " the block Toeplitz operator that maps the stacked lags to all outputs, ",
+    Math(Latex(r"\mathcal{T}_j")), " its block of lag ", Math(Latex("j")), ", ",
+    Math(Latex(r"u^{(\ell)} = y - \mathcal{T} L^{(\ell)}")), " the error of the outputs. In the proof, ",
+    Math(Latex("D")), " holds the roots of the scale factors on its diagonal, ", Math(Latex(r"\theta")),
+    " are the parameters of the scaled convolution, and ", Math(Latex(r"E_j^{\mathsf{T}}")), " takes out lag ",
+    Math(Latex("j")), ".",
+)  # fmt: skip
 
 
 def theorem_41(context: Context) -> Result:
@@ -35,7 +47,7 @@ def theorem_41(context: Context) -> Result:
         "operator,"
     )
     blocks = (
-        *theorem(context, "thm-41", "Training", derivation, lead),
+        *theorem(context, "thm-41", "Training", derivation, lead, tail=LETTERS),
         Paragraph("The exact trajectory of the convolution is"),
         *goal(derivation.trajectory, "eq:trajectory"),
         Paragraph("and the number of steps that move a lag by a given distance is at least"),
@@ -81,7 +93,7 @@ def _in_the_limit(run: BoundRun) -> Claim:
 
 def _movement(context: Context, run: BoundRun) -> tuple[Block, ...]:
     lags = sorted({0, run.setting.horizon // 3, 2 * run.setting.horizon // 3})
-    names = ["convolution" if m.width == 0 else f"RNN, n = {whole(m.width)}" for m in run.movements]
+    names = ["convolution" if m.width == 0 else f"RNN, ${_width(m.width)}$" for m in run.movements]
     parts = {
         f"lag {lag}": {name: m.moved[lag] for name, m in zip(names, run.movements, strict=True)}
         | {"bound": run.movements[0].bound[lag]}
@@ -89,17 +101,20 @@ def _movement(context: Context, run: BoundRun) -> tuple[Block, ...]:
     }
     drawn = figures.panels(run.steps, parts, "gradient step", "movement", log=True, steps=True)
     stem = figures.save(drawn, context.folder, "thm-41-bound")
-    ratios = ", ".join(f"{np.mean(row):.3g} at n = {whole(n)}" for n, row in zip(run.widths, run.ratios, strict=True))
+    ratios = [(", ", f"{np.mean(row):.3g} at ", Math(_width(n))) for n, row in zip(run.widths, run.ratios, strict=True)]
     return (
-        Paragraph(f"Measured on the data of figure 1, at the largest step size that the theorem allows. The largest "
-        f"ratio of "
-                  f"movement to bound, over all lags and steps, mean over {run.seeds} networks: {ratios}; convolution "
-                  f"{run.convolution_ratio:.3g} at most. Narrow networks may pass the bound, most of all at long lags "
-                  f"(E5)."),
+        Paragraph(("Measured on the data of figure 1, at the largest step size that the theorem allows (",
+                   Ref("fig:thm-41"), "). The largest ratio of movement to bound, over all lags and steps, mean over "
+                   f"{run.seeds} networks: ", *[part for ratio in ratios for part in ratio][1:], "; convolution "
+                   f"{run.convolution_ratio:.3g} at most. Narrow networks may pass the bound, most of all at long "
+                   "lags (E5).")),
         Figure(stem, "How far a lag of the impulse response has moved, and the bound of the theorem, with the "
-        "constants of "
-               "the drawn start.", "curves below a line in three pictures", "fig:thm-41", 1.0),
+               "constants of the drawn start.", "curves below a line in three pictures", "fig:thm-41", 1.0),
     )  # fmt: skip
+
+
+def _width(n: int) -> Latex:
+    return Latex(f"n = {value(n, digits=7).body}")
 
 
 def _learning(context: Context, steps: LearningSteps) -> tuple[Block, ...]:
@@ -109,9 +124,8 @@ def _learning(context: Context, steps: LearningSteps) -> tuple[Block, ...]:
     stem = figures.save(drawn, context.folder, "thm-41-steps")
     return (
         Paragraph(("A lag is learned at the rate of its scale factor ", Math(Latex(r"\rho_j")), ", so the steps it "
-        "takes grow "
-                   "exponentially with the lag. On white inputs whose targets need every lag alike, by the exact "
-                   "trajectory:")),
+                   "takes grow exponentially with the lag. ", Ref("fig:thm-41-steps"), " counts them by the exact "
+                   "trajectory, on white inputs whose targets need every lag alike.")),
         Figure(stem, "Steps until each lag has made half of its way, and the least that the bound allows.",
                "two rising lines", "fig:thm-41-steps"),
     )  # fmt: skip

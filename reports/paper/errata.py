@@ -18,6 +18,8 @@ from reports.text import Emph, Inline, Text
 
 LETTERS = {name: sp.Symbol(name) for name in ("nu_W", "nu_F", "nu_C", "T", "j", "n", "N", "n_x", "n_y")}
 
+WORDS = {"stderr": "standard error", "deviation": "standard deviation"}
+
 
 def erratum_item(erratum: Erratum) -> Item:
     """One erratum as an item of the paper."""
@@ -37,7 +39,7 @@ def erratum_item(erratum: Erratum) -> Item:
 def _told(erratum: Erratum) -> tuple[Block, ...]:
     seen = "its own words" if erratum.wording == "visible" else "as restored from its proof"
     return (
-        Paragraph((Emph("The paper"), f" ({erratum.where}, {seen}): ", *_inlines(erratum.claim))),
+        Paragraph((Emph("The paper"), f", {erratum.where}, {seen}: ", *_inlines(erratum.claim))),
         Paragraph((Emph("What is true: "), *_inlines(erratum.corrected))),
     )
 
@@ -65,6 +67,7 @@ def _rows(evidence: dict[str, object], lead: tuple[Inline, ...] = ()) -> Iterato
 
 
 def _name(name: str) -> tuple[Inline, ...]:
+    name = WORDS.get(name, name)
     if any(sign in name for sign in "*("):
         return (math(_parsed(name)),)
     return _inlines(name if name in LETTERS or not name.replace("_", "").isalpha() else name.replace("_", " "))

@@ -49,7 +49,7 @@ def lemma_c1(context: Context) -> Result:
             plain,
             "As the width grows, the states are Gaussian with",
             "lemma",
-            "where a dash marks a second sequence, and inputs enter through their inner products.",
+            "where a prime marks a second sequence, and inputs enter through their inner products.",
         ),
         Paragraph("In the innovations form, each new product is conditioned on the earlier ones,"),
         Equation(Latex(inno.formula.latex()), "eq:innovations"),

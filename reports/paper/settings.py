@@ -25,7 +25,7 @@ from reports.paper.words import mathematical
 from reports.text import Code, Ref, Text
 
 Kind = TypeVar("Kind")
-LONGEST = 24  # letters of a value in a table
+LONGEST = 20  # letters of a value in a table
 USED: dict[str, tuple[type, ...]] = {
     "prop-3.1": (Setting, Sizes, Ladder),
     "thm-4.1": (Setting, BoundSizes),

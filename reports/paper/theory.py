@@ -78,10 +78,11 @@ def proposition_21b(context: Context) -> Result:
         derivation,
         "With one unit for each input, output and lag, and different nodes,",
         "proposition",
-        ("where ", Math(Latex(r"\lambda_k")), " are the nodes, ", Math(Latex(r"\ell^{(m)}_{k,i}")), " is the "
-        "coefficient "
-         "of the power ", Math(Latex("i")), " in the Lagrange polynomial of node ", Math(Latex("k")), " among ",
-         Math(Latex("m")), " nodes, and ", Math(Latex("L_i")), " is the given response."),
+        ("where the horizon is ", Math(Latex("T = j + m + 1")), ", ", Math(Latex(r"\lambda_k")), " are its nodes, ",
+         Math(Latex(r"\ell^{(T)}_{k,i}")), " is the coefficient of the power ", Math(Latex("i")), " in the Lagrange "
+         "polynomial of node ", Math(Latex("k")), " among ", Math(Latex("T")), ", and ", Math(Latex("L_i")),
+         " is the given response: what stands before it on the left is what the units of node ", Math(Latex("k")),
+         " carry."),
     )  # fmt: skip
     best = min(realize(target, method).error for method in METHODS)
     units = Claim(

@@ -11,10 +11,11 @@ LETTER = r"(?:nu|rho|phi|theta|[A-Za-z])"
 POWER = r"(?:\^(?:\{[^{}]*\}|\w))"
 NAME = rf"{LETTER}(?:_\w+{POWER}?|{POWER})"  # nu_W, B_1, L^0, nu_W^{{t/2}}
 GROUP = rf"\((?=[^()]*{LETTER}_)[^()]*\)"
+NUMBER = r"(?<= )-\d+(?:\.\d+)?(?:/\d+)?|1e\d+"  # negative, or a power of ten
 FIXED = r"E\|L_t\|\^2|\|[^|]*\||sqrt\([^()]*\)|phi'\(q\) dq|\bA A\*|(?<=kernel of )A\b|\brho\b"
-ATOM = rf"(?:{FIXED}|{GROUP}|{NAME}|\b[NTntjl]\b(?!')|\d+(?:\.\d+)?)"
+ATOM = rf"(?:{NUMBER}|{FIXED}|{GROUP}|{NAME}|\b[NTntjl]\b(?!')|\d+(?:\.\d+)?)"
 RUN = re.compile(rf"(?<![\w.(]){ATOM}(?:(?: [-+*/=<>] ?| ?/ ?| )?{ATOM})*(?![\w(])")
-WORTH = re.compile(r"[A-Za-z]_|\^|sqrt|\||\b[NTntjl]\b|\bA\b|\brho\b|phi'")
+WORTH = re.compile(r"(?<= )-\d|^-\d|1e\d|[A-Za-z]_|\^|sqrt|\||\b[NTntjl]\b|\bA\b|\brho\b|phi'")
 
 
 def mathematical(sentence: str) -> Text:
@@ -33,6 +34,7 @@ def formula(plain: str) -> Latex:
     text = re.sub(r"sqrt\(([^()]*)\)", r"\\sqrt{\1}", plain)
     text = text.replace("E|", r"\mathbb{E}|").replace("A*", "A^{*}").replace("Toep ", r"\mathcal{T} ")
     text = re.sub(r"\|([^|]*)\|", r"\\lVert \1 \\rVert", text)
+    text = re.sub(r"\b1e(\d+)", r"10^{\1}", text)
     text = re.sub(r"_(\w{2,})", r"_{\1}", text)
     text = re.sub(r"\b(nu|rho|phi|theta)(?=[_^'\W]|$)", lambda m: GREEK[m[1]], text)
     return Latex(re.sub(r"(?<=[\w)}])(?<!Vert) (?=[\\A-Za-z(])(?!\\rVert)", r"\\,", text).replace("  ", " "))

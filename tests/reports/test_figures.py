@@ -47,3 +47,17 @@ def test_a_gaussian_sample_lies_on_the_diagonal_and_a_wider_one_does_not():
 def test_a_bar_is_as_high_as_its_value():
     (axes,) = DRAWN["bars"]().axes
     assert [bar.get_height() for bar in axes.patches] == [1, -1, 0.5, 0.2]
+
+
+def test_pictures_begin_at_the_floor_or_at_the_best_of_the_lowest_curve():
+    x = np.array([0, 1, 10])
+    near, far = {"a": [-9, 0.1, 0.5], "b": [-7, 0, 0.4]}, {"a": [-90, -3, -1], "b": [-90, -8, -4]}
+    errors = {part: {name: np.ones(3) for name in "ab"} for part in ("near", "far")}
+    drawn = figures.panels(x, {"near": near, "far": far}, "step", "score", errors, -0.6, steps=True)
+    for axes, low, high in zip(drawn.axes, (-0.6, -4), (0.5, -1), strict=True):
+        bottom, top = axes.get_ylim()
+        assert low - 0.1 * (high - low) < bottom < low < high < top < high + 0.1 * (high - low)
+        assert len(axes.collections) == 2  # one band for each curve
+        assert axes.get_xlim()[0] == 0
+    (axes,) = figures.panels(x + 1, {"near": near}, "step", "score", steps=True).axes
+    assert axes.get_xscale() == "log"

@@ -238,7 +238,9 @@ def test_formulas_in_sentences():
     found = mathematical("a power of nu_W, and T n_x n_y outputs with 1 + 2/n^2 at t = 2.")
     bodies = [part.body for part in found if isinstance(part, Math)]
     assert bodies == [r"\nu_W", r"T\,n_x\,n_y", "1 + 2/n^2", "t = 2"]
-    assert mathematical("the power -1/2 of 8 sequences") == ("the power -1/2 of 8 sequences",)
+    assert mathematical("the powers 1/2 and 3 of 8 sequences") == ("the powers 1/2 and 3 of 8 sequences",)
+    bodies = [part.body for part in mathematical("power -1/2 at width 1e6") if isinstance(part, Math)]
+    assert bodies == ["-1/2", "10^{6}"]
     assert formula("sqrt(rho_t rho_j / n)") == r"\sqrt{\rho_t\,\rho_j / n}"
 
 
