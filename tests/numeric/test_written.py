@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from scipy.special import erf
 
-from derive import LanguageError, ParameterError, Recursion, models, nngp, ntk
+from derive import LanguageError, ParameterError, Recursion, models, nngp
 from derive import activations as phi
 from derive.notation import parameter
 from numeric import Kernel
@@ -46,7 +46,7 @@ def test_a_product_inside_a_product_takes_its_law_from_an_expectation():
     inner = pairs(np.tanh, 1.1 * first)
     expected = 1.3 * pairs(erf, grams[1] + 0.8 * inner)
     np.testing.assert_allclose(kernel.nngp(X), expected, rtol=0, atol=1e-11)
-    ntk(rnn).proof.verify()
+    nngp(rnn).proof.verify()
 
 
 def test_a_matrix_read_by_the_output_only_has_its_law():
