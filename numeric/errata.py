@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,6 +29,7 @@ from numeric.arrays import Host, backend, seed_sequence, stream
 from numeric.bounds import constants, emitted, exact_movement, measure_bound
 from numeric.convolution import Convolution, matched
 from numeric.data import to_taps
+from numeric.experiments import MomentSizes, RadiusSizes, StartSizes
 from numeric.experiments.dynamics import Setting, teacher_data
 from numeric.experiments.scale import scale_of_lags
 from numeric.kernels import Kernel
@@ -50,8 +51,10 @@ class Finding:
     evidence: Evidence
 
 
-def check_errata(items: tuple[str, ...] | None = None, seed: int = 0) -> tuple[Finding, ...]:
-    """Check the named errata, by default all of them, each in seconds.
+def check_errata(
+    items: tuple[str, ...] | None = None, seed: int = 0, sizes: Mapping[str, Any] | None = None
+) -> tuple[Finding, ...]:
+    """Check the named errata, by default all of them, each in seconds; `sizes` holds those of E1, E2 and E4 by name.
 
     Errors: ParameterError for an unknown name.  Source: derive.errata.
     """
@@ -59,7 +62,8 @@ def check_errata(items: tuple[str, ...] | None = None, seed: int = 0) -> tuple[F
     wanted = known if items is None else items
     if unknown := sorted(set(wanted) - set(known)):
         raise ParameterError("check_errata", ", ".join(known), ", ".join(unknown), "Names are E1 ... E12.")
-    found = ((item, *CHECKS[item](seed)) for item in wanted)
+    chosen = {item: (kind(),) for item, kind in SIZES.items()} | {item: (x,) for item, x in (sizes or {}).items()}
+    found = ((item, *CHECKS[item](seed, *chosen.get(item, ()))) for item in wanted)
     return tuple(Finding(item, None if holds is None else bool(holds), evidence) for item, holds, evidence in found)
 
 
@@ -94,19 +98,20 @@ def rank_condition(
 
 
 # ---- the checks -----------------------------------------------------------------------------------
-def _e1(seed: int) -> tuple[bool, Evidence]:
-    found = unstable_draws((0.3, 0.9, 1.0), width=150, draws=20, seed=seed)
-    W = np.random.default_rng([seed, 1]).standard_normal((150, 150)) * 0.3**0.5
-    norm = float(np.linalg.norm(W, 2)) / 150**0.5
+def _e1(seed: int, sizes: RadiusSizes) -> tuple[bool, Evidence]:
+    n, draws = sizes.radius_width, sizes.radius_draws
+    found = unstable_draws((0.3, 0.9, 1.0), width=n, draws=draws, seed=seed)
+    W = np.random.default_rng([seed, 1]).standard_normal((n, n)) * 0.3**0.5
+    norm = float(np.linalg.norm(W, 2)) / n**0.5
     triples = zip(found.radius, found.limit, found.nu_W, strict=True)
     near = [abs(radius - limit) < 0.5 * abs(radius - nu) for radius, limit, nu in triples]
     holds = near[0] and near[1] and norm > 1.5 * found.radius[0] and found.share[2] > 0.5
-    return holds, {"width": 150, "draws": 20, "nu_W": found.nu_W, "limit": found.limit, "radius": found.radius,
+    return holds, {"width": n, "draws": draws, "nu_W": found.nu_W, "limit": found.limit, "radius": found.radius,
                    "stderr": found.radius_stderr, "operator_norm": norm, "unstable_share": found.share}
 
 
-def _e2(seed: int) -> tuple[bool, Evidence]:
-    width, trials, lags = 4, 200_000, 6
+def _e2(seed: int, sizes: MomentSizes) -> tuple[bool, Evidence]:
+    width, trials, lags = 4, sizes.moment_trials, 6
     xp = backend("numpy")
     setting = LinearSetting(width, lags)
     draw = dense(setting, trials, stream(xp, seed_sequence(seed, 2))).response[:, :, 0, 0] ** 2
@@ -135,18 +140,18 @@ def _e3(seed: int) -> tuple[bool, Evidence]:
                    "nu_W": _list(nu), "peak": _list(lags), "rises_where_positive": str(peak.rise.formula.expr)}
 
 
-def _e4(seed: int) -> tuple[bool, Evidence]:
+def _e4(seed: int, sizes: StartSizes) -> tuple[bool, Evidence]:
     setting = Setting()
     data, _, _ = teacher_data(setting)
     variance = impulse_response(models.linear_rnn()).formula.compile()(j=np.arange(setting.horizon), **NU)
-    draws = np.random.default_rng([seed, 4]).standard_normal((2000, setting.horizon)) * variance**0.5
+    draws = np.random.default_rng([seed, 4]).standard_normal((sizes.starts, setting.horizon)) * variance**0.5
     lengths = np.array([constants(data, taps[:, None]).residual for taps in draws])
     found = constants(data, draws[0][:, None])
     bound = float(emitted()["start"](T=setting.horizon, n_x=1, n_y=1, norm=found.norm, targets=found.targets,
                                      nu_F=1.0, nu_C=1.0))
     mean, deviation = float(lengths.mean()), float(lengths.std(ddof=1))
     holds = deviation > 0.1 * mean and mean <= bound and float(lengths.max()) > mean + 3 * deviation
-    return holds, {"starts": 2000, "mean": mean, "deviation": deviation, "largest": float(lengths.max()),
+    return holds, {"starts": sizes.starts, "mean": mean, "deviation": deviation, "largest": float(lengths.max()),
                    "bound_of_the_mean": bound}
 
 
@@ -232,10 +237,12 @@ def _e12(seed: int) -> tuple[bool, Evidence]:
     return gaps["with N T n_y / 2"] < 1e-10 and gaps["without"] > 0.01, {"relative_gap": gaps}
 
 
-CHECKS: dict[str, Callable[[int], tuple[bool | None, Evidence]]] = {
+CHECKS: dict[str, Callable[..., tuple[bool | None, Evidence]]] = {
     "E1": _e1, "E2": _e2, "E3": _e3, "E4": _e4, "E5": _e5, "E6": _e6, "E7": _e7, "E8": _e8, "E9": _e9, "E10": _e10,
     "E11": _e11, "E12": _e12,
 }
+SIZES: dict[str, type] = {"E1": RadiusSizes, "E2": MomentSizes, "E4": StartSizes}
+"""The sizes that a check takes."""
 
 
 def _verifies(proof: Any) -> bool:

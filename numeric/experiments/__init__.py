@@ -6,7 +6,18 @@ from numeric.experiments.delay import DelayCurves, DelaySetting, delay_experimen
 from numeric.experiments.dynamics import Dynamics, GapLadder, Setting, Sizes, dynamics, gap_ladder
 from numeric.experiments.linearised import Ladder, LinearisedGaps, linearised_gaps
 from numeric.experiments.protocol import Protocol
-from numeric.experiments.sizes import BoundSizes, StateSizes
+from numeric.experiments.sizes import (
+    BoundSizes,
+    DrawSizes,
+    KernelSizes,
+    MomentSizes,
+    RadiusSizes,
+    RankSizes,
+    RealizationSizes,
+    StartSizes,
+    StateSizes,
+    Variances,
+)
 
 __all__ = [
     "BoundSizes",
@@ -14,14 +25,22 @@ __all__ = [
     "Comparison",
     "DelayCurves",
     "DelaySetting",
+    "DrawSizes",
     "Dynamics",
     "GapLadder",
+    "KernelSizes",
     "Ladder",
     "LinearisedGaps",
+    "MomentSizes",
     "Protocol",
+    "RadiusSizes",
+    "RankSizes",
+    "RealizationSizes",
     "Setting",
     "Sizes",
+    "StartSizes",
     "StateSizes",
+    "Variances",
     "choices",
     "chosen",
     "compare",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import sympy as sp
 
@@ -13,6 +14,7 @@ from reports.document import Block, Paragraph, Table
 from reports.mathtext import math
 from reports.numbers import value
 from reports.paper.item import Claim, Context, Item, Result
+from reports.paper.settings import USED
 from reports.paper.words import mathematical
 from reports.text import Emph, Inline, Text
 
@@ -26,12 +28,15 @@ def erratum_item(erratum: Erratum) -> Item:
 
     def make(context: Context) -> Result:
         with context.stage(f"erratum {erratum.item}") as progress:
-            (found,) = check_errata((erratum.item,), context.seed)
+            kinds: tuple[type[Any], ...] = USED.get(erratum.item, ())
+            sizes = {erratum.item: context.setting(kinds[0])} if kinds else {}
+            (found,) = check_errata((erratum.item,), context.seed, sizes)
             progress(1, 1)
         claim = Claim("a matter of wording", "holds")
         if found.holds is not None:
             claim = Claim("the corrected statement", "holds" if found.holds else "refuted")
-        return Result((*_told(erratum), *_evidence(erratum, found.evidence, claim)), (claim,), listed=True)
+        chosen = context.assumptions(erratum.item) if erratum.item in USED else ()
+        return Result((*_told(erratum), *_evidence(erratum, found.evidence, claim), *chosen), (claim,), listed=True)
 
     return Item(erratum.item, erratum.item, f"erratum to {erratum.where}", make)
 

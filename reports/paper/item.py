@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
@@ -15,10 +15,11 @@ from derive.claims import Counterexample, Inequality, MatrixEquation
 from derive.proof import Equation as EquationClaim
 from derive.proof import Limit
 from numeric.checks import Check, Verdict
+from numeric.experiments import DrawSizes, Variances
 from numeric.methods import Announce
 from numeric.montecarlo import Validation
 from numeric.recordings import RECORDINGS, Recording, load_recording
-from numeric.validate import DEFAULTS, validate
+from numeric.validate import validate
 from reports import prose
 from reports.document import Block, Equation, Kind, Paragraph, Section, Table, Theorem
 from reports.linear import Stage
@@ -29,8 +30,6 @@ from reports.paper.words import mathematical
 from reports.text import Inline, Latex, Text
 
 Kinds = TypeVar("Kinds")
-NU: dict[str, Any] = DEFAULTS
-QUICK_TRIALS, FULL_TRIALS = 4000, 20_000
 
 
 @dataclass(frozen=True)
@@ -89,12 +88,17 @@ class Context:
         """Every choice that an item reads: a table of those not shown before, and where the others stand."""
         return assumptions(item, self.quick, self.changes, self.shown)
 
+    @property
+    def variances(self) -> dict[str, Any]:
+        """Those of the networks that theorem 3.3 and the lemmas draw, by the names of their symbols."""
+        return asdict(self.setting(Variances))
+
     @cached_property
     def validation(self) -> Validation:
         """The Monte Carlo run that judges the laws of the impulse response and of the kernel."""
-        trials = QUICK_TRIALS if self.quick else FULL_TRIALS
+        sizes = self.setting(DrawSizes)
         with self.stage("Monte Carlo over a ladder of widths") as progress:
-            found = validate(self.rnn, 1024, trials, self.seed, progress=progress, **NU)
+            found = validate(self.rnn, sizes.widest, sizes.trials, self.seed, progress=progress, **self.variances)
         assert isinstance(found, Validation)  # of a linear recursion
         return found
 

@@ -6,7 +6,6 @@ from derive import Recursion, models, ntk, state_evolution
 from derive.innovations import columns
 from numeric.convergence import row_distance
 from numeric.experiments import StateSizes
-from numeric.validate import DEFAULTS
 from reports import prose
 from reports.document import Block, Equation, Paragraph, Table
 from reports.paper.gaps import falling, slope_claim
@@ -26,7 +25,8 @@ def lemma_b1(context: Context) -> Result:
         "both. The proof "
         "of the kernel below uses it in its second display."
     )
-    return Result((text, proof), (verified("tangent recursion and kernel", derivation), *from_checks(checks)))
+    blocks = (text, proof, *context.assumptions("lemma-b.1"))
+    return Result(blocks, (verified("tangent recursion and kernel", derivation), *from_checks(checks)))
 
 
 def lemma_c1(context: Context) -> Result:
@@ -36,7 +36,7 @@ def lemma_c1(context: Context) -> Result:
     sizes = context.setting(StateSizes)
     with context.stage("law of the states against width") as progress:
         error = row_distance(
-            DEFAULTS, sizes.state_widths, sizes.state_networks, sizes.state_horizon, context.seed, progress
+            context.variances, sizes.state_widths, sizes.state_networks, sizes.state_horizon, context.seed, progress
         )
     with context.stage("innovations form of recursions of every kind") as progress:
         general, claims = _general(context)

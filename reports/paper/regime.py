@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from derive import Recursion
 from numeric.data import Quadratic, weights
-from numeric.experiments import Ladder, LinearisedGaps, Protocol, Setting, linearised_gaps
+from numeric.experiments import Ladder, LinearisedGaps, Protocol, RankSizes, Setting, linearised_gaps
 from numeric.experiments.dynamics import teacher_data
 from numeric.experiments.protocol import FULL, prepare
 from numeric.experiments.scale import scale_of_lags
@@ -96,7 +97,8 @@ def _ranks(context: Context) -> tuple[tuple[Block, ...], tuple[Claim, ...]]:
     setting = context.setting(Setting)
     sets = {"the teacher's sequences": teacher_data(setting)[0]}
     for recording in context.recordings:
-        sets[recording.name] = prepare(recording, context.setting(Protocol), FULL)[0].training
+        protocol = replace(Protocol(), lags=context.setting(RankSizes).rank_lags)
+        sets[recording.name] = prepare(recording, protocol, FULL)[0].training
     nu: dict[str, Any] = {"nu_W": setting.nu_W, "nu_F": setting.nu_F, "nu_C": setting.nu_C}
     rows: list[tuple[Text, ...]] = []
     for name, data in sets.items():

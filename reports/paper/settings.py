@@ -11,11 +11,19 @@ from numeric.experiments import (
     BoundSizes,
     Choice,
     DelaySetting,
+    DrawSizes,
+    KernelSizes,
     Ladder,
+    MomentSizes,
     Protocol,
+    RadiusSizes,
+    RankSizes,
+    RealizationSizes,
     Setting,
     Sizes,
+    StartSizes,
     StateSizes,
+    Variances,
     choices,
     chosen,
 )
@@ -27,20 +35,28 @@ from reports.text import Code, Ref, Text
 Kind = TypeVar("Kind")
 LONGEST = 20  # letters of a value in a table
 USED: dict[str, tuple[type, ...]] = {
-    "prop-3.1": (Setting, Sizes, Ladder),
+    "prop-2.1b": (RealizationSizes,),
+    "prop-3.1": (Setting, Sizes, Ladder, RankSizes),
+    "thm-3.3a": (Variances, DrawSizes),
+    "thm-3.3b": (Variances, DrawSizes, KernelSizes),
     "thm-4.1": (Setting, BoundSizes),
-    "lemma-c.1": (StateSizes,),
+    "lemma-b.1": (Variances, DrawSizes),
+    "lemma-c.1": (Variances, StateSizes),
     "fig1": (Setting, Sizes),
     "fig2": (Setting, Sizes),
     "fig3": (DelaySetting,),
     "fig4": (Protocol,),
     "table1": (Protocol,),
+    "E1": (RadiusSizes,),
+    "E2": (MomentSizes,),
+    "E4": (StartSizes,),
 }
 """The settings that an item reads."""
 FULL: dict[type, Any] = {kind: kind() for kind in dict.fromkeys(kind for kinds in USED.values() for kind in kinds)}
 QUICK: dict[type, Any] = FULL | {
     Sizes: replace(FULL[Sizes], networks=10),
     Ladder: replace(FULL[Ladder], linearised_networks=8),
+    DrawSizes: replace(FULL[DrawSizes], trials=4000),
     DelaySetting: replace(FULL[DelaySetting], delays=(0, 3, 6, 9, 12), seeds=(1, 2, 3, 4), width=300, steps=200),
     Protocol: QUICK_PROTOCOL,
 }

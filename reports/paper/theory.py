@@ -19,6 +19,7 @@ from numeric.checks import overall
 from numeric.convergence import kernel_error
 from numeric.convolution import matched
 from numeric.data import apply_filter
+from numeric.experiments import KernelSizes, RealizationSizes
 from numeric.kernels import Kernel
 from numeric.krylov import draw_rnn
 from numeric.krylov import impulse_response as impulse_of_rnn
@@ -56,7 +57,9 @@ def proposition_21a(context: Context) -> Result:
 def proposition_21b(context: Context) -> Result:
     """Every impulse response of horizon T is that of an RNN with T n_x n_y units."""
     rng = np.random.default_rng(context.seed)
-    target = rng.standard_normal((6, 2, 3))
+    sizes = context.setting(RealizationSizes)
+    T, n_y, n_x = sizes.realized_horizon, sizes.realized_outputs, sizes.realized_inputs
+    target = rng.standard_normal((T, n_y, n_x))
     derivation = realization(target.tolist())
     rows: tuple[tuple[Text, ...], ...] = tuple(
         (found.method, str(found.units), value(found.error, digits=2), value(found.condition, digits=3))
@@ -65,7 +68,7 @@ def proposition_21b(context: Context) -> Result:
     table = Table(
         ("construction", "hidden units", "largest error", "condition number"),
         rows,
-        "Realisations in double precision of a random impulse response, horizon 6, 3 inputs, 2 outputs. The "
+        f"Realisations in double precision of a random impulse response, horizon {T}, {n_x} inputs, {n_y} outputs. The "
         "conditioning of the Vandermonde system is a limit of the proposition's construction, not of the "
         "statement.",
         "tab:realisations",
@@ -85,11 +88,11 @@ def proposition_21b(context: Context) -> Result:
          " carry."),
     )  # fmt: skip
     best = min(realize(target, method).error for method in METHODS)
-    units = Claim(
-        "T n_x n_y hidden units suffice", "holds" if derivation.units == 36 else "refuted", derivation.units, None, 36.0
-    )
+    want = T * n_x * n_y
+    units = Claim("T n_x n_y hidden units suffice", "holds" if derivation.units == want else "refuted",
+                  derivation.units, None, float(want))  # fmt: skip
     return Result(
-        (*statement, table),
+        (*statement, table, *context.assumptions("prop-2.1b")),
         (
             verified("interpolation at different nodes", derivation),
             units,
@@ -136,6 +139,7 @@ def theorem_33a(context: Context) -> Result:
     others = [c for c in context.validation.checks if c.quantity in names[3:]]
     blocks = theorem(context, "thm-33a", "Impulse response", derivation, "As the width grows,")
     together = Claim(f"{len(others)} correlations between lags vanish", overall(others), None, None)
+    blocks = (*blocks, *context.assumptions("thm-3.3a"))
     return Result(blocks, (verified("law of the impulse response", derivation), *from_checks(checks), together))
 
 
@@ -144,11 +148,15 @@ def theorem_33b(context: Context) -> Result:
     derivation, whole = scale_factors(context.rnn), ntk(context.rnn)
     checks = [c for c in context.validation.checks if c.quantity == "scale-factor"]
     others = [c for c in context.validation.checks if c.quantity == "kernel-coupling"]
+    sizes = context.setting(KernelSizes)
     with context.stage("tangent kernel against width") as progress:
-        error = kernel_error(DEFAULTS, [10**k for k in range(2, 8)], seed=context.seed, progress=progress)
+        error = kernel_error(
+            context.variances, sizes.kernel_widths, sizes.kernel_networks, seed=context.seed, progress=progress
+        )
     blocks = (
         *theorem(context, "thm-33b", "Tangent kernel", derivation, "As the width grows, the weight of each lag is"),
         *falling(error, "kernel", context, "Relative error of the empirical kernel against the width."),
+        *context.assumptions("thm-3.3b"),
     )
     together = Claim(f"{len(others)} couplings of lags vanish", overall(others), None, None)
     return Result(

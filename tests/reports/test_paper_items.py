@@ -17,7 +17,7 @@ from numeric.experiments.dynamics import teacher_data
 from numeric.experiments.scale import scale_of_lags
 from reports.cli import app
 from reports.document import Paragraph, Table
-from reports.paper import descent, figures, lemmas, regime
+from reports.paper import ITEMS, descent, figures, lemmas, regime
 from reports.paper.item import Context
 from reports.paper.settings import FULL, QUICK, USED, choices_of, parse_changes
 from reports.paper.words import formula, mathematical
@@ -250,12 +250,44 @@ def test_formulas_in_sentences():
         ("thm-4.1", "bound_networks=1", "two networks"),
         ("lemma-c.1", "state_widths=10,100", "four widths"),
         ("lemma-c.1", "bound_networks=3", "state_horizon"),
+        ("lemma-c.1", "nu_F=0", "variances > 0"),
+        ("thm-3.3b", "kernel_widths=1,2,3", "four widths"),
+        ("lemma-b.1", "trials=10", "trials >= 1000"),
+        ("prop-2.1b", "realized_horizon=99", "1 to 12 lags"),
+        ("E1", "radius_draws=1", "ten draws"),
+        ("E2", "moment_trials=1e3", "50000"),
+        ("E4", "starts=3", "500"),
     ],
 )
 def test_sizes_of_a_theorem_that_give_no_error_are_refused(item, change, said, tmp_path):
     done = CliRunner().invoke(app, ["reproduce", item, "--set", change, "--list-settings"])
     assert done.exit_code == 2
     assert said in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("item", "changes", "said"),
+    [
+        ("prop-2.1b", {"realized_horizon": "3", "realized_inputs": "1"}, "horizon 3, 1 inputs, 2 outputs"),
+        ("E1", {"radius_width": "110", "radius_draws": "10"}, "110"),
+        ("E2", {"moment_trials": "60000"}, r"6 \\times 10^{4}"),
+        ("E4", {"starts": "700"}, "700"),
+    ],
+)
+def test_a_size_that_is_set_is_the_size_that_is_used(item, changes, said, context):
+    context.changes = changes
+    made = ITEMS[item].make(context)
+    assert set(verdicts(made)) == {"holds"}
+    assert said in str(made.blocks)
+
+
+def test_the_variances_that_are_set_are_those_drawn(context, monkeypatch):
+    seen = []
+    monkeypatch.setattr("reports.paper.item.validate", lambda *a, **k: seen.append((a[1:3], k["nu_W"])))
+    context.changes = {"nu_W": "0.6", "trials": "1500", "widest": "256"}
+    with pytest.raises(AssertionError):
+        context.validation  # noqa: B018
+    assert seen == [((256, 1500), 0.6)]
 
 
 def test_parse_changes_names_the_form():
