@@ -38,7 +38,12 @@ def load_recording(
     path = Path(name)
     if not path.is_file():
         hint = "Check the path, or name a built-in recording."
-        raise ParameterError("load_recording", f"a file, or one of {', '.join(RECORDINGS)}", str(name), hint)
+        got = f"{name}, a folder" if path.is_dir() else str(name)
+        raise ParameterError("load_recording", f"a file, or one of {', '.join(RECORDINGS)}", got, hint)
+    try:
+        path.open("rb").close()
+    except OSError as error:
+        raise ParameterError(str(path), "a file that can be read", error.strerror, "Check who may read it.") from error
     if inputs is None and outputs is None and rate is None and (found := read_s1(path)) is not None:
         return found
     x, y, input_names, output_names = read_columns(path, inputs, outputs)

@@ -11,8 +11,9 @@ import numpy as np
 from derive.errors import ParameterError, ShapeError
 from numeric.arrays import Host
 from numeric.recordings.variables import READERS as VARIABLES
-from numeric.recordings.variables import read_variables
+from numeric.recordings.variables import read_variables, variable_names
 
+DELIMITERS = {",": "commas", "\t": "tabs", ";": "semicolons", "|": "bars"}
 Columns = dict[str, Host]
 Table = tuple[Host, Host, tuple[str, ...], tuple[str, ...]]
 
@@ -46,8 +47,18 @@ def _wanted(path: Path, inputs: Sequence[str] | None, outputs: Sequence[str] | N
 
 
 def _read_csv(path: Path, names: Sequence[str] | None) -> Columns:
-    with path.open(newline="", encoding="utf-8-sig") as stream:
-        rows = [row for row in csv.reader(stream, delimiter="\t" if path.suffix == ".tsv" else ",") if row]
+    mark = "\t" if path.suffix.lower() == ".tsv" else ","
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as stream:
+            rows = [row for row in csv.reader(stream, delimiter=mark) if row]
+    except (UnicodeDecodeError, csv.Error) as error:
+        hint = "Save it as CSV in UTF-8, or its arrays as NPZ."
+        got = "bytes that are not UTF-8" if isinstance(error, UnicodeDecodeError) else str(error)
+        raise ParameterError(str(path), "a table in UTF-8", got, hint) from error
+    if rows and len(rows[0]) == 1 and (others := [sign for sign in DELIMITERS if sign in rows[0][0]]):
+        hint = "Save it with commas in a .csv, or with tabs in a .tsv file."
+        raise ParameterError(str(path), f"columns separated by {DELIMITERS[mark]}",
+                             f"one column, whose name has {DELIMITERS[others[0]]}: {rows[0][0][:60]!r}", hint)
     if not rows or len(set(rows[0])) != len(rows[0]):
         raise ParameterError(str(path), "a header row of distinct names", rows[:1], "Name every column once.")
     header = [name.strip() for name in rows[0]]
@@ -82,7 +93,8 @@ def _split(path: Path, name: str, array: np.ndarray) -> Columns:
     return {f"{name}[{k}]": values[:, k] for k in range(values.shape[1])}
 
 
-READERS = {".csv": _read_csv, ".tsv": _read_csv, **dict.fromkeys(VARIABLES, _read_arrays)}
+TEXT = (".csv", ".tsv")
+READERS = {**dict.fromkeys(TEXT, _read_csv), **dict.fromkeys(VARIABLES, _read_arrays)}
 
 
 def _groups(columns: Columns) -> dict[str, list[str]]:
@@ -98,7 +110,8 @@ def _select(path: Path, columns: Columns, names: Sequence[str]) -> tuple[str, ..
     groups = _groups(columns)
     missing = [name for name in names if name not in groups]
     if missing:
-        hint = f"The file has: {', '.join(columns)}."
+        known = columns if path.suffix.lower() in TEXT else variable_names(path)
+        hint = f"The file has: {', '.join(known) or 'nothing'}."
         raise ParameterError(str(path), "columns that exist", f"no column {', '.join(missing)}", hint)
     chosen = tuple(column for name in names for column in groups[name])
     if not chosen or len(set(chosen)) != len(chosen):

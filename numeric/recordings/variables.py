@@ -25,6 +25,11 @@ def read_variables(path: Path, names: Sequence[str] | None) -> Variables:
     return READERS[path.suffix.lower()](path, names)
 
 
+def variable_names(path: Path) -> list[str]:
+    """The names of all variables of a file that `read_variables` has read; those of a MATLAB file are not loaded."""
+    return [name for name, _, _ in whosmat(path)] if path.suffix.lower() == ".mat" else list(read_variables(path, None))
+
+
 def _read_mat(path: Path, names: Sequence[str] | None) -> Variables:
     try:
         present = [name for name, _, kind in whosmat(path)]

@@ -5,6 +5,7 @@ from importlib.resources import files
 
 import numpy as np
 import pytest
+from scipy.io import savemat
 
 from derive.errors import ParameterError, ShapeError
 from numeric.recordings import RECORDINGS, Recording, load_recording
@@ -144,3 +145,35 @@ def test_unknown_names_list_the_known_ones(tmp_path):
         load_recording(tmp_path / "a.npz")
     with pytest.raises(ShapeError):
         Recording("x", table(), table(), ("a",), ("b",), None, "", "", "")
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "expected", "got"),
+    [
+        ("latin.csv", b"a,b,\xe9\n1,2,3\n", "UTF-8", "not UTF-8"),
+        ("semicolons.csv", b"a;b;c\n1;2;3\n", "commas", "semicolons"),
+        ("tabs.csv", b"a\tb\tc\n1\t2\t3\n", "commas", "tabs"),
+        ("commas.tsv", b"a,b,c\n1,2,3\n", "tabs", "commas"),
+        ("empty.csv", b"", "a header row", "[]"),
+        ("huge.csv", b"a,b,c\n" + b"1" * 140_000 + b",2,3\n", "UTF-8", "field larger"),
+    ],
+)
+def test_a_table_of_another_form_says_what_it_has(name, content, expected, got, tmp_path):
+    path = tmp_path / name
+    path.write_bytes(content)
+    with pytest.raises(ParameterError) as caught:
+        load_recording(path, inputs=["a"], outputs=["c"])
+    assert expected in caught.value.expected
+    assert got in str(caught.value.got)
+
+
+def test_a_missing_variable_names_those_of_the_file_and_a_folder_is_called_one(tmp_path):
+    values = {"p": np.arange(200.0), "q": np.arange(200.0) ** 2}
+    savemat(tmp_path / "other.mat", values)
+    np.savez(tmp_path / "other.npz", **values)
+    for name in ("other.mat", "other.npz"):
+        with pytest.raises(ParameterError, match="p, q"):
+            load_recording(tmp_path / name, inputs=["p"], outputs=["c"])
+    (tmp_path / "folder.csv").mkdir()
+    with pytest.raises(ParameterError, match="a folder"):
+        load_recording(tmp_path / "folder.csv", inputs=["a"], outputs=["c"])
