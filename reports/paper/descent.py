@@ -108,8 +108,10 @@ def _movement(context: Context, run: BoundRun) -> tuple[Block, ...]:
                    f"{run.seeds} networks: ", *[part for ratio in ratios for part in ratio][1:], "; convolution "
                    f"{run.convolution_ratio:.3g} at most. Narrow networks may pass the bound, most of all at long "
                    "lags (E5).")),
-        Figure(stem, "How far a lag of the impulse response has moved, and the bound of the theorem, with the "
-               "constants of the drawn start.", "curves below a line in three pictures", "fig:thm-41", 1.0),
+        Figure(stem, "How far a lag of the impulse response has moved, and the bound of the theorem for the start "
+               "that the convolution and the widest network share. Other networks start elsewhere and have bounds of "
+               "their own, which the ratios in the text are to.",
+               "curves below a line in three pictures", "fig:thm-41", 1.0),
     )  # fmt: skip
 
 

@@ -16,7 +16,7 @@ from reports.numbers import value
 from reports.paper.item import Claim, Context, Item, Result
 from reports.paper.settings import USED
 from reports.paper.words import mathematical
-from reports.text import Emph, Inline, Text
+from reports.text import Emph, Inline, Ref, Text
 
 LETTERS = {name: sp.Symbol(name) for name in ("nu_W", "nu_F", "nu_C", "T", "j", "n", "N", "n_x", "n_y")}
 
@@ -50,13 +50,11 @@ def _told(erratum: Erratum) -> tuple[Block, ...]:
 
 
 def _evidence(erratum: Erratum, evidence: dict[str, object], claim: Claim) -> tuple[Block, ...]:
-    verdict = Paragraph((Emph("Verdict: "), f"{claim.text} {claim.verdict}." if claim.text[0] == "t" else
-                         f"{claim.text}; nothing to compute."))  # fmt: skip
-    rows = tuple(_rows(evidence))
+    rows, label = tuple(_rows(evidence)), f"tab:{erratum.item}-check"
     if claim.text[0] == "a" or not rows:
-        return (verdict,)
-    caption: Text = f"The machine's check of {erratum.item}."
-    return (Table(("quantity", "found"), rows, caption, f"tab:{erratum.item}-check", "lX"), verdict)
+        return (Paragraph((Emph("Verdict: "), f"{claim.text}; nothing to compute.")),)
+    verdict = Paragraph((Emph("Verdict: "), f"{claim.text} {claim.verdict} (", Ref(label), ")."))
+    return (Table(("quantity", "found"), rows, f"The machine's check of {erratum.item}.", label, "lX"), verdict)
 
 
 def _rows(evidence: dict[str, object], lead: tuple[Inline, ...] = ()) -> Iterator[tuple[Text, ...]]:
