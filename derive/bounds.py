@@ -7,9 +7,10 @@ coefficient. That is the whole proof, and the replay computes it again.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from itertools import product
+from math import comb
 from typing import Any
 
 import sympy as sp
@@ -54,6 +55,14 @@ class Closed:
         """sum_k weights[k] count(k) node^{order-k}, or without the powers."""
         node = self.node if powers else sp.S.One
         return sp.Add(*(c * count(k) * node ** (self.order - k) for k, c in enumerate(self.weights)))
+
+    def at(self, point: Mapping[sp.Symbol, sp.Expr]) -> Closed:
+        """The same form with numbers for its symbols."""
+        return Closed(self.node.subs(point), tuple(c.subs(point) for c in self.weights))
+
+    def scale(self, lag: int) -> sp.Expr:
+        """rho at one lag; a term whose binomial is zero is left out, whatever its power."""
+        return sp.Add(*(c * comb(lag, k) * self.node ** (lag - k) for k, c in enumerate(self.weights) if k <= lag))
 
 
 def closed_of(rho: sp.Expr, where: str) -> Closed:
@@ -289,15 +298,22 @@ def peak(program: Program, subject: Any, ask: Ask) -> Claim:
 
 
 # ---- rules: false bounds --------------------------------------------------------------------------
-def _refute(program: Program, subject: Any, closed: Closed, right: sp.Expr, largest: sp.Expr | None) -> Claim:
+Believed = Callable[[Closed, sp.Expr, sp.Expr, sp.Expr], sp.Expr]
+"""A believed bound from the closed form, the lag, the horizon and the largest scale factor: symbols or numbers."""
+
+
+def _refute(program: Program, subject: Any, closed: Closed, believed: Believed) -> Claim:
     """The first point of a small grid, in a fixed order, at which rho_j exceeds the believed bound."""
-    rho = closed.node ** (j - closed.order) * closed.total(lambda k: choose(j, k))
-    for point in _grid(program):
-        bound = right
-        if largest is not None:
-            bound = right.subs(LargestRho(T), sp.Max(*(rho.subs(j, i) for i in range(point[T]))))
-        if rho.subs(point) > bound.subs(point):
-            return Counterexample(subject, right, tuple(sorted(point.items(), key=str)))
+    symbols = list(program.symbols.values())
+    corners = list(product((sp.Integer(1), sp.Rational(3, 10), sp.Rational(9, 10)), repeat=len(symbols)))
+    forms = [closed.at(dict(zip(symbols, values, strict=True))) for values in corners]
+    for horizon, lag in ((sp.Integer(a), b) for a in range(1, 6) for b in range(a)):
+        for values, form in zip(corners, forms, strict=True):
+            rho = [form.scale(i) for i in range(horizon)]
+            if rho[lag] > believed(form, sp.Integer(lag), horizon, max(rho)):
+                point = {j: sp.Integer(lag), T: horizon, **dict(zip(symbols, values, strict=True))}
+                right = believed(closed, j, T, LargestRho(T))
+                return Counterexample(subject, right, tuple(sorted(point.items(), key=str)))
     raise NoCounterexample
 
 
@@ -305,29 +321,24 @@ class NoCounterexample(Exception):
     """No point of the grid refutes the bound: for this recursion it may be true."""
 
 
-def _grid(program: Program) -> Iterator[dict[sp.Symbol, sp.Rational]]:
-    symbols = list(program.symbols.values())
-    for horizon, lag in ((a, b) for a in range(1, 6) for b in range(a)):
-        for values in product((sp.Integer(1), sp.Rational(3, 10), sp.Rational(9, 10)), repeat=len(symbols)):
-            yield {j: sp.Integer(lag), T: sp.Integer(horizon), **dict(zip(symbols, values, strict=True))}
-
-
 @rule("refuted-power", source="a counter-example; emami2021implicit, (22) with another exponent")
 def refuted_power(program: Program, subject: Any, ask: Ask) -> Claim:
     """rho_j <= l^j rho_max is false."""
-    closed = closed_scale(program, ask)
-    return _refute(program, subject, closed, closed.node**j * closed.total(lambda k: choose(T, k), powers=False), None)
+    def believed(form: Closed, lag: sp.Expr, horizon: sp.Expr, largest: sp.Expr) -> sp.Expr:
+        return form.node**lag * form.total(lambda k: choose(horizon, k), powers=False)
+
+    return _refute(program, subject, closed_scale(program, ask), believed)
 
 
 @rule("refuted-power-largest", source="a counter-example; emami2021implicit, (22) with another constant")
 def refuted_power_largest(program: Program, subject: Any, ask: Ask) -> Claim:
     """rho_j <= l^j max_i rho_i is false."""
-    closed = closed_scale(program, ask)
-    return _refute(program, subject, closed, closed.node**j * LargestRho(T), LargestRho(T))
+    return _refute(program, subject, closed_scale(program, ask),
+                   lambda form, lag, horizon, largest: form.node**lag * largest)
 
 
 @rule("refuted-shifted-largest", source="a counter-example; emami2021implicit, (22) with another constant")
 def refuted_shifted_largest(program: Program, subject: Any, ask: Ask) -> Claim:
     """rho_j <= l^{j-1} max_i rho_i is false."""
-    closed = closed_scale(program, ask)
-    return _refute(program, subject, closed, closed.node ** (j - closed.order) * LargestRho(T), LargestRho(T))
+    return _refute(program, subject, closed_scale(program, ask),
+                   lambda form, lag, horizon, largest: form.node ** (lag - form.order) * largest)
