@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
+from itertools import combinations_with_replacement
 from typing import Any, TypeAlias
 
 import sympy as sp
@@ -17,8 +19,8 @@ from reports.text import Latex, Math
 Term: TypeAlias = Any  # a SymPy expression, an object with `_latex(printer)`, or Latex as it stands
 TERMS, WIDTH = 6, 58  # most terms, and most letters, on one line of a displayed sum
 Row: TypeAlias = tuple[str, str, list[str]]
-TALL = 22  # most lines of one display
-LONGEST = 66  # letters of a line beyond which long arguments get letters of their own
+TALL = 14  # most lines of one display: about a third of a page, so that no page ends half empty
+FULL = 74  # letters of a whole line of the page, both sides of an equation together
 SPACES = re.compile(r"\\[;:!]")
 WORDS = re.compile(r"\\((?:arc)?(?:sin|cos|tan)h?|log|exp|max|min|det)\b")
 GLYPH = re.compile(r"\\(?:begin|end|left|right|mathbb|mathcal|mathrm|operatorname|quad|,)\b|[{}^_&\s]|\\,")
@@ -101,15 +103,28 @@ def equations(pairs: Sequence[tuple[Term, Term]], program: Program | None = None
 def equation_parts(pairs: Sequence[tuple[Term, Term]], program: Program | None = None) -> list[Latex]:
     """The same as several displays where one would be taller than a part of the page, or waste its width."""
     rows = _told(pairs, program)
+    total = sum(map(_height, rows))
+    most = -(-total // -(-total // TALL))
     parts: list[list[Row]] = [[]]
     height = 0
     for row in rows:
         turns = bool(parts[-1]) and _is_mean(row[0]) != _is_mean(parts[-1][-1][0])
-        if height + len(row[2]) > TALL or (turns and len(rows) > TALL // 2):
+        wide = bool(parts[-1]) and not _fits([*parts[-1], row])
+        if height + _height(row) > most or (turns and total > TALL) or wide:
             parts, height = [*parts, []], 0
         parts[-1].append(row)
-        height += len(row[2])
+        height += _height(row)
     return [_set(part) for part in parts if part]
+
+
+def _fits(rows: Sequence[Row]) -> bool:
+    """Whether aligned equations fit the line: the longest left side beside the longest line."""
+    return max(width(left) for left, _, _ in rows) + max(width(x) for _, _, lines in rows for x in lines) <= FULL
+
+
+def _height(row: Row) -> int:
+    """How many lines high an equation is; a matrix takes two."""
+    return sum(2 if "bmatrix" in line + row[0] else 1 for line in row[2])
 
 
 def _is_mean(left: str) -> bool:
@@ -121,15 +136,56 @@ def _told(pairs: Sequence[tuple[Term, Term]], program: Program | None) -> list[R
     """The rows of some equations, with the laws and the letters that they need."""
     pairs = with_laws(pairs)
     rows = _rows(pairs, program, {})
-    if program is not None and any(width(line) > LONGEST for left, _, lines in rows for line in (left, *lines)):
+    if program is not None and not all(_fits([row]) for row in rows):
         names = shorthand([x for pair in pairs for x in pair], program)
         said = Printer(program, names)
         written = [(Latex(said._named(x)), x) for x in names]
         rows = _rows(pairs, program, names) + _rows(written, program, names)
-    return rows
+    return _packed(rows)
+
+
+def _packed(rows: Sequence[Row]) -> list[Row]:
+    """The rows, neighbouring laws of Gaussian variables side by side where a whole law fits."""
+    found: list[Row] = []
+    for opens, group in _laws(rows):
+        line = r",\quad ".join(f"{left} = {lines[0]}" for left, _, lines in group)
+        left, relation, _ = group[0]
+        whole = (left, relation, [line.partition(" = ")[2]])
+        if not opens or any(len(lines) > 1 for _, _, lines in group) or width(line) > WIDTH:
+            found += group
+        elif found and _is_law(found[-1][0]) and len(found[-1][2]) == 1 and _beside(found[-1], line):
+            before = found.pop()
+            found.append((before[0], before[1], [rf"{before[2][0]},\quad {line}"]))
+        else:
+            found.append(whole)
+    return found
+
+
+def _laws(rows: Sequence[Row]) -> list[tuple[bool, list[Row]]]:
+    """The rows, those of one law together and marked: a law starts where a second letter follows the first."""
+    groups: list[tuple[bool, list[Row]]] = []
+    for row in rows:
+        law = _is_law(row[0])
+        starts = row[0].startswith(r"\mathrm{Var}\left[u")
+        if law and groups and groups[-1][0] and not starts:
+            groups[-1][1].append(row)
+        else:
+            groups.append((law, [row]))
+    return groups
+
+
+def _is_law(left: str) -> bool:
+    return left.startswith((r"\mathrm{Var}\left[u", r"\mathrm{Cov}\left[u", r"\mathrm{Var}\left[v"))
+
+
+def _beside(row: Row, line: str) -> bool:
+    return width(f"{row[0]} = {row[2][0]}") + width(line) + 2 <= WIDTH
 
 
 def _set(rows: Sequence[Row]) -> Latex:
+    if len(rows) == 1 and not _fits(rows):
+        left, relation, lines = rows[0]
+        return aligned([("", "", [left, f"{relation} {lines[0]}", *lines[1:]])])
     if len(rows) == 1 and len(rows[0][2]) == 1:
         left, relation, lines = rows[0]
         return Latex(f"{left} {relation} {lines[0]}")
@@ -181,43 +237,45 @@ def _suffix(expr: sp.Expr, program: Program) -> str:
 
 
 class Named(sp.Function):
-    """A Gaussian expectation whose variables have names: arguments functions, means, number of the law."""
+    """A Gaussian expectation whose variables have names: arguments functions, means, names."""
 
     nargs = (3,)
+    is_commutative = True
 
     def _latex(self, printer: Any, exp: str | None = None) -> str:
-        functions, means, law = self.args
-        names = letters(len(functions), law)
-        inside = r"\,".join(
-            printer._activation(f, name, mean) for f, name, mean in zip(functions, names, means, strict=True)
+        factors = Counter(
+            printer._activation(f, name.name, mean) for f, mean, name in zip(*self.args, strict=True)
         )
+        inside = r"\,".join(text if times == 1 else f"{text}^{{{times}}}" for text, times in factors.items())
         body = rf"\mathbb{{E}}\left[{inside}\right]"
         return rf"{{{body}}}^{{{exp}}}" if exp else body
 
 
-def letters(count: int, law: sp.Expr) -> list[str]:
-    """The names of the Gaussian variables of one law; the law is numbered where there are several."""
-    number = f"_{{{law}}}" if law else ""
-    if count <= 2:
-        return [f"{letter}{number}" for letter in "uv"[:count]]
-    return [f"u_{{{i}}}" if not law else f"u_{{{law}{i}}}" for i in range(1, count + 1)]
+def letters(law: sp.Tuple, count: int, number: int) -> list[str]:
+    """The names of the Gaussian variables of one law, by its number if not 0; variables that coincide share one."""
+    index = f"_{{{number}}}" if number else ""
+    if len(set(law)) == 1:
+        return [f"u{index}"] * count
+    if count == 2:
+        return [f"u{index}", f"v{index}"]
+    return [f"u_{{{number or ''}{i}}}" for i in range(1, count + 1)]
 
 
 def with_laws(pairs: Sequence[tuple[Term, Term]]) -> list[tuple[Term, Term]]:
     """The same equations, the covariances of Gaussian expectations named and written out once below."""
-    found = [x for _, right in pairs if not isinstance(right, Latex) for x in sp.preorder_traversal(sp.sympify(right))
-             if isinstance(x, GaussianMean)]  # fmt: skip
-    laws = list(dict.fromkeys(mean.args[2] for mean in found))
-    number = {law: sp.Integer(i if len(laws) > 1 else 0) for i, law in enumerate(laws, 1)}
-    names = {x: Named(x.args[0], x.args[1], number[x.args[2]]) for x in found}
-    rows = [(left, right if isinstance(right, Latex) else sp.sympify(right).xreplace(names)) for left, right in pairs]
-    sizes = {x.args[2]: len(x.args[0]) for x in found}
-    for law in laws:
-        variables, entries = letters(sizes[law], number[law]), iter(law)
-        for i, u in enumerate(variables):
-            for v in variables[i:]:
-                left = rf"\mathrm{{Var}}\left[{u}\right]" if u == v else rf"\mathrm{{Cov}}\left[{u},\,{v}\right]"
-                rows.append((Latex(left), next(entries)))
+    sides = [sp.sympify(side) for pair in pairs for side in reversed(pair) if not isinstance(side, Latex)]
+    found = [x for side in sides for x in sp.preorder_traversal(side) if isinstance(x, GaussianMean)]
+    sizes = {mean.args[2]: len(mean.args[0]) for mean in found}
+    named = {law: letters(law, size, i if len(sizes) > 1 else 0) for i, (law, size) in enumerate(sizes.items(), 1)}
+    means = {x: Named(*x.args[:2], sp.Tuple(*map(sp.Symbol, named[x.args[2]]))) for x in found}
+    rows: list[tuple[Term, Term]] = [
+        tuple(x if isinstance(x, Latex) else sp.sympify(x).xreplace(means) for x in pair) for pair in pairs  # type: ignore[misc]
+    ]
+    for law, variables in named.items():
+        entries = dict(zip(combinations_with_replacement(variables, 2), law, strict=True))
+        for (u, v), entry in entries.items():
+            left = rf"\mathrm{{Var}}\left[{u}\right]" if u == v else rf"\mathrm{{Cov}}\left[{u},\,{v}\right]"
+            rows.append((Latex(left), entry))
     return rows
 
 
@@ -233,11 +291,12 @@ def _signed(text: str) -> str:
 
 
 def width(text: str) -> int:
-    """About how many letters wide a formula is: a sign counts three, a fraction its wider part."""
+    """About the letters in a formula's width: a sign counts three, three thin spaces one, a fraction its wider part."""
     while found := re.search(r"\\frac\{([^{}]*)\}\{([^{}]*)\}", text):
         text = text[: found.start()] + max(found[1], found[2], key=width) + text[found.end() :]
+    thin = text.count(r"\,")
     text = WORDS.sub(lambda match: match[1], GLYPH.sub("", text))
-    return len(re.sub(r"\\[A-Za-z]+", "x", text)) + 2 * len(re.findall(r"[+=-]", text))
+    return len(re.sub(r"\\[A-Za-z]+", "x", text)) + 2 * len(re.findall(r"[+=-]", text)) + thin // 3
 
 
 def _lines(expr: Term, most: int, program: Program | None) -> list[str]:

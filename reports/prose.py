@@ -17,8 +17,8 @@ from derive.notation import t
 from derive.proof import Claim, Hypothesis, Limit, Recurrence, Step, Vanishing
 from derive.proof import Equation as EquationClaim
 from reports import document as doc
-from reports.mathtext import display, equation_parts, equations, math
-from reports.text import Cite, Inline, Math, Ref, Text
+from reports.mathtext import Term, display, equation_parts, latex, math, width
+from reports.text import Cite, Inline, Latex, Math, Ref, Text
 
 LEADS: dict[str, str] = {
     "recursion": "the recursion reads",
@@ -90,22 +90,26 @@ LEADS: dict[str, str] = {
     "momentum-gain": "eliminating the velocity leaves a recurrence of second order, of which the nodes and 1 are the "
     "roots; the first three terms agree, so by induction",
     "momentum-flow-gain": "it starts at rest and satisfies the differential equation, hence",
-    "queries": "the queries of each side are orthonormal, and the new one is orthogonal to those of its side,",
-    "pairing": "entries of a Gaussian matrix pair with themselves only, so",
-    "left-over": "taking away its projection on what is known leaves",
+    "queries": "let $W$ be the matrix, $V$ and $U$ orthonormal bases of the vectors that it and its transpose have "
+    r"multiplied, $Z = W^{\mathsf{T}} U$, and $v$ the unit vector along what is new in the next vector. So",
+    "pairing": "entries of a Gaussian matrix pair with themselves only, so whatever $A$, $B$ and $D$ are,",
+    "left-over": "whatever $a$ and $b$ are, taking away its projection on what is known leaves",
     "product-law": "what is left is uncorrelated with every known product, and uncorrelated Gaussian vectors are "
     "independent, so given these products the law of the new one is the Gaussian with mean and covariance",
     "fresh-law": "outside an orthonormal basis the degrees of freedom of a fresh vector number",
-    "contraction": "a symmetric matrix is no longer than its largest eigenvalue, and these lie between minus 1 and 1:",
+    "contraction": "a symmetric matrix is no longer than its largest eigenvalue, and these lie between $-1$ and $1$:",
     "step-bound": "the length of a product is at most the product of the lengths, and that of the scaling is the "
     "largest scale factor, hence",
     "movement": "each term of the sum is at most as long as the first residual, hence",
     "slow-lags": "read the other way round: to move a lag by a given distance takes at least so many steps,",
     "expected-residual": "by Minkowski's inequality and the law of the first impulse response,",
-    "known-products": "given products A X = Y and A'Z = K with earlier vectors, a new product A x is its regression on "
-    "both and a fresh rest. With Q = X'X, N = Z'Z, q = X'x in blocks, scaled by the width,",
-    "left-regression": "earlier products are Gaussian parts and terms c Z E, and by Stein's rule K'X = c N E + D Q and "
-    "K'x = c N e + D q. Put in, the two regressions come to",
+    "known-products": r"given products $A X = Y$ and $A^{\mathsf{T}} Z = K$ with earlier vectors, a new product $A x$ "
+    r"is its regression on both and a fresh rest. With $Q = X^{\mathsf{T}} X$, $N = Z^{\mathsf{T}} Z$ and "
+    r"$q = X^{\mathsf{T}} x$, all scaled by the width,",
+    "left-regression": "let $c$ be the variance of an entry, $G$ the Gaussian parts of $Y$, $E$ and $e$ the mean "
+    "derivatives of $X$ and $x$ by the products with the transpose, and $D$ those of $Z$ by the products with the "
+    "matrix, times $c$. Earlier products are $Y = G + c Z E$, and by Stein's rule "
+    r"$K^{\mathsf{T}} X = c N E + D Q$ and $K^{\mathsf{T}} x = c N e + D q$. Put in, the two regressions come to",
     "gaussian-part": "the predicted part and the fresh rest have together the variance",
     "correction": "the factor of an earlier vector is by Stein's rule the mean derivative by its Gaussian part,",
     "stein-pairing": "by Stein's rule, pairings with Gaussian parts are",
@@ -118,8 +122,8 @@ LEADS: dict[str, str] = {
     "truncated-moment": "integrate by parts; the power of a ramp is differentiated to the next lower one,",
     "over-components": "a given vector has a mixture of Gaussian laws. Component by component, factors outside the "
     "activations leave by Stein's rule, and what stays are means over Gaussian variables,",
-    "ramp-mean": "with a ramp of one variable, and u and -u never both beyond their threshold, these means are "
-    "truncated moments,",
+    "ramp-mean": "with a ramp of one variable, and $u$ and $-u$ never both beyond their threshold, these means "
+    "are truncated moments,",
     "line-limit": "put in, the limits are",
     "line-evolution": "these limits, each in earlier ones, are what was claimed",
     "transition": "as declared, the matrices that carry the state, read the input and read the state out are",
@@ -132,8 +136,8 @@ LEADS: dict[str, str] = {
     "both, so",
     "redrawn": "a matrix that is redrawn is independent of all that came before, so",
     "centred": "odd functions of centred variables have no mean, and the mean before is zero by induction,",
-    "correlation-map": "let both runs see inputs of size X, with variance q and covariance c before the step,",
-    "variance-map": "a run has correlation one with itself, so where c is q",
+    "correlation-map": "let both runs see inputs of size $X$, with variance $q$ and covariance $c$ before the step,",
+    "variance-map": "a run has correlation one with itself, so where $c$ is $q$",
     "dual-activation": "by the table of dual activations,",
     "correlation-slope": "differentiate by the covariance; by Price's theorem each activation is differentiated once,",
     "variance-slope": "differentiate by the variance; by Price's theorem",
@@ -147,6 +151,7 @@ LEADS: dict[str, str] = {
     "circular-law": "by the circular law the eigenvalues fill a disc, so as the width grows",
 }
 CITED = re.compile(r"[a-z]+\d{4}[a-z]+\d?")
+INLINE = 24  # letters of a moment beyond which it stands in a display
 COLLECTED = ("correction-terms", "line-evolution")
 """Rules that only list what was shown."""
 OF_OUTPUTS: dict[str, str] = {
@@ -207,9 +212,7 @@ class _Narrator:
             return [doc.Paragraph((*self._lead(rule, ()), "."))]
         label = self._label([index for index, _ in group])
         pairs = [pair for _, step in group for pair in _pairs(step, self.program)]
-        first, *rest = equation_parts(pairs, self.program)
-        parts = [block for part in rest for block in (doc.Paragraph("and"), doc.Equation(part))]
-        return [doc.Paragraph(self._lead(rule, because)), doc.Equation(first, label), *parts]
+        return [doc.Paragraph(self._lead(rule, because)), *displays(pairs, self.program, label)]
 
     def _label(self, indices: Sequence[int]) -> str:
         """The label of a new display, which states these steps."""
@@ -224,7 +227,7 @@ class _Narrator:
         lead = LEADS.get(rule, f"the rule {rule} gives")
         if not any(step.rule == "tangent" for step in self.proof_.steps):
             lead = OF_OUTPUTS.get(rule, lead)
-        return (*because, lead if because else lead[0].upper() + lead[1:])
+        return (*because, *_with_maths(lead if because else lead[0].upper() + lead[1:]))
 
     def _bound(self, rule: str, index: int, step: Step) -> list[doc.Block]:
         """An inequality with its domain, or the exact point at which a believed one fails."""
@@ -280,15 +283,23 @@ class _Narrator:
             names += [", " if names else "", self._moment(*pair, step.claim.about)]
         if step.rule == "independence":
             at = self._times(step.claim.about)
-            body = equations([(Moment(*pair, *at), sp.S.Zero) for pair in pairs], self.program)
-            return [doc.Paragraph(self._lead(step.rule, because)), doc.Equation(body)]
+            zeros = [(Moment(*pair, *at), sp.S.Zero) for pair in pairs]
+            return [doc.Paragraph(self._lead(step.rule, because)), *displays(zeros, self.program)]
         relations = {(u, v): {r for a, b, r, _ in step.claim.members if (a, b) == (u, v)} for u, v in pairs}
         unequal = all({"<", ">"} == found for found in relations.values())
-        tail: Text = (
-            ("between different lags." if unequal else "wherever the recursion can reach them.")
+        tail = (
+            ("between different lags" if unequal else "wherever the recursion can reach them")
             if lags
-            else "at all times."
+            else "at all times"
         )
+        zeros = [(Moment(*pair, *self._times(step.claim.about)), sp.S.Zero) for pair in pairs]
+        if any(width(latex(moment, self.program)) > INLINE for moment, _ in zeros):
+            start = (
+                "written out once, each of the following moments is a combination of earlier ones of the same list. By "
+                f"induction on the number of steps that both have made they vanish {tail}:"
+            )
+            lead = (*because, start if because else start[0].upper() + start[1:])
+            return [doc.Paragraph(lead), *displays(zeros, self.program)]
         return [
             doc.Paragraph(
                 (
@@ -296,8 +307,7 @@ class _Narrator:
                     "written out once, each of the moments " if because else "Written out once, each of the moments ",
                     *names,
                     " is a combination of earlier ones of the same list. By induction on the number of steps "
-                    "that both have made they vanish ",
-                    *(tail if isinstance(tail, tuple) else (tail,)),
+                    f"that both have made they vanish {tail}.",
                 )
             )
         ]
@@ -309,6 +319,18 @@ class _Narrator:
     def _times(self, about: sp.Expr) -> tuple[sp.Expr, ...]:
         """The two times and the two sequences that a zero set is about."""
         return tuple(about.args[3:]) if isinstance(about, Response) else (t, r, FIRST, SECOND)
+
+
+def displays(pairs: Sequence[tuple[Term, Term]], program: Program | None = None, label: str = "") -> list[doc.Block]:
+    """Equations as one display, or as several joined by a word; the first has the label."""
+    first, *rest = equation_parts(pairs, program)
+    return [doc.Equation(first, label), *(x for part in rest for x in (doc.Paragraph("and"), doc.Equation(part)))]
+
+
+def _with_maths(text: str) -> tuple[Inline, ...]:
+    """A sentence whose formulas stand between dollar signs."""
+    parts = [Math(Latex(part)) if i % 2 else part for i, part in enumerate(text.split("$"))]
+    return tuple(part for part in parts if part)
 
 
 def _pairs(step: Step, program: Program) -> list[tuple[sp.Expr, sp.Expr]]:
@@ -326,8 +348,11 @@ def premises_line(proved: Proof) -> doc.Paragraph:
     assumed = dict.fromkeys(
         step.source for step in proved.steps if step.status == "assumed" and step.source != "definition"
     )
+    sources = dict.fromkeys(part for text in assumed for part in text.split("; "))
     cited: list[Inline] = []
-    for source in dict.fromkeys(part for text in assumed for part in text.split("; ")):
+    for source in sources:
+        if any(other.startswith(f"{source}, ") for other in sources):
+            continue
         key, _, note = source.partition(", ")
         known: Inline = Cite(key, note) if CITED.fullmatch(key) else source
         cited += ["; " if cited else " It rests on theorems cited from the literature: ", known]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import sympy as sp
@@ -14,7 +13,7 @@ from derive.ramps import Ramp
 from reports import prose
 from reports.alternating.run import LinesRun
 from reports.document import Block, Equation, Paragraph, Section, Table, Theorem
-from reports.mathtext import equation_parts, equations, latex, math
+from reports.mathtext import equations, latex, math
 from reports.numbers import value
 from reports.text import Cite, Latex, Math, Ref, Text
 
@@ -101,12 +100,6 @@ def _pairs(derivation: Derivation, *kinds: type) -> list[tuple[sp.Expr, sp.Expr]
     return [(e.left, e.right) for e in stated.equations if isinstance(e.left, kinds) and e.right != 0]
 
 
-def displays(pairs: Sequence[tuple[Any, Any]], label: str) -> list[Block]:
-    """Equations as one labelled display, or as several joined by a word."""
-    first, *rest = equation_parts(pairs)
-    return [Equation(first, label), *(block for part in rest for block in (Paragraph("and"), Equation(part)))]
-
-
 def _corrections(run: LinesRun, told: prose.Told) -> tuple[Block, ...]:
     derivation = run.corrections
     return (
@@ -118,9 +111,9 @@ def _corrections(run: LinesRun, told: prose.Told) -> tuple[Block, ...]:
                         "earlier vectors,",
                     )
                 ),
-                *displays(_pairs(derivation, Image), "eq:lines"),
+                *prose.displays(_pairs(derivation, Image), label="eq:lines"),
                 Paragraph("with the coefficients that are not zero"),
-                *displays(_pairs(derivation, Coefficient), "eq:coefficients"),
+                *prose.displays(_pairs(derivation, Coefficient), label="eq:coefficients"),
                 Paragraph(
                     (
                         "Entry by entry the ", math(GaussianPart(sp.Symbol("k"))), " are jointly Gaussian, centred and "
@@ -129,7 +122,7 @@ def _corrections(run: LinesRun, told: prose.Told) -> tuple[Block, ...]:
                         "where not zero,",
                     )
                 ),
-                *displays(_pairs(derivation, Covariance), "eq:covariances"),
+                *prose.displays(_pairs(derivation, Covariance), label="eq:covariances"),
                 Paragraph("Corrected products have lost all but their Gaussian part."),
             ),
             title="Corrections", label="thm:corrections",
@@ -142,6 +135,7 @@ def _corrections(run: LinesRun, told: prose.Told) -> tuple[Block, ...]:
 def _evolution(run: LinesRun, told: prose.Told) -> tuple[Block, ...]:
     derivation = run.evolution
     ramps = _pairs(derivation, Ramp)
+    steps = [x for x in _pairs(derivation, Coefficient, Covariance, MeanSquare) if not x[1].is_number]
     moments: list[Block] = [
         Paragraph(
             (
@@ -149,14 +143,13 @@ def _evolution(run: LinesRun, told: prose.Told) -> tuple[Block, ...]:
                 Math(Latex("u \\sim N(0, v)")), ", in closed form",
             )
         ),
-        *displays(ramps, "eq:moments"),
+        *prose.displays(ramps, label="eq:moments"),
     ] if ramps else []  # fmt: skip
     return (
         Theorem(
             (
                 Paragraph("Entry by entry the vectors converge, and step by step"),
-                *displays([x for x in _pairs(derivation, Coefficient, Covariance, MeanSquare) if not x[1].is_number],
-                          "eq:evolution"),
+                *prose.displays(steps, label="eq:evolution"),
                 *moments,
             ),
             title="State evolution", label="thm:evolution",

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import sympy as sp
 
 from derive import Derivation, Program
 from derive.notation import LETTERS
 from reports import prose
 from reports.document import Block, Equation, Paragraph, Section, Table, Theorem
-from reports.mathtext import Term, equation_parts, equations, latex
+from reports.mathtext import equations, latex
 from reports.nonlinear.run import KernelRun
 from reports.numbers import value
 from reports.text import Cite, Inline, Latex, Math, Ref, Text, inlines
@@ -110,7 +108,7 @@ def _theorem(derivation: Derivation, title: str, name: str, claim: str, told: pr
         Theorem(
             (
                 Paragraph(("As ", Math(Latex(r"n \to \infty")), f", the outputs {claim}")),
-                *displays(pairs, derivation.program, f"eq:{name}"),
+                *prose.displays(pairs, derivation.program, f"eq:{name}"),
                 Paragraph(
                     f"Before the first step, moments are those of the initial states{_start(derivation.program)}."
                 ),
@@ -121,12 +119,6 @@ def _theorem(derivation: Derivation, title: str, name: str, claim: str, told: pr
         prose.proof(derivation.proof, name, told),
         prose.premises_line(derivation.proof),
     )
-
-
-def displays(pairs: Sequence[tuple[Term, Term]], program: Program, label: str) -> list[Block]:
-    """Equations as one labelled display, or as several joined by a word."""
-    first, *rest = equation_parts(pairs, program)
-    return [Equation(first, label), *(block for part in rest for block in (Paragraph("and"), Equation(part)))]
 
 
 def _start(program: Program) -> str:
@@ -152,7 +144,7 @@ def gradients(run: KernelRun) -> Section:
                             Math(Latex("t")), " contributes. Stepped back in time from zero after the last step,",
                         )
                     ),
-                    *displays(pairs, derivation.program, "eq:adjoint"),
+                    *prose.displays(pairs, derivation.program, "eq:adjoint"),
                     Paragraph("The gradient by a parameter that is drawn once is the sum over the steps."),
                 ),
                 title="Adjoint",

@@ -15,7 +15,7 @@ from reports import writing
 from reports.nonlinear import document, run, run_kernels
 from reports.nonlinear.measured import tied
 from reports.subset import lint_tex
-from reports.text import Ref, plain
+from reports.text import Math, Ref, plain
 from reports.typeset import typeset
 from reports.writing import report, silent
 
@@ -141,13 +141,21 @@ def test_report_writes_all_files(small, tmp_path, monkeypatch):
     assert {path.name for path in made.files} >= {"report.tex", "report.html", "run.json"}
 
 
-@pytest.mark.parametrize("make", [models.gru, models.stacked], ids=["gru", "stacked"])
-def test_limits_of_gates_and_layers_fit_the_page(make):
-    """No line of a display is much longer than the page is wide, and no display taller than a part of it."""
+def breadth(body):
+    """The longest left side of a display beside its longest line, in letters."""
+    from reports.mathtext import width
+
+    rows = [row.replace(r"\begin{aligned}", "").partition("&") for row in body.split("\\\\\n")]
+    return max(width(left) for left, _, _ in rows) + max(width(right) for _, _, right in rows)
+
+
+@pytest.mark.parametrize("make", [models.gru, models.stacked, models.leaky], ids=["gru", "stacked", "leaky"])
+def test_limits_of_gates_layers_and_sums_fit_the_page(make):
+    """No display is wider than the page, and none of several equations taller than a part of it."""
     from types import SimpleNamespace
 
     from derive import adjoint, nngp, ntk
-    from reports.mathtext import TALL, width
+    from reports.mathtext import FULL, TALL, width
     from reports.nonlinear.limit import gradients, limits
 
     program = make().program()
@@ -155,6 +163,7 @@ def test_limits_of_gates_and_layers_fit_the_page(make):
     made = doc.Document("t", "a", (limits(part), gradients(part)), "w")
     bodies = [node.body for node in doc.walk(made) if isinstance(node, doc.Equation)]
     for body in bodies:
-        lines = body.split(r"\\")
-        assert len(lines) <= 1.5 * TALL
-        assert all(width(line.replace(r"\begin{aligned}", "")) < 110 for line in lines), max(lines, key=width)
+        assert body.count("&=") <= 1 or len(body.split(r"\\")) <= 1.5 * TALL
+        assert breadth(body) <= 1.15 * FULL, body
+    formulas = [node.body for node in doc.walk(made) if isinstance(node, Math)]
+    assert all(width(body) < FULL / 2 for body in formulas), max(formulas, key=width)
