@@ -111,9 +111,12 @@ def canonical(name: str, *parameters: object) -> str:
     family = written.group(1) if written else ""
     texts = [str(p) for p in parameters] or (written.group(2) or "").split(",") if written else []
     given = [text for text in map(str.strip, texts) if text]
-    if family not in (*NAMES, *_GIVEN) or (given and family not in FAMILIES):
+    if family not in (*NAMES, *_GIVEN):
         raise ParameterError("activation", f"identity or one of {', '.join((*NAMES, *_GIVEN))}", repr(name),
                              "Declare others with derive.define(name, expression).")
+    if given and family not in FAMILIES:
+        raise ParameterError(f"activation {family}", "no parameters", given,
+                             f"Coordinates go to the function: activation({family!r})(z).")
     if family not in FAMILIES:
         return family
     values = _rationals(name, given) or FAMILIES[family][0]

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import sympy as sp
 
-from . import kinks, mehler
+from . import conditional, kinks, mehler
 from .activations import Z, canonical, definition
 from .duals import ANGLE, D, a, b, c, dual, k, m
 from .errors import NotAccurate, NotClosed, ParameterError
@@ -68,6 +68,11 @@ class Variables:
         return self.xp.clip(found, -1.0, 1.0)
 
     @cached_property
+    def rest(self) -> Any:
+        """sqrt(1 - correlation^2), 1 where a variable is constant."""
+        return self.xp.where(self.norm > 0, self.xp.sqrt(self.det) / self.xp.where(self.norm > 0, self.norm, 1.0), 1.0)
+
+    @cached_property
     def centred(self) -> bool:
         """Whether both means are zero."""
         return not any(bool(self.xp.any(self.xp.asarray(x) != 0)) for x in self.means)
@@ -84,6 +89,9 @@ def expectation(factors: tuple[Factor, ...], variables: Variables) -> tuple[Any,
     closed = _closed(factors, variables.centred, variables.backend)
     if closed is not None:
         return closed(variables), 0.0
+    mixed = [_broken(factor) is not None for factor in factors]
+    if len(factors) == 2 and any(mixed):
+        return _cut(factors, variables, mixed.index(True))
     found = [_series(factor, mean, variance, variables)
              for factor, mean, variance in zip(factors, variables.means, variables.variances, strict=False)]
     most = max(x.order for x in found)
@@ -171,12 +179,27 @@ def _closed(factors: tuple[Factor, ...], centred: bool, backend: str) -> Callabl
     return closed
 
 
+@cache
+def _broken(factor: Factor) -> kinks.Broken | None:
+    """A factor that is piecewise linear, with its derivative where that is a function."""
+    part = kinks.broken(definition(factor[0])) if factor[1] <= 1 else None
+    return part.derivative if part and factor[1] == 1 else part
+
+
+def _cut(factors: tuple[Factor, ...], v: Variables, kinked: int) -> tuple[Any, Any]:
+    """E of a piecewise linear factor, the one at `kinked`, and a smooth one."""
+    phi = _broken(factors[kinked])
+    assert phi is not None
+    turn = slice(None, None, 1 if kinked == 0 else -1)
+    deviations = tuple(v.xp.sqrt(v.xp.asarray(x)) for x in v.variances)
+    return conditional.pair(v.xp, phi, _function(*factors[1 - kinked], v.backend), v.means[turn], deviations[turn],
+                            v.correlation, v.rest)
+
+
 def _by_kinks(factors: tuple[Factor, ...]) -> Callable[[Variables], Any] | None:
     """Moments of piecewise linear functions, None where some factor is none."""
-    parts = [kinks.broken(definition(name)) for name, _ in factors]
-    parts = [part.derivative if part and order == 1 else part for part, (_, order) in zip(parts, factors, strict=True)]
-    phi, psi = parts[0], parts[-1]
-    if any(order > 1 for _, order in factors) or phi is None or psi is None:
+    phi, psi = _broken(factors[0]), _broken(factors[-1])
+    if phi is None or psi is None:
         return None
 
     def closed(v: Variables) -> Any:
@@ -184,8 +207,7 @@ def _by_kinks(factors: tuple[Factor, ...]) -> Callable[[Variables], Any] | None:
         deviations = tuple(xp.sqrt(xp.asarray(x)) for x in v.variances)
         if len(factors) == 1:
             return kinks.mean(xp, phi, v.means[0], deviations[0])
-        rest = xp.where(v.norm > 0, xp.sqrt(v.det) / xp.where(v.norm > 0, v.norm, 1.0), 1.0)
-        return kinks.pair_mean(xp, phi, psi, v.means, deviations, v.correlation, rest)
+        return kinks.pair_mean(xp, phi, psi, v.means, deviations, v.correlation, v.rest)
 
     return closed
 

@@ -58,9 +58,14 @@ class Data:
         """D."""
         return mp.diag([mp.sqrt(r) for r in self.rho for _ in range(self.n_x)])
 
+    @cached_property
+    def scaled(self) -> Any:
+        """The operator on parameters."""
+        return self.operator * self.gains
+
     def loss(self, theta: Any, targets: Any) -> Any:
-        """Half the sum of squares."""
-        error = targets - self.operator * self.gains * theta
+        """Half the sum of squares, of all outputs or of some columns."""
+        error = targets - self.scaled * theta
         return sum(v * v for v in error) / 2
 
     def descend(self, eta: Any, steps: int, targets: Any = None) -> Any:
@@ -75,17 +80,18 @@ class Data:
 
     def _step(self, theta: Any, eta: Any, targets: Any) -> Any:
         slope = mp.matrix(theta.rows, theta.cols)
-        for a in range(theta.rows):
-            for b in range(theta.cols):
-                up, down = theta.copy(), theta.copy()
-                up[a, b] += 1
-                down[a, b] -= 1
-                slope[a, b] = (self.loss(up, targets) - self.loss(down, targets)) / 2
+        for b in range(theta.cols):  # the loss of the other columns does not change
+            column, wanted = theta[:, b], targets[:, b]
+            for a in range(theta.rows):
+                up, down = column.copy(), column.copy()
+                up[a, 0] += 1
+                down[a, 0] -= 1
+                slope[a, b] = (self.loss(up, wanted) - self.loss(down, wanted)) / 2
         return theta - eta * slope
 
     def residual(self, theta: Any, targets: Any = None) -> Any:
         """Targets minus predictions."""
-        return (self.targets if targets is None else targets) - self.operator * self.gains * theta
+        return (self.targets if targets is None else targets) - self.scaled * theta
 
     def contraction(self, eta: Any) -> Any:
         """The matrix that takes one residual to the next, column by column."""
@@ -94,7 +100,7 @@ class Data:
         for i in range(size):
             unit = mp.matrix(size, self.n_y)
             unit[i, 0] = 1
-            targets = unit + self.operator * self.gains * self.start
+            targets = unit + self.scaled * self.start
             after = self.residual(self.descend(eta, 1, targets), targets)
             for a in range(size):
                 matrix[a, i] = after[a, 0]

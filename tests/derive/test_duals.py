@@ -9,23 +9,26 @@ import numpy as np
 import pytest
 import sympy as sp
 
-from derive.activations import DEFINITIONS, FAMILIES, Z, definition
+from derive.activations import DEFINITIONS, FAMILIES, Z, activation, define, definition
 from derive.duals import FACTS, STRETCHED, Dual, a, b, c, dual, k, m, polynomial, written
 from derive.errors import NotClosed, ParameterError
 from derive.integrals import gaussian_mean
+from derive.kinks import broken
 
 PAIRS = json.loads((Path(__file__).parents[1] / "data" / "gaussian_pairs.json").read_text())["entries"]
 CLOSED = ("identity", "relu", "erf", "gelu", "sin", "exp", "gaussian", "step", "cos", "abs", "sign", "leaky_relu(1/5)",
           "abrelu(-3/10, 3/2)", "erf_sigmoid")
 SMOOTH = ("tanh", "sigmoid", "silu", "softplus")
+BENT = ("soft_threshold",)
 LAWS = ((1.3, 0.7, 0.4), (0.2, 2.0, -0.5), (1.0, 1.0, 0.0))
 
 
 def test_every_name_has_a_row_or_a_series():
     families = {name.partition("(")[0] for name in CLOSED}
-    assert families | set(SMOOTH) == {*DEFINITIONS, *FAMILIES, "identity"}
+    assert families | {*SMOOTH, *BENT} == {*DEFINITIONS, *FAMILIES, "identity"}
     assert all(dual(name) is not None for name in CLOSED)
-    assert all(dual(name) is None for name in SMOOTH)
+    assert all(dual(name) is None for name in (*SMOOTH, *BENT))
+    assert all(broken(definition(name)) is not None for name in BENT)
 
 
 def quadrature(phi, variance, other, covariance, means=(0.0, 0.0)):
@@ -173,6 +176,11 @@ def test_tanh_reaches_1e12_with_a_true_bound(variance):
         assert abs(float(found) - trapezoid(phi, law)) < 1e-12
 
 
+def test_an_activation_given_a_coordinate_for_a_parameter_says_where_it_goes():
+    with pytest.raises(ParameterError, match=r"activation tanh: expected no parameters.*activation\('tanh'\)\(z\)"):
+        activation("tanh", Z)
+
+
 def test_a_series_cut_too_early_says_so():
     """Far out the orders run out, and a kink has no fast series: the bound holds and is not small."""
     found, bound = gaussian_mean("tanh", "tanh", (1e3, 1e3), 1e3)
@@ -180,7 +188,8 @@ def test_a_series_cut_too_early_says_so():
         root, places = mpmath.sqrt(1000), [-9, -1, -0.1, 0, 0.1, 1, 9]
         want = mpmath.quad(lambda z: mpmath.tanh(root * z) ** 2 * mpmath.npdf(z), places)
     assert 1e-10 < abs(float(found) - float(want)) < float(bound)
-    found, bound = gaussian_mean("relu", "erf", (1.0, 1.0), 0.5)
+    define("bulge", Z * sp.Max(Z, 0))
+    found, bound = gaussian_mean("bulge", "erf", (1.0, 1.0), 0.5)
     assert float(bound) > 1e-10
 
 

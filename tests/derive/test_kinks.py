@@ -51,7 +51,8 @@ def quadrature(f, g, law):
 
 
 def function(name, order=0):
-    phi = sp.lambdify(Z, definition(name, order), [{"Heaviside": lambda x, half=0.5: np.heaviside(x, 0.5)}, "numpy"])
+    modules = [{"Heaviside": lambda x, half=0.5: np.heaviside(x, 0.5)}, "scipy", "numpy"]
+    phi = sp.lambdify(Z, definition(name, order), modules)
     return lambda z: phi(z) + 0.0 * z
 
 
@@ -63,6 +64,31 @@ def test_moments_are_those_of_the_definition(first, second, law):
     found, bound = gaussian_mean(first, second, (a, b), c, (m, k))
     assert bound == 0.0
     assert float(found) == pytest.approx(quadrature(function(first), function(second), law), rel=1e-12, abs=1e-12)
+
+
+@pytest.mark.parametrize("law", LAWS.values(), ids=LAWS)
+@pytest.mark.parametrize(("bent", "smooth"), [("relu", "tanh"), ("torn", "gelu"), ("sign", "softplus"),
+                                              ("hinge_sum", "exp")])
+def test_a_kinked_function_meets_a_smooth_one_within_the_stated_bound(bent, smooth, law):
+    a, c, b, m, k = law
+    found, bound = gaussian_mean(bent, smooth, (a, b), c, (m, k))
+    turned, _ = gaussian_mean(smooth, bent, (b, a), c, (k, m))
+    want = quadrature(function(bent), function(smooth), law)
+    assert 0 < bound < 1e-13 * (1 + abs(want))
+    assert float(found) == float(turned) == pytest.approx(want, rel=1e-12, abs=1e-13)
+    wrong, _ = gaussian_mean(bent, smooth, (a, b), c, (m, k + 0.001))
+    assert abs(wrong - want) > 1e-5 * max(abs(want), 0.1)
+
+
+def test_pairs_of_a_kinked_and_a_smooth_function_come_in_batches():
+    a, b = np.array([0.0, 0.3, 2.0])[:, None], np.array([0.0, 0.5, 1.0, 4.0])
+    c = 0.9 * np.sqrt(a * b)
+    found, bound = gaussian_mean("relu", "tanh", (a, b), c, (0.2, 0.1))
+    alone = [[float(gaussian_mean("relu", "tanh", (x, y), z, (0.2, 0.1))[0]) for y, z in zip(b, row, strict=True)]
+             for x, row in zip(a[:, 0], c, strict=True)]  # fmt: skip
+    assert found.shape == bound.shape == (3, 4)
+    np.testing.assert_allclose(found, alone, rtol=1e-13)
+    np.testing.assert_allclose(found[0, 0], 0.2 * np.tanh(0.1), rtol=1e-14)
 
 
 def test_slopes_are_those_of_the_definition_and_a_wrong_kink_is_seen():

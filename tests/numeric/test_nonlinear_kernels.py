@@ -10,6 +10,7 @@ import pytest
 import sympy as sp
 
 from derive import NotAccurate, NotClosed, ParameterError, Recursion, activation, models, nngp, ntk, relu, tanh
+from derive.activations import Z, define
 from derive.errors import ShapeError
 from numeric import Kernel
 from numeric.kernels import Batch
@@ -198,9 +199,10 @@ def test_inputs_of_very_different_size_keep_their_accuracy():
 
 def test_what_has_no_numbers_is_refused():
     X = RNG.standard_normal((2, 3, 2))
+    define("bulge", Z * sp.Max(Z, 0))
     shifted = Recursion("shifted")
     F, C, h = shifted.input_map("F"), shifted.readout("C"), shifted.state("h")
-    shifted.update(h, relu(F @ shifted.x + 1) + tanh(F @ shifted.x))
+    shifted.update(h, activation("bulge")(F @ shifted.x) + tanh(F @ shifted.x))
     shifted.output(C @ h)
     with pytest.raises(NotAccurate, match="kink"):
         Kernel(shifted).nngp(X)
