@@ -14,7 +14,7 @@ import numpy as np
 from array_api_compat import is_cupy_array
 from scipy import special
 
-from derive.activations import Z, definition, family_of
+from derive.activations import FAMILIES, Z, definition, family_of
 from derive.errors import ParameterError
 from derive.printing import emitted
 from numeric.arrays import Array, namespace
@@ -108,6 +108,12 @@ def _kinked(left: float, right: float) -> tuple[Function, Function]:
     return lambda z: right * _relu(z) - left * _relu(-z), lambda z: right * _step(z) + left * _step(-z)
 
 
+def _shrunk(threshold: float) -> tuple[Function, Function]:
+    """Return z moved towards zero by t, the threshold, and its slope."""
+    t = threshold
+    return lambda z: _relu(z - t) - _relu(-z - t), lambda z: _step(z - t) + _step(-z - t)
+
+
 def _sign(z: Array) -> Array:
     return namespace(z).sign(z)
 
@@ -129,10 +135,12 @@ FUNCTIONS: dict[str, tuple[Function, ...]] = {
     "erf_sigmoid": (_erf_sigmoid, lambda z: 0.5 * _erf_slope(z)),
     "silu": (lambda z: z * _sigmoid(z), _silu_slope),
     "softplus": (_softplus, _sigmoid),
-    "leaky_relu": _kinked(0.01, 1.0),
-    "abrelu": _kinked(0.0, 1.0),
 }
 """Name -> the function and, where it is one, its derivative."""
+MEMBERS: dict[str, Callable[..., tuple[Function, Function]]] = {
+    "leaky_relu": lambda slope: _kinked(slope, 1.0), "abrelu": _kinked, "soft_threshold": _shrunk,
+}  # fmt: skip
+"""Family -> the function with these parameters and its derivative."""
 
 
 def activation_function(name: str, order: int = 0) -> Function:
@@ -142,9 +150,9 @@ def activation_function(name: str, order: int = 0) -> Function:
     Source: derive.activations.definition_at.
     """
     family, parameters = family_of(name)
-    if family not in FUNCTIONS:
+    if family not in (*FUNCTIONS, *MEMBERS):
         return _given(name, order)
-    row = _kinked(*map(float, parameters), *((1.0,) * (2 - len(parameters)))) if parameters else FUNCTIONS[family]
+    row = FUNCTIONS.get(name) or MEMBERS[family](*map(float, parameters or FAMILIES[family][0]))
     if not 0 <= order < len(row):
         raise ParameterError(
             f"activation {name}", f"a derivative of order below {len(row)}", order,
@@ -158,7 +166,7 @@ def _given(name: str, order: int) -> Function:
     try:
         expr = definition(name, order)
     except KeyError:
-        known = f"one of {', '.join(FUNCTIONS)}"
+        known = f"one of {', '.join((*FUNCTIONS, *MEMBERS))}"
         raise ParameterError("activation", known, name, "Declare it with derive.activations.define.") from None
     printed = {kind: cache(lambda kind=kind: emitted([Z], expr, kind)) for kind in ("numpy", "cupy")}
     return lambda z: printed["cupy" if is_cupy_array(z) else "numpy"]()(z)

@@ -207,7 +207,7 @@ def test_a_tangent_program_runs_and_is_a_derivative():
 @pytest.mark.parametrize("name", sorted({*NAMES, *FUNCTIONS} - {"identity"}))
 def test_every_activation_is_its_definition(name):
     z = np.array([-2.3, -0.7, 0.4, 1.9])
-    for order in range(len(FUNCTIONS[name])):
+    for order in range(len(FUNCTIONS.get(name, (0, 1)))):
         want = [float(definition_at(name, order, sp.Float(x, 30))) for x in z]
         assert np.allclose(activation_function(name, order)(z), want, rtol=1e-13, atol=1e-15)
         strict = activation_function(name, order)(array_api_strict.asarray(z))
