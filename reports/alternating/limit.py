@@ -84,7 +84,7 @@ def _sources(program: AlternatingProgram) -> Table:
         for weight, variance in source.law:
             laws += [" or " if laws else "", Math(Latex("0" if variance == 0 else f"N(0, {latex(variance)})"))]
             laws += [" with probability ", math(weight)] if weight != 1 else []
-        rows.append((math(sp.Symbol(source.name)), f"{source.side} ({SIDES[source.side]})", tuple(laws)))
+        rows.append((math(sp.Symbol(source.name)), (Math(Latex(source.side)), f" ({SIDES[source.side]})"), tuple(laws)))
     return Table(("vector", "size", "independent entries"), tuple(rows), "The given vectors.", "tab:given", "lll")
 
 

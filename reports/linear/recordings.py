@@ -165,13 +165,13 @@ def _scores(c: Comparison, regime: Regime, label: str) -> Table:
         )
         for score in regime.scores
     )
-    each = " each" if regime.name == "limited" else ""
+    each = " each," if regime.name == "limited" else ","
     return Table(
         ("model", "start", NU_W, "step size", "steps", *_short(c)),
         rows,
         (
             "Test ", R2, f" per output, {regime.name} data ({regime.runs} {_units(regime)}, {regime.training_samples} "
-            f"training samples{each}, {regime.test_samples} test samples). Step sizes are over the inverse of the "
+            f"training samples{each} {regime.test_samples} test samples). Step sizes are over the inverse of the "
             f"largest "
             "curvature.",
         ),

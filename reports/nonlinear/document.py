@@ -6,14 +6,14 @@ from pathlib import Path
 
 import sympy as sp
 
-from reports.document import Document, Itemize, Paragraph, Section
+from reports.document import Document, Paragraph, Section
 from reports.mathtext import math
 from reports.nonlinear.limit import gradients, limits, model
 from reports.nonlinear.measured import confirmation, tied, training
 from reports.nonlinear.remembered import remembered
 from reports.nonlinear.run import KernelRun
 from reports.numbers import value
-from reports.text import Code, Text
+from reports.text import Code, Inline
 
 
 def document(run: KernelRun, out_dir: Path) -> Document:
@@ -40,7 +40,9 @@ def document(run: KernelRun, out_dir: Path) -> Document:
 
 def provenance(run: KernelRun) -> Section:
     """What the numbers depend on."""
-    assumed: tuple[Text, ...] = tuple((math(sp.Symbol(name)), " = ", value(x)) for name, x in run.values.items())
+    assumed: list[Inline] = []
+    for name, x in run.values.items():
+        assumed += [", " if assumed else "", math(sp.Symbol(name)), " = ", value(x)]
     return Section(
         "How this report was made",
         (
@@ -48,10 +50,9 @@ def provenance(run: KernelRun) -> Section:
                 (
                     f"The seed is {run.seed}. The file ", Code("run.json"), " beside this report holds the inputs, the "
                     "seed, the versions of all programs, the time, and every number above. Values that were not given "
-                    "are our assumptions; in all they were:",
+                    "are our assumptions; in all they were ", *assumed, ".",
                 )
             ),
-            Itemize(assumed),
         ),
         "sec:provenance",
     )  # fmt: skip

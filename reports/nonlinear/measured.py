@@ -6,6 +6,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from matplotlib.ticker import LogLocator, MaxNLocator
+
 from numeric.checks import Check
 from reports import figures
 from reports.document import Figure, Paragraph, Section, Table
@@ -91,13 +94,15 @@ def _verdicts(checks: tuple[Check, ...]) -> Table:
 def _shapes(run: KernelRun, folder: Path) -> tuple[Any, ...]:
     """The kernels against the correlation of the inputs, and against the lag of one changed input."""
     curves = run.curves
+    pairs = [[c.limit for c in found.values()] for found in (curves.correlation, curves.lag)]
+    same = all(np.allclose(a, b, rtol=1e-9, atol=1e-12) for a, b in pairs)
     drawn = _drawn(curves.correlation, "cosine between the inputs of all steps", "K(x, x') / K(x, x)")
     against = figures.save(drawn, folder, "correlation")
     lag = figures.save(_drawn(curves.lag, "lag of the changed input", "(K(x, x) - K(x, x')) / K(x, x)"), folder, "lag")
     note = (
         f"Lines: the limit. Marks: means over {curves.trials} networks of width {curves.width}, with standard errors; "
         "they keep the bias of that width."
-    )
+    ) + same * " Both limits are one curve: relative to their diagonals the kernels agree."
     return (
         Paragraph(
             (
@@ -124,6 +129,8 @@ def _drawn(curves: Mapping[str, Any], xlabel: str, ylabel: str) -> Any:
 def _distance(run: KernelRun, folder: Path) -> tuple[Any, ...]:
     error, name = run.distance, "$|K_n - K| / |K|$"
     drawn = figures.power_law(error.widths, {name: error.error}, "width $n$", "relative error", {name: error.stderr})
+    drawn.axes[0].yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    drawn.axes[0].yaxis.set_major_formatter("${x:g}$")
     return (
         Figure(
             figures.save(drawn, folder, "kernel-error"),
@@ -179,7 +186,8 @@ def tied(run: KernelRun, folder: Path) -> Section:
     return Section(
         "Tied and untied weights",
         (
-            Paragraph((*start, told, Ref("tab:untied"), " lists the largest differences.")),
+            Paragraph((*start, told, Ref("tab:untied"), " lists the largest differences, ",
+                       Ref("fig:tied"), " shows them over the steps.")),
             Table(
                 ("kernel", "steps, inputs", "tied limit", "untied limit", "measured", "tied", "untied"), tuple(rows),
                 "The largest differences between the limit of the recursion and that of its untied twin, and what "
@@ -240,7 +248,9 @@ def training(run: KernelRun, folder: Path) -> Section:
     """Networks descend as the limiting kernel says, ever more so with the width."""
     made = run.training
     curves = {"limit": made.predicted, **{f"$n = {n}$": loss for n, loss in zip(made.widths, made.losses, strict=True)}}
-    stem = figures.save(figures.training(curves), folder, "training")
+    drawn = figures.training(curves)
+    drawn.axes[0].xaxis.set_major_locator(MaxNLocator(integer=True))
+    stem = figures.save(drawn, folder, "training")
     rows = [(str(width), value(gap, stderr))
             for width, gap, stderr in zip(made.widths, made.gaps, made.stderrs, strict=True)]  # fmt: skip
     check = made.check
@@ -259,7 +269,8 @@ def training(run: KernelRun, folder: Path) -> Section:
                     "targets. Its mean square, fitted in powers of ", Math(Latex("1/n")), " and read off at infinite "
                     "width, is ", value(check.estimate, check.stderr), f", where the limit says zero: {check.verdict}. "
                     f"A true limit would be refuted with probability at most {check.false_alarm:g}, and it holds only "
-                    f"if a distance of {SEEN:.0%} would have been seen with probability 0.9.",
+                    f"if a distance of {SEEN:.0%} would have been seen with probability 0.9. ",
+                    Ref("fig:training"), " shows how the errors fall.",
                 )
             ),
             Table(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -15,16 +16,18 @@ from reports.mathtext import equations
 from reports.nonlinear.run import INPUT_SIZE, KernelRun
 from reports.numbers import value
 from reports.phase import phase_figure
-from reports.text import Cite, Latex, Math, Ref, Text
+from reports.text import Cite, Code, Latex, Math, Ref, Text
 
 CELLS = (44, 28)
+CODE = re.compile(r"([\w.]+\((?:[^()]|\([^()]*\))*\)|\w+=\w+|\b(?:validate|Kernel)\b)")
 
 
 def remembered(run: KernelRun, folder: Path) -> Section:
     """The derived maps, their fixed points at the numbers used, and the phase diagram; or why there are none."""
     if run.memory is None or run.analysis is None:
         text = f"The fixed points of the variance and the memory horizon do not follow by these rules. {run.forgetful}"
-        return Section("Memory", (Paragraph(text),), "sec:memory")
+        parts = tuple(Code(part) if i % 2 else part for i, part in enumerate(CODE.split(text)))
+        return Section("Memory", (Paragraph(parts),), "sec:memory")
     return Section("Memory", (*_maps(run), *_points(run), *_diagram(run, folder)), "sec:memory")
 
 
@@ -74,6 +77,7 @@ def _points(run: KernelRun) -> tuple[Block, ...]:
         for point in found.points
     ]  # fmt: skip
     return (
+        Paragraph((Ref("tab:memory"), " has the fixed points at the numbers of the other experiments.")),
         Table(
             ("variance", "slope at equal runs", "slope where runs end", "horizon", "phase", "stable"), tuple(rows),
             (
@@ -103,6 +107,7 @@ def _diagram(run: KernelRun, folder: Path) -> tuple[Block, ...]:
         return ()
     stem = figures.save(phase_figure(diagram), folder, "phase")
     return (
+        Paragraph((Ref("fig:phase"), " draws the horizon where these numbers change.")),
         Figure(
             stem,
             (

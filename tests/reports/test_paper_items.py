@@ -103,7 +103,7 @@ def test_table_1_is_told_on_the_users_file_and_refuted_by_weights_turned_round(c
 
 
 def test_proposition_31_holds_and_a_linearisation_of_another_network_is_refuted(context, monkeypatch):
-    context.data = ()
+    context.data, context.changes = (), SMALL | {"horizon": "3"}
     made = regime.proposition_31(context)
     assert made.claims[0].verdict == "holds"
     assert {c.verdict for c in made.claims} <= {"holds", "undecided"}
