@@ -1,6 +1,13 @@
 """Monte Carlo of the NNGP and tangent kernels of any recursion against their derived limits."""
 
-from numeric.kernel_checks.claims import KernelClaim, judge_kernels, kernel_claims
+from numeric.kernel_checks.claims import (
+    KernelClaim,
+    KernelValidation,
+    Limits,
+    judge_kernels,
+    kernel_claims,
+    monte_carlo_kernels,
+)
 from numeric.kernel_checks.curves import (
     Comparison,
     Curve,
@@ -10,14 +17,7 @@ from numeric.kernel_checks.curves import (
     kernel_distance,
 )
 from numeric.kernel_checks.plan import KernelPlan
-from numeric.kernel_checks.runner import (
-    KernelMeasurements,
-    KernelValidation,
-    Limits,
-    estimate_kernel_cost,
-    measure,
-    monte_carlo_kernels,
-)
+from numeric.kernel_checks.runner import KernelMeasurements, estimate_kernel_cost, measure
 
 __all__ = [
     "Comparison",

@@ -1,25 +1,33 @@
-"""From measured kernels to claims: every entry beside its limit, on the scale of the kernel's diagonal."""
+"""From measured kernels to claims and a verdict: every entry beside its limit, as a part of the diagonal."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any, Protocol
 
 import numpy as np
 
 from derive.errors import ParameterError
-from numeric.arrays import Host, to_host
-from numeric.checks import Check, Claim, Level, judge
+from numeric.arrays import Array, Host, to_host
+from numeric.checks import Check, Claim, Level, Verdict, judge, overall
+from numeric.gathering import Progress
+from numeric.kernel_checks.plan import KernelPlan
+from numeric.kernel_checks.runner import KernelMeasurements, measure
 from numeric.ladder import WIDE, choose_degree, extrapolate, is_wide
 from numeric.statistics import normal_quantile, two_sided_p
-
-if TYPE_CHECKING:
-    from numeric.kernel_checks.runner import KernelMeasurements, Limits
 
 PRECISION = 1.0  # the inverse variance of the kernel of one network grows as this power of n
 LEAST_WIDTHS = 3
 LEAST_TRIALS = 100  # below, a standard error is too rough for the tail of the normal law
+
+
+class Limits(Protocol):
+    """What the measurements are compared with: `numeric.Kernel` has both.  Shapes: (N, T, n_x) -> (N, T, N, T)."""
+
+    def nngp(self, X1: Host) -> Array: ...  # noqa: D102
+    def ntk(self, X1: Host) -> Array: ...  # noqa: D102
 
 
 @dataclass(frozen=True)
@@ -120,3 +128,37 @@ def _claim(
         quantity, pair, tuple(wide), trials, prediction, fit.mean, fit.stderr,
         f"width ladder, degree {fit.degree} in 1/n", obstacle, fit.lack_of_fit, guard, scale, prediction_error,
     )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class KernelValidation:
+    """The checks of a run, their joint verdict, and what the run was.
+
+    Shapes: checks (m,).  Units: of each quantity.  Error: false alarms as stated in the checks.
+    Source: `monte_carlo_kernels`.
+    """
+
+    verdict: Verdict
+    method: str
+    checks: tuple[Check, ...]
+    measurements: KernelMeasurements
+
+
+def monte_carlo_kernels(
+    plan: KernelPlan,
+    limits: Limits,
+    level: Level | None = None,
+    progress: Progress | None = None,
+    checkpoint: Path | None = None,
+) -> KernelValidation:
+    """Compare random networks with a limiting NNGP and tangent kernel, extrapolated over the ladder of widths.
+
+    Shapes: as `Limits`.  Units: output^2.  Error: a true limit is refuted with probability <= level.false_alarm.
+    Source: `measure` and `judge_kernels`.
+    """
+    found = measure(plan, progress, checkpoint)
+    checks = judge_kernels(found, limits, level)
+    methods = plan.samplers
+    if how := getattr(limits, "method", ""):
+        methods += f"; limit: {how}"
+    return KernelValidation(overall(checks), methods, checks, found)

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
 from numeric.adjoint import empirical_ntk
-from numeric.arrays import Array, Host, backend, seed_sequence, stream, to_host
-from numeric.checks import Check, Level, Verdict, overall
+from numeric.arrays import Host, backend, seed_sequence, stream, to_host
 from numeric.gathering import Gathered, Progress, gather
-from numeric.kernel_checks.claims import judge_kernels
 from numeric.kernel_checks.plan import KernelBatch, KernelPlan
 from numeric.montecarlo.cost import ENOUGH_S, Cost, least_seconds
 from numeric.statistics import Moments
@@ -21,13 +18,6 @@ LEAST_COUNT = 100  # networks before a standard error may stop a width
 KEPT = 2000  # outputs kept at the largest width
 QUANTITIES = ("nngp", "ntk")
 UNUSED = 2**32 - 1  # index of the stream of the networks that are only timed
-
-
-class Limits(Protocol):
-    """What the measurements are compared with: `numeric.Kernel` has both.  Shapes: (N, T, n_x) -> (N, T, N, T)."""
-
-    def nngp(self, X1: Host) -> Array: ...  # noqa: D102
-    def ntk(self, X1: Host) -> Array: ...  # noqa: D102
 
 
 class KernelMeasurements(Gathered[KernelPlan]):
@@ -93,40 +83,6 @@ def measure(plan: KernelPlan, progress: Progress | None = None, checkpoint: Path
     Source: `gather`.
     """
     return gather(KernelMeasurements, plan, progress, checkpoint)
-
-
-@dataclass(frozen=True)
-class KernelValidation:
-    """The checks of a run, their joint verdict, and what the run was.
-
-    Shapes: checks (m,).  Units: of each quantity.  Error: false alarms as stated in the checks.
-    Source: `monte_carlo_kernels`.
-    """
-
-    verdict: Verdict
-    method: str
-    checks: tuple[Check, ...]
-    measurements: KernelMeasurements
-
-
-def monte_carlo_kernels(
-    plan: KernelPlan,
-    limits: Limits,
-    level: Level | None = None,
-    progress: Progress | None = None,
-    checkpoint: Path | None = None,
-) -> KernelValidation:
-    """Compare random networks with a limiting NNGP and tangent kernel, extrapolated over the ladder of widths.
-
-    Shapes: as `Limits`.  Units: output^2.  Error: a true limit is refuted with probability <= level.false_alarm.
-    Source: `measure` and `judge_kernels`.
-    """
-    found = measure(plan, progress, checkpoint)
-    checks = judge_kernels(found, limits, level)
-    methods = plan.samplers
-    if how := getattr(limits, "method", ""):
-        methods += f"; limit: {how}"
-    return KernelValidation(overall(checks), methods, checks, found)
 
 
 def estimate_kernel_cost(plan: KernelPlan) -> Cost:
