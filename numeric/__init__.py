@@ -1,7 +1,8 @@
 """Finite width: arrays, sampling, training, statistics and checks."""
 
-from numeric.adjoint import empirical_ntk, gradients
+from numeric.adjoint import gradients
 from numeric.checks import Check, Level
+from numeric.empirical import empirical_ntk
 from numeric.kernels import Kernel
 from numeric.montecarlo import Plan, Validation
 from numeric.network_training import train_network

@@ -14,17 +14,9 @@ import numpy as np
 from derive import Program, Recursion
 from derive.derivation import as_program
 from derive.errors import ParameterError, ShapeError
-from numeric.adjoint import (
-    Network,
-    Readout,
-    empirical_ntk,
-    network_gradients,
-    run_forward,
-    scales_of,
-    shape_of,
-    trained,
-)
+from numeric.adjoint import Network, network_gradients, run_forward, shape_of, trained
 from numeric.arrays import Array, Host, backend, to_host
+from numeric.empirical import Readout, empirical_ntk, scales_of
 from numeric.gathering import SAVE_EVERY, Progress
 from numeric.store import load, save
 

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 
 from derive import Program
-from numeric.adjoint import empirical_ntk
 from numeric.arrays import Host, seed_sequence, to_host
 from numeric.checks import Check, Level
 from numeric.convergence import KernelError
+from numeric.empirical import empirical_ntk
 from numeric.kernel_checks.claims import judge_kernels
 from numeric.kernel_checks.runner import KernelMeasurements
 from numeric.kernels import Kernel

@@ -13,8 +13,8 @@ import numpy as np
 from derive import Program
 from derive.errors import ParameterError
 from derive.language import MatVec
-from numeric.adjoint import readouts_of
 from numeric.arrays import BACKENDS, Host, seed_sequence
+from numeric.empirical import readouts_of
 from numeric.ladder import width_ladder
 from numeric.sampling.choice import Choice
 from numeric.sampling.explicit import DENSE, choose_matrices

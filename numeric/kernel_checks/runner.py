@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from numeric.adjoint import empirical_ntk
 from numeric.arrays import Host, backend, seed_sequence, stream, to_host
+from numeric.empirical import empirical_ntk
 from numeric.gathering import Gathered, Progress, gather
 from numeric.kernel_checks.plan import KernelBatch, KernelPlan
 from numeric.montecarlo.cost import ENOUGH_S, Cost, least_seconds

@@ -10,8 +10,9 @@ import sympy as sp
 from scipy import special
 
 from derive import ParameterError, Recursion, ShapeError, erf, models
-from numeric.adjoint import empirical_ntk, gradients, run_forward, shape_of, trained
+from numeric.adjoint import gradients, run_forward, shape_of, trained
 from numeric.arrays import backend, seed_sequence, stream, to_host
+from numeric.empirical import empirical_ntk
 from numeric.simulation import simulate
 
 CASES = json.loads((Path(__file__).parents[1] / "data" / "empirical_kernels.json").read_text())

@@ -92,7 +92,7 @@ def test_the_untied_limit_is_refuted_where_matrices_are_tied():
 
 
 def test_each_part_of_the_kernel_has_its_limit():
-    from numeric.adjoint import empirical_ntk
+    from numeric.empirical import empirical_ntk
 
     found = measured("elman")
     plan, kernel = found.plan, Kernel(found.plan.program, **found.plan.values)

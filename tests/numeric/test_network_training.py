@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from derive import ParameterError, ShapeError, models
-from numeric.adjoint import empirical_ntk
+from numeric.empirical import empirical_ntk
 from numeric.network_training import train_network
 from numeric.simulation import simulate
 

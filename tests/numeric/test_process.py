@@ -20,7 +20,7 @@ from derive.process import kernel_subject, process_of
 from derive.proof import prove
 from derive.tangent import tangent
 from numeric import Kernel
-from numeric.adjoint import empirical_ntk
+from numeric.empirical import empirical_ntk
 from numeric.ladder import extrapolate
 from numeric.process import gaussian
 from numeric.process.layout import Layout
