@@ -14,6 +14,7 @@ import typer
 from derive import Memory, Program, Recursion, memory
 from derive.errors import ParameterError
 from derive.variants import untied
+from reports.cli_models import gallery
 from reports.console import EXIT, Stages, err, out, plain, print_json, table
 
 if TYPE_CHECKING:
@@ -75,8 +76,6 @@ def memory_command(
 
 def _model(name: str, activation: str, redrawn: bool) -> Recursion | Program:
     """The model of that name with its options.  Errors: ParameterError for one without an activation to choose."""
-    from reports.cli import gallery
-
     models = gallery()
     if name not in models:
         raise ParameterError("memory: MODEL", " or ".join(models), repr(name), "wideproof models lists them.")

@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import os
 import signal
 import subprocess
 import sys
 import time
+from graphlib import TopologicalSorter
+from pathlib import Path
 
 import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from derive import Proof, ProofError, models, scale_factors
+from derive import Proof, ProofError, Recursion, models, scale_factors
 from derive.errors import ParameterError
 from numeric.recordings import RECORDINGS
-from reports import cli, pandoc, pdftex, writing
-from reports.cli import QUANTITIES, app
+from reports import cli_models, pandoc, pdftex, writing
+from reports.cli import app
+from reports.cli_derive import QUANTITIES
+from reports.console import EXIT
 from reports.writing import Report
 
 VALIDATE = sys.modules["numeric.validate"]  # the name of a function too
@@ -111,14 +116,14 @@ def test_derive_without_a_quantity_derives_them_all(unverified):
 def test_a_quantity_that_a_model_lacks_is_a_reason_among_all_and_an_error_by_name(monkeypatch, unverified):
     def skip():
         """A linear RNN with an identity skip."""
-        rnn = cli.Recursion("skip")
+        rnn = Recursion("skip")
         W, F, C = rnn.matrix("W", "nu_W"), rnn.input_map("F", "nu_F"), rnn.readout("C", "nu_C")
         h = rnn.state("h")
         rnn.update(h, h / 2 + W @ h + F @ rnn.x)
         rnn.output(C @ h)
         return rnn
 
-    monkeypatch.setattr(cli, "gallery", lambda: {"skip": skip})
+    monkeypatch.setattr(cli_models, "gallery", lambda: {"skip": skip})
     made = json_of("derive", "skip")
     lacking = {"scale-factors", "equivalent-convolution", "scale-factor-bound", "scale-factor-peak", "training-bound"}
     lacking |= {"memory"}
@@ -260,7 +265,7 @@ def test_the_words_of_a_user_are_printed_as_they_are(text):
     assert text in fields(*EVAL, *NU, f"--{text}", "1")["got"]
     assert repr(text) in fields(*EVAL, f"--nu-W={text}")["got"]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(cli, "gallery", lambda: {text: models.linear_rnn})
+        patch.setattr(cli_models, "gallery", lambda: {text: models.linear_rnn})
         assert text in run("models").stdout
 
 
@@ -439,7 +444,7 @@ def test_a_missing_engine_leaves_the_source_and_ends_by_the_verdict(tiny_run, tm
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setattr(pandoc.importlib.util, "find_spec", lambda name: None)
     out = tmp_path / "out"
-    result = run("report", "linear-rnn", "-o", str(out), "--data", "none", code=cli.EXIT[tiny_run.validation.verdict])
+    result = run("report", "linear-rnn", "-o", str(out), "--data", "none", code=EXIT[tiny_run.validation.verdict])
     assert (out / "report.tex").exists()
     assert not (out / "report.pdf").exists()
     assert pandoc.INSTALL in result.stderr
@@ -449,7 +454,7 @@ def test_a_missing_engine_leaves_the_source_and_ends_by_the_verdict(tiny_run, tm
 
 def test_an_error_of_ours_is_what_python_raises_too():
     with pytest.raises(ParameterError) as caught:
-        cli.model_named("transformer")
+        cli_models.model_named("transformer")
     assert caught.value.where == "MODEL"
 
 
@@ -474,3 +479,12 @@ def test_kernels_of_a_recursion_are_validated():
     text = run(*words, code=3).stdout
     assert "sequences, times" in text
     assert "0 and 1, 3 and 3" in text
+
+
+def test_no_module_of_the_command_line_imports_another_in_a_circle():
+    reach: dict[str, set[str]] = {}
+    for path in Path(cli_models.__file__).parent.glob("*.py"):
+        names = [node.module for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.ImportFrom)]
+        reach[path.stem] = {name.removeprefix("reports.") for name in names if name and name.startswith("reports.cli")}
+    order = TopologicalSorter(reach)
+    assert {name for name in order.static_order() if name.startswith("cli")} >= {"cli", "cli_models", "cli_memory"}

@@ -1,0 +1,129 @@
+"""The quantities by their names on the command line, and the verb `derive`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Annotated, Any
+
+import typer
+
+import derive
+from derive import Derivation, Memory, NotClosed, NotDiagonal, NotLinear
+from derive.errors import DeriveError, ParameterError
+from reports.cli_alternating import ALTERNATING, derive_lines
+from reports.cli_models import Model, lines_with, model_with
+from reports.cli_symbols import Json, parameters
+from reports.console import Stages, describe, out, plain, print_json, said
+
+QUANTITIES: dict[str, Callable[..., Derivation]] = {
+    name.replace("_", "-"): getattr(derive, name)
+    for name in (
+        "impulse_response",
+        "scale_factors",
+        "equivalent_convolution",
+        "nngp",
+        "ntk",
+        "state_evolution",
+        "adjoint",
+        "scale_factor_bound",
+        "scale_factor_peak",
+        "training_bound",
+        "stability",
+        "memory",
+    )
+}
+
+
+def quantity_named(name: str) -> Callable[..., Derivation]:
+    """The derivation of that name.  Errors: ParameterError listing the names."""
+    if name not in QUANTITIES:
+        raise ParameterError("QUANTITY", ", ".join(QUANTITIES), repr(name), "wideproof derive MODEL shows them all.")
+    return QUANTITIES[name]
+
+
+def derive_command(
+    context: typer.Context,
+    model: Model,
+    quantity: Annotated[
+        str,
+        typer.Argument(
+            metavar="[QUANTITY]",
+            help=f"One of {', '.join(QUANTITIES)}; all if left out.",
+            autocompletion=lambda: list(QUANTITIES),
+        ),
+    ] = "",
+    proof: Annotated[bool, typer.Option("--proof", help="Print every step of the proof.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Derive a quantity, verify its proof, and print the formula; options of the model such as --activation tanh.
+
+    Examples: [b]wideproof derive linear-rnn scale-factors --proof[/b], [b]wideproof derive linear-rnn --json[/b]
+    """
+    if model in ALTERNATING:
+        program = lines_with(context, model)
+        parameters(context, ())
+        derived = derive_lines(model, program, quantity)
+        if as_json:
+            print_json({"model": model, "derivations": [_derived(d) for d in derived], "underivable": []})
+        for derivation in () if as_json else derived:
+            describe(derivation, proof)
+        return
+    recursion = model_with(context, model)
+    parameters(context, ())
+    chosen = {quantity: quantity_named(quantity)} if quantity else QUANTITIES
+    found: list[Derivation] = []
+    stuck: dict[str, DeriveError] = {}
+    with Stages(quiet=as_json) as stages:
+        for name, make in chosen.items():
+            with stages(f"{name} of {model}") as progress, _noted(name, stuck if len(chosen) > 1 else None):
+                derivation = make(recursion)
+                parts = derivation.parts.values() if quantity and isinstance(derivation, Memory) else ()
+                for part in (derivation, *parts):
+                    part.proof.verify()
+                    found.append(part)
+                progress(1, 1)
+    if as_json:
+        reasons = [{"quantity": name, "error": _fields(error)} for name, error in stuck.items()]
+        print_json({"model": model, "derivations": [_derived(d) for d in found], "underivable": reasons})
+        return
+    for derivation in found:
+        describe(derivation, proof)
+    for name, error in stuck.items():
+        out.print(f"{name} of {model} does not exist: {error}")
+
+
+@contextmanager
+def _noted(name: str, stuck: dict[str, DeriveError] | None) -> Iterator[None]:
+    """Where all quantities are asked for, one that a model does not have is noted with its reason."""
+    try:
+        yield
+    except (NotClosed, NotDiagonal, NotLinear) as error:
+        if stuck is None:
+            raise
+        stuck[name] = error
+
+
+def _fields(error: DeriveError) -> dict[str, str]:
+    return {name: str(getattr(error, name)) for name in ("where", "expected", "got", "hint")}
+
+
+def _derived(derivation: Derivation) -> dict[str, Any]:
+    formula = derivation.formula
+    return {
+        "quantity": derivation.quantity,
+        "formula": None if formula.expr is None else plain(formula.expr),
+        "latex": formula.latex(),
+        "symbols": list(formula.symbols),
+        "verified": True,
+        "steps": [
+            {
+                "rule": step.rule,
+                "claim": "; ".join(said(step.claim)),
+                "source": step.source,
+                "status": step.status,
+                "premises": list(step.premises),
+            }
+            for step in derivation.proof.steps
+        ],
+    }

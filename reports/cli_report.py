@@ -1,0 +1,78 @@
+"""The verb `report`: one document of a model, or of the paper."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+from rich.text import Text
+
+from reports.cli_alternating import ALTERNATING
+from reports.cli_models import Model, lines_with, model_with
+from reports.cli_paper import Data, Inputs, Method, Outputs, Quick, Rate, columns_named, make, recordings_named
+from reports.cli_symbols import Json, parameters
+from reports.console import COLOR, EXIT, Stages, announced, err, out, print_json
+
+
+def report_command(
+    context: typer.Context,
+    model: Model,
+    out_dir: Annotated[Path, typer.Option("-o", "--out", help="Folder to write to.")],
+    data: Data = None,
+    inputs: Inputs = None,
+    outputs: Outputs = None,
+    rate: Rate = None,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of everything random.")] = 0,
+    width: Annotated[int, typer.Option(min=1, help="Largest width of the Monte Carlo ladder.")] = 1024,
+    trials: Annotated[
+        int | None,
+        typer.Option(min=2, help="Random networks at each width; by default 20000 for the linear RNN, else 1500."),
+    ] = None,
+    engine: Annotated[Literal["auto", "pdflatex", "typst"], typer.Option(help="What makes the PDF.")] = "auto",
+    method: Method = "auto",
+    quick: Quick = False,
+    as_json: Json = False,
+) -> None:
+    """Derive, prove, confirm and typeset: report.tex, report.pdf, report.html, figures and run.json.
+
+    MODEL may be [b]paper[/b]: every numbered result of the paper, with an index.
+
+    Examples: [b]wideproof report linear-rnn -o report/linear-rnn[/b],
+    [b]wideproof report elman --activation tanh -o report/elman[/b], [b]wideproof report amp -o report/amp[/b]
+    """
+    from reports.paper import ITEMS
+    from reports.writing import report
+
+    chosen = () if data == ["none"] else recordings_named(data)
+    columns = columns_named(data, inputs, outputs, rate)
+    if model == "paper":
+        make(list(ITEMS), out_dir, quick, seed, chosen, columns, {}, engine, as_json, method)
+    recursion = lines_with(context, model) if model in ALTERNATING else model_with(context, model)
+    nu = parameters(context, list(recursion.program().symbols))
+    with Stages(quiet=as_json) as stages:
+        made = report(
+            recursion,
+            out_dir,
+            data=chosen,
+            columns=columns,
+            seed=seed,
+            width=width,
+            trials=trials,
+            engine=engine,
+            stage=stages,
+            method=method,
+            announce=None if as_json else announced,
+            **nu,
+        )
+    if as_json:
+        print_json(
+            {"verdict": made.verdict, "files": [str(path) for path in made.files], "notices": list(made.notices)}
+        )
+    else:
+        for path in made.files:
+            out.print(str(path))
+        for notice in made.notices:
+            err.print(notice)
+        out.print(Text(made.verdict, style=f"bold {COLOR[made.verdict]}"))
+    raise typer.Exit(EXIT[made.verdict])

@@ -1,0 +1,61 @@
+"""The symbols of a model as options of a verb: --nu-W 0.3, before, after and between its own."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperCommand
+
+from derive.errors import ParameterError
+
+SYMBOLS = "wideproof.symbols"
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
+
+
+class WithSymbols(TyperCommand):
+    """A verb that takes, beside its own options and anywhere among them, the symbols of a model: --nu-W 0.3."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Keep the options of the verb; lay the others aside, each with its text."""
+        own = {name for option in self.get_params(ctx) for name in option.opts}
+        words, kept, aside = iter(args), [], []
+        for word in words:
+            name, equals, text = word.partition("=")
+            if name.startswith("--") and name not in own:
+                aside.append((name, text if equals else next(words, "")))
+            else:
+                kept.append(word)
+        ctx.meta[SYMBOLS] = aside
+        return super().parse_args(ctx, kept)
+
+
+def parameters(context: typer.Context, names: Sequence[str], needed: bool = False) -> dict[str, Any]:
+    """Options such as --nu-W 0.3 as numbers by symbol.
+
+    Errors: ParameterError for another option, for what is no number, and, where all are needed, for a missing one.
+    """
+    where, known = context.command_path, {"--" + name.replace("_", "-"): name for name in names}
+    given: dict[str, Any] = {}
+    for option, text in context.meta[SYMBOLS]:
+        if option not in known:
+            own = [p.opts[-1] for p in context.command.params if p.opts[-1].startswith("--")]
+            hint = f"{where} --help shows an example."
+            raise ParameterError(where, f"one of the options {', '.join([*known, *own])}", option, hint)
+        given[known[option]] = _number(text, f"{where}: {option}", f"For example {option} 0.3.")
+    if needed and (missing := [option for option, name in known.items() if name not in given]):
+        hint = f"For example {missing[0]} 0.3."
+        raise ParameterError(where, f"the options {', '.join(known)}", f"no {' and no '.join(missing)}", hint)
+    return given
+
+
+def _number(text: str, where: str, hint: str) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if not math.isfinite(number):
+        raise ParameterError(where, "a finite number", repr(text), hint)
+    return number

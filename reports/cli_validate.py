@@ -1,0 +1,93 @@
+"""The verb `validate`: a derived limit against random networks."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from reports.cli_alternating import ALTERNATING
+from reports.cli_models import Model, lines_with, model_with
+from reports.cli_symbols import Json, parameters
+from reports.console import EXIT, Stages, err, print_json, verdict
+
+
+def validate_command(
+    context: typer.Context,
+    model: Model,
+    width: Annotated[int, typer.Option(min=1, help="Largest width of the ladder.")] = 1024,
+    trials: Annotated[
+        int | None,
+        typer.Option(min=2, help="Random networks at each width; by default 10000 for the linear RNN, else 1500."),
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Seed; the same seed gives the same bits.")] = 0,
+    device: Annotated[Literal["cpu", "cuda"], typer.Option(help="Where to draw the networks.")] = "cpu",
+    checkpoint: Annotated[Path | None, typer.Option(help="Save here; a killed run resumes with the same bits.")] = None,
+    method: Annotated[
+        Literal["auto", "dense", "matrix-free"],
+        typer.Option(
+            help="How networks are drawn, exact in law either way: dense draws whole matrices, n² numbers a "
+            "network; matrix-free draws only what the statistics read, at a cost free of the width; auto takes the "
+            "cheaper and says why."
+        ),
+    ] = "auto",
+    budget: Annotated[
+        float | None,
+        typer.Option(
+            help="Stop a width once every estimate has this relative standard error, such as 0.01; --trials are then "
+            "the most, and 0.005 costs four times as many."
+        ),
+    ] = None,
+    dtype: Annotated[
+        Literal["float64", "float32"],
+        typer.Option(
+            help="Precision of whole matrices (linear RNN, --method dense): float32 halves the memory and rounds at "
+            "6e-8, below any standard error in reach; it is faster on a GPU."
+        ),
+    ] = "float64",
+    all_checks: Annotated[bool, typer.Option("--all", help="Print every check, pair of lags by pair of lags.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Confront the derived limit with Monte Carlo at finite width; variances are options such as --nu-W 0.5.
+
+    For the linear RNN the impulse response and the scale factors are tested, else the NNGP and the tangent kernel.
+
+    Memory and time are told before the start, the samplers and why they were chosen at the end.
+
+    Examples: [b]wideproof validate linear-rnn --width 1000000000000 --trials 100000[/b],
+    [b]wideproof validate elman --activation erf --width 512 --budget 0.02[/b],
+    [b]wideproof validate linear-rnn --width 4096 --method dense --dtype float32[/b]
+    """
+    from numeric.validate import validate
+
+    recursion = lines_with(context, model) if model in ALTERNATING else model_with(context, model)
+    nu = parameters(context, list(recursion.program().symbols))
+    with Stages(quiet=as_json) as stages, stages("Monte Carlo") as progress:
+        found = validate(
+            recursion,
+            width,
+            trials,
+            seed,
+            device,
+            progress=progress,
+            checkpoint=checkpoint,
+            sampler=method,
+            budget=budget,
+            dtype=dtype,
+            announce=None if as_json else lambda cost: err.print(f"{'at most ' if budget else ''}{cost}"),
+            **nu,
+        )
+    if as_json:
+        print_json(
+            {
+                "verdict": found.verdict,
+                "method": found.method,
+                "seed": seed,
+                "checks": [asdict(check) for check in found.checks],
+            }
+        )
+    else:
+        verdict(found, all_checks or model in ALTERNATING)
+    raise typer.Exit(EXIT[found.verdict])
