@@ -38,7 +38,7 @@ def load_recording(
     path = Path(name)
     if not path.is_file():
         hint = "Check the path, or name a built-in recording."
-        got = f"{name}, a folder" if path.is_dir() else str(name)
+        got = f"{name}, a folder" if path.is_dir() else f"{name}, which is not there"
         raise ParameterError("load_recording", f"a file, or one of {', '.join(RECORDINGS)}", got, hint)
     try:
         path.open("rb").close()

@@ -68,3 +68,8 @@ def _check_column(where: str, name: str, column: Host) -> None:
     if np.ptp(column) == 0:
         hint = "A constant predicts nothing and has no R²: leave the column out."
         raise ParameterError(where, f"column {name!r} to vary", f"the constant {column[0]:g}", hint)
+    with np.errstate(over="ignore"):
+        variance = float(column.var())
+    if not 0 < variance < np.inf:
+        got = f"values from {column.min():g} to {column.max():g}"
+        raise ParameterError(where, f"column {name!r} in a unit that can be squared", got, "Change its unit.")

@@ -28,8 +28,7 @@ def read_columns(path: Path, inputs: Sequence[str] | None, outputs: Sequence[str
         raise ParameterError(str(path), f"a file ending in {', '.join(READERS)}", path.suffix or "none", hint)
     columns = READERS[path.suffix.lower()](path, _wanted(path, inputs, outputs))
     if outputs is None and "outputs" not in _groups(columns):
-        hint = f"Choose from: {', '.join(columns)}."
-        raise ParameterError(str(path), "the names of the output columns", None, hint)
+        raise ParameterError(str(path), "the names of the output columns", "none", _known(path, columns))
     output_names = _select(path, columns, ("outputs",) if outputs is None else outputs)
     rest = [name for name in columns if name not in output_names]
     input_names = _select(path, columns, rest if inputs is None else inputs)
@@ -57,23 +56,42 @@ def _read_csv(path: Path, names: Sequence[str] | None) -> Columns:
         raise ParameterError(str(path), "a table in UTF-8", got, hint) from error
     if rows and len(rows[0]) == 1 and (others := [sign for sign in DELIMITERS if sign in rows[0][0]]):
         hint = "Save it with commas in a .csv, or with tabs in a .tsv file."
-        raise ParameterError(str(path), f"columns separated by {DELIMITERS[mark]}",
-                             f"one column, whose name has {DELIMITERS[others[0]]}: {rows[0][0][:60]!r}", hint)
-    if not rows or len(set(rows[0])) != len(rows[0]):
-        raise ParameterError(str(path), "a header row of distinct names", rows[:1], "Name every column once.")
-    header = [name.strip() for name in rows[0]]
+        raise ParameterError(
+            str(path),
+            f"columns separated by {DELIMITERS[mark]}",
+            f"one column, whose name has {DELIMITERS[others[0]]}: {rows[0][0][:60]!r}",
+            hint,
+        )
+    header = [name.strip() for name in rows[0]] if rows else []
+    if not rows or len(set(header)) != len(header):
+        got = f"{max(header, key=header.count)!r} more than once" if rows else "an empty file"
+        raise ParameterError(str(path), "a header row of distinct names", got, "Name every column once.")
     for k, row in enumerate(rows[1:]):
         if len(row) != len(header):
             raise ParameterError(str(path), f"{len(header)} cells in row {k}", len(row), "Complete the row.")
-    return {name: np.asarray([_number(row[i]) for row in rows[1:]]) for i, name in enumerate(header)}
+    return {name: _cells([row[i] for row in rows[1:]]) for i, name in enumerate(header)}
+
+
+def _cells(column: Sequence[str]) -> Host:
+    """The numbers of a column, or its text where a cell is no number: only chosen columns are judged, later."""
+    try:
+        return np.asarray([_number(cell) for cell in column], dtype=float)
+    except ValueError:
+        return np.asarray(column, dtype=object)
 
 
 def _number(cell: str) -> float:
-    """The number in the cell, NaN where there is none: only chosen columns are judged, later."""
-    try:
-        return float(cell)
-    except ValueError:
-        return float("nan")
+    return float(cell) if cell.strip() else float("nan")
+
+
+def _no_word(path: Path, name: str, column: Host) -> None:
+    for row, cell in enumerate(column if column.dtype == object else ()):
+        try:
+            _number(cell)
+        except ValueError as error:
+            got = f"{cell[:40]!r} at row {row}"
+            hint = "Leave the column out, or write numbers with a point and missing ones as empty cells."
+            raise ParameterError(str(path), f"numbers in column {name!r}", got, hint) from error
 
 
 def _read_arrays(path: Path, names: Sequence[str] | None) -> Columns:
@@ -86,7 +104,7 @@ def _read_arrays(path: Path, names: Sequence[str] | None) -> Columns:
 def _split(path: Path, name: str, array: np.ndarray) -> Columns:
     if array.ndim not in (1, 2) or array.dtype.kind not in "biuf":
         got = f"{array.dtype} of shape {array.shape}"
-        raise ParameterError(str(path), f"{name!r}: numbers of shape (N,) or (N, k)", got, "Leave it out.")
+        raise ParameterError(str(path), f"{name!r}: numbers of shape (N,) or (N, k)", got, "Name other columns.")
     values = array.astype(float)
     if values.ndim == 1:
         return {name: values}
@@ -110,17 +128,23 @@ def _select(path: Path, columns: Columns, names: Sequence[str]) -> tuple[str, ..
     groups = _groups(columns)
     missing = [name for name in names if name not in groups]
     if missing:
-        known = columns if path.suffix.lower() in TEXT else variable_names(path)
-        hint = f"The file has: {', '.join(known) or 'nothing'}."
-        raise ParameterError(str(path), "columns that exist", f"no column {', '.join(missing)}", hint)
+        got = f"no column {', '.join(missing)}"
+        raise ParameterError(str(path), "columns that exist", got, _known(path, columns))
     chosen = tuple(column for name in names for column in groups[name])
     if not chosen or len(set(chosen)) != len(chosen):
         raise ParameterError(str(path), "at least one column, each once", chosen, "Name distinct columns.")
     return chosen
 
 
+def _known(path: Path, columns: Columns) -> str:
+    known = columns if path.suffix.lower() in TEXT else variable_names(path)
+    return f"The file has: {', '.join(known) or 'nothing'}."
+
+
 def _stack(path: Path, columns: Columns, names: Sequence[str]) -> Host:
     lengths = {len(columns[name]) for name in names}
     if len(lengths) != 1:
         raise ShapeError(str(path), "columns of one length", sorted(lengths), "Resample to a common clock.")
+    for name in names:
+        _no_word(path, name, columns[name])
     return np.column_stack([columns[name] for name in names])

@@ -143,7 +143,8 @@ def read_arrays(path: Path) -> Any:
     except OSError:
         raise
     except Exception as error:  # a broken pickle raises almost anything
-        raise ParameterError(str(path), "a pickle of numeric arrays only", str(error), SAVE_AS_NPZ) from error
+        got = " ".join(str(error).split()).rstrip(".") or f"what ends in {type(error).__name__}"
+        raise ParameterError(str(path), "a pickle of numeric arrays only", got, SAVE_AS_NPZ) from error
 
 
 class _Plain:

@@ -103,10 +103,30 @@ def test_ragged_rows_and_words_are_refused(tmp_path):
     (tmp_path / "a.csv").write_text("\n".join([*lines[:4], "1,n/a,2,3", *lines[4:]]))
     with pytest.raises(ParameterError) as caught:
         load_recording(tmp_path / "a.csv", outputs=["y"])
-    assert "'v'" in caught.value.expected
-    (tmp_path / "a.csv").write_text("u,u\n1,2\n")
-    with pytest.raises(ParameterError):
-        load_recording(tmp_path / "a.csv", outputs=["u"])
+    assert caught.value.expected == "numbers in column 'v'"
+    assert caught.value.got == "'n/a' at row 3"
+    assert load_recording(tmp_path / "a.csv", inputs=["u"], outputs=["y"]).input_names == ("u",)
+    (tmp_path / "a.csv").write_text("\n".join([*lines[:4], "1,,2,3", *lines[4:]]))
+    with pytest.raises(ParameterError) as caught:
+        load_recording(tmp_path / "a.csv", outputs=["y"])
+    assert caught.value.got == "nan at row 3 (1 in all)"  # an empty cell is a missing sample
+    for text, got in (("u, u\n1,2\n", "'u' more than once"), ("", "an empty file")):
+        (tmp_path / "a.csv").write_text(text)
+        with pytest.raises(ParameterError) as caught:
+            load_recording(tmp_path / "a.csv", outputs=["u"])
+        assert caught.value.got == got
+
+
+@pytest.mark.parametrize("unit", [1e-200, 1e200])
+def test_a_column_whose_variance_is_no_double_is_refused(tmp_path, unit):
+    assert "squared" in refused(tmp_path, unit * table()).expected
+
+
+def test_the_variables_of_a_matlab_file_are_told_where_none_is_named(tmp_path):
+    savemat(tmp_path / "a.mat", {"rates": table(), "hand": table()})
+    with pytest.raises(ParameterError) as caught:
+        load_recording(tmp_path / "a.mat")
+    assert caught.value.hint == "The file has: rates, hand."
 
 
 class Hostile:
@@ -154,7 +174,7 @@ def test_unknown_names_list_the_known_ones(tmp_path):
         ("semicolons.csv", b"a;b;c\n1;2;3\n", "commas", "semicolons"),
         ("tabs.csv", b"a\tb\tc\n1\t2\t3\n", "commas", "tabs"),
         ("commas.tsv", b"a,b,c\n1,2,3\n", "tabs", "commas"),
-        ("empty.csv", b"", "a header row", "[]"),
+        ("empty.csv", b"", "a header row", "an empty file"),
         ("huge.csv", b"a,b,c\n" + b"1" * 140_000 + b",2,3\n", "UTF-8", "field larger"),
     ],
 )
