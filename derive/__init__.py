@@ -45,9 +45,10 @@ from .errors import (
 from .finite_width import moments
 from .flow import flow_gain
 from .kernels import nngp, ntk, state_evolution
-from .language import Program, Recursion
+from .language import Recursion
 from .memory import Memory, memory
 from .momentum import momentum_flow_gain, momentum_gain
+from .program import Program
 from .proof import Equation, Proof, Recurrence, Step
 from .realization import convolution_of, realization
 from .stability import stability

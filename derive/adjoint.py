@@ -15,8 +15,9 @@ from .derivation import Derivation, as_program
 from .emit import Formula
 from .errors import ParameterError
 from .evolution import OUTPUT, TANGENT_OUTPUT
-from .language import Bias, Coordinate, Input, MatVec, Parameter, Previous, Program, Recursion, State, Updated
+from .language import Recursion
 from .notation import t
+from .program import Bias, Coordinate, Input, MatVec, Parameter, Previous, Program, State, Updated
 from .proof import Ask, Claim, Equation, Recurrence, prove, rule
 from .tangent import MARK, differential_of, perturbed, tangent, trained_only
 

@@ -20,8 +20,9 @@ from .closed_form import PowerDD
 from .convolution import Rho, scale_factors
 from .derivation import Derivation, formula_of
 from .errors import NotClosed, ParameterError, ProofError
-from .language import Program, Recursion
+from .language import Recursion
 from .notation import T, j, m
+from .program import Program
 from .proof import Ask, Claim, Equation, prove, rule
 
 FORMS = {"sharp": "bound-sharp", "T-free": "bound-t-free", "paper": "bound-paper", "uniform": "bound-uniform"}

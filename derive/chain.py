@@ -10,9 +10,9 @@ import sympy as sp
 from .activations import Phi, Z, definition
 from .errors import DeriveError, NotClosed, ParameterError
 from .expectation import GaussianMean
-from .language import Bias, Coordinate, MatVec, Program, State, Updated, coordinates_of
 from .moments import FIRST, SECOND, Calculus, Gram, Moment
 from .notation import latex_name, parameter, t
+from .program import Bias, Coordinate, MatVec, Program, State, Updated, coordinates_of
 
 SIZE = parameter("X")
 """x_t . x_t, the size of the inputs that both runs see."""

@@ -14,7 +14,8 @@ import sympy as sp
 
 from .derivation import Derivation, as_program, formula_of
 from .errors import ParameterError
-from .language import Parameter, Program, Recursion
+from .language import Recursion
+from .program import Parameter, Program
 from .proof import Ask, Claim, Equation, prove, rule
 
 NAMES = ("W", "U", "V", "Z", "A", "B", "D", "v", "a", "b")

@@ -12,9 +12,10 @@ from .emit import Formula
 from .errors import NotClosed, NotDiagonal, NotLinear
 from .evolution import OUTPUT, ROW, ROW2, Response, kind
 from .lags import EmpiricalKernel, Entry, NoClosedForm, label_pair
-from .language import Program, Recursion
+from .language import Recursion
 from .moments import FIRST, SECOND, Gram, is_linear
 from .notation import j, k, p, s, t
+from .program import Program
 from .proof import Ask, Claim, Equation, Limit, Recurrence, prove, rule
 from .tangent import tangent
 

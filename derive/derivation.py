@@ -10,7 +10,8 @@ import sympy as sp
 from .alternating import Alternating, AlternatingProgram
 from .emit import Formula
 from .errors import LanguageError
-from .language import Program, Recursion
+from .language import Recursion
+from .program import Program
 from .proof import Proof, Recurrence
 
 

@@ -21,8 +21,9 @@ from .emit import Formula
 from .errors import NotClosed, ProofError
 from .evolution import ROW, ROW2
 from .lags import Entry
-from .language import Program, Recursion
+from .language import Recursion
 from .notation import T, j, k, n_x, n_y
+from .program import Program
 from .proof import Ask, Claim, Equation, Limit, prove, rule
 
 STEP = sp.Symbol("l", integer=True, positive=True)

@@ -20,12 +20,12 @@ from .errors import NotClosed, ParameterError
 from .expectation import GaussianMean
 from .grid import Grid
 from .innovations import InnovationsForm
-from .language import Program
 from .latex import latex, latex_lines
 from .moments import Gram, Moment
 from .notation import s, t
 from .printing import BACKENDS, emitted, namespace
 from .printing import power_dd as power_dd
+from .program import Program
 from .proof import Recurrence
 from .stepping import Equations, Grams, Inputs, Stepper
 

@@ -9,9 +9,9 @@ import sympy as sp
 
 from .activations import Phi, is_bounded, is_lipschitz
 from .errors import NotClosed, ProofError
-from .language import Bias, Coordinate, MatVec, Previous, Program, State, Updated, coordinates_of
 from .moments import FIRST, LAG, SECOND, TIME, Calculus, Moment, heads
 from .notation import j, k, m, p, q, s, t
+from .program import Bias, Coordinate, MatVec, Previous, Program, State, Updated, coordinates_of
 from .proof import Ask, Claim, Equation, Hypothesis, Recurrence, Vanishing, rule
 from .tangent import MARK, differential_of
 

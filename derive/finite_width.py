@@ -20,9 +20,10 @@ import sympy as sp
 from .derivation import Derivation, as_program, formula_of
 from .errors import NotClosed, NotLinear, ParameterError
 from .evolution import OUTPUT
-from .language import Coordinate, MatVec, Parameter, Previous, Program, Recursion, Updated, coordinates_of
+from .language import Recursion
 from .moments import is_linear
 from .notation import n
+from .program import Coordinate, MatVec, Parameter, Previous, Program, Updated, coordinates_of
 from .proof import Ask, Claim, Equation, prove, rule
 
 Word = tuple[int, ...]

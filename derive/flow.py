@@ -10,7 +10,8 @@ from .derivation import Derivation, as_program
 from .duals import Damped
 from .emit import Formula
 from .errors import ProofError
-from .language import Program, Recursion
+from .language import Recursion
+from .program import Program
 from .proof import Ask, Claim, Equation, prove, rule
 
 TIME, PAST = sp.Symbol("time", nonnegative=True), sp.Symbol("tau", nonnegative=True)

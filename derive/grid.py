@@ -12,9 +12,9 @@ from typing import Any
 
 import sympy as sp
 
-from .language import Program
 from .moments import FIRST, SECOND, Calculus, Gram, Moment
 from .printing import printer
+from .program import Program
 from .proof import Recurrence
 
 

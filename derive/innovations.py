@@ -16,9 +16,9 @@ import sympy as sp
 
 from .errors import ProofError
 from .evolution import StateMoments, ask_body, calculus, theorem, values_at, without
-from .language import MatVec, Parameter, Program
 from .moments import FIRST
 from .notation import t
+from .program import MatVec, Parameter, Program
 from .proof import Ask, Claim, Equation, Recurrence, Vanishing, rule
 
 STEP = sp.Symbol("i", integer=True, positive=True)

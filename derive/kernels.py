@@ -15,10 +15,11 @@ from .evolution import ROW, ROW2, StateMoments, kind, refuse_functions, refuse_p
 from .expectation import GaussianMean
 from .innovations import InnovationsForm
 from .lags import EmpiricalKernel, NoClosedForm
-from .language import Program, Recursion, refuse_backward
+from .language import Recursion
 from .moments import is_linear
 from .notation import s, t
 from .process import kernel_subject, process_of
+from .program import Program, refuse_backward
 from .proof import Ask, Claim, Equation, Limit, Proof, Recurrence, prove, rule
 from .tangent import tangent, trained_only
 

@@ -21,9 +21,9 @@ from .evolution import (
     system,
     without,
 )
-from .language import Program
 from .moments import FIRST, SECOND, Gram, Moment, heads
 from .notation import j, k, p, q, s, t
+from .program import Program
 from .proof import Ask, Claim, Equation, Limit, Recurrence, Vanishing, rule
 
 

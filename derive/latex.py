@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import sympy as sp
 from sympy.printing.latex import LatexPrinter
 
-from .language import Bias, Coordinate, Input, MatVec, Previous, Program, Updated
 from .notation import latex_name, t
+from .program import Bias, Coordinate, Input, MatVec, Previous, Program, Updated
 
 if TYPE_CHECKING:
     from .claims import ProcessForm

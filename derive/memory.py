@@ -29,9 +29,10 @@ from .chain import (
 )
 from .derivation import Derivation, as_program
 from .errors import NotClosed
-from .language import Coordinate, Program, Recursion
+from .language import Recursion
 from .means import MeanFormula
 from .memory_rules import BASE, FixedAt, critical_parts
+from .program import Coordinate, Program
 from .proof import Equation, prove
 
 

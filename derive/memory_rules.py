@@ -25,10 +25,10 @@ from .chain import (
 )
 from .errors import NotClosed
 from .expectation import GaussianMean
-from .language import Program
 from .means import SHORT, V, closed_mean, price
 from .moments import FIRST, SECOND, Calculus, Moment
 from .notation import s, t
+from .program import Program
 from .proof import Ask, Claim, Equation, rule
 
 

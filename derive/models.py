@@ -7,8 +7,9 @@ import sympy as sp
 from .activations import activation as named
 from .alternating import Alternating
 from .errors import ParameterError
-from .language import Coordinate, LinearMap, Recursion
+from .language import LinearMap, Recursion
 from .notation import parameter
+from .program import Coordinate
 
 
 def linear_rnn() -> Recursion:

@@ -20,7 +20,7 @@ import sympy as sp
 from .activations import Phi
 from .errors import NotClosed
 from .expectation import Affine, Factor, expect
-from .language import Bias, Coordinate, Input, MatVec, Previous, Program, State, Updated
+from .program import Bias, Coordinate, Input, MatVec, Previous, Program, State, Updated
 
 FIRST, SECOND = sp.Symbol("x"), sp.Symbol("x'")
 

@@ -15,7 +15,8 @@ from .descent import ETA, SIGMA, STEP
 from .emit import Formula
 from .errors import ProofError
 from .flow import RATE, TIME
-from .language import Program, Recursion
+from .language import Recursion
+from .program import Program
 from .proof import Ask, Claim, Equation, prove, rule
 
 MOMENTUM, FRICTION = sp.symbols("mu gamma", nonnegative=True)

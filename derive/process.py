@@ -18,9 +18,9 @@ from .activations import Phi
 from .claims import ProcessForm
 from .evolution import ROW, ROW2, Response, StateMoments, ask_body, kind, state_pairs, theorem, time_root
 from .lags import EmpiricalKernel
-from .language import Bias, Coordinate, MatVec, Parameter, Previous, Program, State, Updated, coordinates_of
 from .moments import FIRST, SECOND, Gram, Moment
 from .notation import s, t
+from .program import Bias, Coordinate, MatVec, Parameter, Previous, Program, State, Updated, coordinates_of
 from .proof import Ask, Claim, Equation, Limit, Proof, Vanishing, rule
 
 AT = (t, s, FIRST, SECOND)

@@ -17,7 +17,7 @@ import sympy as sp
 
 from .claims import Counterexample, Inequality, MatrixEquation, ProcessForm
 from .errors import ProofError
-from .language import Program
+from .program import Program
 
 Status = Literal["proved", "checked", "numeric", "assumed"]
 

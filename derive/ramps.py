@@ -7,7 +7,7 @@ from typing import Any
 import sympy as sp
 
 from .expectation import GaussianMean
-from .language import Program
+from .program import Program
 from .proof import Ask, Claim, Equation, rule
 
 

@@ -20,10 +20,11 @@ from .derivation import Derivation, as_program
 from .emit import Formula
 from .errors import NotClosed, NotLinear, ParameterError, ProofError
 from .evolution import OUTPUT, ask_body
-from .language import Coordinate, MatVec, Parameter, Previous, Program, Recursion, Updated, coordinates_of
+from .language import Recursion
 from .models import linear_rnn
 from .moments import is_linear
 from .notation import j, k, m, n, t
+from .program import Coordinate, MatVec, Parameter, Previous, Program, Updated, coordinates_of
 from .proof import Ask, Claim, Equation, prove, rule
 
 ROW_LAG = sp.Symbol("i", integer=True, nonnegative=True)

@@ -10,9 +10,10 @@ from .algebra import Letter
 from .claims import MatrixEquation
 from .derivation import Derivation, as_program, formula_of
 from .errors import NotLinear
-from .language import Program, Recursion
+from .language import Recursion
 from .moments import is_linear
 from .notation import n
+from .program import Program
 from .proof import Ask, Claim, Equation, Limit, prove, rule
 from .realization import TRANSITION, transition_parts
 

@@ -17,10 +17,10 @@ import sympy as sp
 from .errors import ParameterError
 from .expectation import GaussianMean
 from .integrals import Factor, Variables, value
-from .language import Program
 from .moments import FIRST, SECOND, Calculus, Gram, Moment
 from .notation import s, t
 from .printing import emitted, namespace
+from .program import Program
 from .proof import Recurrence
 
 WITHIN_FIRST, WITHIN_SECOND, ACROSS = 0, 1, 2

@@ -13,7 +13,7 @@ from functools import lru_cache
 import sympy as sp
 
 from .errors import ParameterError
-from .language import (
+from .program import (
     Bias,
     Coordinate,
     Input,

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
-from .language import Bias, Coordinate, MatVec, Parameter, Program, Recursion, Term, coordinate
+from .language import Recursion
+from .program import Bias, Coordinate, MatVec, Parameter, Program, Term, coordinate
 
 
 def redeclared(program: Program, made: Mapping[Parameter, Parameter]) -> Program:

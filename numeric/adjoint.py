@@ -18,8 +18,8 @@ from derive.adjoint import Cotangent, Gradient, Local, Outer, Pullback, adjoint
 from derive.derivation import as_program
 from derive.errors import ShapeError
 from derive.evolution import OUTPUT
-from derive.language import Bias, Coordinate, MatVec, Parameter, State
 from derive.notation import t
+from derive.program import Bias, Coordinate, MatVec, Parameter, State
 from derive.proof import Recurrence
 from numeric.arrays import Array, Stream, backend, seed_sequence, stream
 from numeric.sampling.explicit import DENSE, RevealedMatrices, choose_matrices

@@ -14,7 +14,7 @@ import sympy as sp
 from derive import Program, Recursion
 from derive.derivation import as_program
 from derive.errors import ParameterError
-from derive.language import Parameter
+from derive.program import Parameter
 from derive.tangent import MARK, tangent
 from numeric.adjoint import Network, Reverse, run_forward, trained
 from numeric.arrays import Array

@@ -16,7 +16,7 @@ from derive import Program, Recursion
 from derive.activations import Phi
 from derive.derivation import as_program
 from derive.errors import LanguageError, ParameterError, ShapeError
-from derive.language import Bias, Coordinate, Input, MatVec, Parameter, Previous, State, Updated
+from derive.program import Bias, Coordinate, Input, MatVec, Parameter, Previous, State, Updated
 from numeric.activations import activation_function
 from numeric.arrays import Array, Namespace, Stream, backend, seed_sequence, stream
 from numeric.sampling.explicit import DENSE, RevealedMatrices, choose_matrices

@@ -13,7 +13,7 @@ from derive import Alternating, Program, Recursion, impulse_response, nngp, scal
 from derive.alternating import AlternatingProgram
 from derive.derivation import as_program
 from derive.errors import ParameterError
-from derive.language import Parameter
+from derive.program import Parameter
 from numeric.alternating import LinesValidation, validate_lines
 from numeric.arrays import Host, to_host
 from numeric.checks import Level

@@ -12,7 +12,7 @@ import sympy as sp
 
 from derive.activations import Phi
 from derive.expectation import GaussianMean
-from derive.language import Bias, Coordinate, MatVec, Program, coordinates_of
+from derive.program import Bias, Coordinate, MatVec, Program, coordinates_of
 from derive.latex import MARK, MathPrinter
 from reports.text import Latex, Math
 

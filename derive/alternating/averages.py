@@ -11,7 +11,7 @@ import sympy as sp
 from ..activations import Phi
 from ..errors import NotClosed
 from ..expectation import Affine, Factor, expect
-from ..language import Coordinate
+from ..program import Coordinate
 from .program import AlternatingProgram
 from .terms import Average, Covariance
 

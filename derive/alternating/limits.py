@@ -10,7 +10,7 @@ import sympy as sp
 
 from ..derivation import Derivation, formula_of
 from ..expectation import GaussianMean
-from ..language import Program
+from ..program import Program
 from ..proof import Ask, Claim, Equation, Recurrence, prove, rule
 from ..ramps import THETA, VARIANCE, Ramp, as_ramp
 from .averages import gaussian_average

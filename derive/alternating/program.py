@@ -15,8 +15,8 @@ from typing import Literal
 import sympy as sp
 
 from ..errors import LanguageError, ShapeError
-from ..language import NAME, Coordinate, Parameter, Program, coordinates_of
 from ..notation import parameter
+from ..program import NAME, Coordinate, Parameter, Program, coordinates_of
 
 Side = Literal["n", "m"]
 Law = tuple[tuple[sp.Expr, sp.Expr], ...]

@@ -6,7 +6,7 @@ from typing import Any
 
 import sympy as sp
 
-from ..language import Coordinate
+from ..program import Coordinate
 
 
 class About(sp.Expr):

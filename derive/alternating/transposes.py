@@ -14,7 +14,7 @@ import sympy as sp
 from ..conditioning import LETTERS, ProductLaw, U, Ut, V, W, Wt, Zt, v
 from ..derivation import Derivation, formula_of
 from ..errors import ParameterError
-from ..language import Coordinate, Program, coordinates_of
+from ..program import Coordinate, Program, coordinates_of
 from ..proof import Ask, Claim, Equation, Recurrence, prove, rule
 from .program import Alternating, AlternatingProgram
 from .terms import (

@@ -14,7 +14,7 @@ import sympy as sp
 from ..activations import Phi
 from ..adjoint import Cotangent, Gradient, Local, Outer, Pullback
 from ..evolution import OUTPUT
-from ..language import Bias, Coordinate, Input, MatVec, Parameter, Previous, Updated
+from ..program import Bias, Coordinate, Input, MatVec, Parameter, Previous, Updated
 from .meanings import MEANINGS
 from .world import HORIZON, World, derivative
 

@@ -10,7 +10,7 @@ from itertools import pairwise
 import sympy as sp
 
 from ..activations import Phi, definition_at
-from ..language import coordinates_of
+from ..program import coordinates_of
 
 Map = Callable[..., float]
 Point = tuple[float, ...]

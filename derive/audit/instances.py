@@ -9,7 +9,7 @@ import mpmath as mp
 import sympy as sp
 
 from ..convolution import Rho
-from ..language import Coordinate, Input, MatVec, Parameter, coordinates_of
+from ..program import Coordinate, Input, MatVec, Parameter, coordinates_of
 from .world import World
 
 WORK, WIDTH = 50, 4

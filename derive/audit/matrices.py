@@ -9,7 +9,7 @@ import sympy as sp
 
 from ..activations import Phi
 from ..evolution import OUTPUT, TANGENT_OUTPUT
-from ..language import Bias, Coordinate, Input, MatVec, Parameter, Previous, Updated, coordinates_of
+from ..program import Bias, Coordinate, Input, MatVec, Parameter, Previous, Updated, coordinates_of
 from ..proof import Equation
 from ..tangent import MARK
 from .world import World, derivative

@@ -17,10 +17,10 @@ from ..evolution import TANGENT_OUTPUT, Response, StateMoments
 from ..expectation import GaussianMean
 from ..innovations import Innovation, InnovationsForm, Predictor, ProductCov
 from ..lags import EmpiricalKernel, Entry
-from ..language import MatVec, Parameter
 from ..moments import FIRST, SECOND, Gram, Moment
 from ..notation import p, q
 from ..process import Cov
+from ..program import MatVec, Parameter
 from .world import Meaning, Polynomial, World, compose, derivative, product_of
 
 

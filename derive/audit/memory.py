@@ -28,9 +28,9 @@ from ..chain import (
 )
 from ..errors import ProofError
 from ..expectation import GaussianMean
-from ..language import Coordinate, Previous, State, Updated
 from ..memory_rules import Centred, Evaluated, FixedAt, OfLetters
 from ..moments import FIRST, SECOND
+from ..program import Coordinate, Previous, State, Updated
 from .meanings import MEANINGS
 from .steps import check
 from .world import Polynomial, World, product_of

@@ -16,10 +16,10 @@ import sympy as sp
 from ..claims import ProcessForm
 from ..errors import ProofError
 from ..evolution import OUTPUT, TANGENT_OUTPUT, StateMoments
-from ..language import Bias, Coordinate, MatVec, Program
 from ..moments import FIRST, SECOND, Moment
 from ..notation import n, p, q
 from ..process import Cov
+from ..program import Bias, Coordinate, MatVec, Program
 from ..proof import Claim, Equation, Hypothesis, Limit, Proof, Recurrence, Step, Vanishing
 from .growth import measured_growth
 from .matrices import Matrices

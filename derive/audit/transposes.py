@@ -48,7 +48,7 @@ from ..alternating.terms import (
 )
 from ..alternating.transposes import lines
 from ..errors import ProofError
-from ..language import Coordinate
+from ..program import Coordinate
 from ..proof import Equation
 from ..ramps import Ramp
 from .meanings import MEANINGS

@@ -16,9 +16,9 @@ from typing import Any
 import sympy as sp
 
 from ..activations import Phi
-from ..language import Bias, Coordinate, MatVec, Parameter, Previous, Program, Updated
 from ..moments import FIRST, SECOND
 from ..notation import p, q
+from ..program import Bias, Coordinate, MatVec, Parameter, Previous, Program, Updated
 
 HORIZON = 4
 Polynomial = dict[tuple[int, ...], Fraction]

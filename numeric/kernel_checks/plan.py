@@ -12,7 +12,7 @@ import numpy as np
 
 from derive import Program
 from derive.errors import ParameterError
-from derive.language import MatVec
+from derive.program import MatVec
 from numeric.arrays import BACKENDS, Host, seed_sequence
 from numeric.empirical import readouts_of
 from numeric.ladder import width_ladder

@@ -17,8 +17,8 @@ from derive import Program
 from derive.activations import Phi
 from derive.claims import ProcessForm
 from derive.evolution import ROW, ROW2
-from derive.language import Bias, Coordinate, MatVec, Updated, coordinates_of
 from derive.moments import Gram, Moment
+from derive.program import Bias, Coordinate, MatVec, Updated, coordinates_of
 from numeric.activations import activation_function
 from numeric.arrays import Array
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import sympy as sp
 
-from derive.language import Previous, Updated
+from derive.program import Previous, Updated
 from numeric.arrays import Array
 from numeric.process.gaussian import Revealed
 from numeric.process.layout import Law, Layout, evaluate

@@ -14,7 +14,7 @@ import numpy as np
 import sympy as sp
 
 from derive.activations import Phi
-from derive.language import Coordinate, Previous
+from derive.program import Coordinate, Previous
 from numeric.activations import activation_function
 from numeric.arrays import Array
 from numeric.process.gaussian import SINGULAR

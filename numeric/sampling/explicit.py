@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from derive import Program
 from derive.errors import ParameterError
-from derive.language import MatVec, Parameter
+from derive.program import MatVec, Parameter
 from numeric.arrays import Array, Stream
 from numeric.sampling.choice import METHODS, Choice
 from numeric.sampling.matrices import Matrices, Number

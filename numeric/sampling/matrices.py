@@ -8,7 +8,7 @@ from collections.abc import Callable
 import sympy as sp
 
 from derive.errors import ParameterError, ShapeError
-from derive.language import Parameter
+from derive.program import Parameter
 from numeric.arrays import Array, Stream
 
 Number = Callable[[sp.Expr], float]

@@ -6,7 +6,7 @@ from functools import cache
 import pytest
 import sympy as sp
 
-import derive
+import derive.program
 from derive import NotClosed, ProofError, Recursion, models, relu, tanh
 from derive.audit import audit_step, worlds
 from derive.claims import ProcessForm
@@ -48,7 +48,7 @@ def test_the_theorem_is_the_one_for_polynomially_bounded_maps(name):
 
 
 def test_bounded_factors_keep_a_map_lipschitz_and_unbounded_ones_do_not():
-    u, v = (derive.language.Coordinate(x) for x in "uv")
+    u, v = (derive.program.Coordinate(x) for x in "uv")
     assert growth(derive.sigmoid(u) * tanh(v)) == "Lipschitz"
     assert growth(derive.sigmoid(u) * relu(v)) == "polynomially bounded"
     assert growth(derive.sigmoid(u) * v) == "polynomially bounded"
@@ -130,7 +130,7 @@ def test_a_dropped_reset_gate_is_refused():
     found = derived("gru", "nngp")
     claim = next(x.claim for x in found.proof.steps if isinstance(x.claim, Equation) and isinstance(x.claim.left, Cov)
                  and "W_h" in x.claim.left.args[0].label)
-    h = next(c for c, term in found.program.terms if isinstance(term, derive.language.Previous))
+    h = next(c for c, term in found.program.terms if isinstance(term, derive.program.Previous))
     without = replace(claim, right=claim.right.replace(Moment, lambda u, v, *at: Moment(h, h, *at)))
     index = [step.claim for step in found.proof.steps].index(claim)
     with pytest.raises(ProofError):

@@ -1,0 +1,205 @@
+"""A finished definition: frozen terms inside SymPy expressions, what every derivation reads.
+
+A coordinate such as `W @ h` is a SymPy symbol without payload; what it stands for is a frozen term in a table of
+its recursion. The symbol's name carries a digest of the whole declaration, so equal names mean equal terms.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Literal, TypeAlias
+
+import sympy as sp
+
+from .errors import LanguageError, NotClosed
+
+Role = Literal["matrix", "input_map", "readout", "bias"]
+NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*\Z")
+
+
+class Coordinate(sp.Symbol):
+    """One coordinate of a wide vector, opaque to SymPy: equal names are equal terms."""
+
+    __slots__ = ()
+
+    def __new__(cls, name: str, **_assumptions: bool) -> Coordinate:  # noqa: D102
+        return super().__new__(cls, name, real=True)
+
+    @property
+    def label(self) -> str:
+        """What a person reads: the name without its digest."""
+        return self.name.partition("#")[0]
+
+    @property
+    def next(self) -> Coordinate:
+        """Refused: only a state, and only once, has an updated value."""
+        raise LanguageError(f"{self.label}.next", "a state as declared by .state()", self.label,
+                            "`.next` is the updated value of a state; it cannot be taken twice.")
+
+    def _sympystr(self, printer: Any) -> str:
+        return self.label
+
+
+class StateCoordinate(Coordinate):
+    """A declared state; `.next` is its value after the update of the same step."""
+
+    __slots__ = ()
+
+    @property
+    def next(self) -> Coordinate:
+        """The updated value of this state, h_t where the state itself is h_{t-1}."""
+        return Coordinate(next_name(self.name))
+
+
+def next_name(name: str) -> str:
+    """Name of the updated state: identifiers hold no prime, so it collides with no declared name."""
+    label, _, digest = name.partition("#")
+    return f"{label}'#{digest}"
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """A Gaussian parameter: i.i.d. entries of the given mean and variance; `tied` shares one draw over time."""
+
+    name: str
+    role: Role
+    variance: sp.Expr
+    tied: bool = True
+    trainable: bool = True
+    mean: sp.Expr = sp.S.Zero
+
+
+@dataclass(frozen=True)
+class State:
+    """A wide vector carried over time; it starts at zero or Gaussian, one draw per sequence or shared.
+
+    A backward state reads the sequence from its end: its previous value is that of the next time.
+    """
+
+    name: str
+    initial: sp.Expr = sp.S.Zero
+    shared: bool = False
+    backward: bool = False
+
+    @property
+    def back(self) -> int:
+        """Where its previous value stands: a step earlier, or later for a backward state."""
+        return 1 if self.backward else -1
+
+
+@dataclass(frozen=True)
+class Previous:
+    """The state before the update, h_{t-1}."""
+
+    state: State
+
+
+@dataclass(frozen=True)
+class Updated:
+    """The state after the update, h_t."""
+
+    state: State
+
+
+@dataclass(frozen=True)
+class Input:
+    """The input vector x_t.  Shape (n_x,)."""
+
+
+@dataclass(frozen=True)
+class MatVec:
+    """n^{-1/2} W v for a square matrix or a readout, F x for an input map; `vector` is an expression."""
+
+    matrix: Parameter
+    vector: sp.Expr
+
+
+@dataclass(frozen=True)
+class Bias:
+    """A bias vector added bare.  Shape (n,), or (n_y,) in the output."""
+
+    parameter: Parameter
+
+
+Term: TypeAlias = Previous | Updated | Input | MatVec | Bias
+
+
+def coordinates_of(expr: sp.Expr) -> list[Coordinate]:
+    """The coordinates in an expression, sorted by name."""
+    return sorted(expr.atoms(Coordinate), key=lambda c: c.name)
+
+
+@dataclass(frozen=True)
+class Program:
+    """A complete recursion, frozen: what every derivation reads.
+
+    `updates` and `output` are SymPy expressions in coordinates; in an update a state is h_{t-1} and its primed
+    coordinate h_t, in the output every state is h_t. `base` is the recursion a tangent program was made from.
+    """
+
+    name: str
+    parameters: tuple[Parameter, ...]
+    states: tuple[State, ...]
+    updates: tuple[tuple[Coordinate, sp.Expr], ...]
+    output: sp.Expr
+    terms: tuple[tuple[Coordinate, Term], ...]
+    base: Program | None = None
+    parameterization: str = "entries"
+
+    @cached_property
+    def table(self) -> dict[Coordinate, Term]:
+        """Coordinate -> term."""
+        return dict(self.terms)
+
+    @cached_property
+    def bodies(self) -> dict[Coordinate, sp.Expr]:
+        """Updated state -> right side of its update."""
+        return dict(self.updates)
+
+    @cached_property
+    def updated(self) -> dict[State, Coordinate]:
+        """State -> the coordinate h_t."""
+        return {term.state: c for c, term in self.terms if isinstance(term, Updated)}
+
+    @cached_property
+    def symbols(self) -> dict[str, sp.Symbol]:
+        """Free scalar symbols of the definition by name: variances and the user's own coefficients."""
+        exprs = [p.variance for p in self.parameters] + [p.mean for p in self.parameters]
+        exprs += [s.initial for s in self.states] + [body for _, body in self.updates] + [self.output]
+        exprs += [term.vector for _, term in self.terms if isinstance(term, MatVec)]
+        free = set().union(*(sp.sympify(e).free_symbols for e in exprs))
+        return {c.name: c for c in sorted(free, key=str) if not isinstance(c, Coordinate)}
+
+
+def coordinate(recursion: str, term: Term) -> Coordinate:
+    """The coordinate of a term: readable label, then a digest of the whole declaration."""
+    if isinstance(term, Previous | Updated):
+        state = term.state
+        declared = f"State(name={state.name!r}, initial={state.initial!r}, shared={state.shared!r})"
+        declared += " backward" * state.backward
+        previous = StateCoordinate(f"{state.name}#{_digest(recursion, declared, sp.srepr(state.initial))}")
+        return previous if isinstance(term, Previous) else previous.next
+    if isinstance(term, Input):
+        return Coordinate(f"x#{_digest(recursion, 'input')}")
+    parameter = term.parameter if isinstance(term, Bias) else term.matrix
+    declaration = (recursion, repr(parameter), sp.srepr(parameter.variance), sp.srepr(parameter.mean))
+    if isinstance(term, Bias):
+        return Coordinate(f"{parameter.name}#{_digest(*declaration)}")
+    vector = str(term.vector)
+    label = f"{parameter.name}@{vector}" if term.vector.is_Symbol else f"{parameter.name}@({vector})"
+    return Coordinate(f"{label}#{_digest(*declaration, sp.srepr(term.vector))}")
+
+
+def _digest(*parts: str) -> str:
+    return hashlib.blake2b("\0".join(parts).encode(), digest_size=12).hexdigest()
+
+
+def refuse_backward(program: Program, where: str) -> None:
+    """Raise NotClosed for a recursion with backward states, where time is taken to run forwards."""
+    names = [state.name for state in program.states if state.backward]
+    if names:
+        raise NotClosed(where, "states that read the sequence forwards", f"the backward state {', '.join(names)}",
+                        "nngp, ntk and simulate take both directions; otherwise take the two recursions apart.")
