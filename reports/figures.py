@@ -105,18 +105,23 @@ def histogram(samples: Mapping[str, ArrayLike], xlabel: str, bins: int = 60) -> 
 
 
 def power_law(widths: ArrayLike, values: Mapping[str, ArrayLike], xlabel: str, ylabel: str,
-              errors: Mapping[str, ArrayLike] | None = None) -> Figure:  # fmt: skip
+              errors: Mapping[str, ArrayLike] | None = None,
+              slopes: Mapping[str, tuple[float, float]] | None = None) -> Figure:  # fmt: skip
     """Values against width on double logarithmic axes, each with its fitted power in the legend.
 
-    Shapes: widths (k,), each value (k,) > 0, each error (k,).  The fit is least squares in the logarithms.
+    Shapes: widths (k,), each value (k,) > 0, each error (k,).  The power is that of `slopes` with its standard error
+    where one is given, so that a figure shows the number that its text judges; else least squares in the logarithms.
     """
     with mpl.rc_context(STYLE):
         figure, (axes,) = canvas()
         n = np.asarray(widths, dtype=float)
         for i, (name, y) in enumerate(values.items()):
-            slope, offset = np.polyfit(np.log(n), np.log(np.asarray(y, dtype=float)), 1)
+            logs = np.log(n), np.log(np.asarray(y, dtype=float))
+            slope, stderr = (slopes or {}).get(name, (float(np.polyfit(*logs, 1)[0]), 0.0))
+            offset = logs[1].mean() - slope * logs[0].mean()
             color, bars = PALETTE[i % len(PALETTE)], None if errors is None else errors.get(name)
-            axes.errorbar(n, y, bars, fmt=MARKS[i % len(MARKS)], color=color, label=f"{name}: slope ${slope:.2f}$")
+            said = rf"{slope:.3f} \pm {stderr:.1g}" if stderr else f"{slope:.2f}"
+            axes.errorbar(n, y, bars, fmt=MARKS[i % len(MARKS)], color=color, label=f"{name}: slope ${said}$")
             axes.plot(n, np.exp(offset) * n**slope, color=color, linewidth=0.8)
         axes.set_xscale("log")
         axes.set_yscale("log")

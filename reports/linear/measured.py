@@ -144,7 +144,14 @@ def training(run: LinearRun, folder: Path) -> Section:
     learn = figures.save(figures.training(curves), folder, "training")
     name = "largest relative gap"
     gap = figures.save(
-        figures.power_law(g.widths, {name: g.mean}, "width $n$", "gap of the training losses", {name: g.stderr}),
+        figures.power_law(
+            g.widths,
+            {name: g.mean},
+            "width $n$",
+            "gap of the training losses",
+            {name: g.stderr},
+            {name: (g.slope, g.slope_stderr)},
+        ),
         folder,
         "training-gap",
     )

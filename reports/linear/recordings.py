@@ -160,7 +160,7 @@ def _scores(c: Comparison, regime: Regime, label: str) -> Table:
             score.start,
             value(score.nu_W),
             value(score.step_fraction),
-            f"{min(score.best_steps)}{DASH}{max(score.best_steps)}",
+            DASH.join(str(steps) for steps in sorted({min(score.best_steps), max(score.best_steps)})),
             *(value(r, e) for r, e in zip(score.r2, score.stderr, strict=True)),
         )
         for score in regime.scores

@@ -17,7 +17,7 @@ from reports.document import Block, Figure, Paragraph
 from reports.numbers import value
 from reports.paper.gaps import LEVEL, exact, rate
 from reports.paper.item import Claim, Context, Result, goal, theorem, verified
-from reports.text import Latex, Math, Ref, Text
+from reports.text import Cite, Latex, Math, Ref, Text
 
 LETTERS: Text = (
     "Here ", Math(Latex(r"L^{(\ell)}_j")), " is lag ", Math(Latex("j")), " of the impulse response after ",
@@ -27,7 +27,8 @@ LETTERS: Text = (
     Math(Latex(r"u^{(\ell)} = y - \mathcal{T} L^{(\ell)}")), " the error of the outputs. In the proof, ",
     Math(Latex("D")), " holds the roots of the scale factors on its diagonal, ", Math(Latex(r"\theta")),
     " are the parameters of the scaled convolution, and ", Math(Latex(r"E_j^{\mathsf{T}}")), " takes out lag ",
-    Math(Latex("j")), ".",
+    Math(Latex("j")), ". The paper's ", Math(Latex("B_1")), " is the largest step size that the condition allows, and "
+    "its ", Math(Latex("B_2")), " what stands beside ", Math(Latex(r"\rho_j\,\ell")), " on the right.",
 )  # fmt: skip
 
 
@@ -43,8 +44,9 @@ def theorem_41(context: Context) -> Result:
     steps = learning_steps(setting)
     context.runs["bound"], context.runs["learning steps"] = run, steps
     lead = (
-        "For steps of size at most the reciprocal of the largest scale factor times the squared norm of the data "
-        "operator,"
+        "Gradient descent on the scaled convolution, in steps of size at most the reciprocal of a bound on the scale "
+        "factors times the squared norm of the data operator, moves each lag by at most the bound below; on the linear "
+        "RNN it does so in the limit of infinite width, for any fixed number of steps:"
     )
     blocks = (
         *theorem(context, "thm-41", "Training", derivation, lead, tail=LETTERS),
@@ -103,14 +105,17 @@ def _movement(context: Context, run: BoundRun) -> tuple[Block, ...]:
     stem = figures.save(drawn, context.folder, "thm-41-bound")
     ratios = [(", ", f"{np.mean(row):.3g} at ", Math(_width(n))) for n, row in zip(run.widths, run.ratios, strict=True)]
     return (
-        Paragraph(("Measured on the data of figure 1, at the largest step size that the theorem allows (",
-                   Ref("fig:thm-41"), "). The largest ratio of movement to bound, over all lags and steps, mean over "
-                   f"{run.seeds} networks: ", *[part for ratio in ratios for part in ratio][1:], "; convolution "
-                   f"{run.convolution_ratio:.3g} at most. Narrow networks may pass the bound, most of all at long "
-                   "lags (E5).")),
-        Figure(stem, "How far a lag of the impulse response has moved, and the bound of the theorem for the start "
-               "that the convolution and the widest network share. Other networks start elsewhere and have bounds of "
-               "their own, which the ratios in the text are to.",
+        Paragraph((
+            "The proof is that of the convolution; the RNN follows it by ", Cite("emami2021implicit", "(65)-(67)"),
+            ", and is measured: on the data of the paper's figure 1, at the largest step size that the theorem allows "
+            "(", Ref("fig:thm-41"), "). The largest ratio of movement to bound, over all lags and steps, mean over "
+            f"{run.seeds} networks: ", *[part for ratio in ratios for part in ratio][1:],
+            f"; convolution {run.convolution_ratio:.3g} at most. Narrow networks may pass the bound, most of all at "
+            "long lags (E5).",
+        )),
+        Figure(stem, "How far a lag of the impulse response has moved, in one network of each width, and the bound of "
+               "the theorem for the start that the convolution and the widest network share. Other networks start "
+               "elsewhere and have bounds of their own, which the ratios in the text are to.",
                "curves below a line in three pictures", "fig:thm-41", 1.0),
     )  # fmt: skip
 

@@ -11,6 +11,7 @@ from derive.errors import ParameterError
 from numeric.checks import Verdict
 from reports.document import Document, Paragraph, Section, Table
 from reports.linear import Stage
+from reports.paper.gaps import EFFECT, LEVEL, ROUNDING
 from reports.paper.item import Claim, Context, Item, Result, section, worst
 from reports.paper.items import ITEMS
 from reports.paper.settings import USED, choices_of
@@ -113,11 +114,16 @@ def document(made: Reproduction) -> Document:
                     "Each item of ",
                     Cite("emami2021implicit"),
                     ", where it stands below, and what came of it, measured ",
-                    f"{size} with seed {made.context.seed}. A derived statement holds if its proof was replayed "
-                    f"and audited; a "
-                    "measured one by the rule stated with it; undecided is a difference whose interval is too "
-                    "wide for either verdict at this size, which more networks, seeds or data narrow.",
+                    f"{size} with seed {made.context.seed}. A number in brackets is the standard error of the last "
+                    "digits before it.",
                 )
+            ),
+            Paragraph(
+                "A derived statement holds if its proof was replayed and audited; a measured one by the rule stated "
+                f"with it. An equality up to rounding holds below {ROUNDING:.0e}. A power of the width is refuted "
+                f"where it is off at the level {LEVEL:g}, and holds where, besides, one that is off by {EFFECT:g} "
+                "would be refuted nine times in ten. Undecided is a difference whose interval is too wide for either "
+                "verdict at this size, which more networks, seeds or data narrow."
             ),
             Table(("paper", "item", "section", "verdict"), rows, "Items of the paper.", "tab:index", "llll"),
         ),

@@ -13,6 +13,7 @@ from numeric.statistics import normal_quantile, two_sided_p
 from reports import figures
 from reports.document import Block, Figure, Paragraph
 from reports.paper.item import Claim, Context
+from reports.text import Ref
 
 ROUNDING = 1e-9
 LEVEL = 0.01
@@ -41,19 +42,24 @@ def at_most(text: str, slope: float, stderr: float, bound: float) -> Claim:
     return Claim(text, "refuted" if score > sure else "holds" if score < -sure else "undecided", slope, stderr, bound)
 
 
-def falling(error: KernelError, stem: str, context: Context, caption: str) -> tuple[Block, ...]:
-    """An error against the width, with its fitted power."""
-    drawn = figures.power_law(error.widths, {"error": error.error}, "width $n$", "error", {"error": error.stderr})
+def falling(error: KernelError, stem: str, context: Context, what: str, caption: str) -> tuple[Block, ...]:
+    """An error against the width, with its fitted power; `what` is on the axis."""
+    drawn = figures.power_law(error.widths, {what: error.error}, "width $n$", what, {what: error.stderr},
+                              {what: _slope(error)})  # fmt: skip
     path = figures.save(drawn, context.folder, f"paper-{stem}")
-    return (Figure(path, caption, "a line of slope about minus one half", f"fig:paper-{stem}"),)
+    told = f"{caption} and standard error over {error.trials} networks at each width. The line has the fitted power."
+    return (Figure(path, told, "a line of slope about minus one half", f"fig:paper-{stem}"),)
+
+
+def _slope(error: KernelError) -> tuple[float, float]:
+    """The power of the width by its own standard errors, with a term in 1/n for the narrow networks."""
+    widths, errors, spread = (np.array(x, dtype=float) for x in (error.widths, error.error, error.stderr))
+    return fit_rate(widths, errors, correction=1.0, errors=spread)[:2]
 
 
 def slope_claim(text: str, error: KernelError) -> Claim:
     """A claim that an error falls as the width to the power -1/2, with its own standard errors."""
-    numbers = (np.array(x, dtype=float) for x in (error.widths, error.error, error.stderr))
-    widths, errors, spread = numbers
-    slope, stderr, _ = fit_rate(widths, errors, correction=1.0, errors=spread)
-    return rate(text, slope, stderr)
+    return rate(text, *_slope(error))
 
 
 def gaps_of(context: Context) -> GapLadder:
@@ -70,15 +76,16 @@ def gaps_of(context: Context) -> GapLadder:
 
 def gap_figure(context: Context, gaps: GapLadder, which: str, stem: str) -> tuple[Block, ...]:
     """The gap against the width with its fitted rate, and what it is."""
-    drawn = figures.power_law(gaps.widths, {"gap": gaps.mean}, "width $n$", f"gap of the {which} losses",
-                              {"gap": gaps.stderr})  # fmt: skip
+    drawn = figures.power_law(gaps.widths, {"gap": gaps.mean}, "width $n$", f"gap of the {which} errors",
+                              {"gap": gaps.stderr}, {"gap": (gaps.slope, gaps.slope_stderr)})  # fmt: skip
     path = figures.save(drawn, context.folder, stem)
     decades = np.log10(gaps.widths[-1] / gaps.widths[0])
-    text = Paragraph(
+    text = Paragraph((
         f"The gap is the largest relative difference of the two {which} errors over the first {gaps.setting.steps} "
-        f"steps. It is measured over {decades:.3g} decades of widths, {len(gaps.gaps[0])} networks each, sampled in "
-        "law; its power of the width is fitted to the logarithms, with a term in the inverse root of the width for "
-        "the narrow networks."
-    )
-    return text, Figure(path, "Gap between RNN and scaled convolution against the width: mean and standard error.",
-                        "a falling line of slope about minus one half", f"fig:{stem}")  # fmt: skip
+        "steps. ", Ref(f"fig:{stem}"), f" shows it over {decades:.3g} decades of widths, {len(gaps.gaps[0])} networks "
+        "each, sampled in law; its power of the width is fitted to the logarithms, with a term in the inverse root of "
+        "the width for the narrow networks.",
+    ))  # fmt: skip
+    caption = (f"Gap between the {which} errors of RNN and scaled convolution against the width: mean and standard "
+               f"error over {len(gaps.gaps[0])} networks. The line has the fitted power.")  # fmt: skip
+    return text, Figure(path, caption, "a falling line of slope about minus one half", f"fig:{stem}")

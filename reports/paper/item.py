@@ -128,10 +128,11 @@ def verified(text: str, derivation: Derivation) -> Claim:
 
 
 def theorem(
-    context: Context, name: str, title: str, derivation: Derivation, lead: str, kind: Kind = "theorem", tail: Text = ()
-) -> tuple[Block, ...]:
-    """Statement, proof and what the proof rests on."""
-    statement: tuple[Block, ...] = (Paragraph(lead), *goal(derivation, f"eq:{name}"))
+    context: Context, name: str, title: str, derivation: Derivation, lead: Text, kind: Kind = "theorem",
+    tail: Text = (), first: tuple[Block, ...] = (),
+) -> tuple[Block, ...]:  # fmt: skip
+    """Statement, proof and what the proof rests on; `first` opens the statement."""
+    statement: tuple[Block, ...] = (*first, Paragraph(lead), *goal(derivation, f"eq:{name}"))
     return (
         Theorem((*statement, *((Paragraph(tail),) if tail else ())), kind, title, f"thm:{name}"),
         prose.proof(derivation.proof, name, context.told),

@@ -7,25 +7,40 @@ from derive.innovations import columns
 from numeric.convergence import row_distance
 from numeric.experiments import StateSizes
 from reports import prose
-from reports.document import Block, Equation, Paragraph, Table
+from reports.document import Block, Equation, Paragraph, Table, Theorem
 from reports.paper.gaps import falling, slope_claim
-from reports.paper.item import Claim, Context, Result, from_checks, theorem, verified
-from reports.text import Latex, Math, Text
+from reports.paper.item import Claim, Context, Result, from_checks, goal, theorem, verified
+from reports.text import Latex, Math, Ref, Text
 
 
 def lemma_b1(context: Context) -> Result:
     """The tangent kernel is the covariance of the response to a random perturbation."""
     derivation = ntk(context.rnn)
-    proof = prose.proof(derivation.proof, "lemma-b1")
+    proof = prose.proof(derivation.proof, "lemma-b1", context.told)
+    (tangent,) = {context.told[step.claim] for step in derivation.proof.steps if step.rule == "tangent"}
     checks = [c for c in context.validation.checks if c.quantity == "scale-factor"][:3]
-    text = Paragraph(
-        "The sum over all parameters of products of gradients is an expectation over a random "
-        "perturbation of "
-        "the parameters; so the tangent of a recursion is a recursion, and one engine serves "
-        "both. The proof "
-        "of the kernel below uses it in its second display."
-    )
-    blocks = (text, proof, *context.assumptions("lemma-b.1"))
+    statement = Theorem(
+        (
+            Paragraph((
+                "Let ", Math(Latex("A(v)")), " and ", Math(Latex("B(v)")), " be linear in ", Math(Latex("v")), ", and ",
+                Math(Latex(r"e_1, e_2, \ldots")), " an orthonormal basis. Then",
+            )),
+            Equation(Latex(r"\sum_i A(e_i)\,B(e_i)^{\mathsf{T}} = \mathbb{E}\left[A(v)\,B(v)^{\mathsf{T}}\right]"
+                           r",\qquad v \sim N(0, I),"), "eq:lemma-b1"),
+            Paragraph("since the coefficients of the perturbation are uncorrelated and of variance one. Hence the "
+                      "tangent kernel, the sum of products of gradients over all parameters, is the covariance of the "
+                      "response to a random perturbation of them."),
+        ),
+        "lemma", "Tangent kernel", "thm:lemma-b1",
+    )  # fmt: skip
+    text = Paragraph((
+        "The response of a recursion is a recursion again, here ", Ref(tangent), ", and one engine serves both. The "
+        "limiting kernel follows from it:",
+    ))  # fmt: skip
+    end = Paragraph("Measured: the weights that this kernel gives to the first lags, as in theorem 3.3(b).")
+    premises = prose.premises_line(derivation.proof)
+    blocks = (statement, text, *goal(derivation, "eq:lemma-b1-kernel"), proof, premises, end,
+              *context.assumptions("lemma-b.1"))  # fmt: skip
     return Result(blocks, (verified("tangent recursion and kernel", derivation), *from_checks(checks)))
 
 
@@ -47,20 +62,29 @@ def lemma_c1(context: Context) -> Result:
             "lemma-c1",
             "State evolution",
             plain,
-            "As the width grows, the states are Gaussian with",
+            ("As ", Math(Latex(r"n \to \infty")), ", the rows of the states converge in law, with second moments, to a "
+             "centred Gaussian process with"),
             "lemma",
             "where a prime marks a second sequence, and inputs enter through their inner products.",
         ),
         Paragraph("In the innovations form, each new product is conditioned on the earlier ones,"),
         Equation(Latex(inno.formula.latex()), "eq:innovations"),
-        Paragraph(("where ", Math(Latex(r"\Phi")), " is the predictor and ", Math(Latex("P")), " the variance that is "
-                   "left; the products themselves are their prediction plus Gaussian noise of this variance.")),
+        Paragraph((
+            "for every ", Math(Latex(r"k = 1, \ldots, t")), ". Here ", Math(Latex(r"\Phi_{t,i}")), " is the weight of "
+            "the product ", Math(Latex("i")), " steps earlier in the best linear prediction of the product at step ",
+            Math(Latex("t")), ", and ", Math(Latex("P_t")), " the variance that is left; the product itself is its "
+            "prediction plus independent Gaussian noise of this variance.",
+        )),
         *general,
         Paragraph(
-            "The lemma is a limit. Measured: the Wasserstein-2 distance of the empirical law of the rows of the states "
-            "from its limit, at growing width."
+            (
+                "The lemma is a limit. ", Ref("fig:paper-states"), " measures it: rows of the states up to a "
+                "horizon have empirical second moments, and the centred Gaussian law with these has a Wasserstein-2 "
+                "distance from the limiting law, which is at most that of the empirical law itself."
+            )
         ),
-        *falling(error, "states", context, "Wasserstein-2 distance of the states' empirical law from its limit."),
+        *falling(error, "states", context, "distance", "Wasserstein-2 distance of the centred Gaussian law with the "
+                 "states' empirical second moments from the limiting law, against the width: mean"),
         *context.assumptions("lemma-c.1"),
     )  # fmt: skip
     return Result(

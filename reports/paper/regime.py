@@ -15,11 +15,11 @@ from numeric.experiments.protocol import FULL, prepare
 from numeric.experiments.scale import scale_of_lags
 from numeric.kernels import Kernel
 from reports import figures
-from reports.document import Block, Figure, Paragraph, Table
+from reports.document import Block, Equation, Figure, Paragraph, Table, Theorem
 from reports.numbers import value
 from reports.paper.gaps import at_most, gap_figure, gaps_of, rate
 from reports.paper.item import Claim, Context, Result
-from reports.text import Latex, Math, Text
+from reports.text import Cite, Latex, Math, Ref, Text
 
 
 def proposition_31(context: Context) -> Result:
@@ -27,16 +27,18 @@ def proposition_31(context: Context) -> Result:
     found, gaps = _linearised(context), gaps_of(context)
     ranks, rank_claims = _ranks(context)
     blocks = (
-        _statement(),
-        Paragraph(
+        *_statement(),
+        Paragraph((
             "Measured first: a random network and its own linearisation at the start, whose kernel is that of the same "
-            f"network, trained with one step size for {len(found.rnn) - 1} steps. Their gap is the largest relative "
-            "difference of the two training errors. Networks are sampled in law, and a network and its linearisation "
-            "share one draw."
-        ),
+            f"network, trained with one step size for {len(found.rnn) - 1} steps (", Ref("fig:prop-31-curves"),
+            "). Their gap is the largest relative difference of the two training errors (",
+            Ref("fig:prop-31-linearised"), "). Networks are sampled in law, and a network and its linearisation share "
+            "one draw. The power of the width is fitted to the logarithms, with a term in the inverse root of the "
+            "width for the narrow networks.",
+        )),
         *_linearised_figures(context, found),
-        Paragraph("Measured second: the same network beside the linearisation with the limiting kernel, which is the "
-                  "scaled convolution. Its gap holds the fluctuation of the kernel too, and falls slower."),
+        Paragraph("Measured second: random networks beside the linearisation with the limiting kernel, which is the "
+                  "scaled convolution. This gap holds the fluctuation of the kernel too, and falls slower."),
         *gap_figure(context, gaps, "training", "prop-31-gap"),
         *ranks,
         *context.assumptions("prop-3.1"),
@@ -52,21 +54,30 @@ def proposition_31(context: Context) -> Result:
     return Result(blocks, claims)
 
 
-def _statement() -> Paragraph:
-    return Paragraph(
+def _statement() -> tuple[Block, ...]:
+    said = Theorem(
         (
-            "A wide network trains as its linearisation at the start. Conditions: the map of the recursion and its "
-            "slope "
-            "are Lipschitz (here the identity), the step size is below twice the reciprocal of the largest curvature, "
-            "and the limiting kernel is positive definite on the training set; then the two predictions differ by a "
-            "vanishing amount, uniformly over all steps. The last condition fails here (E6): the kernel has rank at "
-            "most ",
-            Math(Latex("T n_x n_y")),
-            ", below the number of outputs of any data set with more than ",
-            Math(Latex("n_x")),
-            " sequences. What remains, and is measured here, is the statement for a bounded number of steps.",
-        )
-    )
+            Paragraph((
+                "Let ", Math(Latex(r"\hat f^{(\ell)}_n")), " be a network of width ", Math(Latex("n")), " after ",
+                Math(Latex(r"\ell")), " steps of gradient descent, and ",
+                Math(Latex(r"\hat f^{\mathrm{lin},(\ell)}_n")),
+                " its linearisation at the start, trained alike. If the maps of the recursion and their slopes are "
+                "Lipschitz, the step size is below twice the reciprocal of the largest curvature, and the limiting "
+                "kernel is positive definite on the training set, then in probability",
+            )),
+            Equation(Latex(r"\lim_{n \to \infty}\ \sup_{\ell \ge 0}\ \bigl\lVert \hat f^{(\ell)}_n(x) - "
+                           r"\hat f^{\mathrm{lin},(\ell)}_n(x) \bigr\rVert = 0."), "eq:prop-31"),
+        ),
+        "proposition", "Kernel regime", "thm:prop-31",
+    )  # fmt: skip
+    return said, Paragraph((
+        "This is ", Cite("emami2021implicit", "Proposition 3.1, (16)"), ", after ", Cite("lee2019wide"), " and ",
+        Cite("jacot2018neural"), "; it is cited and not proved here. The map of the linear RNN is the identity, which "
+        "is Lipschitz, but the last condition fails (E6): the kernel has rank at most ", Math(Latex("T n_x n_y")),
+        ", below the number of outputs of any data set with more than ", Math(Latex("n_x")), " sequences (",
+        Ref("tab:prop-31-rank"), "). What remains, and is measured here, is the statement for a bounded number of "
+        "steps.",
+    ))  # fmt: skip
 
 
 def _linearised(context: Context) -> LinearisedGaps:
@@ -81,14 +92,15 @@ def _linearised(context: Context) -> LinearisedGaps:
 def _linearised_figures(context: Context, found: LinearisedGaps) -> tuple[Block, ...]:
     curves = {"linear RNN": found.rnn, "linearised": found.linearised}
     first = figures.save(figures.training(curves, ylabel="training error"), context.folder, "prop-31-curves")
-    drawn = figures.power_law(found.widths, {"gap": found.mean}, "width $n$", "gap of the training losses",
-                              {"gap": found.stderr})  # fmt: skip
+    drawn = figures.power_law(found.widths, {"gap": found.mean}, "width $n$", "gap of the training errors",
+                              {"gap": found.stderr}, {"gap": (found.slope, found.slope_stderr)})  # fmt: skip
     second = figures.save(drawn, context.folder, "prop-31-linearised")
     return (
         Figure(first, f"Training error of one network of width {found.widths[0]} and of its linearisation.",
                "two falling curves", "fig:prop-31-curves"),
         Figure(second, f"Largest relative gap between network and linearisation against the width: mean and standard "
-               f"error over {len(found.gaps[0])} networks.", "a falling line", "fig:prop-31-linearised"),
+               f"error over {len(found.gaps[0])} networks. The line has the fitted power.", "a falling line",
+               "fig:prop-31-linearised"),
     )  # fmt: skip
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from derive import (
@@ -15,7 +17,7 @@ from derive import (
     scale_factors,
 )
 from derive.realization import convolution_of
-from numeric.checks import overall
+from numeric.checks import Check, overall
 from numeric.convergence import kernel_error
 from numeric.convolution import matched
 from numeric.data import apply_filter
@@ -30,7 +32,7 @@ from reports.mathtext import display
 from reports.numbers import value
 from reports.paper.gaps import exact, falling, slope_claim
 from reports.paper.item import Claim, Context, Result, from_checks, goal, theorem, verified
-from reports.text import Latex, Math, Text
+from reports.text import Latex, Math, Ref, Text
 
 
 def proposition_21a(context: Context) -> Result:
@@ -44,7 +46,13 @@ def proposition_21a(context: Context) -> Result:
         h = h @ rnn.W.T / 7**0.5 + x[:, step] @ rnn.F.T
         y.append(h @ rnn.C.T / 7**0.5)
     gap = float(np.max(np.abs(np.stack(y, axis=1) - apply_filter(impulse_of_rnn(rnn, 9), x))))
-    blocks = theorem(context, "prop-21a", "An RNN is a convolution", derivation, "At every width,", "proposition")
+    lead = (
+        "For inputs ", Math(Latex("x_t")), " in ", Math(Latex(r"\mathbb{R}^{n_x}")), " and ", Math(Latex("n")),
+        " hidden units that start at zero, the outputs of the linear RNN are ",
+        Math(Latex(r"y_t = \sum_{j \le t} L_j\,x_{t-j}")), " in ", Math(Latex(r"\mathbb{R}^{n_y}")),
+        " at every width, with the impulse response",
+    )  # fmt: skip
+    blocks = theorem(context, "prop-21a", "An RNN is a convolution", derivation, lead, "proposition")
     return Result(
         blocks,
         (
@@ -70,7 +78,8 @@ def proposition_21b(context: Context) -> Result:
         rows,
         f"Realisations in double precision of a random impulse response, horizon {T}, {n_x} inputs, {n_y} outputs. The "
         "conditioning of the Vandermonde system is a limit of the proposition's construction, not of the "
-        "statement.",
+        "statement. Nodes: on a circle in the complex plane, or Chebyshev's on the real line; balanced is the "
+        "realisation of Ho and Kalman, of which the proposition says nothing.",
         "tab:realisations",
         "lrrr",
     )
@@ -110,7 +119,12 @@ def theorem_32(context: Context) -> Result:
     gap = float(
         np.max(np.abs(_gradient_gram(start.rho, X) - Kernel(context.rnn, "entries", "numpy", **DEFAULTS).ntk(X, X)))
     )
-    blocks = theorem(context, "thm-32", "Scaled convolution", derivation, "The gain of each lag is")
+    lead = (
+        "The scaled convolution ", Math(Latex(r"y_t = \sum_j g_j\,\theta_j\,x_{t-j}")), " of parameters ",
+        Math(Latex(r"\theta_j")), " has, for all inputs, the tangent kernel that the linear RNN has in the limit of "
+        "infinite width exactly if its gain at each lag is",
+    )  # fmt: skip
+    blocks = theorem(context, "thm-32", "Scaled convolution", derivation, lead)
     return Result(
         blocks,
         (
@@ -137,10 +151,15 @@ def theorem_33a(context: Context) -> Result:
     names = ("second-moment", "excess-kurtosis", "distribution", "correlation", "square-correlation")
     checks = [c for c in context.validation.checks if c.quantity in names[:3]]
     others = [c for c in context.validation.checks if c.quantity in names[3:]]
-    blocks = theorem(context, "thm-33a", "Impulse response", derivation, "As the width grows,")
-    together = Claim(f"{len(others)} correlations between lags vanish", overall(others), None, None)
-    blocks = (*blocks, *context.assumptions("thm-3.3a"))
-    return Result(blocks, (verified("law of the impulse response", derivation), *from_checks(checks), together))
+    lead = (
+        "As ", Math(Latex(r"n \to \infty")), ", the entries of the impulse response ",
+        Math(Latex(r"L_0, L_1, \ldots")), " converge jointly in law to centred Gaussians, independent between entries "
+        "and between lags:",
+    )  # fmt: skip
+    blocks = theorem(context, "thm-33a", "Impulse response", derivation, lead)
+    blocks = (*blocks, _drawn(context), *context.assumptions("thm-3.3a"))
+    found = (*from_checks(checks), together("correlations of lags, and of their squares, vanish", others))
+    return Result(blocks, (verified("law of the impulse response", derivation), *found))
 
 
 def theorem_33b(context: Context) -> Result:
@@ -154,21 +173,61 @@ def theorem_33b(context: Context) -> Result:
             context.variances, sizes.kernel_widths, sizes.kernel_networks, seed=context.seed, progress=progress
         )
     blocks = (
-        *theorem(context, "thm-33b", "Tangent kernel", derivation, "As the width grows, the weight of each lag is"),
-        *falling(error, "kernel", context, "Relative error of the empirical kernel against the width."),
+        *theorem(context, "thm-33b", "Tangent kernel", derivation,
+                 "in which the weight of each lag, its scale factor, is", tail=_matrix_form(), first=(
+                     Paragraph(("As ", Math(Latex(r"n \to \infty")), ", the tangent kernel of all parameters, between "
+                                "output ", Math(Latex("r")), " at time ", Math(Latex("t")), " on ", Math(Latex("x")),
+                                " and output ", Math(Latex("r'")), " at time ", Math(Latex("s")), " on ",
+                                Math(Latex("x'")), ", converges in probability to")),
+                     *goal(whole, "eq:thm-33b-kernel"),
+                 )),
+        _drawn(context),
+        Paragraph((Ref("fig:paper-kernel"), " shows how the kernel of a random network approaches its limit.")),
+        *falling(error, "kernel", context, "relative error", "Relative error of the empirical kernel, in the norm of "
+                 "Frobenius, against the width: root mean square"),
         *context.assumptions("thm-3.3b"),
-    )
-    together = Claim(f"{len(others)} couplings of lags vanish", overall(others), None, None)
+    )  # fmt: skip
     return Result(
         blocks,
         (
             verified("scale factors", derivation),
             verified("tangent kernel", whole),
             *from_checks(checks),
-            together,
-            slope_claim("the kernel's error falls as -1/2", error),
+            together("couplings of lags vanish", others),
+            slope_claim("the kernel's error falls as the width to the power -1/2", error),
         ),
     )
+
+
+def _matrix_form() -> Text:
+    return (
+        "In the paper's form this is ",
+        Math(Latex(r"\mathcal{T}(x)^{\mathsf{T}} D(\rho)\,\mathcal{T}(x') \otimes I_{n_y}")), ", with the block "
+        "Toeplitz matrix ", Math(Latex(r"\mathcal{T}(x)")), " of the inputs and the diagonal matrix ",
+        Math(Latex(r"D(\rho)")), " that repeats each scale factor ", Math(Latex("n_x")), " times.",
+    )  # fmt: skip
+
+
+def _drawn(context: Context) -> Paragraph:
+    """How the laws are measured, and when a check of them holds."""
+    plan, checks = context.validation.measurements.plan, context.validation.checks
+    effects = {c.quantity: c.effect for c in checks}
+    return Paragraph(
+        f"Measured in random networks of the widths {', '.join(map(str, plan.widths))}, {plan.trials} at each. Each "
+        "estimate is fitted in powers of the inverse width and read off at infinite width, with its standard error; "
+        "the law itself is compared at the largest width, by the largest distance of the empirical distribution "
+        "function from the Gaussian one, in Kolmogorov's test. A true theory would be refuted anywhere among these "
+        f"{len(checks)} checks with probability at most {checks[0].false_alarm:g}. A check holds only if it would, "
+        f"nine times in ten, have seen an error of {effects['second-moment']:.0%} in a second moment, "
+        f"{effects['scale-factor']:.0%} in a scale factor, {effects['excess-kurtosis']:g} in a kurtosis or "
+        f"{effects['distribution']:g} in a distribution function."
+    )
+
+
+def together(what: str, checks: Sequence[Check]) -> Claim:
+    """Many checks of one kind as one claim, with the number of standard errors by which the worst one is off."""
+    worst = max((abs(c.estimate - c.prediction) / c.stderr for c in checks if c.stderr), default=0.0)
+    return Claim(f"{len(checks)} {what}; the largest in standard errors", overall(checks), worst)
 
 
 def equation_22(context: Context) -> Result:
@@ -183,17 +242,15 @@ def equation_22(context: Context) -> Result:
         else:
             blocks += [Paragraph(f"In the {form} form,"), *goal(derivation, f"eq:{name}")]
         claims.append(verified(f"bound in the {form} form", derivation))
-    blocks.append(Paragraph("Other readings of the paper's display are false. Exact counter-examples:"))
-    for i, derivation in enumerate(refuted_bounds(context.rnn)):
-        blocks += goal(derivation, f"eq:false-{i}")
-        claims.append(
-            verified(f"counter-example to the reading {derivation.quantity.removeprefix('refuted-')}", derivation)
-        )
+    blocks.append(Paragraph("Other readings of the paper's display are false. Each has an exact counter-example:"))
+    for i, derivation in enumerate(refuted_bounds(context.rnn), 1):
+        blocks += [Paragraph(f"reading {i}, for which"), *goal(derivation, f"eq:false-{i}")]
+        claims.append(verified(f"counter-example to reading {i}", derivation))
     peak = scale_factor_peak(context.rnn)
     blocks += [
-        Paragraph("The scale factors need not fall with the lag. They rise up to"),
+        Paragraph("The scale factors need not fall with the lag. The largest is that of the lag on the right:"),
         *goal(peak, "eq:peak"),
-        Paragraph("and the second is larger than the first where this is positive:"),
+        Paragraph("That of lag 1 is larger than that of lag 0 where this is positive:"),
         Equation(display(Latex(r"\rho_1 - \rho_0"), peak.rise.formula.expr, program=peak.program), "eq:rise"),
     ]
     claims.append(verified("the lag of the largest scale factor", peak))

@@ -36,6 +36,14 @@ def test_the_fitted_power_is_the_power():
     assert axes.get_legend_handles_labels()[1] == ["a: slope $-1.00$", "b: slope $1.00$"]
 
 
+def test_a_power_that_is_given_is_the_one_drawn():
+    (axes,) = figures.power_law(2**X, {"a": 3.0 / 2.0**X}, "n", "e", slopes={"a": (-0.52, 0.013)}).axes
+    assert axes.get_legend_handles_labels()[1] == [r"a: slope $-0.520 \pm 0.01$"]
+    (line,) = (line for line in axes.get_lines() if line.get_linestyle() == "-" and len(line.get_xdata()) > 1)
+    drawn = np.polyfit(np.log(line.get_xdata()), np.log(line.get_ydata()), 1)[0]
+    assert drawn == pytest.approx(-0.52)
+
+
 def test_a_gaussian_sample_lies_on_the_diagonal_and_a_wider_one_does_not():
     for scale, near in ((1.0, True), (1.5, False)):
         (axes,) = figures.gaussian_qq({"a": scale * RNG.standard_normal(20000)}).axes
