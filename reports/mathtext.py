@@ -12,17 +12,20 @@ import sympy as sp
 
 from derive.activations import Phi
 from derive.expectation import GaussianMean
-from derive.program import Bias, Coordinate, MatVec, Program, coordinates_of
 from derive.latex import MARK, MathPrinter
+from derive.program import Bias, Coordinate, MatVec, Program, coordinates_of
 from reports.text import Latex, Math
 
 Term: TypeAlias = Any  # a SymPy expression, an object with `_latex(printer)`, or Latex as it stands
 TERMS, WIDTH = 6, 58  # most terms, and most letters, on one line of a displayed sum
 Row: TypeAlias = tuple[str, str, list[str]]
-TALL = 14  # most lines of one display: about a third of a page, so that no page ends half empty
+FEW = 2  # laws of one variable that are still written out below
+TALL = 10  # most lines of one display: about a quarter of a page, so that no page ends half empty
+RELATION = 3  # letters of a sign between two sides
 FULL = 74  # letters of a whole line of the page, both sides of an equation together
 SPACES = re.compile(r"\\[;:!]")
 WORDS = re.compile(r"\\((?:arc)?(?:sin|cos|tan)h?|log|exp|max|min|det)\b")
+TRANSPOSED = re.compile(r"\\mathsf(?: T|\{T\})")
 GLYPH = re.compile(r"\\(?:begin|end|left|right|mathbb|mathcal|mathrm|operatorname|quad|,)\b|[{}^_&\s]|\\,")
 
 
@@ -119,7 +122,8 @@ def equation_parts(pairs: Sequence[tuple[Term, Term]], program: Program | None =
 
 def _fits(rows: Sequence[Row]) -> bool:
     """Whether aligned equations fit the line: the longest left side beside the longest line."""
-    return max(width(left) for left, _, _ in rows) + max(width(x) for _, _, lines in rows for x in lines) <= FULL
+    left, right = max(width(x) for x, _, _ in rows), max(width(x) for _, _, lines in rows for x in lines)
+    return left + RELATION + right <= FULL
 
 
 def _height(row: Row) -> int:
@@ -251,6 +255,43 @@ class Named(sp.Function):
         return rf"{{{body}}}^{{{exp}}}" if exp else body
 
 
+class Averaged(sp.Function):
+    """A mean over one Gaussian variable u or its mirror: arguments functions, means, signs of u, its variance."""
+
+    nargs = (4,)
+    is_commutative = True
+
+    def _latex(self, printer: Any, exp: str | None = None) -> str:
+        functions, means, signs, variance = self.args
+        factors = Counter(
+            rf"\mathrm{{{name}}}{chr(39) * int(order)}({'-' if sign < 0 else ''}u{_shift(printer, mean)})"
+            for (name, order), mean, sign in zip(functions, means, signs, strict=True)
+        )
+        inside = r"\,".join(text if times == 1 else f"{text}^{{{times}}}" for text, times in factors.items())
+        body = rf"\mathbb{{E}}_{{{printer._print(variance)}}}\left[{inside}\right]"
+        return rf"{{{body}}}^{{{exp}}}" if exp else body
+
+
+def averages(pairs: Sequence[tuple[Term, Term]]) -> bool:
+    """Whether equations will be set with means over one Gaussian variable, whose notation is to be told."""
+    return any(sp.sympify(x).has(Averaged) for pair in with_laws(pairs) for x in pair if not isinstance(x, Latex))
+
+
+def _shift(printer: Any, mean: sp.Expr) -> str:
+    return "" if mean == 0 else f" {_signed(printer._print(mean))}"
+
+
+def signs(law: sp.Tuple, count: int) -> sp.Tuple | None:
+    """The signs of Gaussian variables that are one variable and its mirror; None where they are several."""
+    pairs = list(combinations_with_replacement(range(count), 2))
+    entries = dict(zip(pairs, law, strict=True))
+    if law[0] == 0:
+        return None
+    found = [1 if entries[0, i] == law[0] else -1 for i in range(count)]
+    same = all(entries[i, j] == found[i] * found[j] * law[0] for i, j in pairs)
+    return sp.Tuple(*found) if same else None
+
+
 def letters(law: sp.Tuple, count: int, number: int) -> list[str]:
     """The names of the Gaussian variables of one law, by its number if not 0; variables that coincide share one."""
     index = f"_{{{number}}}" if number else ""
@@ -262,15 +303,24 @@ def letters(law: sp.Tuple, count: int, number: int) -> list[str]:
 
 
 def with_laws(pairs: Sequence[tuple[Term, Term]]) -> list[tuple[Term, Term]]:
-    """The same equations, the covariances of Gaussian expectations named and written out once below."""
+    """The same equations, the covariances of Gaussian expectations named and written out once below.
+
+    Several laws that are each of one variable stand at the sign of expectation instead.
+    """
     sides = [sp.sympify(side) for pair in pairs for side in reversed(pair) if not isinstance(side, Latex)]
     found = [x for side in sides for x in sp.preorder_traversal(side) if isinstance(x, GaussianMean)]
     sizes = {mean.args[2]: len(mean.args[0]) for mean in found}
+    mirrored = {law: signs(law, size) for law, size in sizes.items()} if len(sizes) > FEW else {}
+    one = bool(mirrored) and all(mirrored.values())
     named = {law: letters(law, size, i if len(sizes) > 1 else 0) for i, (law, size) in enumerate(sizes.items(), 1)}
-    means = {x: Named(*x.args[:2], sp.Tuple(*map(sp.Symbol, named[x.args[2]]))) for x in found}
+    means: dict[Any, Any] = {x: Named(*x.args[:2], sp.Tuple(*map(sp.Symbol, named[x.args[2]]))) for x in found}
+    if one:
+        means = {x: Averaged(*x.args[:2], mirrored[x.args[2]], x.args[2][0]) for x in found}
     rows: list[tuple[Term, Term]] = [
         tuple(x if isinstance(x, Latex) else sp.sympify(x).xreplace(means) for x in pair) for pair in pairs  # type: ignore[misc]
     ]
+    if one:
+        return rows
     for law, variables in named.items():
         entries = dict(zip(combinations_with_replacement(variables, 2), law, strict=True))
         for (u, v), entry in entries.items():
@@ -291,12 +341,14 @@ def _signed(text: str) -> str:
 
 
 def width(text: str) -> int:
-    """About the letters in a formula's width: a sign counts three, three thin spaces one, a fraction its wider part."""
+    """About the letters in a formula's width: a sign counts three, a capital 7/4, a thin space 1/3."""
     while found := re.search(r"\\frac\{([^{}]*)\}\{([^{}]*)\}", text):
         text = text[: found.start()] + max(found[1], found[2], key=width) + text[found.end() :]
     thin = text.count(r"\,")
-    text = WORDS.sub(lambda match: match[1], GLYPH.sub("", text))
-    return len(re.sub(r"\\[A-Za-z]+", "x", text)) + 2 * len(re.findall(r"[+=-]", text)) + thin // 3
+    text = TRANSPOSED.sub("t", text)
+    text = re.sub(r"\\[A-Za-z]+", "x", WORDS.sub(lambda match: match[1], GLYPH.sub("", text)))
+    wide = sum(letter.isupper() for letter in text)
+    return len(text) + 3 * wide // 4 + 2 * len(re.findall(r"[+=-]", text)) + thin // 3
 
 
 def _lines(expr: Term, most: int, program: Program | None) -> list[str]:

@@ -17,7 +17,7 @@ from derive.notation import t
 from derive.proof import Claim, Hypothesis, Limit, Recurrence, Step, Vanishing
 from derive.proof import Equation as EquationClaim
 from reports import document as doc
-from reports.mathtext import Term, display, equation_parts, latex, math, width
+from reports.mathtext import Term, averages, display, equation_parts, latex, math, width
 from reports.text import Cite, Inline, Latex, Math, Ref, Text
 
 LEADS: dict[str, str] = {
@@ -91,7 +91,8 @@ LEADS: dict[str, str] = {
     "roots; the first three terms agree, so by induction",
     "momentum-flow-gain": "it starts at rest and satisfies the differential equation, hence",
     "queries": "let $W$ be the matrix, $V$ and $U$ orthonormal bases of the vectors that it and its transpose have "
-    r"multiplied, $Z = W^{\mathsf{T}} U$, and $v$ the unit vector along what is new in the next vector. So",
+    r"multiplied, $Z = W^{\mathsf{T}} U$, and $v$ the unit vector along what is new in the next vector. So, 1 being "
+    "the identity too,",
     "pairing": "entries of a Gaussian matrix pair with themselves only, so whatever $A$, $B$ and $D$ are,",
     "left-over": "whatever $a$ and $b$ are, taking away its projection on what is known leaves",
     "product-law": "what is left is uncorrelated with every known product, and uncorrelated Gaussian vectors are "
@@ -121,7 +122,7 @@ LEADS: dict[str, str] = {
     "correction-terms": "these lines, coefficients, covariances and mean squares are what was claimed",
     "truncated-moment": "integrate by parts; the power of a ramp is differentiated to the next lower one,",
     "over-components": "a given vector has a mixture of Gaussian laws. Component by component, factors outside the "
-    "activations leave by Stein's rule, and what stays are means over Gaussian variables,",
+    "activations leave by Stein's rule, and what stays are means over one Gaussian variable,",
     "ramp-mean": "with a ramp of one variable, and $u$ and $-u$ never both beyond their threshold, these means "
     "are truncated moments,",
     "line-limit": "put in, the limits are",
@@ -136,7 +137,8 @@ LEADS: dict[str, str] = {
     "both, so",
     "redrawn": "a matrix that is redrawn is independent of all that came before, so",
     "centred": "odd functions of centred variables have no mean, and the mean before is zero by induction,",
-    "correlation-map": "let both runs see inputs of size $X$, with variance $q$ and covariance $c$ before the step,",
+    "correlation-map": "let both runs see inputs of size $X$. With variance $q$ and covariance $c$ before the step, "
+    "the covariance after it is",
     "variance-map": "a run has correlation one with itself, so where $c$ is $q$",
     "dual-activation": "by the table of dual activations,",
     "correlation-slope": "differentiate by the covariance; by Price's theorem each activation is differentiated once,",
@@ -152,6 +154,9 @@ LEADS: dict[str, str] = {
 }
 CITED = re.compile(r"[a-z]+\d{4}[a-z]+\d?")
 INLINE = 24  # letters of a moment beyond which it stands in a display
+AVERAGED = doc.Paragraph(
+    ("where ", Math(Latex(r"\mathbb{E}_v")), " is the mean over ", Math(Latex(r"u \sim N(0, v)")), ".")
+)
 COLLECTED = ("correction-terms", "line-evolution")
 """Rules that only list what was shown."""
 OF_OUTPUTS: dict[str, str] = {
@@ -180,7 +185,7 @@ class _Narrator:
     def __init__(self, proved: Proof, name: str, told: Told) -> None:
         self.proof_, self.name, self.program, self.told = proved, name, proved.program, told
         known = {i: told[step.claim] for i, step in enumerate(proved.steps) if step.claim in told}
-        self.known, self.count = set(known), 0
+        self.known, self.count, self.averaged = set(known), 0, False
         self.label = {i: label for i, label in known.items() if label}
 
     def proof(self) -> doc.Proof:
@@ -212,7 +217,13 @@ class _Narrator:
             return [doc.Paragraph((*self._lead(rule, ()), "."))]
         label = self._label([index for index, _ in group])
         pairs = [pair for _, step in group for pair in _pairs(step, self.program)]
-        return [doc.Paragraph(self._lead(rule, because)), *displays(pairs, self.program, label)]
+        return [doc.Paragraph(self._lead(rule, because)), *self._once(displays(pairs, self.program, label))]
+
+    def _once(self, blocks: list[doc.Block]) -> list[doc.Block]:
+        """The blocks without a word on notation that was said before."""
+        new = [block for block in blocks if block != AVERAGED or not self.averaged]
+        self.averaged |= AVERAGED in blocks
+        return new
 
     def _label(self, indices: Sequence[int]) -> str:
         """The label of a new display, which states these steps."""
@@ -324,7 +335,9 @@ class _Narrator:
 def displays(pairs: Sequence[tuple[Term, Term]], program: Program | None = None, label: str = "") -> list[doc.Block]:
     """Equations as one display, or as several joined by a word; the first has the label."""
     first, *rest = equation_parts(pairs, program)
-    return [doc.Equation(first, label), *(x for part in rest for x in (doc.Paragraph("and"), doc.Equation(part)))]
+    note = [AVERAGED] if averages(pairs) else []
+    more = [block for part in rest for block in (doc.Paragraph("and"), doc.Equation(part))]
+    return [doc.Equation(first, label or None), *more, *note]
 
 
 def _with_maths(text: str) -> tuple[Inline, ...]:

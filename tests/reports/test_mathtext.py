@@ -66,3 +66,26 @@ def test_laws_of_gaussian_expectations_are_written_once_below():
     body = equations([(e.left, e.right) for e in several.recurrence.equations], several.program)
     assert r"\mathrm{erf}(u_{2})\,\mathrm{erf}(v_{2})" in body
     assert body.count(r"\mathrm{Cov}\left[") == 2
+
+
+def test_several_laws_of_one_variable_stand_at_the_sign_of_expectation():
+    from derive.expectation import GaussianMean
+
+    relu = sp.Tuple("relu", 0)
+    means = [GaussianMean((relu, relu), (-x, -x), (v, -v, v)) for v in (x, y, x + y)]
+    body = equations([(sp.Symbol("q"), sum(means))])
+    assert r"\mathbb{E}_{x + y}\left[\mathrm{relu}(u - x)\,\mathrm{relu}(-u - x)\right]" in body
+    assert "Var" not in body
+    apart = GaussianMean((relu, relu), (-x, -x), (y, x, y))
+    assert body.count("{E}") == 3
+    assert equations([(sp.Symbol("q"), sum(means) + apart)]).count(r"\mathrm{Cov}") == 4
+
+
+def test_a_line_of_capitals_and_transposes_is_as_wide_as_it_prints():
+    from reports.mathtext import FULL, equation_parts
+
+    assert width(r"W^{\mathsf T} W^{\mathsf{T}}") == 2 + width("WW") == 2 + 3
+    assert width("ww") == 2
+    row = Latex(" + ".join([r"U\,U^{\mathsf{T}}\,W^{\mathsf T}"] * 8))
+    assert width("U" * 48) > FULL > width("u" * 48)
+    assert len(equation_parts([(row, x), (x, y)])) == 2

@@ -151,7 +151,7 @@ def breadth(body):
 
 @pytest.mark.parametrize("make", [models.gru, models.stacked, models.leaky], ids=["gru", "stacked", "leaky"])
 def test_limits_of_gates_layers_and_sums_fit_the_page(make):
-    """No display is wider than the page, and none of several equations taller than a part of it."""
+    """No display is wider than the page, none of several equations taller than a part of it, and all are labelled."""
     from types import SimpleNamespace
 
     from derive import adjoint, nngp, ntk
@@ -161,6 +161,7 @@ def test_limits_of_gates_layers_and_sums_fit_the_page(make):
     program = make().program()
     part = SimpleNamespace(program=program, nngp=nngp(program), ntk=ntk(program), gradient=adjoint(program), values={})
     made = doc.Document("t", "a", (limits(part), gradients(part)), "w")
+    assert {"eq:nngp", "eq:ntk", "eq:adjoint"} <= set(doc.labels(made))
     bodies = [node.body for node in doc.walk(made) if isinstance(node, doc.Equation)]
     for body in bodies:
         assert body.count("&=") <= 1 or len(body.split(r"\\")) <= 1.5 * TALL
