@@ -1,4 +1,4 @@
-"""Numbers for Gaussian expectations: by the table of dual activations, else by a series that returns its error."""
+"""Numbers for Gaussian expectations: by the table of dual activations, else by series and integrals with bounds."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import sympy as sp
 
-from . import conditional, kinks, mehler
+from . import conditional, kinks, mehler, nested
 from .activations import Z, canonical, definition
 from .duals import ANGLE, D, a, b, c, dual, k, m
 from .errors import NotAccurate, NotClosed, ParameterError
@@ -99,8 +99,27 @@ def expectation(factors: tuple[Factor, ...], variables: Variables) -> tuple[Any,
         found = [_series(factor, mean, variance, variables, most)
                  for factor, mean, variance in zip(factors, variables.means, variables.variances, strict=False)]
     if len(found) == 1:
-        return found[0].coefficients[..., 0], found[0].doubt
-    return mehler.pair(variables.xp, found[0], found[1], variables.correlation)
+        return _steep(factors, variables, found[0].coefficients[..., 0], found[0].doubt)
+    return _steep(factors, variables, *mehler.pair(variables.xp, found[0], found[1], variables.correlation))
+
+
+def _steep(factors: tuple[Factor, ...], v: Variables, result: Any, bound: Any) -> tuple[Any, Any]:
+    """The same, by nested integrals where the series of a function too steep for it leaves a visible error."""
+    xp = v.xp
+    poor = ~(bound <= ACCURACY * _size(xp, result))
+    if not bool(xp.any(poor)):
+        return result, bound
+    functions = [_function(*factor, v.backend) for factor in factors]
+
+    def chosen(*numbers: Any) -> list[Any]:
+        return [xp.broadcast_to(xp.asarray(x, dtype=xp.float64), result.shape)[poor] for x in numbers]
+
+    m, k, p, q, r, rest = chosen(*v.means, *(xp.sqrt(xp.asarray(x)) for x in v.variances), v.correlation, v.rest)
+    again = (nested.mean(xp, functions[0], m, p) if len(factors) == 1
+             else nested.pair(xp, functions[0], functions[1], (m, k), (p, q), r, rest))
+    result, bound = xp.array(result), xp.array(xp.broadcast_to(bound, result.shape))
+    result[poor], bound[poor] = again
+    return result, bound
 
 
 def value(factors: tuple[Factor, ...], variables: Variables) -> tuple[Any, float]:
@@ -111,15 +130,19 @@ def value(factors: tuple[Factor, ...], variables: Variables) -> tuple[Any, float
     result, bound = expectation(factors, variables)
     xp = variables.xp
     worst = float(xp.max(xp.asarray(bound))) if xp.asarray(bound).size else 0.0
-    size = max(1.0, float(xp.max(xp.abs(result)))) if result.size else 1.0
-    if not worst <= ACCURACY * size:
+    if not worst <= ACCURACY * _size(xp, result):
         names = " ".join(name + "'" * order for name, order in factors)
         largest = max(float(xp.max(xp.asarray(v))) for v in variables.variances)
         raise NotAccurate(f"E of {names}", f"an error below {ACCURACY:g}", f"a bound of {worst:.1e}",
-                          f"Variances up to {largest:.3g}: the series is for smooth functions; a kink between pieces "
-                          "that are not linear, one beside a smooth function, or a very large variance, is out of its "
-                          "reach.")
+                          f"Variances up to {largest:.3g}: smooth functions, steep around zero at most, and piecewise "
+                          "linear ones are within reach. Give a kink or a steep place elsewhere to the function as a "
+                          "bias with a mean, or take smaller variances.")
     return result, worst
+
+
+def _size(xp: Any, result: Any) -> float:
+    """What an error bound is measured by: the largest value, at least 1."""
+    return float(xp.max(xp.abs(result), initial=1.0))
 
 
 def gaussian_mean(first: str, second: str | None, variances: tuple[Any, Any], covariance: Any = 0.0,
@@ -221,4 +244,9 @@ def _function(name: str, order: int, backend: str) -> Callable[[Any], Any]:
                         "The tangent of a jump does not exist; use a continuous activation, or freeze what feeds it.")
     function = emitted([Z], expr, backend)
     xp = namespace(backend)
-    return lambda z: xp.asarray(function(z)) + xp.zeros_like(z)
+
+    def values(z: Any) -> Any:
+        with np.errstate(over="ignore", invalid="ignore"):  # far out; what is not finite there has no error bound
+            return xp.asarray(function(z)) + xp.zeros_like(z)
+
+    return values

@@ -63,6 +63,12 @@ class ArrayCode:
     def _print_erf(self, expr: sp.Expr) -> str:
         return self._called("erf", expr)
 
+    def _print_log(self, expr: sp.log) -> str:
+        if isinstance(half := expr.args[0] / 2, sp.cosh):  # cosh overflows where its logarithm does not
+            argument = self._print(half.args[0])
+            return f"{self.module}.logaddexp({argument}, -({argument}))"
+        return f"{self.module}.log({self._print(expr.args[0])})"
+
     def _print_Heaviside(self, expr: sp.Expr) -> str:
         return f"{self.module}.heaviside({self._print(expr.args[0])}, 0.5)"
 

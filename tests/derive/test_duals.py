@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import sympy as sp
 
+from derive import mehler
 from derive.activations import DEFINITIONS, FAMILIES, Z, activation, define, definition
 from derive.duals import FACTS, STRETCHED, Dual, a, b, c, dual, k, m, polynomial, written
 from derive.errors import NotClosed, ParameterError
@@ -181,15 +182,24 @@ def test_an_activation_given_a_coordinate_for_a_parameter_says_where_it_goes():
         activation("tanh", Z)
 
 
-def test_a_series_cut_too_early_says_so():
-    """Far out the orders run out, and a kink has no fast series: the bound holds and is not small."""
+def test_a_series_cut_too_early_says_so_and_integrals_take_over():
+    """Far out the orders run out: the bound of the series holds and is not small, the result is that of integrals."""
+    tanh = mehler.series(np, np.tanh, np.zeros(1), np.full(1, 1e3))
+    series, loose = mehler.pair(np, tanh, tanh, np.ones(1))
     found, bound = gaussian_mean("tanh", "tanh", (1e3, 1e3), 1e3)
     with mpmath.workdps(20):
         root, places = mpmath.sqrt(1000), [-9, -1, -0.1, 0, 0.1, 1, 9]
-        want = mpmath.quad(lambda z: mpmath.tanh(root * z) ** 2 * mpmath.npdf(z), places)
-    assert 1e-10 < abs(float(found) - float(want)) < float(bound)
+        want = float(mpmath.quad(lambda z: mpmath.tanh(root * z) ** 2 * mpmath.npdf(z), places))
+    assert 1e-10 < abs(series[0] - want) < loose[0]
+    assert abs(float(found) - want) <= float(bound) < 1e-14
+
+
+def test_a_kink_between_curved_pieces_is_within_reach_at_zero_only():
     define("bulge", Z * sp.Max(Z, 0))
-    found, bound = gaussian_mean("bulge", "erf", (1.0, 1.0), 0.5)
+    found, bound = gaussian_mean("bulge", "bulge", (1.0, 1.0), 1.0)
+    assert abs(float(found) - 1.5) <= float(bound) < 1e-14
+    define("far_bulge", (Z - sp.Rational(1, 3)) * sp.Max(Z - sp.Rational(1, 3), 0))
+    _, bound = gaussian_mean("far_bulge", "erf", (1.0, 1.0), 0.5)
     assert float(bound) > 1e-10
 
 
