@@ -14,7 +14,7 @@ import pytest
 from derive import models
 from reports import report
 from reports import writing as module
-from reports.document import labels
+from reports.document import figures, labels
 from reports.linear import document
 from reports.numbers import value
 from reports.process import MissingEngine
@@ -122,13 +122,16 @@ def test_files_page_and_references(written):
 
 
 @NEEDS_TEX
-def test_both_engines_print_the_same_numbers(tiny_run, tmp_path):
-    """Without the figures, whose tick labels are no text of the report."""
+def test_both_engines_print_the_same_numbers(tiny_run, undrawn, tmp_path, monkeypatch):
+    """Without the figures, whose tick labels are no text of the report, and without the page."""
     made = document(tiny_run, tmp_path)
-    for figure in (tmp_path / "figures").glob("*.pdf"):
+    (tmp_path / "figures").mkdir()
+    for figure in figures(made):
         blank = pypdf.PdfWriter()
         blank.add_blank_page(300, 200)
-        blank.write(figure)
+        blank.write(figure.stem.with_name(f"{figure.stem.name}.pdf"))
+        figure.stem.with_name(f"{figure.stem.name}.svg").write_text("")
+    monkeypatch.setattr("reports.render._html", lambda *_: None)
     counts = []
     for engine in ("pdflatex", "typst"):
         body = text_of(render(made, tmp_path, engine).pdf).split("References")[0]
