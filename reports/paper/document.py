@@ -11,6 +11,7 @@ from derive.errors import ParameterError
 from numeric.checks import Verdict
 from reports.document import Document, Paragraph, Section, Table
 from reports.linear import Stage
+from reports.numbers import value
 from reports.paper.gaps import EFFECT, LEVEL, ROUNDING
 from reports.paper.item import Claim, Context, Item, Result, section, worst
 from reports.paper.items import ITEMS
@@ -119,20 +120,26 @@ def document(made: Reproduction) -> Document:
                 )
             ),
             Paragraph(
-                "A derived statement holds if its proof was replayed and audited; a measured one by the rule stated "
-                f"with it. An equality up to rounding holds below {ROUNDING:.0e}. A power of the width is refuted "
-                f"where it is off at the level {LEVEL:g}, and holds where, besides, one that is off by {EFFECT:g} "
-                "would be refuted nine times in ten. Undecided is a difference whose interval is too wide for either "
-                "verdict at this size, which more networks, seeds or data narrow."
+                (
+                    "A derived statement holds if its proof was replayed and audited; a measured one by the rule "
+                    "stated with it. An equality up to rounding holds below ",
+                    value(ROUNDING),
+                    f". A power of the width is refuted where it is off at the level {LEVEL:g}, and holds where, "
+                    f"besides, one that is off by {EFFECT:g} would be refuted nine times in ten. Undecided is a "
+                    "difference whose interval is too wide for either verdict at this size, which more networks, "
+                    "seeds or data narrow.",
+                )
             ),
             Table(("paper", "item", "section", "verdict"), rows, "Items of the paper.", "tab:index", "llll"),
         ),
         "sec:index",
     )
     sections = (index, *(section(item, result) for item, result in made.made))
+    whole = {item.name for item, _ in made.made} == set(ITEMS)
+    what = "Every numbered result, figure and table" if whole else ", ".join(item.place for item, _ in made.made)
     abstract = (
-        "Every numbered result, figure and table of the paper, derived by machine from the definition of the "
-        "recursion, proved, confirmed at finite width, and judged; with the errata that came up."
+        f"{what} of the paper, derived by machine from the definition of the recursion, proved, confirmed at finite "
+        f"width, and judged{'; with the errata that came up' if whole else ''}."
     )
     return Document("Implicit Bias of Linear RNNs, item by item", abstract, sections, "wideproof")
 
