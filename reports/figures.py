@@ -120,7 +120,8 @@ def power_law(widths: ArrayLike, values: Mapping[str, ArrayLike], xlabel: str, y
             slope, stderr = (slopes or {}).get(name, (float(np.polyfit(*logs, 1)[0]), 0.0))
             offset = logs[1].mean() - slope * logs[0].mean()
             color, bars = PALETTE[i % len(PALETTE)], None if errors is None else errors.get(name)
-            said = rf"{slope:.3f} \pm {stderr:.1g}" if stderr else f"{slope:.2f}"
+            digits = 1 - int(np.floor(np.log10(stderr))) if stderr else 2  # two of the error
+            said = f"{slope:.{digits}f}" + (rf" \pm {stderr:.{digits}f}" if stderr else "")
             axes.errorbar(n, y, bars, fmt=MARKS[i % len(MARKS)], color=color, label=f"{name}: slope ${said}$")
             axes.plot(n, np.exp(offset) * n**slope, color=color, linewidth=0.8)
         axes.set_xscale("log")

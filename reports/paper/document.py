@@ -138,8 +138,8 @@ def document(made: Reproduction) -> Document:
     whole = {item.name for item, _ in made.made} == set(ITEMS)
     what = "Every numbered result, figure and table" if whole else ", ".join(item.place for item, _ in made.made)
     abstract = (
-        f"{what} of the paper, derived by machine from the definition of the recursion, proved, confirmed at finite "
-        f"width, and judged{'; with the errata that came up' if whole else ''}."
+        f"{what} of the paper: derived and proved by machine from the definition of the recursion, or cited where this "
+        f"is said, measured at finite width, and judged{'; with the errata that came up' if whole else ''}."
     )
     return Document("Implicit Bias of Linear RNNs, item by item", abstract, sections, "wideproof")
 

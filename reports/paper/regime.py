@@ -65,8 +65,8 @@ def _statement() -> tuple[Block, ...]:
                 "Lipschitz, the step size is below twice the reciprocal of the largest curvature, and the limiting "
                 "kernel is positive definite on the training set, then in probability",
             )),
-            Equation(Latex(r"\lim_{n \to \infty}\ \sup_{\ell \ge 0}\ \bigl\lVert \hat f^{(\ell)}_n(x) - "
-                           r"\hat f^{\mathrm{lin},(\ell)}_n(x) \bigr\rVert = 0."), "eq:prop-31"),
+            Equation(Latex(r"\lim_{n \to \infty}\ \sup_{\ell \ge 0}\ \left\lVert \hat f^{(\ell)}_n(x) - "
+                           r"\hat f^{\mathrm{lin},(\ell)}_n(x) \right\rVert = 0."), "eq:prop-31"),
         ),
         "proposition", "Kernel regime", "thm:prop-31",
     )  # fmt: skip

@@ -38,7 +38,7 @@ def test_the_fitted_power_is_the_power():
 
 def test_a_power_that_is_given_is_the_one_drawn():
     (axes,) = figures.power_law(2**X, {"a": 3.0 / 2.0**X}, "n", "e", slopes={"a": (-0.52, 0.013)}).axes
-    assert axes.get_legend_handles_labels()[1] == [r"a: slope $-0.520 \pm 0.01$"]
+    assert axes.get_legend_handles_labels()[1] == [r"a: slope $-0.520 \pm 0.013$"]
     (line,) = (line for line in axes.get_lines() if line.get_linestyle() == "-" and len(line.get_xdata()) > 1)
     drawn = np.polyfit(np.log(line.get_xdata()), np.log(line.get_ydata()), 1)[0]
     assert drawn == pytest.approx(-0.52)

@@ -16,12 +16,14 @@ from numeric.experiments import GapLadder, Protocol, Setting
 from numeric.experiments.dynamics import teacher_data
 from numeric.experiments.scale import scale_of_lags
 from reports.cli import app
-from reports.document import Paragraph, Table
+from reports.document import Document, Paragraph, Table
 from reports.paper import ITEMS, descent, figures, lemmas, regime
-from reports.paper.item import Context
+from reports.paper.item import Context, section
 from reports.paper.settings import FULL, QUICK, USED, choices_of, parse_changes
 from reports.paper.words import formula, mathematical
+from reports.subset import lint_tex
 from reports.text import Math
+from reports.typeset import typeset
 
 SMALL = {
     "widths": "100,1e4,1e6,1e8,1e10", "networks": "20", "gap_steps": "10", "steps": "20", "sequences": "20",
@@ -105,6 +107,7 @@ def test_table_1_is_told_on_the_users_file_and_refuted_by_weights_turned_round(c
 def test_proposition_31_holds_and_a_linearisation_of_another_network_is_refuted(context, monkeypatch):
     context.data, context.changes = (), SMALL | {"horizon": "3"}
     made = regime.proposition_31(context)
+    lint_tex(typeset(Document("", "", (section(ITEMS["prop-3.1"], made),), "")))
     assert made.claims[0].verdict == "holds"
     assert {c.verdict for c in made.claims} <= {"holds", "undecided"}
     original, first = regime.linearised_gaps, []
