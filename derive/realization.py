@@ -258,12 +258,11 @@ def impulse_of_matrices(program: Program, subject: Any, ask: Ask) -> Claim:
     ask("state-sum", StateAt(t))
     written = {x: _matrix(ask("transition", x)) for x in (READOUTS, TRANSITION, INPUTS)}
     own, parts = transition_parts(program)
-    power = written[TRANSITION] ** j
+    scale, power = 1 / sp.sqrt(n), written[TRANSITION] ** j
     if own == 0 and len(parts) == 1:
         (matrix, c), = parts.items()
-        power = (c / sp.sqrt(n)) ** j * Letter(matrix.name) ** j
-    return MatrixEquation(subject, sp.powsimp(n ** sp.Rational(-1, 2) * power.as_coeff_Mul()[0]) * written[READOUTS]
-                          * power * written[INPUTS])
+        scale, power = sp.powsimp(scale * n ** (-j / 2)) * c**j, Letter(matrix.name) ** j
+    return MatrixEquation(subject, scale * written[READOUTS] * power * written[INPUTS])
 
 
 def _matrix(claim: Claim) -> sp.Expr:

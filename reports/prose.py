@@ -129,7 +129,7 @@ LEADS: dict[str, str] = {
     "line-evolution": "these limits, each in earlier ones, are what was claimed",
     "transition": "as declared, the matrices that carry the state, read the input and read the state out are",
     "state-sum": "this holds at time 0, and one more step multiplies the sum and adds the new input, so by induction",
-    "impulse-of-matrices": "the factor of an input in the output is, read off the sum,",
+    "impulse-of-matrices": "the output is $n^{-1/2} R h_t$, so the factor of an input in it is, read off the sum,",
     "interpolation": "a power below the number of nodes is its own interpolant; compare coefficients:",
     "vandermonde": "exchange the sums over nodes and lags: what is left is one at the lag itself and zero "
     "elsewhere, so",
