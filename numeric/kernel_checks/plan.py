@@ -19,8 +19,8 @@ from numeric.ladder import width_ladder
 from numeric.sampling.choice import Choice
 from numeric.sampling.explicit import DENSE, choose_matrices
 
-BATCH_NUMBERS = {"numpy": 2**23, "cupy": 2**28}
-"""Doubles of one batch: 64 MB on the host, 2 GB on a device."""
+BATCH_NUMBERS = {"numpy": 2**24, "cupy": 2**28}
+"""Doubles of one batch: 128 MB on the host, 2 GB on a device."""
 OUTPUTS = 256
 """Outputs of each network where a readout is frozen: given its states, each is one more look at the NNGP kernel."""
 
@@ -108,7 +108,7 @@ class KernelPlan:
         vectors = self.points * (1 + int(self.inputs.shape[1])) * len(self.program.terms)
         square = sum(p.role == "matrix" for p in self.program.parameters) * width**2
         dense = self.choice(width).name == DENSE
-        return width * ((self.n_y or 1) + vectors) + (square if dense else 2 * width * vectors)
+        return width * ((self.n_y or 1) + vectors) + (square if dense else 0)
 
     def choice(self, width: int) -> Choice:
         """Return the sampler at a width, with the reason."""

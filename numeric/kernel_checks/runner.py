@@ -11,12 +11,18 @@ from numeric.arrays import Host, backend, seed_sequence, stream, to_host
 from numeric.empirical import empirical_ntk
 from numeric.gathering import Gathered, Progress, gather
 from numeric.kernel_checks.plan import KernelBatch, KernelPlan
-from numeric.montecarlo.cost import ENOUGH_S, Cost, least_seconds
+from numeric.montecarlo.cost import ENOUGH_S, Cost, least_seconds, load_of
+from numeric.sampling.explicit import DENSE
 from numeric.statistics import Moments
+from numeric.timing import blas_threads
 
 LEAST_COUNT = 100  # networks before a standard error may stop a width
 KEPT = 2000  # outputs kept at the largest width
 QUANTITIES = ("nngp", "ntk")
+ALONE = 1024
+"""Widths up to which products of whole matrices are too small for threads; skinny ones are at every width."""
+LONG_S = 2.0
+"""Seconds of two networks beyond which what a batch costs beside its networks is small, and no more are timed."""
 UNUSED = 2**32 - 1  # index of the stream of the networks that are only timed
 
 
@@ -54,9 +60,17 @@ class KernelMeasurements(Gathered[KernelPlan]):
 def kernels_of(plan: KernelPlan, batch: KernelBatch) -> tuple[dict[str, Moments], Host]:
     """Return the moments of both kernels over one batch of networks, and the first output of each.
 
+    Threads of linear algebra wait for each other, on a busy machine twenty times longer than the products take: they
+    are let in only where the products are large.
     Shapes: as `KernelMeasurements`; outputs (B, N, T).  Units: output^2; output.  Error: rounding.
     Source: the covariance of the outputs over the readouts; inner products of gradients by derive.adjoint.
     """
+    large = batch.width > ALONE and plan.choice(batch.width).name == DENSE
+    with blas_threads(None if large else 1):
+        return _drawn(plan, batch)
+
+
+def _drawn(plan: KernelPlan, batch: KernelBatch) -> tuple[dict[str, Moments], Host]:
     xp = backend(plan.backend)
     source = stream(xp, seed_sequence(plan.seed, 1, batch.width, batch.index))
     found = empirical_ntk(
@@ -88,17 +102,28 @@ def measure(plan: KernelPlan, progress: Progress | None = None, checkpoint: Path
 def estimate_kernel_cost(plan: KernelPlan) -> Cost:
     """Estimate what a plan needs, by running a few networks at each of its widths.
 
-    Shapes: none.  Units: as `Cost`.  Error: within a factor of three; an upper bound where the plan has a target.
-    Source: measured, the time of a batch taken as affine in its networks.
+    Shapes: none.  Units: as `Cost`.  Error: as `Cost`.  Source: a batch like those of the run where it is short, else
+    the time of a batch taken as affine in its networks.
     """
     memory = seconds = 0.0
-    for width in plan.widths:
-        few = _seconds(plan, width, 2)
-        each = few / 2 if few > ENOUGH_S else max(_seconds(plan, width, 10) - few, 0.0) / 8
-        batches = -(-plan.trials // plan.batch_size(width))
-        seconds += each * plan.trials + max(few - 2 * each, 0.0) * batches
-        memory = max(memory, 8.0 * plan.numbers(width) * plan.batch_size(width))
-    return Cost(memory, seconds)
+    with load_of(plan.backend) as load:
+        for width in plan.widths:
+            seconds += _ladder_seconds(plan, width)
+            memory = max(memory, 8.0 * plan.numbers(width) * plan.batch_size(width))
+    return Cost(memory, seconds, seconds * load())
+
+
+def _ladder_seconds(plan: KernelPlan, width: int) -> float:
+    """The time of all batches of one width."""
+    size, few = plan.batch_size(width), _seconds(plan, width, 2)
+    batches = -(-plan.trials // size)
+    if few > LONG_S:
+        return few / 2 * plan.trials
+    more = 10 if few < ENOUGH_S else 4
+    each = max(_seconds(plan, width, more) - few, 0.0) / (more - 2)
+    if size * each < ENOUGH_S:
+        return _seconds(plan, width, size) * plan.trials / size
+    return each * plan.trials + max(few - 2 * each, 0.0) * batches
 
 
 def _seconds(plan: KernelPlan, width: int, trials: int) -> float:

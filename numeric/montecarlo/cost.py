@@ -5,7 +5,9 @@ from __future__ import annotations
 import functools
 import math
 import time
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 
 from numeric.arrays import backend, seed_sequence, stream
 from numeric.montecarlo.features import kernel_moments, response_moments
@@ -18,20 +20,29 @@ LARGEST = 512
 TRIES, ENOUGH_S = 3, 0.2
 """A batch is timed so often, or until that many seconds have gone."""
 
+SEEN_S = 0.05
+"""Seconds of work below which nothing can be said of the load."""
+BUSY = 1.3
+"""Seconds of the clock to those of the processor beyond which both are told."""
+
 
 @dataclass(frozen=True)
 class Cost:
     """An estimate of the memory and time of a run.
 
-    Units: bytes, and seconds of processor time (on a GPU, of the clock).  Error: seconds within a factor of two; an
-    upper bound where the plan has a target.  Source: batches like those of the run, timed.
+    Units: bytes, seconds of processor time (on a GPU, of the clock), and seconds of the clock if the machine stays as
+    busy as it was during the estimate.  Error: seconds within a factor of two; an upper bound where the plan has a
+    target.  Source: batches like those of the run, timed.
     """
 
     memory: float
     seconds: float
+    elapsed: float = field(compare=False)
 
     def __str__(self) -> str:
-        return f"about {self.memory / 1e6:.3g} MB and {self.seconds:.2g} s"
+        busy = self.elapsed > BUSY * self.seconds
+        wait = f" of processor time, {self.elapsed:.2g} s if the machine stays as busy as it is" if busy else ""
+        return f"about {self.memory / 1e6:.3g} MB and {self.seconds:.2g} s{wait}"
 
 
 def estimate_cost(plan: Plan) -> Cost:
@@ -40,13 +51,30 @@ def estimate_cost(plan: Plan) -> Cost:
     Shapes: none.  Units: as `Cost`.  Error: as `Cost`.  Source: `batch_seconds`.
     """
     memory = total = 0.0
-    for group in GROUPS:
-        for width in plan.widths:
-            trials = plan.trials_of(group)
-            each = min(trials, plan.batch_size(group, width))
-            memory = max(memory, 8.0 * numbers_held(plan, Batch(group, width, 0, each)) * each)
-            total += trials / each * _seconds(plan, group, width, each)
-    return Cost(memory, total)
+    with load_of(plan.backend) as load:
+        for group in GROUPS:
+            for width in plan.widths:
+                trials = plan.trials_of(group)
+                each = min(trials, plan.batch_size(group, width))
+                memory = max(memory, 8.0 * numbers_held(plan, Batch(group, width, 0, each)) * each)
+                total += trials / each * _seconds(plan, group, width, each)
+    return Cost(memory, total, total * load())
+
+
+@contextmanager
+def load_of(device: str) -> Iterator[Callable[[], float]]:
+    """Measure, while the block runs, how many seconds of the clock one second of processor time takes.
+
+    Shapes: none.  Units: 1; on a GPU, whose work is timed by the clock, it is 1.  Error: that of the machine's load.
+    Source: measured.
+    """
+    clock, processor = time.perf_counter(), time.process_time()
+
+    def load() -> float:
+        spent = time.process_time() - processor
+        return (time.perf_counter() - clock) / spent if device == "numpy" and spent > SEEN_S else 1.0
+
+    yield load
 
 
 def numbers_held(plan: Plan, batch: Batch) -> float:

@@ -104,6 +104,13 @@ def test_the_cost_is_told_in_bytes_and_seconds(plan):
     assert "MB" in str(found)
 
 
+def test_on_a_busy_machine_both_times_are_told():
+    assert str(cost.Cost(2e8, 30.0, 33.0)) == "about 200 MB and 30 s"
+    assert "30 s of processor time, 90 s if the machine stays as busy as it is" in str(cost.Cost(2e8, 30.0, 90.0))
+    with cost.load_of("numpy") as load:
+        assert load() == 1.0  # nothing was done, so nothing is known
+
+
 def test_the_estimate_does_not_grow_with_the_width_where_the_cost_does_not():
     costs = [estimate_cost(Plan(n, 3000, 5, **NU, widths=(n // 2, n), kernel_trials=3000)) for n in (10**6, 10**12)]
     assert costs[0] == costs[1]

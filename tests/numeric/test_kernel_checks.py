@@ -7,11 +7,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from scipy import stats
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from derive import ParameterError, Recursion, activation, models
 from numeric import Kernel, Level, validate
 from numeric.checks import overall
-from numeric.kernel_checks import KernelPlan, judge_kernels, kernel_claims, measure, monte_carlo_kernels
+from numeric.kernel_checks import KernelPlan, judge_kernels, kernel_claims, measure, monte_carlo_kernels, runner
 from numeric.validate import KERNEL_DEFAULTS
 
 GALLERY = {
@@ -196,3 +197,30 @@ def test_a_gated_limit_holds_and_one_without_its_reset_gate_is_refuted():
     for quantity in ("nngp", "ntk"):
         mutant = limit(found).altered(**{quantity: lambda K: 1.05 * K})
         assert {c.quantity for c in judge_kernels(found, mutant, COARSE) if c.verdict == "refuted"} == {quantity}
+
+
+@pytest.mark.parametrize(("fixed", "each"), [(0.05, 0.0004), (0.3, 0.15), (0.01, 0.02), (0.01, 2.0)])
+def test_the_cost_before_the_start_is_that_of_all_batches(monkeypatch, fixed, each):
+    """Where a batch takes a fixed time and one for each network, the estimate is the sum over the run's batches."""
+    monkeypatch.setattr(runner, "_seconds", lambda plan, width, trials: fixed + each * trials)
+    program = models.elman("tanh").program()
+    plan = KernelPlan(program, {key: KERNEL_DEFAULTS[key] for key in program.symbols}, 1024, 1500)
+    whole = sum(fixed + each * batch.trials for batch in plan.batches())
+    assert runner.estimate_kernel_cost(plan).seconds == pytest.approx(whole, rel=0.02)
+
+
+def test_small_products_are_made_by_one_thread(monkeypatch):
+    seen, made = [], runner.empirical_ntk
+
+    def drawn(*args, **more):
+        seen.append({pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"})
+        return made(*args, **more)
+
+    monkeypatch.setattr(runner, "empirical_ntk", drawn)
+    program = models.elman("tanh").program()
+    values = {key: KERNEL_DEFAULTS[key] for key in program.symbols}
+    with threadpool_limits(2, "blas"):
+        measure(KernelPlan(program, values, 16, 4, 2))
+        assert {2} == {pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"}
+    assert seen
+    assert set().union(*seen) == {1}
