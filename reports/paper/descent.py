@@ -106,7 +106,7 @@ def _movement(context: Context, run: BoundRun) -> tuple[Block, ...]:
     ratios = [(", ", f"{np.mean(row):.3g} at ", Math(_width(n))) for n, row in zip(run.widths, run.ratios, strict=True)]
     return (
         Paragraph((
-            "The proof is that of the convolution; the RNN follows it by ", Cite("emami2021implicit", "(65)-(67)"),
+            "The proof is that of the convolution; the RNN follows it by ", Cite("emami2021implicit", "(65) to (67)"),
             ", and is measured: on the data of the paper's figure 1, at the largest step size that the theorem allows "
             "(", Ref("fig:thm-41"), "). The largest ratio of movement to bound, over all lags and steps, mean over "
             f"{run.seeds} networks: ", *[part for ratio in ratios for part in ratio][1:],

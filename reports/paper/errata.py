@@ -23,8 +23,8 @@ LETTERS = {name: sp.Symbol(name) for name in ("nu_W", "nu_F", "nu_C", "T", "j", 
 WORDS = {"stderr": "standard error", "deviation": "standard deviation", "holds": "condition met"}
 SHOWN = {"lemma-c1": "Lemma C.1, for Lipschitz maps", "netsor": "tensor programs, for polynomially bounded maps"}
 CHECKED = {
-    "E1": "Spectral radius of n^{-1/2} W in random matrices of one width, mean with standard error, beside its limit "
-          "sqrt(nu_W); the operator norm at the first nu_W; and the share of draws whose radius is above 1. At this "
+    "E1": "Spectral radius of W over sqrt(n) in random matrices, mean with standard error, and its limit sqrt(nu_W); "
+          "the operator norm at the first nu_W; and the share of draws whose radius is above 1. At this "
           "width the radius is still above its limit; the statement holds if it is less than half as far from it as "
           "from nu_W.",
     "E2": "E|L_t|^2 over its limit in (24) at t = 0 to 5: exact, by the derived formulas, and in random networks. The "

@@ -10,6 +10,7 @@ from reports import prose
 from reports.document import Block, Equation, Paragraph, Table, Theorem
 from reports.paper.gaps import falling, slope_claim
 from reports.paper.item import Claim, Context, Result, from_checks, goal, theorem, verified
+from reports.paper.theory import drawn
 from reports.text import Latex, Math, Ref, Text
 
 
@@ -37,9 +38,8 @@ def lemma_b1(context: Context) -> Result:
         "The response of a recursion is a recursion again, here ", Ref(tangent), ", and one engine serves both. The "
         "limiting kernel follows from it:",
     ))  # fmt: skip
-    end = Paragraph("Measured: the weights that this kernel gives to the first lags, as in theorem 3.3(b).")
     premises = prose.premises_line(derivation.proof)
-    blocks = (statement, text, *goal(derivation, "eq:lemma-b1-kernel"), proof, premises, end,
+    blocks = (statement, text, *goal(derivation, "eq:lemma-b1-kernel"), proof, premises, drawn(context),
               *context.assumptions("lemma-b.1"))  # fmt: skip
     return Result(blocks, (verified("tangent recursion and kernel", derivation), *from_checks(checks)))
 
@@ -108,7 +108,7 @@ def _general(context: Context) -> tuple[tuple[Block, ...], tuple[Claim, ...]]:
         matrices = columns(program)
         rows.append((program.name, kind, str(len(matrices)), str(sum(len(v) for _, v in matrices)), str(horizon)))
         claims.append(verified(f"innovations form of {program.name} rebuilds its covariance form", found))
-    singular = state_evolution(unchanging(), form="innovations", horizon=3)
+    singular = state_evolution(unchanging(), form="innovations", horizon=2)
     blocks = (
         Paragraph(
             "Both forms are generated for any recursion of the language. For the following ones the innovations form "

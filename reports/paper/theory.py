@@ -21,7 +21,7 @@ from numeric.checks import Check, overall
 from numeric.convergence import kernel_error
 from numeric.convolution import matched
 from numeric.data import apply_filter
-from numeric.experiments import KernelSizes, RealizationSizes
+from numeric.experiments import DrawSizes, KernelSizes, RealizationSizes
 from numeric.kernels import Kernel
 from numeric.krylov import draw_rnn
 from numeric.krylov import impulse_response as impulse_of_rnn
@@ -32,6 +32,7 @@ from reports.mathtext import display
 from reports.numbers import value
 from reports.paper.gaps import exact, falling, slope_claim
 from reports.paper.item import Claim, Context, Result, from_checks, goal, theorem, verified
+from reports.paper.words import mathematical
 from reports.text import Latex, Math, Ref, Text
 
 
@@ -157,7 +158,7 @@ def theorem_33a(context: Context) -> Result:
         "and between lags:",
     )  # fmt: skip
     blocks = theorem(context, "thm-33a", "Impulse response", derivation, lead)
-    blocks = (*blocks, _drawn(context), *context.assumptions("thm-3.3a"))
+    blocks = (*blocks, drawn(context), *context.assumptions("thm-3.3a"))
     found = (*from_checks(checks), together("correlations of lags, and of their squares, vanish", others))
     return Result(blocks, (verified("law of the impulse response", derivation), *found))
 
@@ -181,7 +182,7 @@ def theorem_33b(context: Context) -> Result:
                                 Math(Latex("x'")), ", converges in probability to")),
                      *goal(whole, "eq:thm-33b-kernel"),
                  )),
-        _drawn(context),
+        drawn(context),
         Paragraph((Ref("fig:paper-kernel"), " shows how the kernel of a random network approaches its limit.")),
         *falling(error, "kernel", context, "relative error", "Relative error of the empirical kernel, in the norm of "
                  "Frobenius, against the width: root mean square"),
@@ -208,15 +209,18 @@ def _matrix_form() -> Text:
     )  # fmt: skip
 
 
-def _drawn(context: Context) -> Paragraph:
-    """How the laws are measured, and when a check of them holds."""
+def drawn(context: Context) -> Paragraph:
+    """How the laws are measured, and when a check of them holds; told once."""
+    if DrawSizes in context.shown:
+        return Paragraph(("Measured in the networks of ", Ref(context.shown[DrawSizes]), " and judged as there."))
     plan, checks = context.validation.measurements.plan, context.validation.checks
     effects = {c.quantity: c.effect for c in checks}
     return Paragraph(
         f"Measured in random networks of the widths {', '.join(map(str, plan.widths))}, {plan.trials} at each. Each "
-        "estimate is fitted in powers of the inverse width and read off at infinite width, with its standard "
-        "error; the law itself is compared at the largest width, by the largest distance of the empirical distribution "
-        "function from the Gaussian one, in Kolmogorov's test. A true theory would be refuted anywhere among these "
+        "estimate is fitted in powers of the inverse width and read off at infinite width, with its standard error; a "
+        "refutation needs the fits of two neighbouring degrees. The law itself is compared at the largest width, by "
+        "the largest distance of the empirical distribution function from the Gaussian one, in Kolmogorov's test. With "
+        "p-values corrected by Holm, a true theory would be refuted anywhere among these "
         f"{len(checks)} checks with probability at most {checks[0].false_alarm:g}. A check holds only if it would, "
         f"nine times in ten, have seen an error of {effects['second-moment']:.0%} in a second moment, "
         f"{effects['scale-factor']:.0%} in a scale factor, {effects['excess-kurtosis']:g} in a kurtosis or "
@@ -225,9 +229,9 @@ def _drawn(context: Context) -> Paragraph:
 
 
 def together(what: str, checks: Sequence[Check]) -> Claim:
-    """Many checks of one kind as one claim, with the number of standard errors by which the worst one is off."""
-    worst = max((abs(c.estimate - c.prediction) / c.stderr for c in checks if c.stderr), default=0.0)
-    return Claim(f"{len(checks)} {what}; the largest in standard errors", overall(checks), worst)
+    """Many checks of one kind as one claim, with the smallest of their corrected p-values."""
+    least = min((c.p_value for c in checks), default=1.0)
+    return Claim(f"{len(checks)} {what}: smallest p, corrected for all checks", overall(checks), least)
 
 
 def equation_22(context: Context) -> Result:
@@ -240,11 +244,11 @@ def equation_22(context: Context) -> Result:
         if form == "paper":
             blocks += theorem(context, name, f"Bound, {form} form", derivation, "The scale factors obey", "proposition")
         else:
-            blocks += [Paragraph(f"In the {form} form,"), *goal(derivation, f"eq:{name}")]
+            blocks += [Paragraph(mathematical(f"In the {form} form,")), *goal(derivation, f"eq:{name}")]
         claims.append(verified(f"bound in the {form} form", derivation))
     blocks.append(Paragraph("Other readings of the paper's display are false. Each has an exact counter-example:"))
     for i, derivation in enumerate(refuted_bounds(context.rnn), 1):
-        blocks += [Paragraph(f"reading {i}, for which"), *goal(derivation, f"eq:false-{i}")]
+        blocks += [Paragraph(f"Reading {i} fails, since"), *goal(derivation, f"eq:false-{i}")]
         claims.append(verified(f"counter-example to reading {i}", derivation))
     peak = scale_factor_peak(context.rnn)
     blocks += [

@@ -12,7 +12,8 @@ POWER = r"(?:\^(?:\{[^{}]*\}|\w))"
 NAME = rf"{LETTER}(?:_\w+{POWER}?|{POWER})"  # nu_W, B_1, L^0, nu_W^{{t/2}}
 GROUP = rf"\((?=[^()]*{LETTER}_)[^()]*\)"
 NUMBER = r"(?<= )-\d+(?:\.\d+)?(?:/\d+)?|1e\d+"  # negative, or a power of ten
-FIXED = r"E\|L_t\|\^2|\|[^|]*\||sqrt\([^()]*\)|phi'\(q\) dq|\bA A\*|(?<=kernel of )A\b|(?<=entries of )[WFC]\b|\brho\b"
+MATRIX = r"(?<=kernel of )A\b|(?<=entries of )[WFC]\b|(?<=radius of )W\b"
+FIXED = rf"{MATRIX}|E\|L_t\|\^2|\|[^|]*\||sqrt\([^()]*\)|phi'\(q\) dq|\bA A\*|\brho\b"
 ATOM = rf"(?:{NUMBER}|{FIXED}|{GROUP}|{NAME}|\b[NTntjl]\b(?!')|\d+(?:\.\d+)?)"
 RUN = re.compile(rf"(?<![\w.(]){ATOM}(?:(?: [-+*/=<>] ?| ?/ ?| )?{ATOM})*(?![\w(])")
 WORTH = re.compile(r"(?<= )-\d|^-\d|1e\d|[A-Za-z]_|\^|sqrt|\||\b[NTntjl]\b|\bA\b|^[WFC]$|\brho\b|phi'")
