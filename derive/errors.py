@@ -26,6 +26,18 @@ class ParameterError(DeriveError, ValueError):
     """A number or an option outside the range where the formula means something."""
 
 
+class TooLarge(ParameterError):
+    """A number beyond the range of double precision, met while a recursion is evaluated."""
+
+    def __init__(self, where: str, when: str = "") -> None:
+        super().__init__(where, "numbers below 1.8e308", f"an overflow{when}",
+                         "The recursion grows without bound here: take smaller variances or inputs, or fewer steps.")
+        self.when = when
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return type(self), (self.where, self.when)
+
+
 class ProofError(DeriveError):
     """A proof whose steps do not replay, do not join, or fail the independent audit."""
 

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, Protocol
 
 import sympy as sp
 
-from .errors import ParameterError
+from .errors import ParameterError, TooLarge
 from .expectation import GaussianMean
 from .integrals import Factor, Variables, value
 from .moments import FIRST, SECOND, Calculus, Gram, Moment
@@ -283,6 +283,13 @@ class Stepper:
         return found[0] if found else 0.0
 
     def _apply(self, rule: Rule, index: Index) -> Any:
+        """The value of a rule at an index; where NumPy is told to raise, an overflow is told with its step."""
+        try:
+            return self._applied(rule, index)
+        except FloatingPointError as error:
+            raise TooLarge(f"kernel of {self.equations.program.name}", f" from step {max(index)} on") from error
+
+    def _applied(self, rule: Rule, index: Index) -> Any:
         read = [self.values[key] for key in rule.needs(index)]
         read += [self.inputs.gram(side, i.of(index), j.of(index)) for side, (i, j) in rule.grams]
         found: list[Any] = []

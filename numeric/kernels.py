@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator
 from functools import cached_property
 from typing import Any
 
+import numpy as np
+
 from derive import Formula, Program, Recursion, nngp, ntk
 from derive.derivation import as_program
-from derive.errors import ParameterError, ShapeError
+from derive.errors import ParameterError, TooLarge
 from numeric.arrays import Array, backend
+from numeric.batches import Batch, by_length, check_fit, distinct, repeated
 from numeric.process import Effort, ProcessKernel, padded
 from numeric.simulation import symbol_values
 
@@ -25,7 +27,8 @@ class Kernel:
 
     Shapes: X (N, T, n_x) -> (N1, T, N2, T) for `readout="all"`; (N1, N2) for "last" (the output after the last step)
     and "average" (its mean over all steps), where X may be a list of (T_i, n_x) of different lengths. Without X2, or
-    with X2 the same object as X1, the kernel is that of X1 with itself, and half of it is computed.
+    with X2 the same object as X1, the kernel is that of X1 with itself, and half of it is computed. Equal sequences
+    have equal rows, to the last bit, and cost once.
     Units: output^2.
     Error: rounding for activations with a closed form; else `error` bounds that of any one Gaussian expectation.
     Gated recursions are expectations over a process: by nested quadrature where few Gaussian variables meet in one
@@ -106,15 +109,39 @@ class Kernel:
 
     # ---- batches ------------------------------------------------------------------------------------------
     def _evaluate(self, made: Callable[[], Any], X1: Any, X2: Any) -> Array:
+        """The kernel, refused where a number of it or on the way to it overflows."""
+        where = f"kernel of {self.recursion.name}"
+        try:
+            with np.errstate(over="raise", invalid="raise", divide="raise"):
+                result = self._computed(made, X1, X2)
+        except FloatingPointError as error:
+            raise TooLarge(where) from error
+        xp = backend(self.backend)
+        if not bool(xp.all(xp.isfinite(result))):  # CuPy has no such flags
+            raise TooLarge(where)
+        return result
+
+    def _computed(self, made: Callable[[], Any], X1: Any, X2: Any) -> Array:
         xp = backend(self.backend)
         symmetric = X2 is None or X2 is X1
-        first = _by_length(xp, X1)
-        second = first if symmetric else _by_length(xp, X2)
-        _check(first, second, self.readout)
+        first = by_length(xp, X1)
+        second = first if symmetric else by_length(xp, X2)
+        check_fit(first, second, self.readout)
         function = made()
         self.error, self.stderr, self.method = 0.0, None, "derived recursion"
+        places: list[Any] = [None, None]
+        if all(state.initial == 0 or state.shared for state in self.recursion.states):  # equal sequences are one
+            first, places[0] = distinct(first)
+            second, places[1] = (first, places[0]) if symmetric else distinct(second)
         if isinstance(function, ProcessKernel):
-            return self._expected(function, first, None if symmetric else second)
+            result = self._expected(function, first, None if symmetric else second)
+            self.stderr = repeated(xp, self.stderr, *places)
+        else:
+            result = self._stepped(function, first, second, symmetric)
+        return repeated(xp, result, *places)
+
+    def _stepped(self, function: Any, first: Any, second: Any, symmetric: bool) -> Array:
+        xp = backend(self.backend)
         sizes = [sum(len(members) for members, _ in groups) for groups in (first, second)]
         times = [groups[0][1].shape[1] for groups in (first, second)]
         shape = (sizes[0], times[0], sizes[1], times[1]) if self.readout == "all" else tuple(sizes)
@@ -162,8 +189,10 @@ class Kernel:
         shape = (batch.first.shape[0], batch.second.shape[0])
         xp = batch.xp
         if self.readout != "all":
-            return xp.broadcast_to(xp.asarray(found, dtype=xp.float64), shape)
-        return xp.permute_dims(xp.broadcast_to(found, (*shape, *sizes)), (0, 2, 1, 3))
+            full = xp.broadcast_to(xp.asarray(found, dtype=xp.float64), shape)
+            return 0.5 * (full + full.T) if batch.diagonal else full
+        full = xp.permute_dims(xp.broadcast_to(found, (*shape, *sizes)), (0, 2, 1, 3))
+        return 0.5 * (full + xp.permute_dims(full, (2, 3, 0, 1))) if batch.diagonal else full
 
     def _fill(self, xp: Any, result: Array, rows: Any, columns: Any, block: Array, symmetric: bool) -> None:
         if self.readout == "all":
@@ -181,89 +210,3 @@ class Kernel:
         result[xp.asarray(rows)[:, None], xp.asarray(columns)[None, :]] = block
         if symmetric:
             result[xp.asarray(columns)[:, None], xp.asarray(rows)[None, :]] = block.T
-
-
-def _by_length(xp: Any, X: Any) -> list[tuple[list[int], Array]]:
-    """Positions and sequences of each length, (members, (N, T, n_x))."""
-    if not isinstance(X, Sequence):
-        array = _numbers(xp, X)
-        return [(list(range(array.shape[0] if array.ndim else 0)), array)]
-    arrays = [_numbers(xp, x) for x in X]
-    shapes = sorted({x.shape for x in arrays})
-    members = [[i for i, x in enumerate(arrays) if x.shape == shape] for shape in shapes]
-    return [(rows, xp.stack([arrays[i] for i in rows])) for rows in members]
-
-
-def _numbers(xp: Any, x: Any) -> Array:
-    """Inputs as float64; ParameterError where they are no finite real numbers."""
-    try:
-        array = xp.asarray(x)
-        known = "nan or infinity" if array.dtype.kind in "biuf" else f"dtype {array.dtype}"
-    except ValueError as error:
-        array, known = None, str(error)
-    if array is None or array.dtype.kind not in "biuf" or not bool(xp.all(xp.isfinite(array))):
-        raise ParameterError("Kernel", "inputs that are finite real numbers", known, "Fill or drop what is missing.")
-    return array.astype(xp.float64)
-
-
-def _check(first: Any, second: Any, readout: str) -> None:
-    """Refuse what is no sequence, what differs in n_x, and for all steps what differs in length."""
-    shapes = [X.shape for _, X in (*first, *second)]
-    fits = first and second and all(len(shape) == 3 and 0 not in shape[:2] for shape in shapes)
-    if not fits or len({shape[2] for shape in shapes}) > 1:
-        raise _misfit(" and ".join(map(str, shapes)) or "none")
-    if readout == "all" and len({shape[1] for shape in shapes}) > 1:
-        raise _misfit(" and ".join(map(str, shapes)))
-
-
-def _misfit(got: object) -> ShapeError:
-    return ShapeError(
-        "Kernel",
-        "arrays of shape (N, T, n_x) with one n_x, T equal for readout='all', or lists of (T_i, n_x)",
-        got,
-        "Give sequences of one length, or another readout; add a last axis for n_x = 1.",
-    )
-
-
-@dataclass(frozen=True)
-class Batch:
-    """Two batches of sequences whose inner products are computed when a step needs them."""
-
-    xp: Any
-    first: Array
-    second: Array
-    diagonal: bool
-    _last: dict[int, Any] = field(default_factory=dict)
-
-    @cached_property
-    def same(self) -> Array:
-        """1 where a pair is one sequence."""
-        shape = (self.first.shape[0], self.second.shape[0])
-        return self.xp.eye(*shape) if self.diagonal else self.xp.zeros(shape)
-
-    def gram(self, side: int, first: int, second: int) -> Array:
-        """Return x_first . x'_second: (N1, 1) and (1, N2) within sequences, (N1, N2) across.
-
-        Equal and opposite inputs, which a matrix product may round apart, have exactly equal and opposite products.
-        A step asks for the same products several times: the last ones of each side are kept.
-        """
-        if self._last.get(side, (None,))[0] != (first, second):
-            self._last[side] = (first, second), self._gram(side, first, second)
-        return self._last[side][1]
-
-    def _gram(self, side: int, first: int, second: int) -> Array:
-        xp = self.xp
-        if side == 0:
-            return xp.sum(self.first[:, first, :] * self.first[:, second, :], axis=-1)[:, None]
-        if side == 1:
-            return xp.sum(self.second[:, first, :] * self.second[:, second, :], axis=-1)[None, :]
-        x, y = self.first[:, first, :], self.second[:, second, :]
-        product = x @ y.T
-        squares = xp.sum(x * x, axis=-1)
-        sums = squares[:, None] + xp.sum(y * y, axis=-1)[None, :]
-        near = sums - 2.0 * xp.abs(product) <= 1e-9 * sums
-        rows, columns = xp.nonzero(near)
-        for sign in (1.0, -1.0):
-            exact = xp.all(x[rows] == sign * y[columns], axis=-1)
-            product[rows[exact], columns[exact]] = sign * squares[rows[exact]]
-        return product

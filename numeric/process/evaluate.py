@@ -124,6 +124,8 @@ class ProcessKernel:
             size = first[here].X.shape[0]
             for target, value in ((mean, found.mean), (error, found.error)):
                 block = value[:size, :, 0 if same else size :, :]
+                if same:  # sums in two orders differ by their rounding
+                    block = 0.5 * (block + xp.permute_dims(block, (2, 3, 0, 1)))
                 target[here, :, there, :] = block
                 if symmetric:
                     target[there, :, here, :] = xp.permute_dims(block, (2, 3, 0, 1))

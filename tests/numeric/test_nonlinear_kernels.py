@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 from pathlib import Path
 
 import numpy as np
@@ -11,9 +12,9 @@ import sympy as sp
 
 from derive import NotAccurate, NotClosed, ParameterError, Recursion, activation, models, nngp, ntk, relu, tanh
 from derive.activations import Z, define
-from derive.errors import ShapeError
+from derive.errors import ShapeError, TooLarge
 from numeric import Kernel
-from numeric.kernels import Batch
+from numeric.batches import Batch
 
 DATA = Path(__file__).parents[1] / "data"
 
@@ -214,3 +215,58 @@ def test_what_has_no_numbers_is_refused():
         ntk(models.elman(), parameters="V")
     with pytest.raises(ParameterError, match="X1"):
         nngp(models.elman()).formula.compile()(X=np.eye(3), **NU)
+
+
+@pytest.mark.parametrize(
+    ("model", "options"),
+    [(models.elman("tanh"), {"memory": 2e4}), (models.stacked(2, "gelu"), {"memory": 2e4}),
+     (models.mgu(), {"readout": "average"})],
+    ids=lambda x: getattr(x, "name", ""),
+)  # fmt: skip
+def test_equal_sequences_have_equal_rows_and_kernels_are_exactly_symmetric(model, options):
+    """In other blocks, on other sides, and with zeros of either sign."""
+    nu = dict.fromkeys(model.program().symbols, 0.8)
+    X = np.random.default_rng(3).standard_normal((12, 2, 1))
+    X[0, 0] = 0.0
+    X[[11, 9]] = X[[0, 5]]
+    X[11, 0] = -0.0
+    kernel = Kernel(model, **{"readout": "last", "points": 64, **nu, **options})
+    for found in (kernel.ntk(X), kernel.ntk(X, X[:4])):
+        np.testing.assert_array_equal(found[[11, 9]], found[[0, 5]])
+        assert not np.array_equal(found[1], found[2])
+    found = kernel.nngp(X)
+    np.testing.assert_array_equal(found, found.T)
+    assert np.linalg.eigvalsh(found)[0] > -1e-14 * np.trace(found)
+    assert kernel.stderr is None or np.array_equal(kernel.stderr[11], kernel.stderr[0])
+
+
+def test_starts_drawn_for_each_sequence_keep_equal_inputs_apart():
+    rnn = Recursion("random-start")
+    W, F, h = rnn.matrix("W"), rnn.input_map("F"), rnn.state("h", initial=1)
+    rnn.update(h, tanh(W @ h + F @ rnn.x))
+    rnn.output(rnn.readout("C") @ h)
+    found = Kernel(rnn, readout="last").nngp(np.ones((2, 1, 1)))
+    assert found[0, 1] < 0.9 * found[0, 0]
+
+
+@pytest.mark.parametrize("readout", ["all", "last"])
+def test_overflow_is_refused_with_its_step(readout):
+    X = np.array([1.0, -1.0])[:, None, None] * np.ones((2, 6, 1))
+    grows = Kernel(models.elman("exp"), readout=readout, nu_W=1.0, nu_F=0.1, nu_b=0.1, nu_C=1.0)
+    with pytest.raises(TooLarge, match=r"elman.*overflow from step 3 on.*smaller variances"):
+        grows.nngp(X)
+    assert np.isfinite(grows.nngp(X[:, :3])).all()
+    with pytest.raises(TooLarge, match="step 0"):
+        Kernel(models.elman("erf"), **NU).nngp(1e200 * X)
+    error = TooLarge("here", " from step 2 on")
+    assert str(pickle.loads(pickle.dumps(error))) == str(error)
+
+
+@pytest.mark.parametrize("phi", ["tanh", "softplus"])
+def test_inputs_of_any_size_have_a_kernel(phi):
+    """Far out, tanh is the sign and softplus a ramp."""
+    X, step = 1e5 * RNG.standard_normal((3, 2, 3)), {"tanh": "sign"}.get(phi, "relu")
+    nu = {"nu_W": 0.5, "nu_F": 1.0, "nu_b": 0.1, "nu_C": 1.0}
+    found, limit = (Kernel(models.elman(name), readout="last", **nu).nngp(X) for name in (phi, step))
+    np.testing.assert_allclose(found, limit, rtol=0, atol=3e-5 * limit.max())
+    assert np.abs(found - limit).max() > 0

@@ -1,0 +1,138 @@
+"""Batches of sequences: checked, grouped by length, each distinct one once, and their inner products."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from derive.errors import ParameterError, ShapeError
+from numeric.arrays import Array, to_host
+
+Groups = list[tuple[list[int], Array]]
+"""For each length the positions of the sequences among all of them, and the sequences (N, T, n_x)."""
+
+
+def by_length(xp: Any, X: Any) -> Groups:
+    """Return sequences grouped by length.
+
+    Shapes: X (N, T, n_x), or a list of (T_i, n_x).  Units: kept.  Error: ParameterError for what is no finite real
+    number.  Source: definition.
+    """
+    if not isinstance(X, Sequence):
+        array = _numbers(xp, X)
+        return [(list(range(array.shape[0] if array.ndim else 0)), array)]
+    arrays = [_numbers(xp, x) for x in X]
+    shapes = sorted({x.shape for x in arrays})
+    members = [[i for i, x in enumerate(arrays) if x.shape == shape] for shape in shapes]
+    return [(rows, xp.stack([arrays[i] for i in rows])) for rows in members]
+
+
+def distinct(groups: Groups) -> tuple[Groups, list[int] | None]:
+    """Return each sequence once, and for each of the given ones its place among them: None where no two are equal.
+
+    Shapes: as `Groups`; N places.  Units: kept.  Error: none.  Source: definition.
+    """
+    place: dict[int, int] = {}
+    found: Groups = []
+    count = 0
+    for rows, X in groups:
+        seen: dict[bytes, int] = {}
+        first = []
+        for i, (row, x) in enumerate(zip(rows, to_host(X) + 0.0, strict=True)):  # -0.0 is 0.0
+            place[row] = count + seen.setdefault(x.tobytes(), len(seen))
+            first += [i] if len(first) < len(seen) else []
+        found.append((list(range(count, count + len(seen))), X[first]))
+        count += len(seen)
+    if count == len(place):
+        return groups, None
+    return found, [place[row] for row in range(len(place))]
+
+
+def repeated(xp: Any, kernel: Any, rows: list[int] | None, columns: list[int] | None) -> Any:
+    """Return a kernel of distinct sequences as that of the given ones.
+
+    Shapes: (U1, ..., U2, ...) -> (N1, ..., N2, ...).  Units: kept.  Error: none.  Source: definition.
+    """
+    kernel = kernel if rows is None else kernel[xp.asarray(rows)]
+    at = (slice(None),) * (kernel.ndim // 2)
+    return kernel if columns is None else kernel[(*at, xp.asarray(columns))]
+
+
+def _numbers(xp: Any, x: Any) -> Array:
+    """Inputs as float64; ParameterError where they are no finite real numbers."""
+    try:
+        array = xp.asarray(x)
+        known = "nan or infinity" if array.dtype.kind in "biuf" else f"dtype {array.dtype}"
+    except ValueError as error:
+        array, known = None, str(error)
+    if array is None or array.dtype.kind not in "biuf" or not bool(xp.all(xp.isfinite(array))):
+        raise ParameterError("Kernel", "inputs that are finite real numbers", known, "Fill or drop what is missing.")
+    return array.astype(xp.float64)
+
+
+def check_fit(first: Groups, second: Groups, readout: str) -> None:
+    """Refuse what is no sequence, what differs in n_x, and for all steps what differs in length.
+
+    Shapes: as `Groups`.  Units: none.  Error: ShapeError.  Source: definition.
+    """
+    shapes = [X.shape for _, X in (*first, *second)]
+    fits = first and second and all(len(shape) == 3 and 0 not in shape[:2] for shape in shapes)
+    if not fits or len({shape[2] for shape in shapes}) > 1:
+        raise _misfit(" and ".join(map(str, shapes)) or "none")
+    if readout == "all" and len({shape[1] for shape in shapes}) > 1:
+        raise _misfit(" and ".join(map(str, shapes)))
+
+
+def _misfit(got: object) -> ShapeError:
+    return ShapeError(
+        "Kernel",
+        "arrays of shape (N, T, n_x) with one n_x, T equal for readout='all', or lists of (T_i, n_x)",
+        got,
+        "Give sequences of one length, or another readout; add a last axis for n_x = 1.",
+    )
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Two batches of sequences whose inner products are computed when a step needs them."""
+
+    xp: Any
+    first: Array
+    second: Array
+    diagonal: bool
+    _last: dict[int, Any] = field(default_factory=dict)
+
+    @cached_property
+    def same(self) -> Array:
+        """1 where a pair is one sequence."""
+        shape = (self.first.shape[0], self.second.shape[0])
+        return self.xp.eye(*shape) if self.diagonal else self.xp.zeros(shape)
+
+    def gram(self, side: int, first: int, second: int) -> Array:
+        """Return x_first . x'_second: (N1, 1) and (1, N2) within sequences, (N1, N2) across.
+
+        Equal and opposite inputs, which a matrix product may round apart, have exactly equal and opposite products.
+        A step asks for the same products several times: the last ones of each side are kept.
+        """
+        if self._last.get(side, (None,))[0] != (first, second):
+            self._last[side] = (first, second), self._gram(side, first, second)
+        return self._last[side][1]
+
+    def _gram(self, side: int, first: int, second: int) -> Array:
+        xp = self.xp
+        if side == 0:
+            return xp.sum(self.first[:, first, :] * self.first[:, second, :], axis=-1)[:, None]
+        if side == 1:
+            return xp.sum(self.second[:, first, :] * self.second[:, second, :], axis=-1)[None, :]
+        x, y = self.first[:, first, :], self.second[:, second, :]
+        product = x @ y.T
+        squares = xp.sum(x * x, axis=-1)
+        sums = squares[:, None] + xp.sum(y * y, axis=-1)[None, :]
+        near = sums - 2.0 * xp.abs(product) <= 1e-9 * sums
+        rows, columns = xp.nonzero(near)
+        for sign in (1.0, -1.0):
+            exact = xp.all(x[rows] == sign * y[columns], axis=-1)
+            product[rows[exact], columns[exact]] = sign * squares[rows[exact]]
+        return product
