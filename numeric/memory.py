@@ -96,9 +96,7 @@ def checked(derived: Memory, parameters: Mapping[str, float]) -> dict[str, float
     Shapes: none.  Units: of each symbol.  Error: ParameterError for missing, unknown, negative or infinite ones.
     Source: definition.
     """
-    maps = [*derived.variance_map.values(), *derived.correlation_map.values()]
-    letters = {f"{kind}{end}" for end in _ends(derived).values() for kind in "qc"}
-    read = sorted(set().union(*(part.formula.arguments for part in maps)) - letters)
+    read = letters_read(derived)
     values = {"X": 0.0, **{name: float(x) for name, x in parameters.items()}}
     values |= {} if values["X"] else {"nu_F": values.get("nu_F", 0.0)}
     where, allowed = f"memory of {derived.program.name}", {*read, *derived.program.symbols, "X", "nu_F"}
@@ -110,6 +108,16 @@ def checked(derived: Memory, parameters: Mapping[str, float]) -> dict[str, float
         hint = "Variances are finite and not negative; X is the size x_t . x_t of the inputs both runs see."
         raise ParameterError(where, f"numbers for {', '.join(read)}", "; ".join(wrong), hint)
     return {name: values[name] for name in read}
+
+
+def letters_read(derived: Memory) -> list[str]:
+    """Return the symbols that the maps read besides the variances and covariances of the states.
+
+    Shapes: none.  Units: none.  Error: none.  Source: definition.
+    """
+    maps = [*derived.variance_map.values(), *derived.correlation_map.values()]
+    letters = {f"{kind}{end}" for end in _ends(derived).values() for kind in "qc"}
+    return sorted(set().union(*(part.formula.arguments for part in maps)) - letters)
 
 
 def variance_roots(derived: Memory, state: str, at: Mapping[str, float]) -> tuple[list[Root], float, str]:

@@ -75,7 +75,7 @@ app.command("validate", cls=WithSymbols)(validate_command)
 app.command("report", cls=WithSymbols)(report_command)
 app.command("reproduce")(reproduce_command)
 app.command("bench")(bench_command)
-app.command("memory")(memory_command)
+app.command("memory", cls=WithSymbols)(memory_command)
 
 
 def main() -> None:

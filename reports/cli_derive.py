@@ -13,7 +13,7 @@ from derive import Derivation, Memory, NotClosed, NotDiagonal, NotLinear
 from derive.errors import DeriveError, ParameterError
 from reports.cli_alternating import ALTERNATING, derive_lines
 from reports.cli_models import Model, lines_with, model_with
-from reports.cli_symbols import Json, parameters
+from reports.cli_symbols import Json, meant, parameters
 from reports.console import Stages, describe, out, plain, print_json, said
 
 QUANTITIES: dict[str, Callable[..., Derivation]] = {
@@ -38,7 +38,8 @@ QUANTITIES: dict[str, Callable[..., Derivation]] = {
 def quantity_named(name: str) -> Callable[..., Derivation]:
     """The derivation of that name.  Errors: ParameterError listing the names."""
     if name not in QUANTITIES:
-        raise ParameterError("QUANTITY", ", ".join(QUANTITIES), repr(name), "wideproof derive MODEL shows them all.")
+        hint = f"{meant(name, QUANTITIES)}wideproof derive MODEL shows them all."
+        raise ParameterError("QUANTITY", ", ".join(QUANTITIES), repr(name), hint)
     return QUANTITIES[name]
 
 

@@ -11,7 +11,7 @@ from derive.errors import ParameterError
 from reports.cli_alternating import ALTERNATING, evaluate_lines
 from reports.cli_derive import QUANTITIES, quantity_named
 from reports.cli_models import Model, lines_with, model_with
-from reports.cli_symbols import Json, parameters
+from reports.cli_symbols import Json, needed
 from reports.console import out, print_json, table
 
 LAGS = 10
@@ -41,7 +41,7 @@ def eval_command(
         if lags:
             raise ParameterError("eval: --lags", "a quantity in the lag j", quantity, "Write --steps, a model's own.")
         program = lines_with(context, model)
-        at = parameters(context, list(program.program().symbols), needed=True)
+        at = needed(context, list(program.program().symbols))
         known = evaluate_lines(model, program, quantity, at)
         if as_json:
             print_json({"values": list(known.values()), "names": list(known)})
@@ -55,7 +55,7 @@ def eval_command(
         raise ParameterError("eval", "a quantity in the lag j, or a number", quantity, hint)
     if lags and not lagged:
         raise ParameterError("eval: --lags", "a quantity in the lag j", quantity, "It is one number: leave --lags out.")
-    nu = parameters(context, [name for name in formula.symbols if name != "j"], needed=True)
+    nu = needed(context, [name for name in formula.symbols if name != "j"])
     at = {"j": np.arange(lags or LAGS)} if lagged else {}
     values = np.atleast_1d(formula.compile("numpy")(**at, **nu))
     if as_json:

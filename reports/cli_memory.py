@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import math
 from dataclasses import asdict
 from pathlib import Path
@@ -11,10 +10,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import numpy as np
 import typer
 
-from derive import Memory, Program, Recursion, memory
-from derive.errors import ParameterError
+from derive import Memory, memory
 from derive.variants import untied
-from reports.cli_models import gallery
+from reports.cli_models import Model, model_with
+from reports.cli_symbols import Json, demand, parameters
 from reports.console import EXIT, Stages, err, out, plain, print_json, table
 
 if TYPE_CHECKING:
@@ -29,32 +28,33 @@ WIDEST = 240  # characters of a formula that a terminal still shows well
 
 
 def memory_command(
-    model: Annotated[str, typer.Argument(metavar="MODEL", help="Name of a model; wideproof models lists them.")],
-    activation: Annotated[str, typer.Option(help="Activation, where the model takes one.")] = "",
-    set_: Annotated[
-        list[str] | None, typer.Option("--set", help="A parameter, such as nu_b=0.05; X is x.x of the common inputs.")
-    ] = None,
+    context: typer.Context,
+    model: Model,
     redrawn: Annotated[bool, typer.Option("--untied", help="Redraw every matrix at each step.")] = False,
     figure: Annotated[Path | None, typer.Option(help="Folder for phase.pdf and phase.svg, the phase diagram.")] = None,
     check: Annotated[bool, typer.Option("--check", help="Confront chi with two runs at finite width.")] = False,
     width: Annotated[int, typer.Option(min=4, help="Largest width of the check.")] = 1024,
     trials: Annotated[int, typer.Option(min=2, help="Random networks at each width.")] = 600,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the check.")] = 0,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")] = False,
+    as_json: Json = False,
 ) -> None:
     """How long a model remembers: fixed points, slopes, the critical line and the memory horizon, with proofs.
 
-    Without nu_W it is varied around its critical value. Exit codes of --check: 0 holds, 1 refuted, 3 undecided.
+    Its symbols are options, such as --nu-b 0.05; --X is x.x of the inputs that both runs see, 0 if left out. Without
+    --nu-W it is varied around its critical value. Exit codes of --check: 0 holds, 1 refuted, 3 undecided.
 
-    Example: [b]wideproof memory elman --activation tanh --set nu_b=0.05 --figure phase[/b]
+    Examples: [b]wideproof memory elman --activation tanh --nu-b 0.05 --figure phase[/b],
+    [b]wideproof memory linear-rnn --nu-W 0.81[/b],
+    [b]wideproof memory elman --activation relu --nu-W 1.2 --nu-b 0.1 --nu-F 1 --check[/b]
     """
     from numeric.memory import analyse
     from numeric.phase import critical_gains
 
-    given = _given(set_ or [])
+    recursion = model_with(context, model)
     with Stages(quiet=as_json) as stages:
         with stages(f"memory of {model}"):
-            derived = memory(_model(model, activation, redrawn))
+            derived = memory(untied(recursion) if redrawn else recursion)
+            given = _given(context, derived, check)
             parts = derived.parts
             for part in (derived, *parts.values()):
                 part.proof.verify()
@@ -74,32 +74,15 @@ def memory_command(
         raise typer.Exit(EXIT[checked_.verdict])
 
 
-def _model(name: str, activation: str, redrawn: bool) -> Recursion | Program:
-    """The model of that name with its options.  Errors: ParameterError for one without an activation to choose."""
-    models = gallery()
-    if name not in models:
-        raise ParameterError("memory: MODEL", " or ".join(models), repr(name), "wideproof models lists them.")
-    takes = inspect.signature(models[name]).parameters
-    if activation and "activation" not in takes:
-        hint = "Leave it out, or take another model, such as elman."
-        raise ParameterError(f"memory {name}", "a model with an activation to choose", "--activation", hint)
-    options: dict[str, Any] = {"activation": activation} if activation else {}
-    made = models[name](**options)
-    return untied(made) if redrawn else made
+def _given(context: typer.Context, derived: Memory, check: bool) -> dict[str, float]:
+    """The numbers of the options.  Errors: ParameterError for a missing one; only nu_W may be left to be varied."""
+    from numeric.memory import letters_read
 
-
-def _given(texts: list[str]) -> dict[str, float]:
-    found: dict[str, float] = {}
-    for text in texts:
-        name, _, number = text.partition("=")
-        try:
-            value = float(number)
-        except ValueError:
-            value = math.nan
-        if not math.isfinite(value):
-            raise ParameterError("memory: --set", "NAME=NUMBER", repr(text), "For example --set nu_b=0.05.")
-        found[name.strip()] = value
-    return found
+    read = letters_read(derived)
+    given = parameters(context, list(dict.fromkeys([*read, *derived.program.symbols, "X", "nu_F"])))
+    free = {"X", *(() if check else ("nu_W",)), *(() if given.get("X") else ("nu_F",))}
+    demand(context, [name for name in read if name not in free], given)
+    return given
 
 
 def _drive(derived: Memory, given: dict[str, float]) -> float:
@@ -109,14 +92,8 @@ def _drive(derived: Memory, given: dict[str, float]) -> float:
 
 def _settings(derived: Memory, given: dict[str, float]) -> list[dict[str, float]]:
     """The parameters as given, or with nu_W varied around where chi is one."""
-    from numeric.memory import checked
     from numeric.phase import critical_gains
 
-    try:
-        checked(derived, {"nu_W": 1.0, **given})
-    except ParameterError as error:
-        hint = f"{error.hint} Pass each as --set NAME=NUMBER."
-        raise ParameterError(error.where, error.expected, error.got, hint) from None
     if "nu_W" in given:
         return [given]
     centre = next(iter(critical_gains(derived, _drive(derived, given))), 1.0)
@@ -140,8 +117,6 @@ def _drawn(derived: Memory, given: dict[str, float], folder: Path, stages: Stage
 
 
 def _check(derived: Memory, given: dict[str, float], width: int, trials: int, seed: int) -> Check:
-    if "nu_W" not in given:
-        raise ParameterError("memory: --check", "nu_W, as one network is simulated", "none", "--set nu_W=1.5")
     from numeric.memory_check import check_memory
 
     own: dict[str, Any] = {**given}

@@ -11,7 +11,7 @@ import typer
 from derive import Recursion, models
 from derive.errors import ParameterError
 from reports.cli_alternating import ALTERNATING
-from reports.cli_symbols import SYMBOLS, Json
+from reports.cli_symbols import SYMBOLS, Json, meant
 from reports.console import print_json, table
 
 if TYPE_CHECKING:
@@ -44,7 +44,8 @@ def model_named(name: str) -> Recursion:
     """The model of that name.  Errors: ParameterError listing the names."""
     found = gallery()
     if name not in found:
-        raise ParameterError("MODEL", " or ".join(found), repr(name), "wideproof models lists them.")
+        hint = f"{meant(name, found)}wideproof models lists them."
+        raise ParameterError("MODEL", " or ".join(found), repr(name), hint)
     return found[name]()
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from difflib import get_close_matches
 from typing import Annotated, Any
 
 import typer
@@ -32,23 +33,45 @@ class WithSymbols(TyperCommand):
         return super().parse_args(ctx, kept)
 
 
-def parameters(context: typer.Context, names: Sequence[str], needed: bool = False) -> dict[str, Any]:
+def parameters(context: typer.Context, names: Sequence[str]) -> dict[str, Any]:
     """Options such as --nu-W 0.3 as numbers by symbol.
 
-    Errors: ParameterError for another option, for what is no number, and, where all are needed, for a missing one.
+    Errors: ParameterError for another option, and for what is no number.
     """
-    where, known = context.command_path, {"--" + name.replace("_", "-"): name for name in names}
+    where, known = context.command_path, {_spelt(name): name for name in names}
     given: dict[str, Any] = {}
     for option, text in context.meta[SYMBOLS]:
         if option not in known:
             own = [p.opts[-1] for p in context.command.params if p.opts[-1].startswith("--")]
-            hint = f"{where} --help shows an example."
+            hint = f"{meant(option, [*known, *own])}{where} --help shows an example."
             raise ParameterError(where, f"one of the options {', '.join([*known, *own])}", option, hint)
         given[known[option]] = _number(text, f"{where}: {option}", f"For example {option} 0.3.")
-    if needed and (missing := [option for option, name in known.items() if name not in given]):
-        hint = f"For example {missing[0]} 0.3."
-        raise ParameterError(where, f"the options {', '.join(known)}", f"no {' and no '.join(missing)}", hint)
     return given
+
+
+def meant(word: str, words: Iterable[str]) -> str:
+    """The question whether the nearest of some words was meant, if one is near."""
+    near = get_close_matches(word, list(words), n=1)
+    return f"Did you mean {near[0]}? " if near else ""
+
+
+def needed(context: typer.Context, names: Sequence[str]) -> dict[str, Any]:
+    """All of these as numbers by symbol.  Errors: those of `parameters`, and ParameterError for a missing one."""
+    given = parameters(context, names)
+    demand(context, names, given)
+    return given
+
+
+def demand(context: typer.Context, names: Sequence[str], given: Mapping[str, Any]) -> None:
+    """Do nothing where every name has a number.  Errors: ParameterError that names the options which are missing."""
+    options = {name: _spelt(name) for name in names}
+    if missing := [option for name, option in options.items() if name not in given]:
+        expected, got = f"the options {', '.join(options.values())}", f"no {' and no '.join(missing)}"
+        raise ParameterError(context.command_path, expected, got, f"For example {missing[0]} 0.3.")
+
+
+def _spelt(name: str) -> str:
+    return "--" + name.replace("_", "-")
 
 
 def _number(text: str, where: str, hint: str) -> float:

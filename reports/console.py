@@ -42,10 +42,10 @@ COLOR = {"holds": "green", "refuted": "red", "undecided": "yellow"}
 
 
 def fail(error: DeriveError) -> NoReturn:
-    """Print what was expected, what came and what to do; exit 2."""
-    err.print(Text.assemble(("error", "bold red"), f" in {error.where}"))
-    for name in ("expected", "got", "hint"):
-        err.print(f"  {name:<9} {getattr(error, name)}")
+    """Print where, what was expected and what came in one line, and what to do in another; exit 2."""
+    told = f" in {error.where}: expected {error.expected}, got {error.got}"
+    err.print(Text.assemble(("error", "bold red"), told))
+    err.print(f"  {error.hint}")
     raise typer.Exit(USAGE)
 
 

@@ -1,10 +1,11 @@
-"""The command line as a user and a program meet it: answers, JSON, exit codes, errors in four fields."""
+"""The command line as a user and a program meet it: answers, JSON, exit codes, errors in two lines."""
 
 from __future__ import annotations
 
 import ast
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -45,15 +46,15 @@ def json_of(*words, code=0):
 
 
 def fields(*words):
-    """The four fields of the error a command line ends with."""
+    """The four fields of the two lines that a command line ends with."""
     result = run(*words, code=2)
     assert result.stdout == ""
     lines = result.stderr.splitlines()
     start = next(i for i, line in enumerate(lines) if line.startswith("error in "))
-    found = {"where": lines[start].removeprefix("error in ")}
-    for line in lines[start + 1 :]:
-        name, _, text = line.strip().partition(" ")
-        found[name] = text.strip()
+    told, hint = lines[start:]
+    match = re.fullmatch(r"error in (?P<where>.+): expected (?P<expected>.+), got (?P<got>.+)", told)
+    assert match is not None, told
+    found = {**match.groupdict(), "hint": hint.strip()}
     assert set(found) == {"where", "expected", "got", "hint"}
     assert all(found.values())
     return found
@@ -234,17 +235,26 @@ MISTAKES = {
     "unknown verb": (("prove", "linear-rnn"), "wideproof", "prove"),
     "unknown option": (("--frobnicate",), "wideproof", "--frobnicate"),
     "too many words": (("models", "linear-rnn"), "wideproof models", "linear-rnn"),
+    "misspelt verb of memory": (("memory", "elman", "--nu-bb", "1"), "wideproof memory", "--nu-bb"),
 }  # fmt: skip
 
 
 @pytest.mark.parametrize("name", MISTAKES)
-def test_a_mistake_is_told_in_four_fields_and_ends_with_2(name, tmp_path):
+def test_a_mistake_is_told_in_two_lines_and_ends_with_2(name, tmp_path):
     words, where, got = MISTAKES[name]
     (tmp_path / "file").write_text("")
     places = {"DIR": str(tmp_path / "out"), "FILE/x": str(tmp_path / "file" / "x"), "FILE": str(tmp_path / "file")}
     found = fields(*(places.get(word, word) for word in words))
     assert places.get(where, where) in found["where"]
     assert got.lower() in found["got"].lower()
+
+
+@pytest.mark.parametrize(("words", "said"), [
+    (("derive", "elmann"), "Did you mean elman?"), (("derive", "linear-rnn", "scale-factor"), "mean scale-factors?"),
+    ((*EVAL, *NU, "--nu-w", "1"), "Did you mean --nu-W?"),
+])  # fmt: skip
+def test_a_word_that_is_nearly_right_is_named(words, said):
+    assert said in fields(*words)["hint"]
 
 
 def test_a_bad_recording_is_told_before_the_long_work(tmp_path, monkeypatch):
@@ -393,7 +403,7 @@ def test_as_a_program_it_answers_with_one_json_document():
     assert json.loads(done.stdout) == {"values": [2.0, 1.6]}
     failed = process("derive", "transformer", "--json")
     assert (failed.returncode, failed.stdout) == (2, "")
-    assert failed.stderr.splitlines()[0] == "error in MODEL"
+    assert failed.stderr.startswith("error in MODEL: expected linear-rnn or")
 
 
 def heed_interrupts():

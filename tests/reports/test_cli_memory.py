@@ -15,7 +15,7 @@ from reports.cli import app
 from reports.figures import save
 from reports.phase import phase_figure
 
-RELU = ("memory", "elman", "--activation", "relu", "--set", "nu_b=0.1")
+RELU = ("memory", "elman", "--activation", "relu", "--nu-b", "0.1")
 
 
 @pytest.fixture(autouse=True)
@@ -31,7 +31,7 @@ def run(*words, code=0):
 
 
 def test_json_holds_formulas_fixed_points_and_the_critical_variance():
-    found = json.loads(run(*RELU, "--set", "nu_W=1.2", "--json").stdout)
+    found = json.loads(run(*RELU, "--nu-W", "1.2", "--json").stdout)
     assert found["formulas"]["chi"]["formula"] == "nu_W/2"
     (point,) = found["settings"][0]["points"]
     assert point["q"]["h"] == pytest.approx(0.125)
@@ -40,31 +40,31 @@ def test_json_holds_formulas_fixed_points_and_the_critical_variance():
 
 
 def test_without_nu_W_it_is_varied_around_the_critical_one():
-    result = run("memory", "elman", "--activation", "erf", "--set", "nu_b=0", "--set", "X=0")
+    result = run("memory", "elman", "--activation", "erf", "--nu-b", "0", "--X", "0")
     for word in ("ordered", "critical", "chaotic", "infinite", "0.785398", "replayed and audited"):
         assert word in result.stdout
-    diverges = run(*RELU, "--set", "nu_W=2.5")
+    diverges = run(*RELU, "--nu-W", "2.5")
     assert "diverges" in diverges.stdout
 
 
 def test_the_untied_reading_has_the_same_formulas():
-    tied, untied = (json.loads(run(*RELU, "--set", "nu_W=1", "--json", *more).stdout) for more in ((), ("--untied",)))
+    tied, untied = (json.loads(run(*RELU, "--nu-W", "1", "--json", *more).stdout) for more in ((), ("--untied",)))
     assert tied["settings"] == untied["settings"]
 
 
 def test_the_check_exits_with_its_verdict():
-    words = (*RELU, "--set", "nu_W=1.2", "--set", "nu_F=1", "--check", "--seed", "2")
+    words = (*RELU, "--nu-W", "1.2", "--nu-F", "1", "--check", "--seed", "2")
     run(*words, "--width", "512", "--trials", "400")
     undecided = run(*words, "--width", "64", "--trials", "20", code=3)
     assert "undecided" in undecided.stdout
 
 
 @pytest.mark.parametrize(("words", "said"), [
-    (("memory", "leaky", "--set", "nu_W=1"), "carries itself over"), (("memory", "elman"), "missing: nu_b"),
+    (("memory", "leaky", "--nu-W", "1"), "carries itself over"), (("memory", "elman"), "no --nu-b"),
     (("memory", "gru"), "gate"), (("memory", "nothing"), "wideproof models"),
-    (("memory", "linear-rnn", "--activation", "tanh"), "a model with an activation"),
-    ((*RELU, "--set", "nu_W"), "NAME=NUMBER"), ((*RELU, "--set", "nu_W=-1"), "nu_W = -1"),
-    ((*RELU, "--check"), "--set nu_W"), ((*RELU, "--set", "mu=1"), "unknown: mu"),
+    (("memory", "linear-rnn", "--activation", "tanh"), "got --activation"),
+    ((*RELU, "--nu-W"), "a finite number"), ((*RELU, "--nu-W", "-1"), "nu_W = -1"),
+    ((*RELU, "--check"), "no --nu-W"), ((*RELU, "--mu", "1"), "got --mu"),
 ])  # fmt: skip
 def test_errors_say_what_to_do(words, said):
     result = run(*words, code=2)
@@ -73,7 +73,7 @@ def test_errors_say_what_to_do(words, said):
 
 
 def test_the_figure_is_written_in_both_formats_and_holds_line_and_phases(tmp_path):
-    run(*RELU, "--set", "nu_W=1", "--figure", str(tmp_path))
+    run(*RELU, "--nu-W", "1", "--figure", str(tmp_path))
     assert sorted(path.name for path in tmp_path.iterdir()) == ["phase.pdf", "phase.svg"]
     diagram = phase_diagram(memory(models.elman("erf")), np.linspace(0.2, 3, 20), np.linspace(0, 0.3, 12))
     drawn = [phase_figure(diagram) for _ in range(2)]
@@ -86,5 +86,5 @@ def test_the_figure_is_written_in_both_formats_and_holds_line_and_phases(tmp_pat
 
 def test_a_missing_number_is_told_with_the_option_that_gives_it():
     done = run("memory", "residual", "--untied", code=2)
-    assert "missing: nu_b" in done.stderr
-    assert "--set NAME=NUMBER" in done.stderr
+    assert "no --nu-b" in done.stderr
+    assert "For example --nu-b 0.3." in done.stderr
