@@ -13,6 +13,7 @@ from numeric.experiments.choice import check_width, choice
 from numeric.recordings import Recording
 
 LIMITED, FULL = "limited", "full"
+MORE_DATA = "Leave the column out, or raise the limited fraction of the training part."
 
 
 @dataclass(frozen=True)
@@ -96,7 +97,8 @@ def prepare(recording: Recording, protocol: Protocol, regime: str) -> tuple[Part
     """Cut, standardise and sum up one regime: one training part, or all limited segments of it.
 
     Validation and test parts are the same samples in all of them.
-    Errors: ParameterError where a part is shorter than twice the lags, or a training column is constant.
+    Errors: ParameterError where a part is shorter than twice the lags, a training column is constant or an output is
+    where it is predicted.
     """
     first = int(protocol.training * recording.samples)
     last = int((protocol.training + protocol.validation) * recording.samples)
@@ -114,7 +116,12 @@ def prepare(recording: Recording, protocol: Protocol, regime: str) -> tuple[Part
 
 def _parts(recording: Recording, protocol: Protocol, regime: str, own: slice, first: int, last: int) -> Parts:
     x, _, _ = _standardise(recording, recording.inputs, recording.input_names, own, slice(0, first))
+    if not x[own].any():
+        got = f"all constant in samples {own.start} to {own.stop}"
+        raise ParameterError(recording.name, f"some input that varies in {regime} training", got, MORE_DATA)
     y, mean, deviation = _standardise(recording, recording.outputs, recording.output_names, own, own)
+    for part in (slice(first, last), slice(last, recording.samples)):
+        _check_scored(recording, part)
     return Parts(
         regime, len(x[own]),
         quadratic(x[own], y[own], protocol.lags),
@@ -122,6 +129,15 @@ def _parts(recording: Recording, protocol: Protocol, regime: str, own: slice, fi
         float(y[first:last].var(axis=0).mean()),
         x[last:], recording.outputs[last:], mean, deviation,
     )  # fmt: skip
+
+
+def _check_scored(recording: Recording, part: slice) -> None:
+    """An output that is constant in a part that is predicted has no R² there."""
+    for name, column in zip(recording.output_names, recording.outputs[part].T, strict=True):
+        if np.ptp(column) == 0:
+            got = f"a constant in samples {part.start} to {part.stop}, which are predicted"
+            hint = "Leave the column out, or move the ends of the parts by --set training and validation."
+            raise ParameterError(recording.name, f"output {name!r} to vary where it is predicted", got, hint)
 
 
 def _standardise(
@@ -136,6 +152,5 @@ def _standardise(
     if np.any(deviation == 0):
         name = names[int(np.argmin(deviation))]
         got = f"a constant in samples {spare.start} to {spare.stop}"
-        hint = "Leave the column out, or raise the limited fraction of the training part."
-        raise ParameterError(recording.name, f"column {name!r} to vary in training", got, hint)
+        raise ParameterError(recording.name, f"column {name!r} to vary in training", got, MORE_DATA)
     return np.asarray((values - mean) / deviation), mean, deviation

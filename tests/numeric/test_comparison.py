@@ -198,6 +198,25 @@ def test_errors_name_the_field():
     assert caught.value.expected == "column 'b' to vary in training"
 
 
+@pytest.mark.parametrize(("rows", "part"), [(slice(900, 1200), "900 to 1200"), (slice(1200, 1500), "1200 to 1500")])
+def test_an_output_that_rests_where_it_is_predicted_is_refused(rows, part):
+    still = synthetic()
+    still.outputs[rows, 0] = 4.0
+    with pytest.raises(ParameterError) as caught:
+        prepare(still, QUICK, FULL)
+    assert caught.value.expected == "output 'u' to vary where it is predicted"
+    assert part in caught.value.got
+
+
+def test_inputs_that_all_rest_in_a_segment_are_refused():
+    still = synthetic()
+    still.inputs[400:500] = 4.0
+    prepare(still, QUICK, FULL)
+    with pytest.raises(ParameterError) as caught:
+        prepare(still, QUICK, LIMITED)
+    assert caught.value.got == "all constant in samples 405 to 495"
+
+
 def test_an_event_that_does_not_occur_in_a_segment_is_measured_by_the_whole_training_part():
     still = synthetic()
     still.inputs[400:500, 1] = 4.0
