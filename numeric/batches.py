@@ -29,6 +29,16 @@ def by_length(xp: Any, X: Any) -> Groups:
     return [(rows, xp.stack([arrays[i] for i in rows])) for rows in members]
 
 
+def equal(first: Groups, second: Groups) -> bool:
+    """Return whether both are the same sequences in the same order.
+
+    Shapes: as `Groups`.  Units: none.  Error: none.  Source: definition.
+    """
+    same_rows = [rows for rows, _ in first] == [rows for rows, _ in second]
+    pairs = zip(first, second, strict=False)
+    return same_rows and all(X.shape == Y.shape and bool((X == Y).all()) for (_, X), (_, Y) in pairs)
+
+
 def distinct(groups: Groups) -> tuple[Groups, list[int] | None]:
     """Return each sequence once, and for each of the given ones its place among them: None where no two are equal.
 
@@ -39,7 +49,7 @@ def distinct(groups: Groups) -> tuple[Groups, list[int] | None]:
     count = 0
     for rows, X in groups:
         seen: dict[bytes, int] = {}
-        first = []
+        first: list[int] = []
         for i, (row, x) in enumerate(zip(rows, to_host(X) + 0.0, strict=True)):  # -0.0 is 0.0
             place[row] = count + seen.setdefault(x.tobytes(), len(seen))
             first += [i] if len(first) < len(seen) else []

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from derive import Program, Recursion, models
+from derive.derivation import as_program
 from derive.errors import ParameterError, ShapeError
 from numeric.arrays import Host, to_host
 from numeric.kernels import Kernel
@@ -61,8 +62,7 @@ class _Wide(Base):
         return self
 
     def _program(self) -> Program:
-        given = models.feed_forward(1) if self.recursion is None else self.recursion
-        return given.program() if isinstance(given, Recursion) else given
+        return as_program(models.feed_forward(1) if self.recursion is None else self.recursion)
 
     def _made_kernel(self) -> Kernel:
         if self.kernel not in KERNELS:
@@ -70,12 +70,22 @@ class _Wide(Base):
         if self.readout == "all":
             hint = "Use WideTraining for targets at every step."
             raise ParameterError("readout", '"last" or "average"', repr("all"), hint)
-        values: dict[str, Any] = {name: getattr(self, name, 1.0) for name in self._program().symbols}
+        symbols = self._program().symbols
+        unknown = [name for name in self.get_params() if name not in OPTIONS and name not in symbols]
+        if unknown:
+            hint = "Is it a variance of another recursion?"
+            raise ParameterError(f"variances of {self._program().name}", ", ".join(symbols), ", ".join(unknown), hint)
+        values: dict[str, Any] = {name: getattr(self, name, 1.0) for name in symbols}
         return Kernel(self._program(), self.parameterization, readout=self.readout, **values)
 
     def _learn(self, X: Any, Y: Host) -> None:
-        if Y.shape[0] != len(X):
-            raise ShapeError("fit: y", f"{len(X)} targets", Y.shape[0], "One for each sequence.")
+        if Y.shape[:1] != (len(X),):
+            raise ShapeError("fit: y", f"{len(X)} targets", Y.shape, "One for each sequence.")
+        if not np.all(np.isfinite(Y)):
+            raise ParameterError("fit: y", "finite targets", "nan or infinity", "Drop the sequences without a target.")
+        if not (self.ridge >= 0 and self.time >= 0):
+            hint = "ridge is a penalty in units of the kernel, time that of the flow, infinity allowed."
+            raise ParameterError("fit", "ridge >= 0 and time >= 0", (self.ridge, self.time), hint)
         self.kernel_ = self._made_kernel()
         self.X_fit_, self.y_fit_ = X, Y
         if self.kernel == "ntk":
@@ -88,18 +98,47 @@ class _Wide(Base):
 
     def _read(self, X: Any, y: Any = None, reset: bool = True) -> tuple[Any, Any]:
         """Sequences as a list of (T_i, n_x) or (N, T, n_x), features (N, n_x) as one step; checked targets."""
-        if isinstance(X, Sequence) and len(X) and all(np.ndim(x) == 2 for x in X):
-            return [to_host(x) for x in X], y
+        if not reset and _validation is not None:
+            _validation.check_is_fitted(self)
+        listed = _listed(X)
+        if listed is not None:
+            return self._known_inputs(listed, {x.shape[1] for x in listed}, reset), y
         if _validation is None:
             X = np.asarray(X, dtype=np.float64)
-        elif reset:
-            X, y = _validation.validate_data(self, X, y, allow_nd=True, dtype=np.float64, **self._targets)
         else:
-            _validation.check_is_fitted(self)
-            X = _validation.validate_data(self, X, reset=False, allow_nd=True, dtype=np.float64)
+            dimensions = X.ndim if hasattr(X, "ndim") else np.asarray(X).ndim
+            rules = {"allow_nd": True, "ensure_2d": dimensions < 3, "dtype": np.float64}
+            if reset:
+                X, y = _validation.validate_data(self, X, y, **rules, **self._targets)
+            else:
+                X = _validation.validate_data(self, X, reset=False, **rules)
         if X.ndim not in (2, 3):
             raise ShapeError("X", "(N, n_x), (N, T, n_x) or a list of (T_i, n_x)", X.shape, "Sequences of inputs.")
-        return X[:, None, :] if X.ndim == 2 else X, y
+        return self._known_inputs(X[:, None, :] if X.ndim == 2 else X, {X.shape[-1]}, reset), y
+
+    def _known_inputs(self, X: Any, sizes: set[int], reset: bool) -> Any:
+        """The sequences, if each step has as many inputs as those that were fitted."""
+        if reset and len(sizes) == 1:
+            (self.n_features_in_,) = sizes
+        if sizes != {self.n_features_in_} if hasattr(self, "n_features_in_") else len(sizes) > 1:
+            known = getattr(self, "n_features_in_", "one number of")
+            raise ShapeError("X", f"{known} inputs at each step", sorted(sizes), "The last axis is that of the inputs.")
+        return X
+
+
+def _listed(X: Any) -> list[Host] | None:
+    """A list of (T_i, n_x), also where it comes as an array of objects; None for anything else."""
+    objects = isinstance(X, np.ndarray) and X.dtype.hasobject and X.ndim == 1
+    if not (isinstance(X, Sequence) or objects) or not len(X) or np.ndim(X[0]) == 0:
+        return None
+    found = [to_host(x) for x in X]
+    if all(x.ndim == 2 for x in found):
+        return found
+    if len({x.shape for x in found}) > 1:
+        shapes = ", ".join(map(str, sorted({x.shape for x in found})[:3]))
+        hint = "Each sequence is steps by inputs: with one input at each step write x[:, None]."
+        raise ShapeError("X", "(N, n_x), (N, T, n_x) or a list of (T_i, n_x)", f"a list of {shapes}, ...", hint)
+    return None
 
 
 class WideRegressor(Regressor, _Wide):
@@ -141,7 +180,8 @@ class WideRegressor(Regressor, _Wide):
         weight = np.ones(len(y)) if sample_weight is None else np.asarray(sample_weight, dtype=np.float64)
         centre = np.average(y, axis=0, weights=weight)
         left, all_of = (np.average((y - z) ** 2, axis=0, weights=weight) for z in (said, centre))
-        return float(np.mean(1.0 - left / all_of))
+        share = np.where(all_of > 0, left / np.where(all_of > 0, all_of, 1.0), 1.0 * (left > 0))
+        return float(np.mean(1.0 - share))
 
 
 class WideClassifier(Classifier, _Wide):
@@ -158,6 +198,8 @@ class WideClassifier(Classifier, _Wide):
         X, y = self._read(X, y)
         if _base is not None:
             importlib.import_module("sklearn.utils.multiclass").check_classification_targets(y)
+        if np.ndim(y) != 1:
+            raise ShapeError("fit: y", "one label for each sequence", np.shape(y), "Several outputs: WideRegressor.")
         self.classes_, index = np.unique(np.asarray(y), return_inverse=True)
         if len(self.classes_) < 2:
             hint = "Give sequences of another class."

@@ -13,7 +13,7 @@ from derive import Formula, Program, Recursion, nngp, ntk
 from derive.derivation import as_program
 from derive.errors import ParameterError, TooLarge
 from numeric.arrays import Array, backend
-from numeric.batches import Batch, by_length, check_fit, distinct, repeated
+from numeric.batches import Batch, by_length, check_fit, distinct, equal, repeated
 from numeric.process import Effort, ProcessKernel, padded
 from numeric.simulation import symbol_values
 
@@ -27,8 +27,8 @@ class Kernel:
 
     Shapes: X (N, T, n_x) -> (N1, T, N2, T) for `readout="all"`; (N1, N2) for "last" (the output after the last step)
     and "average" (its mean over all steps), where X may be a list of (T_i, n_x) of different lengths. Without X2, or
-    with X2 the same object as X1, the kernel is that of X1 with itself, and half of it is computed. Equal sequences
-    have equal rows, to the last bit, and cost once.
+    with X2 equal to X1, the kernel is that of X1 with itself, and half of it is computed. Equal sequences have equal
+    rows, to the last bit, and cost once. Where a start is drawn for each sequence, only X1 itself has the same starts.
     Units: output^2.
     Error: rounding for activations with a closed form; else `error` bounds that of any one Gaussian expectation.
     Gated recursions are expectations over a process: by nested quadrature where few Gaussian variables meet in one
@@ -131,6 +131,7 @@ class Kernel:
         self.error, self.stderr, self.method = 0.0, None, "derived recursion"
         places: list[Any] = [None, None]
         if all(state.initial == 0 or state.shared for state in self.recursion.states):  # equal sequences are one
+            symmetric = symmetric or equal(first, second)
             first, places[0] = distinct(first)
             second, places[1] = (first, places[0]) if symmetric else distinct(second)
         if isinstance(function, ProcessKernel):

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 import subprocess
 import sys
 
 import numpy as np
 import pytest
+from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import GridSearchCV
 from sklearn.svm import SVC
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from derive import ParameterError, models
-from derive.errors import ShapeError
+from derive.errors import LanguageError, ShapeError
 from numeric import Kernel
 from numeric.estimators import WideClassifier, WideRegressor
 from numeric.predict import WideTraining, posterior
@@ -95,11 +99,50 @@ def test_sequences_may_differ_in_length(sequences):
         (lambda X, y: WideRegressor(RNN, **NU).fit(list(X), y[:3]), ShapeError),
         (lambda X, y: WideRegressor(RNN, **NU).fit(X[..., None], y), ShapeError),
         (lambda X, y: WideClassifier(RNN, **NU).fit(X, np.ones(60, dtype=int)), ParameterError),
+        (lambda X, y: WideClassifier(RNN, **NU).fit(list(X), np.ones((60, 2))), ShapeError),
+        (lambda X, y: WideRegressor(RNN, nu_w=0.9).fit(X, y), ParameterError),
+        (lambda X, y: WideRegressor(RNN, ridge=-1.0, **NU).fit(X, y), ParameterError),
+        (lambda X, y: WideRegressor(RNN, time=-1.0, **NU).fit(X, y), ParameterError),
+        (lambda X, y: WideRegressor(RNN, **NU).fit(list(X), y * np.nan), ParameterError),
+        (lambda X, y: WideRegressor(RNN, **NU).fit([x[: 3 + i % 2, 0] for i, x in enumerate(X)], y), ShapeError),
+        (lambda X, y: WideRegressor(RNN, **NU).fit(X, y).predict(np.tile(X, 2)), ShapeError),
+        (lambda X, y: WideRegressor(RNN, **NU).fit(list(X), y).predict([np.tile(X[0], 2)]), ShapeError),
+        (lambda X, y: WideRegressor(RNN, **NU).predict(list(X)), NotFittedError),
+        (lambda X, y: WideRegressor("elman").fit(X, y), LanguageError),
     ],
 )
 def test_what_has_no_meaning_is_refused(sequences, broken, error):
     with pytest.raises(error):
         broken(*sequences)
+
+
+def test_sequences_come_as_arrays_of_any_length_lists_and_arrays_of_objects(sequences):
+    X, y = sequences
+    fitted = WideRegressor(RNN, **NU).fit(X[:40], y[:40])
+    short = fitted.predict(X[40:, 1:])
+    ragged = np.empty(20, dtype=object)
+    ragged[:] = list(X[40:, 1:])
+    np.testing.assert_array_equal(fitted.predict(ragged), short)
+    np.testing.assert_array_equal(fitted.predict([x.tolist() for x in ragged]), short)
+    np.testing.assert_allclose(fitted.predict(X[40:, 1:].astype(np.float32)), short, rtol=0, atol=1e-5)
+    objects = GridSearchCV(WideRegressor(RNN, **NU), {"nu_W": [0.9]}, cv=2, error_score="raise").fit(ragged, y[40:])
+    assert objects.n_features_in_ == 1
+
+
+def test_fitted_estimators_survive_copies(sequences):
+    X, y = sequences
+    ensembles = (WideRegressor(RNN, kernel="nngp", **NU), WideRegressor(RNN, time=9.0, **NU))
+    for estimator in (*ensembles, WideClassifier(RNN, **NU)):
+        target = y[:6] > 0 if isinstance(estimator, WideClassifier) else y[:6]
+        fitted = clone(estimator).fit(X[:6, :2], target)
+        for copied in (pickle.loads(pickle.dumps(fitted)), copy.deepcopy(fitted)):
+            np.testing.assert_array_equal(copied.predict(X[:6, :2].copy()), fitted.predict(X[:6, :2]))
+
+
+def test_a_score_of_constant_targets_is_finite(sequences):
+    X, _ = sequences
+    fitted = WideRegressor(RNN, **NU).fit(X, np.ones(60))
+    assert fitted.score(X, np.full(60, 2.0)) == 0.0
 
 
 def test_they_work_without_scikit_learn():

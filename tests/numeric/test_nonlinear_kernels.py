@@ -236,6 +236,7 @@ def test_equal_sequences_have_equal_rows_and_kernels_are_exactly_symmetric(model
         assert not np.array_equal(found[1], found[2])
     found = kernel.nngp(X)
     np.testing.assert_array_equal(found, found.T)
+    np.testing.assert_array_equal(kernel.nngp(X, X.copy()), found)  # also where points are drawn
     assert np.linalg.eigvalsh(found)[0] > -1e-14 * np.trace(found)
     assert kernel.stderr is None or np.array_equal(kernel.stderr[11], kernel.stderr[0])
 
