@@ -168,11 +168,12 @@ def panels(x: ArrayLike, parts: Mapping[str, Mapping[str, ArrayLike]], xlabel: s
            steps: bool = False, log: bool = False) -> Figure:  # fmt: skip
     """One small picture per part, the same curves over x in each, with errors; low values are cut off, see `_frame`.
 
-    Shapes: every curve (len(x),).  `steps` draws x on a logarithmic axis that begins at 0 where x does, with errors as
-    bands, not bars; `log` draws all values so.
+    Shapes: every curve (len(x),).  `steps` draws x on a logarithmic axis, with errors as bands, not bars, which begins
+    at the first value that is shown, at 0 where x does; `log` draws all values so.
     """
     columns = min(len(parts), 3)
-    rows = -(-len(parts) // columns)
+    rows, places = -(-len(parts) // columns), np.asarray(x, dtype=float)
+    first = places.max()
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(WIDTH, 0.35 * HEIGHT + (0.6 if columns > 1 else 0.75) * HEIGHT * rows))
         FigureCanvasAgg(figure)
@@ -183,10 +184,11 @@ def panels(x: ArrayLike, parts: Mapping[str, Mapping[str, ArrayLike]], xlabel: s
                 axes.set_title(title, fontsize=9)
             if log:
                 axes.set_yscale("log")
-            else:
-                _frame(axes, curves, low)
-            if steps:
-                _step_axis(axes, float(np.min(np.asarray(x))), float(np.max(np.asarray(x))))
+            floor = -np.inf if log else _frame(axes, curves, low)
+            for y in curves.values():
+                first = places[np.asarray(y, dtype=float) >= floor].min(initial=first)
+        if steps:
+            _step_axis(grid.flat[0], float(first), float(places.max()))  # all share it
         for axes in grid.flat[len(parts) :]:
             axes.set_axis_off()
         for axes in grid[-1]:
@@ -219,14 +221,15 @@ def _step_axis(axes: Axes, first: float, last: float) -> None:
     axes.minorticks_off()
 
 
-def _frame(axes: Axes, curves: Mapping[str, ArrayLike], low: float) -> None:
-    """Limits from `low`, or from the largest value of the lowest curve if that is less, up to the largest of all."""
+def _frame(axes: Axes, curves: Mapping[str, ArrayLike], low: float) -> float:
+    """Limits from `low`, or from the largest value of the lowest curve if less, to the largest; the lower is told."""
     finite = [values[np.isfinite(values)] for values in (np.asarray(y, dtype=float) for y in curves.values())]
     best = [float(values.max()) for values in finite if values.size]
     top, lowest = max(best), min(float(values.min()) for values in finite if values.size)
     bottom = max(lowest, min(low, *best))
     room = 0.08 * max(top - bottom, 0.1)
     axes.set_ylim(bottom - room, top + room)
+    return bottom - room
 
 
 def grouped_bars(groups: Sequence[str], bars: Mapping[str, ArrayLike], ylabel: str,

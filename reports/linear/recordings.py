@@ -21,7 +21,7 @@ from reports.document import (
 )
 from reports.linear.run import LinearRun
 from reports.numbers import value
-from reports.text import Cite, Inline, Latex, Math, Text
+from reports.text import Cite, Inline, Latex, Math, Ref, Text
 
 DASH = "\N{EN DASH}"
 LOWEST = -0.6  # test scores below are cut off in the figures
@@ -81,7 +81,11 @@ def recording_blocks(
     c: Comparison, folder: Path, tag: str, tables: bool = True, curves: bool = True
 ) -> tuple[Block, ...]:
     """What was compared, the scores with their answer, and the test score against the training step."""
-    blocks: list[Block] = [Paragraph(_facts(c))]
+    scored = [f"tab:{tag}-{regime.name}" for regime in c.regimes]
+    shown = [f"fig:{tag}-{regime.name}" for regime in c.regimes] if curves else []
+    shown += [f"fig:{tag}-sweep", *scored, *(f"{label}-bias" for label in scored)] if tables else []
+    refs: list[Inline] = [part for label in shown for part in (", ", Ref(label))]
+    blocks: list[Block] = [Paragraph((_facts(c), " See ", *refs[1:], "."))]
     if curves:
         blocks += [_curves(c, regime, folder, tag) for regime in c.regimes]
     if tables:

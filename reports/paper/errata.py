@@ -15,7 +15,7 @@ from reports.mathtext import math
 from reports.numbers import value
 from reports.paper.item import Claim, Context, Item, Result
 from reports.paper.settings import USED
-from reports.paper.words import mathematical
+from reports.paper.words import inlines
 from reports.text import Emph, Inline, Ref, Text
 
 LETTERS = {name: sp.Symbol(name) for name in ("nu_W", "nu_F", "nu_C", "T", "j", "n", "N", "n_x", "n_y")}
@@ -70,8 +70,8 @@ def erratum_item(erratum: Erratum) -> Item:
 def _told(erratum: Erratum) -> tuple[Block, ...]:
     seen = "its own words" if erratum.wording == "visible" else "as restored from its proof"
     return (
-        Paragraph((Emph("The paper"), f", {erratum.where}, {seen}: ", *_inlines(erratum.claim))),
-        Paragraph((Emph("What is true: "), *_inlines(erratum.corrected))),
+        Paragraph((Emph("The paper"), f", {erratum.where}, {seen}: ", *inlines(erratum.claim))),
+        Paragraph((Emph("What is true: "), *inlines(erratum.corrected))),
     )
 
 
@@ -80,7 +80,7 @@ def _evidence(erratum: Erratum, evidence: dict[str, object], claim: Claim) -> tu
     if claim.text[0] == "a" or not rows:
         return (Paragraph((Emph("Verdict: "), f"{claim.text}; nothing to compute.")),)
     verdict = Paragraph((Emph("Verdict: "), f"{claim.text} {claim.verdict} (", Ref(label), ")."))
-    caption = (f"The machine's check of {erratum.item}. ", *_inlines(CHECKED[erratum.item]))
+    caption = (f"The machine's check of {erratum.item}. ", *inlines(CHECKED[erratum.item]))
     return (Table(("quantity", "found"), rows, caption, label, "lX"), verdict)
 
 
@@ -100,7 +100,7 @@ def _name(name: str) -> tuple[Inline, ...]:
     name = WORDS.get(name, name)
     if any(sign in name for sign in "*("):
         return (math(_parsed(name)),)
-    return _inlines(name if name in LETTERS or not name.replace("_", "").isalpha() else name.replace("_", " "))
+    return inlines(name if name in LETTERS or not name.replace("_", "").isalpha() else name.replace("_", " "))
 
 
 def _list(parts: Sequence[object]) -> Text:
@@ -115,16 +115,11 @@ def _shown(found: object) -> tuple[Inline, ...]:
     text = SHOWN.get(str(found), str(found))
     if any(sign in text for sign in "*(") or text in LETTERS:
         return (math(_parsed(text)),)
-    return _inlines(text)
+    return inlines(text)
 
 
 def _parsed(text: str) -> sp.Expr:
     return sp.sympify(text, locals=LETTERS | {"LargestRho": LargestRho})
-
-
-def _inlines(sentence: str) -> tuple[Inline, ...]:
-    found = mathematical(sentence)
-    return found if isinstance(found, tuple) else (found,)
 
 
 ERRATUM_ITEMS = tuple(erratum_item(erratum) for erratum in ERRATA)

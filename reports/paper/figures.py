@@ -32,6 +32,7 @@ from reports.linear.measured import trained
 from reports.linear.recordings import protocol_paragraph, recording_blocks, sentence, tags_of
 from reports.paper.gaps import LEVEL, gap_figure, gaps_of, rate
 from reports.paper.item import Claim, Context, Item, Result
+from reports.paper.words import inlines
 from reports.text import Ref, Text
 
 HALF, TINY = 0.5, 1e-12
@@ -101,7 +102,7 @@ def _curves(context: Context, found: Dynamics, curves: dict[str, tuple[float, ..
     text = Paragraph((f"Both models start from one impulse response and take {found.setting.steps} steps of one size "
                       f"on {found.setting.sequences} sequences of a teacher with {found.setting.teacher} hidden units "
                       f"at a signal-to-noise ratio of {found.setting.snr_db:g} dB (", Ref(f"fig:{stem}"),
-                      f"). {trained(found)}"))  # fmt: skip
+                      "). ", *inlines(trained(found))))  # fmt: skip
     drawn = "sampled in law, which costs the same at any width" if found.method == "sampled" else "its matrices drawn"
     caption = f"{what} of the linear RNN of width {whole(found.width)}, {drawn}, and of the scaled convolution."
     return text, Figure(path, caption, "two coinciding falling curves", f"fig:{stem}")

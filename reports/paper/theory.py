@@ -212,7 +212,7 @@ def _matrix_form() -> Text:
 def drawn(context: Context) -> Paragraph:
     """How the laws are measured, and when a check of them holds; told once."""
     if DrawSizes in context.shown:
-        return Paragraph(("Measured in the networks of ", Ref(context.shown[DrawSizes]), " and judged as there."))
+        return Paragraph(("Measured and judged as told before ", Ref(context.shown[DrawSizes]), "."))
     plan, checks = context.validation.measurements.plan, context.validation.checks
     effects = {c.quantity: c.effect for c in checks}
     return Paragraph(

@@ -12,7 +12,7 @@ POWER = r"(?:\^(?:\{[^{}]*\}|\w))"
 NAME = rf"{LETTER}(?:_\w+{POWER}?|{POWER})"  # nu_W, B_1, L^0, nu_W^{{t/2}}
 GROUP = rf"\((?=[^()]*{LETTER}_)[^()]*\)"
 NUMBER = r"(?<= )-\d+(?:\.\d+)?(?:/\d+)?|1e\d+"  # negative, or a power of ten
-MATRIX = r"(?<=kernel of )A\b|(?<=entries of )[WFC]\b|(?<=radius of )W\b"
+MATRIX = r"(?<=kernel of )A\b|(?<=entries of )[WFC]\b|(?<=(?:radius|sweeps) of )W\b|(?<=variances of )W\b"
 FIXED = rf"{MATRIX}|E\|L_t\|\^2|\|[^|]*\||sqrt\([^()]*\)|phi'\(q\) dq|\bA A\*|\brho\b"
 ATOM = rf"(?:{NUMBER}|{FIXED}|{GROUP}|{NAME}|\b[NTntjl]\b(?!')|\d+(?:\.\d+)?)"
 RUN = re.compile(rf"(?<![\w.(]){ATOM}(?:(?: [-+*/=<>] ?| ?/ ?| )?{ATOM})*(?![\w(])")
@@ -28,6 +28,12 @@ def mathematical(sentence: str) -> Text:
             parts += [sentence[end : match.start()], Math(formula(match[0]))]
             end = match.end()
     return tuple(part for part in (*parts, sentence[end:]) if part != "")
+
+
+def inlines(sentence: str) -> tuple[Inline, ...]:
+    """The same as parts of a longer sentence."""
+    found = mathematical(sentence)
+    return found if isinstance(found, tuple) else (found,)
 
 
 def formula(plain: str) -> Latex:
