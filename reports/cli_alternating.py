@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 
+import sympy as sp
+
 from derive import Derivation, models
-from derive.alternating import Alternating
+from derive.alternating import Alternating, AlternatingProgram
 from derive.alternating.evaluate import errors_of, line_evolution
 from derive.alternating.limits import limits
 from derive.alternating.terms import Coefficient
 from derive.alternating.transposes import corrections
-from derive.errors import NotClosed
+from derive.errors import NotClosed, ParameterError
 
 ALTERNATING: dict[str, Callable[..., Alternating]] = {"amp": lambda steps=2: models.amp(steps)}
 QUANTITIES = {"corrections": corrections, "state-evolution": limits}
@@ -27,14 +30,33 @@ def derive_lines(model: str, program: Alternating, quantity: str) -> list[Deriva
     return found
 
 
+def refuse_meaningless(program: AlternatingProgram, given: Mapping[str, float], where: str) -> None:
+    """Do nothing where the laws of the given vectors and the aspect ratio mean something at these numbers.
+
+    Errors: ParameterError for a ratio that is not positive, a probability outside [0, 1] or a negative variance.
+    """
+    at = {program.symbols[name]: x for name, x in given.items()}
+    laws = [part for _, source in program.sources for part in source.law]
+    wanted = [("a ratio > 0", program.aspect, 1e-300, math.inf)]
+    wanted += [("a probability between 0 and 1", weight, 0.0, 1.0) for weight, _ in laws]
+    wanted += [("a variance >= 0", variance, 0.0, math.inf) for _, variance in laws]
+    for words, expr, least, most in wanted:
+        value = sp.sympify(expr).subs(at)
+        if value.is_number and not least <= float(value) <= most:
+            names = sorted(map(str, sp.sympify(expr).free_symbols))
+            hint = "For example " + " ".join(f"--{name.replace('_', '-')} 0.3" for name in names) + "."
+            raise ParameterError(where, words, f"{float(value):g}", hint)
+
+
 def evaluate_lines(model: str, program: Alternating, quantity: str, given: Mapping[str, float]) -> dict[str, float]:
     """The limits of the mean squares of a model by name, or the coefficients of its correction terms.
 
-    Errors: NotClosed for another quantity, ParameterError for a missing symbol.
+    Errors: NotClosed for another quantity, ParameterError for a missing symbol or a meaningless number.
     """
     if quantity not in QUANTITIES:
         raise NotClosed(f"eval {model} {quantity}", " or ".join(QUANTITIES), quantity,
                         f"Write wideproof eval {model} state-evolution.")  # fmt: skip
+    refuse_meaningless(program.program(), given, f"eval {model}")
     values = line_evolution(program)(**given)
     if quantity == "state-evolution":
         return errors_of(values)

@@ -51,7 +51,7 @@ def memory_command(
     from numeric.phase import critical_gains
 
     recursion = model_with(context, model)
-    with Stages(quiet=as_json) as stages:
+    with Stages(quiet=as_json) as stages, np.errstate(over="ignore", invalid="ignore"):
         with stages(f"memory of {model}"):
             derived = memory(untied(recursion) if redrawn else recursion)
             given = _given(context, derived, check)

@@ -26,6 +26,8 @@ Model = Annotated[
     ),
 ]
 
+MOST = 99  # layers or steps that a model's option may ask for
+
 
 def gallery() -> dict[str, Callable[[], Recursion]]:
     """The recursions by their names on the command line; `amp` alternates two sizes and has its own quantities."""
@@ -74,7 +76,7 @@ def _option(option: str, text: str, default: Any) -> Any:
     """The text of a model's option as what its default is: a word, a whole number, or true or false."""
     if isinstance(default, str):
         return text
-    kind, values = ("a whole number", {str(n): n for n in range(1, 100)})
+    kind, values = (f"a whole number from 1 to {MOST}", {str(n): n for n in range(1, MOST + 1)})
     if isinstance(default, bool):
         kind, values = "true or false", {"true": True, "false": False}
     if text not in values:

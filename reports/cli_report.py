@@ -8,7 +8,8 @@ from typing import Annotated, Literal
 import typer
 from rich.text import Text
 
-from reports.cli_alternating import ALTERNATING
+from derive.alternating import Alternating
+from reports.cli_alternating import ALTERNATING, refuse_meaningless
 from reports.cli_models import Model, lines_with, model_with
 from reports.cli_paper import Data, Inputs, Method, Outputs, Quick, Rate, columns_named, make, recordings_named
 from reports.cli_symbols import Json, parameters
@@ -50,6 +51,8 @@ def report_command(
         make(list(ITEMS), out_dir, quick, seed, chosen, columns, {}, engine, as_json, method)
     recursion = lines_with(context, model) if model in ALTERNATING else model_with(context, model)
     nu = parameters(context, list(recursion.program().symbols))
+    if isinstance(recursion, Alternating):
+        refuse_meaningless(recursion.program(), nu, f"report {model}")
     with Stages(quiet=as_json) as stages:
         made = report(
             recursion,

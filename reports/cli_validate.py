@@ -2,16 +2,33 @@
 
 from __future__ import annotations
 
+import math
+import os
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from reports.cli_alternating import ALTERNATING
+from derive.alternating import Alternating
+from derive.errors import ParameterError
+from reports.cli_alternating import ALTERNATING, refuse_meaningless
 from reports.cli_models import Model, lines_with, model_with
 from reports.cli_symbols import Json, parameters
 from reports.console import EXIT, Stages, err, print_json, verdict
+
+if TYPE_CHECKING:
+    from numeric.montecarlo.cost import Cost
+
+
+def _announce(cost: Cost, told: str) -> None:
+    """Tell what the run will need.  Errors: ParameterError where it is more memory than the machine has."""
+    most = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    if cost.memory > most:
+        hint = "Take --method auto, which draws wide networks without their matrices, or a smaller --width."
+        raise ParameterError("validate", f"a run that fits {most / 1e9:.3g} GB", f"{cost.memory / 1e9:.3g} GB", hint)
+    if told:
+        err.print(f"{told}{cost}")
 
 
 def validate_command(
@@ -62,8 +79,14 @@ def validate_command(
     """
     from numeric.validate import validate
 
+    if budget is not None and not 0 < budget < math.inf:
+        where = f"{context.command_path}: --budget"
+        raise ParameterError(where, "a relative standard error > 0", budget, "For example --budget 0.01.")
     recursion = lines_with(context, model) if model in ALTERNATING else model_with(context, model)
     nu = parameters(context, list(recursion.program().symbols))
+    if isinstance(recursion, Alternating):
+        refuse_meaningless(recursion.program(), nu, f"validate {model}")
+    told = "" if as_json else "at most " if budget else "needs "
     with Stages(quiet=as_json) as stages, stages("Monte Carlo") as progress:
         found = validate(
             recursion,
@@ -76,7 +99,7 @@ def validate_command(
             sampler=method,
             budget=budget,
             dtype=dtype,
-            announce=None if as_json else lambda cost: err.print(f"{'at most ' if budget else ''}{cost}"),
+            announce=lambda cost: _announce(cost, told),
             **nu,
         )
     if as_json:

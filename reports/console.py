@@ -61,6 +61,9 @@ def errors() -> Iterator[None]:
     except KeyboardInterrupt:
         err.print("interrupted")
         raise typer.Exit(INTERRUPTED) from None
+    except MemoryError as error:
+        hint = "Take fewer of them: a smaller --width, fewer --trials or --lags; --method matrix-free draws no matrix."
+        fail(ParameterError("memory", "numbers that fit", str(error) or "too many", hint))
     except OSError as error:
         if error.errno == errno.EPIPE:
             raise
@@ -73,9 +76,9 @@ def _usage(error: Any) -> ParameterError:
     context = error.ctx
     if context is None:
         return ParameterError("wideproof", "a valid command line", error.format_message(), "See wideproof --help.")
-    usage = context.get_usage().split(": ", 1)[-1]
+    usage, message = context.get_usage().split(": ", 1)[-1], error.format_message().rstrip(".")
     hint = f"{context.command_path} --help shows an example."
-    return ParameterError(context.command_path, " ".join(usage.split()), error.format_message(), hint)
+    return ParameterError(context.command_path, " ".join(usage.split()), message[:1].lower() + message[1:], hint)
 
 
 def print_json(data: object) -> None:

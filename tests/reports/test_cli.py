@@ -212,6 +212,7 @@ def test_a_validation_resumes_from_its_checkpoint(tmp_path):
 
 # ---- what goes wrong ----------------------------------------------------------------------------
 EVAL = ("eval", "linear-rnn", "scale-factors")
+WIDE = ("validate", "linear-rnn", "--width", "200000000")
 MISTAKES = {
     "unknown model": (("derive", "transformer"), "MODEL", "'transformer'"),
     "unknown quantity": (("derive", "linear-rnn", "rho"), "QUANTITY", "'rho'"),
@@ -235,7 +236,15 @@ MISTAKES = {
     "unknown verb": (("prove", "linear-rnn"), "wideproof", "prove"),
     "unknown option": (("--frobnicate",), "wideproof", "--frobnicate"),
     "too many words": (("models", "linear-rnn"), "wideproof models", "linear-rnn"),
-    "misspelt verb of memory": (("memory", "elman", "--nu-bb", "1"), "wideproof memory", "--nu-bb"),
+    "more lags than fit": ((*EVAL, *NU, "--lags", "99999999999"), "memory", "allocate"),
+    "wider than the machine": ((*WIDE, "--method", "dense"), "validate", "GB"),
+    "too many layers": (("derive", "stacked", "ntk", "--layers", "1000"), "--layers", "'1000'"),
+    "no precision": (("validate", "elman", "--budget", "0"), "wideproof validate: --budget", "0"),
+    "no probability": (("validate", "amp", "--epsilon", "3"), "validate amp", "3"),
+    "no ratio": (("eval", "amp", "corrections", "--steps", "1", "--delta", "0", "--epsilon", "0.1", "--nu-w", "0.1",
+                  "--theta-0", "0.5"), "eval amp", "0"),
+    "negative variance of amp": (("report", "amp", "-o", "DIR", "--nu-w", "-1"), "report amp", "-1"),
+    "misspelt option of memory": (("memory", "elman", "--nu-bb", "1"), "wideproof memory", "--nu-bb"),
 }  # fmt: skip
 
 
