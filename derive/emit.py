@@ -13,10 +13,11 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+import numpy as np
 import sympy as sp
 
 from .claims import ProcessForm
-from .errors import NotClosed, ParameterError
+from .errors import NotClosed, ParameterError, TooLarge
 from .expectation import GaussianMean
 from .grid import Grid
 from .innovations import InnovationsForm
@@ -136,15 +137,18 @@ class _Function:
 class _Emitted(_Function):
     """A closed form, printed once with common subexpressions shared and called as array code."""
 
-    how = "the derived closed form."
+    how = "the derived closed form, infinite beyond 1.8e308; TooLarge where infinite parts meet."
 
     def __call__(self, **values: Any) -> Any:
         arrays = self._checked(values)
         xp = namespace(self.backend)
         floats = {n: v.astype(xp.float64) if v.dtype.kind in "iub" and not self.formula.symbols[n].is_integer else v
                   for n, v in arrays.items()}
-        result = self._function(*(floats[name] for name in self.arguments))
-        return xp.broadcast_arrays(xp.asarray(result, dtype=xp.float64), *arrays.values())[0] + 0.0
+        with np.errstate(over="ignore", invalid="ignore"):
+            result = xp.asarray(self._function(*(floats[name] for name in self.arguments)), dtype=xp.float64)
+        if bool(xp.any(xp.isnan(result))) and not any(bool(xp.any(xp.isnan(v))) for v in floats.values()):
+            raise TooLarge(f"{self.formula.name}({', '.join(self.arguments)})")
+        return xp.broadcast_arrays(result, *arrays.values())[0] + 0.0
 
     @cached_property
     def source(self) -> str:

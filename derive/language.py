@@ -198,10 +198,14 @@ class Recursion:
             names = [p.name for d in read if (p := self._parameter_of(d)) is not None]
             for name in (c.label, *names):
                 sides.setdefault(name, set()).update(found)
+        layers = {c.label for c in self._updates}
         for name, found in sides.items():
             if len(found) > 1:
-                raise LanguageError(name, "one direction of reading", "forward and backward states together",
-                                    "Give each direction its own matrices, input map, biases and readout.")
+                hint = "Give each direction its own matrices, input map, biases and readout."
+                if name in layers:
+                    hint = ("No layer reads both directions: it would need the whole sequence before its first step. "
+                            "Stack layers within each direction, and join the two in the output.")
+                raise LanguageError(name, "one direction of reading", "forward and backward states together", hint)
 
     def _parameter_of(self, c: Coordinate) -> Parameter | None:
         term = self._table[c]

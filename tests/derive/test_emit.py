@@ -8,7 +8,7 @@ import pytest
 import sympy as sp
 
 from derive.emit import _Emitted
-from derive.errors import ParameterError
+from derive.errors import ParameterError, TooLarge
 
 VALUES = {"nu_W": 0.3, "nu_F": 1.0, "nu_C": 0.5}
 
@@ -60,6 +60,15 @@ def test_wrong_arguments_are_named(rho, values, text):
         rho.compile()(**values)
     assert text in str(error.value)
     assert error.value.where == "scale-factors(j, nu_C, nu_F, nu_W)" or "scale_factors" in error.value.where
+
+
+def test_beyond_the_range_values_are_infinite_or_refused(rho, derived):
+    """Neither a warning nor NaN; NaN that comes in goes out."""
+    impulse = derived("linear_rnn", "impulse_response").formula.compile()
+    np.testing.assert_array_equal(impulse(j=np.arange(3), nu_W=1e200, nu_F=1.0, nu_C=1.0), [1.0, 1e200, np.inf])
+    with pytest.raises(TooLarge, match=r"scale_factors\(j.*overflow"):
+        rho.compile()(j=np.arange(3), nu_W=1e300, nu_F=1e300, nu_C=1e300)
+    assert np.isnan(rho.compile()(j=1, nu_W=np.nan, nu_F=1.0, nu_C=1.0))
 
 
 def test_an_unknown_backend_is_named(rho):

@@ -134,8 +134,8 @@ def test_directions_are_kept_apart_by_the_language():
         r.update(h, W @ h + V @ g.next + F @ r.x)
         r.update(g, G @ r.x)
 
-    for wire in (shared_matrix, shared_input, mixed):
-        with pytest.raises(LanguageError, match="direction"):
+    for wire, said in ((shared_matrix, "its own matrices"), (shared_input, "its own"), (mixed, "No layer reads both")):
+        with pytest.raises(LanguageError, match=f"one direction.*{said}"):
             made(wire)
     r = Recursion("directions")
     with pytest.raises(LanguageError, match="backward"):
