@@ -171,18 +171,25 @@ Told = dict[Claim, str]
 """Claims that an earlier proof of the document has told, each with the label of its display ("" for a sentence)."""
 
 
-def proof(proved: Proof, name: str, told: Told | None = None) -> doc.Proof:
+Stated = tuple[Sequence[tuple[Term, Term]], str]
+"""The equations of the theorem that is proved, and the label of their display."""
+MANY = 4  # equations of the theorem beyond which a step refers to them
+
+
+def proof(proved: Proof, name: str, told: Told | None = None, stated: Stated = ((), "")) -> doc.Proof:
     """The steps of a proof, in order, as sentences with displays; equations are labelled `name`-1, `name`-2, ...
 
-    Steps whose claims were `told` before are left out and referred to; what this proof tells is added to `told`.
+    Steps whose claims were `told` before are left out and referred to; what this proof tells is added to `told`. A
+    step that repeats many of the equations `stated` refers to them.
     """
-    return _Narrator(proved, name, {} if told is None else told).proof()
+    return _Narrator(proved, name, {} if told is None else told, stated).proof()
 
 
 class _Narrator:
     """One pass over the steps; knows which display states which step."""
 
-    def __init__(self, proved: Proof, name: str, told: Told) -> None:
+    def __init__(self, proved: Proof, name: str, told: Told, stated: Stated) -> None:
+        self.stated = stated
         self.proof_, self.name, self.program, self.told = proved, name, proved.program, told
         known = {i: told[step.claim] for i, step in enumerate(proved.steps) if step.claim in told}
         self.known, self.count, self.averaged = set(known), 0, False
@@ -217,6 +224,10 @@ class _Narrator:
             return [doc.Paragraph((*self._lead(rule, ()), "."))]
         label = self._label([index for index, _ in group])
         pairs = [pair for _, step in group for pair in _pairs(step, self.program)]
+        new = [pair for pair in pairs if pair not in self.stated[0]]
+        if new and len(pairs) - len(new) > MANY:
+            rest = doc.Paragraph(("and the other equations of ", Ref(self.stated[1]), "."))
+            return [doc.Paragraph(self._lead(rule, because)), *displays(new, self.program, label), rest]
         return [doc.Paragraph(self._lead(rule, because)), *self._once(displays(pairs, self.program, label))]
 
     def _once(self, blocks: list[doc.Block]) -> list[doc.Block]:
@@ -368,7 +379,7 @@ def premises_line(proved: Proof) -> doc.Paragraph:
             continue
         key, _, note = source.partition(", ")
         known: Inline = Cite(key, note) if CITED.fullmatch(key) else source
-        cited += ["; " if cited else " It rests on theorems cited from the literature: ", known]
+        cited += ["; " if cited else " It rests on results of the literature, cited and not proved here: ", known]
     return doc.Paragraph(
         (
             f"The proof has {len(proved.steps)} steps. Each was replayed from the premises it cites and "

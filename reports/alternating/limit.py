@@ -53,7 +53,13 @@ def _written(program: AlternatingProgram, name: str) -> list[tuple[Any, Any]]:
         terms = "".join(f" - {latex(Coefficient(k, j))} {latex(Query(j))}" for j in program.opposite(k)
                         if line.corrected)  # fmt: skip
         rows.append((Image(k), Latex(rf"n^{{-1/2}} {matrix} {latex(Query(k))}{terms}")))
-    return rows + [(sp.Symbol(vector), expr) for vector, expr in program.vectors]
+    return rows + [(_upright(vector), expr) for vector, expr in program.vectors]
+
+
+def _upright(vector: str) -> Latex:
+    """The name of a vector as in its mean square."""
+    name, _, index = vector.partition("_")
+    return Latex(rf"\mathrm{{{name}}}" + (f"_{{{index}}}" if index else ""))
 
 
 def _corrected(program: AlternatingProgram) -> tuple[Block, ...]:

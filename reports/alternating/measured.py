@@ -65,7 +65,8 @@ def _table(run: LinesRun) -> Table:
     return Table(
         (*heads, "none") if run.without else heads, tuple(rows),
         ("Mean squares: the limit of ", Ref("eq:evolution"), ", the widest draws and their extrapolation, with "
-         "standard errors in brackets", *tail, "."),
+         "standard errors in brackets; p: of a deviation as large by chance; detects: the relative error that would be "
+         "seen with probability 0.9", *tail, "."),
         "tab:errors", "lrrrrrl" + "r" * bool(run.without),
     )  # fmt: skip
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sympy as sp
 
 from derive import Derivation, Program
+from derive.expectation import GaussianMean
 from derive.notation import LETTERS
 from reports import prose
 from reports.document import Block, Equation, Paragraph, Section, Table, Theorem
@@ -84,8 +85,8 @@ def limits(run: KernelRun) -> Section:
             Paragraph(
                 (
                     "Primes mark the second of two sequences, ", Math(Latex("x")), " and ", Math(Latex("x'")),
-                    "; the same parameters act on both. The kernels are those of one output; different outputs are "
-                    "independent.",
+                    "; the same parameters act on both. ", *_letters(run),
+                    "The kernels are those of one output; different outputs are independent.",
                 )
             ),
             *_theorem(run.nngp, "Gaussian process of the outputs", "nngp",
@@ -100,10 +101,24 @@ def limits(run: KernelRun) -> Section:
     )  # fmt: skip
 
 
-def _theorem(derivation: Derivation, title: str, name: str, claim: str, told: prose.Told) -> tuple[Block, ...]:
+def _letters(run: KernelRun) -> tuple[Inline, ...]:
+    """What the variables of Gaussian expectations are, where there are any."""
+    if not any(sp.sympify(right).has(GaussianMean) for d in (run.nngp, run.ntk) for _, right in _stated(d)):
+        return ()
+    return (
+        "Primes of activations are derivatives. ", Math(Latex("u")), " and ", Math(Latex("v")), " are jointly Gaussian "
+        "variables without mean; their variances and covariances stand below the equations that have them. ",
+    )  # fmt: skip
+
+
+def _stated(derivation: Derivation) -> list[tuple[sp.Expr, sp.Expr]]:
     stated = derivation.formula.recurrence or derivation.formula.process
     assert stated is not None
-    pairs = [(stated.left, stated.right), *((e.left, e.right) for e in stated.equations)]
+    return [(stated.left, stated.right), *((e.left, e.right) for e in stated.equations)]
+
+
+def _theorem(derivation: Derivation, title: str, name: str, claim: str, told: prose.Told) -> tuple[Block, ...]:
+    pairs = _stated(derivation)
     return (
         Theorem(
             (
@@ -116,7 +131,7 @@ def _theorem(derivation: Derivation, title: str, name: str, claim: str, told: pr
             title=title,
             label=f"thm:{name}",
         ),
-        prose.proof(derivation.proof, name, told),
+        prose.proof(derivation.proof, name, told, (pairs, f"eq:{name}")),
         prose.premises_line(derivation.proof),
     )
 

@@ -86,7 +86,8 @@ def _verdicts(checks: tuple[Check, ...]) -> Table:
         )  # fmt: skip
     return Table(
         ("kernel", "entries", "smallest p", "detects", "verdicts"), tuple(rows),
-        "All entries, between all steps of both sequences. The p-values are corrected for the number of entries.",
+        "All entries, between all steps of both sequences. The p-values are corrected for the number of entries; "
+        "detects: the error, relative to the diagonal, that would be seen with probability 0.9 in every entry.",
         "tab:verdicts", "lrrrl",
     )  # fmt: skip
 

@@ -191,3 +191,18 @@ def test_a_proof_with_a_step_left_out_lacks_its_display():
     shorter = Proof(derivation.program, kept[-1].claim, kept)
     text = squeeze(" ".join(b.body for b in blocks_of(shorter) if isinstance(b, doc.Equation)))
     assert squeeze(latex(derivation.proof.goal.left, derivation.program)) + "=" not in text
+
+
+def test_a_step_that_repeats_the_theorem_refers_to_it():
+    from derive import nngp
+    from reports import document as doc
+    from reports import prose
+
+    found = nngp(models.gru())
+    stated = found.formula.process
+    pairs = [(e.left, e.right) for e in stated.equations]
+    whole, short = (list(doc.walk(prose.proof(found.proof, "p", None, given))) for given in (((), ""), (pairs, "eq:t")))
+    bodies = ["".join(x.body for x in nodes if isinstance(x, doc.Equation)) for nodes in (whole, short)]
+    assert len(bodies[1]) < 0.8 * len(bodies[0])
+    assert any("eq:t" in str(x) for x in short)
+    assert not any("eq:t" in str(x) for x in whole)
