@@ -25,6 +25,7 @@ RELATION = 3  # letters of a sign between two sides
 FULL = 74  # letters of a whole line of the page, both sides of an equation together
 SPACES = re.compile(r"\\[;:!]")
 WORDS = re.compile(r"\\((?:arc)?(?:sin|cos|tan)h?|log|exp|max|min|det)\b")
+CONTINUED = "\\begin{aligned}\n& \\quad"
 TRANSPOSED = re.compile(r"\\mathsf(?: T|\{T\})")
 GLYPH = re.compile(r"\\(?:begin|end|left|right|mathbb|mathcal|mathrm|operatorname|quad|,)\b|[{}^_&\s]|\\,")
 
@@ -105,7 +106,7 @@ def equations(pairs: Sequence[tuple[Term, Term]], program: Program | None = None
 
 def equation_parts(pairs: Sequence[tuple[Term, Term]], program: Program | None = None) -> list[Latex]:
     """The same as several displays where one would be taller than a part of the page, or waste its width."""
-    rows = _told(pairs, program)
+    rows = [part for row in _told(pairs, program) for part in _cut(row)]
     total = sum(map(_height, rows))
     most = -(-total // -(-total // TALL))
     parts: list[list[Row]] = [[]]
@@ -113,11 +114,22 @@ def equation_parts(pairs: Sequence[tuple[Term, Term]], program: Program | None =
     for row in rows:
         turns = bool(parts[-1]) and _is_mean(row[0]) != _is_mean(parts[-1][-1][0])
         wide = bool(parts[-1]) and not _fits([*parts[-1], row])
-        if height + _height(row) > most or (turns and total > TALL) or wide:
+        if height + _height(row) > most or row[1] == "" or (turns and total > TALL) or wide:
             parts, height = [*parts, []], 0
         parts[-1].append(row)
         height += _height(row)
     return [_set(part) for part in parts if part]
+
+
+def _cut(row: Row) -> list[Row]:
+    """A sum as several rows of about one height where it is taller than a display, the later ones without a left side.
+
+    Each of these begins a display of its own, which starts with `CONTINUED`.
+    """
+    left, relation, lines = row
+    size = -(-len(lines) // -(-len(lines) // TALL))
+    rest = [lines[i : i + size] for i in range(size, len(lines), size)]
+    return [(left, relation, lines[:size]), *(("", "", [rf"\quad {part[0]}", *part[1:]]) for part in rest)]
 
 
 def _fits(rows: Sequence[Row]) -> bool:
@@ -190,7 +202,7 @@ def _set(rows: Sequence[Row]) -> Latex:
     if len(rows) == 1 and not _fits(rows):
         left, relation, lines = rows[0]
         return aligned([("", "", [left, f"{relation} {lines[0]}", *lines[1:]])])
-    if len(rows) == 1 and len(rows[0][2]) == 1:
+    if len(rows) == 1 and len(rows[0][2]) == 1 and rows[0][1]:
         left, relation, lines = rows[0]
         return Latex(f"{left} {relation} {lines[0]}")
     return aligned(rows)

@@ -17,7 +17,7 @@ from derive.notation import t
 from derive.proof import Claim, Hypothesis, Limit, Recurrence, Step, Vanishing
 from derive.proof import Equation as EquationClaim
 from reports import document as doc
-from reports.mathtext import Term, averages, display, equation_parts, latex, math, width
+from reports.mathtext import CONTINUED, Term, averages, display, equation_parts, latex, math, width
 from reports.text import Cite, Inline, Latex, Math, Ref, Text
 
 LEADS: dict[str, str] = {
@@ -222,13 +222,18 @@ class _Narrator:
         because = self._because([i for _, step in group for i in step.premises])
         if rule in COLLECTED:
             return [doc.Paragraph((*self._lead(rule, ()), "."))]
-        label = self._label([index for index, _ in group])
         pairs = [pair for _, step in group for pair in _pairs(step, self.program)]
         new = [pair for pair in pairs if pair not in self.stated[0]]
-        if new and len(pairs) - len(new) > MANY:
+        many = len(pairs) - len(new) > MANY
+        lead = doc.Paragraph(self._lead(rule, because))
+        if many and not new:
+            self.label |= dict.fromkeys([index for index, _ in group], self.stated[1])
+            return [lead, doc.Paragraph(("these are the equations of ", Ref(self.stated[1]), "."))]
+        label = self._label([index for index, _ in group])
+        if many:
             rest = doc.Paragraph(("and the other equations of ", Ref(self.stated[1]), "."))
-            return [doc.Paragraph(self._lead(rule, because)), *displays(new, self.program, label), rest]
-        return [doc.Paragraph(self._lead(rule, because)), *self._once(displays(pairs, self.program, label))]
+            return [lead, *self._once(displays(new, self.program, label)), rest]
+        return [lead, *self._once(displays(pairs, self.program, label))]
 
     def _once(self, blocks: list[doc.Block]) -> list[doc.Block]:
         """The blocks without a word on notation that was said before."""
@@ -347,7 +352,9 @@ def displays(pairs: Sequence[tuple[Term, Term]], program: Program | None = None,
     """Equations as one display, or as several joined by a word; the first has the label."""
     first, *rest = equation_parts(pairs, program)
     note = [AVERAGED] if averages(pairs) else []
-    more = [block for part in rest for block in (doc.Paragraph("and"), doc.Equation(part))]
+    more: list[doc.Block] = []
+    for part in rest:
+        more += [doc.Equation(part)] if part.startswith(CONTINUED) else [doc.Paragraph("and"), doc.Equation(part)]
     return [doc.Equation(first, label or None), *more, *note]
 
 

@@ -89,3 +89,13 @@ def test_a_line_of_capitals_and_transposes_is_as_wide_as_it_prints():
     row = Latex(" + ".join([r"U\,U^{\mathsf{T}}\,W^{\mathsf T}"] * 8))
     assert width("U" * 48) > FULL > width("u" * 48)
     assert len(equation_parts([(row, x), (x, y)])) == 2
+
+
+def test_a_sum_taller_than_a_display_goes_on_in_the_next_and_loses_no_term():
+    from reports.mathtext import CONTINUED, TALL, equation_parts
+
+    terms = [sp.Symbol(f"{'w' * 40}_{k}") for k in range(2 * TALL + 3)]
+    first, *rest = equation_parts([(x, sp.Add(*terms)), (y, x)])
+    assert [part.startswith(CONTINUED) for part in rest] == [True, True]
+    assert sum(part.count("_{") for part in (first, *rest)) == len(terms)
+    assert all(part.count("\\\\") < TALL for part in (first, *rest))
