@@ -31,6 +31,7 @@ class Kernel:
     rows, to the last bit, and cost once. Where a start is drawn for each sequence, only X1 itself has the same starts.
     Units: output^2.
     Error: rounding for activations with a closed form; else `error` bounds that of any one Gaussian expectation.
+    TooLarge, with the step, where a number on the way overflows.
     Gated recursions are expectations over a process: by nested quadrature where few Gaussian variables meet in one
     activation (`stderr` is then its error bound), else by randomised quasi-Monte Carlo with 16 x `points` points drawn
     from `seed` (`stderr` has 15 degrees of freedom). `stderr` is of the shape of the last kernel, None where there is
