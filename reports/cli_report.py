@@ -11,7 +11,7 @@ from rich.text import Text
 from derive.alternating import Alternating
 from reports.cli_alternating import ALTERNATING, refuse_meaningless
 from reports.cli_models import Model, lines_with, model_with
-from reports.cli_paper import Data, Inputs, Method, Outputs, Quick, Rate, columns_named, make, recordings_named
+from reports.cli_paper import Data, Inputs, Method, Outputs, Rate, columns_named, make, recordings_named
 from reports.cli_symbols import Json, parameters
 from reports.console import COLOR, EXIT, Stages, announced, err, out, print_json
 
@@ -32,7 +32,10 @@ def report_command(
     ] = None,
     engine: Annotated[Literal["auto", "pdflatex", "typst"], typer.Option(help="What makes the PDF.")] = "auto",
     method: Method = "auto",
-    quick: Quick = False,
+    quick: Annotated[
+        bool,
+        typer.Option("--quick", help="Of paper: smaller sizes. The report of a model is made smaller by --trials."),
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Derive, prove, confirm and typeset: report.tex, report.pdf, report.html, figures and run.json.
