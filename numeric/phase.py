@@ -79,9 +79,13 @@ def critical_line(derived: Memory, at: dict[str, float], drive: str, most_gain: 
     if share == 0:
         raise ParameterError("critical_line", "a symbol that drives the state: nu_b, or X with nu_F > 0", drive, "")
     a = np.geomspace(1e-9, 1e3, 400)
-    ends = [formula.compile("numpy")(**{name: a for name in formula.arguments}) for formula in (gain, whole)]
-    line = np.stack([ends[0], (ends[1] - rest) / share])
-    inside = (line[1] >= -1e-9) & (line[0] <= 1.5 * most_gain) & (line[1] <= 1.5 * most_drive)
+    for _ in range(2):  # the second time where the line enters and leaves the plane
+        ends = [formula.compile("numpy")(**{name: a for name in formula.arguments}) for formula in (gain, whole)]
+        line = np.stack([ends[0], (ends[1] - rest) / share])
+        inside = (line[1] >= -1e-9) & (line[0] <= 1.5 * most_gain) & (line[1] <= 1.5 * most_drive)
+        where = np.flatnonzero(inside)
+        if where.size:
+            a = np.geomspace(a[max(where[0] - 1, 0)], a[min(where[-1] + 1, a.size - 1)], a.size)
     found = np.maximum(line[:, inside], 0.0)
     point = found.shape[1] > 0 and np.ptp(found[0]) < 1e-9 and np.ptp(found[1]) < 1e-9
     return found[:, :1] if point else found

@@ -225,10 +225,11 @@ class _Narrator:
         pairs = [pair for _, step in group for pair in _pairs(step, self.program)]
         new = [pair for pair in pairs if pair not in self.stated[0]]
         many = len(pairs) - len(new) > MANY
-        lead = doc.Paragraph(self._lead(rule, because))
+        words = self._lead(rule, because)
         if many and not new:
             self.label |= dict.fromkeys([index for index, _ in group], self.stated[1])
-            return [lead, doc.Paragraph(("these are the equations of ", Ref(self.stated[1]), "."))]
+            return [doc.Paragraph((*words, " these are the equations of ", Ref(self.stated[1]), "."))]
+        lead = doc.Paragraph(words)
         label = self._label([index for index, _ in group])
         if many:
             rest = doc.Paragraph(("and the other equations of ", Ref(self.stated[1]), "."))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sympy as sp
 
 from derive import Derivation, Program
+from derive.activations import Phi
 from derive.expectation import GaussianMean
 from derive.notation import LETTERS
 from reports import prose
@@ -103,10 +104,14 @@ def limits(run: KernelRun) -> Section:
 
 def _letters(run: KernelRun) -> tuple[Inline, ...]:
     """What the variables of Gaussian expectations are, where there are any."""
-    if not any(sp.sympify(right).has(GaussianMean) for d in (run.nngp, run.ntk) for _, right in _stated(d)):
+    rights = [sp.sympify(right) for d in (run.nngp, run.ntk) for _, right in _stated(d)]
+    if not any(right.has(Phi, GaussianMean) for right in rights):
         return ()
+    primes = "Primes of activations are derivatives. "
+    if not any(right.has(GaussianMean) for right in rights):
+        return (primes,)
     return (
-        "Primes of activations are derivatives. ", Math(Latex("u")), " and ", Math(Latex("v")), " are jointly Gaussian "
+        primes, Math(Latex("u")), " and ", Math(Latex("v")), " are jointly Gaussian "
         "variables without mean; their variances and covariances stand below the equations that have them. ",
     )  # fmt: skip
 
