@@ -4,15 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from scipy import special
 
 from derive import impulse_response, models
 from numeric.arrays import Host, backend, seed_sequence, stream
 from numeric.kernels import Kernel
 from numeric.sampling import LinearSetting, draw, empirical_ntk
+from numeric.simulation import simulate
 
 Progress = Callable[[int, int], None]
+ENTRIES = 10**6
+"""Coordinates of the networks drawn at once."""
 
 
 @dataclass(frozen=True)
@@ -94,6 +99,51 @@ def row_distance(
         if progress is not None:
             progress(k + 1, len(widths))
     return KernelError(tuple(widths), tuple(means), tuple(errors), trials)
+
+
+def state_distance(
+    nu: dict[str, float],
+    widths: Sequence[int],
+    trials: int = 100,
+    horizon: int = 6,
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> KernelError:
+    """Measure the Wasserstein-2 distance of the empirical law of the last state's coordinates from its limit.
+
+    The state is q_{T-1}, the answer of the recursion to one unit input, its coordinates those of one network.
+    Shapes: `KernelError`.  Units: of a state.  Error: stderr.
+    Source: emami2021implicit, (31) and Lemma C.1; the limit is derive.impulse_response at nu_C = 1.
+    """
+    variance = impulse_response(models.linear_rnn()).formula.compile("numpy")
+    limit = float(variance(j=np.array(horizon - 1), nu_W=nu["nu_W"], nu_F=nu["nu_F"], nu_C=1.0))
+    impulse = np.eye(horizon)[None, :, :1]
+    means, errors = [], []
+    for k, width in enumerate(widths):
+        found: list[float] = []
+        for batch in range(0, trials, most := max(1, ENTRIES // width)):
+            source = stream(backend("numpy"), seed_sequence(seed, 3, width, batch))
+            run = simulate(models.linear_rnn(), impulse, width, trials=min(most, trials - batch), seed=source,
+                           states=True, **dict[str, Any](nu))  # fmt: skip
+            found += [normal_distance(state, limit) for state in run.states["h"][:, 0, -1, :]]
+        means.append(float(np.mean(found)))
+        errors.append(float(np.std(found, ddof=1) / trials**0.5))
+        if progress is not None:
+            progress(k + 1, len(widths))
+    return KernelError(tuple(widths), tuple(means), tuple(errors), trials)
+
+
+def normal_distance(sample: Host, variance: float) -> float:
+    """Return the Wasserstein-2 distance of the empirical law of a sample from a centred normal law.
+
+    Shapes: (n,) -> scalar.  Units: of the sample.  Error: rounding.
+    Source: bobkov2019onedimensional, section 2: on the line the coupling by order is optimal; its integral is closed.
+    """
+    n = len(sample)
+    heights = np.exp(-0.5 * special.ndtri(np.arange(n + 1) / n) ** 2) / (2.0 * np.pi) ** 0.5
+    overlap = float(np.sort(sample) @ (heights[:-1] - heights[1:]))
+    square = float(np.mean(sample**2)) + variance - 2.0 * variance**0.5 * overlap
+    return max(square, 0.0) ** 0.5
 
 
 def gaussian_distance(first: Host, second: Host) -> float:

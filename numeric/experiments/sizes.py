@@ -127,9 +127,11 @@ class StateSizes:
     state_widths: tuple[int, ...] = choice(tuple(10**k for k in range(2, 8)), "widths of the distance of the laws")
     state_networks: int = choice(100, "networks drawn at each of these widths")
     state_horizon: int = choice(6, "steps whose states are compared")
+    law_widths: tuple[int, ...] = choice((100, 1000, 10_000, 100_000), "widths at which all coordinates are drawn")
 
     def __post_init__(self) -> None:
         _check_ladder("StateSizes", self.state_widths, self.state_networks)
+        _check_ladder("StateSizes", self.law_widths, self.state_networks)
         if self.state_horizon < 1:
             raise ParameterError("StateSizes", "a step", self.state_horizon, "Raise state_horizon.")
 

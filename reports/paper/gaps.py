@@ -18,6 +18,7 @@ from reports.text import Ref
 ROUNDING = 1e-9
 LEVEL = 0.01
 EFFECT = 0.1  # of a slope
+LAW_POWER = -0.4  # of the distance of an empirical law, which falls as (log log n / n)^(1/2)
 
 
 def exact(text: str, error: float) -> Claim:
@@ -45,13 +46,13 @@ def at_most(text: str, slope: float, stderr: float, bound: float) -> Claim:
 def falling(error: KernelError, stem: str, context: Context, what: str, caption: str) -> tuple[Block, ...]:
     """An error against the width, with its fitted power; `what` is on the axis."""
     drawn = figures.power_law(error.widths, {what: error.error}, "width $n$", what, {what: error.stderr},
-                              {what: _slope(error)})  # fmt: skip
+                              {what: power(error)})  # fmt: skip
     path = figures.save(drawn, context.folder, f"paper-{stem}")
     told = f"{caption} and standard error over {error.trials} networks at each width. The line has the fitted power."
     return (Figure(path, told, "a line of slope about minus one half", f"fig:paper-{stem}"),)
 
 
-def _slope(error: KernelError) -> tuple[float, float]:
+def power(error: KernelError) -> tuple[float, float]:
     """The power of the width by its own standard errors, with a term in 1/n for the narrow networks."""
     widths, errors, spread = (np.array(x, dtype=float) for x in (error.widths, error.error, error.stderr))
     return fit_rate(widths, errors, correction=1.0, errors=spread)[:2]
@@ -59,7 +60,7 @@ def _slope(error: KernelError) -> tuple[float, float]:
 
 def slope_claim(text: str, error: KernelError) -> Claim:
     """A claim that an error falls as the width to the power -1/2, with its own standard errors."""
-    return rate(text, *_slope(error))
+    return rate(text, *power(error))
 
 
 def gaps_of(context: Context) -> GapLadder:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from derive import Recursion, models, ntk, state_evolution
 from derive.innovations import columns
-from numeric.convergence import row_distance
+from numeric.convergence import row_distance, state_distance
 from numeric.experiments import StateSizes
 from reports import prose
 from reports.document import Block, Equation, Paragraph, Table, Theorem
-from reports.paper.gaps import falling, slope_claim
+from reports.paper.gaps import LAW_POWER, at_most, falling, power, slope_claim
 from reports.paper.item import Claim, Context, Result, from_checks, goal, theorem, verified
 from reports.paper.theory import drawn
-from reports.text import Latex, Math, Ref, Text
+from reports.text import Cite, Latex, Math, Ref, Text
 
 
 def lemma_b1(context: Context) -> Result:
@@ -53,6 +53,10 @@ def lemma_c1(context: Context) -> Result:
         error = row_distance(
             context.variances, sizes.state_widths, sizes.state_networks, sizes.state_horizon, context.seed, progress
         )
+    with context.stage("empirical law of a state against width") as progress:
+        law = state_distance(
+            context.variances, sizes.law_widths, sizes.state_networks, sizes.state_horizon, context.seed, progress
+        )
     with context.stage("innovations form of recursions of every kind") as progress:
         general, claims = _general(context)
         progress(1, 1)
@@ -85,6 +89,16 @@ def lemma_c1(context: Context) -> Result:
         ),
         *falling(error, "states", context, "distance", "Wasserstein-2 distance of the centred Gaussian law with the "
                  "states' empirical second moments from the limiting law, against the width: mean"),
+        Paragraph((
+            Ref("fig:paper-law"), " measures the empirical law itself, that of the coordinates of the last state of "
+            "one network: on the line its distance has a closed form, coordinates and quantiles being paired by their "
+            "order. Even that of ", Math(Latex("n")), " independent normal variables is of the order of ",
+            Math(Latex(r"(\log\log n / n)^{1/2}")), " ", Cite("bobkov2019onedimensional"), ", a power a little above ",
+            Math(Latex("-1/2")), f" at these widths; the claim is a power of at most {LAW_POWER:g}. The joint law of ",
+            Math(Latex("T")), " states tends more slowly, as that of independent vectors does.",
+        )),
+        *falling(law, "law", context, "distance", "Wasserstein-2 distance of the empirical law of the last state's "
+                 "coordinates from the limiting normal law, against the width: mean"),
         *context.assumptions("lemma-c.1"),
     )  # fmt: skip
     return Result(
@@ -93,7 +107,9 @@ def lemma_c1(context: Context) -> Result:
             verified("covariance form", plain),
             verified("innovations form", inno),
             *claims,
-            slope_claim("the distance falls as the width to the power -1/2", error),
+            slope_claim("the distance of the second moments' law falls as the width to the power -1/2", error),
+            at_most(f"(31): the distance of a state's empirical law falls at least as the width to the power "
+                    f"{LAW_POWER:g}", *power(law), LAW_POWER),
         ),
     )
 
