@@ -40,7 +40,7 @@ def test_every_field_of_an_error_is_printed_as_it_is(capsys):
         raise ParameterError("[bold]where", "[x]", "[/]", ":hint:")
     assert caught.value.exit_code == 2
     assert capsys.readouterr().err.splitlines() == [
-        "error in [bold]where", "  expected  [x]", "  got       [/]", "  hint      :hint:",
+        "error in [bold]where: expected [x], got [/]", "  :hint:",
     ]  # fmt: skip
 
 
