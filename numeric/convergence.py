@@ -1,4 +1,4 @@
-"""How far the empirical tangent kernel of random networks is from its limit, width by width."""
+"""How far random networks are from their limits, width by width: tangent kernels and laws of states."""
 
 from __future__ import annotations
 
@@ -88,17 +88,14 @@ def row_distance(
     xp = backend("numpy")
     variance = impulse_response(models.linear_rnn()).formula.compile("numpy")
     limit = np.diag(variance(j=np.arange(horizon), nu_W=nu["nu_W"], nu_F=nu["nu_F"], nu_C=1.0))
-    means, errors = [], []
-    for k, width in enumerate(widths):
+
+    def measure(width: int) -> list[float]:
         setting = LinearSetting(width, horizon, 1, 1, nu["nu_W"], nu["nu_F"], 1.0)
         drawn = draw(setting, trials, stream(xp, seed_sequence(seed, 2, width)), grams=True)
         assert drawn.right is not None
-        found = np.array([gaussian_distance(gram, limit) for gram in np.asarray(drawn.right)[:, :, 0, :, 0]])
-        means.append(float(found.mean()))
-        errors.append(float(found.std(ddof=1) / trials**0.5))
-        if progress is not None:
-            progress(k + 1, len(widths))
-    return KernelError(tuple(widths), tuple(means), tuple(errors), trials)
+        return [gaussian_distance(gram, limit) for gram in np.asarray(drawn.right)[:, :, 0, :, 0]]
+
+    return _means(measure, widths, trials, progress)
 
 
 def state_distance(
@@ -118,16 +115,28 @@ def state_distance(
     variance = impulse_response(models.linear_rnn()).formula.compile("numpy")
     limit = float(variance(j=np.array(horizon - 1), nu_W=nu["nu_W"], nu_F=nu["nu_F"], nu_C=1.0))
     impulse = np.eye(horizon)[None, :, :1]
-    means, errors = [], []
-    for k, width in enumerate(widths):
+
+    def measure(width: int) -> list[float]:
         found: list[float] = []
         for batch in range(0, trials, most := max(1, ENTRIES // width)):
             source = stream(backend("numpy"), seed_sequence(seed, 3, width, batch))
             run = simulate(models.linear_rnn(), impulse, width, trials=min(most, trials - batch), seed=source,
                            states=True, **dict[str, Any](nu))  # fmt: skip
             found += [normal_distance(state, limit) for state in run.states["h"][:, 0, -1, :]]
-        means.append(float(np.mean(found)))
-        errors.append(float(np.std(found, ddof=1) / trials**0.5))
+        return found
+
+    return _means(measure, widths, trials, progress)
+
+
+def _means(
+    measure: Callable[[int], list[float]], widths: Sequence[int], trials: int, progress: Progress | None
+) -> KernelError:
+    """The mean of what every network of a width gives, with its standard error."""
+    means, errors = [], []
+    for k, width in enumerate(widths):
+        found = np.array(measure(width))
+        means.append(float(found.mean()))
+        errors.append(float(found.std(ddof=1) / trials**0.5))
         if progress is not None:
             progress(k + 1, len(widths))
     return KernelError(tuple(widths), tuple(means), tuple(errors), trials)
