@@ -61,6 +61,20 @@ class DrawSizes:
 
 
 @dataclass(frozen=True)
+class ResponseSizes:
+    """Lemma B.1: the network whose responses to random perturbations are held against its gradients."""
+
+    response_width: int = choice(16, "width of the network that is perturbed")
+    response_steps: int = choice(3, "steps whose responses are compared")
+    perturbations: int = choice(30_000, "random perturbations of it")
+
+    def __post_init__(self) -> None:
+        found = (self.response_width, self.response_steps, self.perturbations)
+        if min(found) < 1 or self.perturbations < 1000:
+            raise ParameterError("ResponseSizes", "a width, a step, 1000 perturbations", found, "Raise them.")
+
+
+@dataclass(frozen=True)
 class KernelSizes:
     """Theorem 3.3(b): the networks whose tangent kernel is held against its limit."""
 

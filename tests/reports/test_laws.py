@@ -1,9 +1,13 @@
-"""Distances of empirical laws from their limits: the closed integral by quadrature, and a limit that is wrong."""
+"""Lemmas in numbers: distances of empirical laws, responses to perturbations; and what is wrong by a little."""
+
+import dataclasses as dc
 
 import numpy as np
 import pytest
 from scipy import integrate, special
+from sympy import Rational
 
+from numeric import perturbation
 from numeric.convergence import normal_distance, state_distance
 from reports.paper.gaps import LAW_POWER, at_most, power
 
@@ -27,3 +31,17 @@ def test_the_law_of_a_state_tends_to_its_limit_and_not_to_another(monkeypatch):
     monkeypatch.setattr("numeric.convergence.normal_distance", lambda sample, variance: draw(sample, 1.03 * variance))
     wrong = state_distance(NU, WIDTHS, trials=20, horizon=2)
     assert at_most("", *power(wrong), LAW_POWER).verdict == "refuted"
+
+
+def test_responses_to_perturbations_have_the_covariance_of_the_gradients(monkeypatch):
+    checks = perturbation.response_covariance(NU)
+    assert [c.lag for c in checks] == [(0, 0), (0, 1), (0, 2), (1, 1), (1, 2), (2, 2)]
+    assert {c.verdict for c in checks} == {"holds"}
+    moved = perturbation.tangent
+
+    def louder(program):
+        found = moved(program)
+        return dc.replace(found, output=Rational(103, 100) * found.output)
+
+    monkeypatch.setattr(perturbation, "tangent", louder)
+    assert "refuted" in {c.verdict for c in perturbation.response_covariance(NU)}

@@ -1,0 +1,44 @@
+"""Lemma B.1 in one network: responses to random perturbations against the gradients of the derived adjoint."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from derive import models
+from derive.tangent import tangent
+from numeric.arrays import backend, seed_sequence, stream
+from numeric.checks import Check, Level, judge
+from numeric.empirical import empirical_ntk
+from numeric.kernel_checks import KernelClaim
+from numeric.simulation import simulate
+from numeric.statistics import Moments
+
+
+def response_covariance(
+    nu: dict[str, float], width: int = 16, horizon: int = 3, trials: int = 30_000, seed: int = 0,
+    level: Level | None = None,
+) -> tuple[Check, ...]:  # fmt: skip
+    """Check E[dy_t dy_s] = sum over all parameters of dy_t/dM dy_s/dM in one random network, at every t <= s.
+
+    Shapes: one check per pair of steps; `lag` is (t, s).  Units: output^2.
+    Error: `judge`, a true identity is refuted with probability <= level.false_alarm.
+    Source: emami2021implicit, (38); the response is derive.tangent, the gradients are derive.adjoint.
+    """
+    source = stream(backend("numpy"), seed_sequence(seed, 4))
+    program = models.linear_rnn().program()
+    shapes = {"W": (width, width), "F": (width, 1), "C": (1, width)}
+    weights = {name: nu[f"nu_{name}"] ** 0.5 * source.normal(*shape) for name, shape in shapes.items()}
+    inputs, values = source.normal(1, horizon, 1), dict[str, Any](nu)
+    kernel = empirical_ntk(program, inputs, width, weights=weights, **values).total[0, 0, :, 0, 0, :, 0]
+    run = simulate(tangent(program), inputs, width, trials=trials, seed=source, weights=weights, **values)
+    y = run.outputs[:, 0, :, 0]
+    claims = []
+    for t, s in zip(*np.triu_indices(horizon), strict=True):
+        found = Moments.of((y[:, t] * y[:, s])[:, None]).feature(0)
+        claims.append(KernelClaim(
+            "ntk", (int(t), int(s)), (width,), trials, float(kernel[t, s]), float(found.mean),
+            float(found.stderr), "mean over perturbations", scale=float(kernel[t, t] * kernel[s, s]) ** 0.5,
+        ))  # fmt: skip
+    return judge(claims, level)
