@@ -98,8 +98,8 @@ Claim: TypeAlias = (Equation | Vanishing | Recurrence | Hypothesis | Limit | Ine
 Ask: TypeAlias = Callable[[str, Hashable], Claim]
 
 
-ORDER = ("recursion", "tangent", "lemma-c1", "netsor", "readout", "covariance", "zero-moments", "evolution", "unrolled",
-         "product-covariance", "independence", "process-readout", "process", "kernel-process",
+ORDER = ("recursion", "tangent", "lemma-c1", "netsor", "master-theorem", "readout", "covariance", "zero-moments",
+         "evolution", "unrolled", "product-covariance", "independence", "process-readout", "process", "kernel-process",
          "innovations", "innovations-unrolled", "diagonal", "induction", "weight", "lag-recurrence", "no-coupling",
          "superposition", "kernel-recursion", "convolution", "limit-law", "limit-kernel", "scale-factors",
          "equivalence",

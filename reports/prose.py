@@ -290,6 +290,15 @@ class _Narrator:
                 " applies: as the width grows, the coordinates of all products and states converge to a "
                 "Gaussian process whose covariances follow below.",
             )
+        elif step.rule == "master-theorem":
+            covers: tuple[Inline, ...] = (Cite("bayati2011dynamics", "Theorem 1"),)
+            if "polynomially bounded" in kinds:
+                covers = ("the master theorem of ", Cite("yang2020tensor2"))
+            text = (
+                f"Every map of the lines is {' or '.join(kinds)}, so ", *covers, " applies: as the matrix grows at a "
+                "fixed aspect ratio, means over entries converge to expectations, and what is known of a vector by its "
+                "means may be put into the law at finite width that follows.",
+            )  # fmt: skip
         else:
             text = (
                 "Some map here is only polynomially bounded (the tangent of a non-linear map is not Lipschitz), "

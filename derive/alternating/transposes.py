@@ -14,8 +14,9 @@ import sympy as sp
 from ..conditioning import LETTERS, ProductLaw, U, Ut, V, W, Wt, Zt, v
 from ..derivation import Derivation, formula_of
 from ..errors import ParameterError
+from ..evolution import growth
 from ..program import Coordinate, Program, coordinates_of
-from ..proof import Ask, Claim, Equation, Recurrence, prove, rule
+from ..proof import Ask, Claim, Equation, Hypothesis, Recurrence, prove, rule
 from .program import Alternating, AlternatingProgram
 from .terms import (
     BD,
@@ -50,6 +51,9 @@ from .terms import (
     Query,
     Tape,
 )
+
+MASTER = "master-theorem"
+"""The theorem that takes the exact law at finite width to the limit."""
 
 
 @rule("known-products", source="emami2021implicit, (81) with E8, at finite n, in bases that are not orthonormal")
@@ -111,6 +115,13 @@ def expanded(program: AlternatingProgram, expr: sp.Expr, ask: Ask) -> sp.Expr:
     return sp.expand(expr)
 
 
+@rule(MASTER, source="bayati2011dynamics, Theorem 1; yang2020tensor2, master theorem", status="assumed")
+def master_theorem(program: Program, subject: Any, ask: Ask) -> Claim:
+    """Means over entries of smooth enough functions of the lines converge to those over the Gaussian parts."""
+    maps = tuple((c, line.vector, growth(line.vector)) for c, line in lines(program).lines)
+    return Hypothesis(MASTER, maps)
+
+
 def query(program: AlternatingProgram, index: int, ask: Ask) -> sp.Expr:
     """The vector that a line multiplies, in Gaussian parts and sources."""
     return expanded(program, program.lines[index][1].vector, ask)
@@ -154,6 +165,7 @@ def transposed_product(program: Program, subject: Any, ask: Ask) -> Claim:
     index = int(subject.args[0])
     line = tape.lines[index][1]
     assert tape.matrix is not None
+    ask(MASTER, MASTER)
     ask("known-products", KnownLaw(tape.matrix.variance))
     for statement in (left_regression()[0], spread()):
         ask("left-regression" if statement.has(BN) else "gaussian-part", Blocks(statement))

@@ -124,6 +124,18 @@ def test_the_state_evolution_of_amp_verifies():
     limits(models.amp(1)).proof.verify()
 
 
+def test_the_passage_to_the_limit_is_cited_not_proved_and_its_maps_are_looked_at():
+    (step,) = [step for step in PROOF.steps if step.rule == "master-theorem"]
+    assert step.status == "assumed"
+    index = PROOF.steps.index(step)
+    assert all(index in other.premises for other in PROOF.steps if other.rule == "transposed-product")
+    (first, *maps) = step.claim.maps
+    assert first[2] == "affine"
+    wrong = replace(step.claim, maps=((*first[:2], "Lipschitz"), *maps))
+    with pytest.raises(ProofError):
+        audit_step(replace(step, claim=wrong), worlds(PROOF.program))
+
+
 def test_without_its_correction_a_product_fails_the_audit():
     index = next(k for k, step in enumerate(PROOF.steps) if step.claim.subject == Image(3))
     right = PROOF.steps[index].claim.right - Coefficient(3, 2) * Query(2)
