@@ -8,6 +8,7 @@ import tempfile
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -15,6 +16,8 @@ from derive.errors import ParameterError
 from numeric.arrays import Host
 
 INPUTS = "inputs"
+LONGEST = 60
+"""Characters of a value in an error."""
 
 
 def save(path: Path, inputs: Mapping[str, object], arrays: Mapping[str, Host]) -> None:
@@ -51,9 +54,17 @@ def load(path: Path, inputs: Mapping[str, object]) -> dict[str, Host] | None:
     except (ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
         raise ParameterError("checkpoint", "a file of wideproof", path, "Name another file.") from error
     if found != canonical(inputs):
+        ours, theirs = _different(json.loads(canonical(inputs)), json.loads(found))
         hint = "Resume with the same inputs, or name a new file."
-        raise ParameterError("checkpoint", f"the run {canonical(inputs)}", found, hint)
+        raise ParameterError(f"checkpoint {path}", f"a run with {ours}", theirs, hint)
     return arrays
+
+
+def _different(ours: dict[str, Any], theirs: dict[str, Any]) -> tuple[str, str]:
+    """What two runs do not share, as one text for each."""
+    names = [name for name in sorted({*ours, *theirs}) if ours.get(name) != theirs.get(name)]
+    return tuple(", ".join(f"{name} = {json.dumps(run.get(name))[:LONGEST]}" for name in names)  # type: ignore[return-value]
+                 for run in (ours, theirs))
 
 
 def canonical(inputs: Mapping[str, object]) -> str:

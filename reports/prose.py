@@ -105,12 +105,12 @@ LEADS: dict[str, str] = {
     "slow-lags": "read the other way round: to move a lag by a given distance takes at least so many steps,",
     "expected-residual": "by Minkowski's inequality and the law of the first impulse response,",
     "known-products": r"given products $A X = Y$ and $A^{\mathsf{T}} Z = K$ with earlier vectors, a new product $A x$ "
-    r"is its regression on both and a fresh rest. With $Q = X^{\mathsf{T}} X$, $N = Z^{\mathsf{T}} Z$ and "
+    r"is its regression on both and a fresh rest. With $Q = X^{\mathsf{T}} X$, $S = Z^{\mathsf{T}} Z$ and "
     r"$q = X^{\mathsf{T}} x$, all scaled by the width,",
     "left-regression": "let $c$ be the variance of an entry, $G$ the Gaussian parts of $Y$, $E$ and $e$ the mean "
     "derivatives of $X$ and $x$ by the products with the transpose, and $D$ those of $Z$ by the products with the "
     "matrix, times $c$. Earlier products are $Y = G + c Z E$, and by Stein's rule "
-    r"$K^{\mathsf{T}} X = c N E + D Q$ and $K^{\mathsf{T}} x = c N e + D q$. Put in, the two regressions come to",
+    r"$K^{\mathsf{T}} X = c S E + D Q$ and $K^{\mathsf{T}} x = c S e + D q$. Put in, the two regressions come to",
     "gaussian-part": "the predicted part and the fresh rest have together the variance",
     "correction": "the factor of an earlier vector is by Stein's rule the mean derivative by its Gaussian part,",
     "stein-pairing": "by Stein's rule, pairings with Gaussian parts are",

@@ -154,9 +154,9 @@ def block(name: str) -> sp.Symbol:
     return sp.Symbol(name, commutative=False)
 
 
-BX, BZ, BZt, BY, BK, BKt, BQ, BN, Bq, Bqt, Bx, Br, BG, BE, Be, BD, BR, BRt = (
+BX, BZ, BZt, BY, BK, BKt, BQ, BS, Bq, Bqt, Bx, Br, BG, BE, Be, BD, BR, BRt = (
     block(f"[{name}]")
-    for name in ("X", "Z", "Z'", "Y", "K", "K'", "Q", "N", "q", "q'", "x", "|x|^2", "G", "E", "e", "D", "R", "R'")
+    for name in ("X", "Z", "Z'", "Y", "K", "K'", "Q", "S", "q", "q'", "x", "|x|^2", "G", "E", "e", "D", "R", "R'")
 )
 BETA = BQ**-1 * Bq
 SCALE = sp.Symbol("c", positive=True)

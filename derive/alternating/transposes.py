@@ -2,7 +2,7 @@
 
 With A X and A^T Z known, A x is a regression on both sides and a fresh Gaussian vector (the product law at finite
 width). Stein's rule turns the left regression into terms c_s z_s, c_s = nu E[d x / d (A^T z_s)]. Letters are blocks:
-X, Z earlier right and left queries, Q = X'X, N = Z'Z, q = X'x, Y = A X, K = A'Z, all products scaled by n^{-1/2}.
+X, Z earlier right and left queries, Q = X'X, S = Z'Z, q = X'x, Y = A X, K = A'Z, all products scaled by n^{-1/2}.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ from .terms import (
     BE,
     BETA,
     BG,
-    BN,
     BQ,
     BR,
+    BS,
     BX,
     BY,
     BZ,
@@ -58,24 +58,24 @@ MASTER = "master-theorem"
 
 @rule("known-products", source="emami2021implicit, (81) with E8, at finite n, in bases that are not orthonormal")
 def known_products(program: Program, subject: Any, ask: Ask) -> Claim:
-    """Given A X = Y and A'Z = K, A x has mean Y b + Z N^{-1} K' (x - X b), b = Q^{-1} q, and a fresh rest."""
+    """Given A X = Y and A'Z = K, A x has mean Y b + Z S^{-1} K' (x - X b), b = Q^{-1} q, and a fresh rest."""
     nu = subject.args[0]
     claim = ask("product-law", ProductLaw(W * v, W * V, Wt * U, nu))
     assert isinstance(claim, Equation)
     law, spread_of_unit = claim.right.args
     rest = Bx - BX * BETA  # a multiple of a unit vector that is orthogonal to X
-    basis = {U: BZ * BR, Ut: BRt * BZt, Zt: BRt * BKt, v: sp.S.One}  # Z R is orthonormal: R R' = N^{-1}
+    basis = {U: BZ * BR, Ut: BRt * BZt, Zt: BRt * BKt, v: sp.S.One}  # Z R is orthonormal: R R' = S^{-1}
     mean = BY * BETA + (law * rest).xreplace(basis)
-    found = [sp.expand(x.subs(BR * BRt, BN**-1)) for x in (mean, spread_of_unit.xreplace(basis))]
+    found = [sp.expand(x.subs(BR * BRt, BS**-1)) for x in (mean, spread_of_unit.xreplace(basis))]
     assert not any(x.has(BR) or x.atoms(sp.Symbol) & set(LETTERS.values()) for x in found)
     return Equation(subject, BlockLaw(*found))
 
 
 def left_regression() -> tuple[sp.Expr, sp.Expr]:
     """The conditional mean with what is known in the limit put in, and what it comes to."""
-    known_images, known_query = SCALE * BN * BE + BD * BQ, SCALE * BN * Be + BD * Bq  # K'X and K'x, by Stein's rule
+    known_images, known_query = SCALE * BS * BE + BD * BQ, SCALE * BS * Be + BD * Bq  # K'X and K'x, by Stein's rule
     images = BG + SCALE * BZ * BE  # Y, by the same statement about earlier products
-    return images * BETA + BZ * BN**-1 * (known_query - known_images * BETA), BG * BETA + SCALE * BZ * Be
+    return images * BETA + BZ * BS**-1 * (known_query - known_images * BETA), BG * BETA + SCALE * BZ * Be
 
 
 @rule("left-regression", source="bayati2011dynamics, Lemma 1; Stein's rule, by induction over the products")
@@ -168,7 +168,7 @@ def transposed_product(program: Program, subject: Any, ask: Ask) -> Claim:
     ask(MASTER, MASTER)
     ask("known-products", KnownLaw(tape.matrix.variance))
     for statement in (left_regression()[0], spread()):
-        ask("left-regression" if statement.has(BN) else "gaussian-part", Blocks(statement))
+        ask("left-regression" if statement.has(BS) else "gaussian-part", Blocks(statement))
     total: sp.Expr = GaussianPart(index)
     for other in tape.opposite(index):
         ask("stein-pairing", Pairing(other, index))

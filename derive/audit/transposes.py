@@ -21,8 +21,8 @@ from ..alternating.terms import (
     BE,
     BG,
     BK,
-    BN,
     BQ,
+    BS,
     BX,
     BY,
     BZ,
@@ -177,7 +177,7 @@ def _blocks(world: World) -> Mapping[sp.Symbol, sp.Matrix]:
         x, z, one = draw(COLUMNS, RIGHT), draw(ROWS, LEFT), draw(COLUMNS, 1)
         a = draw(ROWS, COLUMNS)
         world.memo["blocks"] = {
-            BX: x, BZ: z, Bx: one, BY: a * x, BK: a.T * z, BKt: (a.T * z).T, BQ: x.T * x, BN: z.T * z, Bq: x.T * one,
+            BX: x, BZ: z, Bx: one, BY: a * x, BK: a.T * z, BKt: (a.T * z).T, BQ: x.T * x, BS: z.T * z, Bq: x.T * one,
             Bqt: one.T * x, Br: one.T * one, BG: draw(ROWS, RIGHT), BE: draw(LEFT, RIGHT), Be: draw(LEFT, 1),
             BD: draw(LEFT, RIGHT), BZt: z.T, SCALE: sp.Matrix([[sp.Rational(world.rational())]]),
         }
