@@ -300,8 +300,9 @@ class _Narrator:
                 "means may be put into the law at finite width that follows.",
             )  # fmt: skip
         else:
+            why = " (the tangent of a non-linear map is not Lipschitz)" * (self.program.base is not None)
             text = (
-                "Some map here is only polynomially bounded (the tangent of a non-linear map is not Lipschitz), "
+                f"Some map here is not Lipschitz, only polynomially bounded{why}, "
                 "beyond Lemma C.1; the master theorem of ",
                 Cite("yang2020tensor2"),
                 " covers it: coordinates converge to a process whose covariances follow below.",
