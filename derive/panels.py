@@ -1,0 +1,57 @@
+"""Integrals over normal densities on Gauss-Legendre panels, refined until the value stays."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .kinks import density
+from .mehler import NEGLIGIBLE, REACH, ROUNDING, TOLERANCE
+
+CHUNK = 2**21
+"""Nodes of all pairs evaluated at once."""
+
+
+@lru_cache(maxsize=8)
+def _legendre(nodes: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    return np.polynomial.legendre.leggauss(nodes)
+
+
+def rule(xp: Any, nodes: int, equal: int, *ends: Any, parts: int = 1) -> tuple[Any, Any]:
+    """Nodes and weights of the normal density on panels that end at these places, every panel in so many parts.
+
+    Besides, so many `equal` panels cover the whole line.  Shapes: (..., E) -> (..., J).
+    """
+    shape = ends[0].shape[:-1]
+    whole = xp.broadcast_to(xp.linspace(-REACH, REACH, equal + 1), (*shape, equal + 1))
+    places = xp.sort(xp.concatenate([whole, *ends], axis=-1), axis=-1)
+    x, w = (xp.asarray(part) for part in _legendre(nodes))
+    inside, weights = (1.0 + x + 2.0 * xp.arange(parts)[:, None]).reshape(-1), xp.tile(w, parts)
+    half = 0.5 / parts * (places[..., 1:] - places[..., :-1])[..., None]
+    y = places[..., :-1, None] + half * inside
+    return y.reshape(*shape, -1), (half * weights * density(xp, y)).reshape(*shape, -1)
+
+
+def settled(xp: Any, integral: Callable[..., tuple[Any, Any]], law: Sequence[Any], levels: Sequence[int],
+            cost: Callable[[int], int]) -> tuple[Any, Any]:
+    """The integrals and bounds on their errors, at the next level for those that still change.
+
+    `integral(level, *law)` gives the integral and that of the absolute value; `cost` is its nodes for one law.
+    Shapes: all broadcast.
+    """
+    law = xp.broadcast_arrays(*(xp.asarray(x, dtype=xp.float64) for x in law))
+    shape, law = law[0].shape, [x.reshape(-1) for x in law]
+    total, size, change = (xp.full(law[0].shape, math.nan) for _ in range(3))
+    for level in levels:
+        open_ = xp.nonzero(~(change <= TOLERANCE * size))[0]
+        step = max(1, CHUNK // cost(level))
+        for start in range(0, open_.size, step):
+            here = open_[start:start + step]
+            found, size[here] = integral(level, *(x[here] for x in law))
+            change[here], total[here] = xp.abs(found - total[here]), found
+    return total.reshape(shape), (change + (ROUNDING + NEGLIGIBLE) * size).reshape(shape)
