@@ -18,7 +18,7 @@ from derive.alternating.transposes import alternating_program
 from derive.errors import ParameterError
 from derive.printing import emitted
 from numeric.arrays import Array, Host, Namespace, Stream, backend, seed_sequence, stream, to_host
-from numeric.checks import Check, Claim, Level, Verdict, judge, overall
+from numeric.checks import Check, Claim, Judged, Level, judge
 from numeric.gathering import Progress
 from numeric.ladder import extrapolate, width_ladder
 
@@ -32,12 +32,8 @@ THRESHOLD = 0.7
 
 
 @dataclass(frozen=True)
-class LinesValidation:
-    """The checks of an alternating program and their joint verdict."""
-
-    verdict: Verdict
-    method: str
-    checks: tuple[Check, ...]
+class LinesValidation(Judged):
+    """The checks of an alternating program."""
 
 
 def line_settings(program: AlternatingProgram, given: Mapping[str, float]) -> dict[str, float]:
@@ -69,7 +65,7 @@ def validate_lines(
         raise ParameterError(f"validate {program.name}: width", f"{NARROWEST} or more", width, hint)
     checks = check_lines(program, line_settings(program, given), width=width, trials=trials or TRIALS, seed=seed,
                          level=level or EFFECT, device=device, progress=progress)  # fmt: skip
-    return LinesValidation(overall(checks), "dense: the matrix and the sources drawn in every trial", checks)
+    return LinesValidation("dense: the matrix and the sources drawn in every trial", checks)
 
 
 def simulate_lines(

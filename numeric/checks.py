@@ -162,3 +162,20 @@ def overall(checks: Sequence[Check]) -> Verdict:
     if "refuted" in verdicts:
         return "refuted"
     return "holds" if verdicts == {"holds"} else "undecided"
+
+
+@dataclass(frozen=True)
+class Judged:
+    """The checks of a run and how it was made; the verdict is what they say together.
+
+    Shapes: checks (m,).  Units: of each quantity.  Error: false alarms as stated in the checks.
+    Source: `judge`.
+    """
+
+    method: str
+    checks: tuple[Check, ...]
+
+    @property
+    def verdict(self) -> Verdict:
+        """The joint verdict, as `overall` says."""
+        return overall(self.checks)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy import special
 
 from derive import impulse_response, models
@@ -52,17 +53,16 @@ def kernel_error(
     X = stream(xp, seed_sequence(seed, 0)).normal(sequences, horizon, n_x)
     limit = Kernel(models.linear_rnn(), "entries", "numpy", **nu).ntk(X, X)  # (N, T, N, T)
     target = np.einsum("atbs,ij->atibsj", limit, np.eye(n_y))
-    means, errors = [], []
-    for k, width in enumerate(widths):
+
+    def measure(width: int) -> ArrayLike:
         setting = LinearSetting(width, horizon, n_x, n_y, nu["nu_W"], nu["nu_F"], nu["nu_C"])
         drawn = draw(setting, trials, stream(xp, seed_sequence(seed, 1, width)), grams=True)
-        squares = _squared_errors(empirical_ntk(drawn, X, X), target)
-        root = float(squares.mean() ** 0.5)
-        means.append(root)
-        errors.append(float(squares.std(ddof=1) / trials**0.5 / (2 * root)))
-        if progress is not None:
-            progress(k + 1, len(widths))
-    return KernelError(tuple(widths), tuple(means), tuple(errors), trials)
+        return _squared_errors(empirical_ntk(drawn, X, X), target)
+
+    found = _means(measure, widths, trials, progress)
+    roots = np.sqrt(found.error)
+    errors = np.array(found.stderr) / (2.0 * roots)
+    return KernelError(found.widths, tuple(map(float, roots)), tuple(map(float, errors)), trials)
 
 
 def _squared_errors(kernels: Host, target: Host) -> Host:
@@ -89,7 +89,7 @@ def row_distance(
     variance = impulse_response(models.linear_rnn()).formula.compile("numpy")
     limit = np.diag(variance(j=np.arange(horizon), nu_W=nu["nu_W"], nu_F=nu["nu_F"], nu_C=1.0))
 
-    def measure(width: int) -> list[float]:
+    def measure(width: int) -> ArrayLike:
         setting = LinearSetting(width, horizon, 1, 1, nu["nu_W"], nu["nu_F"], 1.0)
         drawn = draw(setting, trials, stream(xp, seed_sequence(seed, 2, width)), grams=True)
         assert drawn.right is not None
@@ -116,7 +116,7 @@ def state_distance(
     limit = float(variance(j=np.array(horizon - 1), nu_W=nu["nu_W"], nu_F=nu["nu_F"], nu_C=1.0))
     impulse = np.eye(horizon)[None, :, :1]
 
-    def measure(width: int) -> list[float]:
+    def measure(width: int) -> ArrayLike:
         found: list[float] = []
         for batch in range(0, trials, most := max(1, ENTRIES // width)):
             source = stream(backend("numpy"), seed_sequence(seed, 3, width, batch))
@@ -129,7 +129,7 @@ def state_distance(
 
 
 def _means(
-    measure: Callable[[int], list[float]], widths: Sequence[int], trials: int, progress: Progress | None
+    measure: Callable[[int], ArrayLike], widths: Sequence[int], trials: int, progress: Progress | None
 ) -> KernelError:
     """The mean of what every network of a width gives, with its standard error."""
     means, errors = [], []

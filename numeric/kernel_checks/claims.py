@@ -11,7 +11,7 @@ import numpy as np
 
 from derive.errors import ParameterError
 from numeric.arrays import Array, Host, to_host
-from numeric.checks import Check, Claim, Level, Verdict, judge, overall
+from numeric.checks import Check, Claim, Judged, Level, judge
 from numeric.gathering import Progress
 from numeric.kernel_checks.plan import KernelPlan
 from numeric.kernel_checks.runner import KernelMeasurements, measure
@@ -131,16 +131,12 @@ def _claim(
 
 
 @dataclass(frozen=True)
-class KernelValidation:
-    """The checks of a run, their joint verdict, and what the run was.
+class KernelValidation(Judged):
+    """The checks of two kernels, and what was measured.
 
-    Shapes: checks (m,).  Units: of each quantity.  Error: false alarms as stated in the checks.
-    Source: `monte_carlo_kernels`.
+    Shapes, units, error: as `Judged`.  Source: `monte_carlo_kernels`.
     """
 
-    verdict: Verdict
-    method: str
-    checks: tuple[Check, ...]
     measurements: KernelMeasurements
 
 
@@ -161,4 +157,4 @@ def monte_carlo_kernels(
     methods = plan.samplers
     if how := getattr(limits, "method", ""):
         methods += f"; limit: {how}"
-    return KernelValidation(overall(checks), methods, checks, found)
+    return KernelValidation(methods, checks, found)

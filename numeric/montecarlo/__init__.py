@@ -7,7 +7,7 @@ from pathlib import Path
 
 from numpy.typing import ArrayLike
 
-from numeric.checks import Check, Level, Verdict, overall
+from numeric.checks import Judged, Level
 from numeric.gathering import Progress
 from numeric.montecarlo.claims import judge_linear, linear_claims
 from numeric.montecarlo.cost import Cost, estimate_cost
@@ -28,16 +28,12 @@ __all__ = [
 
 
 @dataclass(frozen=True)
-class Validation:
-    """The checks of a run, their joint verdict, and what the run was.
+class Validation(Judged):
+    """The checks of the linear recursion, and what was measured.
 
-    Shapes: checks (m,).  Units: of each quantity.  Error: false alarms as stated in the checks.
-    Source: `monte_carlo_linear`.
+    Shapes, units, error: as `Judged`.  Source: `monte_carlo_linear`.
     """
 
-    verdict: Verdict
-    method: str
-    checks: tuple[Check, ...]
     measurements: Measurements
 
 
@@ -57,7 +53,7 @@ def monte_carlo_linear(
     """
     found = simulate(plan, progress, checkpoint)
     checks = judge_linear(found, second_moment, scale_factor, level)
-    return Validation(overall(checks), sampler_text(plan), checks, found)
+    return Validation(sampler_text(plan), checks, found)
 
 
 def sampler_text(plan: Plan) -> str:
