@@ -110,16 +110,17 @@ def power_law(widths: ArrayLike, values: Mapping[str, ArrayLike], xlabel: str, y
     """Values against width on double logarithmic axes, each with its fitted power in the legend.
 
     Shapes: widths (k,), each value (k,) > 0, each error (k,).  The power is that of `slopes` with its standard error
-    where one is given, so that a figure shows the number that its text judges; else least squares in the logarithms.
+    where one is given, so that a figure shows the number that its text judges; else that of `fitted_power`.
     """
     with mpl.rc_context(STYLE):
         figure, (axes,) = canvas()
         n = np.asarray(widths, dtype=float)
         for i, (name, y) in enumerate(values.items()):
             logs = np.log(n), np.log(np.asarray(y, dtype=float))
-            slope, stderr = (slopes or {}).get(name, (float(np.polyfit(*logs, 1)[0]), 0.0))
-            offset = logs[1].mean() - slope * logs[0].mean()
             color, bars = PALETTE[i % len(PALETTE)], None if errors is None else errors.get(name)
+            own = fitted_power(n, y, np.zeros(len(n)) if bars is None else bars)
+            slope, stderr = (slopes or {}).get(name, own)
+            offset = logs[1].mean() - slope * logs[0].mean()
             digits = 1 - int(np.floor(np.log10(stderr))) if stderr else 2  # two of the error
             said = f"{slope:.{digits}f}" + (rf" \pm {stderr:.{digits}f}" if stderr else "")
             axes.errorbar(n, y, bars, fmt=MARKS[i % len(MARKS)], color=color, label=f"{name}: slope ${said}$")

@@ -239,7 +239,7 @@ def formulas(run: LinearRun, folder: Path) -> Section:
             ),
             Paragraph(
                 (
-                    "From Python, the same function is ",
+                    "In Python it is ",
                     Code("scale_factors(models.linear_rnn()).formula.compile()"),
                     ", with keyword arguments named as the symbols.",
                 )
