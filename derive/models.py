@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import sympy as sp
 
-from .activations import activation as named
-from .alternating import Alternating
-from .errors import ParameterError
-from .language import LinearMap, Recursion
-from .notation import parameter
-from .program import Coordinate
+from wideproof.derive.language.activations import activation as named
+from wideproof.derive.language.alternating import Alternating
+from wideproof.derive.language.errors import ParameterError
+from wideproof.derive.language.notation import parameter
+from wideproof.derive.language.program import Coordinate
+from wideproof.derive.language.recursion import LinearMap, Recursion
 
 
 def linear_rnn() -> Recursion:

@@ -1,29 +1,5 @@
 """Finite width: arrays, sampling, training, statistics and checks."""
 
-from numeric.adjoint import gradients
-from numeric.checks import Check, Level
-from numeric.empirical import empirical_ntk
-from numeric.kernels import Kernel
-from numeric.montecarlo import Plan, Validation
-from numeric.network_training import train_network
-from numeric.predict import Prediction, WideTraining, posterior
-from numeric.statistics import Estimate
-from numeric.training import train
-from numeric.validate import validate
+import lazy_loader
 
-__all__ = [
-    "Check",
-    "Estimate",
-    "Kernel",
-    "Level",
-    "Plan",
-    "Prediction",
-    "Validation",
-    "WideTraining",
-    "empirical_ntk",
-    "gradients",
-    "posterior",
-    "train",
-    "train_network",
-    "validate",
-]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

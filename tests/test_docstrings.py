@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-import derive
+from wideproof import derive
 
 PUBLIC = [getattr(derive, name) for name in derive.__all__ if callable(getattr(derive, name))]
-ROOT = Path(derive.__file__).parents[1]
+ROOT = Path(__file__).parents[1]
 CITATION = re.compile(r"\b[a-z]{2,}(?:1[89]|20)\d{2}[a-z]+\d?\b")  # such as emami2021implicit
 
 

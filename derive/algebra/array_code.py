@@ -11,8 +11,8 @@ from typing import Any, TypeAlias
 import sympy as sp
 from sympy.printing.numpy import CuPyPrinter, NumPyPrinter
 
-from .closed_form import PowerDD
-from .errors import NotClosed, ParameterError
+from wideproof.derive.algebra.linear_recurrences import PowerDD
+from wideproof.derive.language.errors import NotClosed, ParameterError
 
 TAYLOR = 18
 """Terms of the exponential of a matrix of size 1/2 to double precision."""
@@ -96,7 +96,7 @@ class ArrayCode:
 
     def _print_not_supported(self, expr: sp.Expr) -> str:
         raise NotClosed("compile", "functions the emitter knows", expr.func.__name__,
-                        "Register a printer for it in derive.printing.")
+                        "Register a printer for it in wideproof.derive.algebra.array_code.")
 
 
 class NumPyCode(ArrayCode, NumPyPrinter):

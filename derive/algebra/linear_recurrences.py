@@ -14,8 +14,8 @@ from typing import Any
 
 import sympy as sp
 
-from .errors import ProofError
-from .notation import j as LAG
+from wideproof.derive.language.errors import ProofError
+from wideproof.derive.language.notation import j as LAG
 
 EXPANDED_DEGREE = 12
 

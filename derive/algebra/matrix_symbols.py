@@ -6,26 +6,26 @@ from typing import Any
 
 import sympy as sp
 
-from .notation import latex_name
+from wideproof.derive.language.notation import latex_name
 
 SPECIAL = {"Toep": r"\mathcal{T}", "Y": "y", "E": "E"}
 
 
-class Letter(sp.Symbol):
+class MatrixSymbol(sp.Symbol):
     """A matrix by its name; a prime transposes it, `_j` is its block of lag j."""
 
     __slots__ = ()
 
-    def __new__(cls, name: str) -> Letter:  # noqa: D102
+    def __new__(cls, name: str) -> MatrixSymbol:  # noqa: D102
         return super().__new__(cls, name, commutative=False)
 
     def __getnewargs_ex__(self) -> tuple[tuple[str], dict[str, Any]]:
         return (self.name,), {}
 
     @property
-    def transposed(self) -> Letter:
+    def transposed(self) -> MatrixSymbol:
         """The transposed matrix."""
-        return Letter(self.name.removesuffix("'") if self.name.endswith("'") else self.name + "'")
+        return MatrixSymbol(self.name.removesuffix("'") if self.name.endswith("'") else self.name + "'")
 
     def _latex(self, printer: Any) -> str:
         head, _, tail = self.name.removesuffix("'").partition("_")

@@ -1,5 +1,1 @@
-"""Programs of one Gaussian matrix and its transpose: their language, corrections, state evolution."""
-
-from .program import Alternating, AlternatingProgram, Source
-
-__all__ = ["Alternating", "AlternatingProgram", "Source"]
+"""Programs of one Gaussian matrix and its transpose: conditioning, corrections, state evolution."""

@@ -8,12 +8,12 @@ from typing import Any
 
 import sympy as sp
 
-from ..activations import Phi
-from ..errors import NotClosed
-from ..expectation import Affine, Factor, expect
-from ..program import Coordinate
-from .program import AlternatingProgram
-from .terms import Average, Covariance
+from wideproof.derive.alternating.terms import Average, Covariance
+from wideproof.derive.expectation.gaussian_mean import Affine, Factor, expect
+from wideproof.derive.language.activations import Phi
+from wideproof.derive.language.alternating import AlternatingProgram
+from wideproof.derive.language.errors import NotClosed
+from wideproof.derive.language.program import Coordinate
 
 
 def gaussian_average(program: AlternatingProgram, average: Average) -> sp.Expr:

@@ -12,11 +12,11 @@ from typing import Any
 
 import sympy as sp
 
-from .derivation import Derivation, as_program, formula_of
-from .errors import ParameterError
-from .language import Recursion
-from .program import Parameter, Program
-from .proof import Ask, Claim, Equation, prove, rule
+from wideproof.derive.emit.derivation import Derivation, as_program, formula_of
+from wideproof.derive.language.errors import ParameterError
+from wideproof.derive.language.program import Parameter, Program
+from wideproof.derive.language.recursion import Recursion
+from wideproof.derive.proof.proof import Ask, Claim, Equation, prove, rule
 
 NAMES = ("W", "U", "V", "Z", "A", "B", "D", "v", "a", "b")
 LETTERS = {name + mark: sp.Symbol(name + mark, commutative=False) for name in NAMES for mark in ("", "'")}

@@ -11,14 +11,8 @@ from typing import Any
 
 import sympy as sp
 
-from ..conditioning import LETTERS, ProductLaw, U, Ut, V, W, Wt, Zt, v
-from ..derivation import Derivation, formula_of
-from ..errors import ParameterError
-from ..evolution import growth
-from ..program import Coordinate, Program, coordinates_of
-from ..proof import Ask, Claim, Equation, Hypothesis, Recurrence, prove, rule
-from .program import Alternating, AlternatingProgram
-from .terms import (
+from wideproof.derive.alternating.conditioning import LETTERS, ProductLaw, U, Ut, V, W, Wt, Zt, v
+from wideproof.derive.alternating.terms import (
     BD,
     BE,
     BETA,
@@ -51,6 +45,12 @@ from .terms import (
     Query,
     Tape,
 )
+from wideproof.derive.calculus.state_evolution import growth
+from wideproof.derive.emit.derivation import Derivation, formula_of
+from wideproof.derive.language.alternating import Alternating, AlternatingProgram
+from wideproof.derive.language.errors import ParameterError
+from wideproof.derive.language.program import Coordinate, Program, coordinates_of
+from wideproof.derive.proof.proof import Ask, Claim, Equation, Hypothesis, Recurrence, prove, rule
 
 MASTER = "master-theorem"
 """The theorem that takes the exact law at finite width to the limit."""
@@ -218,7 +218,7 @@ def alternating_program(alternating: Alternating | AlternatingProgram) -> Altern
     program = alternating.program() if isinstance(alternating, Alternating) else alternating
     if not isinstance(program, AlternatingProgram):
         raise ParameterError("corrections", "an alternating program", type(program).__name__,
-                             "Write it with derive.Alternating.")
+                             "Write it with wideproof.Alternating.")
     return program
 
 

@@ -10,16 +10,16 @@ from typing import Any
 import numpy as np
 import sympy as sp
 
-from ..derivation import Derivation
-from ..errors import NotClosed, ParameterError
-from ..expectation import GaussianMean
-from ..integrals import Variables, value
-from ..printing import emitted
-from ..proof import Recurrence
-from ..ramps import THETA, VARIANCE, Ramp
-from .limits import limits
-from .program import Alternating, AlternatingProgram
-from .terms import About, MeanSquare
+from wideproof.derive.algebra.array_code import emitted
+from wideproof.derive.alternating.state_evolution import limits
+from wideproof.derive.alternating.terms import About, MeanSquare
+from wideproof.derive.emit.derivation import Derivation
+from wideproof.derive.expectation.gaussian_mean import GaussianMean
+from wideproof.derive.expectation.pair_integrals import Variables, value
+from wideproof.derive.expectation.truncated_moments import THETA, VARIANCE, Ramp
+from wideproof.derive.language.alternating import Alternating, AlternatingProgram
+from wideproof.derive.language.errors import NotClosed, ParameterError
+from wideproof.derive.proof.proof import Recurrence
 
 Number = Callable[..., Any]
 
@@ -96,7 +96,7 @@ class _Mean:
 def line_evolution(about: Derivation | Alternating | AlternatingProgram) -> StateEvolution:
     """The state evolution of an alternating program as a function.
 
-    Errors: those of `limits`.  Source: `corrections`, truncated moments, `derive.integrals`.
+    Errors: those of `limits`.  Source: `corrections`, truncated moments, `derive.expectation.pair_integrals`.
     """
     if isinstance(about, Derivation) and isinstance(about.program, AlternatingProgram):
         about = about if about.quantity == "state-evolution" else limits(about.program)

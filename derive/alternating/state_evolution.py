@@ -8,15 +8,15 @@ from typing import Any
 
 import sympy as sp
 
-from ..derivation import Derivation, formula_of
-from ..expectation import GaussianMean
-from ..program import Program
-from ..proof import Ask, Claim, Equation, Recurrence, prove, rule
-from ..ramps import THETA, VARIANCE, Ramp, as_ramp
-from .averages import gaussian_average
-from .program import Alternating, AlternatingProgram
-from .terms import About, Average, Coefficient, Covariance, LineLimits, MeanSquare
-from .transposes import alternating_program, lines
+from wideproof.derive.alternating.averages import gaussian_average
+from wideproof.derive.alternating.corrections import alternating_program, lines
+from wideproof.derive.alternating.terms import About, Average, Coefficient, Covariance, LineLimits, MeanSquare
+from wideproof.derive.emit.derivation import Derivation, formula_of
+from wideproof.derive.expectation.gaussian_mean import GaussianMean
+from wideproof.derive.expectation.truncated_moments import THETA, VARIANCE, Ramp, as_ramp
+from wideproof.derive.language.alternating import Alternating, AlternatingProgram
+from wideproof.derive.language.program import Program
+from wideproof.derive.proof.proof import Ask, Claim, Equation, Recurrence, prove, rule
 
 BASE = {Coefficient: "correction", Covariance: "gaussian-covariance", MeanSquare: "second-moment"}
 

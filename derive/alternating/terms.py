@@ -6,7 +6,7 @@ from typing import Any
 
 import sympy as sp
 
-from ..program import Coordinate
+from wideproof.derive.language.program import Coordinate
 
 
 class About(sp.Expr):

@@ -11,12 +11,12 @@ from typing import Any
 
 import sympy as sp
 
-from ..activations import Phi
-from ..adjoint import Cotangent, Gradient, Local, Outer, Pullback
-from ..evolution import OUTPUT
-from ..program import Bias, Coordinate, Input, MatVec, Parameter, Previous, Updated
-from .meanings import MEANINGS
-from .world import HORIZON, World, derivative
+from wideproof.derive.audit.meanings import MEANINGS
+from wideproof.derive.audit.world import HORIZON, World, derivative
+from wideproof.derive.calculus.state_evolution import OUTPUT
+from wideproof.derive.language.activations import Phi
+from wideproof.derive.language.program import Bias, Coordinate, Input, MatVec, Parameter, Previous, Updated
+from wideproof.derive.limits.adjoint import Cotangent, Gradient, Local, Outer, Pullback
 
 WIDTH, SIDE = 4, 2
 Dual = tuple[Fraction, Fraction]

@@ -14,9 +14,9 @@ import numpy as np
 import sympy as sp
 from mpmath import mp
 
-from ..activations import Phi
-from ..alternating.limits import OfRamps
-from ..alternating.terms import (
+from wideproof.derive.alternating.corrections import lines
+from wideproof.derive.alternating.state_evolution import OfRamps
+from wideproof.derive.alternating.terms import (
     BD,
     BE,
     BG,
@@ -46,20 +46,20 @@ from ..alternating.terms import (
     Pairing,
     Query,
 )
-from ..alternating.transposes import lines
-from ..errors import ProofError
-from ..program import Coordinate
-from ..proof import Equation
-from ..ramps import Ramp
-from .meanings import MEANINGS
-from .memory import ACCURACY, against_normal, numerically
-from .steps import check
-from .world import World
+from wideproof.derive.audit.meanings import MEANINGS
+from wideproof.derive.audit.memory_horizon import ACCURACY, against_normal, numerically
+from wideproof.derive.audit.steps import check
+from wideproof.derive.audit.world import World
+from wideproof.derive.expectation.truncated_moments import Ramp
+from wideproof.derive.language.activations import Phi
+from wideproof.derive.language.errors import ProofError
+from wideproof.derive.language.program import Coordinate
+from wideproof.derive.proof.proof import Equation
 
 ROWS, COLUMNS, RIGHT, LEFT = 3, 4, 2, 1
 
 
-class Tape:
+class ExactTape:
     """The polynomials of all lines in one world: Gaussian variables are symbols, activations quadratics."""
 
     def __init__(self, world: World) -> None:
@@ -160,11 +160,11 @@ def pair(expr: sp.Expr) -> tuple[int, int]:
 VARIABLE = sp.Symbol("z", real=True)
 
 
-def tape(world: World) -> Tape:
+def tape(world: World) -> ExactTape:
     """The polynomials of a world."""
     if "tape" not in world.memo:
-        world.memo["tape"] = Tape(world)
-    found: Tape = world.memo["tape"]
+        world.memo["tape"] = ExactTape(world)
+    found: ExactTape = world.memo["tape"]
     return found
 
 

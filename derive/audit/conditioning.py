@@ -6,9 +6,19 @@ from typing import Any
 
 import sympy as sp
 
-from ..conditioning import Columns, Freedom, GaussianLaw, Mean, ProductLaw, Rows, Trace, Value, words
-from .meanings import MEANINGS
-from .world import World
+from wideproof.derive.alternating.conditioning import (
+    Columns,
+    Freedom,
+    GaussianLaw,
+    Mean,
+    ProductLaw,
+    Rows,
+    Trace,
+    Value,
+    words,
+)
+from wideproof.derive.audit.meanings import MEANINGS
+from wideproof.derive.audit.world import World
 
 SIZES = ((3, 1, 2), (4, 2, 1))
 """n, right queries, left queries."""

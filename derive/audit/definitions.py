@@ -7,15 +7,24 @@ from typing import Any
 
 import sympy as sp
 
-from ..activations import Phi
-from ..evolution import OUTPUT, TANGENT_OUTPUT
-from ..program import Bias, Coordinate, Input, MatVec, Parameter, Previous, Updated, coordinates_of
-from ..proof import Equation
-from ..tangent import MARK
-from .world import World, derivative
+from wideproof.derive.audit.world import World, derivative
+from wideproof.derive.calculus.state_evolution import OUTPUT, TANGENT_OUTPUT
+from wideproof.derive.calculus.tangent import MARK
+from wideproof.derive.language.activations import Phi
+from wideproof.derive.language.program import (
+    Bias,
+    Coordinate,
+    Input,
+    MatVec,
+    Parameter,
+    Previous,
+    Updated,
+    coordinates_of,
+)
+from wideproof.derive.proof.proof import Equation
 
 
-class Matrices:
+class SmallMatrices:
     """The recursion and its tangent with real 2 x 2 rational matrices; the tangent by differentiation."""
 
     def __init__(self, world: World) -> None:

@@ -7,12 +7,12 @@ from typing import Any
 
 import sympy as sp
 
-from ..evolution import OUTPUT, Response
-from ..finite_width import ResponseMoment, TraceMean, chain_of
-from ..moments import Moment
-from ..notation import p
-from .meanings import MEANINGS
-from .world import World
+from wideproof.derive.audit.meanings import MEANINGS
+from wideproof.derive.audit.world import World
+from wideproof.derive.calculus.moments import Moment
+from wideproof.derive.calculus.state_evolution import OUTPUT, Response
+from wideproof.derive.language.notation import p
+from wideproof.derive.linear.finite_width import ResponseMoment, TraceMean, chain_of
 
 Matrix = list[list[Any]]
 

@@ -9,8 +9,8 @@ from itertools import pairwise
 
 import sympy as sp
 
-from ..activations import Phi, definition_at
-from ..program import coordinates_of
+from wideproof.derive.language.activations import Phi, definition_at
+from wideproof.derive.language.program import coordinates_of
 
 Map = Callable[..., float]
 Point = tuple[float, ...]

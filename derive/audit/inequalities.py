@@ -9,13 +9,13 @@ from typing import Any
 
 import sympy as sp
 
-from ..bounds import LargestRho
-from ..claims import Counterexample, Inequality
-from ..convolution import Rho
-from ..errors import ProofError
-from .meanings import MEANINGS
-from .steps import DIGITS, check
-from .world import World
+from wideproof.derive.audit.meanings import MEANINGS
+from wideproof.derive.audit.steps import DIGITS, check
+from wideproof.derive.audit.world import World
+from wideproof.derive.language.errors import ProofError
+from wideproof.derive.linear.convolution import Rho
+from wideproof.derive.linear.scale_factor_bounds import LargestRho
+from wideproof.derive.proof.claims import Counterexample, Inequality
 
 POINTS, EXTREMES, TRIES = 6, 16, 300
 TINY = sp.Rational(1, 10**9)

@@ -8,28 +8,19 @@ from typing import Any
 import mpmath as mp
 import sympy as sp
 
-from ..algebra import Length, Letter, MatrixSum, Norm
-from ..claims import MatrixEquation
-from ..descent import LagTaps, Residual, RootMeanSquare, Taps, Theta
-from ..errors import ProofError
-from ..lags import Entry
-from ..moments import Moment
-from ..notation import n, p
-from ..realization import (
-    CausalSum,
-    ImpulseAt,
-    InputAt,
-    Lagrange,
-    Node,
-    OutputAt,
-    StateAt,
-    Target,
-)
-from ..stability import EntryVariance, SpectralRadius
-from .instances import WIDTH, WORK, Data, Network, length, norm, scalar
-from .meanings import MEANINGS
-from .steps import check
-from .world import World
+from wideproof.derive.algebra.matrix_symbols import Length, MatrixSum, MatrixSymbol, Norm
+from wideproof.derive.audit.matrix_instances import WIDTH, WORK, Data, SmallNetwork, length, norm, scalar
+from wideproof.derive.audit.meanings import MEANINGS
+from wideproof.derive.audit.steps import check
+from wideproof.derive.audit.world import World
+from wideproof.derive.calculus.lags import Entry
+from wideproof.derive.calculus.moments import Moment
+from wideproof.derive.language.errors import ProofError
+from wideproof.derive.language.notation import n, p
+from wideproof.derive.linear.gradient_descent import LagTaps, Residual, RootMeanSquare, Taps, Theta
+from wideproof.derive.linear.realization import CausalSum, ImpulseAt, InputAt, Lagrange, Node, OutputAt, StateAt, Target
+from wideproof.derive.linear.spectral_radius import EntryVariance, SpectralRadius
+from wideproof.derive.proof.claims import MatrixEquation
 
 SHOWN, HORIZON = 40, 3
 DEFAULTS = {"eta": sp.Rational(2, 7), "j": sp.S.Zero}
@@ -52,9 +43,9 @@ class Evaluator:
         return self.world.memo.get(("data", shape)) or self._remember(("data", shape), Data(self.world, shape))
 
     @property
-    def network(self) -> Network:
+    def network(self) -> SmallNetwork:
         """The network of this world."""
-        return self.world.memo.get("network") or self._remember("network", Network(self.world))
+        return self.world.memo.get("network") or self._remember("network", SmallNetwork(self.world))
 
     def _remember(self, key: Any, value: Any) -> Any:
         self.world.memo[key] = value
@@ -66,7 +57,7 @@ class Evaluator:
 
     def value(self, expr: sp.Expr) -> Any:
         """A matrix, or a scalar; a scalar added to a matrix is a multiple of the identity."""
-        if isinstance(expr, Letter):
+        if isinstance(expr, MatrixSymbol):
             return self.letter(expr)
         if isinstance(expr, MatrixSum):
             matrix, count = self.value(expr.args[0]), self.world.integer(expr.args[1], self.at)
@@ -93,7 +84,7 @@ class Evaluator:
             total = v if total is None else total + v
         return total
 
-    def letter(self, letter: Letter) -> Any:
+    def letter(self, letter: MatrixSymbol) -> Any:
         """The value of a named matrix."""
         if letter.name.endswith("'"):
             return self.letter(letter.transposed).T
@@ -149,7 +140,7 @@ def _(claim: MatrixEquation, world: World) -> None:
     free = sorted((claim.left.free_symbols | claim.right.free_symbols) - set(world.parameters), key=str)
     for trial in range(3):
         at: dict[sp.Symbol, Any] = {}
-        for x in (x for x in free if not isinstance(x, Letter)):
+        for x in (x for x in free if not isinstance(x, MatrixSymbol)):
             least = int(x.is_positive or 0)
             at[x] = sp.Rational(trial + 1, 7) if not x.is_integer else \
                 sp.Integer(WIDTH if x == n else least + trial % HORIZON)

@@ -8,9 +8,9 @@ from typing import Any
 import mpmath as mp
 import sympy as sp
 
-from ..convolution import Rho
-from ..program import Coordinate, Input, MatVec, Parameter, coordinates_of
-from .world import World
+from wideproof.derive.audit.world import World
+from wideproof.derive.language.program import Coordinate, Input, MatVec, Parameter, coordinates_of
+from wideproof.derive.linear.convolution import Rho
 
 WORK, WIDTH = 50, 4
 
@@ -111,7 +111,7 @@ class Data:
         return self.operator[:, lag * self.n_x:(lag + 1) * self.n_x]
 
 
-class Network:
+class SmallNetwork:
     """The recursion with random matrices of width 4: it is run, not unrolled."""
 
     def __init__(self, world: World) -> None:

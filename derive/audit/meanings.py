@@ -10,18 +10,18 @@ from typing import Any
 import sympy as sp
 from mpmath import mp
 
-from ..closed_form import PowerDD
-from ..convolution import ConvolutionKernel, Gain, Rho
-from ..duals import Damped
-from ..evolution import TANGENT_OUTPUT, Response, StateMoments
-from ..expectation import GaussianMean
-from ..innovations import Innovation, InnovationsForm, Predictor, ProductCov
-from ..lags import EmpiricalKernel, Entry
-from ..moments import FIRST, SECOND, Gram, Moment
-from ..notation import p, q
-from ..process import Cov
-from ..program import MatVec, Parameter
-from .world import Meaning, Polynomial, World, compose, derivative, product_of
+from wideproof.derive.algebra.linear_recurrences import PowerDD
+from wideproof.derive.audit.world import Meaning, Polynomial, World, compose, derivative, product_of
+from wideproof.derive.calculus.gaussian_process import Cov
+from wideproof.derive.calculus.innovations import Innovation, InnovationsForm, Predictor, ProductCov
+from wideproof.derive.calculus.lags import EmpiricalKernel, Entry
+from wideproof.derive.calculus.moments import FIRST, SECOND, Gram, Moment
+from wideproof.derive.calculus.state_evolution import TANGENT_OUTPUT, Response, StateMoments
+from wideproof.derive.expectation.dual_activations import Damped
+from wideproof.derive.expectation.gaussian_mean import GaussianMean
+from wideproof.derive.language.notation import p, q
+from wideproof.derive.language.program import MatVec, Parameter
+from wideproof.derive.linear.convolution import ConvolutionKernel, Gain, Rho
 
 
 def _moment(world: World, expr: sp.Expr, at: Any) -> Any:

@@ -14,8 +14,16 @@ from typing import Any
 import numpy as np
 import sympy as sp
 
-from ..activations import Phi, Z, definition
-from ..chain import (
+from wideproof.derive.audit.meanings import MEANINGS
+from wideproof.derive.audit.steps import check
+from wideproof.derive.audit.world import Polynomial, World, product_of
+from wideproof.derive.calculus.moments import FIRST, SECOND
+from wideproof.derive.expectation.gaussian_mean import GaussianMean
+from wideproof.derive.language.activations import Phi, Z, definition
+from wideproof.derive.language.errors import ProofError
+from wideproof.derive.language.program import Coordinate, Previous, State, Updated
+from wideproof.derive.memory_horizon.rules import Centred, Evaluated, FixedAt, OfLetters
+from wideproof.derive.memory_horizon.scalar_maps import (
     CorrelationMap,
     CorrelationSlope,
     CriticalDrive,
@@ -26,14 +34,6 @@ from ..chain import (
     letters,
     states_of,
 )
-from ..errors import ProofError
-from ..expectation import GaussianMean
-from ..memory_rules import Centred, Evaluated, FixedAt, OfLetters
-from ..moments import FIRST, SECOND
-from ..program import Coordinate, Previous, State, Updated
-from .meanings import MEANINGS
-from .steps import check
-from .world import Polynomial, World, product_of
 
 Host = Any
 TRIALS, DEGREE, PANELS, REACH = 2, 6, 160, 12.0

@@ -7,9 +7,9 @@ from typing import Any
 import sympy as sp
 from mpmath import mp
 
-from ..momentum import ExpAtPair, PowerAtPair, StepsMoved, TimeMoved
-from .meanings import MEANINGS
-from .world import World
+from wideproof.derive.audit.meanings import MEANINGS
+from wideproof.derive.audit.world import World
+from wideproof.derive.linear.momentum import ExpAtPair, PowerAtPair, StepsMoved, TimeMoved
 
 SERIES = 160
 

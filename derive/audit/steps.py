@@ -13,18 +13,18 @@ from typing import Any
 
 import sympy as sp
 
-from ..claims import ProcessForm
-from ..errors import ProofError
-from ..evolution import OUTPUT, TANGENT_OUTPUT, StateMoments
-from ..moments import FIRST, SECOND, Moment
-from ..notation import n, p, q
-from ..process import Cov
-from ..program import Bias, Coordinate, MatVec, Program
-from ..proof import Claim, Equation, Hypothesis, Limit, Proof, Recurrence, Step, Vanishing
-from .growth import measured_growth
-from .matrices import Matrices
-from .meanings import MEANINGS
-from .world import HORIZON, World
+from wideproof.derive.audit.definitions import SmallMatrices
+from wideproof.derive.audit.growth import measured_growth
+from wideproof.derive.audit.meanings import MEANINGS
+from wideproof.derive.audit.world import HORIZON, World
+from wideproof.derive.calculus.gaussian_process import Cov
+from wideproof.derive.calculus.moments import FIRST, SECOND, Moment
+from wideproof.derive.calculus.state_evolution import OUTPUT, TANGENT_OUTPUT, StateMoments
+from wideproof.derive.language.errors import ProofError
+from wideproof.derive.language.notation import n, p, q
+from wideproof.derive.language.program import Bias, Coordinate, MatVec, Program
+from wideproof.derive.proof.claims import ProcessForm
+from wideproof.derive.proof.proof import Claim, Equation, Hypothesis, Limit, Proof, Recurrence, Step, Vanishing
 
 WORLDS = 2
 DIGITS = 30
@@ -66,7 +66,7 @@ def check(claim: Claim, world: World) -> None:
 @check.register
 def _(claim: Equation, world: World) -> None:
     if isinstance(claim.left, Coordinate) or claim.left in (OUTPUT, TANGENT_OUTPUT):
-        return _same(claim, *Matrices(world).sides(claim))
+        return _same(claim, *SmallMatrices(world).sides(claim))
     for at in _points(world, claim.left, claim.right):
         _same(claim, world.number(claim.left, at), world.number(claim.right, at))
     return None

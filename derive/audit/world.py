@@ -15,10 +15,10 @@ from typing import Any
 
 import sympy as sp
 
-from ..activations import Phi
-from ..moments import FIRST, SECOND
-from ..notation import p, q
-from ..program import Bias, Coordinate, MatVec, Parameter, Previous, Program, Updated
+from wideproof.derive.calculus.moments import FIRST, SECOND
+from wideproof.derive.language.activations import Phi
+from wideproof.derive.language.notation import p, q
+from wideproof.derive.language.program import Bias, Coordinate, MatVec, Parameter, Previous, Program, Updated
 
 HORIZON = 4
 Polynomial = dict[tuple[int, ...], Fraction]

@@ -14,14 +14,34 @@ from typing import Any
 
 import sympy as sp
 
-from .activations import Phi
-from .claims import ProcessForm
-from .evolution import ROW, ROW2, Response, StateMoments, ask_body, kind, state_pairs, theorem, time_root
-from .lags import EmpiricalKernel
-from .moments import FIRST, SECOND, Gram, Moment
-from .notation import s, t
-from .program import Bias, Coordinate, MatVec, Parameter, Previous, Program, State, Updated, coordinates_of
-from .proof import Ask, Claim, Equation, Limit, Proof, Vanishing, rule
+from wideproof.derive.calculus.lags import EmpiricalKernel
+from wideproof.derive.calculus.moments import FIRST, SECOND, Gram, Moment
+from wideproof.derive.calculus.state_evolution import (
+    ROW,
+    ROW2,
+    Response,
+    StateMoments,
+    ask_body,
+    kind,
+    state_pairs,
+    theorem,
+    time_root,
+)
+from wideproof.derive.language.activations import Phi
+from wideproof.derive.language.notation import s, t
+from wideproof.derive.language.program import (
+    Bias,
+    Coordinate,
+    MatVec,
+    Parameter,
+    Previous,
+    Program,
+    State,
+    Updated,
+    coordinates_of,
+)
+from wideproof.derive.proof.claims import ProcessForm
+from wideproof.derive.proof.proof import Ask, Claim, Equation, Limit, Proof, Vanishing, rule
 
 AT = (t, s, FIRST, SECOND)
 Pair = tuple[Coordinate, Coordinate]

@@ -14,12 +14,12 @@ from typing import Any
 
 import sympy as sp
 
-from .errors import ProofError
-from .evolution import StateMoments, ask_body, calculus, theorem, values_at, without
-from .moments import FIRST
-from .notation import t
-from .program import MatVec, Parameter, Program
-from .proof import Ask, Claim, Equation, Recurrence, Vanishing, rule
+from wideproof.derive.calculus.moments import FIRST
+from wideproof.derive.calculus.state_evolution import StateMoments, ask_body, calculus, theorem, values_at, without
+from wideproof.derive.language.errors import ProofError
+from wideproof.derive.language.notation import t
+from wideproof.derive.language.program import MatVec, Parameter, Program
+from wideproof.derive.proof.proof import Ask, Claim, Equation, Recurrence, Vanishing, rule
 
 STEP = sp.Symbol("i", integer=True, positive=True)
 

@@ -7,9 +7,9 @@ from typing import Any
 
 import sympy as sp
 
-from .closed_form import LinearRecurrence
-from .errors import NotDiagonal
-from .evolution import (
+from wideproof.derive.algebra.linear_recurrences import LinearRecurrence
+from wideproof.derive.calculus.moments import FIRST, SECOND, Gram, Moment, heads
+from wideproof.derive.calculus.state_evolution import (
     RELATIONS,
     ROW,
     ROW2,
@@ -21,10 +21,10 @@ from .evolution import (
     system,
     without,
 )
-from .moments import FIRST, SECOND, Gram, Moment, heads
-from .notation import j, k, p, q, s, t
-from .program import Program
-from .proof import Ask, Claim, Equation, Limit, Recurrence, Vanishing, rule
+from wideproof.derive.language.errors import NotDiagonal
+from wideproof.derive.language.notation import j, k, p, q, s, t
+from wideproof.derive.language.program import Program
+from wideproof.derive.proof.proof import Ask, Claim, Equation, Limit, Recurrence, Vanishing, rule
 
 
 class Entry(sp.Function):

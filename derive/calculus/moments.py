@@ -17,10 +17,10 @@ from typing import Any, NamedTuple
 
 import sympy as sp
 
-from .activations import Phi
-from .errors import NotClosed
-from .expectation import Affine, Factor, expect
-from .program import Bias, Coordinate, Input, MatVec, Previous, Program, State, Updated
+from wideproof.derive.expectation.gaussian_mean import Affine, Factor, expect
+from wideproof.derive.language.activations import Phi
+from wideproof.derive.language.errors import NotClosed
+from wideproof.derive.language.program import Bias, Coordinate, Input, MatVec, Previous, Program, State, Updated
 
 FIRST, SECOND = sp.Symbol("x"), sp.Symbol("x'")
 
@@ -304,7 +304,7 @@ def _powers(monomial: sp.Expr) -> list[tuple[sp.Expr, int]]:
         base, power = factor.as_base_exp()
         if not (power.is_Integer and power > 0 and isinstance(base, Coordinate | Phi)):
             raise NotClosed(f"E of {monomial}", "products and whole powers of coordinates and activations", factor,
-                            "Use an activation of wideproof, such as derive.relu, around other functions.")
+                            "Use an activation, such as wideproof.relu, around other functions.")
         pairs.append((base, int(power)))
     return pairs
 

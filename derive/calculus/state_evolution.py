@@ -7,13 +7,22 @@ from typing import Any
 
 import sympy as sp
 
-from .activations import Phi, is_bounded, is_lipschitz
-from .errors import NotClosed, ProofError
-from .moments import FIRST, LAG, SECOND, TIME, Calculus, Moment, heads
-from .notation import j, k, m, p, q, s, t
-from .program import Bias, Coordinate, MatVec, Previous, Program, State, Updated, coordinates_of
-from .proof import Ask, Claim, Equation, Hypothesis, Recurrence, Vanishing, rule
-from .tangent import MARK, differential_of
+from wideproof.derive.calculus.moments import FIRST, LAG, SECOND, TIME, Calculus, Moment, heads
+from wideproof.derive.calculus.tangent import MARK, differential_of
+from wideproof.derive.language.activations import Phi, is_bounded, is_lipschitz
+from wideproof.derive.language.errors import NotClosed, ProofError
+from wideproof.derive.language.notation import j, k, m, p, q, s, t
+from wideproof.derive.language.program import (
+    Bias,
+    Coordinate,
+    MatVec,
+    Previous,
+    Program,
+    State,
+    Updated,
+    coordinates_of,
+)
+from wideproof.derive.proof.proof import Ask, Claim, Equation, Hypothesis, Recurrence, Vanishing, rule
 
 OUTPUT, TANGENT_OUTPUT = sp.Symbol("y"), sp.Symbol(MARK + "y")
 ROW, ROW2 = sp.Symbol("r"), sp.Symbol("r'")
@@ -58,7 +67,7 @@ def calculus(program: Program, label: sp.Expr) -> Calculus:
 def theorem(program: Program) -> str:
     """Lemma C.1 where every map is Lipschitz; beyond it the master theorem for polynomially bounded maps."""
     maps = [*program.bodies.values(), *(x.vector for _, x in program.terms if isinstance(x, MatVec))]
-    return "lemma-c1" if all(growth(body) != "polynomially bounded" for body in maps) else "netsor"
+    return "lemma-c1" if all(growth(body) != "polynomially bounded" for body in maps) else "tensor-programs"
 
 
 def growth(body: sp.Expr) -> str:
@@ -116,10 +125,10 @@ def lemma_c1(program: Program, subject: Any, ask: Ask) -> Claim:
     return _hypothesis(program, "lemma-c1", ask)
 
 
-@rule("netsor", source="yang2020tensor2, master theorem", status="assumed")
-def netsor(program: Program, subject: Any, ask: Ask) -> Claim:
+@rule("tensor-programs", source="yang2020tensor2, master theorem", status="assumed")
+def tensor_programs(program: Program, subject: Any, ask: Ask) -> Claim:
     """Some map is only polynomially bounded (E11): the master theorem replaces Lemma C.1."""
-    return _hypothesis(program, "netsor", ask)
+    return _hypothesis(program, "tensor-programs", ask)
 
 
 # ---- rules: moments -------------------------------------------------------------------------------
@@ -328,4 +337,4 @@ def refuse_functions(program: Program) -> None:
         whole = expr.is_Pow and expr.exp.is_Integer and expr.exp > 0
         if expr.has(Coordinate) and not (whole or isinstance(expr, Coordinate | Phi | sp.Add | sp.Mul)):
             raise NotClosed(f"the map {expr}", "sums, products and whole powers of coordinates and activations", expr,
-                            "Use an activation of wideproof, such as derive.relu, or declare one by derive.define.")
+                            "Use an activation, such as wideproof.relu, or declare one by wideproof.define.")

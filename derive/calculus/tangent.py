@@ -12,8 +12,8 @@ from functools import lru_cache
 
 import sympy as sp
 
-from .errors import ParameterError
-from .program import (
+from wideproof.derive.language.errors import ParameterError
+from wideproof.derive.language.program import (
     Bias,
     Coordinate,
     Input,
@@ -27,7 +27,7 @@ from .program import (
     coordinate,
     coordinates_of,
 )
-from .variants import changed
+from wideproof.derive.language.variants import changed
 
 MARK = "δ"
 """Prefix of perturbed names; no declared name holds it."""

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 import sympy as sp
 
-from .alternating import Alternating, AlternatingProgram
-from .emit import Formula
-from .errors import LanguageError
-from .language import Recursion
-from .program import Program
-from .proof import Proof, Recurrence
+from wideproof.derive.emit.formula import Formula
+from wideproof.derive.language.alternating import Alternating, AlternatingProgram
+from wideproof.derive.language.errors import LanguageError
+from wideproof.derive.language.program import Program
+from wideproof.derive.language.recursion import Recursion
+from wideproof.derive.proof.proof import Proof, Recurrence
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ def as_program(recursion: Recursion | Program) -> Program:
                             "Of it there are state_evolution, corrections and line_evolution.")
     if not isinstance(recursion, Recursion | Program):
         raise LanguageError("recursion", "a Recursion or its Program", repr(recursion),
-                            "For example derive.models.elman(), called.")
+                            "For example wideproof.derive.models.elman(), called.")
     return recursion.program() if isinstance(recursion, Recursion) else recursion
 
 

@@ -16,19 +16,18 @@ from typing import Any
 import numpy as np
 import sympy as sp
 
-from .claims import ProcessForm
-from .errors import NotClosed, ParameterError, TooLarge
-from .expectation import GaussianMean
-from .grid import Grid
-from .innovations import InnovationsForm
-from .latex import latex, latex_lines
-from .moments import Gram, Moment
-from .notation import s, t
-from .printing import BACKENDS, emitted, namespace
-from .printing import power_dd as power_dd
-from .program import Program
-from .proof import Recurrence
-from .stepping import Equations, Grams, Inputs, Stepper
+from wideproof.derive.algebra.array_code import BACKENDS, emitted, namespace
+from wideproof.derive.calculus.innovations import InnovationsForm
+from wideproof.derive.calculus.moments import Gram, Moment
+from wideproof.derive.emit.kernel_stepper import Equations, Grams, Inputs, Stepper
+from wideproof.derive.emit.lag_grid import Grid
+from wideproof.derive.emit.latex import latex, latex_lines
+from wideproof.derive.expectation.gaussian_mean import GaussianMean
+from wideproof.derive.language.errors import NotClosed, ParameterError, TooLarge
+from wideproof.derive.language.notation import s, t
+from wideproof.derive.language.program import Program
+from wideproof.derive.proof.claims import ProcessForm
+from wideproof.derive.proof.proof import Recurrence
 
 READOUTS = ("all", "last", "average")
 
@@ -38,7 +37,7 @@ class Formula:
     """A derived formula: `expr` in `symbols`, or only the `recurrence` or the `process` that determines it.
 
     Where `expr` is None no closed form in the lag exists and `compile` evaluates the recurrence. Where no recurrence
-    exists either, as for gated states, the process is evaluated by numeric.Kernel.
+    exists either, as for gated states, the process is evaluated by wideproof.Kernel.
     """
 
     name: str
@@ -90,7 +89,7 @@ class Formula:
         if self.process is not None:
             raise NotClosed(f"compile of {self.name}", "moments that close over two times",
                             "states whose law is not Gaussian: an expectation over a process",
-                            "numeric.Kernel(recursion, ...) evaluates it on sequences, with a standard error.")
+                            "wideproof.Kernel(recursion, ...) evaluates it on sequences, with a standard error.")
 
     @property
     def arguments(self) -> tuple[str, ...]:

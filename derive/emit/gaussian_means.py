@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 import sympy as sp
 
-from .duals import ATOMS, a, b, c, dual, k, m, written
-from .emit import Formula
-from .errors import ParameterError
-from .expectation import GaussianMean
-from .integrals import Factor, expectation
-from .printing import BACKENDS, emitted, namespace
-from .stepping import variables_of
+from wideproof.derive.algebra.array_code import BACKENDS, emitted, namespace
+from wideproof.derive.emit.formula import Formula
+from wideproof.derive.emit.kernel_stepper import variables_of
+from wideproof.derive.expectation.dual_activations import ATOMS, a, b, c, dual, k, m, written
+from wideproof.derive.expectation.gaussian_mean import GaussianMean
+from wideproof.derive.expectation.pair_integrals import Factor, expectation
+from wideproof.derive.language.errors import ParameterError
 
 ROUNDING = 32 * float(np.finfo(float).eps)
 V = sp.Symbol("v", nonnegative=True)

@@ -14,14 +14,14 @@ from typing import Any, NamedTuple, Protocol
 
 import sympy as sp
 
-from .errors import ParameterError, TooLarge
-from .expectation import GaussianMean
-from .integrals import Factor, Variables, value
-from .moments import FIRST, SECOND, Calculus, Gram, Moment
-from .notation import s, t
-from .printing import emitted, namespace
-from .program import Program
-from .proof import Recurrence
+from wideproof.derive.algebra.array_code import emitted, namespace
+from wideproof.derive.calculus.moments import FIRST, SECOND, Calculus, Gram, Moment
+from wideproof.derive.expectation.gaussian_mean import GaussianMean
+from wideproof.derive.expectation.pair_integrals import Factor, Variables, value
+from wideproof.derive.language.errors import ParameterError, TooLarge
+from wideproof.derive.language.notation import s, t
+from wideproof.derive.language.program import Program
+from wideproof.derive.proof.proof import Recurrence
 
 WITHIN_FIRST, WITHIN_SECOND, ACROSS = 0, 1, 2
 SIDES = {(FIRST, FIRST): WITHIN_FIRST, (SECOND, SECOND): WITHIN_SECOND, (FIRST, SECOND): ACROSS}
@@ -63,7 +63,7 @@ class At(NamedTuple):
         return self.offset + (0 if self.base is None else index[self.base])
 
 
-class Node(NamedTuple):
+class MomentNode(NamedTuple):
     """A Gaussian expectation in an equation: its factors, and the expressions of its means and covariances."""
 
     factors: tuple[Factor, ...]
@@ -72,7 +72,7 @@ class Node(NamedTuple):
 
 
 @dataclass
-class Rule:
+class CompiledEquation:
     """One equation as array code: what it reads, which expectations it takes, and how it joins them.
 
     `stages` are the laws of expectations and the expectations, each stage after those that its laws contain.
@@ -80,7 +80,7 @@ class Rule:
 
     moments: list[tuple[int, Pair, tuple[At, At]]]
     grams: list[tuple[int, tuple[At, At]]]
-    stages: list[tuple[Callable[..., Any], list[Node]]]
+    stages: list[tuple[Callable[..., Any], list[MomentNode]]]
     joined: Callable[..., Any]
 
     def needs(self, index: Index) -> list[Key]:
@@ -102,7 +102,7 @@ def _placed(labels: tuple[sp.Expr, ...], times: tuple[sp.Expr, ...]) -> tuple[in
     return SIDES[(FIRST, SECOND) if turned else labels], (second, first) if turned else (first, second), turned
 
 
-def rule_of(expr: sp.Expr, symbols: tuple[sp.Symbol, ...], backend: str) -> Rule:
+def compiled_equation(expr: sp.Expr, symbols: tuple[sp.Symbol, ...], backend: str) -> CompiledEquation:
     """Compile the right side of an equation."""
     names, moments, grams = {}, [], []
     for atom in sorted(expr.atoms(Moment), key=sp.default_sort_key):
@@ -116,13 +116,13 @@ def rule_of(expr: sp.Expr, symbols: tuple[sp.Symbol, ...], backend: str) -> Rule
     stages = []
     for level in _levels(expr):
         laws = [[x for part in atom.args[1:] for x in part] for atom in level]
-        nodes = [Node(tuple((str(name), int(order)) for name, order in atom.args[0]), sp.Tuple(*law), len(law))
+        nodes = [MomentNode(tuple((str(name), int(order)) for name, order in atom.args[0]), sp.Tuple(*law), len(law))
                  for atom, law in zip(level, laws, strict=True)]
         plain = [x.xreplace(means).xreplace(names) for law in laws for x in law]
         stages.append((emitted([*symbols, *names.values(), *means.values()], plain, backend), nodes))
         means |= {atom: sp.Dummy(real=True) for atom in level}
     top = sp.collect(sp.expand(expr.xreplace(means).xreplace(names)), list(means.values()))
-    return Rule(moments, grams, stages, emitted([*symbols, *names.values(), *means.values()], top, backend))
+    return CompiledEquation(moments, grams, stages, emitted([*symbols, *names.values(), *means.values()], top, backend))
 
 
 def _levels(expr: sp.Expr) -> list[list[GaussianMean]]:
@@ -143,7 +143,7 @@ class Equations:
     program: Program
     symbols: tuple[sp.Symbol, ...]
     backend: str
-    rules: dict[Any, Rule] = field(default_factory=dict)
+    rules: dict[Any, CompiledEquation] = field(default_factory=dict)
 
     @cached_property
     def right(self) -> dict[Pair, sp.Expr]:
@@ -153,29 +153,29 @@ class Equations:
         turn = {t: s, s: t, FIRST: SECOND, SECOND: FIRST}
         return {(v, u): right.xreplace(turn) for (u, v), right in found.items()} | found
 
-    def output(self, index: Index) -> Rule:
+    def output(self, index: Index) -> CompiledEquation:
         """The rule of the kernel itself."""
         return self._rule(None, ACROSS, self.recurrence.right, index)
 
-    def of(self, key: Key) -> Rule:
+    def of(self, key: Key) -> CompiledEquation:
         """The rule of a moment at times that are not negative."""
         return self._rule(key.pair, key.side, self.right[key.pair], key.times)
 
-    def started(self, key: Key, same: bool) -> Rule:
+    def started(self, key: Key, same: bool) -> CompiledEquation:
         """The rule of a moment with a time before the first step; `same` takes both sequences for one."""
         if (key, same) not in self.rules:
             labels = {WITHIN_FIRST: (FIRST, FIRST), WITHIN_SECOND: (SECOND, SECOND)}.get(
                 key.side, (FIRST, FIRST if same else SECOND))
             times = map(sp.Integer, key.times)
             expr = Calculus(self.program).expand(Moment(*key.pair, *times, *labels))
-            self.rules[key, same] = rule_of(_settled(expr, key.times), self.symbols, self.backend)
+            self.rules[key, same] = compiled_equation(_settled(expr, key.times), self.symbols, self.backend)
         return self.rules[key, same]
 
-    def _rule(self, pair: Pair | None, side: int, expr: sp.Expr, index: Index) -> Rule:
+    def _rule(self, pair: Pair | None, side: int, expr: sp.Expr, index: Index) -> CompiledEquation:
         known = (pair, side, index[0] == index[1] if expr.has(sp.KroneckerDelta) else None)
         if known not in self.rules:
             within = {WITHIN_FIRST: {SECOND: FIRST}, WITHIN_SECOND: {FIRST: SECOND}}.get(side, {})
-            self.rules[known] = rule_of(_settled(expr, index).xreplace(within), self.symbols, self.backend)
+            self.rules[known] = compiled_equation(_settled(expr, index).xreplace(within), self.symbols, self.backend)
         return self.rules[known]
 
     @cached_property
@@ -198,7 +198,7 @@ class Equations:
                 todo += [p for side, p, _ in self._generic(pair).moments if side == ACROSS]
         return found
 
-    def _generic(self, pair: Pair | None) -> Rule:
+    def _generic(self, pair: Pair | None) -> CompiledEquation:
         return self.output((1, 1)) if pair is None else self.of(Key(ACROSS, pair, (1, 1)))
 
 
@@ -266,7 +266,7 @@ class Stepper:
             if top not in self.values:
                 self.values[top] = self._value(top, rules)
 
-    def _rules(self, key: Key) -> list[Rule]:
+    def _rules(self, key: Key) -> list[CompiledEquation]:
         if any(time >= end for time, end in zip(key.times, self.ends[key.side], strict=True)):
             return []  # beyond the end of the sequence backward states are zero
         if min(key.times) >= 0:
@@ -276,20 +276,20 @@ class Stepper:
         answers = [False, True] if key.side == ACROSS and self.inputs.same is not None else [False]
         return [self.equations.started(key, same) for same in answers]
 
-    def _value(self, key: Key, rules: list[Rule]) -> Any:
+    def _value(self, key: Key, rules: list[CompiledEquation]) -> Any:
         found = [self._apply(rule, key.times) for rule in rules]
         if len(found) == 2:
             return self.inputs.same * found[1] + (1 - self.inputs.same) * found[0]
         return found[0] if found else 0.0
 
-    def _apply(self, rule: Rule, index: Index) -> Any:
+    def _apply(self, rule: CompiledEquation, index: Index) -> Any:
         """The value of a rule at an index; where NumPy is told to raise, an overflow is told with its step."""
         try:
             return self._applied(rule, index)
         except FloatingPointError as error:
             raise TooLarge(f"kernel of {self.equations.program.name}", f" from step {max(index)} on") from error
 
-    def _applied(self, rule: Rule, index: Index) -> Any:
+    def _applied(self, rule: CompiledEquation, index: Index) -> Any:
         read = [self.values[key] for key in rule.needs(index)]
         read += [self.inputs.gram(side, i.of(index), j.of(index)) for side, (i, j) in rule.grams]
         found: list[Any] = []
@@ -298,7 +298,7 @@ class Stepper:
             found += [self._node(node, [next(law) for _ in range(node.length)], index) for node in nodes]
         return rule.joined(*self.parameters, *read, *found)
 
-    def _node(self, node: Node, law: list[Any], index: Index) -> Any:
+    def _node(self, node: MomentNode, law: list[Any], index: Index) -> Any:
         key = (node.law, index)
         if key not in self.laws:
             if len(self.laws) > RECENT:

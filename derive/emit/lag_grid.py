@@ -12,10 +12,10 @@ from typing import Any
 
 import sympy as sp
 
-from .moments import FIRST, SECOND, Calculus, Gram, Moment
-from .printing import printer
-from .program import Program
-from .proof import Recurrence
+from wideproof.derive.algebra.array_code import printer
+from wideproof.derive.calculus.moments import FIRST, SECOND, Calculus, Gram, Moment
+from wideproof.derive.language.program import Program
+from wideproof.derive.proof.proof import Recurrence
 
 
 @dataclass(frozen=True)

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 import sympy as sp
 from sympy.printing.latex import LatexPrinter
 
-from .notation import latex_name, t
-from .program import Bias, Coordinate, Input, MatVec, Previous, Program, Updated
+from wideproof.derive.language.notation import latex_name, t
+from wideproof.derive.language.program import Bias, Coordinate, Input, MatVec, Previous, Program, Updated
 
 if TYPE_CHECKING:
-    from .claims import ProcessForm
-    from .proof import Recurrence
+    from wideproof.derive.proof.claims import ProcessForm
+    from wideproof.derive.proof.proof import Recurrence
 
 MARK = "δ"
 

@@ -14,9 +14,9 @@ from typing import Any
 
 import sympy as sp
 
-from .activations import Z, definition, family_of
-from .errors import NotClosed
-from .expectation import expect
+from wideproof.derive.expectation.gaussian_mean import expect
+from wideproof.derive.language.activations import Z, definition, family_of
+from wideproof.derive.language.errors import NotClosed
 
 a, b = sp.symbols("a b", nonnegative=True)
 c, m, k = sp.symbols("c m k", real=True)

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .kinks import density
-from .mehler import NEGLIGIBLE, REACH, ROUNDING, TOLERANCE
+from wideproof.derive.expectation.mehler_series import NEGLIGIBLE, REACH, ROUNDING, TOLERANCE
+from wideproof.derive.expectation.piecewise_linear import density
 
 CHUNK = 2**21
 """Nodes of all pairs evaluated at once."""

@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from . import kinks
-from .kinks import Broken
-from .mehler import REACH
-from .panels import rule, settled
+from wideproof.derive.expectation import piecewise_linear
+from wideproof.derive.expectation.gauss_legendre import rule, settled
+from wideproof.derive.expectation.mehler_series import REACH
+from wideproof.derive.expectation.piecewise_linear import Broken
 
 NODES, PANELS, PARTS = 24, 13, (1, 2, 4, 8, 16, 32, 64)
 """Nodes of a panel, equal panels over the whole line before any is cut, and into how many parts all are cut at last."""
@@ -28,7 +28,7 @@ def pair(xp: Any, phi: Broken, psi: Callable[[Any], Any], means: tuple[Any, Any]
     def integral(parts: int, *law: Any) -> tuple[Any, Any]:
         m, k, p, q, r, rest = (x[:, None] for x in law)
         y, w = rule(xp, NODES, PANELS, *_ends(xp, phi, m, p, r, rest), parts=parts)
-        values = kinks.mean(xp, phi, m + r * p * y, p * rest) * psi(k + q * y) * w
+        values = piecewise_linear.mean(xp, phi, m + r * p * y, p * rest) * psi(k + q * y) * w
         return xp.sum(values, axis=-1), xp.sum(xp.abs(values), axis=-1)
 
     panels = PANELS + len(WIDTHS) * len(phi.kinks)

@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from .mehler import REACH
-from .panels import rule, settled
+from wideproof.derive.expectation.gauss_legendre import rule, settled
+from wideproof.derive.expectation.mehler_series import REACH
 
 NODES, PANELS = (12, 16, 24, 32), 10
 """Nodes of a panel, from first to last attempt, and equal panels over the whole line before any is cut."""

@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 import sympy as sp
 
-from . import conditional, kinks, mehler, nested
-from .activations import Z, canonical, definition
-from .duals import ANGLE, D, a, b, c, dual, k, m
-from .errors import NotAccurate, NotClosed, ParameterError
-from .printing import emitted, namespace
+from wideproof.derive.algebra.array_code import emitted, namespace
+from wideproof.derive.expectation import kinked_times_smooth, mehler_series, nested_quadrature, piecewise_linear
+from wideproof.derive.expectation.dual_activations import ANGLE, D, a, b, c, dual, k, m
+from wideproof.derive.language.activations import Z, canonical, definition
+from wideproof.derive.language.errors import NotAccurate, NotClosed, ParameterError
 
 Factor = tuple[str, int]
 """An activation by name, and the order of its derivative."""
@@ -100,7 +100,7 @@ def expectation(factors: tuple[Factor, ...], variables: Variables) -> tuple[Any,
                  for factor, mean, variance in zip(factors, variables.means, variables.variances, strict=False)]
     if len(found) == 1:
         return _steep(factors, variables, found[0].coefficients[..., 0], found[0].doubt)
-    return _steep(factors, variables, *mehler.pair(variables.xp, found[0], found[1], variables.correlation))
+    return _steep(factors, variables, *mehler_series.pair(variables.xp, found[0], found[1], variables.correlation))
 
 
 def _steep(factors: tuple[Factor, ...], v: Variables, result: Any, bound: Any) -> tuple[Any, Any]:
@@ -115,8 +115,8 @@ def _steep(factors: tuple[Factor, ...], v: Variables, result: Any, bound: Any) -
         return [xp.broadcast_to(xp.asarray(x, dtype=xp.float64), result.shape)[poor] for x in numbers]
 
     m, k, p, q, r, rest = chosen(*v.means, *(xp.sqrt(xp.asarray(x)) for x in v.variances), v.correlation, v.rest)
-    again = (nested.mean(xp, functions[0], m, p) if len(factors) == 1
-             else nested.pair(xp, functions[0], functions[1], (m, k), (p, q), r, rest))
+    again = (nested_quadrature.mean(xp, functions[0], m, p) if len(factors) == 1
+             else nested_quadrature.pair(xp, functions[0], functions[1], (m, k), (p, q), r, rest))
     result, bound = xp.array(result), xp.array(xp.broadcast_to(bound, result.shape))
     result[poor], bound[poor] = again
     return result, bound
@@ -162,21 +162,21 @@ def gaussian_mean(first: str, second: str | None, variances: tuple[Any, Any], co
     return expectation(factors, Variables(backend, (u, v), both, (xp.asarray(means[0]), xp.asarray(means[1]))))
 
 
-def _series(factor: Factor, mean: Any, variance: Any, variables: Variables, least: int = mehler.ORDERS[0]
-            ) -> mehler.Series:
+def _series(factor: Factor, mean: Any, variance: Any, variables: Variables, least: int = mehler_series.ORDERS[0]
+            ) -> mehler_series.Series:
     xp = variables.xp
     mean, variance = xp.broadcast_arrays(xp.asarray(mean, dtype=xp.float64), variance)
     numbers = [x.get() if hasattr(x, "get") else x for x in (mean, variance)]
     found = _known_series(factor, variables.backend, *(x.tobytes() for x in numbers), least)
-    return mehler.Series(*(x.reshape((*variance.shape, *x.shape[1:])) for x in found.parts))
+    return mehler_series.Series(*(x.reshape((*variance.shape, *x.shape[1:])) for x in found.parts))
 
 
 @lru_cache(maxsize=64)
-def _known_series(factor: Factor, backend: str, mean: bytes, variance: bytes, least: int) -> mehler.Series:
+def _known_series(factor: Factor, backend: str, mean: bytes, variance: bytes, least: int) -> mehler_series.Series:
     """Coefficients cost more than to look up the numbers they belong to: a variance is met at many pairs of times."""
     xp = namespace(backend)
     means, variances = (xp.asarray(np.frombuffer(x)) for x in (mean, variance))
-    return mehler.series(xp, _function(*factor, backend), means, variances, least)
+    return mehler_series.series(xp, _function(*factor, backend), means, variances, least)
 
 
 @cache
@@ -203,9 +203,9 @@ def _closed(factors: tuple[Factor, ...], centred: bool, backend: str) -> Callabl
 
 
 @cache
-def _broken(factor: Factor) -> kinks.Broken | None:
+def _broken(factor: Factor) -> piecewise_linear.Broken | None:
     """A factor that is piecewise linear, with its derivative where that is a function."""
-    part = kinks.broken(definition(factor[0])) if factor[1] <= 1 else None
+    part = piecewise_linear.broken(definition(factor[0])) if factor[1] <= 1 else None
     return part.derivative if part and factor[1] == 1 else part
 
 
@@ -215,8 +215,8 @@ def _cut(factors: tuple[Factor, ...], v: Variables, kinked: int) -> tuple[Any, A
     assert phi is not None
     turn = slice(None, None, 1 if kinked == 0 else -1)
     deviations = tuple(v.xp.sqrt(v.xp.asarray(x)) for x in v.variances)
-    return conditional.pair(v.xp, phi, _function(*factors[1 - kinked], v.backend), v.means[turn], deviations[turn],
-                            v.correlation, v.rest)
+    smooth = _function(*factors[1 - kinked], v.backend)
+    return kinked_times_smooth.pair(v.xp, phi, smooth, v.means[turn], deviations[turn], v.correlation, v.rest)
 
 
 def _by_kinks(factors: tuple[Factor, ...]) -> Callable[[Variables], Any] | None:
@@ -229,8 +229,8 @@ def _by_kinks(factors: tuple[Factor, ...]) -> Callable[[Variables], Any] | None:
         xp = v.xp
         deviations = tuple(xp.sqrt(xp.asarray(x)) for x in v.variances)
         if len(factors) == 1:
-            return kinks.mean(xp, phi, v.means[0], deviations[0])
-        return kinks.pair_mean(xp, phi, psi, v.means, deviations, v.correlation, v.rest)
+            return piecewise_linear.mean(xp, phi, v.means[0], deviations[0])
+        return piecewise_linear.pair_mean(xp, phi, psi, v.means, deviations, v.correlation, v.rest)
 
     return closed
 

@@ -2,7 +2,7 @@
 
 Such a function is offset + slope z + sum of bend (z - at)_+ + jump [z > at]. The moments of its parts follow from
 P(u > 0, v > 0) by Stein's rule, (z)_+ being z times a step; with h = m / sqrt(a), l = k / sqrt(b) and the angle of
-`derive.duals` they are finite where variables coincide, oppose each other or are constant.
+`derive.expectation.dual_activations` they are finite where variables coincide, oppose each other or are constant.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from typing import Any
 
 import sympy as sp
 
-from .activations import Z
-from .printing import erf, owens_t
+from wideproof.derive.algebra.array_code import erf, owens_t
+from wideproof.derive.language.activations import Z
 
 FAR = 40.0
 """Standard deviations beyond which the normal density is zero in double precision."""

@@ -6,9 +6,9 @@ from typing import Any
 
 import sympy as sp
 
-from .expectation import GaussianMean
-from .program import Program
-from .proof import Ask, Claim, Equation, rule
+from wideproof.derive.expectation.gaussian_mean import GaussianMean
+from wideproof.derive.language.program import Program
+from wideproof.derive.proof.proof import Ask, Claim, Equation, rule
 
 
 class Ramp(sp.Function):

@@ -1,6 +1,6 @@
 """Activations as opaque functions: a name, an order of differentiation and an argument, never expanded.
 
-One table says what each name stands for; `derive.duals` holds their Gaussian expectations.
+One table says what each name stands for; `derive.expectation.dual_activations` holds their Gaussian expectations.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any
 
 import sympy as sp
 
-from .errors import ParameterError
+from wideproof.derive.language.errors import ParameterError
 
 Z = sp.Symbol("z", real=True)
 Function = Callable[[sp.Expr], sp.Expr]
@@ -113,7 +113,7 @@ def canonical(name: str, *parameters: object) -> str:
     given = [text for text in map(str.strip, texts) if text]
     if family not in (*NAMES, *_GIVEN):
         raise ParameterError("activation", f"identity or one of {', '.join((*NAMES, *_GIVEN))}", repr(name),
-                             "Declare others with derive.define(name, expression).")
+                             "Declare others with wideproof.define(name, expression).")
     if given and family not in FAMILIES:
         raise ParameterError(f"activation {family}", "no parameters", given,
                              f"Coordinates go to the function: activation({family!r})(z).")

@@ -14,9 +14,9 @@ from typing import Literal
 
 import sympy as sp
 
-from ..errors import LanguageError, ShapeError
-from ..notation import parameter
-from ..program import NAME, Coordinate, Parameter, Program, coordinates_of
+from wideproof.derive.language.errors import LanguageError, ShapeError
+from wideproof.derive.language.notation import parameter
+from wideproof.derive.language.program import NAME, Coordinate, Parameter, Program, coordinates_of
 
 Side = Literal["n", "m"]
 Law = tuple[tuple[sp.Expr, sp.Expr], ...]

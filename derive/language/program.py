@@ -14,7 +14,7 @@ from typing import Any, Literal, TypeAlias
 
 import sympy as sp
 
-from .errors import LanguageError, NotClosed
+from wideproof.derive.language.errors import LanguageError, NotClosed
 
 Role = Literal["matrix", "input_map", "readout", "bias"]
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*\Z")

@@ -8,9 +8,9 @@ from fractions import Fraction
 
 import sympy as sp
 
-from .errors import LanguageError, ShapeError
-from .notation import parameter
-from .program import (
+from wideproof.derive.language.errors import LanguageError, ShapeError
+from wideproof.derive.language.notation import parameter
+from wideproof.derive.language.program import (
     NAME,
     Bias,
     Coordinate,

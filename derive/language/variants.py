@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
-from .language import Recursion
-from .program import Bias, Coordinate, MatVec, Parameter, Program, Term, coordinate
+from wideproof.derive.language.program import Bias, Coordinate, MatVec, Parameter, Program, Term, coordinate
+from wideproof.derive.language.recursion import Recursion
 
 
 def redeclared(program: Program, made: Mapping[Parameter, Parameter]) -> Program:

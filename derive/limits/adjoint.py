@@ -11,15 +11,25 @@ from typing import Any
 
 import sympy as sp
 
-from .derivation import Derivation, as_program
-from .emit import Formula
-from .errors import ParameterError
-from .evolution import OUTPUT, TANGENT_OUTPUT
-from .language import Recursion
-from .notation import t
-from .program import Bias, Coordinate, Input, MatVec, Parameter, Previous, Program, State, Updated
-from .proof import Ask, Claim, Equation, Recurrence, prove, rule
-from .tangent import MARK, differential_of, perturbed, tangent, trained_only
+from wideproof.derive.calculus.state_evolution import OUTPUT, TANGENT_OUTPUT
+from wideproof.derive.calculus.tangent import MARK, differential_of, perturbed, tangent, trained_only
+from wideproof.derive.emit.derivation import Derivation, as_program
+from wideproof.derive.emit.formula import Formula
+from wideproof.derive.language.errors import ParameterError
+from wideproof.derive.language.notation import t
+from wideproof.derive.language.program import (
+    Bias,
+    Coordinate,
+    Input,
+    MatVec,
+    Parameter,
+    Previous,
+    Program,
+    State,
+    Updated,
+)
+from wideproof.derive.language.recursion import Recursion
+from wideproof.derive.proof.proof import Ask, Claim, Equation, Recurrence, prove, rule
 
 
 class _AtTime(sp.Function):
@@ -90,7 +100,7 @@ def adjoint(recursion: Recursion | Program, parameters: str | Iterable[str] | No
     Shapes: dJ/dc as the vector c; dJ/dM as M.  Units: of J over those of c or M.  Error: none.
     The formula is a recurrence: dJ/dy_t is given, all at times outside the sequence are zero, and what each step
     contributes to the gradient of a parameter follows; `parameters` freezes the others.
-    `numeric.gradients` and `numeric.empirical_ntk` run it.
+    `wideproof.gradients` and `wideproof.empirical_ntk` run it.
     Source: griewank2008evaluating, reverse mode: the transpose of emami2021implicit, Lemma B.1.
     """
     program = as_program(recursion)
@@ -109,7 +119,7 @@ class Backward(Formula):
     def compile(self, backend: str = "numpy") -> Callable[..., Any]:
         """Refused: numbers need a network.  Errors: ParameterError."""
         raise ParameterError("compile of adjoint", "a formula in numbers alone", "gradients along a run of a network",
-                             "Use numeric.gradients or numeric.empirical_ntk: they run these equations.")
+                             "Use wideproof.gradients or wideproof.empirical_ntk: they run these equations.")
 
 
 # ---- what reads what ------------------------------------------------------------------------------

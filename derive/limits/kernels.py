@@ -6,22 +6,30 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
-from .alternating import Alternating, AlternatingProgram
-from .alternating.limits import limits
-from .derivation import Derivation, as_program
-from .emit import Formula
-from .errors import NotClosed, NotDiagonal, ParameterError
-from .evolution import ROW, ROW2, StateMoments, kind, refuse_functions, refuse_products, time_root
-from .expectation import GaussianMean
-from .innovations import InnovationsForm
-from .lags import EmpiricalKernel, NoClosedForm
-from .language import Recursion
-from .moments import is_linear
-from .notation import s, t
-from .process import kernel_subject, process_of
-from .program import Program, refuse_backward
-from .proof import Ask, Claim, Equation, Limit, Proof, Recurrence, prove, rule
-from .tangent import tangent, trained_only
+from wideproof.derive.alternating.state_evolution import limits
+from wideproof.derive.calculus.gaussian_process import kernel_subject, process_of
+from wideproof.derive.calculus.innovations import InnovationsForm
+from wideproof.derive.calculus.lags import EmpiricalKernel, NoClosedForm
+from wideproof.derive.calculus.moments import is_linear
+from wideproof.derive.calculus.state_evolution import (
+    ROW,
+    ROW2,
+    StateMoments,
+    kind,
+    refuse_functions,
+    refuse_products,
+    time_root,
+)
+from wideproof.derive.calculus.tangent import tangent, trained_only
+from wideproof.derive.emit.derivation import Derivation, as_program
+from wideproof.derive.emit.formula import Formula
+from wideproof.derive.expectation.gaussian_mean import GaussianMean
+from wideproof.derive.language.alternating import Alternating, AlternatingProgram
+from wideproof.derive.language.errors import NotClosed, NotDiagonal, ParameterError
+from wideproof.derive.language.notation import s, t
+from wideproof.derive.language.program import Program, refuse_backward
+from wideproof.derive.language.recursion import Recursion
+from wideproof.derive.proof.proof import Ask, Claim, Equation, Limit, Proof, Recurrence, prove, rule
 
 
 def nngp(recursion: Recursion | Program) -> Derivation:
@@ -30,7 +38,7 @@ def nngp(recursion: Recursion | Program) -> Derivation:
     Shapes: the compiled formula maps the Gram X (..., T, T') to (..., T, T'); non-linear recursions also take the
     Grams X1, X2 within each sequence.  Units: output^2.
     Where states multiply, as in gates, no recursion over two times closes: `formula.process` states the limit as an
-    expectation over a Gaussian process, `numeric.Kernel` evaluates it, and `formula.compile` refuses.
+    expectation over a Gaussian process, `wideproof.Kernel` evaluates it, and `formula.compile` refuses.
     Source: emami2021implicit, Lemma C.1; lee2019wide; yang2020tensor2 for gates.
     """
     return _kernel("nngp", as_program(recursion))

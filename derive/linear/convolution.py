@@ -7,17 +7,17 @@ from typing import Any
 
 import sympy as sp
 
-from .derivation import Derivation, as_program, formula_of
-from .emit import Formula
-from .errors import NotClosed, NotDiagonal, NotLinear
-from .evolution import OUTPUT, ROW, ROW2, Response, kind
-from .lags import EmpiricalKernel, Entry, NoClosedForm, label_pair
-from .language import Recursion
-from .moments import FIRST, SECOND, Gram, is_linear
-from .notation import j, k, p, s, t
-from .program import Program
-from .proof import Ask, Claim, Equation, Limit, Recurrence, prove, rule
-from .tangent import tangent
+from wideproof.derive.calculus.lags import EmpiricalKernel, Entry, NoClosedForm, label_pair
+from wideproof.derive.calculus.moments import FIRST, SECOND, Gram, is_linear
+from wideproof.derive.calculus.state_evolution import OUTPUT, ROW, ROW2, Response, kind
+from wideproof.derive.calculus.tangent import tangent
+from wideproof.derive.emit.derivation import Derivation, as_program, formula_of
+from wideproof.derive.emit.formula import Formula
+from wideproof.derive.language.errors import NotClosed, NotDiagonal, NotLinear
+from wideproof.derive.language.notation import j, k, p, s, t
+from wideproof.derive.language.program import Program
+from wideproof.derive.language.recursion import Recursion
+from wideproof.derive.proof.proof import Ask, Claim, Equation, Limit, Recurrence, prove, rule
 
 COLUMN, COLUMN2 = sp.Symbol("c"), sp.Symbol("c'")
 

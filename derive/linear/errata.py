@@ -1,4 +1,4 @@
-"""The errata of the paper: what it says or leaves open, and what is true.  `numeric.errata` checks each by machine."""
+"""The errata of the paper: what it says or leaves open, and what is true; `numeric.paper.errata` checks each."""
 
 from __future__ import annotations
 

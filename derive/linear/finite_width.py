@@ -17,14 +17,14 @@ from typing import Any
 
 import sympy as sp
 
-from .derivation import Derivation, as_program, formula_of
-from .errors import NotClosed, NotLinear, ParameterError
-from .evolution import OUTPUT
-from .language import Recursion
-from .moments import is_linear
-from .notation import n
-from .program import Coordinate, MatVec, Parameter, Previous, Program, Updated, coordinates_of
-from .proof import Ask, Claim, Equation, prove, rule
+from wideproof.derive.calculus.moments import is_linear
+from wideproof.derive.calculus.state_evolution import OUTPUT
+from wideproof.derive.emit.derivation import Derivation, as_program, formula_of
+from wideproof.derive.language.errors import NotClosed, NotLinear, ParameterError
+from wideproof.derive.language.notation import n
+from wideproof.derive.language.program import Coordinate, MatVec, Parameter, Previous, Program, Updated, coordinates_of
+from wideproof.derive.language.recursion import Recursion
+from wideproof.derive.proof.proof import Ask, Claim, Equation, prove, rule
 
 Word = tuple[int, ...]
 """Letters of a trace: +k for the k-th Gaussian matrix, -k for its transpose."""
@@ -80,7 +80,7 @@ def moments(recursion: Recursion | Program, lag: int | None = None, order: int =
 
 
 @dataclass(frozen=True)
-class Chain:
+class ScalarChain:
     """L_j = n^{-(j+1)/2} C W^j F with Gaussian C, W, F of these variances; W is redrawn each step unless tied."""
 
     readout: sp.Expr
@@ -89,7 +89,7 @@ class Chain:
     tied: bool
 
 
-def chain_of(program: Program) -> Chain:
+def chain_of(program: Program) -> ScalarChain:
     """Read the effective Gaussian matrices off a recursion with one state; NotClosed for any other."""
     hint = "Exact moments need one state, updated by matrices times itself plus input maps."
     if len(program.updates) != 1:
@@ -109,7 +109,7 @@ def chain_of(program: Program) -> Chain:
                         program.parameters, hint)
     variance = {role: sp.expand(sp.Add(*(c**2 * x.variance for x, c in group.items())))
                 for role, group in groups.items()}
-    return Chain(variance["readout"], variance["matrix"], variance["input_map"], tied.pop())
+    return ScalarChain(variance["readout"], variance["matrix"], variance["input_map"], tied.pop())
 
 
 def _is_plain(program: Program, term: MatVec) -> bool:

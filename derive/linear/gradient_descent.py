@@ -11,26 +11,26 @@ from typing import Any
 
 import sympy as sp
 
-from .algebra import Length, Letter, MatrixFunction, MatrixSum, Norm, is_zero
-from .bounds import certify, program_with_closed_form
-from .claims import Inequality, MatrixEquation
-from .closed_form import PowerDD, _stepped
-from .convolution import Rho
-from .derivation import Derivation, as_program
-from .emit import Formula
-from .errors import NotClosed, ProofError
-from .evolution import ROW, ROW2
-from .lags import Entry
-from .language import Recursion
-from .notation import T, j, k, n_x, n_y
-from .program import Program
-from .proof import Ask, Claim, Equation, Limit, prove, rule
+from wideproof.derive.algebra.linear_recurrences import PowerDD, _stepped
+from wideproof.derive.algebra.matrix_symbols import Length, MatrixFunction, MatrixSum, MatrixSymbol, Norm, is_zero
+from wideproof.derive.calculus.lags import Entry
+from wideproof.derive.calculus.state_evolution import ROW, ROW2
+from wideproof.derive.emit.derivation import Derivation, as_program
+from wideproof.derive.emit.formula import Formula
+from wideproof.derive.language.errors import NotClosed, ProofError
+from wideproof.derive.language.notation import T, j, k, n_x, n_y
+from wideproof.derive.language.program import Program
+from wideproof.derive.language.recursion import Recursion
+from wideproof.derive.linear.convolution import Rho
+from wideproof.derive.linear.scale_factor_bounds import certify, program_with_closed_form
+from wideproof.derive.proof.claims import Inequality, MatrixEquation
+from wideproof.derive.proof.proof import Ask, Claim, Equation, Limit, prove, rule
 
 STEP = sp.Symbol("l", integer=True, positive=True)
 ETA, SIGMA = sp.symbols("eta sigma", nonnegative=True)
 NORM, NORM_J, RESIDUAL, TARGETS, DISTANCE = sp.symbols("norm norm_j residual targets distance", nonnegative=True)
 COLUMN, COLUMN2 = sp.Symbol("c"), sp.Symbol("c'")
-DATA, DATA_J, GAINS, OUTPUTS, CONTRACTION, SELECT = map(Letter, ("Toep", "Toep_j", "D", "Y", "M", "E_j'"))
+DATA, DATA_J, GAINS, OUTPUTS, CONTRACTION, SELECT = map(MatrixSymbol, ("Toep", "Toep_j", "D", "Y", "M", "E_j'"))
 SOURCE = "emami2021implicit, Theorem 4.1"
 
 

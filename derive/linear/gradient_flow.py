@@ -6,13 +6,13 @@ from typing import Any
 
 import sympy as sp
 
-from .derivation import Derivation, as_program
-from .duals import Damped
-from .emit import Formula
-from .errors import ProofError
-from .language import Recursion
-from .program import Program
-from .proof import Ask, Claim, Equation, prove, rule
+from wideproof.derive.emit.derivation import Derivation, as_program
+from wideproof.derive.emit.formula import Formula
+from wideproof.derive.expectation.dual_activations import Damped
+from wideproof.derive.language.errors import ProofError
+from wideproof.derive.language.program import Program
+from wideproof.derive.language.recursion import Recursion
+from wideproof.derive.proof.proof import Ask, Claim, Equation, prove, rule
 
 TIME, PAST = sp.Symbol("time", nonnegative=True), sp.Symbol("tau", nonnegative=True)
 RATE = sp.Symbol("sigma", positive=True)

@@ -10,14 +10,14 @@ from typing import Any
 
 import sympy as sp
 
-from .derivation import Derivation, as_program
-from .descent import ETA, SIGMA, STEP
-from .emit import Formula
-from .errors import ProofError
-from .flow import RATE, TIME
-from .language import Recursion
-from .program import Program
-from .proof import Ask, Claim, Equation, prove, rule
+from wideproof.derive.emit.derivation import Derivation, as_program
+from wideproof.derive.emit.formula import Formula
+from wideproof.derive.language.errors import ProofError
+from wideproof.derive.language.program import Program
+from wideproof.derive.language.recursion import Recursion
+from wideproof.derive.linear.gradient_descent import ETA, SIGMA, STEP
+from wideproof.derive.linear.gradient_flow import RATE, TIME
+from wideproof.derive.proof.proof import Ask, Claim, Equation, prove, rule
 
 MOMENTUM, FRICTION = sp.symbols("mu gamma", nonnegative=True)
 SOURCE = "polyak1964some"

@@ -14,21 +14,21 @@ from typing import Any
 
 import sympy as sp
 
-from .algebra import Letter, MatrixFunction, is_zero
-from .claims import MatrixEquation
-from .derivation import Derivation, as_program
-from .emit import Formula
-from .errors import NotClosed, NotLinear, ParameterError, ProofError
-from .evolution import OUTPUT, ask_body
-from .language import Recursion
-from .models import linear_rnn
-from .moments import is_linear
-from .notation import j, k, m, n, t
-from .program import Coordinate, MatVec, Parameter, Previous, Program, Updated, coordinates_of
-from .proof import Ask, Claim, Equation, prove, rule
+from wideproof.derive.algebra.matrix_symbols import MatrixFunction, MatrixSymbol, is_zero
+from wideproof.derive.calculus.moments import is_linear
+from wideproof.derive.calculus.state_evolution import OUTPUT, ask_body
+from wideproof.derive.emit.derivation import Derivation, as_program
+from wideproof.derive.emit.formula import Formula
+from wideproof.derive.language.errors import NotClosed, NotLinear, ParameterError, ProofError
+from wideproof.derive.language.notation import j, k, m, n, t
+from wideproof.derive.language.program import Coordinate, MatVec, Parameter, Previous, Program, Updated, coordinates_of
+from wideproof.derive.language.recursion import Recursion
+from wideproof.derive.models import linear_rnn
+from wideproof.derive.proof.claims import MatrixEquation
+from wideproof.derive.proof.proof import Ask, Claim, Equation, prove, rule
 
 ROW_LAG = sp.Symbol("i", integer=True, nonnegative=True)
-TRANSITION, INPUTS, READOUTS = Letter("A"), Letter("B"), Letter("R")
+TRANSITION, INPUTS, READOUTS = MatrixSymbol("A"), MatrixSymbol("B"), MatrixSymbol("R")
 
 
 class InputAt(MatrixFunction):
@@ -111,7 +111,7 @@ class Realization(Derivation):
 def realization(impulse: Sequence[Any], nodes: Sequence[Any] | None = None) -> Realization:
     """Every impulse response of horizon T is that of a linear RNN with T n_x n_y hidden units.
 
-    Numbers are taken as the rationals they are, so the result is exact; `numeric.realization.realize` gives it in
+    Numbers are taken as the rationals they are, so the result is exact; `numeric.linear_rnn.realization` gives it in
     doubles with its error and condition number, on better nodes, and balanced.
     Shapes: impulse (T, n_y, n_x), or (T,) for one input and output; nodes (T,), by default rationals close to
     Chebyshev's.  Errors: ParameterError for nodes that coincide or do not match.
@@ -211,7 +211,7 @@ def _maps(program: Program, expr: sp.Expr, role: str) -> sp.Expr:
             if role == "readout" and not (isinstance(term.vector, Coordinate)
                                           and isinstance(program.table[term.vector], Updated)):
                 raise NotClosed(f"convolution_of({program.name})", "readouts of the state", c.label, "Read h itself.")
-            total += sp.diff(expr, c) * Letter(term.matrix.name)
+            total += sp.diff(expr, c) * MatrixSymbol(term.matrix.name)
     return total
 
 
@@ -225,7 +225,7 @@ def transition(program: Program, subject: Any, ask: Ask) -> Claim:
     if subject == INPUTS:
         return MatrixEquation(subject, _maps(program, body, "input_map"))
     own, parts = transition_parts(program)
-    return MatrixEquation(subject, own + sp.Add(*(c * Letter(x.name) for x, c in parts.items())) / sp.sqrt(n))
+    return MatrixEquation(subject, own + sp.Add(*(c * MatrixSymbol(x.name) for x, c in parts.items())) / sp.sqrt(n))
 
 
 def _summand(lag: sp.Expr, time: sp.Expr) -> sp.Expr:
@@ -261,7 +261,7 @@ def impulse_of_matrices(program: Program, subject: Any, ask: Ask) -> Claim:
     scale, power = 1 / sp.sqrt(n), written[TRANSITION] ** j
     if own == 0 and len(parts) == 1:
         (matrix, c), = parts.items()
-        scale, power = sp.powsimp(scale * n ** (-j / 2)) * c**j, Letter(matrix.name) ** j
+        scale, power = sp.powsimp(scale * n ** (-j / 2)) * c**j, MatrixSymbol(matrix.name) ** j
     return MatrixEquation(subject, scale * written[READOUTS] * power * written[INPUTS])
 
 

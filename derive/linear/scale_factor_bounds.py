@@ -15,15 +15,15 @@ from typing import Any
 
 import sympy as sp
 
-from .claims import Counterexample, Inequality
-from .closed_form import PowerDD
-from .convolution import Rho, scale_factors
-from .derivation import Derivation, formula_of
-from .errors import NotClosed, ParameterError, ProofError
-from .language import Recursion
-from .notation import T, j, m
-from .program import Program
-from .proof import Ask, Claim, Equation, prove, rule
+from wideproof.derive.algebra.linear_recurrences import PowerDD
+from wideproof.derive.emit.derivation import Derivation, formula_of
+from wideproof.derive.language.errors import NotClosed, ParameterError, ProofError
+from wideproof.derive.language.notation import T, j, m
+from wideproof.derive.language.program import Program
+from wideproof.derive.language.recursion import Recursion
+from wideproof.derive.linear.convolution import Rho, scale_factors
+from wideproof.derive.proof.claims import Counterexample, Inequality
+from wideproof.derive.proof.proof import Ask, Claim, Equation, prove, rule
 
 FORMS = {"sharp": "bound-sharp", "T-free": "bound-t-free", "paper": "bound-paper", "uniform": "bound-uniform"}
 VARIANTS = ("refuted-power", "refuted-power-largest", "refuted-shifted-largest")

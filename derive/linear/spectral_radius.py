@@ -6,16 +6,16 @@ from typing import Any
 
 import sympy as sp
 
-from .algebra import Letter
-from .claims import MatrixEquation
-from .derivation import Derivation, as_program, formula_of
-from .errors import NotLinear
-from .language import Recursion
-from .moments import is_linear
-from .notation import n
-from .program import Program
-from .proof import Ask, Claim, Equation, Limit, prove, rule
-from .realization import TRANSITION, transition_parts
+from wideproof.derive.algebra.matrix_symbols import MatrixSymbol
+from wideproof.derive.calculus.moments import is_linear
+from wideproof.derive.emit.derivation import Derivation, as_program, formula_of
+from wideproof.derive.language.errors import NotLinear
+from wideproof.derive.language.notation import n
+from wideproof.derive.language.program import Program
+from wideproof.derive.language.recursion import Recursion
+from wideproof.derive.linear.realization import TRANSITION, transition_parts
+from wideproof.derive.proof.claims import MatrixEquation
+from wideproof.derive.proof.proof import Ask, Claim, Equation, Limit, prove, rule
 
 
 class EntryVariance(sp.Function):
@@ -40,7 +40,8 @@ def stability(recursion: Recursion | Program) -> Derivation:
     """The spectral radius of the transition matrix of a wide recursion tends to this; below 1 it is stable.
 
     For h_t = n^{-1/2} W h_{t-1} + F x_t it is sqrt(nu_W), neither nu_W nor the operator norm 2 sqrt(nu_W) (E1).
-    At finite width a draw may be unstable although the limit is below 1: numeric.stability measures how often.
+    At finite width a draw may be unstable although the limit is below 1;
+    numeric.linear_rnn.unstable_draws measures how often.
     Shapes: formula in the variances.  Units: per step.
     Errors: NotLinear; NotClosed for several states or redrawn matrices.
     Source: emami2021implicit, section 2, with erratum E1; the circular law.
@@ -62,7 +63,7 @@ def transition_variance(program: Program, subject: Any, ask: Ask) -> Claim:
     assert isinstance(claim, MatrixEquation)
     _, parts = transition_parts(program)
     scaled = sp.expand(sp.sqrt(n) * claim.right)
-    return Equation(subject, sp.Add(*(scaled.coeff(Letter(x.name)) ** 2 * x.variance for x in parts)))
+    return Equation(subject, sp.Add(*(scaled.coeff(MatrixSymbol(x.name)) ** 2 * x.variance for x in parts)))
 
 
 @rule("circular-law", source="geman1986spectral; bai1986limiting; tao2010random", status="assumed")

@@ -14,7 +14,13 @@ from typing import Any
 
 import sympy as sp
 
-from .chain import (
+from wideproof.derive.emit.derivation import Derivation, as_program
+from wideproof.derive.emit.gaussian_means import MeanFormula
+from wideproof.derive.language.errors import NotClosed
+from wideproof.derive.language.program import Coordinate, Program
+from wideproof.derive.language.recursion import Recursion
+from wideproof.derive.memory_horizon.rules import BASE, FixedAt, critical_parts
+from wideproof.derive.memory_horizon.scalar_maps import (
     Chain,
     CorrelationMap,
     CorrelationSlope,
@@ -27,13 +33,7 @@ from .chain import (
     chain_of,
     letters,
 )
-from .derivation import Derivation, as_program
-from .errors import NotClosed
-from .language import Recursion
-from .means import MeanFormula
-from .memory_rules import BASE, FixedAt, critical_parts
-from .program import Coordinate, Program
-from .proof import Equation, prove
+from wideproof.derive.proof.proof import Equation, prove
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ class Memory(Derivation):
 
     @cached_property
     def fixed_point(self) -> dict[str, Derivation]:
-        """The fixed point of every variance map that is affine; numeric.memory finds the others."""
+        """The fixed point of every affine variance map; numeric.memory_horizon.fixed_points finds the others."""
         found = {}
         for i, (state, u) in enumerate(self.chain.states.items()):
             try:
@@ -138,7 +138,7 @@ def memory(recursion: Recursion | Program) -> Memory:
     The formula is -1/log(chi) in the fixed point q = E[h^2] of the variance map, the variances of the parameters and
     X = x_t . x_t, the size of the common inputs; parts are `variance_map`, `variance_slope`, `correlation_map`,
     `slope`, `chi`, `horizon` (at any correlation), `fixed_point` where the map is affine, and `critical`, the line
-    chi = 1. numeric.memory finds the fixed points with error bounds and evaluates everything there.
+    chi = 1. numeric.memory_horizon.fixed_points finds the fixed points with errors and evaluates everything there.
     Shapes: scalars; arrays broadcast.  Units: steps.
     Errors: NotClosed for gated recursions, coupled states, and tied states that carry themselves over (leaky,
     residual): these only as `untied`, with an odd activation.

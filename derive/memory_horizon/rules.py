@@ -7,7 +7,13 @@ from typing import Any
 
 import sympy as sp
 
-from .chain import (
+from wideproof.derive.calculus.moments import FIRST, SECOND, Calculus, Moment
+from wideproof.derive.emit.gaussian_means import SHORT, V, closed_mean, price
+from wideproof.derive.expectation.gaussian_mean import GaussianMean
+from wideproof.derive.language.errors import NotClosed
+from wideproof.derive.language.notation import s, t
+from wideproof.derive.language.program import Program
+from wideproof.derive.memory_horizon.scalar_maps import (
     PREACTIVATION,
     CorrelationMap,
     CorrelationSlope,
@@ -23,13 +29,7 @@ from .chain import (
     redrawn_moments,
     to_letters,
 )
-from .errors import NotClosed
-from .expectation import GaussianMean
-from .means import SHORT, V, closed_mean, price
-from .moments import FIRST, SECOND, Calculus, Moment
-from .notation import s, t
-from .program import Program
-from .proof import Ask, Claim, Equation, rule
+from wideproof.derive.proof.proof import Ask, Claim, Equation, rule
 
 
 @dataclass(frozen=True)
@@ -239,6 +239,6 @@ def affine_fixed_point(program: Program, subject: Any, ask: Ask) -> Claim:
     slope = sp.diff(whole.right, q[u]) if whole.right.is_polynomial(q[u]) else q[u]
     if sp.expand(slope).has(q[u]):
         raise NotClosed(f"fixed point of {u.label}", "an affine variance map", whole.right,
-                        "numeric.memory finds the fixed points of the others, with bounds.")
+                        "wideproof.numeric.memory_horizon.fixed_points finds those of the others, with bounds.")
     slope, offset = sp.expand(slope), whole.right.subs(q[u], 0)
     return FixedAt(subject, sp.simplify(offset / (1 - slope)), whole.nodes, q[u], (sp.Lt(slope, 1),))

@@ -7,12 +7,12 @@ from typing import Any
 
 import sympy as sp
 
-from .activations import Phi, Z, definition
-from .errors import DeriveError, NotClosed, ParameterError
-from .expectation import GaussianMean
-from .moments import FIRST, SECOND, Calculus, Gram, Moment
-from .notation import latex_name, parameter, t
-from .program import Bias, Coordinate, MatVec, Program, State, Updated, coordinates_of
+from wideproof.derive.calculus.moments import FIRST, SECOND, Calculus, Gram, Moment
+from wideproof.derive.expectation.gaussian_mean import GaussianMean
+from wideproof.derive.language.activations import Phi, Z, definition
+from wideproof.derive.language.errors import DeriveError, NotClosed, ParameterError
+from wideproof.derive.language.notation import latex_name, parameter, t
+from wideproof.derive.language.program import Bias, Coordinate, MatVec, Program, State, Updated, coordinates_of
 
 SIZE = parameter("X")
 """x_t . x_t, the size of the inputs that both runs see."""
@@ -172,7 +172,8 @@ def to_letters(right: sp.Expr, program: Program, where: str) -> sp.Expr:
             raise NotClosed(where, "second moments that close at equal times", x,
                             "A state that carries itself over (leaky, residual) is correlated with W h of the same "
                             "step through all earlier ones, so unequal times enter: no map of tied matrices is known "
-                            "to wideproof. The approximation by redrawn ones has one: derive.variants.untied(model).")
+                            "to wideproof. The approximation by redrawn ones has one: "
+                            "wideproof.derive.language.variants.untied(model).")
         elif first != second:
             raise NotClosed(where, "inputs at equal times", x, "Both runs are read at one step.")
         else:

@@ -8,6 +8,7 @@ same text makes and checks, a replayed step can use nothing but what it cites, a
 from __future__ import annotations
 
 import heapq
+import importlib
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from functools import lru_cache
@@ -15,9 +16,11 @@ from typing import Any, ClassVar, Literal, Protocol, TypeAlias
 
 import sympy as sp
 
-from .claims import Counterexample, Inequality, MatrixEquation, ProcessForm
-from .errors import ProofError
-from .program import Program
+from wideproof.derive.language.errors import ProofError
+from wideproof.derive.language.program import Program
+from wideproof.derive.proof.claims import Counterexample, Inequality, MatrixEquation, ProcessForm
+
+AUDIT = "wideproof.derive.audit"  # by name: no room below the audit imports it
 
 Status = Literal["proved", "checked", "numeric", "assumed"]
 
@@ -98,8 +101,8 @@ Claim: TypeAlias = (Equation | Vanishing | Recurrence | Hypothesis | Limit | Ine
 Ask: TypeAlias = Callable[[str, Hashable], Claim]
 
 
-ORDER = ("recursion", "tangent", "lemma-c1", "netsor", "master-theorem", "readout", "covariance", "zero-moments",
-         "evolution", "unrolled", "product-covariance", "independence", "process-readout", "process", "kernel-process",
+ORDER = ("recursion", "tangent", "lemma-c1", "tensor-programs", "master-theorem", "readout", "covariance",
+         "zero-moments", "evolution", "unrolled", "product-covariance", "independence", "process-readout", "process", "kernel-process",
          "innovations", "innovations-unrolled", "diagonal", "induction", "weight", "lag-recurrence", "no-coupling",
          "superposition", "kernel-recursion", "convolution", "limit-law", "limit-kernel", "scale-factors",
          "equivalence",
@@ -168,7 +171,7 @@ class Proof:
     program: Program
     goal: Claim
     steps: tuple[Step, ...]
-    auditors: ClassVar[list[Callable[[Proof], None]]] = []  # derive.audit enters itself here
+    auditors: ClassVar[list[Callable[[Proof], None]]] = []  # derive.audit enters itself here when it is loaded
 
     def verify(self) -> None:
         """Raise ProofError unless every step replays from its premises and passes the independent audit.
@@ -176,8 +179,9 @@ class Proof:
         The audit evaluates each claim exactly at random rational points and integer times with an evaluator that
         shares no rule with the engine.  Errors: ProofError names the first step that fails and why.
         """
+        importlib.import_module(AUDIT)
         if not self.auditors:
-            raise ProofError("proof", "the independent audit", "none registered", "Import derive.audit.")
+            raise ProofError("proof", "the independent audit", "none registered", "Import wideproof.derive.audit.")
         self.check_structure()
         for index in range(len(self.steps)):
             self.replay(index)
@@ -208,7 +212,8 @@ class Proof:
         known = Rule.registry.get(step.rule)
         if known is None or (known.source, known.status) != (step.source, step.status):
             raise ProofError(where, "a registered rule with its own source and status",
-                             (step.rule, step.source, step.status), "Rules are listed in derive.proof.Rule.registry.")
+                             (step.rule, step.source, step.status),
+                             "Rules are listed in wideproof.derive.proof.proof.Rule.registry.")
         asked: set[int] = set()
 
         def ask(name: str, subject: Hashable) -> Claim:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from numeric.benchmarks.records import BenchResult, Case, DisagreementError, Floor, Row
-from numeric.benchmarks.registry import BENCHMARKS, Benchmark
-from numeric.benchmarks.runner import bench
+from wideproof.numeric.benchmarks.records import BenchResult, Case, DisagreementError, Floor, Row
+from wideproof.numeric.benchmarks.registry import BENCHMARKS, Benchmark
+from wideproof.numeric.benchmarks.runner import bench
 
 __all__ = ["BENCHMARKS", "BenchResult", "Benchmark", "Case", "DisagreementError", "Floor", "Row", "bench"]

@@ -1,10 +1,10 @@
-"""The process in which one benchmark runs: python -m numeric.benchmarks NAME [--quick]."""
+"""The process in which one benchmark runs: python -m wideproof.numeric.benchmarks NAME [--quick]."""
 
 from __future__ import annotations
 
 import sys
 
-from numeric.benchmarks.runner import main
+from wideproof.numeric.benchmarks.runner import main
 
 if __name__ == "__main__":
     sys.exit(main(sys.argv[1:]))

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.polynomial.hermite_e import hermegauss
 
-from numeric.arrays import Host
-from numeric.benchmarks.records import Case
+from wideproof.numeric.benchmarks.records import Case
+from wideproof.numeric.core.arrays import Host
 
 Made = Callable[[str, Host, Mapping[str, float], int], Callable[[], Host]]
 """(activation, inputs (N, n_x), variances, depth) -> a program returning the NTK (N, N) of unit-variance parameters."""

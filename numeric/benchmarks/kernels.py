@@ -8,15 +8,15 @@ from typing import Any
 
 import numpy as np
 
-from derive import models
-from derive.integrals import Variables, expectation
-from numeric.arrays import Array, Host
-from numeric.benchmarks.kernel_rivals import NETS, ErfRecursion, Net, hermite
-from numeric.benchmarks.machine import floor
-from numeric.benchmarks.records import Case, DisagreementError, Floor
-from numeric.benchmarks.rows import Note, Outcome, row
-from numeric.kernels import Kernel
-from numeric.timing import paired
+from wideproof.derive import models
+from wideproof.derive.expectation.pair_integrals import Variables, expectation
+from wideproof.numeric.benchmarks.kernel_rivals import NETS, ErfRecursion, Net, hermite
+from wideproof.numeric.benchmarks.machine import floor
+from wideproof.numeric.benchmarks.records import Case, DisagreementError, Floor
+from wideproof.numeric.benchmarks.rows import Note, Outcome, row
+from wideproof.numeric.core.arrays import Array, Host
+from wideproof.numeric.core.timing import paired
+from wideproof.numeric.kernels.kernel import Kernel
 
 TOLERANCE = 1e-10
 """The largest distance of a rival's kernel from ours, relative to our largest entry, off the diagonal."""

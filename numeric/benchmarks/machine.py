@@ -8,8 +8,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from numeric.benchmarks.records import Floor
-from numeric.timing import arithmetic, bandwidth, drawing
+from wideproof.numeric.benchmarks.records import Floor
+from wideproof.numeric.core.timing import arithmetic, bandwidth, drawing
 
 SINGLE = {
     name: "1"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from derive.errors import DeriveError
+from wideproof.derive.language.errors import DeriveError
 
 
 class DisagreementError(DeriveError):

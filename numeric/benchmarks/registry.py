@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from numeric.benchmarks import kernels, sampling, training
-from numeric.benchmarks.records import Case
-from numeric.benchmarks.rows import Outcome
+from wideproof.numeric.benchmarks import kernels, sampling, training
+from wideproof.numeric.benchmarks.records import Case
+from wideproof.numeric.benchmarks.rows import Outcome
 
 Measure = Callable[[str, Sequence[Case], int], Iterator[Outcome]]
 PAIRS, QUICK_PAIRS = 15, 3

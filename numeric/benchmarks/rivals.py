@@ -10,16 +10,16 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from derive.errors import ParameterError
-from numeric.arrays import Array, Host
-from numeric.benchmarks.records import Case
-from numeric.krylov import LinearRNN
+from wideproof.derive.language.errors import ParameterError
+from wideproof.numeric.benchmarks.records import Case
+from wideproof.numeric.core.arrays import Array, Host
+from wideproof.numeric.linear_rnn.krylov import LinearRNN
 
 Gradient = tuple[float, Host, Host, Host]
 """The loss, and its gradient in W, F and C."""
 
 
-class Trainer(Protocol):
+class RivalTrainer(Protocol):
     """A linear RNN trained by one library on data it holds."""
 
     def gradient(self) -> Gradient: ...  # noqa: D102
@@ -32,7 +32,7 @@ class Library:
 
     name: str
     module: str
-    trainer: Callable[[LinearRNN, Array, Array, float], Trainer]
+    trainer: Callable[[LinearRNN, Array, Array, float], RivalTrainer]
 
     def missing(self) -> str | None:
         """Return why the library cannot run here, or None."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from numeric.benchmarks.records import Case, Floor, Row
-from numeric.timing import Timing
+from wideproof.numeric.benchmarks.records import Case, Floor, Row
+from wideproof.numeric.core.timing import Timing
 
 
 @dataclass(frozen=True)

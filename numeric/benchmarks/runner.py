@@ -10,11 +10,11 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from derive.errors import ParameterError
-from numeric.benchmarks import machine
-from numeric.benchmarks.records import BenchResult, DisagreementError, Floor, Row
-from numeric.benchmarks.registry import BENCHMARKS, Benchmark
-from numeric.benchmarks.rows import Note
+from wideproof.derive.language.errors import ParameterError
+from wideproof.numeric.benchmarks import machine
+from wideproof.numeric.benchmarks.records import BenchResult, DisagreementError, Floor, Row
+from wideproof.numeric.benchmarks.registry import BENCHMARKS, Benchmark
+from wideproof.numeric.benchmarks.rows import Note
 
 Progress = Callable[[int, int], None]
 FAILED = 3
@@ -60,7 +60,7 @@ def apart(benchmark: Benchmark, quick: bool) -> dict[str, Any]:
 
     Errors: DisagreementError as there; CalledProcessError, with its last words, where it dies.
     """
-    command = [sys.executable, "-m", "numeric.benchmarks", benchmark.name, *(["--quick"] if quick else [])]
+    command = [sys.executable, "-m", "wideproof.numeric.benchmarks", benchmark.name, *(["--quick"] if quick else [])]
     paths = os.pathsep.join(path for path in sys.path if path)
     environment = os.environ | machine.SINGLE | {"PYTHONPATH": paths, "JAX_PLATFORMS": "cpu"}
     ended = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)

@@ -9,13 +9,13 @@ from functools import partial
 
 import numpy as np
 
-from numeric.arrays import Host, backend, seed_sequence, stream, to_host
-from numeric.benchmarks.machine import floor
-from numeric.benchmarks.records import Case, DisagreementError, Floor, Row
-from numeric.benchmarks.rivals import DenseSampler
-from numeric.benchmarks.rows import Outcome, row
-from numeric.sampling import Draw, LinearSetting, dense, draw, kernel_weights
-from numeric.timing import paired
+from wideproof.numeric.benchmarks.machine import floor
+from wideproof.numeric.benchmarks.records import Case, DisagreementError, Floor, Row
+from wideproof.numeric.benchmarks.rivals import DenseSampler
+from wideproof.numeric.benchmarks.rows import Outcome, row
+from wideproof.numeric.core.arrays import Host, backend, seed_sequence, stream, to_host
+from wideproof.numeric.core.timing import paired
+from wideproof.numeric.sampling import Draw, LinearSetting, dense, draw, kernel_weights
 
 TOLERANCE, Z = 1e-10, 5.0
 """Largest relative distance of equal draws, and largest score of one of the compared moments."""

@@ -7,18 +7,24 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from numeric.arrays import Array, Host
-from numeric.benchmarks.machine import floor
-from numeric.benchmarks.records import Case, DisagreementError, Floor, Row
-from numeric.benchmarks.rivals import LIBRARIES, Gradient, Library
-from numeric.benchmarks.rows import Note, Outcome, row
-from numeric.compressed import CompressedDescent
-from numeric.data import Quadratic, apply_filter, largest_stable_step, loss_and_slope, quadratic
-from numeric.experiments.dynamics import Setting, teacher_data
-from numeric.experiments.scale import scale_of_lags
-from numeric.krylov import KrylovDescent, LinearRNN, draw_rnn, impulse_response, rnn_curvature
-from numeric.subspace import LazyDescent, RandomRNN, SubspaceDescent
-from numeric.timing import paired
+from wideproof.numeric.benchmarks.machine import floor
+from wideproof.numeric.benchmarks.records import Case, DisagreementError, Floor, Row
+from wideproof.numeric.benchmarks.rivals import LIBRARIES, Gradient, Library
+from wideproof.numeric.benchmarks.rows import Note, Outcome, row
+from wideproof.numeric.core.arrays import Array, Host
+from wideproof.numeric.core.timing import paired
+from wideproof.numeric.linear_rnn.compressed import CompressedDescent
+from wideproof.numeric.linear_rnn.krylov import KrylovDescent, LinearRNN, draw_rnn, impulse_response, rnn_curvature
+from wideproof.numeric.linear_rnn.quadratic_loss import (
+    Quadratic,
+    apply_filter,
+    largest_stable_step,
+    loss_and_slope,
+    quadratic,
+)
+from wideproof.numeric.linear_rnn.subspace import LazyDescent, RandomRNN, SubspaceDescent
+from wideproof.numeric.paper.experiments.scale_factors import scale_of_lags
+from wideproof.numeric.paper.experiments.training_dynamics import Setting, teacher_data
 
 TOLERANCE = {"float64": 1e-10, "float32": 1e-4}
 """The relative distance in which a rival's loss and gradient count as ours."""
@@ -116,7 +122,7 @@ def sweeps(case: Case) -> Floor:
 
 
 def subspace(name: str, cases: Sequence[Case], pairs: int, length: int = 100) -> Iterator[Outcome]:
-    """Descent of a given network along the directions it meets against exact Krylov steps, from start to end.
+    """TimedDescent of a given network along the directions it meets against exact Krylov steps, from start to end.
 
     Both losses are compared; the floor is that of the products with W alone.
     """
@@ -157,16 +163,16 @@ def losses(descent: KrylovDescent | CompressedDescent, data: Quadratic, size: fl
 
 def in_law(name: str, cases: Sequence[Case], pairs: int, length: int = 500) -> Iterator[Outcome]:
     """Gradient descent sampled in law at each width, against the first width; both are checked to have learnt."""
-    base = Descent(cases[0], length)
+    base = TimedDescent(cases[0], length)
     for case in cases:
-        ours = base if case == cases[0] else Descent(case, length)
+        ours = base if case == cases[0] else TimedDescent(case, length)
         said = alike(ours.losses(), base.losses())
         timing = paired(ours.losses, base.losses, pairs)
         rival = f"ours at n = {base.case.n}"
         yield row(name, rival, case, timing, f"{length} steps", ours.least(), said)
 
 
-class Descent:
+class TimedDescent:
     """The training of Fig. 1 at one width, in law."""
 
     def __init__(self, case: Case, length: int) -> None:

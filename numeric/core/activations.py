@@ -1,6 +1,6 @@
 """The activations of the language as array functions, with their first derivatives: one table.
 
-The definitions are those of `derive.activations.definition_at`, written so that no finite argument overflows.
+The definitions are those of `derive.language.activations.definition_at`, written so that no finite argument overflows.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ import numpy as np
 from array_api_compat import is_cupy_array
 from scipy import special
 
-from derive.activations import FAMILIES, Z, definition, family_of
-from derive.errors import ParameterError
-from derive.printing import emitted
-from numeric.arrays import Array, namespace
+from wideproof.derive.algebra.array_code import emitted
+from wideproof.derive.language.activations import FAMILIES, Z, definition, family_of
+from wideproof.derive.language.errors import ParameterError
+from wideproof.numeric.core.arrays import Array, namespace
 
 Function = Callable[[Array], Array]
 
@@ -147,7 +147,7 @@ def activation_function(name: str, order: int = 0) -> Function:
     """Return the array function phi^{(order)} of a named activation; at a kink, the mean of both sides.
 
     Shapes: kept by the function.  Units: none.  Error: ParameterError where no such function is in the table.
-    Source: derive.activations.definition_at.
+    Source: derive.language.activations.definition_at.
     """
     family, parameters = family_of(name)
     if family not in (*FUNCTIONS, *MEMBERS):
@@ -162,11 +162,11 @@ def activation_function(name: str, order: int = 0) -> Function:
 
 
 def _given(name: str, order: int) -> Function:
-    """Return a function declared by `derive.define`, printed for NumPy or CuPy."""
+    """Return a function declared by `wideproof.define`, printed for NumPy or CuPy."""
     try:
         expr = definition(name, order)
     except KeyError:
         known = f"one of {', '.join((*FUNCTIONS, *MEMBERS))}"
-        raise ParameterError("activation", known, name, "Declare it with derive.activations.define.") from None
+        raise ParameterError("activation", known, name, "Declare it with wideproof.define.") from None
     printed = {kind: cache(lambda kind=kind: emitted([Z], expr, kind)) for kind in ("numpy", "cupy")}
     return lambda z: printed["cupy" if is_cupy_array(z) else "numpy"]()(z)

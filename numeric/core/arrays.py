@@ -11,7 +11,7 @@ import array_api_compat.numpy
 import numpy as np
 from numpy.typing import NDArray
 
-from derive.errors import ParameterError
+from wideproof.derive.language.errors import ParameterError
 
 Array: TypeAlias = Any
 """An array of any namespace of the array API standard; the standard has no static type yet."""

@@ -11,9 +11,9 @@ from typing import Any, Generic, Protocol, Self, TypeVar
 
 import numpy as np
 
-from numeric.arrays import Host
-from numeric.statistics import Moments
-from numeric.store import load, save
+from wideproof.numeric.core.arrays import Host
+from wideproof.numeric.core.checkpoints import load, save
+from wideproof.numeric.core.statistics import Moments
 
 Progress = Callable[[int, int], None]
 Key = tuple[str | int, ...]

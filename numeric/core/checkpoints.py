@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from derive.errors import ParameterError
-from numeric.arrays import Host
+from wideproof.derive.language.errors import ParameterError
+from wideproof.numeric.core.arrays import Host
 
 INPUTS = "inputs"
 LONGEST = 60

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Literal
 
-from numeric.statistics import holm, normal_quantile, two_sided_p
+from wideproof.numeric.core.statistics import holm, normal_quantile, two_sided_p
 
 Verdict = Literal["holds", "refuted", "undecided"]
 Lag = int | tuple[int, ...]

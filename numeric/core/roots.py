@@ -9,7 +9,7 @@ from itertools import pairwise
 import numpy as np
 from scipy import optimize
 
-from numeric.arrays import Host
+from wideproof.numeric.core.arrays import Host
 
 Bounded = Callable[[Host], tuple[Host, Host]]
 SPLIT = 24  # points of a grid within one cell that may hide two roots

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import special
 
-from derive.errors import ParameterError
-from numeric.arrays import Array, Host, namespace, to_host
+from wideproof.derive.language.errors import ParameterError
+from wideproof.numeric.core.arrays import Array, Host, namespace, to_host
 
 
 @dataclass(frozen=True)

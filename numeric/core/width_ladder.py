@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import special
 
-from derive.errors import ParameterError
-from numeric.arrays import Host
+from wideproof.derive.language.errors import ParameterError
+from wideproof.numeric.core.arrays import Host
 
 RUNGS = 5
 WIDE = 2  # how often the squared number of factors must fit into the width

@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from derive import Program, Recursion, models
-from derive.derivation import as_program
-from derive.errors import ParameterError, ShapeError
-from numeric.arrays import Host, to_host
-from numeric.kernels import Kernel
-from numeric.predict import Prediction, WideTraining, posterior
+from wideproof.derive import Program, Recursion, models
+from wideproof.derive.emit.derivation import as_program
+from wideproof.derive.language.errors import ParameterError, ShapeError
+from wideproof.numeric.core.arrays import Host, to_host
+from wideproof.numeric.kernels.kernel import Kernel
+from wideproof.numeric.kernels.prediction import Prediction, WideTraining, posterior
 
 try:
     _base: Any = importlib.import_module("sklearn.base")

@@ -9,13 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from derive import Formula, Program, Recursion, nngp, ntk
-from derive.derivation import as_program
-from derive.errors import ParameterError, TooLarge
-from numeric.arrays import Array, backend
-from numeric.batches import Batch, by_length, check_fit, distinct, equal, repeated
-from numeric.process import Effort, ProcessKernel, padded
-from numeric.simulation import symbol_values
+from wideproof.derive import Formula, Program, Recursion, nngp, ntk
+from wideproof.derive.emit.derivation import as_program
+from wideproof.derive.language.errors import ParameterError, TooLarge
+from wideproof.numeric.core.arrays import Array, backend
+from wideproof.numeric.kernels.sequence_batches import SequenceBatch, by_length, check_fit, distinct, equal, repeated
+from wideproof.numeric.networks.simulation import symbol_values
+from wideproof.numeric.process import Effort, ProcessKernel, padded
 
 READOUTS = ("all", "last", "average")
 BLOCK = 256  # sequences: arrays of 256 x 256 pairs stay in the cache, and calls cost little beside them
@@ -67,14 +67,14 @@ class Kernel:
     def nngp(self, X1: Any, X2: Any = None) -> Array:
         """Return the covariance of the outputs of random networks.
 
-        Shapes: as the class says.  Units: output^2.  Error: ShapeError; see the class.  Source: derive.nngp.
+        Shapes: as the class says.  Units: output^2.  Error: ShapeError; see the class.  Source: wideproof.nngp.
         """
         return self._evaluate(lambda: self._nngp, X1, X2)
 
     def ntk(self, X1: Any, X2: Any = None, parameters: str | Iterable[str] | None = None) -> Array:
         """Return the neural tangent kernel, or the part of it that the named parameters contribute.
 
-        Shapes: as the class says.  Units: output^2.  Error: ShapeError; see the class.  Source: derive.ntk.
+        Shapes: as the class says.  Units: output^2.  Error: ShapeError; see the class.  Source: wideproof.ntk.
         """
         if parameters is None:
             return self._evaluate(lambda: self._ntk, X1, X2)
@@ -84,7 +84,7 @@ class Kernel:
     def ntk_by_parameter(self, X1: Any, X2: Any = None) -> dict[str, Array]:
         """Return what each trainable parameter contributes to the neural tangent kernel; the values add up to it.
 
-        Shapes, units, error: as `ntk`.  Source: derive.ntk, one parameter trained at a time.
+        Shapes, units, error: as `ntk`.  Source: wideproof.ntk, one parameter trained at a time.
         """
         return {p.name: self.ntk(X1, X2, p.name) for p in self.recursion.parameters if p.trainable}
 
@@ -163,7 +163,7 @@ class Kernel:
         self.error, self.method = float(xp.max(found.error)), found.method
         return mean
 
-    def _blocks(self, function: Any, first: Any, second: Any, symmetric: bool) -> Iterator[tuple[Any, Any, Batch]]:
+    def _blocks(self, function: Any, first: Any, second: Any, symmetric: bool) -> Iterator[tuple[Any, Any, SequenceBatch]]:
         for g, (rows, X) in enumerate(first):
             for h, (columns, Y) in enumerate(second):
                 size = self._block_size(function, X.shape[1], Y.shape[1])
@@ -172,7 +172,7 @@ class Kernel:
                         if symmetric and (h, j) < (g, i):
                             continue
                         here, there = slice(i, i + size), slice(j, j + size)
-                        batch = Batch(backend(self.backend), X[here], Y[there], symmetric and (g, i) == (h, j))
+                        batch = SequenceBatch(backend(self.backend), X[here], Y[there], symmetric and (g, i) == (h, j))
                         yield rows[here], columns[there], batch
 
     def _block_size(self, function: Any, T1: int, T2: int) -> int:
@@ -184,7 +184,7 @@ class Kernel:
             arrays = (kept + 1) * T1 * T2 + LIVE
         return max(1, min(BLOCK, math.isqrt(int(self.memory / (8 * arrays)))))
 
-    def _block(self, function: Any, batch: Batch) -> Array:
+    def _block(self, function: Any, batch: SequenceBatch) -> Array:
         sizes = (batch.first.shape[1], batch.second.shape[1])
         found = function.on(batch, sizes, self.readout, **self.parameters)
         self.error = max(self.error, function.error)

@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from derive import Derivation, flow_gain, models, momentum_flow_gain, momentum_gain, trajectory_gain
-from derive.errors import ParameterError, ShapeError
-from numeric.arrays import Array, Host, namespace, to_host
-from numeric.kernels import Kernel
+from wideproof.derive import Derivation, flow_gain, models, momentum_flow_gain, momentum_gain, trajectory_gain
+from wideproof.derive.language.errors import ParameterError, ShapeError
+from wideproof.numeric.core.arrays import Array, Host, namespace, to_host
+from wideproof.numeric.kernels.kernel import Kernel
 
 
 @dataclass(frozen=True, eq=False)

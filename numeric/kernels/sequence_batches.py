@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from derive.errors import ParameterError, ShapeError
-from numeric.arrays import Array, to_host
+from wideproof.derive.language.errors import ParameterError, ShapeError
+from wideproof.numeric.core.arrays import Array, to_host
 
 Groups = list[tuple[list[int], Array]]
 """For each length the positions of the sequences among all of them, and the sequences (N, T, n_x)."""
@@ -105,7 +105,7 @@ def _misfit(got: object) -> ShapeError:
 
 
 @dataclass(frozen=True)
-class Batch:
+class SequenceBatch:
     """Two batches of sequences whose inner products are computed when a step needs them."""
 
     xp: Any

@@ -13,8 +13,8 @@ from typing import Self
 
 import numpy as np
 
-from numeric.arrays import Host
-from numeric.sampling.revealed import Products, RevealedMatrix
+from wideproof.numeric.core.arrays import Host
+from wideproof.numeric.sampling.revealed import Products, RevealedMatrix
 
 SKETCH = 24
 """Directions that measure a rest: twice what they show is exceeded with a chance of 6e-5 (chi-squared law)."""

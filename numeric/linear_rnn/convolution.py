@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 from array_api_compat import array_namespace
 
-from derive.errors import ParameterError, ShapeError
-from numeric.arrays import Array
-from numeric.data import Quadratic, to_impulse, to_taps, weights
+from wideproof.derive.language.errors import ParameterError, ShapeError
+from wideproof.numeric.core.arrays import Array
+from wideproof.numeric.linear_rnn.quadratic_loss import Quadratic, to_impulse, to_taps, weights
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,10 +8,10 @@ import numpy as np
 from array_api_compat import array_namespace, is_numpy_array
 from scipy.linalg import get_blas_funcs
 
-from derive.errors import ParameterError, ShapeError
-from numeric.arrays import Array
-from numeric.data import Quadratic, to_impulse
-from numeric.skinny import choose_products
+from wideproof.derive.language.errors import ParameterError, ShapeError
+from wideproof.numeric.core.arrays import Array
+from wideproof.numeric.linear_rnn.quadratic_loss import Quadratic, to_impulse
+from wideproof.numeric.linear_rnn.thin_products import choose_products
 
 
 @dataclass(frozen=True, eq=False)

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from array_api_compat import array_namespace
 
-from derive.errors import ParameterError, ShapeError
-from numeric.arrays import Array
+from wideproof.derive.language.errors import ParameterError, ShapeError
+from wideproof.numeric.core.arrays import Array
 
 
 @dataclass(frozen=True, eq=False)

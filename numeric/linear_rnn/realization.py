@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from scipy import linalg
 
-from derive.errors import ParameterError, ShapeError
-from numeric.arrays import Host
-from numeric.krylov import LinearRNN, impulse_response
+from wideproof.derive.language.errors import ParameterError, ShapeError
+from wideproof.numeric.core.arrays import Host
+from wideproof.numeric.linear_rnn.krylov import LinearRNN, impulse_response
 
 METHODS = ("circle", "chebyshev", "balanced")
 LARGEST_CONDITION = 10.0

@@ -11,11 +11,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from derive.errors import ParameterError
-from numeric.arrays import Host, backend
-from numeric.compressed import CompressedDescent
-from numeric.krylov import LinearRNN
-from numeric.sampling.revealed import Products, RevealedMatrix
+from wideproof.derive.language.errors import ParameterError
+from wideproof.numeric.core.arrays import Host, backend
+from wideproof.numeric.linear_rnn.compressed import CompressedDescent
+from wideproof.numeric.linear_rnn.krylov import LinearRNN
+from wideproof.numeric.sampling.revealed import Products, RevealedMatrix
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class LazyGaussian(RevealedMatrix):
     """An n × n matrix of independent N(0, variance) entries, drawn only along the directions it is asked about.
 
     Vectors are coordinates, (room,), in a basis of R^n of which `size` is in use.  The joint law of all answers
-    is that of the dense matrix, at every n ≥ 1.  Source: derive.conditioning.
+    is that of the dense matrix, at every n ≥ 1.  Source: derive.alternating.conditioning.
     """
 
     def __init__(self, width: int, variance: float, tolerance: float, rng: np.random.Generator) -> None:

@@ -1,4 +1,4 @@
-"""Products of a few rows with a large square matrix, read once: compiled with Numba where it is installed.
+"""ThinProducts of a few rows with a large square matrix, read once: compiled with Numba where it is installed.
 
 A BLAS reads the matrix once for one row and is built for many; for two to six rows it costs as many single
 products.  The compiled kernels keep the rows in cache and stream the matrix.  Plain array code otherwise.
@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 from array_api_compat import is_numpy_array
 
-from derive.errors import ParameterError
-from numeric.arrays import Array
+from wideproof.derive.language.errors import ParameterError
+from wideproof.numeric.core.arrays import Array
 
 MOST_ROWS = 6
 """Measured: from more rows on a BLAS is as fast."""
@@ -26,7 +26,7 @@ RELAXED = {"reassoc", "contract", "nsz"}
 
 
 @dataclass(frozen=True)
-class Products:
+class ThinProducts:
     """The two products of rows with a matrix: left(Q, W) = Q W and right(S, W) = S Wᵀ, and why they were taken."""
 
     name: str
@@ -35,7 +35,7 @@ class Products:
     right: Callable[[Array, Array], Array]
 
 
-def choose_products(matrix: Array, rows: int, kernels: str = "auto") -> Products:
+def choose_products(matrix: Array, rows: int, kernels: str = "auto") -> ThinProducts:
     """Choose between compiled and plain products of `rows` rows with the matrix.
 
     Shapes: matrix (n, n); the products are (rows, n).  Units: none.
@@ -44,7 +44,7 @@ def choose_products(matrix: Array, rows: int, kernels: str = "auto") -> Products
     """
     if kernels not in KERNELS:
         raise ParameterError("kernels", f"one of {', '.join(KERNELS)}", kernels, "auto takes the faster.")
-    plain = functools.partial(Products, "plain", left=_plain_left, right=_plain_right)
+    plain = functools.partial(ThinProducts, "plain", left=_plain_left, right=_plain_right)
     if kernels == "plain":
         return plain("asked for")
     if not is_numpy_array(matrix) or matrix.dtype not in (np.float64, np.float32):
@@ -55,10 +55,10 @@ def choose_products(matrix: Array, rows: int, kernels: str = "auto") -> Products
         return _refused(kernels, plain, "Numba is not installed", "pip install 'wideproof[fast]'.")
     if kernels == "auto" and not 2 <= rows <= MOST_ROWS:
         return plain(f"{rows} rows: a BLAS is as fast")
-    return Products("compiled", f"{rows} rows in one sweep of the matrix", compiled_left, compiled_right)
+    return ThinProducts("compiled", f"{rows} rows in one sweep of the matrix", compiled_left, compiled_right)
 
 
-def _refused(kernels: str, plain: Callable[[str], Products], why: str, hint: str) -> Products:
+def _refused(kernels: str, plain: Callable[[str], ThinProducts], why: str, hint: str) -> ThinProducts:
     if kernels == "compiled":
         raise ParameterError("kernels", "compiled products", why, hint)
     return plain(why)

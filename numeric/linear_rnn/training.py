@@ -11,15 +11,22 @@ from typing import Protocol
 import numpy as np
 from array_api_compat import array_namespace
 
-from derive.errors import ParameterError, ShapeError
-from numeric.arrays import Array
-from numeric.convolution import Convolution, ConvolutionDescent
-from numeric.data import Quadratic, curvature, largest_stable_step, loss, loss_and_slope, to_impulse
-from numeric.gathering import Progress
-from numeric.krylov import KrylovDescent, LinearRNN, impulse_response, rnn_curvature
-from numeric.methods import choose_method
-from numeric.subspace import LazyDescent, RandomRNN, SubspaceDescent, finest_tolerance
-from numeric.timing import blas_threads
+from wideproof.derive.language.errors import ParameterError, ShapeError
+from wideproof.numeric.core.arrays import Array
+from wideproof.numeric.core.batched_moments import Progress
+from wideproof.numeric.core.timing import blas_threads
+from wideproof.numeric.linear_rnn.convolution import Convolution, ConvolutionDescent
+from wideproof.numeric.linear_rnn.krylov import KrylovDescent, LinearRNN, impulse_response, rnn_curvature
+from wideproof.numeric.linear_rnn.quadratic_loss import (
+    Quadratic,
+    curvature,
+    largest_stable_step,
+    loss,
+    loss_and_slope,
+    to_impulse,
+)
+from wideproof.numeric.linear_rnn.subspace import LazyDescent, RandomRNN, SubspaceDescent, finest_tolerance
+from wideproof.numeric.linear_rnn.training_choice import choose_method
 
 Model = LinearRNN | Convolution | RandomRNN
 REFINEMENT = 10.0  # one subspace run to the next: the change of the losses then is the error of the first

@@ -9,12 +9,12 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from derive.errors import ParameterError
-from numeric.convolution import Convolution
-from numeric.data import Quadratic
-from numeric.krylov import LinearRNN
-from numeric.subspace import RandomRNN
-from numeric.timing import arithmetic, bandwidth, statement
+from wideproof.derive.language.errors import ParameterError
+from wideproof.numeric.core.timing import arithmetic, bandwidth, statement
+from wideproof.numeric.linear_rnn.convolution import Convolution
+from wideproof.numeric.linear_rnn.krylov import LinearRNN
+from wideproof.numeric.linear_rnn.quadratic_loss import Quadratic
+from wideproof.numeric.linear_rnn.subspace import RandomRNN
 
 METHODS = ("auto", "krylov", "subspace", "sampled", "direct")
 DRAWN = ("auto", "krylov", "sampled")

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from derive import models, stability
-from derive.errors import ParameterError
-from numeric.arrays import Host
+from wideproof.derive import models, stability
+from wideproof.derive.language.errors import ParameterError
+from wideproof.numeric.core.arrays import Host
 
 Curve = tuple[float, ...]
 

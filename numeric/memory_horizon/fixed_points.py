@@ -10,10 +10,10 @@ from typing import Any, Literal
 
 import numpy as np
 
-from derive import Memory, Program, Recursion, memory
-from derive.errors import ParameterError
-from numeric.arrays import Host
-from numeric.roots import Bounded, Root, roots, vanishes
+from wideproof.derive import Memory, Program, Recursion, memory
+from wideproof.derive.language.errors import ParameterError
+from wideproof.numeric.core.arrays import Host
+from wideproof.numeric.core.roots import Bounded, Root, roots, vanishes
 
 Phase = Literal["ordered", "critical", "chaotic"]
 DOUBLINGS, STEADY = 30, 1e-3
@@ -68,7 +68,7 @@ def analyse(recursion: Memory | Recursion | Program, **parameters: float) -> Ana
     Shapes: scalars.  Units: steps for horizons.  Error: per number, from bounds on the Gaussian expectations and from
     certain signs on both sides of each root; ParameterError for missing, unknown or negative parameters. X, the size
     of the common inputs, is 0 unless given, and nu_F is then not needed.
-    Source: derive.memory; poole2016exponential; schoenholz2017deep.
+    Source: wideproof.memory; poole2016exponential; schoenholz2017deep.
     """
     derived = recursion if isinstance(recursion, Memory) else memory(recursion)
     values = checked(derived, parameters)

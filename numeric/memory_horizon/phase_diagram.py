@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from derive import Memory, Program, Recursion, memory
-from derive.errors import ParameterError
-from numeric.arrays import Host
-from numeric.memory import LEAST, checked
-from numeric.roots import roots
+from wideproof.derive import Memory, Program, Recursion, memory
+from wideproof.derive.language.errors import ParameterError
+from wideproof.numeric.core.arrays import Host
+from wideproof.numeric.core.roots import roots
+from wideproof.numeric.memory_horizon.fixed_points import LEAST, checked
 
 STEPS, TOLERANCE, NEAR = 80, 1e-11, 1e-6
 LARGEST = 2.0**24
@@ -43,12 +43,13 @@ def phase_diagram(
 
     Shapes: across (k,), up (m,).  Units: variances.  Error: the fixed points to 1e-11 of their size, the expectations
     by their bounds; ParameterError for several states, or a symbol that the maps do not read.
-    Source: derive.memory; schoenholz2017deep, figure 2.
+    Source: wideproof.memory; schoenholz2017deep, figure 2.
     """
     derived = recursion if isinstance(recursion, Memory) else memory(recursion)
     if len(derived.chain.states) != 1 or not derived.critical:
         got = f"{len(derived.chain.states)} states, {'no' if not derived.critical else 'one'} activation"
-        hint = "numeric.memory.analyse evaluates single points of any chain; a linear state is critical at nu_W = 1."
+        hint = ("wideproof.numeric.memory_horizon.fixed_points.analyse evaluates single points of any chain; a linear "
+                "state is critical at nu_W = 1.")
         raise ParameterError("phase_diagram", "one state with one activation of one matrix product", got, hint)
     base = checked(derived, {matrix: 1.0, drive: 1.0, **parameters})
     (name,) = derived.variance_map
@@ -71,7 +72,7 @@ def phase_diagram(
 def critical_line(derived: Memory, at: dict[str, float], drive: str, most_gain: float, most_drive: float) -> Host:
     """Return the derived line chi = 1 in the plane of the matrix variance and one symbol of the drive.
 
-    Shapes: -> (2, l).  Units: variances.  Error: that of the expectations.  Source: derive.memory, `critical`.
+    Shapes: -> (2, l).  Units: variances.  Error: that of the expectations.  Source: wideproof.memory, `critical`.
     """
     gain, whole = (derived.critical[part].formula for part in ("gain", "drive"))
     share = {"nu_b": 1.0, "X": at.get("nu_F", 0.0), "nu_F": at.get("X", 0.0)}.get(drive, 0.0)
@@ -160,7 +161,7 @@ def critical_gains(derived: Memory, drive: float) -> tuple[float, ...]:
 
     Shapes: scalar -> (k,).  Units: variance.  Error: those of the roots; empty where the line does not reach the drive
     at pre-activation variances from 1e-9 to 1e3, or where there is no derived line.
-    Source: derive.memory, `critical`.
+    Source: wideproof.memory, `critical`.
     """
     if not derived.critical:
         return ()

@@ -8,14 +8,14 @@ from typing import Any
 
 import numpy as np
 
-from derive import Memory, Program, Recursion, memory
-from derive.errors import NotClosed, ParameterError
-from numeric.arrays import Host, backend, seed_sequence, stream, to_host
-from numeric.checks import Check, Claim, Level, judge
-from numeric.ladder import extrapolate, width_ladder
-from numeric.memory import Point, analyse
-from numeric.simulation import simulate
-from numeric.statistics import Moments, ratio_of_moments
+from wideproof.derive import Memory, Program, Recursion, memory
+from wideproof.derive.language.errors import NotClosed, ParameterError
+from wideproof.numeric.core.arrays import Host, backend, seed_sequence, stream, to_host
+from wideproof.numeric.core.checks import Check, Claim, Level, judge
+from wideproof.numeric.core.statistics import Moments, ratio_of_moments
+from wideproof.numeric.core.width_ladder import extrapolate, width_ladder
+from wideproof.numeric.memory_horizon.fixed_points import Point, analyse
+from wideproof.numeric.networks.simulation import simulate
 
 KICK = 1e-4
 """Relative size of the difference of the two runs: its square, the curvature of the map, is out of sight."""
@@ -35,7 +35,7 @@ def check_memory(
     inputs again. Below 1 the difference shrinks (ordered), above it grows (chaotic).
     Shapes: scalars.  Units: per step.  Error: verdict with the false-alarm rate of the level, refuting an error of 2 %
     with its power; ParameterError and NotClosed where there is no settled variance.
-    Source: derive.memory; schoenholz2017deep, figure 2.
+    Source: wideproof.memory; schoenholz2017deep, figure 2.
     """
     derived = recursion if isinstance(recursion, Memory) else memory(recursion)
     return judge([memory_claim(derived, width, trials, steps, seed, device, None, **parameters)], level)[0]
@@ -49,7 +49,7 @@ def memory_claim(
 
     Another network shows how far an approximation is off, such as the untied one of a tied recursion.
     Shapes: scalars.  Units: per step.  Error: stderr, from a width ladder with a fit of degree 1 in 1/n; the next
-    lower degree on the wider widths guards it.  Source: `numeric.ladder`.
+    lower degree on the wider widths guards it.  Source: `numeric.core.width_ladder`.
     """
     if parameters.get("nu_F", 1.0) == 0:
         raise ParameterError("check_memory", "nu_F > 0", 0, "The runs are moved apart by their inputs; with X = 0 it "
@@ -74,7 +74,7 @@ def settled(derived: Memory, parameters: Mapping[str, float]) -> tuple[Point, in
     """Return the stable fixed point and the steps from rest until the derived variance is near it.
 
     Shapes: none.  Units: steps.  Error: NotClosed where there is none, it is not reached, or several states take part.
-    Source: derive.memory.
+    Source: wideproof.memory.
     """
     where = f"check_memory({derived.program.name})"
     if len(derived.chain.states) != 1:

@@ -11,13 +11,13 @@ from typing import Any, Literal
 
 import sympy as sp
 
-from derive import Program, Recursion
-from derive.derivation import as_program
-from derive.errors import ParameterError
-from derive.program import Parameter
-from derive.tangent import MARK, tangent
-from numeric.adjoint import Network, Reverse, run_forward, trained
-from numeric.arrays import Array
+from wideproof.derive import Program, Recursion
+from wideproof.derive.calculus.tangent import MARK, tangent
+from wideproof.derive.emit.derivation import as_program
+from wideproof.derive.language.errors import ParameterError
+from wideproof.derive.language.program import Parameter
+from wideproof.numeric.core.arrays import Array
+from wideproof.numeric.networks.gradients import Network, Reverse, run_forward, trained
 
 Readout = Literal["all", "last", "average"]
 
@@ -61,7 +61,7 @@ def empirical_ntk(
     Shapes: inputs (N, T, n_x) -> `EmpiricalKernels`; `rows` takes the kernel of the first outputs only.
     Units: output^2; "ntk" differentiates by unit-variance parameters.
     Error: rounding; ParameterError for an unknown readout.  Options: those of `run_forward`.
-    Source: emami2021implicit, (13), and derive.adjoint.
+    Source: emami2021implicit, (13), and wideproof.adjoint.
     """
     if readout not in ("all", "last", "average"):
         raise ParameterError("empirical_ntk: readout", "all, last or average", repr(readout), "See Kernel.")
@@ -84,7 +84,7 @@ def scales_of(program: Program, parameterization: str) -> dict[str, sp.Expr]:
     """Return the squared length of the step in M for a unit step in what is trained: 1, or the variance of M.
 
     Shapes: none.  Units: none, or those of the variance.  Error: ParameterError for an unknown parameterization.
-    Source: derive.tangent.
+    Source: derive.calculus.tangent.
     """
     moved = tangent(program, parameterization)
     return {d.name.removeprefix(MARK): d.variance for d in moved.parameters if d.name.startswith(MARK)}

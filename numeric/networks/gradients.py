@@ -13,21 +13,21 @@ from typing import Any
 
 import sympy as sp
 
-from derive import Program, Recursion
-from derive.adjoint import Cotangent, Gradient, Local, Outer, Pullback, adjoint
-from derive.derivation import as_program
-from derive.errors import ShapeError
-from derive.evolution import OUTPUT
-from derive.notation import t
-from derive.program import Bias, Coordinate, MatVec, Parameter, State
-from derive.proof import Recurrence
-from numeric.arrays import Array, Stream, backend, seed_sequence, stream
-from numeric.sampling.explicit import DENSE, RevealedMatrices, choose_matrices
-from numeric.sampling.matrices import Matrices
-from numeric.simulation import Run, symbol_values
+from wideproof.derive import Program, Recursion
+from wideproof.derive.calculus.state_evolution import OUTPUT
+from wideproof.derive.emit.derivation import as_program
+from wideproof.derive.language.errors import ShapeError
+from wideproof.derive.language.notation import t
+from wideproof.derive.language.program import Bias, Coordinate, MatVec, Parameter, State
+from wideproof.derive.limits.adjoint import Cotangent, Gradient, Local, Outer, Pullback, adjoint
+from wideproof.derive.proof.proof import Recurrence
+from wideproof.numeric.core.arrays import Array, Stream, backend, seed_sequence, stream
+from wideproof.numeric.networks.simulation import Run, symbol_values
+from wideproof.numeric.sampling.revealed_matrices import DENSE, RevealedMatrices, choose_matrices
+from wideproof.numeric.sampling.whole_matrices import WholeMatrices
 
 
-class KeptMatrices(Matrices):
+class KeptMatrices(WholeMatrices):
     """Whole matrices, the untied draws of all steps kept: the pass back in time meets them again."""
 
     def start(self, time: int) -> None:
@@ -44,7 +44,7 @@ class KeptRevealed(RevealedMatrices):
 
 
 @dataclass(frozen=True)
-class Moment:
+class Snapshot:
     """What a step knew: its input, the states before it, and the value of every coordinate it met."""
 
     x: Array
@@ -61,7 +61,7 @@ class Network:
 
     run: Run
     outputs: Array
-    steps: tuple[Moment, ...]
+    steps: tuple[Snapshot, ...]
     equations: Mapping[sp.Expr, sp.Expr]
 
     def at(self, time: int) -> Run:
@@ -90,7 +90,7 @@ def run_forward(
 
     Shapes: inputs (N, T, n_x); weights as `simulate` takes them; `cotangents` counts those to come, for the choice
     of the sampler.  Units: parameters are the symbols of the definition.  Error: as `simulate`.
-    Source: the recursion and derive.adjoint.
+    Source: the recursion and wideproof.adjoint.
     """
     program = as_program(recursion)
     source = seed if isinstance(seed, Stream) else stream(backend(device), seed_sequence(seed))
@@ -114,7 +114,7 @@ def run_forward(
         after = run.later.get(time + 1, {})
         before = run.past | {state: after.get(c, start[state]) for state, c in backward.items()}
         outputs.append(run.step(time, x[:, time, :]))
-        steps.append(Moment(run.x, before, run.known))
+        steps.append(Snapshot(run.x, before, run.known))
     return Network(run, source.xp.stack(outputs, axis=2), tuple(steps), _equations(program))
 
 
@@ -246,7 +246,7 @@ def gradients(
     """Return dJ/dM for every trainable parameter M, for a cost J with dJ/dy = cotangents.
 
     Shapes: inputs (N, T, n_x), cotangents (N, T, n_y) -> (B, *shape of M), or (B, T, *shape) where M is not tied.
-    Units: of J over those of M.  Error: rounding.  Options: those of `run_forward`.  Source: derive.adjoint.
+    Units: of J over those of M.  Error: rounding.  Options: those of `run_forward`.  Source: wideproof.adjoint.
     """
     network = run_forward(recursion, inputs, width, n_y=int(cotangents.shape[-1]), **options)
     return network_gradients(network, cotangents)
@@ -256,7 +256,7 @@ def network_gradients(network: Network, cotangents: Array) -> dict[str, Array]:
     """Return the gradients of networks that have run.
 
     Shapes: cotangents (N, T, n_y) -> as `gradients`.  Units, error: as there.
-    Source: derive.adjoint.
+    Source: wideproof.adjoint.
     """
     run = network.run
     back = Reverse(network, run.xp.asarray(cotangents)[None, ...])

@@ -12,16 +12,16 @@ from dataclasses import dataclass, field
 
 import sympy as sp
 
-from derive import Program, Recursion
-from derive.activations import Phi
-from derive.derivation import as_program
-from derive.errors import LanguageError, ParameterError, ShapeError
-from derive.program import Bias, Coordinate, Input, MatVec, Parameter, Previous, State, Updated
-from numeric.activations import activation_function
-from numeric.arrays import Array, Namespace, Stream, backend, seed_sequence, stream
-from numeric.sampling.explicit import DENSE, RevealedMatrices, choose_matrices
-from numeric.sampling.matrices import Matrices
-from numeric.sampling.setting import LARGEST_WIDTH
+from wideproof.derive import Program, Recursion
+from wideproof.derive.emit.derivation import as_program
+from wideproof.derive.language.activations import Phi
+from wideproof.derive.language.errors import LanguageError, ParameterError, ShapeError
+from wideproof.derive.language.program import Bias, Coordinate, Input, MatVec, Parameter, Previous, State, Updated
+from wideproof.numeric.core.activations import activation_function
+from wideproof.numeric.core.arrays import Array, Namespace, Stream, backend, seed_sequence, stream
+from wideproof.numeric.sampling.revealed_matrices import DENSE, RevealedMatrices, choose_matrices
+from wideproof.numeric.sampling.setting import LARGEST_WIDTH
+from wideproof.numeric.sampling.whole_matrices import WholeMatrices
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,7 +72,7 @@ def simulate(
     count, horizon, n_x = inputs.shape
     choice = choose_matrices(program, width, count, horizon, method, given=bool(weights))
     sizes = {"trials": trials, "width": width, "n_x": int(n_x), "n_y": n_y}
-    kind = Matrices if choice.name == DENSE else RevealedMatrices
+    kind = WholeMatrices if choice.name == DENSE else RevealedMatrices
     drawn = kind(source, sizes, lambda expr: _number(expr, values), dict(weights or {}))
     run = Run(program, values, drawn, source, (trials, int(count), width))
     outputs, kept = run.all_steps(source.xp.asarray(inputs), states)
@@ -113,7 +113,7 @@ class Run:
 
     program: Program
     values: dict[sp.Symbol, float]
-    matrices: Matrices
+    matrices: WholeMatrices
     source: Stream
     shape: tuple[int, int, int]
     past: dict[State, Array] = field(default_factory=dict)

@@ -11,14 +11,14 @@ from typing import Any
 
 import numpy as np
 
-from derive import Program, Recursion
-from derive.derivation import as_program
-from derive.errors import ParameterError, ShapeError
-from numeric.adjoint import Network, network_gradients, run_forward, shape_of, trained
-from numeric.arrays import Array, Host, backend, to_host
-from numeric.empirical import Readout, empirical_ntk, scales_of
-from numeric.gathering import SAVE_EVERY, Progress
-from numeric.store import load, save
+from wideproof.derive import Program, Recursion
+from wideproof.derive.emit.derivation import as_program
+from wideproof.derive.language.errors import ParameterError, ShapeError
+from wideproof.numeric.core.arrays import Array, Host, backend, to_host
+from wideproof.numeric.core.batched_moments import SAVE_EVERY, Progress
+from wideproof.numeric.core.checkpoints import load, save
+from wideproof.numeric.networks.empirical_kernels import Readout, empirical_ntk, scales_of
+from wideproof.numeric.networks.gradients import Network, network_gradients, run_forward, shape_of, trained
 
 BLOW_UP = 1e6  # a loss this many times the first one, or the targets' power, has diverged
 
@@ -66,7 +66,7 @@ def train_network(
     Shapes: X (N, T, n_x); Y (N, n_y) for readout "last" and "average", (N, T, n_y) for "all".
     Units: parameters are the symbols of the definition.
     Error: rounding; ParameterError, naming a stable step, where the loss blows up; ShapeError.
-    Source: derive.adjoint; emami2021implicit, B.4 (61).
+    Source: wideproof.adjoint; emami2021implicit, B.4 (61).
     """
     program, xp = as_program(recursion), backend(device)
     X, Y = np.asarray(X, dtype=np.float64), np.asarray(Y, dtype=np.float64)

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from derive import (
+from wideproof.derive import (
     Program,
     ProofError,
     Recursion,
@@ -23,20 +23,20 @@ from derive import (
     scale_factors,
     state_evolution,
 )
-from derive.errata import ERRATA
-from derive.errors import ParameterError, ShapeError
-from numeric.arrays import Host, backend, seed_sequence, stream
-from numeric.bounds import constants, emitted, exact_movement, measure_bound
-from numeric.convolution import Convolution, matched
-from numeric.data import to_taps
-from numeric.experiments import MomentSizes, RadiusSizes, StartSizes
-from numeric.experiments.dynamics import Setting, teacher_data
-from numeric.experiments.scale import scale_of_lags
-from numeric.kernels import Kernel
-from numeric.sampling import LinearSetting
-from numeric.sampling.dense import dense
-from numeric.stability import unstable_draws
-from numeric.training import train
+from wideproof.derive.language.errors import ParameterError, ShapeError
+from wideproof.derive.linear.errata import ERRATA
+from wideproof.numeric.core.arrays import Host, backend, seed_sequence, stream
+from wideproof.numeric.kernels.kernel import Kernel
+from wideproof.numeric.linear_rnn.convolution import Convolution, matched
+from wideproof.numeric.linear_rnn.quadratic_loss import to_taps
+from wideproof.numeric.linear_rnn.training import train
+from wideproof.numeric.linear_rnn.unstable_draws import unstable_draws
+from wideproof.numeric.paper.experiments import MomentSizes, RadiusSizes, StartSizes
+from wideproof.numeric.paper.experiments.scale_factors import scale_of_lags
+from wideproof.numeric.paper.experiments.training_dynamics import Setting, teacher_data
+from wideproof.numeric.paper.training_bound import constants, emitted, exact_movement, measure_bound
+from wideproof.numeric.sampling import LinearSetting
+from wideproof.numeric.sampling.dense import dense
 
 NU: dict[str, Any] = {"nu_W": 0.3, "nu_F": 1.0, "nu_C": 1.0}
 Evidence = dict[str, Any]
@@ -56,7 +56,7 @@ def check_errata(
 ) -> tuple[Finding, ...]:
     """Check the named errata, by default all of them, each in seconds; `sizes` holds those of E1, E2 and E4 by name.
 
-    Errors: ParameterError for an unknown name.  Source: derive.errata.
+    Errors: ParameterError for an unknown name.  Source: derive.linear.errata.
     """
     known = tuple(erratum.item for erratum in ERRATA)
     wanted = known if items is None else items
@@ -216,9 +216,9 @@ def _e11(seed: int) -> tuple[bool, Evidence]:
     h = rnn.state("h")
     rnn.update(h, erf(W @ h + F @ rnn.x))
     rnn.output(C @ h)
-    rules = {name: sorted({step.rule for step in ntk(made).proof.steps} & {"lemma-c1", "netsor"})
+    rules = {name: sorted({step.rule for step in ntk(made).proof.steps} & {"lemma-c1", "tensor-programs"})
              for name, made in (("linear", models.linear_rnn()), ("erf", rnn))}
-    return rules == {"linear": ["lemma-c1"], "erf": ["netsor"]}, {"theorem_used": rules}
+    return rules == {"linear": ["lemma-c1"], "erf": ["tensor-programs"]}, {"theorem_used": rules}
 
 
 def _e12(seed: int) -> tuple[bool, Evidence]:

@@ -6,14 +6,14 @@ from typing import Any
 
 import numpy as np
 
-from derive import models
-from derive.tangent import tangent
-from numeric.arrays import backend, seed_sequence, stream
-from numeric.checks import Check, Level, judge
-from numeric.empirical import empirical_ntk
-from numeric.kernel_checks import KernelClaim
-from numeric.simulation import simulate
-from numeric.statistics import Moments
+from wideproof.derive import models
+from wideproof.derive.calculus.tangent import tangent
+from wideproof.numeric.core.arrays import backend, seed_sequence, stream
+from wideproof.numeric.core.checks import Check, Level, judge
+from wideproof.numeric.core.statistics import Moments
+from wideproof.numeric.networks.empirical_kernels import empirical_ntk
+from wideproof.numeric.networks.simulation import simulate
+from wideproof.numeric.validation.kernels import KernelClaim
 
 
 def response_covariance(
@@ -24,7 +24,7 @@ def response_covariance(
 
     Shapes: one check per pair of steps; `lag` is (t, s).  Units: output^2.
     Error: `judge`, a true identity is refuted with probability <= level.false_alarm.
-    Source: emami2021implicit, (38); the response is derive.tangent, the gradients are derive.adjoint.
+    Source: emami2021implicit, (38); the response is derive.calculus.tangent, the gradients are wideproof.adjoint.
     """
     source = stream(backend("numpy"), seed_sequence(seed, 4))
     program = models.linear_rnn().program()

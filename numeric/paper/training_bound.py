@@ -9,16 +9,23 @@ from typing import Any
 
 import numpy as np
 
-from derive import models, training_bound
-from derive.errors import ParameterError
-from numeric.arrays import Host
-from numeric.convolution import matched
-from numeric.data import Quadratic, largest_stable_step, loss, to_impulse, to_taps, weights
-from numeric.experiments.dynamics import Setting, fit_rate, teacher_data
-from numeric.experiments.scale import scale_of_lags
-from numeric.methods import Announce, choose_network
-from numeric.subspace import RandomRNN
-from numeric.training import impulse_of, train
+from wideproof.derive import models, training_bound
+from wideproof.derive.language.errors import ParameterError
+from wideproof.numeric.core.arrays import Host
+from wideproof.numeric.linear_rnn.convolution import matched
+from wideproof.numeric.linear_rnn.quadratic_loss import (
+    Quadratic,
+    largest_stable_step,
+    loss,
+    to_impulse,
+    to_taps,
+    weights,
+)
+from wideproof.numeric.linear_rnn.subspace import RandomRNN
+from wideproof.numeric.linear_rnn.training import impulse_of, train
+from wideproof.numeric.linear_rnn.training_choice import Announce, choose_network
+from wideproof.numeric.paper.experiments.scale_factors import scale_of_lags
+from wideproof.numeric.paper.experiments.training_dynamics import Setting, fit_rate, teacher_data
 
 Curve = tuple[float, ...]
 HALF = 0.5
@@ -115,7 +122,7 @@ def exact_movement(data: Quadratic, rho: Host, taps: Host, step_size: float, ste
     """L^l - L^0 of gradient descent on the scaled convolution, by the derived closed form: no step is taken.
 
     Shapes: rho (T,), taps (T n_x, n_y) -> (k, T n_x, n_y) for k numbers of steps.
-    Units: step_size is for the mean of squares.  Error: rounding.  Source: derive.training_bound, trajectory.
+    Units: step_size is for the mean of squares.  Error: rounding.  Source: wideproof.training_bound, trajectory.
     """
     root = np.asarray(weights(data, rho)) ** 0.5  # (P, 1)
     sigma, vectors = np.linalg.eigh(root * np.asarray(data.sxx) * root.T)
@@ -126,7 +133,7 @@ def exact_movement(data: Quadratic, rho: Host, taps: Host, step_size: float, ste
 
 
 def movement_bound(data: Quadratic, found: Constants, step_size: float, steps: Sequence[int], **nu: float) -> Host:
-    """The most that each lag can move in l steps.  Shapes: -> (T, k).  Source: derive.training_bound."""
+    """The most that each lag can move in l steps.  Shapes: -> (T, k).  Source: wideproof.training_bound."""
     lags = np.arange(data.lags)
     return np.asarray(emitted()["bound"](
         j=lags[:, None], l=np.asarray(steps), norm_j=np.asarray(found.norm_j)[:, None], residual=found.residual,
@@ -134,7 +141,7 @@ def movement_bound(data: Quadratic, found: Constants, step_size: float, steps: S
 
 
 def largest_step(data: Quadratic, found: Constants, **nu: float) -> float:
-    """B_1 in the units of a mean of squares.  Source: derive.training_bound, step_size, and erratum E12."""
+    """B_1 in the units of a mean of squares.  Source: wideproof.training_bound, step_size, and erratum E12."""
     inputs = {name: nu[name] for name in ("nu_C", "nu_F")}
     return float(emitted()["step_size"](T=data.lags, norm=found.norm, **inputs)) * data.count / 2.0
 
@@ -186,7 +193,7 @@ def learning_steps(setting: Setting | None = None) -> LearningSteps:
     """Count the steps until each lag has made half its way, on white inputs of unit variance without noise.
 
     The exact trajectory of the convolution is evaluated, from zero, at the step size B_1; no step is taken.
-    Source: emami2021implicit, section 4; derive.training_bound, steps.
+    Source: emami2021implicit, section 4; wideproof.training_bound, steps.
     """
     setting = Setting() if setting is None else setting
     nu: dict[str, Any] = {"nu_W": setting.nu_W, "nu_F": setting.nu_F, "nu_C": setting.nu_C}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from numeric.arrays import Array, namespace
+from wideproof.numeric.core.arrays import Array, namespace
 
 SINGULAR = 1e-13
 """A variable whose variance given the earlier ones is a smaller part of its variance is a function of them."""

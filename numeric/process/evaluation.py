@@ -6,13 +6,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from derive import Formula
-from derive.errors import ParameterError
-from numeric.arrays import Array
-from numeric.process.layout import Layout, Numbers
-from numeric.process.quadrature import AXES, TERMS, axes_needed, grouped, nested, products_of_terms
-from numeric.process.sampling import MOST, REPLICATES, dimensions, sampled
-from numeric.simulation import symbol_values
+from wideproof.derive import Formula
+from wideproof.derive.language.errors import ParameterError
+from wideproof.numeric.core.arrays import Array
+from wideproof.numeric.networks.simulation import symbol_values
+from wideproof.numeric.process.layout import Layout, Numbers
+from wideproof.numeric.process.quadrature import AXES, TERMS, axes_needed, grouped, nested, products_of_terms
+from wideproof.numeric.process.quasi_monte_carlo import MOST, REPLICATES, dimensions, sampled
 
 PAIRS = 32
 """More pairs of sequences than this are sampled together, whatever the horizon."""
@@ -84,7 +84,7 @@ class ProcessKernel:
     quadrature (a GRU over two steps, one alone over four), if there are at most PAIRS pairs. Beyond, each group is
     sampled by itself while the products between groups are few (TERMS: two sequences over six steps, their
     tangent kernel over four), and all of them together on paths after that.
-    Shapes: (N1, r, N2, r).  Units: output^2.  Error: `Numbers.error`.  Source: derive.process.
+    Shapes: (N1, r, N2, r).  Units: output^2.  Error: `Numbers.error`.  Source: derive.calculus.gaussian_process.
     """
 
     def __init__(self, formula: Formula) -> None:

@@ -13,14 +13,14 @@ from typing import NamedTuple
 
 import sympy as sp
 
-from derive import Program
-from derive.activations import Phi
-from derive.claims import ProcessForm
-from derive.evolution import ROW, ROW2
-from derive.moments import Gram, Moment
-from derive.program import Bias, Coordinate, MatVec, Updated, coordinates_of
-from numeric.activations import activation_function
-from numeric.arrays import Array
+from wideproof.derive import Program
+from wideproof.derive.calculus.moments import Gram, Moment
+from wideproof.derive.calculus.state_evolution import ROW, ROW2
+from wideproof.derive.language.activations import Phi
+from wideproof.derive.language.program import Bias, Coordinate, MatVec, Updated, coordinates_of
+from wideproof.derive.proof.claims import ProcessForm
+from wideproof.numeric.core.activations import activation_function
+from wideproof.numeric.core.arrays import Array
 
 Pair = tuple[sp.Expr, sp.Expr]
 

@@ -11,10 +11,10 @@ from typing import Any
 
 import sympy as sp
 
-from derive.program import Previous, Updated
-from numeric.arrays import Array
-from numeric.process.gaussian import Revealed
-from numeric.process.layout import Law, Layout, evaluate
+from wideproof.derive.language.program import Previous, Updated
+from wideproof.numeric.core.arrays import Array
+from wideproof.numeric.process.block_cholesky import Revealed
+from wideproof.numeric.process.layout import Law, Layout, evaluate
 
 Normals = Callable[[int], Array]
 """Gives the next so many independent standard normal variables, (paths, N)."""
@@ -26,7 +26,7 @@ class Paths:
 
     Backward states are zero from the end of their sequence on.
     Shapes: X (N, T, n_x), ends (N,); values (M, N).  Units: those of the recursion.  Error: that of means over M paths.
-    Source: yang2020tensor2, master theorem, through derive.process.
+    Source: yang2020tensor2, master theorem, through derive.calculus.gaussian_process.
     """
 
     layout: Layout

@@ -9,14 +9,14 @@ from typing import Any
 
 import numpy as np
 
-from numeric.arrays import Array
+from wideproof.numeric.core.arrays import Array
 
 REACH = 8.5
 """Standard deviations that the trapezoidal rule covers: its tail is 1e-17."""
 
 
 @dataclass
-class Rule:
+class Points:
     """How a group is integrated: the k-th variable on the points, and the mean over them.
 
     `rows` are the factors of the forms revealed so far.  Shapes: any that broadcast among the variables.
@@ -28,7 +28,7 @@ class Rule:
     rows: list[tuple[Any, list[float]]] = field(default_factory=list)
 
 
-def tensor(xp: Any, level: int, smooth: bool) -> Rule:
+def tensor(xp: Any, level: int, smooth: bool) -> Points:
     """Return a product rule, one axis for each variable: `level` trapezoidal nodes, or Gauss-Hermite for powers.
 
     Shapes: the k-th variable varies along axis -1 - k.  Units: none.  Error: geometric in the number of nodes.
@@ -46,18 +46,18 @@ def tensor(xp: Any, level: int, smooth: bool) -> Rule:
             values = xp.tensordot(weights, values, axes=([0], [0])) if values.shape[0] > 1 else values[0]
         return float(values)
 
-    return Rule(lambda k: xp.reshape(nodes, (-1,) + (1,) * k), mean)
+    return Points(lambda k: xp.reshape(nodes, (-1,) + (1,) * k), mean)
 
 
-def net(xp: Any, columns: Array) -> Rule:
+def net(xp: Any, columns: Array) -> Points:
     """Return the equal-weight rule on given points.
 
     Shapes: columns (points, variables).  Units: none.  Error: that of the points.  Source: definition.
     """
-    return Rule(lambda k: columns[:, k], lambda values: float(xp.mean(values)))
+    return Points(lambda k: columns[:, k], lambda values: float(xp.mean(values)))
 
 
-def pairs(xp: Any, variables: int) -> Rule:
+def pairs(xp: Any, variables: int) -> Points:
     """Return the rule with 2d points +-sqrt(d) e_k, exact for polynomials of degree three in d variables.
 
     Perturbations enter every response linearly, so every product of two responses is of degree two.
@@ -66,4 +66,4 @@ def pairs(xp: Any, variables: int) -> Rule:
     points = xp.zeros((variables, 2 * variables))
     for k in range(variables):
         points[k, 2 * k], points[k, 2 * k + 1] = math.sqrt(variables), -math.sqrt(variables)
-    return Rule(lambda k: points[k, :], lambda values: float(xp.mean(values)))
+    return Points(lambda k: points[k, :], lambda values: float(xp.mean(values)))

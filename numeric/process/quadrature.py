@@ -9,12 +9,12 @@ from typing import Any
 
 import sympy as sp
 
-from derive.activations import Phi
-from numeric.arrays import Array
-from numeric.process.layout import Layout, Numbers
-from numeric.process.rules import Rule, net, pairs, tensor
-from numeric.process.sampling import REPLICATES, Normals, Told, ends_of, kernel_of, replicated
-from numeric.process.separable import Separable
+from wideproof.derive.language.activations import Phi
+from wideproof.numeric.core.arrays import Array
+from wideproof.numeric.process.layout import Layout, Numbers
+from wideproof.numeric.process.points import Points, net, pairs, tensor
+from wideproof.numeric.process.quasi_monte_carlo import REPLICATES, Normals, Told, ends_of, kernel_of, replicated
+from wideproof.numeric.process.separable import Separable
 
 QUADRATURE = "nested quadrature of the limiting process"
 GROUPED = "randomised quasi-Monte Carlo of each independent group of the limiting process"
@@ -95,7 +95,7 @@ def nested(layout: Layout, xp: Any, X: Array, weights: Array) -> Numbers:
     smooth, linear = {merged[name] for name in layout.inside}, perturbations(layout, merged)
 
     def at(level: int) -> Array:
-        def rule(group: int) -> Rule:
+        def rule(group: int) -> Points:
             return pairs(xp, _variables(merged, group, X)) if group in linear else tensor(xp, level, group in smooth)
 
         return kernel_of(Separable(layout, xp, X, merged, rule, ends_of(xp, weights)), weights)
@@ -121,7 +121,7 @@ def grouped(layout: Layout, xp: Any, X: Array, weights: Array, points: int, seed
     kernels = []
     for replicate in range(REPLICATES):
 
-        def rule(group: int, replicate: int = replicate) -> Rule:
+        def rule(group: int, replicate: int = replicate) -> Points:
             size = _variables(merged, group, X)
             if group in linear:
                 return pairs(xp, size)

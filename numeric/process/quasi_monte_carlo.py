@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 from scipy import special
 
-from derive.errors import ParameterError
-from numeric.arrays import Array, seed_sequence
-from numeric.process.layout import Layout, Numbers
-from numeric.process.paths import Paths
+from wideproof.derive.language.errors import ParameterError
+from wideproof.numeric.core.arrays import Array, seed_sequence
+from wideproof.numeric.process.layout import Layout, Numbers
+from wideproof.numeric.process.paths import Paths
 
 SAMPLING = "randomised quasi-Monte Carlo of the limiting process"
 REPLICATES = 16
@@ -76,7 +76,8 @@ def replicated(xp: Any, kernels: list[Array], method: str) -> Numbers:
 def kernel_of(paths: Any, weights: Array) -> Array:
     """Return the kernel that a set of paths, or a quadrature, gives, read out by the weights of the steps.
 
-    Shapes: weights (N, r, T) -> (N, r, N, r).  Units: output^2.  Error: of the paths.  Source: derive.process.
+    Shapes: weights (N, r, T) -> (N, r, N, r).  Units: output^2.  Error: of the paths.
+    Source: derive.calculus.gaussian_process.
     """
     steps = range(weights.shape[2])
     total = 0.0

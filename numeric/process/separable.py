@@ -13,13 +13,13 @@ from typing import Any, NamedTuple
 import numpy as np
 import sympy as sp
 
-from derive.activations import Phi
-from derive.program import Coordinate, Previous
-from numeric.activations import activation_function
-from numeric.arrays import Array
-from numeric.process.gaussian import SINGULAR
-from numeric.process.layout import Law, Layout
-from numeric.process.rules import Rule
+from wideproof.derive.language.activations import Phi
+from wideproof.derive.language.program import Coordinate, Previous
+from wideproof.numeric.core.activations import activation_function
+from wideproof.numeric.core.arrays import Array
+from wideproof.numeric.process.block_cholesky import SINGULAR
+from wideproof.numeric.process.layout import Law, Layout
+from wideproof.numeric.process.points import Points
 
 
 class Part(NamedTuple):
@@ -35,16 +35,16 @@ class Separable:
 
     Backward states are zero from the end of their sequence on.
     Shapes: X (N, T, n_x), ends (N,).  Units: those of the recursion.  Error: those of the rules.
-    Source: derive.process.
+    Source: derive.calculus.gaussian_process.
     """
 
     layout: Layout
     xp: Any
     X: Array
     groups: dict[sp.Symbol, int]
-    rule: Callable[[int], Rule]
+    rule: Callable[[int], Points]
     ends: Array
-    rules: dict[int, Rule] = field(default_factory=dict)
+    rules: dict[int, Points] = field(default_factory=dict)
     known: dict[Any, list[Part]] = field(default_factory=dict)
     forms: dict[Any, Array] = field(default_factory=dict)
     products: dict[tuple[int, ...], tuple[Array, Array, Array]] = field(default_factory=dict)
@@ -184,7 +184,7 @@ class Separable:
             rule.rows.append((key, row))
         return self.forms[key]
 
-    def _placed(self, rule: Rule, row: list[float], name: sp.Symbol) -> Array:
+    def _placed(self, rule: Points, row: list[float], name: sp.Symbol) -> Array:
         """mean + sum of coefficient x variable; only forms that bring noise have a variable."""
         noisy = [known[-1] != 0 for _, known in rule.rows] + [row[-1] != 0]
         coefficients = [c for c, keep in zip(row, noisy, strict=True) if keep]

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from derive.errors import ParameterError
-from numeric.arrays import Host
+from wideproof.derive.language.errors import ParameterError
+from wideproof.numeric.core.arrays import Host
 
 
 def bin_edges(start: float, end: float, width: float) -> Host:

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
-from derive.errors import ParameterError
-from numeric.recordings.recording import Recording
-from numeric.recordings.s1 import read_s1
-from numeric.recordings.tables import read_columns
+from wideproof.derive.language.errors import ParameterError
+from wideproof.numeric.recordings.recording import Recording
+from wideproof.numeric.recordings.s1 import read_s1
+from wideproof.numeric.recordings.tables import read_columns
 
 
 def load_recording(
@@ -88,5 +88,5 @@ RECORDINGS: dict[str, Callable[[], Recording]] = {"er-fmri": _er_fmri, "daphnet"
 
 
 def _vendored(name: str) -> dict[str, np.ndarray]:
-    with as_file(files("numeric.recordings") / name) as path, np.load(path, allow_pickle=False) as data:
+    with as_file(files("wideproof.numeric.recordings") / name) as path, np.load(path, allow_pickle=False) as data:
         return dict(data)

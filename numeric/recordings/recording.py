@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from derive.errors import ParameterError, ShapeError
-from numeric.arrays import Host
+from wideproof.derive.language.errors import ParameterError, ShapeError
+from wideproof.numeric.core.arrays import Host
 
 FEWEST_SAMPLES = 100  # below this, three contiguous parts hold no dynamics worth a figure
 

@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from derive.errors import ParameterError
-from numeric.arrays import Host
-from numeric.recordings.binning import bin_edges, count_spikes, mean_per_bin
-from numeric.recordings.recording import Fact, Recording
-from numeric.recordings.variables import PAIR, READERS, Variables, read_variables
+from wideproof.derive.language.errors import ParameterError
+from wideproof.numeric.core.arrays import Host
+from wideproof.numeric.recordings.binning import bin_edges, count_spikes, mean_per_bin
+from wideproof.numeric.recordings.recording import Fact, Recording
+from wideproof.numeric.recordings.variables import PAIR, READERS, Variables, read_variables
 
 BIN = 0.05  # seconds
 RAW = ("spike_times", "vels", "vel_times")

@@ -8,10 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
-from derive.errors import ParameterError, ShapeError
-from numeric.arrays import Host
-from numeric.recordings.variables import READERS as VARIABLES
-from numeric.recordings.variables import read_variables, variable_names
+from wideproof.derive.language.errors import ParameterError, ShapeError
+from wideproof.numeric.core.arrays import Host
+from wideproof.numeric.recordings.variables import READERS as VARIABLES, read_variables, variable_names
 
 DELIMITERS = {",": "commas", "\t": "tabs", ";": "semicolons", "|": "bars"}
 Columns = dict[str, Host]

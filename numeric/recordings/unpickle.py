@@ -15,8 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from derive.errors import ParameterError
-from numeric.arrays import Host
+from wideproof.derive.language.errors import ParameterError
+from wideproof.numeric.core.arrays import Host
 
 DEEPEST, MOST = 3, 100_000  # containers within containers, and values in all
 NUMERIC = re.compile(r"[biuf][1248]")

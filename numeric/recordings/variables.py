@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from scipy.io import loadmat, whosmat
 
-from derive.errors import ParameterError
-from numeric.recordings.unpickle import read_arrays
+from wideproof.derive.language.errors import ParameterError
+from wideproof.numeric.recordings.unpickle import read_arrays
 
 Variables = dict[str, Any]
 PAIR = ("neural_data", "vels_binned")  # what the published pickle holds, in this order

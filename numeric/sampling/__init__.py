@@ -1,10 +1,10 @@
 """Exact samplers of the linear recursion at finite width, behind one function `draw`."""
 
-from numeric.sampling.choice import METHODS, Choice, choose, draw
-from numeric.sampling.dense import dense
-from numeric.sampling.kernel import diagonal_weights, empirical_ntk, kernel_weights
-from numeric.sampling.matrix_free import one_sided, two_sided
-from numeric.sampling.setting import Draw, LinearSetting
+from wideproof.numeric.sampling.choice import METHODS, Choice, choose, draw
+from wideproof.numeric.sampling.dense import dense
+from wideproof.numeric.sampling.matrix_free import one_sided, two_sided
+from wideproof.numeric.sampling.setting import Draw, LinearSetting
+from wideproof.numeric.sampling.tangent_kernel import diagonal_weights, kernel_weights, linear_empirical_ntk
 
 __all__ = [
     "METHODS",
@@ -15,8 +15,8 @@ __all__ = [
     "dense",
     "diagonal_weights",
     "draw",
-    "empirical_ntk",
     "kernel_weights",
+    "linear_empirical_ntk",
     "one_sided",
     "two_sided",
 ]

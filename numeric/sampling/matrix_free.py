@@ -1,26 +1,26 @@
 """Exact sampling at any width without the matrix: the cost depends on the horizon, not on n.
 
 A Gaussian matrix applied to a unit vector orthogonal to all vectors it has met gives a fresh standard
-Gaussian vector (`derive.conditioning`, step (81) of the paper's proof at finite width).  In a basis that grows with the
-vectors met so far, a fresh vector of R^n has standard normal coordinates on the basis and a chi-distributed
-coordinate, with n minus the size of the basis degrees of freedom, on one new basis vector.  When the basis
-fills R^n nothing is added, so the law is exact at every n >= 1, also below the number of vectors.
+Gaussian vector (`derive.alternating.conditioning`, step (81) of the paper's proof at finite width).
+In a basis that grows with the vectors met so far, a fresh vector of R^n has standard normal coordinates on the basis
+and a chi-distributed coordinate, with n minus the size of the basis degrees of freedom, on one new basis vector.  When
+the basis fills R^n nothing is added, so the law is exact at every n >= 1, also below the number of vectors.
 """
 
 from __future__ import annotations
 
 import math
 
-from numeric.arrays import Array, Stream
-from numeric.sampling.dense import gram
-from numeric.sampling.setting import Draw, LinearSetting
+from wideproof.numeric.core.arrays import Array, Stream
+from wideproof.numeric.sampling.dense import gram
+from wideproof.numeric.sampling.setting import Draw, LinearSetting
 
 
 def fresh_vectors(count: int, size: int, trials: int, stream: Stream) -> Array:
     """Draw `count` independent standard Gaussian vectors of R^size, in a basis that grows with them.
 
     Shapes: (B, count, min(count, size)), lower trapezoidal: row i is the i-th vector.  Units: none.
-    Error: none, exact in law up to a rotation of R^size.  Source: derive.conditioning.fresh_law.
+    Error: none, exact in law up to a rotation of R^size.  Source: derive.alternating.conditioning.fresh_law.
     """
     xp, columns = stream.xp, min(count, size)
     rows = xp.zeros((trials, count, columns))
@@ -36,7 +36,7 @@ def one_sided(setting: LinearSetting, trials: int, stream: Stream) -> Draw:
     """Draw the impulse response L_0 .. L_{T-1}, exact in law at every width, at a cost free of the width.
 
     Shapes: response as `Draw`, no Gram matrices; dimension min(n, T min(n_x, n_y)) inside.  Units: as `Draw`.
-    Error: rounding.  Source: derive.conditioning; the basis makes W block Hessenberg.
+    Error: rounding.  Source: derive.alternating.conditioning; the basis makes W block Hessenberg.
     """
     xp, n = stream.xp, setting.width
     flip = setting.n_y < setting.n_x  # (C, W, F) and (F^T, W^T, C^T) have transposed responses
@@ -66,7 +66,7 @@ def two_sided(setting: LinearSetting, trials: int, stream: Stream) -> Draw:
     """Draw (L, R^T R, Q Q^T) from their joint law, exact at every width, at a cost free of the width.
 
     Shapes: as `Draw`; dimension min(n, T (n_x + n_y)) inside.  Units: as `Draw`.  Error: rounding.
-    Source: derive.conditioning; right vectors first, left vectors against them.
+    Source: derive.alternating.conditioning; right vectors first, left vectors against them.
     """
     flip = setting.n_x < setting.n_y  # the side done last is a loop over single rows: keep it the smaller
     columns, rows = max(setting.n_x, setting.n_y), min(setting.n_x, setting.n_y)

@@ -1,15 +1,15 @@
 """A Gaussian matrix known only through its products: the conditioning rule, written once for all samplers.
 
-The law of W v given all earlier products is derived in `derive.conditioning`; here it is used as an algorithm,
-right and left products alike.  What a fresh Gaussian vector is (n numbers, or few coordinates in a growing basis)
-is left to the subclasses.
+The law of W v given all earlier products is derived in `derive.alternating.conditioning`; here it is used as an
+algorithm, right and left products alike.  What a fresh Gaussian vector is (n numbers, or few coordinates in a growing
+basis) is left to the subclasses.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 
-from numeric.arrays import Array, Namespace
+from wideproof.numeric.core.arrays import Array, Namespace
 
 
 class Products:
@@ -70,7 +70,7 @@ class RevealedMatrix(ABC):
 
     Shapes: vectors (..., n), the leading axes are independent matrices.  Units: of an entry times a vector.
     Error: rounding; the joint law of all answers is the dense one at every n ≥ 1, up to queries within
-    absolute + relative · length of earlier ones.  Source: derive.conditioning.
+    absolute + relative · length of earlier ones.  Source: derive.alternating.conditioning.
     """
 
     def __init__(

@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
-from derive import Program
-from derive.errors import ParameterError
-from derive.program import MatVec, Parameter
-from numeric.arrays import Array, Stream
-from numeric.sampling.choice import METHODS, Choice
-from numeric.sampling.matrices import Matrices, Number
-from numeric.sampling.revealed import RevealedMatrix
+from wideproof.derive import Program
+from wideproof.derive.language.errors import ParameterError
+from wideproof.derive.language.program import MatVec, Parameter
+from wideproof.numeric.core.arrays import Array, Stream
+from wideproof.numeric.sampling.choice import METHODS, Choice
+from wideproof.numeric.sampling.revealed import RevealedMatrix
+from wideproof.numeric.sampling.whole_matrices import Number, WholeMatrices
 
 DENSE, EXPLICIT = "dense", "explicit"
 CROSSOVER = 4
@@ -35,10 +35,10 @@ class ExplicitMatrix(RevealedMatrix):
         return self._stream.normal(*self._shape)
 
 
-class RevealedMatrices(Matrices):
+class RevealedMatrices(WholeMatrices):
     """The same law without any n × n array: each square matrix is revealed along the vectors it meets.
 
-    Cost: 4 n k flops for the k-th vector met.  Source: derive.conditioning.
+    Cost: 4 n k flops for the k-th vector met.  Source: derive.alternating.conditioning.
     """
 
     def __init__(self, source: Stream, sizes: dict[str, int], number: Number, given: dict[str, Array]) -> None:

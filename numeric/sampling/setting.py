@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from derive.errors import ParameterError
-from numeric.arrays import Array
+from wideproof.derive.language.errors import ParameterError
+from wideproof.numeric.core.arrays import Array
 
 LARGEST_WIDTH = 10**15
 """Above this the difference of two neighbouring widths is lost in a double."""

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from derive.errors import ParameterError
-from numeric.arrays import Array, Namespace, namespace
-from numeric.sampling.setting import Draw
+from wideproof.derive.language.errors import ParameterError
+from wideproof.numeric.core.arrays import Array, Namespace, namespace
+from wideproof.numeric.sampling.setting import Draw
 
 GROUPS = ("C", "F", "W")
 
@@ -80,7 +80,7 @@ def _add_transition(total: Array, inputs: Array, outputs: Array) -> None:
             total[:, a + 1 :, :, :, b + 1 :, :, :] += outputs[:, a, None, :, :, b, None, :, :] * block
 
 
-def empirical_ntk(draw: Draw, X1: Array, X2: Array, groups: tuple[str, ...] = GROUPS) -> Array:
+def linear_empirical_ntk(draw: Draw, X1: Array, X2: Array, groups: tuple[str, ...] = GROUPS) -> Array:
     """Return each trial's empirical NTK between the outputs of two batches of input sequences.
 
     Shapes: X1 (N1, T, n_x), X2 (N2, T, n_x) -> (B, N1, T, n_y, N2, T, n_y).

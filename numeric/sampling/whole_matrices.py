@@ -7,13 +7,13 @@ from collections.abc import Callable
 
 import sympy as sp
 
-from derive.errors import ParameterError, ShapeError
-from derive.program import Parameter
-from numeric.arrays import Array, Stream
+from wideproof.derive.language.errors import ParameterError, ShapeError
+from wideproof.derive.language.program import Parameter
+from wideproof.numeric.core.arrays import Array, Stream
 
 Number = Callable[[sp.Expr], float]
 
-class Matrices:
+class WholeMatrices:
     """The parameters of one batch of trials as whole arrays; vectors are (B, N, n), W @ v means n^{-1/2} W v.
 
     Units: of each parameter.  Error: rounding.  Source: definition.

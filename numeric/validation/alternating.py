@@ -10,17 +10,17 @@ from functools import lru_cache
 import numpy as np
 import sympy as sp
 
-from derive.activations import Phi, definition_at
-from derive.alternating import Alternating, AlternatingProgram, Source
-from derive.alternating.evaluate import StateEvolution, errors_of, line_evolution
-from derive.alternating.terms import About, Coefficient, Covariance
-from derive.alternating.transposes import alternating_program
-from derive.errors import ParameterError
-from derive.printing import emitted
-from numeric.arrays import Array, Host, Namespace, Stream, backend, seed_sequence, stream, to_host
-from numeric.checks import Check, Claim, Judged, Level, judge
-from numeric.gathering import Progress
-from numeric.ladder import extrapolate, width_ladder
+from wideproof.derive.algebra.array_code import emitted
+from wideproof.derive.alternating.corrections import alternating_program
+from wideproof.derive.alternating.evaluation import StateEvolution, errors_of, line_evolution
+from wideproof.derive.alternating.terms import About, Coefficient, Covariance
+from wideproof.derive.language.activations import Phi, definition_at
+from wideproof.derive.language.alternating import Alternating, AlternatingProgram, Source
+from wideproof.derive.language.errors import ParameterError
+from wideproof.numeric.core.arrays import Array, Host, Namespace, Stream, backend, seed_sequence, stream, to_host
+from wideproof.numeric.core.batched_moments import Progress
+from wideproof.numeric.core.checks import Check, Claim, Judged, Level, judge
+from wideproof.numeric.core.width_ladder import extrapolate, width_ladder
 
 EFFECT = Level(effects={"mean-square": 0.03})
 RUNGS, NARROWEST = 4, 64
@@ -91,7 +91,7 @@ def draw_parts(
     """Return the Gaussian part of every product with the transpose in one draw, over its predicted deviation.
 
     Shapes: index of the line -> (width,).  Units: standard deviations.  Error: none besides rounding; as the width
-    grows the entries follow the standard normal law.  Source: derive.alternating.transposes.
+    grows the entries follow the standard normal law.  Source: derive.alternating.corrections.
     """
     xp = backend("numpy")
     source = stream(xp, seed_sequence(seed))
@@ -174,7 +174,8 @@ def check_lines(
     """Compare the mean square of every named vector with its derived limit, extrapolated over a ladder of widths.
 
     Shapes: one check for each named vector.  Units: of the mean squares.  Error: verdicts with the false-alarm rate
-    of the level; an error of 3 % is refuted with its power.  Source: derive.alternating.evaluate, `numeric.ladder`.
+    of the level; an error of 3 % is refuted with its power.
+    Source: derive.alternating.evaluation, `numeric.core.width_ladder`.
     """
     limits = (evolution or line_evolution(recursion))(**values)
     found = measure_lines(alternating_program(recursion), limits, values, width=width, trials=trials, seed=seed,
@@ -185,7 +186,8 @@ def check_lines(
 def judge_lines(found: LineMeasurements, limits: Sequence[float], level: Level = EFFECT) -> tuple[Check, ...]:
     """Return the verdict on the limit of every named vector, from measurements at growing widths.
 
-    Shapes: limits (vectors,).  Units: of the mean squares.  Error: that of `judge`.  Source: `numeric.ladder`.
+    Shapes: limits (vectors,).  Units: of the mean squares.  Error: that of `judge`.
+    Source: `numeric.core.width_ladder`.
     """
     return judge([_claim(k, limit, found) for k, limit in enumerate(limits)], level)
 

@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import special
 
-from derive import impulse_response, models
-from numeric.arrays import Host, backend, seed_sequence, stream
-from numeric.kernels import Kernel
-from numeric.sampling import LinearSetting, draw, empirical_ntk
-from numeric.simulation import simulate
+from wideproof.derive import impulse_response, models
+from wideproof.numeric.core.arrays import Host, backend, seed_sequence, stream
+from wideproof.numeric.kernels.kernel import Kernel
+from wideproof.numeric.networks.simulation import simulate
+from wideproof.numeric.sampling import LinearSetting, draw, linear_empirical_ntk
 
 Progress = Callable[[int, int], None]
 ENTRIES = 10**6
@@ -57,7 +57,7 @@ def kernel_error(
     def measure(width: int) -> ArrayLike:
         setting = LinearSetting(width, horizon, n_x, n_y, nu["nu_W"], nu["nu_F"], nu["nu_C"])
         drawn = draw(setting, trials, stream(xp, seed_sequence(seed, 1, width)), grams=True)
-        return _squared_errors(empirical_ntk(drawn, X, X), target)
+        return _squared_errors(linear_empirical_ntk(drawn, X, X), target)
 
     found = _means(measure, widths, trials, progress)
     roots = np.sqrt(found.error)
@@ -83,7 +83,7 @@ def row_distance(
 
     The rows of (q_0, ..., q_{T-1}), q_t = n^{-t/2} W^t F, have the empirical second moments R_s^T R_t / n; the distance
     is that of two centred Gaussians.  Shapes: `KernelError`.  Units: of a state.  Error: stderr.
-    Source: emami2021implicit, (30)-(32) and Lemma C.1; the limit is derive.impulse_response at nu_C = 1.
+    Source: emami2021implicit, (30)-(32) and Lemma C.1; the limit is wideproof.impulse_response at nu_C = 1.
     """
     xp = backend("numpy")
     variance = impulse_response(models.linear_rnn()).formula.compile("numpy")
@@ -110,7 +110,7 @@ def state_distance(
 
     The state is q_{T-1}, the answer of the recursion to one unit input, its coordinates those of one network.
     Shapes: `KernelError`.  Units: of a state.  Error: stderr.
-    Source: emami2021implicit, (31) and Lemma C.1; the limit is derive.impulse_response at nu_C = 1.
+    Source: emami2021implicit, (31) and Lemma C.1; the limit is wideproof.impulse_response at nu_C = 1.
     """
     variance = impulse_response(models.linear_rnn()).formula.compile("numpy")
     limit = float(variance(j=np.array(horizon - 1), nu_W=nu["nu_W"], nu_F=nu["nu_F"], nu_C=1.0))

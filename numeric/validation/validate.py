@@ -9,20 +9,20 @@ from typing import Any
 
 import numpy as np
 
-from derive import Alternating, Program, Recursion, impulse_response, nngp, scale_factors
-from derive.alternating import AlternatingProgram
-from derive.derivation import as_program
-from derive.errors import ParameterError
-from derive.program import Parameter
-from numeric.alternating import LinesValidation, validate_lines
-from numeric.arrays import Host, to_host
-from numeric.checks import Level
-from numeric.gathering import Progress
-from numeric.kernel_checks import KernelPlan, KernelValidation, estimate_kernel_cost, monte_carlo_kernels
-from numeric.kernels import Kernel
-from numeric.ladder import default_horizon
-from numeric.montecarlo import Plan, Validation, monte_carlo_linear
-from numeric.montecarlo.cost import Cost, estimate_cost
+from wideproof.derive import Alternating, Program, Recursion, impulse_response, nngp, scale_factors
+from wideproof.derive.emit.derivation import as_program
+from wideproof.derive.language.alternating import AlternatingProgram
+from wideproof.derive.language.errors import ParameterError
+from wideproof.derive.language.program import Parameter
+from wideproof.numeric.core.arrays import Host, to_host
+from wideproof.numeric.core.batched_moments import Progress
+from wideproof.numeric.core.checks import Level
+from wideproof.numeric.core.width_ladder import default_horizon
+from wideproof.numeric.kernels.kernel import Kernel
+from wideproof.numeric.validation.alternating import LinesValidation, validate_lines
+from wideproof.numeric.validation.kernels import KernelPlan, KernelValidation, estimate_kernel_cost, monte_carlo_kernels
+from wideproof.numeric.validation.linear_rnn import Plan, Validation, monte_carlo_linear
+from wideproof.numeric.validation.linear_rnn.cost import Cost, estimate_cost
 
 DEVICES = {"cpu": "numpy", "cuda": "cupy"}
 FEW_TRIALS = 5000  # below, networks have 4 inputs and outputs: 16 entries of L_j each make up for few networks

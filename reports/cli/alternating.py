@@ -7,13 +7,13 @@ from collections.abc import Callable, Mapping
 
 import sympy as sp
 
-from derive import Derivation, models
-from derive.alternating import Alternating, AlternatingProgram
-from derive.alternating.evaluate import errors_of, line_evolution
-from derive.alternating.limits import limits
-from derive.alternating.terms import Coefficient
-from derive.alternating.transposes import corrections
-from derive.errors import NotClosed, ParameterError
+from wideproof.derive import Derivation, models
+from wideproof.derive.alternating.corrections import corrections
+from wideproof.derive.alternating.evaluation import errors_of, line_evolution
+from wideproof.derive.alternating.state_evolution import limits
+from wideproof.derive.alternating.terms import Coefficient
+from wideproof.derive.language.alternating import Alternating, AlternatingProgram
+from wideproof.derive.language.errors import NotClosed, ParameterError
 
 ALTERNATING: dict[str, Callable[..., Alternating]] = {"amp": lambda steps=2: models.amp(steps)}
 QUANTITIES = {"corrections": corrections, "state-evolution": limits}

@@ -8,16 +8,16 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from reports.cli_bench import bench_command
-from reports.cli_derive import derive_command
-from reports.cli_eval import eval_command
-from reports.cli_memory import memory_command
-from reports.cli_models import list_models
-from reports.cli_paper import reproduce_command
-from reports.cli_report import report_command
-from reports.cli_symbols import WithSymbols
-from reports.cli_validate import validate_command
-from reports.console import errors
+from wideproof.reports.cli.bench import bench_command
+from wideproof.reports.cli.console import errors
+from wideproof.reports.cli.derive import derive_command
+from wideproof.reports.cli.eval import eval_command
+from wideproof.reports.cli.memory import memory_command
+from wideproof.reports.cli.models import list_models
+from wideproof.reports.cli.report import report_command
+from wideproof.reports.cli.reproduce import reproduce_command
+from wideproof.reports.cli.symbols import WithSymbols
+from wideproof.reports.cli.validate import validate_command
 
 
 class Verbs(TyperGroup):

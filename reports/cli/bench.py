@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from reports.console import Stages, err, out, print_json, table
+from wideproof.reports.cli.console import Stages, err, out, print_json, table
 
 
 def bench_command(
@@ -20,7 +20,7 @@ def bench_command(
 
     Example: [b]wideproof bench monte-carlo --quick[/b]
     """
-    from numeric.benchmarks import bench
+    from wideproof.numeric.benchmarks import bench
 
     with Stages(quiet=as_json) as stages, stages("benchmarks") as progress:
         found = bench(name or None, progress, quick)

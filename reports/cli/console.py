@@ -14,23 +14,30 @@ import numpy as np
 import typer
 from rich import box
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
-from rich.progress import TimeRemainingColumn as Remaining
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    SpinnerColumn,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn as Remaining,
+)
 from rich.table import Table
 from rich.text import Text
 
-from derive.claims import Counterexample, Inequality, MatrixEquation, ProcessForm
-from derive.closed_form import PowerDD
-from derive.derivation import Derivation
-from derive.errors import DeriveError, ParameterError
-from derive.proof import Equation, Hypothesis, Limit, Recurrence, Vanishing
+from wideproof.derive.algebra.linear_recurrences import PowerDD
+from wideproof.derive.emit.derivation import Derivation
+from wideproof.derive.language.errors import DeriveError, ParameterError
+from wideproof.derive.proof.claims import Counterexample, Inequality, MatrixEquation, ProcessForm
+from wideproof.derive.proof.proof import Equation, Hypothesis, Limit, Recurrence, Vanishing
 
 if TYPE_CHECKING:
-    from numeric.alternating import LinesValidation
-    from numeric.checks import Check
-    from numeric.kernel_checks import KernelValidation
-    from numeric.methods import MethodChoice
-    from numeric.montecarlo import Validation
+    from wideproof.numeric.core.checks import Check
+    from wideproof.numeric.linear_rnn.training_choice import MethodChoice
+    from wideproof.numeric.validation.alternating import LinesValidation
+    from wideproof.numeric.validation.kernels import KernelValidation
+    from wideproof.numeric.validation.linear_rnn import Validation
 
 LITERAL = {"soft_wrap": True, "markup": False, "emoji": False, "highlight": False}  # the user's words stay as they are
 out, err = Console(**LITERAL), Console(stderr=True, **LITERAL)  # type: ignore[arg-type]
@@ -197,8 +204,8 @@ def said(claim: Any) -> list[str]:
 
 def verdict(found: Validation | KernelValidation | LinesValidation, every: bool) -> None:
     """The checks of each lag, the others by kind unless all are wanted, and what they say together."""
-    from numeric.alternating import LinesValidation
-    from numeric.montecarlo import Validation
+    from wideproof.numeric.validation.alternating import LinesValidation
+    from wideproof.numeric.validation.linear_rnn import Validation
 
     single = [check for check in found.checks if every or _is_shown(check)]
     rows = [(c.quantity, _lags(c), f"{c.prediction:.6g}", f"{c.estimate:.6g}", f"{c.stderr:.2g}", c.verdict)
@@ -247,7 +254,7 @@ def _kinds(checks: Sequence[Check]) -> list[str]:
 
 def _kind(name: str, checks: Sequence[Check]) -> tuple[str, ...]:
     """All checks of one quantity in one row."""
-    from numeric.checks import overall
+    from wideproof.numeric.core.checks import overall
 
     own = [check for check in checks if check.quantity == name]
     return name, str(len(own)), f"{min(check.p_value for check in own):.2g}", overall(own)

@@ -8,13 +8,13 @@ from typing import Annotated, Any
 
 import typer
 
-import derive
-from derive import Derivation, Memory, NotClosed, NotDiagonal, NotLinear
-from derive.errors import DeriveError, ParameterError
-from reports.cli_alternating import ALTERNATING, derive_lines
-from reports.cli_models import Model, lines_with, model_with
-from reports.cli_symbols import Json, meant, parameters
-from reports.console import Stages, describe, out, plain, print_json, said
+from wideproof import derive
+from wideproof.derive import Derivation, Memory, NotClosed, NotDiagonal, NotLinear
+from wideproof.derive.language.errors import DeriveError, ParameterError
+from wideproof.reports.cli.alternating import ALTERNATING, derive_lines
+from wideproof.reports.cli.console import Stages, describe, out, plain, print_json, said
+from wideproof.reports.cli.models import Model, lines_with, model_with
+from wideproof.reports.cli.symbols import Json, meant, parameters
 
 QUANTITIES: dict[str, Callable[..., Derivation]] = {
     name.replace("_", "-"): getattr(derive, name)

@@ -7,12 +7,12 @@ from typing import Annotated
 import numpy as np
 import typer
 
-from derive.errors import ParameterError
-from reports.cli_alternating import ALTERNATING, evaluate_lines
-from reports.cli_derive import QUANTITIES, quantity_named
-from reports.cli_models import Model, lines_with, model_with
-from reports.cli_symbols import Json, needed
-from reports.console import out, print_json, table
+from wideproof.derive.language.errors import ParameterError
+from wideproof.reports.cli.alternating import ALTERNATING, evaluate_lines
+from wideproof.reports.cli.console import out, print_json, table
+from wideproof.reports.cli.derive import QUANTITIES, quantity_named
+from wideproof.reports.cli.models import Model, lines_with, model_with
+from wideproof.reports.cli.symbols import Json, needed
 
 LAGS = 10
 
@@ -51,7 +51,7 @@ def eval_command(
     formula = quantity_named(quantity)(model_with(context, model)).formula
     lagged = "j" in formula.symbols
     if not lagged and (formula.expr is None or "t" in formula.symbols):
-        hint = "Kernels and gradients take inputs: use numeric.Kernel and numeric.gradients."
+        hint = "Kernels and gradients take inputs: use wideproof.Kernel and wideproof.gradients."
         raise ParameterError("eval", "a quantity in the lag j, or a number", quantity, hint)
     if lags and not lagged:
         raise ParameterError("eval: --lags", "a quantity in the lag j", quantity, "It is one number: leave --lags out.")

@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 import numpy as np
 import typer
 
-from derive import Memory, memory
-from derive.variants import untied
-from reports.cli_models import Model, model_with
-from reports.cli_symbols import Json, demand, parameters
-from reports.console import EXIT, Stages, err, out, plain, print_json, table
+from wideproof.derive import Memory, memory
+from wideproof.derive.language.variants import untied
+from wideproof.reports.cli.console import EXIT, Stages, err, out, plain, print_json, table
+from wideproof.reports.cli.models import Model, model_with
+from wideproof.reports.cli.symbols import Json, demand, parameters
 
 if TYPE_CHECKING:
-    from numeric.checks import Check
-    from numeric.memory import Analysis, Point
+    from wideproof.numeric.core.checks import Check
+    from wideproof.numeric.memory_horizon.fixed_points import Analysis, Point
 
 SCAN = (0.25, 0.5, 0.8, 0.95, 1.0, 1.05, 1.25, 1.5, 2.0, 3.0)
 """Variances of the matrix that are tabled where none is given, in units of the critical one."""
@@ -47,8 +47,8 @@ def memory_command(
     [b]wideproof memory linear-rnn --nu-W 0.81[/b],
     [b]wideproof memory elman --activation relu --nu-W 1.2 --nu-b 0.1 --nu-F 1 --check[/b]
     """
-    from numeric.memory import analyse
-    from numeric.phase import critical_gains
+    from wideproof.numeric.memory_horizon.fixed_points import analyse
+    from wideproof.numeric.memory_horizon.phase_diagram import critical_gains
 
     recursion = model_with(context, model)
     with Stages(quiet=as_json) as stages, np.errstate(over="ignore", invalid="ignore"):
@@ -76,7 +76,7 @@ def memory_command(
 
 def _given(context: typer.Context, derived: Memory, check: bool) -> dict[str, float]:
     """The numbers of the options.  Errors: ParameterError for a missing one; only nu_W may be left to be varied."""
-    from numeric.memory import letters_read
+    from wideproof.numeric.memory_horizon.fixed_points import letters_read
 
     read = letters_read(derived)
     given = parameters(context, list(dict.fromkeys([*read, *derived.program.symbols, "X", "nu_F"])))
@@ -92,7 +92,7 @@ def _drive(derived: Memory, given: dict[str, float]) -> float:
 
 def _settings(derived: Memory, given: dict[str, float]) -> list[dict[str, float]]:
     """The parameters as given, or with nu_W varied around where chi is one."""
-    from numeric.phase import critical_gains
+    from wideproof.numeric.memory_horizon.phase_diagram import critical_gains
 
     if "nu_W" in given:
         return [given]
@@ -101,9 +101,9 @@ def _settings(derived: Memory, given: dict[str, float]) -> list[dict[str, float]
 
 
 def _drawn(derived: Memory, given: dict[str, float], folder: Path, stages: Stages) -> list[str]:
-    from numeric.phase import critical_gains, phase_diagram
-    from reports.figures import save
-    from reports.phase import phase_figure
+    from wideproof.numeric.memory_horizon.phase_diagram import critical_gains, phase_diagram
+    from wideproof.reports.write.figures import save
+    from wideproof.reports.write.phase_figure import phase_figure
 
     others: dict[str, Any] = {name: x for name, x in given.items() if name not in ("nu_W", "nu_b")}
     centre = next(iter(critical_gains(derived, max(_drive(derived, given), 0.05))), 1.0)
@@ -117,7 +117,7 @@ def _drawn(derived: Memory, given: dict[str, float], folder: Path, stages: Stage
 
 
 def _check(derived: Memory, given: dict[str, float], width: int, trials: int, seed: int) -> Check:
-    from numeric.memory_check import check_memory
+    from wideproof.numeric.memory_horizon.slope_check import check_memory
 
     own: dict[str, Any] = {**given}
     return check_memory(derived, width=width, trials=trials, seed=seed, **own)

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from derive import Recursion, models
-from derive.errors import ParameterError
-from reports.cli_alternating import ALTERNATING
-from reports.cli_symbols import SYMBOLS, Json, meant
-from reports.console import print_json, table
+from wideproof.derive import Recursion, models
+from wideproof.derive.language.errors import ParameterError
+from wideproof.reports.cli.alternating import ALTERNATING
+from wideproof.reports.cli.console import print_json, table
+from wideproof.reports.cli.symbols import SYMBOLS, Json, meant
 
 if TYPE_CHECKING:
-    from derive.alternating import Alternating
+    from wideproof.derive.language.alternating import Alternating
 
 Model = Annotated[
     str,

@@ -8,12 +8,12 @@ from typing import Annotated, Literal
 import typer
 from rich.text import Text
 
-from derive.alternating import Alternating
-from reports.cli_alternating import ALTERNATING, refuse_meaningless
-from reports.cli_models import Model, lines_with, model_with
-from reports.cli_paper import Data, Inputs, Method, Outputs, Rate, columns_named, make, recordings_named
-from reports.cli_symbols import Json, parameters
-from reports.console import COLOR, EXIT, Stages, announced, err, out, print_json
+from wideproof.derive.language.alternating import Alternating
+from wideproof.reports.cli.alternating import ALTERNATING, refuse_meaningless
+from wideproof.reports.cli.console import COLOR, EXIT, Stages, announced, err, out, print_json
+from wideproof.reports.cli.models import Model, lines_with, model_with
+from wideproof.reports.cli.reproduce import Data, Inputs, Method, Outputs, Rate, columns_named, make, recordings_named
+from wideproof.reports.cli.symbols import Json, parameters
 
 
 def report_command(
@@ -45,8 +45,8 @@ def report_command(
     Examples: [b]wideproof report linear-rnn -o report/linear-rnn[/b],
     [b]wideproof report elman --activation tanh -o report/elman[/b], [b]wideproof report amp -o report/amp[/b]
     """
-    from reports.paper import ITEMS
-    from reports.writing import report
+    from wideproof.reports.paper import ITEMS
+    from wideproof.reports.sections.writing import report
 
     chosen = () if data == ["none"] else recordings_named(data)
     columns = columns_named(data, inputs, outputs, rate)

@@ -9,8 +9,8 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from derive.errors import ParameterError
-from reports.console import EXIT, Stages, announced, err, out, print_json, table
+from wideproof.derive.language.errors import ParameterError
+from wideproof.reports.cli.console import EXIT, Stages, announced, err, out, print_json, table
 
 Quick = Annotated[bool, typer.Option("--quick", help="Smaller sizes: each item in under a minute.")]
 Seed = Annotated[int, typer.Option(min=0, help="Seed of everything random.")]
@@ -71,8 +71,8 @@ def reproduce_command(
     [b]wideproof reproduce fig3 --set nu_W=0.6 --set delays=0,4,8[/b],
     [b]wideproof reproduce table1 --data FILE.csv --inputs a,b --outputs c --rate 50[/b]
     """
-    from reports.paper import ITEMS
-    from reports.paper.settings import parse_changes
+    from wideproof.reports.paper import ITEMS
+    from wideproof.reports.paper.settings import parse_changes
 
     names = list(ITEMS) if item == "all" else [item]
     if item != "all" and item not in ITEMS:
@@ -89,7 +89,7 @@ def reproduce_command(
 
 def recordings_named(data: Sequence[str] | None) -> tuple[str, ...]:
     """The recordings asked for, or all that travel with the package."""
-    from numeric.recordings import RECORDINGS
+    from wideproof.numeric.recordings import RECORDINGS
 
     return tuple(data) if data else tuple(RECORDINGS)
 
@@ -120,7 +120,7 @@ def _names(text: str) -> tuple[str, ...]:
 
 def show_settings(names: Sequence[str], quick: bool, changes: dict[str, str], as_json: bool) -> None:
     """Print every choice of the named items with its value, its meaning and whether the paper states it."""
-    from reports.paper.settings import USED, choices_of
+    from wideproof.reports.paper.settings import USED, choices_of
 
     rows = [
         (name, c.name, c.text, c.meaning, "the paper" if c.stated else "assumed")
@@ -142,8 +142,8 @@ def make(
     changes: dict[str, str], engine: Engine, as_json: bool, method: str = "auto",
 ) -> None:  # fmt: skip
     """Reproduce the named items, write their document, print the claims and exit by the verdict."""
-    from reports.paper import paper_report, reproduce
-    from reports.paper.item import Context
+    from wideproof.reports.paper import paper_report, reproduce
+    from wideproof.reports.paper.item import Context
 
     with Stages(quiet=as_json) as stages:
         context = Context(stages, out_dir / "figures", quick, seed, data, columns, changes, method,

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperCommand
 
-from derive.errors import ParameterError
+from wideproof.derive.language.errors import ParameterError
 
 SYMBOLS = "wideproof.symbols"
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]

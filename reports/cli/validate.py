@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from derive.alternating import Alternating
-from derive.errors import ParameterError
-from reports.cli_alternating import ALTERNATING, refuse_meaningless
-from reports.cli_models import Model, lines_with, model_with
-from reports.cli_symbols import Json, parameters
-from reports.console import EXIT, Stages, err, print_json, verdict
+from wideproof.derive.language.alternating import Alternating
+from wideproof.derive.language.errors import ParameterError
+from wideproof.reports.cli.alternating import ALTERNATING, refuse_meaningless
+from wideproof.reports.cli.console import EXIT, Stages, err, print_json, verdict
+from wideproof.reports.cli.models import Model, lines_with, model_with
+from wideproof.reports.cli.symbols import Json, parameters
 
 if TYPE_CHECKING:
-    from numeric.montecarlo.cost import Cost
+    from wideproof.numeric.validation.linear_rnn.cost import Cost
 
 
 def _announce(cost: Cost, told: str) -> None:
@@ -77,7 +77,7 @@ def validate_command(
     [b]wideproof validate elman --activation erf --width 512 --budget 0.0035 --trials 20000[/b],
     [b]wideproof validate linear-rnn --width 256 --method dense --dtype float32[/b]
     """
-    from numeric.validate import validate
+    from wideproof.numeric.validation.validate import validate
 
     if budget is not None and not 0 < budget < math.inf:
         where = f"{context.command_path}: --budget"

@@ -1,11 +1,11 @@
-"""Where the templates lie: beside this room in a checkout, inside it in an installed wheel."""
+"""The templates and how files are written."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
 
-from derive.errors import DeriveError
+from wideproof.derive.language.errors import DeriveError
 
 MARK = "document.tex.j2"
 
@@ -15,11 +15,10 @@ def templates() -> Path:
 
     Errors: `DeriveError` when the installation lost its data files.
     """
-    room = Path(__file__).resolve().parent
-    for place in (room / "templates", room.parent / "templates"):
-        if (place / MARK).is_file():
-            return place
-    raise DeriveError("templates", f"{MARK} beside or inside reports/", room, "Reinstall wideproof.")
+    place = Path(__file__).resolve().parents[1] / "templates"
+    if not (place / MARK).is_file():
+        raise DeriveError("templates", f"{MARK} in wideproof/reports/templates", place, "Reinstall wideproof.")
+    return place
 
 
 def read(name: str) -> str:

@@ -7,7 +7,7 @@ import unicodedata
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from derive.errors import DeriveError
+from wideproof.derive.language.errors import DeriveError
 
 
 class DocumentError(DeriveError, ValueError):
@@ -118,4 +118,4 @@ def _plain(part: Inline) -> str:
 def require_latex(where: str, body: object) -> None:
     """Refuse a formula given as a plain string.  Errors: `DocumentError`."""
     if not isinstance(body, Latex):
-        raise DocumentError(where, "Latex", type(body).__name__, "Print it with reports.mathtext.")
+        raise DocumentError(where, "Latex", type(body).__name__, "Print it with wideproof.reports.write.mathtext.")

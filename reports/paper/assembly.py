@@ -7,18 +7,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from derive.errors import ParameterError
-from numeric.checks import Verdict
-from reports.document import Document, Paragraph, Section, Table
-from reports.linear import Stage
-from reports.numbers import value
-from reports.paper.gaps import EFFECT, LEVEL, ROUNDING
-from reports.paper.item import Claim, Context, Item, Result, section, worst
-from reports.paper.items import ITEMS
-from reports.paper.settings import USED, choices_of
-from reports.render import Engine, Rendered, render
-from reports.runjson import write_run
-from reports.text import Cite, Ref
+from wideproof.derive.language.errors import ParameterError
+from wideproof.numeric.core.checks import Verdict
+from wideproof.reports.document.blocks import Document, Paragraph, Section, Table
+from wideproof.reports.document.numbers import value
+from wideproof.reports.document.text import Cite, Ref
+from wideproof.reports.paper.catalogue import ITEMS
+from wideproof.reports.paper.item import Context, Item, PaperClaim, Result, section, worst
+from wideproof.reports.paper.settings import USED, choices_of
+from wideproof.reports.paper.width_gaps import EFFECT, LEVEL, ROUNDING
+from wideproof.reports.render.render import Engine, Rendered, render
+from wideproof.reports.render.run_json import write_run
+from wideproof.reports.sections.linear import Stage
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Reproduction:
         return [_record(item, claim) for item, result in self.made for claim in result.claims]
 
 
-def _record(item: Item, claim: Claim) -> dict[str, Any]:
+def _record(item: Item, claim: PaperClaim) -> dict[str, Any]:
     return {
         "item": item.name,
         "section": item.place,

@@ -7,21 +7,21 @@ from typing import Any
 
 import sympy as sp
 
-from derive.bounds import LargestRho
-from derive.errata import ERRATA, Erratum
-from numeric.errata import check_errata
-from reports.document import Block, Paragraph, Table
-from reports.mathtext import math
-from reports.numbers import value
-from reports.paper.item import Claim, Context, Item, Result
-from reports.paper.settings import USED
-from reports.paper.words import inlines
-from reports.text import Emph, Inline, Ref, Text
+from wideproof.derive.linear.errata import ERRATA, Erratum
+from wideproof.derive.linear.scale_factor_bounds import LargestRho
+from wideproof.numeric.paper.errata import check_errata
+from wideproof.reports.document.blocks import Block, Paragraph, Table
+from wideproof.reports.document.numbers import value
+from wideproof.reports.document.text import Emph, Inline, Ref, Text
+from wideproof.reports.paper.item import Context, Item, PaperClaim, Result
+from wideproof.reports.paper.settings import USED
+from wideproof.reports.write.inline_math import inlines
+from wideproof.reports.write.mathtext import math
 
 LETTERS = {name: sp.Symbol(name) for name in ("nu_W", "nu_F", "nu_C", "T", "j", "n", "N", "n_x", "n_y")}
 
 WORDS = {"stderr": "standard error", "deviation": "standard deviation", "holds": "condition met"}
-SHOWN = {"lemma-c1": "Lemma C.1, for Lipschitz maps", "netsor": "tensor programs, for polynomially bounded maps"}
+SHOWN = {"lemma-c1": "Lemma C.1, for Lipschitz maps", "tensor-programs": "tensor programs, for polynomially bounded maps"}
 CHECKED = {
     "E1": "Spectral radius of W over sqrt(n) in random matrices, mean with standard error, and its limit sqrt(nu_W); "
           "the operator norm at the first nu_W; and the share of draws whose radius is above 1. At this "
@@ -58,9 +58,9 @@ def erratum_item(erratum: Erratum) -> Item:
             sizes = {erratum.item: context.setting(kinds[0])} if kinds else {}
             (found,) = check_errata((erratum.item,), context.seed, sizes)
             progress(1, 1)
-        claim = Claim("a matter of wording", "holds")
+        claim = PaperClaim("a matter of wording", "holds")
         if found.holds is not None:
-            claim = Claim("the corrected statement", "holds" if found.holds else "refuted")
+            claim = PaperClaim("the corrected statement", "holds" if found.holds else "refuted")
         chosen = context.assumptions(erratum.item) if erratum.item in USED else ()
         return Result((*_told(erratum), *_evidence(erratum, found.evidence, claim), *chosen), (claim,), listed=True)
 
@@ -75,7 +75,7 @@ def _told(erratum: Erratum) -> tuple[Block, ...]:
     )
 
 
-def _evidence(erratum: Erratum, evidence: dict[str, object], claim: Claim) -> tuple[Block, ...]:
+def _evidence(erratum: Erratum, evidence: dict[str, object], claim: PaperClaim) -> tuple[Block, ...]:
     rows, label = tuple(_rows(evidence)), f"tab:{erratum.item}-check"
     if claim.text[0] == "a" or not rows:
         return (Paragraph((Emph("Verdict: "), f"{claim.text}; nothing to compute.")),)

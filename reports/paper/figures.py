@@ -7,33 +7,33 @@ from dataclasses import replace
 import numpy as np
 from scipy import special
 
-from numeric.checks import Verdict
-from numeric.experiments import (
-    Comparison,
+from wideproof.numeric.core.checks import Verdict
+from wideproof.numeric.core.statistics import holm
+from wideproof.numeric.linear_rnn.training_choice import DRAWN, EXACT
+from wideproof.numeric.paper.experiments import (
     DelayCurves,
     DelaySetting,
     Dynamics,
     GapLadder,
     Protocol,
+    RecordingComparison,
     Setting,
     Sizes,
     compare,
     delay_experiment,
     dynamics,
 )
-from numeric.experiments.bias import FALSE_ALARM, MARGIN
-from numeric.experiments.choice import whole
-from numeric.experiments.selection import UNSCALED
-from numeric.methods import DRAWN, EXACT
-from numeric.statistics import holm
-from reports import figures
-from reports.document import Block, Figure, Paragraph, Table
-from reports.linear.measured import trained
-from reports.linear.recordings import protocol_paragraph, recording_blocks, sentence, tags_of
-from reports.paper.gaps import LEVEL, gap_figure, gaps_of, rate
-from reports.paper.item import Claim, Context, Item, Result
-from reports.paper.words import inlines
-from reports.text import Ref, Text
+from wideproof.numeric.paper.experiments.assumptions import whole
+from wideproof.numeric.paper.experiments.bias_verdicts import FALSE_ALARM, MARGIN
+from wideproof.numeric.paper.experiments.model_selection import UNSCALED
+from wideproof.reports.document.blocks import Block, Figure, Paragraph, Table
+from wideproof.reports.document.text import Ref, Text
+from wideproof.reports.paper.item import Context, Item, PaperClaim, Result
+from wideproof.reports.paper.width_gaps import LEVEL, gap_figure, gaps_of, rate
+from wideproof.reports.sections.linear.confirmation import trained
+from wideproof.reports.sections.linear.recordings import protocol_paragraph, recording_blocks, sentence, tags_of
+from wideproof.reports.write import figures
+from wideproof.reports.write.inline_math import inlines
 
 HALF, TINY = 0.5, 1e-12
 
@@ -69,17 +69,17 @@ def _learning(context: Context, name: str, which: str, curves: dict[str, tuple[f
     ))  # fmt: skip
 
 
-def _learns(name: str, curve: tuple[float, ...]) -> Claim:
-    return Claim(f"{name}: last test error over the first, below 1", "holds" if curve[-1] < curve[0] else "refuted",
+def _learns(name: str, curve: tuple[float, ...]) -> PaperClaim:
+    return PaperClaim(f"{name}: last test error over the first, below 1", "holds" if curve[-1] < curve[0] else "refuted",
                  curve[-1] / curve[0])  # fmt: skip
 
 
-def _one_of(gaps: GapLadder, width: int, gap: float) -> Claim:
+def _one_of(gaps: GapLadder, width: int, gap: float) -> PaperClaim:
     """The drawn network's gap is not larger than those of the ladder, carried to its width: an exact rank test."""
     p, least = gaps.exceeded(width, gap), 1 / (1 + len(gaps.gaps) * len(gaps.gaps[0]))
     verdict: Verdict = "refuted" if p <= LEVEL else "holds" if least <= LEVEL else "undecided"
     fitted = float(np.exp(gaps.intercept) * width**gaps.slope)
-    return Claim(
+    return PaperClaim(
         f"the gap of the network drawn at width {whole(width)} is no larger than those of the ladder, carried there by "
         f"the power: rank test, p = {p:.2g}", verdict, gap, None, fitted,
     )  # fmt: skip
@@ -144,7 +144,7 @@ def delay_figure(context: Context) -> Result:
     )
 
 
-def _forgets(found: DelayCurves) -> tuple[Claim, ...]:
+def _forgets(found: DelayCurves) -> tuple[PaperClaim, ...]:
     """The biased models lose the longest delay and the unbiased one keeps it: Student's test, corrected by Holm."""
     scores = [
         (1 if name != UNSCALED else -1) * (mean[-1] - HALF) / max(stderr[-1], TINY)
@@ -157,7 +157,7 @@ def _forgets(found: DelayCurves) -> tuple[Claim, ...]:
         verdict: Verdict = "refuted" if against[k] <= LEVEL else "holds" if for_it[k] <= LEVEL else "undecided"
         word = "keeps the longest delay: error below one half" if name == UNSCALED else (
             "loses the longest delay: error above one half")  # fmt: skip
-        claims.append(Claim(f"the {name} {word}", verdict, found.mean[k][-1], found.stderr[k][-1]))
+        claims.append(PaperClaim(f"the {name} {word}", verdict, found.mean[k][-1], found.stderr[k][-1]))
     return tuple(claims)
 
 
@@ -168,7 +168,7 @@ def recording_figure(context: Context) -> Result:
         "This and its opposite are tested by Student's law, corrected by Holm over all statements about a recording, "
         f"and hold or are refuted at the level {FALSE_ALARM:g}."
     )]  # fmt: skip
-    claims: list[Claim] = []
+    claims: list[PaperClaim] = []
     found_all = _comparisons(context)
     for found, tag in zip(found_all, tags_of([c.recording for c in found_all]), strict=True):
         blocks += recording_blocks(found, context.folder, f"fig4-{tag}", tables=False)
@@ -179,7 +179,7 @@ def recording_figure(context: Context) -> Result:
 def score_table(context: Context) -> Result:
     """Table 1: test R^2 of the three models, and whether the bias helps with little data."""
     blocks: list[Block] = [*_whose(context)]
-    claims: list[Claim] = []
+    claims: list[PaperClaim] = []
     found_all = _comparisons(context)
     for found, tag in zip(found_all, tags_of([c.recording for c in found_all]), strict=True):
         blocks += recording_blocks(found, context.folder, f"table1-{tag}", curves=False)
@@ -207,16 +207,16 @@ def _whose(context: Context) -> tuple[Block, ...]:
     return tuple(blocks)
 
 
-def _judged(found: Comparison, biased: bool) -> list[Claim]:
+def _judged(found: RecordingComparison, biased: bool) -> list[PaperClaim]:
     """The judged differences: RNN against scaled convolution if biased, else scaled against unscaled."""
     return [
-        Claim(f"{found.recording}, {sentence(j)}", j.verdict, j.what.difference, j.what.stderr,
+        PaperClaim(f"{found.recording}, {sentence(j)}", j.verdict, j.what.difference, j.what.stderr,
               0.0 if j.what.kind == "vanishes" else None)
         for j in found.judged if (j.what.second == UNSCALED) is not biased
     ]  # fmt: skip
 
 
-def _comparisons(context: Context) -> list[Comparison]:
+def _comparisons(context: Context) -> list[RecordingComparison]:
     for recording in context.recordings:
         if f"recording {recording.name}" not in context.runs:
             with context.stage(f"recording {recording.name}") as progress:

@@ -10,30 +10,29 @@ from typing import Any, TypeVar
 
 import sympy as sp
 
-from derive import Derivation, Program, Recursion, models
-from derive.claims import Counterexample, Inequality, MatrixEquation
-from derive.proof import Equation as EquationClaim
-from derive.proof import Limit
-from numeric.checks import Check, Verdict
-from numeric.experiments import DrawSizes, Variances
-from numeric.methods import Announce
-from numeric.montecarlo import Validation
-from numeric.recordings import RECORDINGS, Recording, load_recording
-from numeric.validate import validate
-from reports import prose
-from reports.document import Block, Equation, Kind, Paragraph, Section, Table, Theorem
-from reports.linear import Stage
-from reports.mathtext import display, math
-from reports.numbers import value
-from reports.paper.settings import assumptions, setting_of
-from reports.paper.words import mathematical
-from reports.text import Inline, Latex, Text
+from wideproof.derive import Derivation, Program, Recursion, models
+from wideproof.derive.proof.claims import Counterexample, Inequality, MatrixEquation
+from wideproof.derive.proof.proof import Equation as EquationClaim, Limit
+from wideproof.numeric.core.checks import Check, Verdict
+from wideproof.numeric.linear_rnn.training_choice import Announce
+from wideproof.numeric.paper.experiments import DrawSizes, Variances
+from wideproof.numeric.recordings import RECORDINGS, Recording, load_recording
+from wideproof.numeric.validation.linear_rnn import Validation
+from wideproof.numeric.validation.validate import validate
+from wideproof.reports.document.blocks import Block, Equation, Kind, Paragraph, Section, Table, Theorem
+from wideproof.reports.document.numbers import value
+from wideproof.reports.document.text import Inline, Latex, Text
+from wideproof.reports.paper.settings import assumptions, setting_of
+from wideproof.reports.sections.linear import Stage
+from wideproof.reports.write import prose
+from wideproof.reports.write.inline_math import mathematical
+from wideproof.reports.write.mathtext import display, math
 
 Kinds = TypeVar("Kinds")
 
 
 @dataclass(frozen=True)
-class Claim:
+class PaperClaim:
     """One judged sentence about an item; stderr is None where the claim is exact."""
 
     text: str
@@ -48,7 +47,7 @@ class Result:
     """What an item says in the report, and its claims; `listed` where the blocks hold these already."""
 
     blocks: tuple[Block, ...]
-    claims: tuple[Claim, ...]
+    claims: tuple[PaperClaim, ...]
     listed: bool = False
 
 
@@ -121,10 +120,10 @@ def worst(verdicts: Sequence[Verdict]) -> Verdict:
     return "holds" if verdicts and set(verdicts) == {"holds"} else "undecided"
 
 
-def verified(text: str, derivation: Derivation) -> Claim:
+def verified(text: str, derivation: Derivation) -> PaperClaim:
     """A claim that holds because its proof was replayed and audited just now."""
     derivation.proof.verify()
-    return Claim(f"{text}: {len(derivation.proof.steps)} steps verified", "holds")
+    return PaperClaim(f"{text}: {len(derivation.proof.steps)} steps verified", "holds")
 
 
 def theorem(
@@ -161,17 +160,17 @@ def _facts(facts: Sequence[sp.Expr], program: Program) -> list[Inline]:
     return words
 
 
-def from_checks(checks: Sequence[Check]) -> tuple[Claim, ...]:
+def from_checks(checks: Sequence[Check]) -> tuple[PaperClaim, ...]:
     """Monte Carlo checks as claims; a distance of distribution functions is never zero, and has its p-value."""
     return tuple(
-        Claim(f"distance of the distributions at lag {c.lag}, p = {c.p_value:.2g}", c.verdict, c.estimate, c.stderr)
+        PaperClaim(f"distance of the distributions at lag {c.lag}, p = {c.p_value:.2g}", c.verdict, c.estimate, c.stderr)
         if c.quantity == "distribution"
-        else Claim(f"{c.quantity.replace('-', ' ')} at lag {c.lag}", c.verdict, c.estimate, c.stderr, c.prediction)
+        else PaperClaim(f"{c.quantity.replace('-', ' ')} at lag {c.lag}", c.verdict, c.estimate, c.stderr, c.prediction)
         for c in checks
     )
 
 
-def table_of(claims: Sequence[Claim], caption: Text, label: str) -> Table:
+def table_of(claims: Sequence[PaperClaim], caption: Text, label: str) -> Table:
     """Claims with their verdicts, and their numbers where there are any."""
     predicted, measured = (any(getattr(c, name) is not None for c in claims) for name in ("prediction", "estimate"))
     rows: tuple[tuple[Text, ...], ...] = tuple(

@@ -7,19 +7,19 @@ from typing import Any
 
 import numpy as np
 
-from derive import Recursion
-from numeric.data import Quadratic, weights
-from numeric.experiments import Ladder, LinearisedGaps, Protocol, RankSizes, Setting, linearised_gaps
-from numeric.experiments.dynamics import teacher_data
-from numeric.experiments.protocol import FULL, prepare
-from numeric.experiments.scale import scale_of_lags
-from numeric.kernels import Kernel
-from reports import figures
-from reports.document import Block, Equation, Figure, Paragraph, Table, Theorem
-from reports.numbers import value
-from reports.paper.gaps import at_most, gap_figure, gaps_of, rate
-from reports.paper.item import Claim, Context, Result
-from reports.text import Cite, Latex, Math, Ref, Text
+from wideproof.derive import Recursion
+from wideproof.numeric.kernels.kernel import Kernel
+from wideproof.numeric.linear_rnn.quadratic_loss import Quadratic, weights
+from wideproof.numeric.paper.experiments import Ladder, LinearisedGaps, Protocol, RankSizes, Setting, linearised_gaps
+from wideproof.numeric.paper.experiments.recording_protocol import FULL, prepare
+from wideproof.numeric.paper.experiments.scale_factors import scale_of_lags
+from wideproof.numeric.paper.experiments.training_dynamics import teacher_data
+from wideproof.reports.document.blocks import Block, Equation, Figure, Paragraph, Table, Theorem
+from wideproof.reports.document.numbers import value
+from wideproof.reports.document.text import Cite, Latex, Math, Ref, Text
+from wideproof.reports.paper.item import Context, PaperClaim, Result
+from wideproof.reports.paper.width_gaps import at_most, gap_figure, gaps_of, rate
+from wideproof.reports.write import figures
 
 
 def proposition_31(context: Context) -> Result:
@@ -104,7 +104,7 @@ def _linearised_figures(context: Context, found: LinearisedGaps) -> tuple[Block,
     )  # fmt: skip
 
 
-def _ranks(context: Context) -> tuple[tuple[Block, ...], tuple[Claim, ...]]:
+def _ranks(context: Context) -> tuple[tuple[Block, ...], tuple[PaperClaim, ...]]:
     """The rank of the limiting kernel on every data set, and for sequences of the teacher's sizes by its matrix."""
     setting = context.setting(Setting)
     sets = {"the teacher's sequences": teacher_data(setting)[0]}
@@ -129,13 +129,13 @@ def _ranks(context: Context) -> tuple[tuple[Block, ...], tuple[Claim, ...]]:
     return (table,), (matrix_rank(context.rnn, setting, nu),)
 
 
-def matrix_rank(rnn: Recursion, setting: Setting, nu: dict[str, Any]) -> Claim:
+def matrix_rank(rnn: Recursion, setting: Setting, nu: dict[str, Any]) -> PaperClaim:
     """The rank of the kernel matrix of random sequences is the number of taps, or of outputs if they are fewer."""
     count, T, n_x = setting.sequences, setting.horizon, setting.n_x
     X = np.random.default_rng(setting.data_seed).standard_normal((count, T, n_x))
     rank = int(np.linalg.matrix_rank(Kernel(rnn, **nu).ntk(X).reshape(count * T, count * T), hermitian=True))
     taps = min(T * n_x, count * T)
-    return Claim(f"rank of the kernel matrix of {count} sequences of {T} steps, one output: the number of taps",
+    return PaperClaim(f"rank of the kernel matrix of {count} sequences of {T} steps, one output: the number of taps",
                  "holds" if rank == taps else "refuted", rank, None, taps)  # fmt: skip
 
 

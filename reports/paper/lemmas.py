@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from derive import Recursion, models, ntk, state_evolution
-from derive.innovations import columns
-from numeric.convergence import row_distance, state_distance
-from numeric.experiments import ResponseSizes, StateSizes
-from numeric.perturbation import response_covariance
-from reports import prose
-from reports.document import Block, Equation, Paragraph, Table, Theorem
-from reports.paper.gaps import LAW_POWER, at_most, falling, power, slope_claim
-from reports.paper.item import Claim, Context, Result, from_checks, goal, theorem, verified
-from reports.paper.theory import drawn
-from reports.text import Cite, Latex, Math, Ref, Text
+from wideproof.derive import Recursion, models, ntk, state_evolution
+from wideproof.derive.calculus.innovations import columns
+from wideproof.numeric.paper.experiments import ResponseSizes, StateSizes
+from wideproof.numeric.paper.perturbation import response_covariance
+from wideproof.numeric.validation.convergence import row_distance, state_distance
+from wideproof.reports.document.blocks import Block, Equation, Paragraph, Table, Theorem
+from wideproof.reports.document.text import Cite, Latex, Math, Ref, Text
+from wideproof.reports.paper.item import Context, PaperClaim, Result, from_checks, goal, theorem, verified
+from wideproof.reports.paper.theory import drawn
+from wideproof.reports.paper.width_gaps import LAW_POWER, at_most, falling, power, slope_claim
+from wideproof.reports.write import prose
 
 
 def lemma_b1(context: Context) -> Result:
@@ -53,7 +53,7 @@ def lemma_b1(context: Context) -> Result:
     ))  # fmt: skip
     blocks = (statement, text, *goal(derivation, "eq:lemma-b1-kernel"), proof, premises, perturbed, drawn(context),
               *context.assumptions("lemma-b.1"))  # fmt: skip
-    claims = (Claim("products of responses and of gradients at steps {} and {}".format(*c.lag), c.verdict, c.estimate,
+    claims = (PaperClaim("products of responses and of gradients at steps {} and {}".format(*c.lag), c.verdict, c.estimate,
                     c.stderr, c.prediction) for c in responses if isinstance(c.lag, tuple))  # fmt: skip
     return Result(blocks, (verified("tangent recursion and kernel", derivation), *claims, *from_checks(checks)))
 
@@ -128,7 +128,7 @@ def lemma_c1(context: Context) -> Result:
     )
 
 
-def _general(context: Context) -> tuple[tuple[Block, ...], tuple[Claim, ...]]:
+def _general(context: Context) -> tuple[tuple[Block, ...], tuple[PaperClaim, ...]]:
     """The innovations form rebuilt, step by step, into the covariance form, for recursions of every kind."""
     rows: list[tuple[Text, ...]] = []
     claims = []

@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, TypeVar
 
-from derive.errors import ParameterError
-from numeric.experiments import (
+from wideproof.derive.language.errors import ParameterError
+from wideproof.numeric.paper.experiments import (
+    Assumption,
     BoundSizes,
-    Choice,
     DelaySetting,
     DrawSizes,
     KernelSizes,
@@ -28,10 +28,10 @@ from numeric.experiments import (
     choices,
     chosen,
 )
-from numeric.experiments.protocol import QUICK as QUICK_PROTOCOL
-from reports.document import Block, Paragraph, Table
-from reports.paper.words import mathematical
-from reports.text import Code, Ref, Text
+from wideproof.numeric.paper.experiments.recording_protocol import QUICK as QUICK_PROTOCOL
+from wideproof.reports.document.blocks import Block, Paragraph, Table
+from wideproof.reports.document.text import Code, Ref, Text
+from wideproof.reports.write.inline_math import mathematical
 
 Kind = TypeVar("Kind")
 LONGEST = 20  # letters of a value in a table
@@ -88,7 +88,7 @@ def parse_changes(pairs: Sequence[str], items: Sequence[str]) -> dict[str, str]:
     return changes
 
 
-def choices_of(item: str, quick: bool, changes: Mapping[str, str]) -> tuple[Choice, ...]:
+def choices_of(item: str, quick: bool, changes: Mapping[str, str]) -> tuple[Assumption, ...]:
     """Every choice that an item reads, as it stands."""
     return tuple(c for kind in USED.get(item, ()) for c in choices(setting_of(kind, quick, changes)))
 
@@ -110,7 +110,7 @@ def assumptions(item: str, quick: bool, changes: Mapping[str, str], shown: dict[
     return tuple(blocks)
 
 
-def _table(item: str, found: Sequence[Choice], label: str) -> Table:
+def _table(item: str, found: Sequence[Assumption], label: str) -> Table:
     rows: tuple[tuple[Text, ...], ...] = tuple(
         (Code(c.name), mathematical(c.meaning), _short(c), "the paper" if c.stated else "assumed") for c in found
     )
@@ -123,7 +123,7 @@ def _table(item: str, found: Sequence[Choice], label: str) -> Table:
     return Table(("name", "meaning", "value", "source"), rows, caption, label, "lXll")
 
 
-def _short(choice: Choice) -> str:
+def _short(choice: Assumption) -> str:
     """The value; of a long list its ends and its length."""
     parts = choice.text.split(",")
     if len(choice.text) <= LONGEST:

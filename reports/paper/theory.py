@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from derive import (
+from wideproof.derive import (
     equivalent_convolution,
     impulse_response,
     ntk,
@@ -16,24 +16,23 @@ from derive import (
     scale_factor_peak,
     scale_factors,
 )
-from derive.realization import convolution_of
-from numeric.checks import Check, overall
-from numeric.convergence import kernel_error
-from numeric.convolution import matched
-from numeric.data import apply_filter
-from numeric.experiments import DrawSizes, KernelSizes, RealizationSizes
-from numeric.kernels import Kernel
-from numeric.krylov import draw_rnn
-from numeric.krylov import impulse_response as impulse_of_rnn
-from numeric.realization import METHODS, realize
-from numeric.validate import DEFAULTS
-from reports.document import Block, Equation, Paragraph, Table
-from reports.mathtext import display
-from reports.numbers import value
-from reports.paper.gaps import exact, falling, slope_claim
-from reports.paper.item import Claim, Context, Result, from_checks, goal, theorem, verified
-from reports.paper.words import mathematical
-from reports.text import Latex, Math, Ref, Text
+from wideproof.derive.linear.realization import convolution_of
+from wideproof.numeric.core.checks import Check, overall
+from wideproof.numeric.kernels.kernel import Kernel
+from wideproof.numeric.linear_rnn.convolution import matched
+from wideproof.numeric.linear_rnn.krylov import draw_rnn, impulse_response as impulse_of_rnn
+from wideproof.numeric.linear_rnn.quadratic_loss import apply_filter
+from wideproof.numeric.linear_rnn.realization import METHODS, realize
+from wideproof.numeric.paper.experiments import DrawSizes, KernelSizes, RealizationSizes
+from wideproof.numeric.validation.convergence import kernel_error
+from wideproof.numeric.validation.validate import DEFAULTS
+from wideproof.reports.document.blocks import Block, Equation, Paragraph, Table
+from wideproof.reports.document.numbers import value
+from wideproof.reports.document.text import Latex, Math, Ref, Text
+from wideproof.reports.paper.item import Context, PaperClaim, Result, from_checks, goal, theorem, verified
+from wideproof.reports.paper.width_gaps import exact, falling, slope_claim
+from wideproof.reports.write.inline_math import mathematical
+from wideproof.reports.write.mathtext import display
 
 
 def proposition_21a(context: Context) -> Result:
@@ -99,7 +98,7 @@ def proposition_21b(context: Context) -> Result:
     )  # fmt: skip
     best = min(realize(target, method).error for method in METHODS)
     want = T * n_x * n_y
-    units = Claim("T n_x n_y hidden units suffice", "holds" if derivation.units == want else "refuted",
+    units = PaperClaim("T n_x n_y hidden units suffice", "holds" if derivation.units == want else "refuted",
                   derivation.units, None, float(want))  # fmt: skip
     return Result(
         (*statement, table, *context.assumptions("prop-2.1b")),
@@ -228,10 +227,10 @@ def drawn(context: Context) -> Paragraph:
     )
 
 
-def together(what: str, checks: Sequence[Check]) -> Claim:
+def together(what: str, checks: Sequence[Check]) -> PaperClaim:
     """Many checks of one kind as one claim, with the smallest of their corrected p-values."""
     least = min((c.p_value for c in checks), default=1.0)
-    return Claim(f"{len(checks)} {what}: smallest p, corrected for all checks", overall(checks), least)
+    return PaperClaim(f"{len(checks)} {what}: smallest p, corrected for all checks", overall(checks), least)
 
 
 def equation_22(context: Context) -> Result:

@@ -7,17 +7,17 @@ from dataclasses import replace
 import numpy as np
 from scipy import special
 
-from derive import training_bound
-from numeric.bounds import BoundRun, LearningSteps, learning_steps, measure_bound
-from numeric.checks import Verdict
-from numeric.experiments import BoundSizes, Setting
-from numeric.experiments.choice import whole
-from reports import figures
-from reports.document import Block, Figure, Paragraph
-from reports.numbers import value
-from reports.paper.gaps import LEVEL, exact, rate
-from reports.paper.item import Claim, Context, Result, goal, theorem, verified
-from reports.text import Cite, Latex, Math, Ref, Text
+from wideproof.derive import training_bound
+from wideproof.numeric.core.checks import Verdict
+from wideproof.numeric.paper.experiments import BoundSizes, Setting
+from wideproof.numeric.paper.experiments.assumptions import whole
+from wideproof.numeric.paper.training_bound import BoundRun, LearningSteps, learning_steps, measure_bound
+from wideproof.reports.document.blocks import Block, Figure, Paragraph
+from wideproof.reports.document.numbers import value
+from wideproof.reports.document.text import Cite, Latex, Math, Ref, Text
+from wideproof.reports.paper.item import Context, PaperClaim, Result, goal, theorem, verified
+from wideproof.reports.paper.width_gaps import LEVEL, exact, rate
+from wideproof.reports.write import figures
 
 LETTERS: Text = (
     "Here ", Math(Latex(r"L^{(\ell)}_j")), " is lag ", Math(Latex("j")), " of the impulse response after ",
@@ -67,14 +67,14 @@ def theorem_41(context: Context) -> Result:
     return Result(blocks, claims)
 
 
-def measured(run: BoundRun, steps: LearningSteps) -> tuple[Claim, ...]:
+def measured(run: BoundRun, steps: LearningSteps) -> tuple[PaperClaim, ...]:
     """What training says of the bound, of the trajectory and of the steps that a lag takes."""
     return (
-        Claim("largest movement of the convolution over its bound, at most 1",
+        PaperClaim("largest movement of the convolution over its bound, at most 1",
               "holds" if run.convolution_ratio <= 1 else "refuted", run.convolution_ratio),
         _in_the_limit(run),
         exact("training equals the exact trajectory", run.exactness),
-        Claim("every lag takes at least the derived number of steps: smallest number over the bound, at least 1",
+        PaperClaim("every lag takes at least the derived number of steps: smallest number over the bound, at least 1",
               "holds" if _fewest(steps) >= 1 else "refuted", _fewest(steps)),
         rate("steps to learn a lag against 1/rho_j, slope in the logarithms", steps.slope, steps.slope_stderr, 1.0),
     )  # fmt: skip
@@ -84,13 +84,13 @@ def _fewest(steps: LearningSteps) -> float:
     return float(np.min(np.array(steps.steps) / np.array(steps.least)))
 
 
-def _in_the_limit(run: BoundRun) -> Claim:
+def _in_the_limit(run: BoundRun) -> PaperClaim:
     """The widest networks against the bound, by Student's test of the largest ratio over lags and steps."""
     ratios = np.array(run.ratios[-1])
     mean, stderr = float(ratios.mean()), float(ratios.std(ddof=1) / len(ratios) ** 0.5)
     below = float(special.stdtr(len(ratios) - 1, (mean - 1) / stderr))
     verdict: Verdict = "refuted" if below >= 1 - LEVEL else "holds" if below <= LEVEL else "undecided"
-    return Claim(f"the same of the RNN of width {whole(run.widths[-1])}, at most 1 in the limit", verdict, mean, stderr)
+    return PaperClaim(f"the same of the RNN of width {whole(run.widths[-1])}, at most 1 in the limit", verdict, mean, stderr)
 
 
 def _movement(context: Context, run: BoundRun) -> tuple[Block, ...]:

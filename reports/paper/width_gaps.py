@@ -6,14 +6,14 @@ from dataclasses import replace
 
 import numpy as np
 
-from numeric.convergence import KernelError
-from numeric.experiments import GapLadder, Setting, Sizes, gap_ladder
-from numeric.experiments.dynamics import fit_rate
-from numeric.statistics import normal_quantile, two_sided_p
-from reports import figures
-from reports.document import Block, Figure, Paragraph
-from reports.paper.item import Claim, Context
-from reports.text import Ref
+from wideproof.numeric.core.statistics import normal_quantile, two_sided_p
+from wideproof.numeric.paper.experiments import GapLadder, Setting, Sizes, gap_ladder
+from wideproof.numeric.paper.experiments.training_dynamics import fit_rate
+from wideproof.numeric.validation.convergence import KernelError
+from wideproof.reports.document.blocks import Block, Figure, Paragraph
+from wideproof.reports.document.text import Ref
+from wideproof.reports.paper.item import Context, PaperClaim
+from wideproof.reports.write import figures
 
 ROUNDING = 1e-9
 LEVEL = 0.01
@@ -21,26 +21,26 @@ EFFECT = 0.1  # of a slope
 LAW_POWER = -0.4  # of the distance of an empirical law, which falls as (log log n / n)^(1/2)
 
 
-def exact(text: str, error: float) -> Claim:
+def exact(text: str, error: float) -> PaperClaim:
     """A claim that two computations of one number agree up to rounding."""
-    return Claim(f"{text} up to rounding", "holds" if error < ROUNDING else "refuted", error)
+    return PaperClaim(f"{text} up to rounding", "holds" if error < ROUNDING else "refuted", error)
 
 
-def rate(text: str, slope: float, stderr: float, predicted: float = -0.5) -> Claim:
+def rate(text: str, slope: float, stderr: float, predicted: float = -0.5) -> PaperClaim:
     """A claim about a power of the width: refuted where the slope is off at the level of the check.
 
     It holds where, besides, a slope off by EFFECT would be refuted with a probability of nine in ten.
     """
     refuted = two_sided_p((slope - predicted) / stderr) < LEVEL
     seen = (normal_quantile(LEVEL / 2) + normal_quantile(0.1)) * stderr
-    return Claim(text, "refuted" if refuted else "holds" if seen <= EFFECT else "undecided", slope, stderr, predicted)
+    return PaperClaim(text, "refuted" if refuted else "holds" if seen <= EFFECT else "undecided", slope, stderr, predicted)
 
 
-def at_most(text: str, slope: float, stderr: float, bound: float) -> Claim:
+def at_most(text: str, slope: float, stderr: float, bound: float) -> PaperClaim:
     """A claim that a power of the width is at most a bound: one-sided tests of it and of its opposite."""
     score = (slope - bound) / stderr
     sure = normal_quantile(LEVEL)
-    return Claim(text, "refuted" if score > sure else "holds" if score < -sure else "undecided", slope, stderr, bound)
+    return PaperClaim(text, "refuted" if score > sure else "holds" if score < -sure else "undecided", slope, stderr, bound)
 
 
 def falling(error: KernelError, stem: str, context: Context, what: str, caption: str) -> tuple[Block, ...]:
@@ -58,7 +58,7 @@ def power(error: KernelError) -> tuple[float, float]:
     return fit_rate(widths, errors, correction=1.0, errors=spread)[:2]
 
 
-def slope_claim(text: str, error: KernelError) -> Claim:
+def slope_claim(text: str, error: KernelError) -> PaperClaim:
     """A claim that an error falls as the width to the power -1/2, with its own standard errors."""
     return rate(text, *power(error))
 

@@ -6,8 +6,8 @@ import base64
 import re
 from pathlib import Path
 
-from reports.assets import read, templates
-from reports.pandoc import convert
+from wideproof.reports.document.assets import read, templates
+from wideproof.reports.render.pandoc import convert
 
 STYLES = "/* report.css */"
 PICTURE = re.compile(r'src="(figures/[A-Za-z0-9-]+\.svg)"')

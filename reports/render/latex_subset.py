@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from reports.text import DocumentError
+from wideproof.reports.document.text import DocumentError
 
 TEXT = """documentclass begin end maketitle section subsection subsubsection label ref eqref cite nocite
 caption centering small includegraphics linewidth toprule midrule bottomrule item emph texttt textbf
@@ -71,5 +71,5 @@ def _refuse(line: int, got: str, name: str) -> None:
     if name.rstrip("*") in ("align", "gather", "multline", "eqnarray", "split"):
         hint = "Use one equation with aligned inside for each number."
     expected = "a command that both engines render"
-    hint = hint or "Write it with the commands of reports.subset."
+    hint = hint or "Write it with the commands of wideproof.reports.render.latex_subset."
     raise DocumentError(f"report.tex line {line}", expected, got, hint)

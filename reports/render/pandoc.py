@@ -6,8 +6,8 @@ import importlib.util
 import sys
 from pathlib import Path
 
-from reports.assets import read, templates
-from reports.process import MissingEngine, RenderError, run
+from wideproof.reports.document.assets import read, templates
+from wideproof.reports.render.subprocesses import MissingEngine, RenderError, run
 
 INSTALL = "pip install 'wideproof[pdf]'"
 FLAGS = ("--sandbox", "--fail-if-warnings", "-f", "latex", "-s")

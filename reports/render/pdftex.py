@@ -8,7 +8,7 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
-from reports.process import MissingEngine, RenderError, run
+from wideproof.reports.render.subprocesses import MissingEngine, RenderError, run
 
 INSTALL = "apt-get install --no-install-recommends texlive-latex-recommended lmodern"
 FLAGS = (

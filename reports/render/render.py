@@ -10,15 +10,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeAlias
 
-from derive.errors import ParameterError
-from reports import pandoc, pdftex, web
-from reports.assets import write_atomically
-from reports.bibliography import extract
-from reports.document import Document, citations, figures
-from reports.process import MissingEngine, RenderError
-from reports.subset import lint_tex
-from reports.text import DocumentError
-from reports.typeset import typeset
+from wideproof.derive.language.errors import ParameterError
+from wideproof.reports.document.assets import write_atomically
+from wideproof.reports.document.blocks import Document, citations, figures
+from wideproof.reports.document.text import DocumentError
+from wideproof.reports.render import html_page, pandoc, pdftex
+from wideproof.reports.render.bibliography import extract
+from wideproof.reports.render.latex_subset import lint_tex
+from wideproof.reports.render.subprocesses import MissingEngine, RenderError
+from wideproof.reports.render.typeset import typeset
 
 Engine: TypeAlias = Literal["auto", "pdflatex", "typst"]
 ENGINES = {"pdflatex": pdftex, "typst": pandoc}
@@ -68,7 +68,8 @@ def _write_source(document: Document, out_dir: Path) -> Path:
 
 def _copy_figure(source: Path, folder: Path) -> None:
     if not source.is_file():
-        raise DocumentError("Figure.stem", "a .pdf and a .svg of that name", source, "Save it by reports.figures.")
+        raise DocumentError("Figure.stem", "a .pdf and a .svg of that name", source,
+                            "Save it by wideproof.reports.write.figures.")
     if source.resolve() != (folder / source.name).resolve():
         write_atomically(folder / source.name, source.read_bytes())
 
@@ -107,7 +108,7 @@ def _html(out_dir: Path, seconds: float, notices: list[str]) -> Path | None:
     """report.html, or None with a notice where pandoc is missing."""
     try:
         with _scratch(out_dir) as folder:
-            return write_atomically(out_dir / "report.html", web.html(folder, seconds))
+            return write_atomically(out_dir / "report.html", html_page.html(folder, seconds))
     except MissingEngine as error:
         notices.append(f"no HTML page: {error}")
         return None

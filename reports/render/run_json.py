@@ -15,8 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from reports.assets import write_atomically
-from reports.text import DocumentError
+from wideproof.reports.document.assets import write_atomically
+from wideproof.reports.document.text import DocumentError
 
 PACKAGES = ("wideproof", "sympy", "numpy", "scipy", "matplotlib", "jinja2", "pypandoc-binary", "typst")
 
@@ -45,18 +45,18 @@ def versions() -> dict[str, str | None]:
 
 def commit() -> str | None:
     """The commit our code was checked out from, with "+changes" where it was edited; None if installed."""
-    room = Path(__file__).resolve().parent
-    if not (room.parent / ".git").exists():
+    root = Path(__file__).resolve().parents[2]
+    if not (root / ".git").exists():
         return None
     try:
-        head = _git(room, "rev-parse", "HEAD")
-        return head + ("+changes" if _git(room, "status", "--porcelain", "-uno") else "")
+        head = _git(root, "rev-parse", "HEAD")
+        return head + ("+changes" if _git(root, "status", "--porcelain", "-uno") else "")
     except (OSError, subprocess.SubprocessError):
         return None
 
 
-def _git(room: Path, *args: str) -> str:
-    done = subprocess.run(["git", *args], cwd=room, capture_output=True, text=True, timeout=10, check=True)
+def _git(root: Path, *args: str) -> str:
+    done = subprocess.run(["git", *args], cwd=root, capture_output=True, text=True, timeout=10, check=True)
     return done.stdout.strip()
 
 

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from derive.errors import DeriveError
+from wideproof.derive.language.errors import DeriveError
 
 FILE_BYTES = 256 * 2**20
 # limits are set in a process of our own before the program takes its place: safe beside threads

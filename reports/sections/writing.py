@@ -8,22 +8,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from derive import Recursion
-from derive.alternating import Alternating, AlternatingProgram
-from derive.derivation import as_program
-from derive.errors import ParameterError
-from numeric.checks import Verdict
-from numeric.methods import Announce
-from numeric.recordings import RECORDINGS
-from numeric.validate import plain_parts
-from reports.alternating import LinesRun, run_lines
-from reports.alternating import document as lined
-from reports.document import Document
-from reports.linear import LinearRun, Stage, document, run_linear
-from reports.nonlinear import KernelRun, run_kernels
-from reports.nonlinear import document as told
-from reports.render import Engine, render
-from reports.runjson import write_run
+from wideproof.derive import Recursion
+from wideproof.derive.emit.derivation import as_program
+from wideproof.derive.language.alternating import Alternating, AlternatingProgram
+from wideproof.derive.language.errors import ParameterError
+from wideproof.numeric.core.checks import Verdict
+from wideproof.numeric.linear_rnn.training_choice import Announce
+from wideproof.numeric.recordings import RECORDINGS
+from wideproof.numeric.validation.validate import plain_parts
+from wideproof.reports.document.blocks import Document
+from wideproof.reports.render.render import Engine, render
+from wideproof.reports.render.run_json import write_run
+from wideproof.reports.sections.alternating import LinesRun, document as lined, run_lines
+from wideproof.reports.sections.linear import LinearRun, Stage, document, run_linear
+from wideproof.reports.sections.nonlinear import KernelRun, document as told, run_kernels
 
 LINEAR_TRIALS = 20_000
 

@@ -1,7 +1,7 @@
 """What `numeric.benchmarks` measured, as a figure and as the table of docs/benchmarks/README.md.
 
-`wideproof bench --json > docs/benchmarks/results-DATE.json`, then `python -m reports.benchmarks` on that file, writes
-both anew from its rows.
+`wideproof bench --json > docs/benchmarks/results-DATE.json`, then `python -m wideproof.reports.write.benchmark_page` on
+that file, writes both anew from its rows.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.figure import Figure
 
-from numeric.benchmarks import Row
-from numeric.benchmarks.runner import revive
-from reports.figures import MARKS, PALETTE, STYLE, canvas
+from wideproof.numeric.benchmarks import Row
+from wideproof.numeric.benchmarks.runner import revive
+from wideproof.reports.write.figures import MARKS, PALETTE, STYLE, canvas
 
 CURVES = (
     ("monte-carlo-ntk", "dense NumPy", "NTK, whole matrices"), ("monte-carlo", "dense NumPy", "$L$, whole matrices"),

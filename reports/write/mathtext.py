@@ -10,11 +10,11 @@ from typing import Any, TypeAlias
 
 import sympy as sp
 
-from derive.activations import Phi
-from derive.expectation import GaussianMean
-from derive.latex import MARK, MathPrinter
-from derive.program import Bias, Coordinate, MatVec, Program, coordinates_of
-from reports.text import Latex, Math
+from wideproof.derive.emit.latex import MARK, MathPrinter
+from wideproof.derive.expectation.gaussian_mean import GaussianMean
+from wideproof.derive.language.activations import Phi
+from wideproof.derive.language.program import Bias, Coordinate, MatVec, Program, coordinates_of
+from wideproof.reports.document.text import Latex, Math
 
 Term: TypeAlias = Any  # a SymPy expression, an object with `_latex(printer)`, or Latex as it stands
 TERMS, WIDTH = 6, 58  # most terms, and most letters, on one line of a displayed sum
@@ -31,7 +31,7 @@ GLYPH = re.compile(r"\\(?:begin|end|left|right|mathbb|mathcal|mathrm|operatornam
 
 
 class Printer(MathPrinter):
-    """The LaTeX printer of every report: that of `derive`, kept to the commands of `reports.subset`.
+    """The LaTeX printer of every report: that of `derive`, kept to the commands of `reports.render.latex_subset`.
 
     `names` gives letters to long arguments of activations and long vectors; they print at the time they stand at.
     """

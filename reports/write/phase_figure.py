@@ -7,10 +7,10 @@ import numpy as np
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 
-from derive.latex import latex
-from derive.notation import parameter
-from numeric.phase import PhaseDiagram
-from reports.figures import STYLE, canvas
+from wideproof.derive.emit.latex import latex
+from wideproof.derive.language.notation import parameter
+from wideproof.numeric.memory_horizon.phase_diagram import PhaseDiagram
+from wideproof.reports.write.figures import STYLE, canvas
 
 SHORTEST, LONGEST = 0.5, 200.0
 """Steps at the ends of the colour bar; beyond them the colour says so."""

@@ -8,17 +8,23 @@ from itertools import groupby
 
 import sympy as sp
 
-from derive import Program, Proof
-from derive.claims import Counterexample, Inequality, MatrixEquation, ProcessForm
-from derive.evolution import Response
-from derive.moments import FIRST, SECOND, Moment
-from derive.notation import s as r
-from derive.notation import t
-from derive.proof import Claim, Hypothesis, Limit, Recurrence, Step, Vanishing
-from derive.proof import Equation as EquationClaim
-from reports import document as doc
-from reports.mathtext import CONTINUED, Term, averages, display, equation_parts, latex, math, width
-from reports.text import Cite, Inline, Latex, Math, Ref, Text
+from wideproof.derive import Program, Proof
+from wideproof.derive.calculus.moments import FIRST, SECOND, Moment
+from wideproof.derive.calculus.state_evolution import Response
+from wideproof.derive.language.notation import s as r, t
+from wideproof.derive.proof.claims import Counterexample, Inequality, MatrixEquation, ProcessForm
+from wideproof.derive.proof.proof import (
+    Claim,
+    Equation as EquationClaim,
+    Hypothesis,
+    Limit,
+    Recurrence,
+    Step,
+    Vanishing,
+)
+from wideproof.reports.document import blocks as doc
+from wideproof.reports.document.text import Cite, Inline, Latex, Math, Ref, Text
+from wideproof.reports.write.mathtext import CONTINUED, Term, averages, display, equation_parts, latex, math, width
 
 LEADS: dict[str, str] = {
     "recursion": "the recursion reads",

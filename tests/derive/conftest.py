@@ -5,8 +5,8 @@ from functools import cache
 import pytest
 import sympy as sp
 
-import derive
-from derive import NotDiagonal, Recursion, models, relu
+from wideproof import derive
+from wideproof.derive import NotDiagonal, Recursion, models, relu
 
 
 def basic(name):

@@ -7,14 +7,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-import derive
-from derive import LanguageError, NotClosed, NotLinear, Recursion, activation, models
-from derive.audit import audit_step, worlds
-from derive.errors import ProofError
-from derive.notation import s, t
-from derive.tangent import tangent
-from numeric import Kernel
-from numeric.simulation import simulate
+from wideproof import derive
+from wideproof.derive import LanguageError, NotClosed, NotLinear, Recursion, activation, models
+from wideproof.derive.audit import audit_step, worlds
+from wideproof.derive.calculus.tangent import tangent
+from wideproof.derive.language.errors import ProofError
+from wideproof.derive.language.notation import s, t
+from wideproof.numeric import Kernel
+from wideproof.numeric.networks.simulation import simulate
 
 NU = {"nu_W": 1.2, "nu_F": 0.8, "nu_b": 0.1, "nu_C": 0.7}
 X = np.random.default_rng(0).standard_normal((3, 5, 2))

@@ -11,18 +11,17 @@ import numpy as np
 import pytest
 import scipy.special
 
-from derive import models
-from numeric import validate
-from numeric.arrays import backend, seed_sequence, stream, to_host
-from numeric.convolution import matched
-from numeric.data import quadratic
-from numeric.kernel_checks import KernelPlan, measure
-from numeric.krylov import LinearRNN, draw_rnn, impulse_response
-from numeric.montecarlo import Plan
-from numeric.montecarlo import simulate as run
-from numeric.sampling import LinearSetting, draw
-from numeric.simulation import simulate
-from numeric.training import train
+from wideproof.derive import models
+from wideproof.numeric import validate
+from wideproof.numeric.core.arrays import backend, seed_sequence, stream, to_host
+from wideproof.numeric.linear_rnn.convolution import matched
+from wideproof.numeric.linear_rnn.krylov import LinearRNN, draw_rnn, impulse_response
+from wideproof.numeric.linear_rnn.quadratic_loss import quadratic
+from wideproof.numeric.linear_rnn.training import train
+from wideproof.numeric.networks.simulation import simulate
+from wideproof.numeric.sampling import LinearSetting, draw
+from wideproof.numeric.validation.kernels import KernelPlan, measure
+from wideproof.numeric.validation.linear_rnn import Plan, linear_simulate as run
 
 CREATORS = ("asarray", "arange", "empty", "eye", "full", "linspace", "ones", "zeros")
 NU = {"nu_W": 0.6, "nu_F": 1.2, "nu_C": 0.8}
@@ -42,7 +41,7 @@ def device(monkeypatch):
     special = SimpleNamespace(erf=lambda z: strict.asarray(scipy.special.erf(z.get())))
     for name, module in (("array_api_compat.cupy", strict), ("cupyx.scipy.special", special)):
         monkeypatch.setitem(sys.modules, name, module)
-    monkeypatch.setattr("numeric.activations.is_cupy_array", lambda z: hasattr(z, "get"))
+    monkeypatch.setattr("wideproof.numeric.core.activations.is_cupy_array", lambda z: hasattr(z, "get"))
     return strict
 
 

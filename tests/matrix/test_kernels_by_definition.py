@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from scipy.special import erf, expit
 
-from derive import models
-from numeric import Kernel
+from wideproof.derive import models
+from wideproof.numeric import Kernel
 
 ROOT = np.sqrt(2.0)
 BELL = 2 / np.sqrt(np.pi)

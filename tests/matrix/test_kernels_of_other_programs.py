@@ -10,11 +10,22 @@ import numpy as np
 import pytest
 import sympy as sp
 
-from derive import NotAccurate, NotClosed, ParameterError, Recursion, activation, models, nngp, ntk, relu, tanh
-from derive.activations import Z, define
-from derive.errors import ShapeError, TooLarge
-from numeric import Kernel
-from numeric.batches import Batch
+from wideproof.derive import (
+    NotAccurate,
+    NotClosed,
+    ParameterError,
+    Recursion,
+    activation,
+    models,
+    nngp,
+    ntk,
+    relu,
+    tanh,
+)
+from wideproof.derive.language.activations import Z, define
+from wideproof.derive.language.errors import ShapeError, TooLarge
+from wideproof.numeric import Kernel
+from wideproof.numeric.kernels.sequence_batches import SequenceBatch
 
 DATA = Path(__file__).parents[1] / "data"
 
@@ -171,13 +182,13 @@ def test_finite_networks_have_this_kernel():
 def test_the_last_step_costs_linear_time(monkeypatch):
     """Inner products of two sequences are asked for once per step and expectation, at equal lags only."""
     asked = []
-    whole = Batch.gram
+    whole = SequenceBatch.gram
 
     def counted(self, side, first, second):
         asked.append((side, first - second))
         return whole(self, side, first, second)
 
-    monkeypatch.setattr(Batch, "gram", counted)
+    monkeypatch.setattr(SequenceBatch, "gram", counted)
     counts = []
     for T in (10, 20, 40):
         asked.clear()

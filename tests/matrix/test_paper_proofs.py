@@ -6,7 +6,7 @@ from functools import cache
 import pytest
 import sympy as sp
 
-from derive import (
+from wideproof.derive import (
     Counterexample,
     ProofError,
     convolution_of,
@@ -23,8 +23,8 @@ from derive import (
     training_bound,
     trajectory_gain,
 )
-from derive.audit import audit_step, worlds
-from derive.proof import ORDER, Rule
+from wideproof.derive.audit import audit_step, worlds
+from wideproof.derive.proof.proof import ORDER, Rule
 
 LESS = sp.Rational(999, 1000)
 ROOMS = ("bounds", "descent", "flow", "momentum", "realization", "stability", "finite_width")

@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from derive import Recursion
-from derive import activations as phi
-from numeric import Kernel
-from numeric.statistics import normal_quantile
+from wideproof.derive import Recursion
+from wideproof.derive.language import activations as phi
+from wideproof.numeric import Kernel
+from wideproof.numeric.core.statistics import normal_quantile
 
 CASES = json.loads((Path(__file__).parents[1] / "data" / "random_networks.json").read_text())["cases"]
 STATISTICS = sum(2 * len(c["ntk"]) * (len(c["ntk"]) + 1) // 2 for c in CASES.values())

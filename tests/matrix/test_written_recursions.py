@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 from scipy.special import erf
 
-from derive import LanguageError, ParameterError, Recursion, models, nngp
-from derive import activations as phi
-from derive.notation import parameter
-from numeric import Kernel
+from wideproof.derive import LanguageError, ParameterError, Recursion, models, nngp
+from wideproof.derive.language import activations as phi
+from wideproof.derive.language.notation import parameter
+from wideproof.numeric import Kernel
 
 NODES = np.arange(-9.0, 9.01, 0.1)
 WEIGHTS = 0.1 * np.exp(-NODES * NODES / 2) / np.sqrt(2 * np.pi)

@@ -7,9 +7,8 @@ import numpy as np
 import pytest
 import sympy as sp
 
-from derive import models
-from reports import figures, mathtext
-from reports.document import (
+from wideproof.derive import models
+from wideproof.reports.document.blocks import (
     Document,
     Enumerate,
     Equation,
@@ -21,13 +20,14 @@ from reports.document import (
     Section,
     Table,
     Theorem,
-)  # fmt: skip
-from reports.linear import LinearRun, run_linear
-from reports.numbers import value
-from reports.text import Cite, Code, Emph, Ref
-from reports.writing import silent
+)
+from wideproof.reports.document.numbers import value
+from wideproof.reports.document.text import Cite, Code, Emph, Ref
+from wideproof.reports.sections.linear import LinearRun, run_linear
+from wideproof.reports.sections.writing import silent
+from wideproof.reports.write import figures, mathtext
 
-linear_run = sys.modules["reports.linear.run"]
+linear_run = sys.modules["wideproof.reports.sections.linear.results"]
 j = sp.Symbol("j", integer=True, nonnegative=True)
 nu = sp.Symbol("nu_W", positive=True)
 

@@ -1,12 +1,11 @@
 """The paper's experiments: training dynamics beside the scaled convolution, and real recordings."""
 
-from numeric.experiments.choice import Choice, choices, chosen
-from numeric.experiments.comparison import Comparison, compare
-from numeric.experiments.delay import DelayCurves, DelaySetting, delay_experiment
-from numeric.experiments.dynamics import Dynamics, GapLadder, Setting, Sizes, dynamics, gap_ladder
-from numeric.experiments.linearised import Ladder, LinearisedGaps, linearised_gaps
-from numeric.experiments.protocol import Protocol
-from numeric.experiments.sizes import (
+from wideproof.numeric.paper.experiments.assumptions import Assumption, choices, chosen
+from wideproof.numeric.paper.experiments.delay_sweep import DelayCurves, DelaySetting, delay_experiment
+from wideproof.numeric.paper.experiments.linearisation import Ladder, LinearisedGaps, linearised_gaps
+from wideproof.numeric.paper.experiments.recording_comparison import RecordingComparison, compare
+from wideproof.numeric.paper.experiments.recording_protocol import Protocol
+from wideproof.numeric.paper.experiments.sizes import (
     BoundSizes,
     DrawSizes,
     KernelSizes,
@@ -19,11 +18,18 @@ from numeric.experiments.sizes import (
     StateSizes,
     Variances,
 )
+from wideproof.numeric.paper.experiments.training_dynamics import (
+    Dynamics,
+    GapLadder,
+    Setting,
+    Sizes,
+    dynamics,
+    gap_ladder,
+)
 
 __all__ = [
+    "Assumption",
     "BoundSizes",
-    "Choice",
-    "Comparison",
     "DelayCurves",
     "DelaySetting",
     "DrawSizes",
@@ -37,6 +43,7 @@ __all__ = [
     "RadiusSizes",
     "RankSizes",
     "RealizationSizes",
+    "RecordingComparison",
     "ResponseSizes",
     "Setting",
     "Sizes",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
-from derive.errors import ParameterError
+from wideproof.derive.language.errors import ParameterError
 
 KINDS: dict[type, str] = {int: "a whole number", float: "a number"}
 WIDEST = 10_000  # an n × n matrix of doubles is then 800 MB
@@ -20,7 +20,7 @@ def choice(default: Value, meaning: str, stated: bool = False) -> Value:
 
 
 @dataclass(frozen=True)
-class Choice:
+class Assumption:
     """One named choice as it stands: `stated` by the paper, otherwise our assumption."""
 
     name: str
@@ -41,10 +41,10 @@ def whole(x: int) -> str:
     return f"1e{power}" if power > 3 and x == 10**power else str(x)
 
 
-def choices(setting: Any) -> tuple[Choice, ...]:
+def choices(setting: Any) -> tuple[Assumption, ...]:
     """Every choice of an experiment's setting, in the order of its definition."""
     return tuple(
-        Choice(f.name, getattr(setting, f.name), f.metadata["meaning"], f.metadata["stated"])
+        Assumption(f.name, getattr(setting, f.name), f.metadata["meaning"], f.metadata["stated"])
         for f in fields(setting)
         if "meaning" in f.metadata
     )

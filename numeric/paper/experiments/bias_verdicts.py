@@ -15,8 +15,8 @@ from typing import Literal
 import numpy as np
 from scipy import special
 
-from numeric.checks import Verdict
-from numeric.statistics import holm
+from wideproof.numeric.core.checks import Verdict
+from wideproof.numeric.core.statistics import holm
 
 FALSE_ALARM = 0.01
 MARGIN = 0.05  # of R²: a smaller difference counts as none
@@ -39,7 +39,7 @@ class Difference:
 
 
 @dataclass(frozen=True)
-class Judged:
+class JudgedDifferences:
     """A difference with its verdict; both p-values are corrected for all differences judged together."""
 
     what: Difference
@@ -48,14 +48,15 @@ class Judged:
     verdict: Verdict
 
 
-def judge_differences(found: Sequence[Difference]) -> tuple[Judged, ...]:
+def judge_differences(found: Sequence[Difference]) -> tuple[JudgedDifferences, ...]:
     """Refuted, holds or undecided: each of the first two errs anywhere with probability at most FALSE_ALARM.
 
     Shapes: (m,) -> (m,).  Error: of Student's law for the differences.  Source: Holm 1979; Schuirmann 1987.
     """
     against = holm([p_if_true(d) for d in found])
     for_it = holm([p_if_false(d) for d in found])
-    return tuple(Judged(d, float(a), float(f), _verdict(a, f)) for d, a, f in zip(found, against, for_it, strict=True))
+    judged = zip(found, against, for_it, strict=True)
+    return tuple(JudgedDifferences(d, float(a), float(f), _verdict(a, f)) for d, a, f in judged)
 
 
 def p_if_true(d: Difference) -> float:

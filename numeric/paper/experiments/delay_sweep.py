@@ -7,16 +7,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from derive.errors import ParameterError
-from numeric.arrays import Host
-from numeric.convolution import matched
-from numeric.data import Quadratic, quadratic
-from numeric.experiments.choice import check_width, choice
-from numeric.experiments.scale import Scale, scale_of_lags
-from numeric.experiments.selection import RNN, SCALED, UNSCALED
-from numeric.krylov import draw_rnn, impulse_response
-from numeric.methods import Announce, choose_exact
-from numeric.training import Model, train
+from wideproof.derive.language.errors import ParameterError
+from wideproof.numeric.core.arrays import Host
+from wideproof.numeric.linear_rnn.convolution import matched
+from wideproof.numeric.linear_rnn.krylov import draw_rnn, impulse_response
+from wideproof.numeric.linear_rnn.quadratic_loss import Quadratic, quadratic
+from wideproof.numeric.linear_rnn.training import Model, train
+from wideproof.numeric.linear_rnn.training_choice import Announce, choose_exact
+from wideproof.numeric.paper.experiments.assumptions import check_width, choice
+from wideproof.numeric.paper.experiments.model_selection import RNN, SCALED, UNSCALED
+from wideproof.numeric.paper.experiments.scale_factors import Scale, scale_of_lags
 
 Curve = tuple[float, ...]
 MODELS = (RNN, SCALED, UNSCALED)

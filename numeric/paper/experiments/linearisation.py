@@ -8,14 +8,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from derive.errors import ParameterError
-from numeric.arrays import Host, backend
-from numeric.data import Quadratic, largest_stable_step, loss_and_slope
-from numeric.experiments.choice import choice
-from numeric.experiments.dynamics import Curve, Setting, fit_rate, relative_gap, teacher_data
-from numeric.experiments.scale import scale_of_lags
-from numeric.methods import Announce, choose_network
-from numeric.subspace import LazyDescent, RandomRNN, finest_tolerance
+from wideproof.derive.language.errors import ParameterError
+from wideproof.numeric.core.arrays import Host, backend
+from wideproof.numeric.linear_rnn.quadratic_loss import Quadratic, largest_stable_step, loss_and_slope
+from wideproof.numeric.linear_rnn.subspace import LazyDescent, RandomRNN, finest_tolerance
+from wideproof.numeric.linear_rnn.training_choice import Announce, choose_network
+from wideproof.numeric.paper.experiments.assumptions import choice
+from wideproof.numeric.paper.experiments.scale_factors import scale_of_lags
+from wideproof.numeric.paper.experiments.training_dynamics import Curve, Setting, fit_rate, relative_gap, teacher_data
 
 NUDGE = 1e-5  # of a central difference: its error is of the order of NUDGE over the root of the width
 

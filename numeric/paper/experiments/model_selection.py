@@ -7,14 +7,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from derive.errors import ParameterError
-from numeric.arrays import Host
-from numeric.convolution import matched
-from numeric.experiments.protocol import FULL, Parts, Protocol
-from numeric.experiments.saved import Arrays, Saved
-from numeric.experiments.scale import Scale, scale_of_lags
-from numeric.krylov import LinearRNN, draw_rnn, impulse_response
-from numeric.training import Model, model_curvature, train
+from wideproof.derive.language.errors import ParameterError
+from wideproof.numeric.core.arrays import Host
+from wideproof.numeric.linear_rnn.convolution import matched
+from wideproof.numeric.linear_rnn.krylov import LinearRNN, draw_rnn, impulse_response
+from wideproof.numeric.linear_rnn.training import Model, model_curvature, train
+from wideproof.numeric.paper.experiments.recording_protocol import FULL, Parts, Protocol
+from wideproof.numeric.paper.experiments.saved_runs import Arrays, Saved
+from wideproof.numeric.paper.experiments.scale_factors import Scale, scale_of_lags
 
 RNN, SCALED, UNSCALED = "linear RNN", "scaled convolution", "unscaled convolution"
 MATCHED, ZERO = "matched", "zero"
@@ -34,7 +34,7 @@ class SweepPoint:
 
 
 @dataclass(frozen=True, eq=False)
-class Run:
+class TrainingRun:
     """One trained model: its validation R² at the best number of steps, and its impulse responses.
 
     Shapes: impulse (T, n_y, n_x), recorded (k, T, n_y, n_x).
@@ -54,7 +54,7 @@ class Selected:
     start: str
     nu_W: float
     step_fraction: float
-    runs: tuple[Run, ...]
+    runs: tuple[TrainingRun, ...]
     sweep: tuple[SweepPoint, ...]
 
 
@@ -74,7 +74,7 @@ class Trainer:
             [(0, seed) for seed in protocol.seeds] if full else [(k, protocol.seeds[0] + k) for k in range(len(parts))]
         )
         self.steps = record_steps(protocol.steps)
-        self._runs: dict[tuple[object, ...], Run | None] = {}
+        self._runs: dict[tuple[object, ...], TrainingRun | None] = {}
         self._networks: dict[tuple[float, Unit], LinearRNN] = {}
         self._total = len(MODELS) * len(protocol.nu_W) * len(protocol.step_fractions)
 
@@ -114,7 +114,7 @@ class Trainer:
         self._progress(done + protocol.step_fractions.index(fraction), self._total)
         return True
 
-    def _run(self, model: str, start: str, nu: float, fraction: float, unit: Unit) -> Run | None:
+    def _run(self, model: str, start: str, nu: float, fraction: float, unit: Unit) -> TrainingRun | None:
         """None where the step diverges.  A start at zero has no network, and without scale factors no variance."""
         key = (model, start, fraction, unit[0], unit[1] if start == MATCHED else None,
                nu if (start, model) != (ZERO, UNSCALED) else None)  # fmt: skip
@@ -127,7 +127,7 @@ class Trainer:
             self._runs[key] = _run(self._saved.result((parts.regime, *key), work))
         return self._runs[key]
 
-    def _trained(self, start: Model, parts: Parts, fraction: float) -> Run | None:
+    def _trained(self, start: Model, parts: Parts, fraction: float) -> TrainingRun | None:
         step = fraction / model_curvature(start, parts.training)
         try:
             found = train(start, parts.training, parts.validation, steps=self.protocol.steps, step_size=step,
@@ -136,7 +136,7 @@ class Trainer:
             if error.where == "train" and error.expected.startswith("a step size below"):
                 return None
             raise
-        return Run(parts.validation_r2(float(found.test_loss[found.best_step])), found.best_step,
+        return TrainingRun(parts.validation_r2(float(found.test_loss[found.best_step])), found.best_step,
                    np.asarray(found.best_impulse), np.asarray(found.impulses))  # fmt: skip
 
     def _start(self, model: str, start: str, nu: float, unit: Unit) -> Model:
@@ -159,7 +159,7 @@ class Trainer:
         return self._networks[nu, unit]
 
 
-def _arrays(run: Run | None) -> Arrays:
+def _arrays(run: TrainingRun | None) -> Arrays:
     """A run, or that its step diverges, as named arrays."""
     if run is None:
         return {}
@@ -167,11 +167,11 @@ def _arrays(run: Run | None) -> Arrays:
             "impulse": run.impulse, "recorded": run.recorded}  # fmt: skip
 
 
-def _run(arrays: Arrays) -> Run | None:
+def _run(arrays: Arrays) -> TrainingRun | None:
     """The run whose `_arrays` these are."""
     if not arrays:
         return None
-    return Run(float(arrays["validation_r2"]), int(arrays["best_step"]), arrays["impulse"], arrays["recorded"])
+    return TrainingRun(float(arrays["validation_r2"]), int(arrays["best_step"]), arrays["impulse"], arrays["recorded"])
 
 
 def record_steps(steps: int, points: int = 25) -> tuple[int, ...]:

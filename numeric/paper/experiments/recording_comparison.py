@@ -9,13 +9,11 @@ from pathlib import Path
 
 import numpy as np
 
-from numeric.arrays import Host
-from numeric.experiments.bias import Difference, Judged, combine, judge_differences
-from numeric.experiments.bootstrap import Scores, score
-from numeric.experiments.protocol import FULL, LIMITED, Parts, Protocol, prepare
-from numeric.experiments.saved import Saved, digest
-from numeric.experiments.scale import Scale, scale_of_lags
-from numeric.experiments.selection import (
+from wideproof.numeric.core.arrays import Host
+from wideproof.numeric.linear_rnn.training_choice import Announce, choose_exact
+from wideproof.numeric.paper.experiments.bias_verdicts import Difference, JudgedDifferences, combine, judge_differences
+from wideproof.numeric.paper.experiments.bootstrap import Scores, score
+from wideproof.numeric.paper.experiments.model_selection import (
     MATCHED,
     MODELS,
     RNN,
@@ -27,8 +25,10 @@ from numeric.experiments.selection import (
     Trainer,
     Values,
 )
-from numeric.methods import Announce, choose_exact
-from numeric.recordings import Recording
+from wideproof.numeric.paper.experiments.recording_protocol import FULL, LIMITED, Parts, Protocol, prepare
+from wideproof.numeric.paper.experiments.saved_runs import Saved, digest
+from wideproof.numeric.paper.experiments.scale_factors import Scale, scale_of_lags
+from wideproof.numeric.recordings import Recording
 
 CONTRASTS = ((SCALED, UNSCALED, MATCHED), (SCALED, UNSCALED, ZERO), (RNN, SCALED, MATCHED))
 
@@ -81,7 +81,7 @@ class Regime:
 
 
 @dataclass(frozen=True)
-class Comparison:
+class RecordingComparison:
     """The answer of one recording to the paper's question whether the bias helps with little data."""
 
     recording: str
@@ -92,7 +92,7 @@ class Comparison:
     outputs: tuple[str, ...]
     protocol: Protocol
     regimes: tuple[Regime, ...]
-    judged: tuple[Judged, ...]
+    judged: tuple[JudgedDifferences, ...]
     seconds: float
 
 
@@ -106,7 +106,7 @@ def compare(
     announce: Announce | None = None,
     progress: Callable[[int, int], None] | None = None,
     resume: Path | None = None,
-) -> Comparison:
+) -> RecordingComparison:
     """Train the three models on full and on limited data by one rule, score them on one test part, and judge.
 
     Convolutions start twice: matched to the RNN's initial response, whose random draw an undetermined lag
@@ -128,7 +128,7 @@ def compare(
     regimes = [_regime(trainer, np.random.default_rng([seed, k])) for k, trainer in enumerate(trainers)]
     if progress is not None:
         progress(1, 1)
-    return Comparison(
+    return RecordingComparison(
         recording.name, recording.citation, recording.samples, recording.rate,
         recording.input_names, recording.output_names, protocol, tuple(regimes),
         judge_differences(list(_differences(regimes, recording.output_names))), time.perf_counter() - began,

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from derive.errors import ParameterError
-from numeric.arrays import Host
-from numeric.data import Quadratic, apply_filter, quadratic
-from numeric.experiments.choice import check_width, choice
-from numeric.recordings import Recording
+from wideproof.derive.language.errors import ParameterError
+from wideproof.numeric.core.arrays import Host
+from wideproof.numeric.linear_rnn.quadratic_loss import Quadratic, apply_filter, quadratic
+from wideproof.numeric.paper.experiments.assumptions import check_width, choice
+from wideproof.numeric.recordings import Recording
 
 LIMITED, FULL = "limited", "full"
 MORE_DATA = "Leave the column out, or raise the limited fraction of the training part."

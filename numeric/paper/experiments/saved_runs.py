@@ -10,8 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
-from numeric.arrays import Host
-from numeric.store import canonical, load, save
+from wideproof.numeric.core.arrays import Host
+from wideproof.numeric.core.checkpoints import canonical, load, save
 
 Arrays = dict[str, Host]
 
@@ -29,7 +29,7 @@ class Saved:
     def result(self, key: tuple[object, ...], work: Callable[[], Arrays]) -> Arrays:
         """Read the result of `key` back with the same bits, or work it out and keep it.  Shapes, units: those of work.
 
-        Error: ParameterError where a file is no result of ours.  Source: `numeric.store`.
+        Error: ParameterError where a file is no result of ours.  Source: `numeric.core.checkpoints`.
         """
         if self.folder is None:
             return work()

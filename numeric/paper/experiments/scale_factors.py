@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from derive.errors import ShapeError
-from numeric.arrays import Array, Host
+from wideproof.derive.language.errors import ShapeError
+from wideproof.numeric.core.arrays import Array, Host
 
 Scale = Callable[..., Array]
 """An emitted function: scale(j=…, nu_W=…, nu_F=…, nu_C=…) -> ρ_j, of the shape of j."""
@@ -15,7 +15,7 @@ Scale = Callable[..., Array]
 
 def emitted_scale() -> Scale:
     """The scale factors of the linear RNN as `derive` emits them for NumPy."""
-    from derive import models, scale_factors
+    from wideproof.derive import models, scale_factors
 
     emitted: Scale = scale_factors(models.linear_rnn()).formula.compile("numpy")
     return emitted

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from derive.errors import ParameterError
-from numeric.experiments.choice import choice
+from wideproof.derive.language.errors import ParameterError
+from wideproof.numeric.paper.experiments.assumptions import choice
 
 
 @dataclass(frozen=True)

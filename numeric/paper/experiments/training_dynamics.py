@@ -7,17 +7,17 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from derive.errors import ParameterError
-from numeric.arrays import Host
-from numeric.convolution import matched
-from numeric.data import Quadratic, apply_filter, largest_stable_step, quadratic
-from numeric.experiments.choice import choice
-from numeric.experiments.scale import Scale, scale_of_lags
-from numeric.gathering import Progress
-from numeric.krylov import LinearRNN, draw_rnn, impulse_response
-from numeric.methods import Announce, MethodChoice, choose_network
-from numeric.subspace import RandomRNN
-from numeric.training import Model, Training, impulse_of, train
+from wideproof.derive.language.errors import ParameterError
+from wideproof.numeric.core.arrays import Host
+from wideproof.numeric.core.batched_moments import Progress
+from wideproof.numeric.linear_rnn.convolution import matched
+from wideproof.numeric.linear_rnn.krylov import LinearRNN, draw_rnn, impulse_response
+from wideproof.numeric.linear_rnn.quadratic_loss import Quadratic, apply_filter, largest_stable_step, quadratic
+from wideproof.numeric.linear_rnn.subspace import RandomRNN
+from wideproof.numeric.linear_rnn.training import Model, Training, impulse_of, train
+from wideproof.numeric.linear_rnn.training_choice import Announce, MethodChoice, choose_network
+from wideproof.numeric.paper.experiments.assumptions import choice
+from wideproof.numeric.paper.experiments.scale_factors import Scale, scale_of_lags
 
 Curve = tuple[float, ...]
 

@@ -1,6 +1,6 @@
 """Monte Carlo of the NNGP and tangent kernels of any recursion against their derived limits."""
 
-from numeric.kernel_checks.claims import (
+from wideproof.numeric.validation.kernels.claims import (
     KernelClaim,
     KernelValidation,
     Limits,
@@ -8,25 +8,25 @@ from numeric.kernel_checks.claims import (
     kernel_claims,
     monte_carlo_kernels,
 )
-from numeric.kernel_checks.curves import (
-    Comparison,
+from wideproof.numeric.validation.kernels.curves import (
     Curve,
     KernelCurves,
+    LimitComparison,
     compare_limits,
     kernel_curves,
     kernel_distance,
 )
-from numeric.kernel_checks.plan import KernelPlan
-from numeric.kernel_checks.runner import KernelMeasurements, estimate_kernel_cost, measure
+from wideproof.numeric.validation.kernels.plan import KernelPlan
+from wideproof.numeric.validation.kernels.runner import KernelMeasurements, estimate_kernel_cost, measure
 
 __all__ = [
-    "Comparison",
     "Curve",
     "KernelClaim",
     "KernelCurves",
     "KernelMeasurements",
     "KernelPlan",
     "KernelValidation",
+    "LimitComparison",
     "Limits",
     "compare_limits",
     "estimate_kernel_cost",

@@ -9,14 +9,14 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from derive.errors import ParameterError
-from numeric.arrays import Array, Host, to_host
-from numeric.checks import Check, Claim, Judged, Level, judge
-from numeric.gathering import Progress
-from numeric.kernel_checks.plan import KernelPlan
-from numeric.kernel_checks.runner import KernelMeasurements, measure
-from numeric.ladder import WIDE, choose_degree, extrapolate, is_wide
-from numeric.statistics import normal_quantile, two_sided_p
+from wideproof.derive.language.errors import ParameterError
+from wideproof.numeric.core.arrays import Array, Host, to_host
+from wideproof.numeric.core.batched_moments import Progress
+from wideproof.numeric.core.checks import Check, Claim, Judged, Level, judge
+from wideproof.numeric.core.statistics import normal_quantile, two_sided_p
+from wideproof.numeric.core.width_ladder import WIDE, choose_degree, extrapolate, is_wide
+from wideproof.numeric.validation.kernels.plan import KernelPlan
+from wideproof.numeric.validation.kernels.runner import KernelMeasurements, measure
 
 PRECISION = 1.0  # the inverse variance of the kernel of one network grows as this power of n
 LEAST_WIDTHS = 3
@@ -24,7 +24,7 @@ LEAST_TRIALS = 100  # below, a standard error is too rough for the tail of the n
 
 
 class Limits(Protocol):
-    """What the measurements are compared with: `numeric.Kernel` has both.  Shapes: (N, T, n_x) -> (N, T, N, T)."""
+    """What the measurements are compared with: `wideproof.Kernel` has both.  Shapes: (N, T, n_x) -> (N, T, N, T)."""
 
     def nngp(self, X1: Host) -> Array: ...  # noqa: D102
     def ntk(self, X1: Host) -> Array: ...  # noqa: D102

@@ -8,14 +8,14 @@ from typing import Any
 
 import numpy as np
 
-from derive import Program
-from numeric.arrays import Host, seed_sequence, to_host
-from numeric.checks import Check, Level
-from numeric.convergence import KernelError
-from numeric.empirical import empirical_ntk
-from numeric.kernel_checks.claims import judge_kernels
-from numeric.kernel_checks.runner import KernelMeasurements
-from numeric.kernels import Kernel
+from wideproof.derive import Program
+from wideproof.numeric.core.arrays import Host, seed_sequence, to_host
+from wideproof.numeric.core.checks import Check, Level
+from wideproof.numeric.kernels.kernel import Kernel
+from wideproof.numeric.networks.empirical_kernels import empirical_ntk
+from wideproof.numeric.validation.convergence import KernelError
+from wideproof.numeric.validation.kernels.claims import judge_kernels
+from wideproof.numeric.validation.kernels.runner import KernelMeasurements
 
 Progress = Callable[[int, int], None]
 CORRELATIONS = tuple(np.linspace(-1.0, 1.0, 9))
@@ -63,7 +63,7 @@ def kernel_curves(
     """Evaluate both kernels on two families of sequences, in the limit and on random networks.
 
     Shapes: `KernelCurves`.  Units: 1.  Error: stderr; the points keep their O(1/width) bias.
-    Source: derive.nngp, derive.ntk; derive.adjoint.
+    Source: wideproof.nngp, wideproof.ntk; wideproof.adjoint.
     """
     X = families(horizon, np.random.default_rng(seed_sequence(seed, 2)))
     kernel = Kernel(program, readout="last", **dict[str, Any](values))
@@ -145,7 +145,7 @@ def kernel_distance(
 
 
 @dataclass(frozen=True)
-class Comparison:
+class LimitComparison:
     """The tied limit and another one, each judged on the same networks.
 
     Shapes: checks (m,) each, entry by entry in one order.  Units: output^2.  Error: as `Check`.  Source: `compare`.
@@ -163,10 +163,10 @@ class Comparison:
 
 def compare_limits(
     found: KernelMeasurements, truth: tuple[Check, ...], other: Program, level: Level | None = None
-) -> Comparison:
+) -> LimitComparison:
     """Judge the limit of another recursion in the same symbols on networks already measured.
 
-    Shapes: `Comparison`.  Units: output^2.  Error: as `judge_kernels`.  Source: `judge_kernels`.
+    Shapes: `LimitComparison`.  Units: output^2.  Error: as `judge_kernels`.  Source: `judge_kernels`.
     """
     limits = Kernel(other, **dict[str, Any](found.plan.values))
-    return Comparison(truth, judge_kernels(found, limits, level))
+    return LimitComparison(truth, judge_kernels(found, limits, level))

@@ -10,14 +10,14 @@ from typing import Any
 
 import numpy as np
 
-from derive import Program
-from derive.errors import ParameterError
-from derive.program import MatVec
-from numeric.arrays import BACKENDS, Host, seed_sequence
-from numeric.empirical import readouts_of
-from numeric.ladder import width_ladder
-from numeric.sampling.choice import Choice
-from numeric.sampling.explicit import DENSE, choose_matrices
+from wideproof.derive import Program
+from wideproof.derive.language.errors import ParameterError
+from wideproof.derive.language.program import MatVec
+from wideproof.numeric.core.arrays import BACKENDS, Host, seed_sequence
+from wideproof.numeric.core.width_ladder import width_ladder
+from wideproof.numeric.networks.empirical_kernels import readouts_of
+from wideproof.numeric.sampling.choice import Choice
+from wideproof.numeric.sampling.revealed_matrices import DENSE, choose_matrices
 
 BATCH_NUMBERS = {"numpy": 2**24, "cupy": 2**28}
 """Doubles of one batch: 128 MB on the host, 2 GB on a device."""

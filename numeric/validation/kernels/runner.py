@@ -7,14 +7,14 @@ from typing import Any
 
 import numpy as np
 
-from numeric.arrays import Host, backend, seed_sequence, stream, to_host
-from numeric.empirical import empirical_ntk
-from numeric.gathering import Gathered, Progress, gather
-from numeric.kernel_checks.plan import KernelBatch, KernelPlan
-from numeric.montecarlo.cost import ENOUGH_S, Cost, least_seconds, load_of
-from numeric.sampling.explicit import DENSE
-from numeric.statistics import Moments
-from numeric.timing import blas_threads
+from wideproof.numeric.core.arrays import Host, backend, seed_sequence, stream, to_host
+from wideproof.numeric.core.batched_moments import Gathered, Progress, gather
+from wideproof.numeric.core.statistics import Moments
+from wideproof.numeric.core.timing import blas_threads
+from wideproof.numeric.networks.empirical_kernels import empirical_ntk
+from wideproof.numeric.sampling.revealed_matrices import DENSE
+from wideproof.numeric.validation.kernels.plan import KernelBatch, KernelPlan
+from wideproof.numeric.validation.linear_rnn.cost import ENOUGH_S, Cost, least_seconds, load_of
 
 LEAST_COUNT = 100  # networks before a standard error may stop a width
 KEPT = 2000  # outputs kept at the largest width
@@ -63,7 +63,7 @@ def kernels_of(plan: KernelPlan, batch: KernelBatch) -> tuple[dict[str, Moments]
     Threads of linear algebra wait for each other, on a busy machine twenty times longer than the products take: they
     are let in only where the products are large.
     Shapes: as `KernelMeasurements`; outputs (B, N, T).  Units: output^2; output.  Error: rounding.
-    Source: the covariance of the outputs over the readouts; inner products of gradients by derive.adjoint.
+    Source: the covariance of the outputs over the readouts; inner products of gradients by wideproof.adjoint.
     """
     large = batch.width > ALONE and plan.choice(batch.width).name == DENSE
     with blas_threads(None if large else 1):

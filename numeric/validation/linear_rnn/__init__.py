@@ -7,12 +7,12 @@ from pathlib import Path
 
 from numpy.typing import ArrayLike
 
-from numeric.checks import Judged, Level
-from numeric.gathering import Progress
-from numeric.montecarlo.claims import judge_linear, linear_claims
-from numeric.montecarlo.cost import Cost, estimate_cost
-from numeric.montecarlo.plan import Plan
-from numeric.montecarlo.runner import Measurements, simulate
+from wideproof.numeric.core.batched_moments import Progress
+from wideproof.numeric.core.checks import Judged, Level
+from wideproof.numeric.validation.linear_rnn.claims import judge_linear, linear_claims
+from wideproof.numeric.validation.linear_rnn.cost import Cost, estimate_cost
+from wideproof.numeric.validation.linear_rnn.plan import Plan
+from wideproof.numeric.validation.linear_rnn.runner import Measurements, linear_simulate
 
 __all__ = [
     "Cost",
@@ -22,8 +22,8 @@ __all__ = [
     "estimate_cost",
     "judge_linear",
     "linear_claims",
+    "linear_simulate",
     "monte_carlo_linear",
-    "simulate",
 ]
 
 
@@ -49,9 +49,9 @@ def monte_carlo_linear(
 
     Shapes: second_moment (T,), limiting variance of an entry of L_j; scale_factor (T,), limiting NTK weights.
     Units: as `linear_claims`.  Error: a true prediction is refuted with probability <= level.false_alarm.
-    Source: `simulate` and `judge`.
+    Source: `linear_simulate` and `judge`.
     """
-    found = simulate(plan, progress, checkpoint)
+    found = linear_simulate(plan, progress, checkpoint)
     checks = judge_linear(found, second_moment, scale_factor, level)
     return Validation(sampler_text(plan), checks, found)
 

@@ -9,14 +9,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from derive.errors import ParameterError
-from numeric.arrays import Host
-from numeric.checks import Check, Claim, Lag, Level, judge
-from numeric.ladder import WIDE, choose_degree, extrapolate, is_wide
-from numeric.montecarlo.features import pairs
-from numeric.montecarlo.plan import Plan
-from numeric.montecarlo.runner import Measurements
-from numeric.statistics import Estimate, Moments, ratio_of_moments
+from wideproof.derive.language.errors import ParameterError
+from wideproof.numeric.core.arrays import Host
+from wideproof.numeric.core.checks import Check, Claim, Lag, Level, judge
+from wideproof.numeric.core.statistics import Estimate, Moments, ratio_of_moments
+from wideproof.numeric.core.width_ladder import WIDE, choose_degree, extrapolate, is_wide
+from wideproof.numeric.validation.linear_rnn.features import pairs
+from wideproof.numeric.validation.linear_rnn.plan import Plan
+from wideproof.numeric.validation.linear_rnn.runner import Measurements
 
 LEAST_TRIALS = 100  # below, a standard error is too rough for the tail of the normal law
 LEAST_ENTRIES = 4000  # the same for fourth moments: simulated, the 1e-3 tail is within a factor 2 from here on

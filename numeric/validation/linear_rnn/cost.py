@@ -9,11 +9,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from numeric.arrays import backend, seed_sequence, stream
-from numeric.montecarlo.features import kernel_moments, response_moments
-from numeric.montecarlo.plan import GROUPS, Batch, Plan
-from numeric.sampling import LinearSetting, draw
-from numeric.timing import Work, seconds
+from wideproof.numeric.core.arrays import backend, seed_sequence, stream
+from wideproof.numeric.core.timing import Work, seconds
+from wideproof.numeric.sampling import LinearSetting, draw
+from wideproof.numeric.validation.linear_rnn.features import kernel_moments, response_moments
+from wideproof.numeric.validation.linear_rnn.plan import GROUPS, Batch, Plan
 
 LARGEST = 512
 """Wider whole matrices are timed at this width, and taken to cost n² as much."""

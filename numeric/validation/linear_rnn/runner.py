@@ -6,11 +6,11 @@ from pathlib import Path
 
 import numpy as np
 
-from numeric.arrays import backend, seed_sequence, stream
-from numeric.gathering import Gathered, Progress, gather
-from numeric.montecarlo.features import KEPT, entries, kernel_moments, response_moments
-from numeric.montecarlo.plan import GROUPS, Batch, Plan
-from numeric.sampling import draw
+from wideproof.numeric.core.arrays import backend, seed_sequence, stream
+from wideproof.numeric.core.batched_moments import Gathered, Progress, gather
+from wideproof.numeric.sampling import draw
+from wideproof.numeric.validation.linear_rnn.features import KEPT, entries, kernel_moments, response_moments
+from wideproof.numeric.validation.linear_rnn.plan import GROUPS, Batch, Plan
 
 LEAST_COUNT = 1000  # a standard error of fewer trials is too rough to stop at
 STOPPING = {"response": 1, "kernel": 0}  # the feature whose error decides: second moment, kernel weight
@@ -20,7 +20,7 @@ class Measurements(Gathered[Plan]):
     """The moments of every feature at every width of a plan, and some single entries at its largest width.
 
     Shapes: `Moments` per (group, width, kind of feature); kept (m, T).  Units: of the features.
-    Error: in the moments.  Source: `simulate`.
+    Error: in the moments.  Source: `linear_simulate`.
     """
 
     def add(self, batch: Batch) -> None:
@@ -50,7 +50,7 @@ class Measurements(Gathered[Plan]):
         return min(self.moments[group, width, kind].count for width in self.plan.widths)
 
 
-def simulate(plan: Plan, progress: Progress | None = None, checkpoint: Path | None = None) -> Measurements:
+def linear_simulate(plan: Plan, progress: Progress | None = None, checkpoint: Path | None = None) -> Measurements:
     """Run all batches of a plan; its bits depend on the plan alone, however often it was interrupted.
 
     Shapes: as `Measurements`.  Units: as `Measurements`.

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from reports.alternating.limit import limits, model
-from reports.alternating.measured import confirmation
-from reports.alternating.run import LinesRun
-from reports.document import Document, Paragraph, Section
-from reports.text import Code
+from wideproof.reports.document.blocks import Document, Paragraph, Section
+from wideproof.reports.document.text import Code
+from wideproof.reports.sections.alternating.confirmation import confirmation
+from wideproof.reports.sections.alternating.limit import limits, model
+from wideproof.reports.sections.alternating.results import LinesRun
 
 
 def document(run: LinesRun, out_dir: Path) -> Document:

@@ -7,13 +7,13 @@ from pathlib import Path
 import numpy as np
 import sympy as sp
 
-from derive.alternating.terms import GaussianPart, MeanSquare
-from reports import figures
-from reports.alternating.run import PARTS_WIDTH, LinesRun
-from reports.document import Block, Figure, Paragraph, Section, Table
-from reports.mathtext import math
-from reports.numbers import value
-from reports.text import Inline, Latex, Math, Ref, Text
+from wideproof.derive.alternating.terms import GaussianPart, MeanSquare
+from wideproof.reports.document.blocks import Block, Figure, Paragraph, Section, Table
+from wideproof.reports.document.numbers import value
+from wideproof.reports.document.text import Inline, Latex, Math, Ref, Text
+from wideproof.reports.sections.alternating.results import PARTS_WIDTH, LinesRun
+from wideproof.reports.write import figures
+from wideproof.reports.write.mathtext import math
 
 
 def confirmation(run: LinesRun, folder: Path) -> Section:

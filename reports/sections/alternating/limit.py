@@ -6,16 +6,16 @@ from typing import Any
 
 import sympy as sp
 
-from derive import Derivation
-from derive.alternating import AlternatingProgram
-from derive.alternating.terms import Coefficient, Covariance, GaussianPart, Image, MeanSquare, Query
-from derive.ramps import Ramp
-from reports import prose
-from reports.alternating.run import LinesRun
-from reports.document import Block, Equation, Paragraph, Section, Table, Theorem
-from reports.mathtext import equations, latex, math
-from reports.numbers import value
-from reports.text import Cite, Latex, Math, Ref, Text
+from wideproof.derive import Derivation
+from wideproof.derive.alternating.terms import Coefficient, Covariance, GaussianPart, Image, MeanSquare, Query
+from wideproof.derive.expectation.truncated_moments import Ramp
+from wideproof.derive.language.alternating import AlternatingProgram
+from wideproof.reports.document.blocks import Block, Equation, Paragraph, Section, Table, Theorem
+from wideproof.reports.document.numbers import value
+from wideproof.reports.document.text import Cite, Latex, Math, Ref, Text
+from wideproof.reports.sections.alternating.results import LinesRun
+from wideproof.reports.write import prose
+from wideproof.reports.write.mathtext import equations, latex, math
 
 SIDES = {"n": "columns", "m": "rows"}
 

@@ -7,15 +7,23 @@ from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from derive import Derivation
-from derive.alternating import Alternating, AlternatingProgram
-from derive.alternating.evaluate import StateEvolution, errors_of
-from derive.alternating.limits import limits
-from derive.alternating.terms import About
-from derive.alternating.transposes import alternating_program, corrections
-from numeric.alternating import EFFECT, TRIALS, LineMeasurements, draw_parts, judge_lines, line_settings, measure_lines
-from numeric.arrays import Host
-from numeric.checks import Check, Verdict, overall
+from wideproof.derive import Derivation
+from wideproof.derive.alternating.corrections import alternating_program, corrections
+from wideproof.derive.alternating.evaluation import StateEvolution, errors_of
+from wideproof.derive.alternating.state_evolution import limits
+from wideproof.derive.alternating.terms import About
+from wideproof.derive.language.alternating import Alternating, AlternatingProgram
+from wideproof.numeric.core.arrays import Host
+from wideproof.numeric.core.checks import Check, Verdict, overall
+from wideproof.numeric.validation.alternating import (
+    EFFECT,
+    TRIALS,
+    LineMeasurements,
+    draw_parts,
+    judge_lines,
+    line_settings,
+    measure_lines,
+)
 
 Progress = Callable[[int, int], None]
 Stage = Callable[[str], AbstractContextManager[Progress]]

@@ -5,17 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from pathlib import Path
 
-from numeric.experiments import Dynamics
-from reports import figures
-from reports.document import (
-    Figure,
-    Paragraph,
-    Section,
-    Table,
-)
-from reports.linear.run import LinearRun, checks_of, lags_of
-from reports.numbers import value
-from reports.text import Cite, Latex, Math, Ref, Text
+from wideproof.numeric.paper.experiments import Dynamics
+from wideproof.reports.document.blocks import Figure, Paragraph, Section, Table
+from wideproof.reports.document.numbers import value
+from wideproof.reports.document.text import Cite, Latex, Math, Ref, Text
+from wideproof.reports.sections.linear.results import LinearRun, checks_of, lags_of
+from wideproof.reports.write import figures
 
 QQ_LAGS = (0, 1, 2, 4)
 

@@ -8,24 +8,15 @@ from pathlib import Path
 import numpy as np
 import sympy as sp
 
-from derive import Derivation
-from derive.convolution import Gain, Rho
-from derive.notation import LETTERS, j
-from reports import figures, prose
-from reports.document import (
-    Block,
-    Equation,
-    Figure,
-    Paragraph,
-    Proof,
-    Section,
-    Table,
-    Theorem,
-)
-from reports.linear.run import LinearRun
-from reports.mathtext import display, equations, latex, math
-from reports.numbers import value
-from reports.text import Cite, Code, Inline, Latex, Math, Ref, Text
+from wideproof.derive import Derivation
+from wideproof.derive.language.notation import LETTERS, j
+from wideproof.derive.linear.convolution import Gain, Rho
+from wideproof.reports.document.blocks import Block, Equation, Figure, Paragraph, Proof, Section, Table, Theorem
+from wideproof.reports.document.numbers import value
+from wideproof.reports.document.text import Cite, Code, Inline, Latex, Math, Ref, Text
+from wideproof.reports.sections.linear.results import LinearRun
+from wideproof.reports.write import figures, prose
+from wideproof.reports.write.mathtext import display, equations, latex, math
 
 DECAYS = (0.1, 0.3, 0.5, 0.7, 0.9)
 

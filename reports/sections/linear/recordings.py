@@ -8,20 +8,14 @@ from pathlib import Path
 
 import numpy as np
 
-from numeric.experiments import Comparison
-from numeric.experiments.bias import FALSE_ALARM, MARGIN, Judged
-from numeric.experiments.comparison import Regime
-from reports import figures
-from reports.document import (
-    Block,
-    Figure,
-    Paragraph,
-    Section,
-    Table,
-)
-from reports.linear.run import LinearRun
-from reports.numbers import value
-from reports.text import Cite, Inline, Latex, Math, Ref, Text
+from wideproof.numeric.paper.experiments import RecordingComparison
+from wideproof.numeric.paper.experiments.bias_verdicts import FALSE_ALARM, MARGIN, JudgedDifferences
+from wideproof.numeric.paper.experiments.recording_comparison import Regime
+from wideproof.reports.document.blocks import Block, Figure, Paragraph, Section, Table
+from wideproof.reports.document.numbers import value
+from wideproof.reports.document.text import Cite, Inline, Latex, Math, Ref, Text
+from wideproof.reports.sections.linear.results import LinearRun
+from wideproof.reports.write import figures
 
 DASH = "\N{EN DASH}"
 LOWEST = -0.6  # test scores below are cut off in the figures
@@ -73,12 +67,12 @@ def tags_of(names: Sequence[str]) -> list[str]:
     return tags
 
 
-def _recording(c: Comparison, folder: Path, tag: str) -> Section:
+def _recording(c: RecordingComparison, folder: Path, tag: str) -> Section:
     return Section(c.recording, recording_blocks(c, folder, tag), f"sec:{tag}")
 
 
 def recording_blocks(
-    c: Comparison, folder: Path, tag: str, tables: bool = True, curves: bool = True
+    c: RecordingComparison, folder: Path, tag: str, tables: bool = True, curves: bool = True
 ) -> tuple[Block, ...]:
     """What was compared, the scores with their answer, and the test score against the training step."""
     scored = [f"tab:{tag}-{regime.name}" for regime in c.regimes]
@@ -96,7 +90,7 @@ def recording_blocks(
     return tuple(blocks)
 
 
-def _facts(c: Comparison) -> str:
+def _facts(c: RecordingComparison) -> str:
     p = c.protocol
     outputs = ", ".join(
         f"{short} = {name}" if short != name else name for short, name in zip(_short(c), c.outputs, strict=True)
@@ -107,7 +101,7 @@ def _facts(c: Comparison) -> str:
     )
 
 
-def _curves(c: Comparison, regime: Regime, folder: Path, tag: str) -> Figure:
+def _curves(c: RecordingComparison, regime: Regime, folder: Path, tag: str) -> Figure:
     """Figure 4: the test score of every output against the step, all models from the matched start."""
     own = [score for score in regime.scores if score.start == "matched"]
     parts = {name: {s.model: [r2[k] for r2 in s.curve] for s in own} for k, name in enumerate(c.outputs)}
@@ -122,7 +116,7 @@ def _curves(c: Comparison, regime: Regime, folder: Path, tag: str) -> Figure:
     return Figure(stem, caption, "scores of three models against the training step", f"fig:{tag}-{regime.name}", 1.0)
 
 
-def _sweep(c: Comparison, folder: Path, tag: str) -> Figure:
+def _sweep(c: RecordingComparison, folder: Path, tag: str) -> Figure:
     """The validation score against nu_W, every model at its best step size."""
     grid = c.protocol.nu_W
     parts, errors = {}, {}
@@ -148,7 +142,7 @@ def _units(regime: Regime) -> str:
     return "segments" if regime.name == "limited" else "networks"
 
 
-def _short(c: Comparison) -> tuple[str, ...]:
+def _short(c: RecordingComparison) -> tuple[str, ...]:
     """Column heads that fit: y1, y2, ... where there are several outputs."""
     return c.outputs if len(c.outputs) == 1 else tuple(f"y{i}" for i in range(1, len(c.outputs) + 1))
 
@@ -157,7 +151,7 @@ def _model(name: str) -> str:
     return name.removesuffix(" convolution").removeprefix("linear ")
 
 
-def _scores(c: Comparison, regime: Regime, label: str) -> Table:
+def _scores(c: RecordingComparison, regime: Regime, label: str) -> Table:
     rows: tuple[tuple[Text, ...], ...] = tuple(
         (
             _model(score.model),
@@ -184,7 +178,7 @@ def _scores(c: Comparison, regime: Regime, label: str) -> Table:
     )  # fmt: skip
 
 
-def _verdicts(c: Comparison, regime: Regime, label: str) -> Table:
+def _verdicts(c: RecordingComparison, regime: Regime, label: str) -> Table:
     short = dict(zip(c.outputs, _short(c), strict=True))
     rows: tuple[tuple[Text, ...], ...] = tuple(
         (
@@ -214,18 +208,18 @@ def _verdicts(c: Comparison, regime: Regime, label: str) -> Table:
     )  # fmt: skip
 
 
-def sentence(j: Judged) -> str:
+def sentence(j: JudgedDifferences) -> str:
     """The statement about one difference, in words."""
     d = j.what
     return f"{d.output}, {d.regime} data, {d.start} start: {_claim(j)}"
 
 
-def _claim(j: Judged) -> str:
+def _claim(j: JudgedDifferences) -> str:
     first, second = _model(j.what.first), _model(j.what.second)
     return f"{first} > {second}" if j.what.kind == "helps" else f"{first} = {second}"
 
 
-def _answer(c: Comparison) -> tuple[Inline, ...]:
+def _answer(c: RecordingComparison) -> tuple[Inline, ...]:
     """In words, how many of the statements about the bias held."""
     said = []
     for regime, kind, words in (

@@ -9,26 +9,26 @@ from typing import Any
 
 import numpy as np
 
-from derive import Derivation, Program, Recursion, equivalent_convolution, impulse_response, scale_factors
-from derive.convolution import ImpulseResponse
-from derive.derivation import as_program
-from numeric.convergence import KernelError, kernel_error
-from numeric.experiments import (
-    Comparison,
+from wideproof.derive import Derivation, Program, Recursion, equivalent_convolution, impulse_response, scale_factors
+from wideproof.derive.emit.derivation import as_program
+from wideproof.derive.linear.convolution import ImpulseResponse
+from wideproof.numeric.linear_rnn.training_choice import Announce
+from wideproof.numeric.paper.experiments import (
     Dynamics,
     GapLadder,
     Protocol,
+    RecordingComparison,
     Setting,
     compare,
     dynamics,
     gap_ladder,
 )
-from numeric.experiments.dynamics import plan_training
-from numeric.experiments.protocol import QUICK
-from numeric.methods import Announce
-from numeric.montecarlo import Validation
-from numeric.recordings import Recording, load_recording
-from numeric.validate import DEFAULTS, validate
+from wideproof.numeric.paper.experiments.recording_protocol import QUICK
+from wideproof.numeric.paper.experiments.training_dynamics import plan_training
+from wideproof.numeric.recordings import Recording, load_recording
+from wideproof.numeric.validation.convergence import KernelError, kernel_error
+from wideproof.numeric.validation.linear_rnn import Validation
+from wideproof.numeric.validation.validate import DEFAULTS, validate
 
 Progress = Callable[[int, int], None]
 Stage = Callable[[str], AbstractContextManager[Progress]]
@@ -50,7 +50,7 @@ class LinearRun:
     kernel: KernelError
     training: Dynamics
     gaps: GapLadder
-    recordings: tuple[Comparison, ...]
+    recordings: tuple[RecordingComparison, ...]
 
     def record(self) -> dict[str, Any]:
         """The numbers of the run as plain data, for run.json."""
@@ -119,7 +119,7 @@ def _derive(program: Program, stage: Stage) -> tuple[ImpulseResponse, Derivation
 
 
 def _compare(recording: Recording, protocol: Protocol, rho: Callable[..., Any], seed: int, stage: Stage,
-             announce: Announce | None) -> Comparison:  # fmt: skip
+             announce: Announce | None) -> RecordingComparison:  # fmt: skip
     with stage(f"recording {recording.name}") as progress:
         return compare(recording, protocol, scale=rho, seed=seed, announce=announce, progress=progress)
 

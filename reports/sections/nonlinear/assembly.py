@@ -6,14 +6,14 @@ from pathlib import Path
 
 import sympy as sp
 
-from reports.document import Document, Paragraph, Section
-from reports.mathtext import math
-from reports.nonlinear.limit import gradients, limits, model
-from reports.nonlinear.measured import confirmation, tied, training
-from reports.nonlinear.remembered import remembered
-from reports.nonlinear.run import KernelRun
-from reports.numbers import value
-from reports.text import Code, Inline
+from wideproof.reports.document.blocks import Document, Paragraph, Section
+from wideproof.reports.document.numbers import value
+from wideproof.reports.document.text import Code, Inline
+from wideproof.reports.sections.nonlinear.confirmation import confirmation, tied, training
+from wideproof.reports.sections.nonlinear.limit import gradients, limits, model
+from wideproof.reports.sections.nonlinear.memory import remembered
+from wideproof.reports.sections.nonlinear.results import KernelRun
+from wideproof.reports.write.mathtext import math
 
 
 def document(run: KernelRun, out_dir: Path) -> Document:

@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 from matplotlib.ticker import LogLocator, MaxNLocator
 
-from numeric.checks import Check
-from reports import figures
-from reports.document import Figure, Paragraph, Section, Table
-from reports.nonlinear.run import SEEN, SEQUENCES, STEPS, KernelRun
-from reports.numbers import value
-from reports.text import Inline, Latex, Math, Ref, Text
+from wideproof.numeric.core.checks import Check
+from wideproof.reports.document.blocks import Figure, Paragraph, Section, Table
+from wideproof.reports.document.numbers import value
+from wideproof.reports.document.text import Inline, Latex, Math, Ref, Text
+from wideproof.reports.sections.nonlinear.results import SEEN, SEQUENCES, STEPS, KernelRun
+from wideproof.reports.write import figures
 
 NAMES = {"nngp": "NNGP kernel", "ntk": "tangent kernel"}
 

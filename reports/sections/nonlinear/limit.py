@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import sympy as sp
 
-from derive import Derivation, Program
-from derive.activations import Phi
-from derive.expectation import GaussianMean
-from derive.notation import LETTERS
-from reports import prose
-from reports.document import Block, Equation, Paragraph, Section, Table, Theorem
-from reports.mathtext import equations, latex
-from reports.nonlinear.run import KernelRun
-from reports.numbers import value
-from reports.text import Cite, Inline, Latex, Math, Ref, Text, inlines
+from wideproof.derive import Derivation, Program
+from wideproof.derive.expectation.gaussian_mean import GaussianMean
+from wideproof.derive.language.activations import Phi
+from wideproof.derive.language.notation import LETTERS
+from wideproof.reports.document.blocks import Block, Equation, Paragraph, Section, Table, Theorem
+from wideproof.reports.document.numbers import value
+from wideproof.reports.document.text import Cite, Inline, Latex, Math, Ref, Text, inlines
+from wideproof.reports.sections.nonlinear.results import KernelRun
+from wideproof.reports.write import prose
+from wideproof.reports.write.mathtext import equations, latex
 
 ROLES = {"matrix": "matrix", "input_map": "input map", "readout": "readout", "bias": "bias"}
 SIZES = {"matrix": r"n \times n", "input_map": r"n \times n_x", "readout": r"n_y \times n", "bias": "n"}

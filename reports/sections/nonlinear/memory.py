@@ -8,15 +8,15 @@ from typing import Any
 
 import numpy as np
 
-from derive.errors import DeriveError
-from numeric.phase import critical_gains, phase_diagram
-from reports import figures, prose
-from reports.document import Block, Equation, Figure, Paragraph, Section, Table, Theorem
-from reports.mathtext import equations
-from reports.nonlinear.run import INPUT_SIZE, KernelRun
-from reports.numbers import value
-from reports.phase import phase_figure
-from reports.text import Cite, Code, Latex, Math, Ref, Text
+from wideproof.derive.language.errors import DeriveError
+from wideproof.numeric.memory_horizon.phase_diagram import critical_gains, phase_diagram
+from wideproof.reports.document.blocks import Block, Equation, Figure, Paragraph, Section, Table, Theorem
+from wideproof.reports.document.numbers import value
+from wideproof.reports.document.text import Cite, Code, Latex, Math, Ref, Text
+from wideproof.reports.sections.nonlinear.results import INPUT_SIZE, KernelRun
+from wideproof.reports.write import figures, prose
+from wideproof.reports.write.mathtext import equations
+from wideproof.reports.write.phase_figure import phase_figure
 
 CELLS = (44, 28)
 CODE = re.compile(r"([\w.]+\((?:[^()]|\([^()]*\))*\)|\w+=\w+|\b(?:validate|Kernel)\b)")

@@ -10,26 +10,26 @@ from typing import Any
 import numpy as np
 from scipy.special import ndtri, stdtrit
 
-from derive import Derivation, Memory, Program, Recursion, adjoint, memory, nngp, ntk
-from derive.derivation import as_program
-from derive.errors import DeriveError
-from derive.variants import untied
-from numeric.arrays import Host, seed_sequence, to_host
-from numeric.checks import Check, Claim, Level, Verdict, judge, overall
-from numeric.convergence import KernelError
-from numeric.kernel_checks import (
-    Comparison,
+from wideproof.derive import Derivation, Memory, Program, Recursion, adjoint, memory, nngp, ntk
+from wideproof.derive.emit.derivation import as_program
+from wideproof.derive.language.errors import DeriveError
+from wideproof.derive.language.variants import untied
+from wideproof.numeric.core.arrays import Host, seed_sequence, to_host
+from wideproof.numeric.core.checks import Check, Claim, Level, Verdict, judge, overall
+from wideproof.numeric.core.width_ladder import extrapolate
+from wideproof.numeric.kernels.kernel import Kernel
+from wideproof.numeric.memory_horizon.fixed_points import Analysis, analyse
+from wideproof.numeric.networks.training import train_network
+from wideproof.numeric.validation.convergence import KernelError
+from wideproof.numeric.validation.kernels import (
     KernelCurves,
     KernelValidation,
+    LimitComparison,
     compare_limits,
     kernel_curves,
     kernel_distance,
 )
-from numeric.kernels import Kernel
-from numeric.ladder import extrapolate
-from numeric.memory import Analysis, analyse
-from numeric.network_training import train_network
-from numeric.validate import settings, validate
+from wideproof.numeric.validation.validate import settings, validate
 
 Progress = Callable[[int, int], None]
 Stage = Callable[[str], AbstractContextManager[Progress]]
@@ -74,7 +74,7 @@ class KernelRun:
     validation: KernelValidation
     curves: KernelCurves
     distance: KernelError
-    untied: Comparison | None
+    untied: LimitComparison | None
     memory: Memory | None
     analysis: Analysis | None
     forgetful: str
@@ -134,7 +134,7 @@ def run_kernels(
                      reason, training)  # fmt: skip
 
 
-def _untied(program: Program, validation: KernelValidation) -> Comparison | None:
+def _untied(program: Program, validation: KernelValidation) -> LimitComparison | None:
     """The independent-weights limit on the same networks; None where nothing is shared between steps."""
     twin = untied(program)
     return None if twin == program else compare_limits(validation.measurements, validation.checks, twin)

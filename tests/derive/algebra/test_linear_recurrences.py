@@ -6,13 +6,12 @@ from fractions import Fraction
 import numpy as np
 import pytest
 import sympy as sp
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
-from derive import ProofError
-from derive.closed_form import LinearRecurrence, PowerDD
-from derive.emit import power_dd
-from derive.notation import j
+from wideproof.derive import ProofError
+from wideproof.derive.algebra.array_code import power_dd
+from wideproof.derive.algebra.linear_recurrences import LinearRecurrence, PowerDD
+from wideproof.derive.language.notation import j
 
 NODES = st.lists(st.fractions(0, 2, max_denominator=6), min_size=1, max_size=4)
 

@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 import sympy as sp
 
-from derive import Equation, Recursion, models
-from derive.audit import audit
-from derive.conditioning import GaussianLaw, U, Ut, Value, Zt, fresh_law, product_law, v, words
-from derive.errors import ParameterError, ProofError
-from numeric.arrays import backend, seed_sequence, stream
-from numeric.sampling.explicit import ExplicitMatrix
+from wideproof.derive import Equation, Recursion, models
+from wideproof.derive.alternating.conditioning import GaussianLaw, U, Ut, Value, Zt, fresh_law, product_law, v, words
+from wideproof.derive.audit import audit
+from wideproof.derive.language.errors import ParameterError, ProofError
+from wideproof.numeric.core.arrays import backend, seed_sequence, stream
+from wideproof.numeric.sampling.revealed_matrices import ExplicitMatrix
 
 NU = sp.Symbol("nu_W", nonnegative=True)
 PROOF = product_law(models.linear_rnn()).proof

@@ -10,12 +10,11 @@ import sympy as sp
 from scipy.integrate import quad
 from scipy.special import erfc
 
-from derive import models, nngp, state_evolution
-from derive.activations import activation
-from derive.alternating import Alternating
-from derive.alternating.evaluate import errors_of, line_evolution
-from derive.alternating.limits import limits
-from derive.alternating.terms import (
+from wideproof.derive import models, nngp, state_evolution
+from wideproof.derive.alternating.corrections import corrections
+from wideproof.derive.alternating.evaluation import errors_of, line_evolution
+from wideproof.derive.alternating.state_evolution import limits
+from wideproof.derive.alternating.terms import (
     Average,
     BlockLaw,
     Blocks,
@@ -27,12 +26,13 @@ from derive.alternating.terms import (
     MeanSquare,
     Query,
 )
-from derive.alternating.transposes import corrections
-from derive.audit import audit_step, worlds
-from derive.errors import LanguageError, NotClosed, ParameterError, ProofError, ShapeError
-from derive.integrals import gaussian_mean
-from derive.proof import Equation, Proof, prove
-from derive.ramps import THETA, VARIANCE, Ramp
+from wideproof.derive.audit import audit_step, worlds
+from wideproof.derive.expectation.pair_integrals import gaussian_mean
+from wideproof.derive.expectation.truncated_moments import THETA, VARIANCE, Ramp
+from wideproof.derive.language.activations import activation
+from wideproof.derive.language.alternating import Alternating
+from wideproof.derive.language.errors import LanguageError, NotClosed, ParameterError, ProofError, ShapeError
+from wideproof.derive.proof.proof import Equation, Proof, prove
 
 DELTA = sp.Symbol("delta", nonnegative=True)
 NU = sp.Symbol("nu_A", nonnegative=True)

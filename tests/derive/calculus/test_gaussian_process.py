@@ -6,17 +6,19 @@ from functools import cache
 import pytest
 import sympy as sp
 
-import derive.program
-from derive import NotClosed, ProofError, Recursion, models, relu, tanh
-from derive.audit import audit_step, worlds
-from derive.claims import ProcessForm
-from derive.evolution import growth
-from derive.moments import FIRST, SECOND, Gram, Moment
-from derive.notation import s, t
-from derive.process import Cov, gaussians, independent_groups, uncorrelated
-from derive.proof import Equation, Hypothesis, Vanishing
-from derive.tangent import tangent
-from reports.prose import premises_line, proof
+from wideproof import derive
+from wideproof.derive import NotClosed, ProofError, Recursion, models, relu, tanh
+from wideproof.derive.audit import audit_step, worlds
+from wideproof.derive.calculus.gaussian_process import Cov, gaussians, independent_groups, uncorrelated
+from wideproof.derive.calculus.moments import FIRST, SECOND, Gram, Moment
+from wideproof.derive.calculus.state_evolution import growth
+from wideproof.derive.calculus.tangent import tangent
+from wideproof.derive.language.activations import Phi
+from wideproof.derive.language.notation import s, t
+from wideproof.derive.language.program import Coordinate, Previous
+from wideproof.derive.proof.claims import ProcessForm
+from wideproof.derive.proof.proof import Equation, Hypothesis, Vanishing
+from wideproof.reports.write.prose import premises_line, proof
 
 
 @cache
@@ -44,11 +46,11 @@ def test_the_proof_of_a_gated_limit_verifies(name, quantity):
 @pytest.mark.parametrize("name", ["gru", "lstm", "mgu"])
 def test_the_theorem_is_the_one_for_polynomially_bounded_maps(name):
     kinds = [step.claim.theorem for step in derived(name, "ntk").proof.steps if isinstance(step.claim, Hypothesis)]
-    assert kinds == ["netsor"]
+    assert kinds == ["tensor-programs"]
 
 
 def test_bounded_factors_keep_a_map_lipschitz_and_unbounded_ones_do_not():
-    u, v = (derive.program.Coordinate(x) for x in "uv")
+    u, v = (Coordinate(x) for x in "uv")
     assert growth(derive.sigmoid(u) * tanh(v)) == "Lipschitz"
     assert growth(derive.sigmoid(u) * relu(v)) == "polynomially bounded"
     assert growth(derive.sigmoid(u) * v) == "polynomially bounded"
@@ -113,7 +115,7 @@ def wrong(claim):
             alone = replace(e, right=e.right * sp.KroneckerDelta(t, s))
             yield replace(claim, covariances=(*claim.covariances[:i], alone, *claim.covariances[i + 1:]))
     for i, e in enumerate(claim.paths):
-        other = replace(e, right=e.right.replace(derive.activations.Phi, lambda name, order, z: z))
+        other = replace(e, right=e.right.replace(Phi, lambda name, order, z: z))
         yield replace(claim, paths=(*claim.paths[:i], other, *claim.paths[i + 1:]))
 
 
@@ -130,7 +132,7 @@ def test_a_dropped_reset_gate_is_refused():
     found = derived("gru", "nngp")
     claim = next(x.claim for x in found.proof.steps if isinstance(x.claim, Equation) and isinstance(x.claim.left, Cov)
                  and "W_h" in x.claim.left.args[0].label)
-    h = next(c for c, term in found.program.terms if isinstance(term, derive.program.Previous))
+    h = next(c for c, term in found.program.terms if isinstance(term, Previous))
     without = replace(claim, right=claim.right.replace(Moment, lambda u, v, *at: Moment(h, h, *at)))
     index = [step.claim for step in found.proof.steps].index(claim)
     with pytest.raises(ProofError):
@@ -164,7 +166,7 @@ def test_functions_without_a_meaning_are_refused():
     W, F, h = r.matrix("W"), r.input_map("F"), r.state("h")
     r.update(h, sp.exp(W @ h) * h + F @ r.x)
     r.output(r.readout("C") @ h)
-    with pytest.raises(NotClosed, match=r"derive\.define"):
+    with pytest.raises(NotClosed, match=r"wideproof\.define"):
         derive.nngp(r)
 
 

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import sympy as sp
 
-from derive.emit import _Emitted
-from derive.errors import ParameterError, TooLarge
+from wideproof.derive.emit.formula import _Emitted
+from wideproof.derive.language.errors import ParameterError, TooLarge
 
 VALUES = {"nu_W": 0.3, "nu_F": 1.0, "nu_C": 0.5}
 
@@ -85,8 +85,8 @@ def test_missing_cupy_names_the_extra(rho):
 
 def test_cupy_source_calls_cupy_alone(derived, monkeypatch):
     """Printed and run with NumPy standing in for the array library."""
-    for module in ("emit", "printing"):
-        monkeypatch.setattr(f"derive.{module}.namespace", lambda backend: np)
+    for module in ("emit.formula", "algebra.array_code"):
+        monkeypatch.setattr(f"wideproof.derive.{module}.namespace", lambda backend: np)
     for model, quantity in (("linear_rnn", "scale_factors"), ("linear_rnn", "equivalent_convolution"),
                             ("two_tied", "scale_factors"), ("linear_rnn", "impulse_response")):
         formula = derived(model, quantity).formula

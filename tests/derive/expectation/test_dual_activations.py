@@ -9,14 +9,26 @@ import numpy as np
 import pytest
 import sympy as sp
 
-from derive import mehler
-from derive.activations import DEFINITIONS, FAMILIES, Z, activation, define, definition
-from derive.duals import FACTS, STRETCHED, Dual, a, b, c, dual, k, m, polynomial, written
-from derive.errors import NotClosed, ParameterError
-from derive.integrals import gaussian_mean
-from derive.kinks import broken
+from wideproof.derive.expectation import mehler_series
+from wideproof.derive.expectation.dual_activations import (
+    FACTS,
+    STRETCHED,
+    Dual,
+    a,
+    b,
+    c,
+    dual,
+    k,
+    m,
+    polynomial,
+    written,
+)
+from wideproof.derive.expectation.pair_integrals import gaussian_mean
+from wideproof.derive.expectation.piecewise_linear import broken
+from wideproof.derive.language.activations import DEFINITIONS, FAMILIES, Z, activation, define, definition
+from wideproof.derive.language.errors import NotClosed, ParameterError
 
-PAIRS = json.loads((Path(__file__).parents[1] / "data" / "gaussian_pairs.json").read_text())["entries"]
+PAIRS = json.loads((Path(__file__).parents[2] / "data" / "gaussian_pairs.json").read_text())["entries"]
 CLOSED = ("identity", "relu", "erf", "gelu", "sin", "exp", "gaussian", "step", "cos", "abs", "sign", "leaky_relu(1/5)",
           "abrelu(-3/10, 3/2)", "erf_sigmoid")
 SMOOTH = ("tanh", "sigmoid", "silu", "softplus")
@@ -184,8 +196,8 @@ def test_an_activation_given_a_coordinate_for_a_parameter_says_where_it_goes():
 
 def test_a_series_cut_too_early_says_so_and_integrals_take_over():
     """Far out the orders run out: the bound of the series holds and is not small, the result is that of integrals."""
-    tanh = mehler.series(np, np.tanh, np.zeros(1), np.full(1, 1e3))
-    series, loose = mehler.pair(np, tanh, tanh, np.ones(1))
+    tanh = mehler_series.series(np, np.tanh, np.zeros(1), np.full(1, 1e3))
+    series, loose = mehler_series.pair(np, tanh, tanh, np.ones(1))
     found, bound = gaussian_mean("tanh", "tanh", (1e3, 1e3), 1e3)
     with mpmath.workdps(20):
         root, places = mpmath.sqrt(1000), [-9, -1, -0.1, 0, 0.1, 1, 9]

@@ -3,11 +3,10 @@
 import numpy as np
 import pytest
 import sympy as sp
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
-from derive.activations import definition_at
-from derive.expectation import Affine, Factor, GaussianMean, expect
+from wideproof.derive.expectation.gaussian_mean import Affine, Factor, GaussianMean, expect
+from wideproof.derive.language.activations import definition_at
 
 ROOT = np.array([[1.0, 0.0, 0.0], [0.6, 0.8, 0.0], [-0.3, 0.5, 0.9]])
 COV = ROOT @ ROOT.T

@@ -7,10 +7,10 @@ import pytest
 from scipy.special import erf
 from scipy.stats import norm
 
-from derive import nested
-from derive.activations import Z, define
-from derive.errors import NotAccurate
-from derive.integrals import Variables, _function, expectation, value
+from wideproof.derive.expectation import nested_quadrature
+from wideproof.derive.expectation.pair_integrals import Variables, _function, expectation, value
+from wideproof.derive.language.activations import Z, define
+from wideproof.derive.language.errors import NotAccurate
 
 CORRELATIONS = np.array([0.0, 0.5, -0.9, 0.999, -1 + 1e-10, 1 - 1e-14, 1.0, -1.0])
 
@@ -21,7 +21,7 @@ def test_closed_forms_lie_within_the_bound(name, a, b):
     v = Variables("numpy", (np.array(a), np.array(b)), CORRELATIONS * np.sqrt(a * b))
     for order in (0, 1):
         phi = _function(name, order, "numpy")
-        found, bound = nested.pair(np, phi, phi, v.means, (np.sqrt(a), np.sqrt(b)), v.correlation, v.rest)
+        found, bound = nested_quadrature.pair(np, phi, phi, v.means, (np.sqrt(a), np.sqrt(b)), v.correlation, v.rest)
         known, _ = expectation(((name, order),) * 2, v)
         size = np.sqrt(np.prod([expectation(((name, order),) * 2, Variables("numpy", (x, x), x))[0] for x in (a, b)]))
         assert (np.abs(found - known) <= bound + 1e-15 * size).all()
@@ -47,12 +47,12 @@ def test_steep_functions_of_coincident_and_opposite_variables(name, a):
 def test_a_mean_moves_the_steep_place():
     phi, deviation = _function("erf", 0, "numpy"), 1e3
     for centre in (40.0, -2e3):
-        found, bound = nested.mean(np, phi, centre, deviation)
+        found, bound = nested_quadrature.mean(np, phi, centre, deviation)
         want = erf(centre / np.sqrt(1 + 2 * deviation**2))
         assert abs(found - want) <= bound + 1e-13 < abs(1.001 * found - want)
-        both, _ = nested.pair(np, phi, phi, (centre, 0.0), (deviation, 0.0), 0.0, 1.0)
+        both, _ = nested_quadrature.pair(np, phi, phi, (centre, 0.0), (deviation, 0.0), 0.0, 1.0)
         assert both == 0.0  # erf of a variable that is zero
-        apart, worst = nested.pair(np, phi, phi, (centre, centre), (deviation, deviation), 0.0, 1.0)
+        apart, worst = nested_quadrature.pair(np, phi, phi, (centre, centre), (deviation, deviation), 0.0, 1.0)
         assert abs(apart - found**2) <= worst + 2 * bound
 
 
@@ -63,9 +63,9 @@ def test_a_function_steep_elsewhere_is_refused():
 
 
 def test_without_cuts_where_it_is_steep_the_bound_is_visible(monkeypatch):
-    monkeypatch.setattr(nested, "GRADED", (32.0,))
+    monkeypatch.setattr(nested_quadrature, "GRADED", (32.0,))
     phi = _function("tanh", 0, "numpy")
-    found, bound = nested.pair(np, phi, phi, (0.0, 0.0), (1e3, 1e3), 0.9, np.sqrt(0.19))
+    found, bound = nested_quadrature.pair(np, phi, phi, (0.0, 0.0), (1e3, 1e3), 0.9, np.sqrt(0.19))
     assert bound > max(1e-9, abs(found - 2 / np.pi * np.arcsin(0.9)) / 100)
 
 

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 import sympy as sp
 
-from derive import kinks
-from derive.activations import Z, define, definition
-from derive.integrals import Variables, expectation, gaussian_mean
+from wideproof.derive.expectation import piecewise_linear
+from wideproof.derive.expectation.pair_integrals import Variables, expectation, gaussian_mean
+from wideproof.derive.language.activations import Z, define, definition
 
 DEFINED = {
     "hard_tanh": sp.Max(-1, sp.Min(1, Z)),
@@ -96,10 +96,10 @@ def test_slopes_are_those_of_the_definition_and_a_wrong_kink_is_seen():
     found, _ = gaussian_mean("hard_tanh", "hinge_sum", (law[0], law[2]), law[1], law[3:], (1, 1))
     want = quadrature(lambda z: 1.0 * (abs(z) < 1), lambda z: 1.0 * (abs(z) > 1), law)
     assert float(found) == pytest.approx(want, abs=1e-12)
-    phi = kinks.broken(definition("hard_tanh"))
+    phi = piecewise_linear.broken(definition("hard_tanh"))
     (at, bend, jump), *rest = phi.kinks
     wrong = dc.replace(phi, kinks=((at * 1.001, bend, jump), *rest))
-    means = [float(kinks.mean(np, x, 0.3, np.asarray(1.1))) for x in (phi, wrong)]
+    means = [float(piecewise_linear.mean(np, x, 0.3, np.asarray(1.1))) for x in (phi, wrong)]
     want = cut(function("hard_tanh"), 0.3, 1.1)
     assert means[0] == pytest.approx(want, abs=1e-13)
     assert abs(means[1] - want) > 1e-5
@@ -116,13 +116,13 @@ def test_constants_are_finite_and_exact(name):
 def test_centred_rows_of_the_table_are_the_same():
     law = Variables("numpy", (np.array(1.3), np.array(0.7)), np.array(0.4))
     for name in ("relu", "abs", "step", "sign", "abrelu(-3/10, 3/2)"):
-        phi = kinks.broken(definition(name))
+        phi = piecewise_linear.broken(definition(name))
         assert phi is not None
         rest = np.sqrt(law.det) / law.norm
-        found = kinks.pair_mean(np, phi, phi, law.means, (1.3**0.5, 0.7**0.5), law.correlation, rest)
+        found = piecewise_linear.pair_mean(np, phi, phi, law.means, (1.3**0.5, 0.7**0.5), law.correlation, rest)
         np.testing.assert_allclose(found, expectation(((name, 0), (name, 0)), law)[0], rtol=1e-14)
 
 
 def test_what_is_not_piecewise_linear_is_none():
     for phi in (Z * sp.Max(Z, 0), sp.tanh(Z), sp.Max(sp.sin(Z), 0), Z * sp.Symbol("q")):
-        assert kinks.broken(phi) is None
+        assert piecewise_linear.broken(phi) is None

@@ -6,8 +6,8 @@ from fractions import Fraction
 import pytest
 import sympy as sp
 
-from derive import LanguageError, Recursion, ShapeError, activation, models, relu
-from derive.errors import DeriveError, ParameterError
+from wideproof.derive import LanguageError, Recursion, ShapeError, activation, models, relu
+from wideproof.derive.language.errors import DeriveError, ParameterError
 
 
 @pytest.fixture

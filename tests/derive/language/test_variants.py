@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from derive import models
-from derive.variants import changed, untied
-from numeric import Kernel
+from wideproof.derive import models
+from wideproof.derive.language.variants import changed, untied
+from wideproof.numeric import Kernel
 
 NU = {"nu_W": 0.8, "nu_F": 1.0, "nu_C": 1.0, "nu_b": 0.1}
 X = np.random.default_rng(0).standard_normal((2, 3, 2))

@@ -5,11 +5,11 @@ from dataclasses import replace
 import pytest
 import sympy as sp
 
-from derive import ParameterError, ProofError, Recursion, adjoint, models
-from derive.adjoint import Cotangent, Gradient, Local
-from derive.audit import audit_step, worlds
-from derive.notation import t
-from derive.proof import Equation
+from wideproof.derive import ParameterError, ProofError, Recursion, adjoint, models
+from wideproof.derive.audit import audit_step, worlds
+from wideproof.derive.language.notation import t
+from wideproof.derive.limits.adjoint import Cotangent, Gradient, Local
+from wideproof.derive.proof.proof import Equation
 
 GALLERY = {
     "linear": models.linear_rnn, "elman": lambda: models.elman("tanh"), "untied": lambda: models.elman(tied=False),
@@ -76,4 +76,4 @@ def test_the_formula_is_typeset_and_says_who_runs_it():
     assert r"W^{\mathsf{T}}" in formula.latex()
     with pytest.raises(ParameterError) as caught:
         formula.compile()
-    assert "numeric.gradients" in caught.value.hint
+    assert "wideproof.gradients" in caught.value.hint

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import sympy as sp
 
-from derive import NotClosed, NotLinear, ParameterError, Recursion, impulse_response, models, moments, relu
-from derive.finite_width import canonical, mean_of_traces, pairings
-from derive.notation import n
+from wideproof.derive import NotClosed, NotLinear, ParameterError, Recursion, impulse_response, models, moments, relu
+from wideproof.derive.language.notation import n
+from wideproof.derive.linear.finite_width import canonical, mean_of_traces, pairings
 
 TABLE = {2: {2: 2}, 3: {2: 10, 3: 4}, 4: {2: 28, 3: 28, 4: 48}, 5: {2: 62, 3: 110, 4: 468, 5: 304}}
 

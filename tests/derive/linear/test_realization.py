@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import sympy as sp
 
-from derive import (
+from wideproof.derive import (
     NotClosed,
     NotLinear,
     ParameterError,
@@ -17,7 +17,7 @@ from derive import (
     relu,
     stability,
 )
-from derive.realization import chebyshev, lagrange_coefficients
+from wideproof.derive.linear.realization import chebyshev, lagrange_coefficients
 
 
 def combined():

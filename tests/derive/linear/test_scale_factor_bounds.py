@@ -5,7 +5,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from derive import (
+from wideproof.derive import (
     NotClosed,
     NotDiagonal,
     ParameterError,

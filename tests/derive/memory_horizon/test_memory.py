@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import sympy as sp
 
-from derive import (
+from wideproof.derive import (
     Equation,
     NotClosed,
     ParameterError,
@@ -21,9 +21,9 @@ from derive import (
     sigmoid,
     tanh,
 )
-from derive.audit import audit_step, worlds
-from derive.memory_rules import Centred, Evaluated, FixedAt, OfLetters
-from derive.variants import untied
+from wideproof.derive.audit import audit_step, worlds
+from wideproof.derive.language.variants import untied
+from wideproof.derive.memory_horizon.rules import Centred, Evaluated, FixedAt, OfLetters
 
 MODELS = {
     "linear": models.linear_rnn,

@@ -6,10 +6,10 @@ from dataclasses import fields, replace
 import pytest
 import sympy as sp
 
-from derive import ProofError, models, scale_factors
-from derive.audit import audit, audit_step, worlds
-from derive.closed_form import PowerDD
-from derive.proof import ORDER, Equation, Hypothesis, Limit, Proof, Recurrence, Rule, Step, Vanishing
+from wideproof.derive import ProofError, models, scale_factors
+from wideproof.derive.algebra.linear_recurrences import PowerDD
+from wideproof.derive.audit import audit, audit_step, worlds
+from wideproof.derive.proof.proof import ORDER, Equation, Hypothesis, Limit, Proof, Recurrence, Rule, Step, Vanishing
 
 TINY = sp.Rational(1, 10**9)
 
@@ -35,7 +35,7 @@ def altered_claims(claim):
             yield replace(claim, members=members[1:] if members else ((sp.S.One, sp.S.One, "any", (sp.S.One,) * 2),))
             yield replace(claim, members=(*members, (sp.S.One, sp.S.One, "any", (sp.S.One, sp.S.One))))
         case Hypothesis(theorem, maps):
-            yield replace(claim, theorem="netsor" if theorem == "lemma-c1" else "lemma-c1")
+            yield replace(claim, theorem="tensor-programs" if theorem == "lemma-c1" else "lemma-c1")
             yield replace(claim, maps=maps[1:])
             wrong = "Lipschitz" if maps[0][2] == "affine" else "affine"
             yield replace(claim, maps=((*maps[0][:2], wrong), *maps[1:]))

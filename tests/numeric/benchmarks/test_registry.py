@@ -7,9 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from derive.errors import ParameterError
-from numeric import timing
-from numeric.benchmarks import (
+from wideproof.derive.language.errors import ParameterError
+from wideproof.numeric.benchmarks import (
     BENCHMARKS,
     BenchResult,
     Case,
@@ -22,9 +21,10 @@ from numeric.benchmarks import (
     sampling,
     training,
 )
-from numeric.benchmarks.kernel_rivals import NETS, ErfRecursion, Net, hermite
-from numeric.benchmarks.rivals import LIBRARIES, DenseSampler, Library
-from numeric.benchmarks.rows import Note
+from wideproof.numeric.benchmarks.kernel_rivals import NETS, ErfRecursion, Net, hermite
+from wideproof.numeric.benchmarks.rivals import LIBRARIES, DenseSampler, Library
+from wideproof.numeric.benchmarks.rows import Note
+from wideproof.numeric.core import timing
 
 FIELDS = ("name", "rival", "n", "T", "n_x", "n_y", "N", "dtype", "ratio")
 TOY = {
@@ -294,7 +294,7 @@ def test_a_disagreement_in_the_other_process_is_told_in_full(monkeypatch, capsys
 
 
 def test_the_committed_page_shows_the_committed_results():
-    folder = Path(__file__).parents[2] / "docs" / "benchmarks"
+    folder = Path(__file__).parents[3] / "docs" / "benchmarks"
     results = sorted(folder.glob("results-*.json"))[-1]
     page = (folder / "README.md").read_text(encoding="utf-8")
     assert results.name in page

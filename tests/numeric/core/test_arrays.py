@@ -8,8 +8,8 @@ import array_api_strict
 import numpy as np
 import pytest
 
-from derive.errors import ParameterError
-from numeric.arrays import backend, namespace, seed_sequence, stream, to_host
+from wideproof.derive.language.errors import ParameterError
+from wideproof.numeric.core.arrays import backend, namespace, seed_sequence, stream, to_host
 
 
 def test_equal_keys_give_equal_streams_and_different_keys_do_not():

@@ -7,8 +7,8 @@ import os
 import numpy as np
 import pytest
 
-from derive.errors import ParameterError
-from numeric.store import load, save
+from wideproof.derive.language.errors import ParameterError
+from wideproof.numeric.core.checkpoints import load, save
 
 INPUTS = {"seed": 3, "widths": [1, 2]}
 

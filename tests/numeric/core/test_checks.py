@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from numeric.checks import Claim, Level, judge, overall
+from wideproof.numeric.core.checks import Claim, Level, judge, overall
 
 CLAIM = Claim("scale-factor", 1, (100, 200, 400), 1000, 2.0, 2.0, 0.001, "test")
 

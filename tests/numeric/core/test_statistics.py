@@ -5,12 +5,11 @@ from __future__ import annotations
 import array_api_strict
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from scipy import stats
 
-from derive.errors import ParameterError
-from numeric.statistics import Moments, holm, normal_quantile, ratio_of_moments, two_sided_p
+from wideproof.derive.language.errors import ParameterError
+from wideproof.numeric.core.statistics import Moments, holm, normal_quantile, ratio_of_moments, two_sided_p
 
 
 def rng(seed=0):

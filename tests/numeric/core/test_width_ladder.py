@@ -6,8 +6,15 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from derive.errors import ParameterError
-from numeric.ladder import choose_degree, default_horizon, extrapolate, is_wide, neglected, width_ladder
+from wideproof.derive.language.errors import ParameterError
+from wideproof.numeric.core.width_ladder import (
+    choose_degree,
+    default_horizon,
+    extrapolate,
+    is_wide,
+    neglected,
+    width_ladder,
+)
 
 WIDTHS = np.array(width_ladder(1600))
 

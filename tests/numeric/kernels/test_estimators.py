@@ -15,11 +15,11 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.svm import SVC
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from derive import ParameterError, models
-from derive.errors import LanguageError, ShapeError
-from numeric import Kernel
-from numeric.estimators import WideClassifier, WideRegressor
-from numeric.predict import WideTraining, posterior
+from wideproof.derive import ParameterError, models
+from wideproof.derive.language.errors import LanguageError, ShapeError
+from wideproof.numeric import Kernel
+from wideproof.numeric.kernels.estimators import WideClassifier, WideRegressor
+from wideproof.numeric.kernels.prediction import WideTraining, posterior
 
 RNN = models.elman("erf")
 NU = {"nu_W": 0.9, "nu_F": 0.5, "nu_b": 0.1, "nu_C": 1.0}
@@ -150,7 +150,7 @@ def test_they_work_without_scikit_learn():
 import sys
 sys.modules["sklearn"] = None
 import numpy as np
-from numeric.estimators import WideClassifier, WideRegressor
+from wideproof.numeric.kernels.estimators import WideClassifier, WideRegressor
 X = np.linspace(-1, 1, 6)[:, None]
 fitted = WideRegressor().fit(X, X[:, 0])
 assert fitted.score(X, X[:, 0]) > 0.99 and fitted.set_params(ridge=1.0).get_params()["ridge"] == 1.0

@@ -7,10 +7,10 @@ import sys
 import numpy as np
 import pytest
 
-from derive import models, relu
-from derive.errors import DeriveError, ShapeError
-from derive.language import Recursion
-from numeric import Kernel
+from wideproof.derive import models, relu
+from wideproof.derive.language.errors import DeriveError, ShapeError
+from wideproof.derive.language.recursion import Recursion
+from wideproof.numeric import Kernel
 
 NU = {"nu_W": 0.4, "nu_F": 1.3, "nu_C": 0.7}
 

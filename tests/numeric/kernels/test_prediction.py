@@ -10,12 +10,12 @@ import array_api_strict
 import numpy as np
 import pytest
 
-from derive import ParameterError, models
-from derive.errors import ShapeError
-from numeric import Kernel, WideTraining, posterior, train_network
-from numeric.predict import spectrum
+from wideproof.derive import ParameterError, models
+from wideproof.derive.language.errors import ShapeError
+from wideproof.numeric import Kernel, WideTraining, posterior, train_network
+from wideproof.numeric.kernels.prediction import spectrum
 
-REFERENCE = json.loads((Path(__file__).parents[1] / "data" / "training_dynamics.json").read_text())
+REFERENCE = json.loads((Path(__file__).parents[2] / "data" / "training_dynamics.json").read_text())
 X, X_NEW = (np.array(REFERENCE[name])[:, None, :] for name in ("x_train", "x_test"))
 Y = np.array(REFERENCE["y_train"])
 GIVEN = {name: np.array(value) for name, value in REFERENCE["K"].items()}

@@ -6,11 +6,19 @@ import array_api_strict
 import numpy as np
 import pytest
 
-from derive.errors import ParameterError, ShapeError
-from numeric import convolution
-from numeric.convolution import Convolution, ConvolutionDescent, matched
-from numeric.data import curvature, largest_stable_step, loss, quadratic, to_impulse, to_taps, weights
-from numeric.training import train
+from wideproof.derive.language.errors import ParameterError, ShapeError
+from wideproof.numeric.linear_rnn import convolution
+from wideproof.numeric.linear_rnn.convolution import Convolution, ConvolutionDescent, matched
+from wideproof.numeric.linear_rnn.quadratic_loss import (
+    curvature,
+    largest_stable_step,
+    loss,
+    quadratic,
+    to_impulse,
+    to_taps,
+    weights,
+)
+from wideproof.numeric.linear_rnn.training import train
 
 STEPS = 40
 

@@ -4,10 +4,10 @@ import array_api_strict
 import numpy as np
 import pytest
 
-from derive.errors import ParameterError, ShapeError
-from numeric import krylov
-from numeric.data import loss, loss_and_slope, quadratic, to_taps
-from numeric.krylov import KrylovDescent, LinearRNN, draw_rnn, impulse_response, rnn_curvature
+from wideproof.derive.language.errors import ParameterError, ShapeError
+from wideproof.numeric.linear_rnn import krylov
+from wideproof.numeric.linear_rnn.krylov import KrylovDescent, LinearRNN, draw_rnn, impulse_response, rnn_curvature
+from wideproof.numeric.linear_rnn.quadratic_loss import loss, loss_and_slope, quadratic, to_taps
 
 # n, T, n_x, n_y, N, S: both orientations, one lag, one unit, long sequences
 SIZES = [(9, 6, 1, 1, 4, 6), (7, 5, 3, 2, 4, 5), (6, 5, 2, 4, 3, 8), (5, 1, 2, 1, 3, 4), (1, 4, 1, 2, 3, 4)]

@@ -6,8 +6,8 @@ import array_api_strict
 import numpy as np
 import pytest
 
-from derive.errors import ParameterError, ShapeError
-from numeric.data import (
+from wideproof.derive.language.errors import ParameterError, ShapeError
+from wideproof.numeric.linear_rnn.quadratic_loss import (
     Quadratic,
     apply_filter,
     curvature,

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from derive.errors import ParameterError, ShapeError
-from numeric.krylov import impulse_response
-from numeric.realization import METHODS, default_radius, gain_of, realize
+from wideproof.derive.language.errors import ParameterError, ShapeError
+from wideproof.numeric.linear_rnn.krylov import impulse_response
+from wideproof.numeric.linear_rnn.realization import METHODS, default_radius, gain_of, realize
 
 
 def target(lags=8, n_y=2, n_x=3, seed=0):

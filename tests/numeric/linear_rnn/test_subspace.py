@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 from scipy.stats import ks_2samp
 
-from derive.errors import ParameterError
-from numeric import subspace
-from numeric.compressed import SKETCH, Sketch
-from numeric.data import loss_and_slope, quadratic
-from numeric.krylov import LinearRNN, draw_rnn
-from numeric.subspace import LazyDescent, LazyGaussian, RandomRNN, SubspaceDescent
-from numeric.training import impulse_of, train
+from wideproof.derive.language.errors import ParameterError
+from wideproof.numeric.linear_rnn import subspace
+from wideproof.numeric.linear_rnn.compressed import SKETCH, Sketch
+from wideproof.numeric.linear_rnn.krylov import LinearRNN, draw_rnn
+from wideproof.numeric.linear_rnn.quadratic_loss import loss_and_slope, quadratic
+from wideproof.numeric.linear_rnn.subspace import LazyDescent, LazyGaussian, RandomRNN, SubspaceDescent
+from wideproof.numeric.linear_rnn.training import impulse_of, train
 
 STEPS = 12
 

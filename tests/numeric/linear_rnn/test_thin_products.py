@@ -8,12 +8,12 @@ import array_api_strict
 import numpy as np
 import pytest
 
-from derive.errors import ParameterError
-from numeric import skinny
-from numeric.data import quadratic
-from numeric.krylov import draw_rnn
-from numeric.skinny import choose_products
-from numeric.training import train
+from wideproof.derive.language.errors import ParameterError
+from wideproof.numeric.linear_rnn import thin_products
+from wideproof.numeric.linear_rnn.krylov import draw_rnn
+from wideproof.numeric.linear_rnn.quadratic_loss import quadratic
+from wideproof.numeric.linear_rnn.thin_products import choose_products
+from wideproof.numeric.linear_rnn.training import train
 
 needs_numba = pytest.mark.skipif(importlib.util.find_spec("numba") is None, reason="Numba is not installed")
 RNG = np.random.default_rng(0)
@@ -25,14 +25,14 @@ RNG = np.random.default_rng(0)
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
 def test_compiled_products_are_the_plain_ones(loops, size, order, dtype, monkeypatch):
     if loops == "interpreted":  # the same loops, without a compiler
-        monkeypatch.setattr(skinny, "_kernels", lambda: (skinny._left_loop, skinny._right_loop))
+        monkeypatch.setattr(thin_products, "_kernels", lambda: (thin_products._left_loop, thin_products._right_loop))
     W = np.asarray(RNG.standard_normal((size, size)), dtype=dtype, order=order)
     tolerance = 1e-12 if dtype == np.float64 else 1e-4
     for m in (1, 2, 5):
         rows = np.asarray(RNG.standard_normal((m, size)), dtype=dtype)
-        assert np.allclose(skinny.compiled_left(rows, W), rows @ W, rtol=tolerance, atol=tolerance)
-        assert np.allclose(skinny.compiled_right(rows, W), rows @ W.T, rtol=tolerance, atol=tolerance)
-        assert skinny.compiled_right(rows[::-1], W).dtype == dtype
+        assert np.allclose(thin_products.compiled_left(rows, W), rows @ W, rtol=tolerance, atol=tolerance)
+        assert np.allclose(thin_products.compiled_right(rows, W), rows @ W.T, rtol=tolerance, atol=tolerance)
+        assert thin_products.compiled_right(rows[::-1], W).dtype == dtype
 
 
 @needs_numba

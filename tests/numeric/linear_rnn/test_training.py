@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 from threadpoolctl import threadpool_info, threadpool_limits
 
-from derive.errors import ParameterError, ShapeError
-from numeric.convolution import matched
-from numeric.data import apply_filter, curvature, loss, quadratic, to_taps
-from numeric.krylov import LinearRNN, draw_rnn, impulse_response
-from numeric.training import impulse_of, model_curvature, train
+from wideproof.derive.language.errors import ParameterError, ShapeError
+from wideproof.numeric.linear_rnn.convolution import matched
+from wideproof.numeric.linear_rnn.krylov import LinearRNN, draw_rnn, impulse_response
+from wideproof.numeric.linear_rnn.quadratic_loss import apply_filter, curvature, loss, quadratic, to_taps
+from wideproof.numeric.linear_rnn.training import impulse_of, model_curvature, train
 
 
 def example(width=30, n_x=2, n_y=1, length=6, seed=3):

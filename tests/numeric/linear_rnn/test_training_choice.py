@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from derive.errors import ParameterError
-from numeric.convolution import matched
-from numeric.data import loss_and_slope, quadratic, to_taps
-from numeric.krylov import KrylovDescent, draw_rnn, impulse_response
-from numeric.methods import choose_exact, choose_method, choose_network
-from numeric.subspace import LazyDescent, RandomRNN, SubspaceDescent
-from numeric.training import train
+from wideproof.derive.language.errors import ParameterError
+from wideproof.numeric.linear_rnn.convolution import matched
+from wideproof.numeric.linear_rnn.krylov import KrylovDescent, draw_rnn, impulse_response
+from wideproof.numeric.linear_rnn.quadratic_loss import loss_and_slope, quadratic, to_taps
+from wideproof.numeric.linear_rnn.subspace import LazyDescent, RandomRNN, SubspaceDescent
+from wideproof.numeric.linear_rnn.training import train
+from wideproof.numeric.linear_rnn.training_choice import choose_exact, choose_method, choose_network
 
 
 def example(width=60, n_x=1, n_y=1, lags=5, seed=3):

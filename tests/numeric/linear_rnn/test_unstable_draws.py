@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from derive.errors import ParameterError
-from numeric.stability import unit_radii, unstable_draws
+from wideproof.derive.language.errors import ParameterError
+from wideproof.numeric.linear_rnn.unstable_draws import unit_radii, unstable_draws
 
 
 def test_shares_are_counts_of_eigenvalues_outside_the_unit_disc():

@@ -8,14 +8,14 @@ import pytest
 import sympy as sp
 from scipy import integrate, optimize
 
-from derive import NotClosed, define, memory, models
-from derive.errors import ParameterError
-from derive.variants import untied
-from numeric.checks import judge
-from numeric.memory import analyse
-from numeric.memory_check import EFFECT, memory_claim
-from numeric.phase import phase_diagram
-from numeric.roots import roots, vanishes
+from wideproof.derive import NotClosed, define, memory, models
+from wideproof.derive.language.errors import ParameterError
+from wideproof.derive.language.variants import untied
+from wideproof.numeric.core.checks import judge
+from wideproof.numeric.core.roots import roots, vanishes
+from wideproof.numeric.memory_horizon.fixed_points import analyse
+from wideproof.numeric.memory_horizon.phase_diagram import phase_diagram
+from wideproof.numeric.memory_horizon.slope_check import EFFECT, memory_claim
 
 LEAKY, AT_LEAKY = memory(untied(models.leaky("tanh"))), {"nu_W": 3.0, "nu_b": 0.1, "alpha": 0.5}
 TANH, ERF, RELU = (memory(models.elman(name)) for name in ("tanh", "erf", "relu"))

@@ -9,13 +9,13 @@ import pytest
 import sympy as sp
 from scipy import special
 
-from derive import ParameterError, Recursion, ShapeError, erf, models
-from numeric.adjoint import gradients, run_forward, shape_of, trained
-from numeric.arrays import backend, seed_sequence, stream, to_host
-from numeric.empirical import empirical_ntk
-from numeric.simulation import simulate
+from wideproof.derive import ParameterError, Recursion, ShapeError, erf, models
+from wideproof.numeric.core.arrays import backend, seed_sequence, stream, to_host
+from wideproof.numeric.networks.empirical_kernels import empirical_ntk
+from wideproof.numeric.networks.gradients import gradients, run_forward, shape_of, trained
+from wideproof.numeric.networks.simulation import simulate
 
-CASES = json.loads((Path(__file__).parents[1] / "data" / "empirical_kernels.json").read_text())
+CASES = json.loads((Path(__file__).parents[2] / "data" / "empirical_kernels.json").read_text())
 Q = sp.Rational
 GALLERY = {
     "linear": models.linear_rnn, "elman": lambda: models.elman("tanh"), "leaky": models.leaky,

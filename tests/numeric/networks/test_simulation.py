@@ -10,18 +10,18 @@ import pytest
 import sympy as sp
 from scipy import stats
 
-from derive import Recursion, activation, models, relu, tanh
-from derive.activations import NAMES, definition_at
-from derive.errors import LanguageError, ParameterError, ShapeError
-from derive.tangent import tangent
-from numeric.activations import FUNCTIONS, activation_function
-from numeric.arrays import backend, seed_sequence, stream, to_host
-from numeric.data import apply_filter
-from numeric.krylov import LinearRNN, impulse_response
-from numeric.sampling import explicit
-from numeric.sampling.explicit import RevealedMatrices, choose_matrices
-from numeric.sampling.matrices import Matrices
-from numeric.simulation import simulate
+from wideproof.derive import Recursion, activation, models, relu, tanh
+from wideproof.derive.calculus.tangent import tangent
+from wideproof.derive.language.activations import NAMES, definition_at
+from wideproof.derive.language.errors import LanguageError, ParameterError, ShapeError
+from wideproof.numeric.core.activations import FUNCTIONS, activation_function
+from wideproof.numeric.core.arrays import backend, seed_sequence, stream, to_host
+from wideproof.numeric.linear_rnn.krylov import LinearRNN, impulse_response
+from wideproof.numeric.linear_rnn.quadratic_loss import apply_filter
+from wideproof.numeric.networks.simulation import simulate
+from wideproof.numeric.sampling import revealed_matrices
+from wideproof.numeric.sampling.revealed_matrices import RevealedMatrices, choose_matrices
+from wideproof.numeric.sampling.whole_matrices import WholeMatrices
 
 NU = {"nu_W": 0.9, "nu_V": 1.5, "nu_b": 0.1, "nu_0": 0.7}
 LEVEL = 1e-4
@@ -137,8 +137,8 @@ def test_a_matrix_that_forgets_is_noticed(width, monkeypatch):
 
 
 def test_a_wrong_variance_of_the_noise_is_noticed(monkeypatch):
-    fresh = explicit.ExplicitMatrix.fresh
-    monkeypatch.setattr(explicit.ExplicitMatrix, "fresh", lambda self: 1.1 * fresh(self))
+    fresh = revealed_matrices.ExplicitMatrix.fresh
+    monkeypatch.setattr(revealed_matrices.ExplicitMatrix, "fresh", lambda self: 1.1 * fresh(self))
     assert compare(10) < LEVEL
 
 
@@ -170,17 +170,17 @@ def both_ways(kind, width, trials, seed, deaf=False):
 @pytest.mark.parametrize("width", [1, 2, 3, 5, 10, 50])
 def test_several_matrices_asked_from_both_sides_have_the_joint_law_of_whole_ones(width):
     trials = 6000 if width < 50 else 3000
-    found = [both_ways(kind, width, trials, 40 + k) for k, kind in enumerate((Matrices, RevealedMatrices))]
+    found = [both_ways(kind, width, trials, 40 + k) for k, kind in enumerate((WholeMatrices, RevealedMatrices))]
     assert found[0].shape[1] > 200
     assert smallest_p(*found) > LEVEL
 
 
 @pytest.mark.parametrize("width", [3, 10])
 def test_untied_draws_that_are_kept_and_transposes_that_are_left_out_are_noticed(width, monkeypatch):
-    whole = both_ways(Matrices, width, 6000, 50)
+    whole = both_ways(WholeMatrices, width, 6000, 50)
     assert smallest_p(whole, both_ways(RevealedMatrices, width, 6000, 51, deaf=True)) < LEVEL
     monkeypatch.setattr(RevealedMatrices, "start", lambda self, time: None)  # V is drawn once
-    assert smallest_p(both_ways(Matrices, width, 20_000, 52), both_ways(RevealedMatrices, width, 20_000, 53)) < LEVEL
+    assert smallest_p(both_ways(WholeMatrices, width, 20_000, 52), both_ways(RevealedMatrices, width, 20_000, 53)) < LEVEL
 
 
 def test_a_tangent_program_runs_and_is_a_derivative():

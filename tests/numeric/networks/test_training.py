@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from derive import ParameterError, ShapeError, models
-from numeric.empirical import empirical_ntk
-from numeric.network_training import train_network
-from numeric.simulation import simulate
+from wideproof.derive import ParameterError, ShapeError, models
+from wideproof.numeric.networks.empirical_kernels import empirical_ntk
+from wideproof.numeric.networks.simulation import simulate
+from wideproof.numeric.networks.training import train_network
 
 RNG = np.random.default_rng(0)
 X, Y = RNG.standard_normal((3, 4, 2)), RNG.standard_normal((3, 2))
@@ -76,7 +76,7 @@ def test_wide_networks_descend_as_their_kernel_says():
 
 
 def test_an_interrupted_training_resumes_with_the_same_bits(tmp_path, monkeypatch):
-    monkeypatch.setattr("numeric.network_training.SAVE_EVERY", 0.0)
+    monkeypatch.setattr("wideproof.numeric.networks.training.SAVE_EVERY", 0.0)
     options = {"steps": 12, "momentum": 0.5, "seed": 3, **NU}
     whole, path = train_network(models.elman(), X, Y, 16, **options), tmp_path / "run.npz"
 

@@ -5,10 +5,10 @@ import json
 import numpy as np
 import pytest
 
-from derive.errata import ERRATA
-from derive.errors import ParameterError, ShapeError
-from numeric import errata
-from numeric.errata import CHECKS, check_errata, rank_condition
+from wideproof.derive.language.errors import ParameterError, ShapeError
+from wideproof.derive.linear.errata import ERRATA
+from wideproof.numeric.paper import errata
+from wideproof.numeric.paper.errata import CHECKS, check_errata, rank_condition
 
 
 def test_every_erratum_has_a_check_and_every_check_an_erratum():

@@ -6,8 +6,12 @@ from dataclasses import asdict
 import numpy as np
 import pytest
 
-from derive.errors import ParameterError
-from numeric.bounds import (
+from wideproof.derive.language.errors import ParameterError
+from wideproof.numeric.linear_rnn.quadratic_loss import largest_stable_step, quadratic, to_impulse
+from wideproof.numeric.linear_rnn.training_choice import choose_network
+from wideproof.numeric.paper.experiments.scale_factors import scale_of_lags
+from wideproof.numeric.paper.experiments.training_dynamics import Setting, teacher_data
+from wideproof.numeric.paper.training_bound import (
     constants,
     emitted,
     exact_movement,
@@ -16,10 +20,6 @@ from numeric.bounds import (
     measure_bound,
     movement_bound,
 )
-from numeric.data import largest_stable_step, quadratic, to_impulse
-from numeric.experiments.dynamics import Setting, teacher_data
-from numeric.experiments.scale import scale_of_lags
-from numeric.methods import choose_network
 
 NU = {"nu_W": 0.4, "nu_F": 1.5, "nu_C": 0.8}
 

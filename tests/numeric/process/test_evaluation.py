@@ -13,24 +13,24 @@ import sympy as sp
 from array_api_compat import numpy as xp
 from scipy import stats
 
-from derive import ParameterError, Recursion, activation, models, nngp, ntk, relu, tanh
-from derive.derivation import Derivation
-from derive.emit import Formula
-from derive.process import kernel_subject, process_of
-from derive.proof import prove
-from derive.tangent import tangent
-from numeric import Kernel
-from numeric.empirical import empirical_ntk
-from numeric.ladder import extrapolate
-from numeric.process import gaussian
-from numeric.process.layout import Layout
-from numeric.process.quadrature import grouped, nested
-from numeric.process.rules import pairs
-from numeric.process.sampling import sampled
-from numeric.simulation import simulate
-from numeric.statistics import holm, two_sided_p
+from wideproof.derive import ParameterError, Recursion, activation, models, nngp, ntk, relu, tanh
+from wideproof.derive.calculus.gaussian_process import kernel_subject, process_of
+from wideproof.derive.calculus.tangent import tangent
+from wideproof.derive.emit.derivation import Derivation
+from wideproof.derive.emit.formula import Formula
+from wideproof.derive.proof.proof import prove
+from wideproof.numeric import Kernel
+from wideproof.numeric.core.statistics import holm, two_sided_p
+from wideproof.numeric.core.width_ladder import extrapolate
+from wideproof.numeric.networks.empirical_kernels import empirical_ntk
+from wideproof.numeric.networks.simulation import simulate
+from wideproof.numeric.process import block_cholesky
+from wideproof.numeric.process.layout import Layout
+from wideproof.numeric.process.points import pairs
+from wideproof.numeric.process.quadrature import grouped, nested
+from wideproof.numeric.process.quasi_monte_carlo import sampled
 
-CASES = json.loads((Path(__file__).parents[1] / "data" / "gru_kernels.json").read_text())["cases"]
+CASES = json.loads((Path(__file__).parents[2] / "data" / "gru_kernels.json").read_text())["cases"]
 NU = {"nu_W": 1.4, "nu_F": 0.8, "nu_b": 0.2, "nu_C": 1.0}
 ALARM = 1e-4
 """False-alarm rate of each family of z- or t-tests below."""
@@ -392,7 +392,7 @@ def test_revealed_blocks_have_the_covariance_they_were_given():
     A = rng.standard_normal((6, 9))
     A[3], A[4] = A[0], 0
     covariance = A @ A.T
-    revealed = gaussian.Revealed()
+    revealed = block_cholesky.Revealed()
     blocks = [slice(0, 2), slice(2, 4), slice(4, 6)]
     rows = [revealed.append([covariance[b, c] for c in blocks[:i]], covariance[b, b]) for i, b in enumerate(blocks)]
     L = np.block([[row[j] if j < len(row) else np.zeros((2, 2)) for j in range(3)] for row in rows])

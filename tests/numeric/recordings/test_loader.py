@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from scipy.io import savemat
 
-from derive.errors import ParameterError, ShapeError
-from numeric.recordings import RECORDINGS, Recording, load_recording
+from wideproof.derive.language.errors import ParameterError, ShapeError
+from wideproof.numeric.recordings import RECORDINGS, Recording, load_recording
 
-FOLDER = files("numeric.recordings")
+FOLDER = files("wideproof.numeric.recordings")
 
 
 def table(samples=200, seed=0):

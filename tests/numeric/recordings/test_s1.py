@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 from scipy.io import savemat
 
-from derive.errors import ParameterError
-from numeric.recordings import load_recording, s1
-from numeric.recordings.binning import bin_edges, count_spikes, mean_per_bin
-from numeric.recordings.unpickle import read_arrays
+from wideproof.derive.language.errors import ParameterError
+from wideproof.numeric.recordings import load_recording, s1
+from wideproof.numeric.recordings.binning import bin_edges, count_spikes, mean_per_bin
+from wideproof.numeric.recordings.unpickle import read_arrays
 
 SECONDS = 20.0
 
@@ -242,7 +242,7 @@ ATTACKS = {
 
 @pytest.mark.parametrize("attack", ATTACKS)
 def test_nothing_in_a_hostile_pickle_is_run(tmp_path, attack):
-    from numeric.recordings import unpickle
+    from wideproof.numeric.recordings import unpickle
 
     Hostile.ran, names = False, dict(unpickle.NAMES)
     (tmp_path / "a.pickle").write_bytes(ATTACKS[attack])

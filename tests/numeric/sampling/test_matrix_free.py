@@ -10,16 +10,16 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from derive.errors import ParameterError
-from numeric.arrays import Stream, backend, seed_sequence, stream, to_host
-from numeric.sampling import (
+from wideproof.derive.language.errors import ParameterError
+from wideproof.numeric.core.arrays import Stream, backend, seed_sequence, stream, to_host
+from wideproof.numeric.sampling import (
     LinearSetting,
     choose,
     dense,
     diagonal_weights,
     draw,
-    empirical_ntk,
     kernel_weights,
+    linear_empirical_ntk,
     one_sided,
     two_sided,
 )
@@ -127,7 +127,7 @@ def test_samplers_run_in_the_strict_namespace_with_the_same_numbers(sampler):
 def test_kernels_run_in_the_strict_namespace():
     drawn = two_sided(LinearSetting(7, 3, 2, 2), 4, stream(array_api_strict, seed_sequence(5)))
     inputs = array_api_strict.ones((2, 3, 2))
-    assert empirical_ntk(drawn, inputs, inputs).shape == (4, 2, 3, 2, 2, 3, 2)
+    assert linear_empirical_ntk(drawn, inputs, inputs).shape == (4, 2, 3, 2, 2, 3, 2)
     assert diagonal_weights(drawn).shape == (4, 3)
 
 
@@ -162,8 +162,8 @@ def test_the_empirical_kernel_is_the_gradient_of_the_definition():
                            outputs_of(flat - e, x, sizes[:1] + sizes[2:])) / (2 * step)
                           for e in moves] for x in X])  # fmt: skip  # (N, P, T, n_y)
     want = np.einsum("apti,bpsj->atibsj", jacobian, jacobian)
-    assert np.allclose(empirical_ntk(drawn, X, X)[0], want, atol=1e-6)
-    groups = sum(empirical_ntk(drawn, X, X, (group,)) for group in ("C", "F", "W"))
+    assert np.allclose(linear_empirical_ntk(drawn, X, X)[0], want, atol=1e-6)
+    groups = sum(linear_empirical_ntk(drawn, X, X, (group,)) for group in ("C", "F", "W"))
     assert np.allclose(groups[0], want, atol=1e-6)
 
 
@@ -202,7 +202,7 @@ def test_errors_of_use_name_their_argument():
     with pytest.raises(ParameterError, match="sampler"):
         choose(LinearSetting(5, 2), method="sparse")
     with pytest.raises(ParameterError, match="X2"):
-        empirical_ntk(two_sided(LinearSetting(5, 2), 1, source), np.ones((1, 2, 1)), np.ones((1, 3, 1)))
+        linear_empirical_ntk(two_sided(LinearSetting(5, 2), 1, source), np.ones((1, 2, 1)), np.ones((1, 3, 1)))
     with pytest.raises(ParameterError, match="trials"):
         draw(LinearSetting(5, 2), 0, source)
 

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from numeric.arrays import backend, seed_sequence, stream, to_host
-from numeric.sampling.explicit import ExplicitMatrix
-from numeric.sampling.revealed import RevealedMatrix, along
+from wideproof.numeric.core.arrays import backend, seed_sequence, stream, to_host
+from wideproof.numeric.sampling.revealed import RevealedMatrix, along
+from wideproof.numeric.sampling.revealed_matrices import ExplicitMatrix
 
 NUMPY = backend("numpy")
 LEVEL = 1e-4

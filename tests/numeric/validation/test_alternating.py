@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from derive import Alternating, corrections, models, tanh
-from derive.alternating.evaluate import errors_of, line_evolution
-from derive.errors import ParameterError
-from numeric import validate
-from numeric.alternating import check_lines, judge_lines, measure_lines
-from numeric.checks import Level, overall
+from wideproof.derive import Alternating, corrections, models, tanh
+from wideproof.derive.alternating.evaluation import errors_of, line_evolution
+from wideproof.derive.language.errors import ParameterError
+from wideproof.numeric import validate
+from wideproof.numeric.core.checks import Level, overall
+from wideproof.numeric.validation.alternating import check_lines, judge_lines, measure_lines
 
 SETTING = {"delta": 0.5, "epsilon": 0.25, "nu_w": 0.2, "theta_0": 0.8, "theta_1": 0.7}
 EVOLUTION = line_evolution(corrections(models.amp(2)))

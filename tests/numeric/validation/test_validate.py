@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from derive import Recursion, impulse_response, models, scale_factors
-from derive.errors import DeriveError, NotClosed, ParameterError
-from numeric import Level, validate
-from numeric.checks import overall
-from numeric.montecarlo import judge_linear
+from wideproof.derive import Recursion, impulse_response, models, scale_factors
+from wideproof.derive.language.errors import DeriveError, NotClosed, ParameterError
+from wideproof.numeric import Level, validate
+from wideproof.numeric.core.checks import overall
+from wideproof.numeric.validation.linear_rnn import judge_linear
 
-module = sys.modules["numeric.validate"]  # `validate` is also the function
+module = sys.modules["wideproof.numeric.validation.validate"]  # `validate` is also the function
 PROGRAM = models.linear_rnn().program()
 SETTING = {"width": 1024, "trials": 3000, "horizon": 3, "nu_W": 0.6, "nu_F": 1.2, "nu_C": 0.8}
 

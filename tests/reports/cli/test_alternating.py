@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from reports.cli import app
+from wideproof.reports.cli.app import app
 
 
 def run(*arguments: str):

@@ -17,16 +17,18 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from derive import Proof, ProofError, Recursion, models, scale_factors
-from derive.errors import ParameterError
-from numeric.recordings import RECORDINGS
-from reports import cli_models, pandoc, pdftex, writing
-from reports.cli import app
-from reports.cli_derive import QUANTITIES
-from reports.console import EXIT
-from reports.writing import Report
+from wideproof.derive import Proof, ProofError, Recursion, models, scale_factors
+from wideproof.derive.language.errors import ParameterError
+from wideproof.numeric.recordings import RECORDINGS
+from wideproof.reports.cli import models as cli_models
+from wideproof.reports.cli.app import app
+from wideproof.reports.cli.console import EXIT
+from wideproof.reports.cli.derive import QUANTITIES
+from wideproof.reports.render import pandoc, pdftex
+from wideproof.reports.sections import writing
+from wideproof.reports.sections.writing import Report
 
-VALIDATE = sys.modules["numeric.validate"]  # the name of a function too
+VALIDATE = sys.modules["wideproof.numeric.validation.validate"]  # the name of a function too
 NU = ("--nu-W", "0.3", "--nu-F", "1", "--nu-C", "1")
 HOLDS = ("validate", "linear-rnn", "--width", "200", "--trials", "4000", "--seed", "7")
 COMMANDS = ("models", "derive", "eval", "validate", "report", "reproduce")
@@ -157,7 +159,7 @@ def test_eval_of_a_quantity_without_a_lag_is_one_number():
     assert made["values"] == pytest.approx([-1 / np.log(0.81)], rel=1e-14)
     assert run("eval", "linear-rnn", "memory", "--nu-W", "0.25", "--q", "1").stdout.startswith("0.7213475204")
     assert "leave --lags out" in fields("eval", "linear-rnn", "stability", *NU, "--lags", "3")["hint"]
-    assert "numeric.Kernel" in fields("eval", "linear-rnn", "ntk", *NU)["hint"]
+    assert "wideproof.Kernel" in fields("eval", "linear-rnn", "ntk", *NU)["hint"]
 
 
 def test_validate_holds_and_says_everything_a_program_needs():
@@ -267,7 +269,8 @@ def test_a_word_that_is_nearly_right_is_named(words, said):
 
 
 def test_a_bad_recording_is_told_before_the_long_work(tmp_path, monkeypatch):
-    monkeypatch.setattr("reports.linear.run.validate", lambda *args, **more: pytest.fail("too late"))
+    late = "wideproof.reports.sections.linear.results.validate"
+    monkeypatch.setattr(late, lambda *args, **more: pytest.fail("too late"))
     fields("report", "linear-rnn", "-o", str(tmp_path), "--data", str(tmp_path / "missing.csv"))
 
 
@@ -344,9 +347,10 @@ def test_the_recordings_named_in_the_help_are_those_of_the_package():
 @pytest.mark.parametrize("words", [("--help",), ("models",)])
 def test_a_list_is_shown_without_loading_what_draws_and_samples(words):
     code = f"""import sys
-from reports.cli import app
+from wideproof.reports.cli.app import app
 app({list(words)}, prog_name="wideproof", standalone_mode=False)
-print([name for name in ("matplotlib", "scipy.optimize", "numeric", "reports.figures") if name in sys.modules])"""
+late = ("matplotlib", "scipy.optimize", "wideproof.numeric.core", "wideproof.reports.write.figures")
+print([name for name in late if name in sys.modules])"""
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "[]"
 
@@ -399,7 +403,7 @@ def test_report_passes_its_options_on(reported, tmp_path):
 
 
 # ---- as a program -------------------------------------------------------------------------------
-WIDEPROOF = [sys.executable, "-c", "from reports.cli import main; main()"]
+WIDEPROOF = [sys.executable, "-c", "from wideproof.reports.cli.app import main; main()"]
 
 
 def process(*words, **more):
@@ -450,7 +454,7 @@ def test_a_reader_that_leaves_early_causes_no_traceback():
 def test_the_shell_completes_models_and_quantities():
     def complete(words, last):
         more = {"_WIDEPROOF_COMPLETE": "complete_bash", "COMP_WORDS": words, "COMP_CWORD": str(last)}
-        code = "from reports.cli import app; app(prog_name='wideproof')"
+        code = "from wideproof.reports.cli.app import app; app(prog_name='wideproof')"
         done = subprocess.run([sys.executable, "-c", code], env=os.environ | more, capture_output=True, text=True)
         return done.stdout.split()
 
@@ -504,6 +508,6 @@ def test_no_module_of_the_command_line_imports_another_in_a_circle():
     reach: dict[str, set[str]] = {}
     for path in Path(cli_models.__file__).parent.glob("*.py"):
         names = [node.module for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.ImportFrom)]
-        reach[path.stem] = {name.removeprefix("reports.") for name in names if name and name.startswith("reports.cli")}
-    order = TopologicalSorter(reach)
-    assert {name for name in order.static_order() if name.startswith("cli")} >= {"cli", "cli_models", "cli_memory"}
+        room = "wideproof.reports.cli."
+        reach[path.stem] = {name.removeprefix(room) for name in names if name and name.startswith(room)}
+    assert set(TopologicalSorter(reach).static_order()) >= {"app", "models", "memory"}

@@ -9,15 +9,15 @@ import pytest
 import sympy as sp
 import typer
 
-from derive import ntk, scale_factors, state_evolution
-from derive.errors import ParameterError
-from derive.models import linear_rnn
-from derive.notation import j
-from derive.proof import Equation
-from numeric.checks import Claim, Level, judge
-from numeric.montecarlo import Validation
-from reports import console
-from reports.console import Stages, describe, errors, plain, print_json, said, table, verdict
+from wideproof.derive import ntk, scale_factors, state_evolution
+from wideproof.derive.language.errors import ParameterError
+from wideproof.derive.language.notation import j
+from wideproof.derive.models import linear_rnn
+from wideproof.derive.proof.proof import Equation
+from wideproof.numeric.core.checks import Claim, Level, judge
+from wideproof.numeric.validation.linear_rnn import Validation
+from wideproof.reports.cli import console
+from wideproof.reports.cli.console import Stages, describe, errors, plain, print_json, said, table, verdict
 
 
 def test_numbers_of_every_kind_become_plain_json_and_odd_ones_null(capsys):

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from derive import Proof, memory, models
-from numeric.phase import phase_diagram
-from reports.cli import app
-from reports.figures import save
-from reports.phase import phase_figure
+from wideproof.derive import Proof, memory, models
+from wideproof.numeric.memory_horizon.phase_diagram import phase_diagram
+from wideproof.reports.cli.app import app
+from wideproof.reports.write.figures import save
+from wideproof.reports.write.phase_figure import phase_figure
 
 RELU = ("memory", "elman", "--activation", "relu", "--nu-b", "0.1")
 

@@ -1,11 +1,10 @@
 import math
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
-from derive.errors import ParameterError
-from reports.numbers import value
+from wideproof.derive.language.errors import ParameterError
+from wideproof.reports.document.numbers import value
 
 CASES = [
     (0.30142, 0.0021, "0.3014(21)"), (-0.25, 0.031, "-0.250(31)"), (12.3, 1.54, "12.3(15)"), (123, 45, "123(45)"),

@@ -5,10 +5,9 @@ from pathlib import Path
 
 import pypandoc
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
-from reports.text import DocumentError, Latex, Math, clean, escape, plain
+from wideproof.reports.document.text import DocumentError, Latex, Math, clean, escape, plain
 
 HARD = r"a_b&%$#{}~^\ `q' ``qq'' -- --- <<x>> ?` [y] *z* \input{/etc/passwd} \write18{ls} $$ %c "
 TEXTS = st.text(st.characters(exclude_categories=["C", "Z", "M"], include_characters=" " + HARD), max_size=30)

@@ -10,14 +10,14 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from derive import ProofError, equivalent_convolution, scale_factor_bound, scale_factors
-from numeric.convergence import gaussian_distance
-from reports.cli import app
-from reports.paper import ITEMS, reproduce
-from reports.paper.document import document
-from reports.paper.gaps import at_most, exact, rate
-from reports.paper.item import Claim, Context, theorem, verified, worst
-from reports.render import render
+from wideproof.derive import ProofError, equivalent_convolution, scale_factor_bound, scale_factors
+from wideproof.numeric.validation.convergence import gaussian_distance
+from wideproof.reports.cli.app import app
+from wideproof.reports.paper import ITEMS, reproduce
+from wideproof.reports.paper.assembly import document
+from wideproof.reports.paper.item import Context, PaperClaim, theorem, verified, worst
+from wideproof.reports.paper.width_gaps import at_most, exact, rate
+from wideproof.reports.render.render import render
 
 WANTED = [
     "prop-2.1a",
@@ -128,7 +128,7 @@ def test_reproduce_prints_one_json_document(tmp_path):
 
 def test_a_refuted_claim_exits_1(monkeypatch, tmp_path):
     made = ITEMS["E8"]
-    wrong = replace(made, make=lambda c: replace(made.make(c), claims=(Claim("x", "refuted"),)))
+    wrong = replace(made, make=lambda c: replace(made.make(c), claims=(PaperClaim("x", "refuted"),)))
     monkeypatch.setitem(ITEMS, "E8", wrong)
     done = CliRunner().invoke(app, ["reproduce", "E8", "--json", "-o", str(tmp_path)])
     assert done.exit_code == 1

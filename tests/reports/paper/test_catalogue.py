@@ -10,20 +10,20 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from derive import Recursion, models, state_evolution
-from derive.errors import ParameterError
-from numeric.experiments import GapLadder, Protocol, Setting
-from numeric.experiments.dynamics import teacher_data
-from numeric.experiments.scale import scale_of_lags
-from reports.cli import app
-from reports.document import Document, Paragraph, Table
-from reports.paper import ITEMS, descent, figures, lemmas, regime
-from reports.paper.item import Context, section
-from reports.paper.settings import FULL, QUICK, USED, choices_of, parse_changes
-from reports.paper.words import formula, mathematical
-from reports.subset import lint_tex
-from reports.text import Math
-from reports.typeset import typeset
+from wideproof.derive import Recursion, models, state_evolution
+from wideproof.derive.language.errors import ParameterError
+from wideproof.numeric.paper.experiments import GapLadder, Protocol, Setting
+from wideproof.numeric.paper.experiments.scale_factors import scale_of_lags
+from wideproof.numeric.paper.experiments.training_dynamics import teacher_data
+from wideproof.reports.cli.app import app
+from wideproof.reports.document.blocks import Document, Paragraph, Table
+from wideproof.reports.document.text import Math
+from wideproof.reports.paper import ITEMS, figures, kernel_regime, lemmas, training_bound
+from wideproof.reports.paper.item import Context, section
+from wideproof.reports.paper.settings import FULL, QUICK, USED, choices_of, parse_changes
+from wideproof.reports.render.latex_subset import lint_tex
+from wideproof.reports.render.typeset import typeset
+from wideproof.reports.write.inline_math import formula, mathematical
 
 SMALL = {
     "widths": "100,1e4,1e6,1e8,1e10", "networks": "20", "gap_steps": "10", "steps": "20", "sequences": "20",
@@ -106,42 +106,42 @@ def test_table_1_is_told_on_the_users_file_and_refuted_by_weights_turned_round(c
 
 def test_proposition_31_holds_and_a_linearisation_of_another_network_is_refuted(context, monkeypatch):
     context.data, context.changes = (), SMALL | {"horizon": "3"}
-    made = regime.proposition_31(context)
+    made = kernel_regime.proposition_31(context)
     lint_tex(typeset(Document("", "", (section(ITEMS["prop-3.1"], made),), "")))
     assert made.claims[0].verdict == "holds"
     assert {c.verdict for c in made.claims} <= {"holds", "undecided"}
-    original, first = regime.linearised_gaps, []
+    original, first = kernel_regime.linearised_gaps, []
 
     def frozen(descent_of, data):
-        from numeric.experiments.linearised import tangent_gram
+        from wideproof.numeric.paper.experiments.linearisation import tangent_gram
 
         first.append(0.5 * tangent_gram(descent_of, data))
         return first[0]
 
-    monkeypatch.setattr(regime, "linearised_gaps", lambda *a, **k: original(*a, tangent=frozen, **k))
-    assert verdicts(regime.proposition_31(replace(context, shown={})))[0] == "refuted"
+    monkeypatch.setattr(kernel_regime, "linearised_gaps", lambda *a, **k: original(*a, tangent=frozen, **k))
+    assert verdicts(kernel_regime.proposition_31(replace(context, shown={})))[0] == "refuted"
 
 
 def test_the_rank_of_the_kernel_is_that_of_the_kernel_matrix():
-    from numeric.kernels import Kernel
+    from wideproof.numeric.kernels.kernel import Kernel
 
     setting = Setting(horizon=4, n_x=2, sequences=3)
     nu = {"nu_W": 0.3, "nu_F": 1.0, "nu_C": 1.0}
     data, _, _ = teacher_data(setting)
     X = np.random.default_rng(0).standard_normal((3, 4, 2))
     whole = Kernel(Context(silent, None).rnn, "entries", "numpy", **nu).ntk(X, X).reshape(12, 12)
-    assert regime.kernel_rank(data, scale_of_lags(4, **nu)) == np.linalg.matrix_rank(whole) == 8
-    assert regime.matrix_rank(Context(silent, None).rnn, setting, nu).verdict == "holds"
-    assert regime.matrix_rank(models.elman("erf", bias=False), setting, nu).verdict == "refuted"
+    assert kernel_regime.kernel_rank(data, scale_of_lags(4, **nu)) == np.linalg.matrix_rank(whole) == 8
+    assert kernel_regime.matrix_rank(Context(silent, None).rnn, setting, nu).verdict == "holds"
+    assert kernel_regime.matrix_rank(models.elman("erf", bias=False), setting, nu).verdict == "refuted"
 
 
 def test_theorem_41_is_told_and_networks_past_the_bound_are_refuted(context, monkeypatch):
-    run = descent.measure_bound(Setting(steps=12, horizon=4), widths=(100, 10**6), seeds=4, records=4)
-    monkeypatch.setattr(descent, "measure_bound", lambda *a, **k: run)
-    assert "refuted" not in verdicts(descent.theorem_41(context))
+    run = training_bound.measure_bound(Setting(steps=12, horizon=4), widths=(100, 10**6), seeds=4, records=4)
+    monkeypatch.setattr(training_bound, "measure_bound", lambda *a, **k: run)
+    assert "refuted" not in verdicts(training_bound.theorem_41(context))
     below = np.linspace(0.8, 0.95, 12)
     for ratios, verdict in ((below, "holds"), (below + 0.4, "refuted"), (below + 0.12, "undecided")):
-        assert descent._in_the_limit(replace(run, ratios=(tuple(ratios),))).verdict == verdict
+        assert training_bound._in_the_limit(replace(run, ratios=(tuple(ratios),))).verdict == verdict
     steps = context.runs["learning steps"]
     mutants = (
         (replace(run, convolution_ratio=1.001), steps),
@@ -150,7 +150,7 @@ def test_theorem_41_is_told_and_networks_past_the_bound_are_refuted(context, mon
         (run, replace(steps, slope=steps.slope + 6 * steps.slope_stderr)),
     )
     for place, mutant in zip((0, 2, 3, 4), mutants, strict=True):
-        said = [claim.verdict for claim in descent.measured(*mutant)]
+        said = [claim.verdict for claim in training_bound.measured(*mutant)]
         assert [i for i, verdict in enumerate(said) if verdict == "refuted"] == [place]
 
 
@@ -286,7 +286,7 @@ def test_a_size_that_is_set_is_the_size_that_is_used(item, changes, said, contex
 
 def test_the_variances_that_are_set_are_those_drawn(context, monkeypatch):
     seen = []
-    monkeypatch.setattr("reports.paper.item.validate", lambda *a, **k: seen.append((a[1:3], k["nu_W"])))
+    monkeypatch.setattr("wideproof.reports.paper.item.validate", lambda *a, **k: seen.append((a[1:3], k["nu_W"])))
     context.changes = {"nu_W": "0.6", "trials": "1500", "widest": "256"}
     with pytest.raises(AssertionError):
         context.validation  # noqa: B018
@@ -317,7 +317,7 @@ def test_a_training_method_that_does_not_apply_names_the_one_that_does(words, sa
 
 def test_the_training_method_is_said_before_the_start_and_kept_in_text_and_record(tmp_path, monkeypatch):
     for engine in ("_pdf", "_html"):
-        monkeypatch.setattr(f"reports.render.{engine}", lambda *_: None)
+        monkeypatch.setattr(f"wideproof.reports.render.render.{engine}", lambda *_: None)
     small = [x for name in ("steps", "gap_steps", "sequences", "horizon", "networks") for x in ("--set", f"{name}=4")]
     words = ["reproduce", "fig2", "--width", "1e12", "--set", "widths=1e3,1e4,1e5,1e6", *small, "-o", str(tmp_path)]
     done = CliRunner().invoke(app, words)

@@ -7,9 +7,9 @@ import pytest
 from scipy import integrate, special
 from sympy import Rational
 
-from numeric import perturbation
-from numeric.convergence import normal_distance, state_distance
-from reports.paper.gaps import LAW_POWER, at_most, power
+from wideproof.numeric.paper import perturbation
+from wideproof.numeric.validation.convergence import normal_distance, state_distance
+from wideproof.reports.paper.width_gaps import LAW_POWER, at_most, power
 
 NU = {"nu_W": 0.3, "nu_F": 1.0, "nu_C": 1.0}
 WIDTHS = (100, 1000, 10_000, 100_000)
@@ -28,7 +28,8 @@ def test_the_law_of_a_state_tends_to_its_limit_and_not_to_another(monkeypatch):
     found = state_distance(NU, WIDTHS, trials=20, horizon=2)
     assert at_most("", *power(found), LAW_POWER).verdict == "holds"
     draw = normal_distance
-    monkeypatch.setattr("numeric.convergence.normal_distance", lambda sample, variance: draw(sample, 1.03 * variance))
+    distance = "wideproof.numeric.validation.convergence.normal_distance"
+    monkeypatch.setattr(distance, lambda sample, variance: draw(sample, 1.03 * variance))
     wrong = state_distance(NU, WIDTHS, trials=20, horizon=2)
     assert at_most("", *power(wrong), LAW_POWER).verdict == "refuted"
 

@@ -1,7 +1,7 @@
 import pytest
 
-from reports.subset import lint_tex
-from reports.text import DocumentError
+from wideproof.reports.document.text import DocumentError
+from wideproof.reports.render.latex_subset import lint_tex
 
 FORBIDDEN = [
     r"\tag{1}", r"\cmidrule(lr){2-3}", r"\operatorname*{arg}", r"a\!b", r"a\;b", r"\Bigl(", r"\bigl[", r"\big)",

@@ -10,13 +10,12 @@ from pathlib import Path
 import pypdf
 import pytest
 
-from derive.errors import DeriveError
-from reports import pandoc, pdftex
-from reports import render as module
-from reports.document import Document, Equation, Paragraph, Section, Table
-from reports.process import MissingEngine, RenderError, run
-from reports.render import render
-from reports.text import Cite, DocumentError, Latex
+from wideproof.derive.language.errors import DeriveError
+from wideproof.reports.document.blocks import Document, Equation, Paragraph, Section, Table
+from wideproof.reports.document.text import Cite, DocumentError, Latex
+from wideproof.reports.render import pandoc, pdftex, render as module
+from wideproof.reports.render.render import render
+from wideproof.reports.render.subprocesses import MissingEngine, RenderError, run
 
 NEEDS_TEX = pytest.mark.skipif(shutil.which("pdflatex") is None, reason="pdflatex is not on PATH")
 HOSTILE = r"\input{/etc/passwd} \write18{touch pwned} \immediate\openout3=x ^^5cinput #{read} @x <b> $\loop$"

@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from reports.assets import write_atomically
-from reports.runjson import write_run
-from reports.text import DocumentError
+from wideproof.reports.document.assets import write_atomically
+from wideproof.reports.document.text import DocumentError
+from wideproof.reports.render.run_json import write_run
 
 
 def test_the_record_says_what_ran(tmp_path):

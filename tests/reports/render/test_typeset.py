@@ -4,13 +4,23 @@ from pathlib import Path
 import jinja2
 import pytest
 
-from reports import typeset as module
-from reports.assets import templates
-from reports.bibliography import entries, extract
-from reports.document import BLOCKS, Document, Equation, Figure, Listing, Paragraph, Section, Table, Theorem
-from reports.subset import lint_tex
-from reports.text import Cite, DocumentError, Latex, Ref
-from reports.typeset import environment, typeset
+from wideproof.reports.document.assets import templates
+from wideproof.reports.document.blocks import (
+    BLOCKS,
+    Document,
+    Equation,
+    Figure,
+    Listing,
+    Paragraph,
+    Section,
+    Table,
+    Theorem,
+)
+from wideproof.reports.document.text import Cite, DocumentError, Latex, Ref
+from wideproof.reports.render import typeset as module
+from wideproof.reports.render.bibliography import entries, extract
+from wideproof.reports.render.latex_subset import lint_tex
+from wideproof.reports.render.typeset import environment, typeset
 
 GOLDEN = Path(__file__).with_name("golden.tex")
 

@@ -11,16 +11,16 @@ from collections import Counter
 import pypdf
 import pytest
 
-from derive import models
-from reports import report
-from reports import writing as module
-from reports.document import figures, labels
-from reports.linear import document
-from reports.numbers import value
-from reports.process import MissingEngine
-from reports.render import render
-from reports.subset import lint_tex
-from reports.typeset import typeset
+from wideproof.derive import models
+from wideproof.reports import report
+from wideproof.reports.document.blocks import figures, labels
+from wideproof.reports.document.numbers import value
+from wideproof.reports.render.latex_subset import lint_tex
+from wideproof.reports.render.render import render
+from wideproof.reports.render.subprocesses import MissingEngine
+from wideproof.reports.render.typeset import typeset
+from wideproof.reports.sections import writing as module
+from wideproof.reports.sections.linear import document
 
 NEEDS_TEX = pytest.mark.skipif(shutil.which("pdflatex") is None, reason="pdflatex is not on PATH")
 NUMBER = re.compile(r"\d+\.\d+(?:\(\d+\))?")
@@ -131,7 +131,7 @@ def test_both_engines_print_the_same_numbers(tiny_run, undrawn, tmp_path, monkey
         blank.add_blank_page(300, 200)
         blank.write(figure.stem.with_name(f"{figure.stem.name}.pdf"))
         figure.stem.with_name(f"{figure.stem.name}.svg").write_text("")
-    monkeypatch.setattr("reports.render._html", lambda *_: None)
+    monkeypatch.setattr("wideproof.reports.render.render._html", lambda *_: None)
     counts = []
     for engine in ("pdflatex", "typst"):
         body = text_of(render(made, tmp_path, engine).pdf).split("References")[0]
@@ -164,7 +164,7 @@ def test_an_engine_that_fails_by_name_leaves_source_and_record(tiny_run, tmp_pat
         raise MissingEngine("pdflatex", "pdflatex on PATH", "none", "Run: apt-get")
 
     monkeypatch.setattr(module, "run_linear", lambda *args, **more: tiny_run)
-    monkeypatch.setattr("reports.pdftex.pdf", missing)
+    monkeypatch.setattr("wideproof.reports.render.pdftex.pdf", missing)
     with pytest.raises(MissingEngine):
         report(models.linear_rnn(), tmp_path, data=(), engine="pdflatex")
     assert (tmp_path / "report.tex").exists()

@@ -5,8 +5,8 @@ from dataclasses import replace
 
 import pytest
 
-from numeric.benchmarks import BenchResult, Floor, Row
-from reports.benchmarks import CURVES, HEAD, cost_against_width, main, table
+from wideproof.numeric.benchmarks import BenchResult, Floor, Row
+from wideproof.reports.write.benchmark_page import CURVES, HEAD, cost_against_width, main, table
 
 ROW = Row(
     "width", "ours at n = 1000", 1000, 10, 1, 1, None, 10, "float64",

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from reports import figures
+from wideproof.reports.write import figures
 
 X = np.arange(1, 6)
 RNG = np.random.default_rng(3)

@@ -1,9 +1,9 @@
 import pytest
 import sympy as sp
 
-from reports.mathtext import display, equations, latex, math, pack, width
-from reports.subset import lint_tex
-from reports.text import Latex
+from wideproof.reports.document.text import Latex
+from wideproof.reports.render.latex_subset import lint_tex
+from wideproof.reports.write.mathtext import display, equations, latex, math, pack, width
 
 x, y = sp.symbols("x y", positive=True)
 
@@ -53,7 +53,7 @@ def test_what_sympy_prints_is_in_the_subset(expr):
 
 
 def test_laws_of_gaussian_expectations_are_written_once_below():
-    from derive import models, ntk
+    from wideproof.derive import models, ntk
 
     formula = ntk(models.elman("tanh")).formula
     pairs = [(e.left, e.right) for e in formula.recurrence.equations]
@@ -69,7 +69,7 @@ def test_laws_of_gaussian_expectations_are_written_once_below():
 
 
 def test_several_laws_of_one_variable_stand_at_the_sign_of_expectation():
-    from derive.expectation import GaussianMean
+    from wideproof.derive.expectation.gaussian_mean import GaussianMean
 
     relu = sp.Tuple("relu", 0)
     means = [GaussianMean((relu, relu), (-x, -x), (v, -v, v)) for v in (x, y, x + y)]
@@ -82,7 +82,7 @@ def test_several_laws_of_one_variable_stand_at_the_sign_of_expectation():
 
 
 def test_a_line_of_capitals_and_transposes_is_as_wide_as_it_prints():
-    from reports.mathtext import FULL, equation_parts
+    from wideproof.reports.write.mathtext import FULL, equation_parts
 
     assert width(r"W^{\mathsf T} W^{\mathsf{T}}") == 2 + width("WW") == 2 + 3
     assert width("ww") == 2
@@ -92,7 +92,7 @@ def test_a_line_of_capitals_and_transposes_is_as_wide_as_it_prints():
 
 
 def test_a_sum_taller_than_a_display_goes_on_in_the_next_and_loses_no_term():
-    from reports.mathtext import CONTINUED, TALL, equation_parts
+    from wideproof.reports.write.mathtext import CONTINUED, TALL, equation_parts
 
     terms = [sp.Symbol(f"{'w' * 40}_{k}") for k in range(2 * TALL + 3)]
     first, *rest = equation_parts([(x, sp.Add(*terms)), (y, x)])

@@ -8,18 +8,18 @@ import sys
 
 import pytest
 
-import derive
-from derive import DeriveError, Recursion, models
-from derive.bounds import FORMS, refuted_bounds, scale_factor_bound, scale_factor_peak
-from derive.claims import Counterexample, Inequality
-from derive.finite_width import moments
-from derive.proof import Hypothesis, Proof, Step, Vanishing
-from reports import document as doc
-from reports import prose
-from reports.mathtext import latex, with_laws
-from reports.subset import lint_tex
-from reports.text import Ref, plain
-from reports.typeset import typeset
+from wideproof import derive
+from wideproof.derive import DeriveError, Recursion, models
+from wideproof.derive.linear.finite_width import moments
+from wideproof.derive.linear.scale_factor_bounds import FORMS, refuted_bounds, scale_factor_bound, scale_factor_peak
+from wideproof.derive.proof.claims import Counterexample, Inequality
+from wideproof.derive.proof.proof import Hypothesis, Proof, Step, Vanishing
+from wideproof.reports.document import blocks as doc
+from wideproof.reports.document.text import Ref, plain
+from wideproof.reports.render.latex_subset import lint_tex
+from wideproof.reports.render.typeset import typeset
+from wideproof.reports.write import prose
+from wideproof.reports.write.mathtext import latex, with_laws
 
 QUANTITIES = ("impulse_response", "scale_factors", "equivalent_convolution", "nngp", "ntk", "state_evolution")
 
@@ -149,9 +149,13 @@ def test_a_proof_reads_as_mathematics(name):
 
 
 def test_every_rule_that_the_public_functions_can_use_has_a_sentence():
-    code = "import derive, derive.bounds, derive.finite_width; from derive.proof import Rule; print(*Rule.registry)"
+    code = """from wideproof import derive
+for name in derive.__all__:
+    getattr(derive, name)
+from wideproof.derive.proof.proof import Rule
+print(*Rule.registry)"""
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    wordless = {"lemma-c1", "netsor", "master-theorem", "zero-moments"}  # told by the kind of their claim
+    wordless = {"lemma-c1", "tensor-programs", "master-theorem", "zero-moments"}  # told by the kind of their claim
     missing = set(done.stdout.split()) - set(prose.LEADS) - wordless
     assert not missing, f"write the sentences of {sorted(missing)} in reports/prose.py"
 
@@ -194,9 +198,9 @@ def test_a_proof_with_a_step_left_out_lacks_its_display():
 
 
 def test_a_step_that_repeats_the_theorem_refers_to_it():
-    from derive import nngp
-    from reports import document as doc
-    from reports import prose
+    from wideproof.derive import nngp
+    from wideproof.reports.document import blocks as doc
+    from wideproof.reports.write import prose
 
     found = nngp(models.gru())
     stated = found.formula.process

@@ -6,8 +6,8 @@ from dataclasses import fields
 
 import pytest
 
-from derive.errors import ParameterError
-from numeric.experiments import DelaySetting, Ladder, Protocol, Setting, Sizes, choices, chosen
+from wideproof.derive.language.errors import ParameterError
+from wideproof.numeric.paper.experiments import DelaySetting, Ladder, Protocol, Setting, Sizes, choices, chosen
 
 KINDS = (Setting, Sizes, Ladder, DelaySetting, Protocol)
 

@@ -5,7 +5,15 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from numeric.experiments.bias import FALSE_ALARM, MARGIN, Difference, combine, judge_differences, p_if_false, p_if_true
+from wideproof.numeric.paper.experiments.bias_verdicts import (
+    FALSE_ALARM,
+    MARGIN,
+    Difference,
+    combine,
+    judge_differences,
+    p_if_false,
+    p_if_true,
+)
 
 
 def measured(kind, difference, stderr=0.01, freedom=20.0):

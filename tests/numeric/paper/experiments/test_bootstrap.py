@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from scipy.signal import lfilter
 
-from derive.errors import ParameterError, ShapeError
-from numeric.experiments.bootstrap import block_length, score
+from wideproof.derive.language.errors import ParameterError, ShapeError
+from wideproof.numeric.paper.experiments.bootstrap import block_length, score
 
 SERIES, SIZE = 300, 800
 

@@ -8,8 +8,8 @@ from dataclasses import asdict
 import numpy as np
 import pytest
 
-from derive.errors import ParameterError
-from numeric.experiments import DelaySetting, delay_experiment
+from wideproof.derive.language.errors import ParameterError
+from wideproof.numeric.paper.experiments import DelaySetting, delay_experiment
 
 SMALL = DelaySetting(delays=(0, 4, 10), horizon=12, sequences=20, steps=100, width=100, seeds=(1, 2))
 

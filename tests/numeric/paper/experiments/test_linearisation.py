@@ -8,13 +8,13 @@ from dataclasses import asdict
 import numpy as np
 import pytest
 
-from derive.errors import ParameterError
-from numeric.experiments import Ladder, Setting, linearised_gaps
-from numeric.experiments.dynamics import teacher_data
-from numeric.experiments.linearised import _network, tangent_gram
-from numeric.krylov import LinearRNN, draw_rnn, impulse_response
-from numeric.methods import choose_network
-from numeric.subspace import LazyDescent
+from wideproof.derive.language.errors import ParameterError
+from wideproof.numeric.linear_rnn.krylov import LinearRNN, draw_rnn, impulse_response
+from wideproof.numeric.linear_rnn.subspace import LazyDescent
+from wideproof.numeric.linear_rnn.training_choice import choose_network
+from wideproof.numeric.paper.experiments import Ladder, Setting, linearised_gaps
+from wideproof.numeric.paper.experiments.linearisation import _network, tangent_gram
+from wideproof.numeric.paper.experiments.training_dynamics import teacher_data
 
 SMALL = Setting(horizon=4, sequences=20)
 SIZES = Ladder(linearised_widths=(10**2, 10**3, 10**4, 10**5), linearised_networks=6, linearised_steps=20)

@@ -6,14 +6,24 @@ import json
 import numpy as np
 import pytest
 
-from derive.errors import ParameterError
-from numeric.data import apply_filter, loss, to_taps
-from numeric.experiments import protocol as protocol_module
-from numeric.experiments import selection as selection_module
-from numeric.experiments.comparison import compare
-from numeric.experiments.protocol import FULL, LIMITED, Protocol, prepare
-from numeric.experiments.selection import MATCHED, MODELS, RNN, SCALED, UNSCALED, ZERO, record_steps
-from numeric.recordings import Recording, load_recording
+from wideproof.derive.language.errors import ParameterError
+from wideproof.numeric.linear_rnn.quadratic_loss import apply_filter, loss, to_taps
+from wideproof.numeric.paper.experiments import (
+    model_selection as selection_module,
+    recording_protocol as protocol_module,
+)
+from wideproof.numeric.paper.experiments.model_selection import (
+    MATCHED,
+    MODELS,
+    RNN,
+    SCALED,
+    UNSCALED,
+    ZERO,
+    record_steps,
+)
+from wideproof.numeric.paper.experiments.recording_comparison import compare
+from wideproof.numeric.paper.experiments.recording_protocol import FULL, LIMITED, Protocol, prepare
+from wideproof.numeric.recordings import Recording, load_recording
 
 QUICK = Protocol(
     lags=8, width=60, nu_W=(0.3,), step_fractions=(1.0,), steps=150, segments=3, seeds=(1, 2), replicates=200
@@ -163,9 +173,9 @@ def test_one_rule_chooses_variance_and_step_for_every_model_on_validation_data()
 
 
 def test_a_step_that_diverges_is_left_out_and_all_of_them_are_an_error(monkeypatch):
-    from numeric.experiments import selection
+    from wideproof.numeric.paper.experiments import model_selection
 
-    monkeypatch.setattr(selection, "model_curvature", lambda start, data: 1.0)
+    monkeypatch.setattr(model_selection, "model_curvature", lambda start, data: 1.0)
     with pytest.raises(ParameterError) as caught:
         compare(synthetic(600), dc.replace(QUICK, step_fractions=(1.9,), lags=4, steps=400), scale=oracle)
     assert "stable step" in caught.value.expected

@@ -6,9 +6,16 @@ import json
 import numpy as np
 import pytest
 
-from derive.errors import ParameterError, ShapeError
-from numeric.experiments.dynamics import Setting, dynamics, fit_rate, gap_ladder, relative_gap, teacher_data
-from numeric.experiments.scale import scale_of_lags
+from wideproof.derive.language.errors import ParameterError, ShapeError
+from wideproof.numeric.paper.experiments.scale_factors import scale_of_lags
+from wideproof.numeric.paper.experiments.training_dynamics import (
+    Setting,
+    dynamics,
+    fit_rate,
+    gap_ladder,
+    relative_gap,
+    teacher_data,
+)
 
 QUICK = Setting(steps=15)
 
@@ -86,9 +93,6 @@ def test_scale_must_answer_every_lag():
 
 
 def test_emitted_scale_is_the_papers():
-    derive = pytest.importorskip("derive")
-    if not hasattr(derive, "scale_factors"):
-        pytest.skip("the derivation is not there yet")
     got = scale_of_lags(12, nu_W=0.3, nu_F=0.7, nu_C=1.9)
     assert np.allclose(got, oracle(np.arange(12), 0.3, 0.7, 1.9), rtol=1e-12)
 

@@ -9,11 +9,18 @@ import pytest
 from scipy import stats
 from threadpoolctl import threadpool_info, threadpool_limits
 
-from derive import ParameterError, Recursion, activation, models
-from numeric import Kernel, Level, validate
-from numeric.checks import overall
-from numeric.kernel_checks import KernelPlan, judge_kernels, kernel_claims, measure, monte_carlo_kernels, runner
-from numeric.validate import KERNEL_DEFAULTS
+from wideproof.derive import ParameterError, Recursion, activation, models
+from wideproof.numeric import Kernel, Level, validate
+from wideproof.numeric.core.checks import overall
+from wideproof.numeric.validation.kernels import (
+    KernelPlan,
+    judge_kernels,
+    kernel_claims,
+    measure,
+    monte_carlo_kernels,
+    runner,
+)
+from wideproof.numeric.validation.validate import KERNEL_DEFAULTS
 
 GALLERY = {
     "elman": lambda: models.elman("tanh"), "relu": lambda: models.elman("relu"),
@@ -93,7 +100,7 @@ def test_the_untied_limit_is_refuted_where_matrices_are_tied():
 
 
 def test_each_part_of_the_kernel_has_its_limit():
-    from numeric.empirical import empirical_ntk
+    from wideproof.numeric.networks.empirical_kernels import empirical_ntk
 
     found = measured("elman")
     plan, kernel = found.plan, Kernel(found.plan.program, **found.plan.values)
@@ -131,7 +138,7 @@ def test_the_error_of_a_sampled_limit_is_counted():
 def test_an_interrupted_run_resumes_with_the_same_bits(tmp_path, monkeypatch):
     plan = replace(measured("leaky").plan, trials=60)
     monkeypatch.setattr(KernelPlan, "batch_size", lambda self, width: 20)
-    monkeypatch.setattr("numeric.gathering.SAVE_EVERY", 0.0)
+    monkeypatch.setattr("wideproof.numeric.core.batched_moments.SAVE_EVERY", 0.0)
     whole, path = measure(plan), tmp_path / "run.npz"
 
     def stop(done, total):

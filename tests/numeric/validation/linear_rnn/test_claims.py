@@ -13,11 +13,17 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from derive.errors import ParameterError
-from numeric.checks import Level, judge, overall
-from numeric.ladder import extrapolate
-from numeric.montecarlo import Plan, judge_linear, linear_claims, monte_carlo_linear, simulate
-from numeric.store import load
+from wideproof.derive.language.errors import ParameterError
+from wideproof.numeric.core.checkpoints import load
+from wideproof.numeric.core.checks import Level, judge, overall
+from wideproof.numeric.core.width_ladder import extrapolate
+from wideproof.numeric.validation.linear_rnn import (
+    Plan,
+    judge_linear,
+    linear_claims,
+    linear_simulate,
+    monte_carlo_linear,
+)
 
 NU = {"nu_W": 0.6, "nu_F": 1.2, "nu_C": 0.8}
 HORIZON = 4
@@ -36,7 +42,7 @@ def limit(horizon=HORIZON, nu_W=0.6, nu_F=1.2, nu_C=0.8):
 
 @pytest.fixture(scope="module")
 def measured():
-    return simulate(Plan(1024, 20_000, HORIZON, **NU, seed=11))
+    return linear_simulate(Plan(1024, 20_000, HORIZON, **NU, seed=11))
 
 
 def refuted(checks):
@@ -89,7 +95,7 @@ def scores(claims, quantity):
 def test_false_alarms_over_many_seeds_are_those_of_the_level(width, widths):
     level, seeds, alarms, weights, kurtoses = Level(false_alarm=0.05), 120, 0, [], []
     for seed in range(seeds):
-        found = simulate(Plan(width, 500, 2, **NU, n_x=4, n_y=2, seed=seed, widths=widths))
+        found = linear_simulate(Plan(width, 500, 2, **NU, n_x=4, n_y=2, seed=seed, widths=widths))
         claims = linear_claims(found, *limit(2))
         assert not any(claim.obstacle for claim in claims)
         alarms += overall(judge(claims, level)) == "refuted"
@@ -102,7 +108,7 @@ def test_false_alarms_over_many_seeds_are_those_of_the_level(width, widths):
 
 def test_the_finite_width_itself_is_visible_so_the_ladder_is_needed():
     """Kurtosis at n = 64 is far from its limit: a ladder of degree 0 would refute the true theory."""
-    found = simulate(Plan(64, 40_000, 2, **NU, n_x=1, n_y=1, seed=1, kernel_trials=100))
+    found = linear_simulate(Plan(64, 40_000, 2, **NU, n_x=1, n_y=1, seed=1, kernel_trials=100))
     claim = next(c for c in linear_claims(found, *limit(2)) if c.quantity == "excess-kurtosis" and c.lag == 1)
     rungs = [found.moments["response", width, "lag"].mean[1] for width in found.plan.widths]
     raw = np.array([rung[0] / rung[1] ** 2 - 3 for rung in rungs])
@@ -124,7 +130,7 @@ def test_few_trials_and_narrow_widths_are_undecided_with_a_reason():
 
 def test_dense_and_matrix_free_runs_agree():
     runs = [
-        simulate(Plan(48, 3000, 3, **NU, seed=seed, sampler=sampler, kernel_trials=3000))
+        linear_simulate(Plan(48, 3000, 3, **NU, seed=seed, sampler=sampler, kernel_trials=3000))
         for seed, sampler in enumerate(("dense", "matrix-free"))
     ]
     for key, first in runs[0].moments.items():
@@ -156,7 +162,7 @@ def test_the_run_says_which_sampler_it_used_and_why():
 )  # fmt: skip
 def test_a_bad_plan_is_refused_by_field(change, where):
     with pytest.raises(ParameterError) as error:
-        simulate(Plan(**({"width": 8, "trials": 10, "horizon": 2} | NU | change)))
+        linear_simulate(Plan(**({"width": 8, "trials": 10, "horizon": 2} | NU | change)))
     assert error.value.where == where
 
 
@@ -178,7 +184,7 @@ def bits(measurements):
 
 
 def test_an_interrupted_run_ends_with_the_bits_of_an_uninterrupted_one(tmp_path, monkeypatch):
-    monkeypatch.setattr("numeric.gathering.SAVE_EVERY", 0.0)
+    monkeypatch.setattr("wideproof.numeric.core.batched_moments.SAVE_EVERY", 0.0)
     path = tmp_path / "run.npz"
     total = len(tuple(PLAN.batches()))
 
@@ -189,21 +195,21 @@ def test_an_interrupted_run_ends_with_the_bits_of_an_uninterrupted_one(tmp_path,
     seen = 0
     while True:
         try:
-            resumed = simulate(PLAN, stop_after if seen < 3 else None, path)
+            resumed = linear_simulate(PLAN, stop_after if seen < 3 else None, path)
             break
         except Stop:
             seen += 1
     assert seen >= 1
-    assert bits(resumed) == bits(simulate(PLAN))
+    assert bits(resumed) == bits(linear_simulate(PLAN))
 
 
 CHILD = """
 import sys, time
 from pathlib import Path
-import numeric.gathering
-from numeric.montecarlo import Plan, simulate
-numeric.gathering.SAVE_EVERY = 0.0
-simulate(Plan(256, 6000, 3, nu_W=0.6, nu_F=1.2, nu_C=0.8, seed=4, kernel_trials=6000),
+import wideproof.numeric.core.batched_moments
+from wideproof.numeric.validation.linear_rnn import Plan, linear_simulate
+wideproof.numeric.core.batched_moments.SAVE_EVERY = 0.0
+linear_simulate(Plan(256, 6000, 3, nu_W=0.6, nu_F=1.2, nu_C=0.8, seed=4, kernel_trials=6000),
          lambda done, total: time.sleep(0.05), Path(sys.argv[1]))
 """
 
@@ -221,10 +227,10 @@ def test_a_killed_process_resumes_with_the_same_bits(tmp_path):
     state = load(path, PLAN.identity())
     assert state is not None
     assert 0 < state["done"] < len(tuple(PLAN.batches()))
-    assert bits(simulate(PLAN, checkpoint=path)) == bits(simulate(PLAN))
+    assert bits(linear_simulate(PLAN, checkpoint=path)) == bits(linear_simulate(PLAN))
 
 
 def test_progress_counts_to_the_end():
     calls = []
-    simulate(Plan(64, 100, 2, **NU), lambda done, total: calls.append((done, total)))
+    linear_simulate(Plan(64, 100, 2, **NU), lambda done, total: calls.append((done, total)))
     assert calls == [(k, len(calls)) for k in range(1, len(calls) + 1)]

@@ -7,8 +7,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from derive.errors import ParameterError
-from numeric.montecarlo import Plan, cost, estimate_cost, monte_carlo_linear, simulate
+from wideproof.derive.language.errors import ParameterError
+from wideproof.numeric.validation.linear_rnn import Plan, cost, estimate_cost, linear_simulate, monte_carlo_linear
 
 NU = {"nu_W": 0.6, "nu_F": 1.2, "nu_C": 0.8}
 TARGET = Plan(1024, 60_000, 3, **NU, seed=5, target=0.01)
@@ -20,25 +20,25 @@ def worst(found, group, feature):
 
 
 def test_a_run_stops_at_its_target_and_not_before():
-    found = simulate(TARGET)
+    found = linear_simulate(TARGET)
     assert found.trials("response", "lag") < 20_000
     assert worst(found, "response", 1) <= 0.01
     assert worst(found, "kernel", 0) <= 0.01
     batch = TARGET.batch_size("response", 1024)
-    short = simulate(Plan(1024, found.trials("response", "lag") - batch, 3, **NU, seed=5))
+    short = linear_simulate(Plan(1024, found.trials("response", "lag") - batch, 3, **NU, seed=5))
     assert worst(short, "response", 1) > 0.01
     assert found.done == len(tuple(TARGET.batches()))
 
 
 def test_up_to_the_stop_the_bits_are_those_of_a_run_without_target():
-    stopped = simulate(TARGET)
+    stopped = linear_simulate(TARGET)
     count = stopped.moments["response", 1024, "lag"].count
-    plain = simulate(Plan(1024, count, 3, **NU, seed=5))
+    plain = linear_simulate(Plan(1024, count, 3, **NU, seed=5))
     assert np.array_equal(stopped.moments["response", 1024, "lag"].mean, plain.moments["response", 1024, "lag"].mean)
 
 
 def test_an_interrupted_run_with_a_target_ends_with_the_same_bits(tmp_path, monkeypatch):
-    monkeypatch.setattr("numeric.gathering.SAVE_EVERY", 0.0)
+    monkeypatch.setattr("wideproof.numeric.core.batched_moments.SAVE_EVERY", 0.0)
 
     def stop(done, total):
         if done == total // 3:
@@ -46,8 +46,8 @@ def test_an_interrupted_run_with_a_target_ends_with_the_same_bits(tmp_path, monk
 
     path, plan = tmp_path / "run.npz", replace(TARGET, trials=10_000, kernel_trials=10_000, target=0.02)
     with pytest.raises(KeyboardInterrupt):
-        simulate(plan, stop, path)
-    resumed, whole = simulate(plan, checkpoint=path).arrays(), simulate(plan).arrays()
+        linear_simulate(plan, stop, path)
+    resumed, whole = linear_simulate(plan, checkpoint=path).arrays(), linear_simulate(plan).arrays()
     assert {k: v.tobytes() for k, v in resumed.items()} == {k: v.tobytes() for k, v in whole.items()}
 
 
@@ -61,7 +61,7 @@ def test_a_true_limit_holds_under_a_target_and_the_trials_reported_are_those_tha
 
 
 def test_a_quantity_that_is_zero_does_not_keep_a_run_going():
-    found = simulate(Plan(64, 50_000, 2, nu_W=0.0, nu_F=1.0, nu_C=1.0, target=0.05))
+    found = linear_simulate(Plan(64, 50_000, 2, nu_W=0.0, nu_F=1.0, nu_C=1.0, target=0.05))
     assert found.trials("response", "lag") < 50_000
 
 

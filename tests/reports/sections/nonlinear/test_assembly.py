@@ -9,17 +9,17 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from derive import Proof, models
-from reports import document as doc
-from reports import writing
-from reports.nonlinear import document, run, run_kernels
-from reports.nonlinear.measured import tied
-from reports.subset import lint_tex
-from reports.text import Math, Ref, plain
-from reports.typeset import typeset
-from reports.writing import report, silent
+from wideproof.derive import Proof, models
+from wideproof.reports.document import blocks as doc
+from wideproof.reports.document.text import Math, Ref, plain
+from wideproof.reports.render.latex_subset import lint_tex
+from wideproof.reports.render.typeset import typeset
+from wideproof.reports.sections import writing
+from wideproof.reports.sections.nonlinear import document, results, run_kernels
+from wideproof.reports.sections.nonlinear.confirmation import tied
+from wideproof.reports.sections.writing import report, silent
 
-remembered = sys.modules["reports.nonlinear.remembered"]  # `remembered` is also its function
+remembered = sys.modules["wideproof.reports.sections.nonlinear.memory"]  # `remembered` is also its function
 NU = {"nu_W": 0.6, "nu_b": 0.2}
 VERIFIED = []  # goals of the proofs that the run sent to be verified; tests/derive verifies them
 
@@ -35,10 +35,10 @@ def coarse():
 @pytest.fixture(scope="module")
 def small():
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(run, "DISTANCE_WIDTHS", (32, 64, 128))
-        patch.setattr(run, "TRAINED_WIDTHS", (32, 64, 128))
-        patch.setattr(run, "CURVE_WIDTH", 128)
-        patch.setattr(run, "CURVE_TRIALS", 60)
+        patch.setattr(results, "DISTANCE_WIDTHS", (32, 64, 128))
+        patch.setattr(results, "TRAINED_WIDTHS", (32, 64, 128))
+        patch.setattr(results, "CURVE_WIDTH", 128)
+        patch.setattr(results, "CURVE_TRIALS", 60)
         patch.setattr(Proof, "verify", lambda self: VERIFIED.append(self.goal))
         yield run_kernels(models.elman("erf"), silent, 3, 256, 150, **NU)
 
@@ -116,10 +116,10 @@ def test_measured_curves_lie_on_their_limits(small):
 
 def test_networks_train_as_the_limit_says_and_not_at_another_step_size(small, monkeypatch):
     assert small.training.check.verdict == "holds"
-    descent = run._descent
-    monkeypatch.setattr(run, "_descent", lambda K, start, step: descent(K, start, step / 2))
-    monkeypatch.setattr(run, "TRAINED_WIDTHS", (32, 64, 128))
-    wrong = run._training(small.program, small.values, 3, lambda done, total: None)
+    descent = results._descent
+    monkeypatch.setattr(results, "_descent", lambda K, start, step: descent(K, start, step / 2))
+    monkeypatch.setattr(results, "TRAINED_WIDTHS", (32, 64, 128))
+    wrong = results._training(small.program, small.values, 3, lambda done, total: None)
     assert wrong.check.verdict == "refuted"
     changed = replace(small, training=wrong)
     assert (small.verdict, changed.verdict) == (small.validation.verdict, "refuted")
@@ -143,7 +143,7 @@ def test_report_writes_all_files(small, tmp_path, monkeypatch):
 
 def breadth(body):
     """The longest left side of a display beside its longest line, in letters."""
-    from reports.mathtext import width
+    from wideproof.reports.write.mathtext import width
 
     rows = [row.replace(r"\begin{aligned}", "").partition("&") for row in body.split("\\\\\n")]
     return max(width(left) for left, _, _ in rows) + max(width(right) for _, _, right in rows)
@@ -154,9 +154,9 @@ def test_limits_of_gates_layers_and_sums_fit_the_page(make):
     """No display is wider than the page, none of several equations taller than a part of it, and all are labelled."""
     from types import SimpleNamespace
 
-    from derive import adjoint, nngp, ntk
-    from reports.mathtext import FULL, TALL, width
-    from reports.nonlinear.limit import gradients, limits
+    from wideproof.derive import adjoint, nngp, ntk
+    from wideproof.reports.sections.nonlinear.limit import gradients, limits
+    from wideproof.reports.write.mathtext import FULL, TALL, width
 
     program = make().program()
     part = SimpleNamespace(program=program, nngp=nngp(program), ntk=ntk(program), gradient=adjoint(program), values={})

@@ -1,0 +1,1 @@
+"""Rules about any program: moments, state evolution, innovations, tangents, processes, lags."""

@@ -1,0 +1,1 @@
+"""From a proved goal to a formula: LaTeX, array code, and evaluators of recurrences."""

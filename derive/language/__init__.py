@@ -1,0 +1,1 @@
+"""What a user writes: terms and programs, the builders, activations, letters, and errors that teach."""

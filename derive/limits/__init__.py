@@ -1,0 +1,1 @@
+"""Quantities of any recursion: state evolution, NNGP and tangent kernels, the adjoint."""

@@ -1,0 +1,1 @@
+"""Quantities of linear recursions: convolution, realisation, stability, finite width, bounds, training."""

@@ -1,0 +1,1 @@
+"""How long a recursion remembers: scalar maps of two runs, their slopes, the critical line."""

@@ -1,0 +1,11 @@
+from .core.checks import Check as Check, Level as Level
+from .core.statistics import Estimate as Estimate
+from .kernels.kernel import Kernel as Kernel
+from .kernels.prediction import Prediction as Prediction, WideTraining as WideTraining, posterior as posterior
+from .linear_rnn.training import train as train
+from .networks.empirical_kernels import empirical_ntk as empirical_ntk
+from .networks.gradients import gradients as gradients
+from .networks.training import train_network as train_network
+from .validation.linear_rnn import Validation as Validation
+from .validation.linear_rnn.plan import Plan as Plan
+from .validation.validate import validate as validate

@@ -1,0 +1,1 @@
+"""What all numerical rooms share: arrays, statistics, checks, width ladders, checkpoints, timing."""

@@ -1,0 +1,1 @@
+"""The wide linear RNN and its convolution: training, gradients, realisation, unstable draws."""

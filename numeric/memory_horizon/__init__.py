@@ -1,0 +1,1 @@
+"""Fixed points, slopes and phase diagrams in numbers, and their check by simulation."""

@@ -1,0 +1,1 @@
+"""Any recursion at finite width: simulation, gradients, empirical kernels, training."""

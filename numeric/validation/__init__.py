@@ -1,0 +1,1 @@
+"""A derived limit against random networks: plan, measurements, claims, verdict."""

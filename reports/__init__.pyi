@@ -1,0 +1,1 @@
+from .sections.writing import Report as Report, report as report

@@ -1,0 +1,1 @@
+"""The command wideproof: one file a verb."""

@@ -1,0 +1,1 @@
+"""From a document to .tex, PDF and HTML by the engines at hand."""

@@ -1,0 +1,1 @@
+"""Mathematics as prose, LaTeX and figures."""
