@@ -2,8 +2,12 @@
 PYTHON ?= python3
 VENV   ?= .venv
 BIN     = $(VENV)/bin
+OTHERS ?= 3.12 3.13 3.14
+PART    = tests/derive/language tests/derive/proof tests/derive/expectation tests/derive/emit tests/numeric/core \
+          tests/numeric/recordings tests/numeric/kernels tests/reports/document tests/reports/render tests/reports/cli \
+          tests/test_readme.py tests/test_package.py tests/test_layers.py
+PIP     = -m pip install --quiet --disable-pip-version-check
 
-.PHONY: report test check lint types clean help
 help:            ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
 
@@ -13,13 +17,33 @@ report: $(VENV)/.pdf     ## derive, confirm and typeset the linear RNN into repo
 test: $(VENV)/.test      ## run the tests
 	$(BIN)/python -m pytest -n 2
 
-check: lint types test   ## lint, types, tests
+check: lint types test   ## what a change must pass: lint, format, types, tests
 
-lint: $(VENV)/.test
+lint: $(VENV)/.test      ## ruff: rules, and the format of every file
 	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
 
-types: $(VENV)/.test
+format: $(VENV)/.test    ## write every file in the one format
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+types: $(VENV)/.test     ## mypy --strict
 	$(BIN)/mypy
+
+lowest: $(VENV)/.python  ## a part of the tests with the oldest dependencies that pyproject.toml admits
+	$(PYTHON) -m venv --clear $(VENV)/lowest
+	$(VENV)/lowest/bin/python $(PIP) uv
+	$(VENV)/lowest/bin/uv pip install --quiet --python $(VENV)/lowest --resolution lowest-direct -e '.[pdf,test]'
+	$(VENV)/lowest/bin/python -m pytest -n 2 $(PART)
+
+pythons:                 ## a part of the tests with every other Python that is installed
+	@for version in $(OTHERS); do \
+	  command -v python$$version > /dev/null && python$$version -c '' 2> /dev/null || { echo "python$$version: not found, left out"; continue; }; \
+	  echo "python$$version"; \
+	  python$$version -m venv --clear $(VENV)-$$version && \
+	  $(VENV)-$$version/bin/python $(PIP) -e '.[pdf,test]' && \
+	  $(VENV)-$$version/bin/python -m pytest -n 2 $(PART) || exit 1; \
+	done
 
 $(VENV)/.python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -29,12 +53,15 @@ $(VENV)/.python:
 	@touch $@
 
 $(VENV)/.pdf: $(VENV)/.python pyproject.toml
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[pdf]'
+	$(BIN)/python $(PIP) -e '.[pdf]'
 	@touch $@
 
 $(VENV)/.test: $(VENV)/.python pyproject.toml
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[pdf,test]'
+	$(BIN)/python $(PIP) -e '.[pdf,test]'
 	@touch $@ $(VENV)/.pdf
 
-clean:           ## remove the environment and the reports
-	rm -rf $(VENV) report dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+clean:           ## remove the environments and the reports
+	rm -rf $(VENV) $(VENV)-3.* report dist build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+
+.PHONY: help report test check lint format types lowest pythons clean
+.DEFAULT_GOAL := help

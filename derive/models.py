@@ -111,9 +111,11 @@ def bidirectional(activation: str = "erf") -> Recursion:
 
 def _gates(rnn: Recursion, names: str) -> tuple[dict[str, LinearMap], dict[str, LinearMap], dict[str, Coordinate]]:
     """A matrix, an input map and a bias for each gate; one variance each for all gates."""
-    return ({k: rnn.matrix(f"W_{k}", variance="nu_W") for k in names},
-            {k: rnn.input_map(f"F_{k}", variance="nu_F") for k in names},
-            {k: rnn.bias(f"b_{k}", variance="nu_b") for k in names})
+    return (
+        {k: rnn.matrix(f"W_{k}", variance="nu_W") for k in names},
+        {k: rnn.input_map(f"F_{k}", variance="nu_F") for k in names},
+        {k: rnn.bias(f"b_{k}", variance="nu_b") for k in names},
+    )
 
 
 def stacked(layers: int = 2, activation: str = "erf") -> Recursion:
@@ -176,5 +178,17 @@ def _positive(name: str, count: int) -> int:
     return count
 
 
-__all__ = ["amp", "bidirectional", "deep_linear", "elman", "feed_forward", "gru", "leaky", "linear_rnn", "lstm", "mgu",
-           "residual", "stacked"]
+__all__ = [
+    "amp",
+    "bidirectional",
+    "deep_linear",
+    "elman",
+    "feed_forward",
+    "gru",
+    "leaky",
+    "linear_rnn",
+    "lstm",
+    "mgu",
+    "residual",
+    "stacked",
+]

@@ -24,16 +24,25 @@ def namespace(backend: str) -> Any:
     try:
         return importlib.import_module(backend)
     except ImportError as error:
-        raise ParameterError("compile", "an installed array library", backend,
-                             "Install it with pip install 'wideproof[cuda12]' (or [cuda13]).") from error
+        raise ParameterError(
+            "compile",
+            "an installed array library",
+            backend,
+            "Install it with pip install 'wideproof[cuda12]' (or [cuda13]).",
+        ) from error
 
 
 def emitted(arguments: Sequence[sp.Expr], content: Any, backend: str, cse: bool = True) -> Callable[..., Any]:
     """A function of the arguments, common subexpressions computed once.  Errors: NotClosed for what has no rule."""
     xp = namespace(backend)
-    scope = {backend: xp, "power_dd": functools.partial(power_dd, xp), "damped": functools.partial(damped, xp),
-             "erf": functools.partial(erf, xp), "power_at_pair": functools.partial(power_at_pair, xp),
-             "exp_at_pair": functools.partial(exp_at_pair, xp)}
+    scope = {
+        backend: xp,
+        "power_dd": functools.partial(power_dd, xp),
+        "damped": functools.partial(damped, xp),
+        "erf": functools.partial(erf, xp),
+        "power_at_pair": functools.partial(power_at_pair, xp),
+        "exp_at_pair": functools.partial(exp_at_pair, xp),
+    }
     return sp.lambdify(list(arguments), content, modules=[scope], printer=printer(backend), cse=cse)
 
 
@@ -95,8 +104,12 @@ class ArrayCode:
         return f"{self.module}.power(1.0*({self._print(expr.base)}), {self._print(expr.exp)})"
 
     def _print_not_supported(self, expr: sp.Expr) -> str:
-        raise NotClosed("compile", "functions the emitter knows", expr.func.__name__,
-                        "Register a printer for it in wideproof.derive.algebra.array_code.")
+        raise NotClosed(
+            "compile",
+            "functions the emitter knows",
+            expr.func.__name__,
+            "Register a printer for it in wideproof.derive.algebra.array_code.",
+        )
 
 
 class NumPyCode(ArrayCode, NumPyPrinter):
@@ -191,8 +204,9 @@ def _power(xp: Any, square: Blocks, left: Any, product: Callable[[Blocks, Blocks
     result = _identity(xp, square)
     while bool(xp.any(left > 0)):
         odd, longer = left % 2 == 1, product(result, square)
-        result = [[xp.where(odd, x, y) for x, y in zip(*rows, strict=True)]
-                  for rows in zip(longer, result, strict=True)]
+        result = [
+            [xp.where(odd, x, y) for x, y in zip(*rows, strict=True)] for rows in zip(longer, result, strict=True)
+        ]
         left = left // 2
         if bool(xp.any(left > 0)):
             square = product(square, square)
@@ -212,5 +226,12 @@ def _product(left: Blocks, right: Blocks) -> Blocks:
 def _upper_product(left: Blocks, right: Blocks) -> Blocks:
     """Of two upper triangular matrices; what is below stays zero, also where entries overflow."""
     size = len(left)
-    return [[sum((left[a][c] * right[c][b] for c in range(a + 1, b + 1)), start=left[a][a] * right[a][b])
-             if a <= b else left[a][b] for b in range(size)] for a in range(size)]
+    return [
+        [
+            sum((left[a][c] * right[c][b] for c in range(a + 1, b + 1)), start=left[a][a] * right[a][b])
+            if a <= b
+            else left[a][b]
+            for b in range(size)
+        ]
+        for a in range(size)
+    ]

@@ -116,8 +116,9 @@ class LinearRecurrence:
         cyclic = any(k != i and i in self.reaches(k) for i in self.reaches(start) for k in self.reaches(i))
         return None if cyclic else self._walk(start, sp.S.One, ())
 
-    def _walk(self, i: Hashable, weight: sp.Expr, nodes: tuple[sp.Expr, ...]) -> Iterator[
-            tuple[sp.Expr, tuple[sp.Expr, ...], Hashable]]:
+    def _walk(
+        self, i: Hashable, weight: sp.Expr, nodes: tuple[sp.Expr, ...]
+    ) -> Iterator[tuple[sp.Expr, tuple[sp.Expr, ...], Hashable]]:
         nodes = (*nodes, self.step[i].get(i, sp.S.Zero))
         yield weight, nodes, i
         for k, w in self.step[i].items():
@@ -136,8 +137,9 @@ class LinearRecurrence:
         for i in self.reaches(target):
             closed = self.solve(i)
             if closed is None:
-                raise ProofError(f"closed form of {i}", "a triangular system", "a coupled block",
-                                 "Keep the recurrence.")
+                raise ProofError(
+                    f"closed form of {i}", "a triangular system", "a coupled block", "Keep the recurrence."
+                )
             gaps = {"base": closed.subs(LAG, 0) - self.base[i], "step": self._step_gap(i)}
             for where, gap in gaps.items():
                 if sp.expand(gap) != 0:

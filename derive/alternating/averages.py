@@ -50,8 +50,12 @@ def _affine(z: sp.Expr) -> Affine:
     variables = sorted(z.atoms(Coordinate), key=str)
     slopes = [(c, sp.diff(z, c)) for c in variables]
     if any(slope.has(Coordinate) for _, slope in slopes):
-        raise NotClosed("average", "activations of affine forms in Gaussian parts and sources", z,
-                        "A product that is not corrected puts activations inside activations: write A.corrected(x).")
+        raise NotClosed(
+            "average",
+            "activations of affine forms in Gaussian parts and sources",
+            z,
+            "A product that is not corrected puts activations inside activations: write A.corrected(x).",
+        )
     return Affine(tuple(slopes), z.subs(dict.fromkeys(variables, 0)))
 
 

@@ -127,8 +127,12 @@ def tied(program: Program, name: str) -> Parameter:
     for parameter in found:
         if parameter.name == name:
             return parameter
-    raise ParameterError(f"matrix {name}", " or ".join(x.name for x in found) or "a recursion with tied matrices", name,
-                         "Untied matrices are drawn anew at every step: nothing is known about them.")
+    raise ParameterError(
+        f"matrix {name}",
+        " or ".join(x.name for x in found) or "a recursion with tied matrices",
+        name,
+        "Untied matrices are drawn anew at every step: nothing is known about them.",
+    )
 
 
 def mean(word: sp.Expr, ask: Ask, nu: sp.Expr) -> sp.Expr:
@@ -139,7 +143,7 @@ def mean(word: sp.Expr, ask: Ask, nu: sp.Expr) -> sp.Expr:
         assert letters[i] == W
         claim = ask("pairing", Mean(RIGHT if letters[k] == Wt else LEFT, nu))
         assert isinstance(claim, Equation)
-        before, between, after = sp.Mul(*letters[:i]), letters[i + 1:k], sp.Mul(*letters[k + 1:])
+        before, between, after = sp.Mul(*letters[:i]), letters[i + 1 : k], sp.Mul(*letters[k + 1 :])
         known = {A: before, D: after, Bt: transposed(sp.Mul(*between))}
         if claim.right.has(Trace):
             known[Trace(B)] = trace(between, ask)

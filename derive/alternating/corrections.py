@@ -109,8 +109,7 @@ def expanded(program: AlternatingProgram, expr: sp.Expr, ask: Ask) -> sp.Expr:
         claim = ask("transposed-product", Image(place[c]))
         assert isinstance(claim, Equation)
         parts = {x: program.gaussian(int(x.args[0])) for x in claim.right.atoms(GaussianPart)}
-        parts |= {x: expanded(program, program.lines[int(x.args[0])][1].vector, ask)
-                  for x in claim.right.atoms(Query)}
+        parts |= {x: expanded(program, program.lines[int(x.args[0])][1].vector, ask) for x in claim.right.atoms(Query)}
         expr = expr.xreplace({c: sp.expand(claim.right).xreplace(parts)})
     return sp.expand(expr)
 
@@ -153,8 +152,10 @@ def stein_pairing(program: Program, subject: Any, ask: Ask) -> Claim:
     tape = lines(program)
     other, index = map(int, subject.args)
     vector = query(tape, index, ask)
-    total = sum((Covariance(*sorted((other, j))) * average(sp.diff(vector, tape.gaussian(j)))
-                 for j in tape.opposite(index)), start=sp.S.Zero)
+    total = sum(
+        (Covariance(*sorted((other, j))) * average(sp.diff(vector, tape.gaussian(j))) for j in tape.opposite(index)),
+        start=sp.S.Zero,
+    )
     return Equation(subject, sp.expand(total))
 
 
@@ -217,8 +218,9 @@ def alternating_program(alternating: Alternating | AlternatingProgram) -> Altern
     """The frozen program.  Errors: ParameterError for anything but an alternating program."""
     program = alternating.program() if isinstance(alternating, Alternating) else alternating
     if not isinstance(program, AlternatingProgram):
-        raise ParameterError("corrections", "an alternating program", type(program).__name__,
-                             "Write it with wideproof.Alternating.")
+        raise ParameterError(
+            "corrections", "an alternating program", type(program).__name__, "Write it with wideproof.Alternating."
+        )
     return program
 
 

@@ -36,8 +36,16 @@ class StateEvolution:
         goal = self.derivation.proof.goal
         assert isinstance(goal, Recurrence)
         closed = {e.left.args[0]: e.right for e in goal.equations if isinstance(e.left, Ramp)}
-        return tuple((e.left, e.right.replace(Ramp, lambda p, theta, v: closed[p].subs(
-            {THETA: theta, VARIANCE: v}, simultaneous=True))) for e in goal.equations if not isinstance(e.left, Ramp))
+        return tuple(
+            (
+                e.left,
+                e.right.replace(
+                    Ramp, lambda p, theta, v: closed[p].subs({THETA: theta, VARIANCE: v}, simultaneous=True)
+                ),
+            )
+            for e in goal.equations
+            if not isinstance(e.left, Ramp)
+        )
 
     @cached_property
     def _steps(self) -> tuple[tuple[tuple[_Mean, ...], Number], ...]:
@@ -59,15 +67,19 @@ class StateEvolution:
         """
         symbols = self.derivation.program.symbols
         if wrong := sorted(set(values) ^ set(symbols)):
-            raise ParameterError("state evolution", ", ".join(symbols), ", ".join(values) or "none",
-                                 f"Missing or unknown: {', '.join(wrong)}.")
+            raise ParameterError(
+                "state evolution",
+                ", ".join(symbols),
+                ", ".join(values) or "none",
+                f"Missing or unknown: {', '.join(wrong)}.",
+            )
         numbers: list[float] = [float(values[name]) for name in symbols]
         error = 0.0
         for means, step in self._steps:
             found = [mean(numbers) for mean in means]
             error = max([error, *(bound for _, bound in found)])
             numbers.append(float(step(*numbers, *(x for x, _ in found))))
-        return dict(zip((x for x, _ in self.equations), numbers[len(symbols):], strict=True)), error
+        return dict(zip((x for x, _ in self.equations), numbers[len(symbols) :], strict=True)), error
 
     def __call__(self, **values: float) -> dict[About, float]:
         """The value of every quantity.  Errors: those of `evaluate`."""

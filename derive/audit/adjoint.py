@@ -45,8 +45,14 @@ class Unrolled:
         if place not in self.slopes:
             run = _Pass(self, place)
             outputs = [run.value(OUTPUT, time) for time in range(HORIZON)]
-            self.slopes[place] = sum((e[0] * y[1] for time, row in enumerate(outputs) for e, y in zip(
-                self.numbers(("cost", time), SIDE, 1), row, strict=True)), start=Fraction(0))
+            self.slopes[place] = sum(
+                (
+                    e[0] * y[1]
+                    for time, row in enumerate(outputs)
+                    for e, y in zip(self.numbers(("cost", time), SIDE, 1), row, strict=True)
+                ),
+                start=Fraction(0),
+            )
         return self.slopes[place]
 
 
@@ -130,7 +136,7 @@ class _Pass:
     def _activation(self, name: str, order: int, z: Dual) -> Dual:
         def at(depth: int) -> Fraction:
             c = derivative(self.net.world.activations[name], depth)
-            return sum((x * z[0]**k for k, x in enumerate(c)), start=Fraction(0))
+            return sum((x * z[0] ** k for k, x in enumerate(c)), start=Fraction(0))
 
         return at(order), at(order + 1) * z[1]
 
@@ -168,5 +174,10 @@ def _local(world: World, expr: sp.Expr, at: Any) -> Any:
     return sp.Rational(_net(world).quiet.entry(expr.args[0], time, 0)[0]) if 0 <= time < HORIZON else sp.S.Zero
 
 
-MEANINGS |= {Cotangent: _slope("node"), Pullback: _slope("read"), Outer: _slope("by product"), Gradient: _slope("by"),
-             Local: _local}
+MEANINGS |= {
+    Cotangent: _slope("node"),
+    Pullback: _slope("read"),
+    Outer: _slope("by product"),
+    Gradient: _slope("by"),
+    Local: _local,
+}

@@ -139,8 +139,13 @@ class ExactTape:
         key = ("pairings", parts)
         if key not in memo:
             first, *rest = parts
-            memo[key] = sp.Add(*(self.cov[first, other] * self._pairings((*rest[:i], *rest[i + 1:]))
-                                 for i, other in enumerate(rest) if self.cov[first, other] != 0))
+            memo[key] = sp.Add(
+                *(
+                    self.cov[first, other] * self._pairings((*rest[:i], *rest[i + 1 :]))
+                    for i, other in enumerate(rest)
+                    if self.cov[first, other] != 0
+                )
+            )
         return memo[key]
 
     def at_point(self, polynomial: sp.Expr) -> sp.Expr:
@@ -171,15 +176,30 @@ def tape(world: World) -> ExactTape:
 def _blocks(world: World) -> Mapping[sp.Symbol, sp.Matrix]:
     """Random rational blocks; Grams are those of random queries, and of images none is assumed."""
     if "blocks" not in world.memo:
+
         def draw(rows: int, columns: int) -> sp.Matrix:
             return sp.Matrix(rows, columns, lambda *_: sp.Rational(world.rational()))
 
         x, z, one = draw(COLUMNS, RIGHT), draw(ROWS, LEFT), draw(COLUMNS, 1)
         a = draw(ROWS, COLUMNS)
         world.memo["blocks"] = {
-            BX: x, BZ: z, Bx: one, BY: a * x, BK: a.T * z, BKt: (a.T * z).T, BQ: x.T * x, BS: z.T * z, Bq: x.T * one,
-            Bqt: one.T * x, Br: one.T * one, BG: draw(ROWS, RIGHT), BE: draw(LEFT, RIGHT), Be: draw(LEFT, 1),
-            BD: draw(LEFT, RIGHT), BZt: z.T, SCALE: sp.Matrix([[sp.Rational(world.rational())]]),
+            BX: x,
+            BZ: z,
+            Bx: one,
+            BY: a * x,
+            BK: a.T * z,
+            BKt: (a.T * z).T,
+            BQ: x.T * x,
+            BS: z.T * z,
+            Bq: x.T * one,
+            Bqt: one.T * x,
+            Br: one.T * one,
+            BG: draw(ROWS, RIGHT),
+            BE: draw(LEFT, RIGHT),
+            Be: draw(LEFT, 1),
+            BD: draw(LEFT, RIGHT),
+            BZt: z.T,
+            SCALE: sp.Matrix([[sp.Rational(world.rational())]]),
         }
     found: Mapping[sp.Symbol, sp.Matrix] = world.memo["blocks"]
     return found
@@ -211,8 +231,11 @@ def _sum(left: Any, right: Any) -> Any:
 def _known(world: World, expr: sp.Expr, at: Any) -> Any:
     """Mean and covariance of A x given A X and A'Z: the regression of vec(A), by brute force."""
     b = _blocks(world)
-    units = [sp.Matrix(ROWS, COLUMNS, lambda y, z, i=i, k=k: int((y, z) == (i, k)))
-             for i in range(ROWS) for k in range(COLUMNS)]
+    units = [
+        sp.Matrix(ROWS, COLUMNS, lambda y, z, i=i, k=k: int((y, z) == (i, k)))
+        for i in range(ROWS)
+        for k in range(COLUMNS)
+    ]
 
     def seen_by(make: Callable[[sp.Matrix], sp.Matrix]) -> sp.Matrix:
         return sp.Matrix.hstack(*(make(unit).vec() for unit in units))
@@ -241,13 +264,13 @@ MEANINGS[Blocks] = lambda world, expr, at: _matrix(world, expr.args[0], at).as_i
 MEANINGS[Average] = lambda world, expr, at: tape(world).mean(tape(world).polynomial(expr.args[0]))
 MEANINGS[Image] = lambda world, expr, at: tape(world).at_point(tape(world).images[int(expr.args[0])])
 MEANINGS[Query] = lambda world, expr, at: tape(world).at_point(tape(world).queries[int(expr.args[0])])
-MEANINGS[GaussianPart] = lambda world, expr, at: tape(world).at_point(
-    tape(world).program.gaussian(int(expr.args[0])))
+MEANINGS[GaussianPart] = lambda world, expr, at: tape(world).at_point(tape(world).program.gaussian(int(expr.args[0])))
 MEANINGS[Coefficient] = lambda world, expr, at: tape(world).factors[pair(expr)]
 MEANINGS[Covariance] = lambda world, expr, at: tape(world).cov[pair(expr)]
 MEANINGS[Pairing] = lambda world, expr, at: tape(world).pairing(*map(int, expr.args))
 MEANINGS[MeanSquare] = lambda world, expr, at: tape(world).mean(
-    sp.expand(tape(world).polynomial(dict(tape(world).program.vectors)[str(expr.args[0])]) ** 2))
+    sp.expand(tape(world).polynomial(dict(tape(world).program.vectors)[str(expr.args[0])]) ** 2)
+)
 
 
 def _ramp(world: World, expr: sp.Expr, at: Any) -> Any:

@@ -110,7 +110,8 @@ MEANINGS[Value] = lambda world, expr, at: _as_zero(matrix(world, _traced(world, 
 MEANINGS[Mean] = _mean
 MEANINGS[ProductLaw] = _law
 MEANINGS[GaussianLaw] = lambda world, expr, at: sp.Matrix.hstack(
-    *(matrix(world, x, at) for x in expr.args)).as_immutable()
+    *(matrix(world, x, at) for x in expr.args)
+).as_immutable()
 MEANINGS[Trace] = lambda world, expr, at: matrix(world, expr.args[0], at).trace()
 MEANINGS[Freedom] = _freedom
 MEANINGS[Rows] = lambda world, expr, at: letters(world)[expr.args[0].name].rows

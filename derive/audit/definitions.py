@@ -66,8 +66,11 @@ class SmallMatrices:
             c = derivative(self.world.activations[str(name)], int(order))
             return sp.Add(*(sp.Rational(x) * z**i for i, x in enumerate(c)))
 
-        return expr.xreplace(dict(values)).replace(Phi, phi).xreplace(
-            {x: sp.Rational(v) for x, v in self.world.parameters.items()})
+        return (
+            expr.xreplace(dict(values))
+            .replace(Phi, phi)
+            .xreplace({x: sp.Rational(v) for x, v in self.world.parameters.items()})
+        )
 
     def _term(self, c: Coordinate, perturbed: bool) -> sp.Matrix:
         term = self.program.table[c]

@@ -22,18 +22,23 @@ def _entries(width: int, count: int) -> tuple[list[Matrix], list[Any], Any]:
     size = count * width**2 + 2 * width
     polynomials, *x = sp.ring([f"x{i}" for i in range(size)], sp.ZZ)
     matrices = [[[x[k * width**2 + a * width + b] for b in range(width)] for a in range(width)] for k in range(count)]
-    return matrices, x[count * width**2:], polynomials
+    return matrices, x[count * width**2 :], polynomials
 
 
 def _gaussian_mean(polynomial: Any) -> int:
     """E of a polynomial in independent standard Gaussian variables: even powers give double factorials."""
-    return sum(int(c) * int(sp.prod([sp.factorial2(e - 1) for e in powers if e]))
-               for powers, c in polynomial.terms() if all(e % 2 == 0 for e in powers))
+    return sum(
+        int(c) * int(sp.prod([sp.factorial2(e - 1) for e in powers if e]))
+        for powers, c in polynomial.terms()
+        if all(e % 2 == 0 for e in powers)
+    )
 
 
 def _product(a: Matrix, b: Matrix) -> Matrix:
-    return [[sum((x * y for x, y in zip(row, column, strict=True)), start=0) for column in zip(*b, strict=True)]
-            for row in a]
+    return [
+        [sum((x * y for x, y in zip(row, column, strict=True)), start=0) for column in zip(*b, strict=True)]
+        for row in a
+    ]
 
 
 @lru_cache(maxsize=512)
@@ -66,14 +71,18 @@ def trace_mean(width: int, words: tuple[tuple[int, ...], ...]) -> int:
 
 def _response_moment(world: World, expr: sp.Expr, at: Any) -> Any:
     width, *lags = (world.integer(x, at) for x in expr.args)
-    (state, _), = world.program.updates
+    ((state, _),) = world.program.updates
     inputs = world.number(Moment(state, state, 0, 0, p, p), {})
     transition = world.number(Moment(state, state, 1, 1, p, p), {}) / inputs
     readout = world.number(Response(OUTPUT, 0, 0, 0, 0, p, p), {}) / inputs
     half, steps = sp.Rational(len(lags), 2), sum(lags)
     mean = response_mean(width, tuple(lags), chain_of(world.program).tied)
-    return mean * (inputs * readout) ** half * transition ** sp.Rational(steps, 2) / sp.Integer(width) ** (
-        half + sp.Rational(steps, 2))
+    return (
+        mean
+        * (inputs * readout) ** half
+        * transition ** sp.Rational(steps, 2)
+        / sp.Integer(width) ** (half + sp.Rational(steps, 2))
+    )
 
 
 def _trace_mean(world: World, expr: sp.Expr, at: Any) -> Any:

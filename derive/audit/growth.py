@@ -19,7 +19,7 @@ FAR, STEEP = 1e6, 1e3
 
 
 def measured_growth(body: sp.Expr, parameters: Mapping[sp.Symbol, Fraction], rng: random.Random) -> str:
-    """"affine" if no second difference shows, else "Lipschitz" or "polynomially bounded" by difference quotients."""
+    """ "affine" if no second difference shows, else "Lipschitz" or "polynomially bounded" by difference quotients."""
     names = coordinates_of(body)
     f = _numeric(body.xreplace({x: sp.Rational(v) for x, v in parameters.items()}), names)
 
@@ -37,7 +37,8 @@ def _numeric(body: sp.Expr, names: list[sp.Symbol]) -> Map:
     z = sp.Dummy("z", real=True)
     variables = [sp.Dummy(real=True) for _ in names]
     plain = body.xreplace(dict(zip(names, variables, strict=True))).replace(
-        Phi, lambda name, order, at: definition_at(str(name), int(order), z).subs(z, at))
+        Phi, lambda name, order, at: definition_at(str(name), int(order), z).subs(z, at)
+    )
     fast, exact = (sp.lambdify(variables, plain, module) for module in ("math", "mpmath"))
 
     def value(*at: float) -> float:
@@ -59,7 +60,7 @@ def _steepest(f: Map, centre: Point, i: int) -> float:
     low, high, steepest = centre[i] - 3, centre[i] + 3, 0.0
     for _ in range(3):
         points = [low + (high - low) * k / 60 for k in range(61)]
-        values = [f(*centre[:i], x, *centre[i + 1:]) for x in points]
+        values = [f(*centre[:i], x, *centre[i + 1 :]) for x in points]
         quotients = [abs(b - a) / (points[1] - points[0]) for a, b in pairwise(values)]
         place = max(range(60), key=quotients.__getitem__)
         low, high, steepest = points[place], points[place + 1], max(steepest, quotients[place])

@@ -41,8 +41,10 @@ def draws(world: World, symbols: list[sp.Symbol]) -> Iterator[dict[sp.Symbol, sp
     """Random points: small integers, and rationals half of which are below 1."""
     pick = world.random.randint
     for _ in range(TRIES):
-        yield {x: sp.Integer(pick(int(x.is_positive or 0), 5)) if x.is_integer else sp.Rational(pick(1, 9), pick(2, 12))
-               for x in symbols}
+        yield {
+            x: sp.Integer(pick(int(x.is_positive or 0), 5)) if x.is_integer else sp.Rational(pick(1, 9), pick(2, 12))
+            for x in symbols
+        }
 
 
 def holds(world: World, relation: sp.Expr, at: Mapping[sp.Symbol, Any]) -> bool:

@@ -102,7 +102,7 @@ class Evaluator:
             return data.contraction(self.named("eta"))
         if name in ("Toep_j", "E_j"):
             lag = int(self.named("j"))
-            select = mp.eye(data.horizon * data.n_x)[:, lag * data.n_x:(lag + 1) * data.n_x]
+            select = mp.eye(data.horizon * data.n_x)[:, lag * data.n_x : (lag + 1) * data.n_x]
             return data.block(lag) if name == "Toep_j" else select
         return {"Toep": lambda: data.operator, "D": lambda: data.gains, "Y": lambda: data.targets}[name]()
 
@@ -113,13 +113,14 @@ def _theta(e: Evaluator, at: list[int]) -> Any:
 
 def _lag_taps(e: Evaluator, at: list[int]) -> Any:
     rows = e.data.n_x
-    return (e.data.gains * _theta(e, at))[at[0] * rows:(at[0] + 1) * rows, :]
+    return (e.data.gains * _theta(e, at))[at[0] * rows : (at[0] + 1) * rows, :]
 
 
 def _causal_sum(e: Evaluator, at: list[int]) -> Any:
     matrix, inputs = e.network.transition(), e.network.map("B")
-    return sum((matrix**lag * inputs * e.network.input(at[0] - lag) for lag in range(at[0] + 1)),
-               start=mp.zeros(WIDTH, 1))
+    return sum(
+        (matrix**lag * inputs * e.network.input(at[0] - lag) for lag in range(at[0] + 1)), start=mp.zeros(WIDTH, 1)
+    )
 
 
 def _impulse(e: Evaluator, at: list[int]) -> Any:
@@ -128,10 +129,15 @@ def _impulse(e: Evaluator, at: list[int]) -> Any:
 
 
 FUNCTIONS: dict[type, Any] = {
-    Theta: _theta, Taps: lambda e, at: e.data.gains * _theta(e, at), LagTaps: _lag_taps,
+    Theta: _theta,
+    Taps: lambda e, at: e.data.gains * _theta(e, at),
+    LagTaps: _lag_taps,
     Residual: lambda e, at: e.data.residual(_theta(e, at)),
-    InputAt: lambda e, at: e.network.input(at[0]), StateAt: lambda e, at: e.network.run(at[0])[0],
-    OutputAt: lambda e, at: e.network.run(at[0])[1], ImpulseAt: _impulse, CausalSum: _causal_sum,
+    InputAt: lambda e, at: e.network.input(at[0]),
+    StateAt: lambda e, at: e.network.run(at[0])[0],
+    OutputAt: lambda e, at: e.network.run(at[0])[1],
+    ImpulseAt: _impulse,
+    CausalSum: _causal_sum,
 }
 
 
@@ -142,22 +148,27 @@ def _(claim: MatrixEquation, world: World) -> None:
         at: dict[sp.Symbol, Any] = {}
         for x in (x for x in free if not isinstance(x, MatrixSymbol)):
             least = int(x.is_positive or 0)
-            at[x] = sp.Rational(trial + 1, 7) if not x.is_integer else \
-                sp.Integer(WIDTH if x == n else least + trial % HORIZON)
+            at[x] = (
+                sp.Rational(trial + 1, 7)
+                if not x.is_integer
+                else sp.Integer(WIDTH if x == n else least + trial % HORIZON)
+            )
         with_lag = {sp.Symbol("j", integer=True, nonnegative=True): sp.Integer(trial % HORIZON)}
         with mp.workdps(WORK):
             evaluator = Evaluator(world, {**with_lag, **at})
             gap = evaluator.value(claim.left) - evaluator.value(claim.right)
             size = length(gap) if isinstance(gap, mp.matrix) else abs(gap)
             if size > mp.mpf(10) ** (10 - SHOWN):
-                raise ProofError("audit", "equal matrices", f"a difference of {mp.nstr(size, 5)}",
-                                 f"At {at} {claim} is false.")
+                raise ProofError(
+                    "audit", "equal matrices", f"a difference of {mp.nstr(size, 5)}", f"At {at} {claim} is false."
+                )
 
 
 def _normed(measure: Any) -> Any:
     def meaning(world: World, expr: sp.Expr, at: Any) -> Any:
         with mp.workdps(WORK):
             return sp.Float(str(measure(Evaluator(world, at).value(expr.args[0]))), SHOWN)
+
     return meaning
 
 
@@ -202,15 +213,18 @@ def _target(world: World, expr: sp.Expr, at: Any) -> Any:
 
 def _growth(world: World) -> tuple[Any, Any]:
     """What multiplies the state itself, and the variance the matrices add: from the first two lags of an impulse."""
-    (state, _), = world.program.updates
+    ((state, _),) = world.program.updates
     m00, m11, m10 = (world.number(Moment(state, state, a, b, p, p), {}) for a, b in ((0, 0), (1, 1), (1, 0)))
     own = m10 / m00
     return own, m11 / m00 - own**2
 
 
 MEANINGS |= {
-    Norm: _normed(norm), Length: _normed(length), RootMeanSquare: _root_mean_square,
-    Lagrange: _lagrange, Target: _target,
+    Norm: _normed(norm),
+    Length: _normed(length),
+    RootMeanSquare: _root_mean_square,
+    Lagrange: _lagrange,
+    Target: _target,
     Node: lambda world, expr, at: sp.Rational(_nodes(world, world.integer(expr.args[0], at) + 1)[-1]),
     EntryVariance: lambda world, expr, at: _growth(world)[1],
     SpectralRadius: lambda world, expr, at: abs(_growth(world)[0]) + sp.sqrt(_growth(world)[1]),

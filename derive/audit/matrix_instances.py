@@ -26,8 +26,10 @@ class Data:
     def __init__(self, world: World, sizes: tuple[int, int, int]) -> None:
         self.world, (self.horizon, self.n_x, self.n_y) = world, sizes
         x = self.draw(self.horizon, self.n_x)
-        rows = [[x[t - lag, c] if t >= lag else 0 for lag in range(self.horizon) for c in range(self.n_x)]
-                for t in range(self.horizon)]
+        rows = [
+            [x[t - lag, c] if t >= lag else 0 for lag in range(self.horizon) for c in range(self.n_x)]
+            for t in range(self.horizon)
+        ]
         operator = mp.matrix(rows)
         self.operator = operator / (norm(operator) * mp.sqrt(self.weight))
         self.done: dict[Any, Any] = {}
@@ -74,8 +76,9 @@ class Data:
             return self.start
         key = (eta, steps, targets is None or tuple(targets))
         if key not in self.done:
-            self.done[key] = self._step(self.descend(eta, steps - 1, targets), eta,
-                                        self.targets if targets is None else targets)
+            self.done[key] = self._step(
+                self.descend(eta, steps - 1, targets), eta, self.targets if targets is None else targets
+            )
         return self.done[key]
 
     def _step(self, theta: Any, eta: Any, targets: Any) -> Any:
@@ -108,7 +111,7 @@ class Data:
 
     def block(self, lag: int) -> Any:
         """The columns of one lag."""
-        return self.operator[:, lag * self.n_x:(lag + 1) * self.n_x]
+        return self.operator[:, lag * self.n_x : (lag + 1) * self.n_x]
 
 
 class SmallNetwork:
@@ -123,8 +126,9 @@ class SmallNetwork:
         if parameter not in self.values:
             shape = {"matrix": (WIDTH, WIDTH), "input_map": (WIDTH, 2), "readout": (2, WIDTH)}[parameter.role]
             pick = self.world.random.randint
-            self.values[parameter] = mp.matrix([[mp.mpf(pick(-9, 9)) / pick(1, 7) for _ in range(shape[1])]
-                                                for _ in range(shape[0])])
+            self.values[parameter] = mp.matrix(
+                [[mp.mpf(pick(-9, 9)) / pick(1, 7) for _ in range(shape[1])] for _ in range(shape[0])]
+            )
         return self.values[parameter]
 
     def input(self, time: int) -> Any:
@@ -137,10 +141,13 @@ class SmallNetwork:
     def run(self, time: int, impulse: int | None = None) -> tuple[Any, Any]:
         """State and output at a time, for the random input or for a unit impulse in one channel at time 0."""
         state, output = mp.matrix(WIDTH, 1), None
-        (_, body), = self.program.updates
+        ((_, body),) = self.program.updates
         for step in range(time + 1):
-            x = self.input(step) if impulse is None else mp.matrix([[mp.mpf(step == 0 and c == impulse)]
-                                                                    for c in range(2)])
+            x = (
+                self.input(step)
+                if impulse is None
+                else mp.matrix([[mp.mpf(step == 0 and c == impulse)] for c in range(2)])
+            )
             state = self._apply(body, state, x)
             output = self._apply(self.program.output, state, x)
         return state, output
@@ -161,7 +168,7 @@ class SmallNetwork:
 
     def transition(self) -> Any:
         """The matrix of one step without input, column by column."""
-        (_, body), = self.program.updates
+        ((_, body),) = self.program.updates
         zero = mp.matrix(2, 1)
         columns = []
         for i in range(WIDTH):
@@ -172,10 +179,12 @@ class SmallNetwork:
 
     def map(self, name: str) -> Any:
         """The input map ("B") or the scaled-up readout ("R"), from single steps."""
-        (_, body), = self.program.updates
+        ((_, body),) = self.program.updates
         if name == "B":
-            columns = [self._apply(body, mp.matrix(WIDTH, 1), mp.matrix([[mp.mpf(i == c)] for i in range(2)]))
-                       for c in range(2)]
+            columns = [
+                self._apply(body, mp.matrix(WIDTH, 1), mp.matrix([[mp.mpf(i == c)] for i in range(2)]))
+                for c in range(2)
+            ]
         else:
             units = [mp.matrix([[mp.mpf(i == c)] for i in range(WIDTH)]) for c in range(WIDTH)]
             columns = [mp.sqrt(WIDTH) * self._apply(self.program.output, unit, None) for unit in units]

@@ -33,8 +33,9 @@ def _cov(world: World, expr: sp.Expr, at: Any) -> Any:
     """E[u v] - E[u] E[v], by pairings."""
     u, v, first, second, a, b = expr.args
     times = world.integer(first, at), world.integer(second, at)
-    means = [world.moment(sp.S.One, x, 0, time, label, label)
-             for x, time, label in zip((u, v), times, (a, b), strict=True)]
+    means = [
+        world.moment(sp.S.One, x, 0, time, label, label) for x, time, label in zip((u, v), times, (a, b), strict=True)
+    ]
     return world.moment(u, v, *times, a, b) - means[0] * means[1]
 
 
@@ -86,8 +87,17 @@ def _pair_up(variables: tuple[int, ...], table: Mapping[tuple[int, int], Fractio
     if not variables:
         return Fraction(1)
     first, rest = variables[0], variables[1:]
-    return sum((table[min(first, x), max(first, x)] * _pair_up(rest[:i] + rest[i + 1:], table)
-                for i, x in enumerate(rest)), start=Fraction(0)) if len(variables) % 2 == 0 else Fraction(0)
+    return (
+        sum(
+            (
+                table[min(first, x), max(first, x)] * _pair_up(rest[:i] + rest[i + 1 :], table)
+                for i, x in enumerate(rest)
+            ),
+            start=Fraction(0),
+        )
+        if len(variables) % 2 == 0
+        else Fraction(0)
+    )
 
 
 def _power_dd(world: World, expr: sp.Expr, at: Any) -> Any:
@@ -96,19 +106,26 @@ def _power_dd(world: World, expr: sp.Expr, at: Any) -> Any:
     degree = int(lag) - len(nodes) + 1
     if degree < 0:
         return 0
-    return sp.Add(*(sp.Mul(*(node**e for node, e in zip(nodes, exponents, strict=True)))
-                    for exponents in product(range(degree + 1), repeat=len(nodes)) if sum(exponents) == degree))
+    return sp.Add(
+        *(
+            sp.Mul(*(node**e for node, e in zip(nodes, exponents, strict=True)))
+            for exponents in product(range(degree + 1), repeat=len(nodes))
+            if sum(exponents) == degree
+        )
+    )
 
 
 def _state_moments(world: World, expr: sp.Expr, at: Any) -> Any:
     index = [(u, time) for u in world.program.bodies for time in range(int(expr.args[0]))]
-    return sp.ImmutableDenseMatrix([[sp.sympify(world.moment(u, v, a, b, FIRST, SECOND)) for v, b in index]
-                                    for u, a in index])
+    return sp.ImmutableDenseMatrix(
+        [[sp.sympify(world.moment(u, v, a, b, FIRST, SECOND)) for v, b in index] for u, a in index]
+    )
 
 
 def _past(world: World, name: sp.Symbol, upto: int) -> list[tuple[sp.Expr, int]]:
-    vectors = sorted({x.vector for _, x in world.program.terms
-                      if isinstance(x, MatVec) and x.matrix.name == str(name)}, key=str)
+    vectors = sorted(
+        {x.vector for _, x in world.program.terms if isinstance(x, MatVec) and x.matrix.name == str(name)}, key=str
+    )
     return [(v, time) for time in range(upto) for v in vectors]
 
 
@@ -159,7 +176,7 @@ def _product_cov(world: World, expr: sp.Expr, at: Any) -> Any:
 
 def _integral(world: World, expr: sp.Expr, at: Any) -> Any:
     """By quadrature to more digits than are compared."""
-    (variable, low, high), = expr.limits
+    ((variable, low, high),) = expr.limits
     inside = sp.lambdify(variable, expr.function.subs({**world.parameters, **at}), "mpmath")
     with mp.workdps(40):
         bounds = [mp.mpf(str(sp.N(world.number(x, at), 40))) for x in (low, high)]
@@ -167,16 +184,27 @@ def _integral(world: World, expr: sp.Expr, at: Any) -> Any:
 
 
 MEANINGS: dict[type, Meaning] = {
-    sp.Integral: _integral, Damped: lambda world, expr, at: expr.doit().subs({**world.parameters, **at}),
-    Moment: _moment, Cov: _cov, Response: _response, Entry: _entry, Rho: _rho, ConvolutionKernel: _convolution,
+    sp.Integral: _integral,
+    Damped: lambda world, expr, at: expr.doit().subs({**world.parameters, **at}),
+    Moment: _moment,
+    Cov: _cov,
+    Response: _response,
+    Entry: _entry,
+    Rho: _rho,
+    ConvolutionKernel: _convolution,
     Gain: lambda world, expr, at: sp.sqrt(sp.sympify(_rho(world, expr, at))),
     EmpiricalKernel: lambda world, expr, at: _response(world, Response(*expr.args, FIRST, SECOND), at),
     Gram: lambda world, expr, at: world.gram(*(world.integer(x, at) for x in expr.args[:2]), *expr.args[2:]),
-    GaussianMean: _gaussian_mean, PowerDD: _power_dd, StateMoments: _state_moments,
-    Predictor: _predictor, Innovation: _innovation, ProductCov: _product_cov,
+    GaussianMean: _gaussian_mean,
+    PowerDD: _power_dd,
+    StateMoments: _state_moments,
+    Predictor: _predictor,
+    Innovation: _innovation,
+    ProductCov: _product_cov,
     InnovationsForm: lambda world, expr, at: sp.S.Zero,
-    sp.KroneckerDelta: lambda world, expr, at: sp.Integer(_index(world, expr.args[0], at) == _index(
-        world, expr.args[1], at)),
+    sp.KroneckerDelta: lambda world, expr, at: sp.Integer(
+        _index(world, expr.args[0], at) == _index(world, expr.args[1], at)
+    ),
 }
 
 

@@ -141,8 +141,15 @@ def _critical(world: World, expr: sp.Expr, at: Any) -> sp.Expr:
     return gain if isinstance(expr, CriticalGain) else a - gain * sp.sympify(_map(world, VarianceMap(u, q), at))
 
 
-MEANINGS |= {VarianceMap: _map, CorrelationMap: _map, VarianceSlope: _slope, CorrelationSlope: _slope,
-             Horizon: _horizon, CriticalGain: _critical, CriticalDrive: _critical}
+MEANINGS |= {
+    VarianceMap: _map,
+    CorrelationMap: _map,
+    VarianceSlope: _slope,
+    CorrelationSlope: _slope,
+    Horizon: _horizon,
+    CriticalGain: _critical,
+    CriticalDrive: _critical,
+}
 
 
 # ---- closed forms against quadrature --------------------------------------------------------------
@@ -207,8 +214,11 @@ def numerically(expr: sp.Expr, at: Mapping[sp.Symbol, Any]) -> float:
 
 def _letters_at(world: World, expr: sp.Expr) -> dict[sp.Symbol, sp.Rational]:
     """Random values of letters and parameters, variances large enough for every covariance."""
-    at = {x: sp.Rational(world.random.randint(1, 9), world.random.randint(5, 12)) for x in sorted(
-        expr.free_symbols, key=str) if not isinstance(x, Coordinate)}
+    at = {
+        x: sp.Rational(world.random.randint(1, 9), world.random.randint(5, 12))
+        for x in sorted(expr.free_symbols, key=str)
+        if not isinstance(x, Coordinate)
+    }
     for x in at:
         if x.name.startswith("c") and (q := sp.Symbol("q" + x.name[1:], nonnegative=True)) in at:
             at[x] = at[q] * sp.Rational(world.random.randint(-5, 8), 10)

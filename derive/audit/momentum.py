@@ -47,10 +47,15 @@ def _exp_at_pair(world: World, expr: sp.Expr, at: Any) -> Any:
     """The exponential of that matrix, to more digits than are compared."""
     time, s, d = _values(world, expr, at)
     with mp.workdps(50):
-        matrix = mp.matrix([[mp.mpf(sp.Rational(x).p) / sp.Rational(x).q for x in row]
-                            for row in ((0, 0, time), (0, time * s, time * d), (0, time, time * s))])
+        matrix = mp.matrix(
+            [
+                [mp.mpf(sp.Rational(x).p) / sp.Rational(x).q for x in row]
+                for row in ((0, 0, time), (0, time * s, time * d), (0, time, time * s))
+            ]
+        )
         return sp.Float(mp.expm(matrix, method="taylor")[0, 1], 40)
 
 
-MEANINGS.update({StepsMoved: _steps_moved, TimeMoved: _time_moved, PowerAtPair: _power_at_pair,
-                 ExpAtPair: _exp_at_pair})
+MEANINGS.update(
+    {StepsMoved: _steps_moved, TimeMoved: _time_moved, PowerAtPair: _power_at_pair, ExpAtPair: _exp_at_pair}
+)

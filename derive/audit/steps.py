@@ -53,8 +53,9 @@ def audit_step(step: Step, drawn: list[World], where: str = "audit") -> None:
         except ProofError as error:
             raise ProofError(where, error.expected, error.got, error.hint) from None
         except Exception as error:  # an altered claim may not even be evaluable
-            raise ProofError(where, "a claim with a value", repr(error),
-                             "The claim has no meaning at integer times.") from error
+            raise ProofError(
+                where, "a claim with a value", repr(error), "The claim has no meaning at integer times."
+            ) from error
 
 
 @singledispatch
@@ -149,8 +150,13 @@ def _same(claim: Claim, left: Any, right: Any) -> None:
 def _points(world: World, *exprs: sp.Expr) -> Iterator[dict[sp.Symbol, int]]:
     """Integer values of the free indices: all small times, a later one; rows equal, and at two points different."""
     bound = {x for e in exprs for total in e.atoms(sp.Sum) for x in total.bound_symbols}
-    free = sorted({x for e in exprs for x in e.free_symbols if not isinstance(x, Coordinate)}
-                  - set(world.parameters) - {FIRST, SECOND, p, q} - bound, key=str)
+    free = sorted(
+        {x for e in exprs for x in e.free_symbols if not isinstance(x, Coordinate)}
+        - set(world.parameters)
+        - {FIRST, SECOND, p, q}
+        - bound,
+        key=str,
+    )
     rows = [x for x in free if str(x).rstrip("'") in ("r", "c")]
     times = [x for x in free if x not in rows and x != n]
     late = tuple(world.random.randint(0, world.horizon - 1) for _ in times)

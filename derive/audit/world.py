@@ -36,8 +36,11 @@ class World:
         size, self.horizon = (2, HORIZON - 1) if self._grows() else (3, HORIZON)
         self.activations = {name: [self.rational() for _ in range(size)] for name in sorted(self._activation_names())}
         self.impulses = {p: 0, q: 2}
-        self.inputs = {(label, time): [self.rational() for _ in range(2)]
-                       for label in (FIRST, SECOND) for time in range(2 * HORIZON + 4)}
+        self.inputs = {
+            (label, time): [self.rational() for _ in range(2)]
+            for label in (FIRST, SECOND)
+            for time in range(2 * HORIZON + 4)
+        }
         self.memo: dict[Any, Any] = {}
         self.paired: dict[tuple[int, ...], Fraction] = {}
         self.variables: dict[tuple[Any, ...], int] = {}
@@ -87,7 +90,7 @@ class World:
         if isinstance(expr, sp.MatrixBase):
             return expr.applyfunc(lambda entry: self.number(entry, at))
         if isinstance(expr, sp.Sum):
-            (index, low, high), = expr.limits
+            ((index, low, high),) = expr.limits
             steps = range(int(self.number(low, at)), int(self.number(high, at)) + 1)
             return sp.Add(*(self.number(expr.function, {**at, index: i}) for i in steps))
         meaning = self.meanings.get(expr.func)
@@ -99,8 +102,9 @@ class World:
         """The value of an index."""
         return int(self.number(expr, at))
 
-    def moment(self, u: sp.Expr, v: sp.Expr, first: int, second: int, a: Any, b: Any,
-               rows: tuple[int, int] = (0, 0)) -> Fraction:
+    def moment(
+        self, u: sp.Expr, v: sp.Expr, first: int, second: int, a: Any, b: Any, rows: tuple[int, int] = (0, 0)
+    ) -> Fraction:
         """E[u v] by pairings; times count from the impulse for impulse labels."""
         if min(first, second) < 0 and (a in self.impulses or b in self.impulses):
             return Fraction(0)
@@ -124,12 +128,17 @@ class World:
             return self._coordinate(expr, time, label, row)
         if isinstance(expr, Phi):
             name, order, argument = expr.args
-            return compose(derivative(self.activations[str(name)], int(order)),
-                           self._gathered(self.value(argument, time, label, row)))
+            return compose(
+                derivative(self.activations[str(name)], int(order)),
+                self._gathered(self.value(argument, time, label, row)),
+            )
         if not expr.has(Coordinate):
             return {(): self.fraction(expr)}
-        parts = [self.value(a, time, label, row) for a in expr.args] if not expr.is_Pow else \
-            [self.value(expr.base, time, label, row)] * int(expr.exp)
+        parts = (
+            [self.value(a, time, label, row) for a in expr.args]
+            if not expr.is_Pow
+            else [self.value(expr.base, time, label, row)] * int(expr.exp)
+        )
         result = parts[0]
         for part in parts[1:]:
             result = sum_of(result, part) if expr.is_Add else product_of(result, part)
@@ -195,8 +204,13 @@ class World:
         if variables not in self.paired:
             first, rest = variables[0], variables[1:]
             self.paired[variables] = sum(
-                (c * self._pairings(rest[:i] + rest[i + 1:]) for i, other in enumerate(rest)
-                 if (c := self.covariance(first, other)) != 0), start=Fraction(0))
+                (
+                    c * self._pairings(rest[:i] + rest[i + 1 :])
+                    for i, other in enumerate(rest)
+                    if (c := self.covariance(first, other)) != 0
+                ),
+                start=Fraction(0),
+            )
         return self.paired[variables]
 
     def covariance(self, x: int, y: int) -> Fraction:

@@ -83,8 +83,11 @@ def parameter_of(program: Program, c: Coordinate) -> Parameter:
 
 def sharing(program: Program, coordinates: Iterable[Coordinate]) -> list[Pair]:
     """The pairs of coordinates made by one and the same parameter; all others are independent."""
-    return [(c, d) for c, d in combinations_with_replacement(tuple(coordinates), 2)
-            if parameter_of(program, c) == parameter_of(program, d)]
+    return [
+        (c, d)
+        for c, d in combinations_with_replacement(tuple(coordinates), 2)
+        if parameter_of(program, c) == parameter_of(program, d)
+    ]
 
 
 def independent_groups(program: Program, zeros: Iterable[Pair]) -> list[frozenset[Coordinate]]:
@@ -240,8 +243,9 @@ def process(program: Program, subject: Any, ask: Ask) -> Claim:
     claim = ask("independence", subject)
     assert isinstance(claim, Vanishing)
     zeros = {member[:2] for member in claim.members}
-    covariances = tuple(ask("product-covariance", Cov(*pair, *AT)) for pair in sharing(program, gaussians(program))
-                        if pair not in zeros)
+    covariances = tuple(
+        ask("product-covariance", Cov(*pair, *AT)) for pair in sharing(program, gaussians(program)) if pair not in zeros
+    )
     paths = tuple(Equation(c, ask_body(program, ask, c)) for c, _ in program.updates)
     if isinstance(subject, StateMoments):
         right: sp.Expr = sp.Tuple(*(Moment(u, v, *AT) for u, v in state_pairs(program)))

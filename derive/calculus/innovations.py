@@ -80,25 +80,36 @@ def innovations(program: Program, subject: Any, ask: Ask) -> Claim:
     claim = ask("zero-moments", StateMoments(t))
     assert isinstance(claim, Vanishing)
     zeros = set(claim.members)
-    equations = [Equation(without(e.left, zeros), without(e.right, zeros))
-                 for matrix, vectors in columns(program) for b in vectors for a in vectors
-                 for e in _generic(program, matrix, sp.Symbol(matrix.name), vectors, a, b)]
+    equations = [
+        Equation(without(e.left, zeros), without(e.right, zeros))
+        for matrix, vectors in columns(program)
+        for b in vectors
+        for a in vectors
+        for e in _generic(program, matrix, sp.Symbol(matrix.name), vectors, a, b)
+    ]
     return Recurrence(subject, sp.Tuple(*(e.left for e in equations)), tuple(equations), (t,))
 
 
-def _generic(program: Program, matrix: Parameter, name: sp.Symbol, vectors: tuple[sp.Expr, ...], a: sp.Expr,
-             b: sp.Expr) -> list[Equation]:
+def _generic(
+    program: Program, matrix: Parameter, name: sp.Symbol, vectors: tuple[sp.Expr, ...], a: sp.Expr, b: sp.Expr
+) -> list[Equation]:
     """(72d) as the k-th normal equation, k = 1 ... t, and (72e)."""
     if not matrix.tied:
         return [Equation(Innovation(name, a, b, t), matrix.variance * centred(program, a, b, t, t))]
     lag = sp.Symbol("k", integer=True, positive=True)
 
     def predicted(at: sp.Expr, column: sp.Expr) -> sp.Expr:
-        return sp.Add(*(sp.Sum(centred(program, column, c, at, t - STEP) * Predictor(name, c, b, t, STEP),
-                               (STEP, 1, t)) for c in vectors))
+        return sp.Add(
+            *(
+                sp.Sum(centred(program, column, c, at, t - STEP) * Predictor(name, c, b, t, STEP), (STEP, 1, t))
+                for c in vectors
+            )
+        )
 
-    return [Equation(predicted(t - lag, a), centred(program, a, b, t - lag, t)),
-            Equation(Innovation(name, a, b, t), matrix.variance * (centred(program, a, b, t, t) - predicted(t, a)))]
+    return [
+        Equation(predicted(t - lag, a), centred(program, a, b, t - lag, t)),
+        Equation(Innovation(name, a, b, t), matrix.variance * (centred(program, a, b, t, t) - predicted(t, a))),
+    ]
 
 
 @rule("innovations-unrolled", source="emami2021implicit, (72a)-(72h); pseudo-inverse where the Gram matrix is singular")
@@ -135,13 +146,20 @@ def cancelled(expr: sp.Expr) -> sp.Expr:
 class _Conditioning:
     """One matrix, its columns at all steps below the horizon, conditioned one step after the other."""
 
-    def __init__(self, program: Program, matrix: Parameter, vectors: tuple[sp.Expr, ...], horizon: int,
-                 written: Callable[[sp.Expr], sp.Expr]) -> None:
+    def __init__(
+        self,
+        program: Program,
+        matrix: Parameter,
+        vectors: tuple[sp.Expr, ...],
+        horizon: int,
+        written: Callable[[sp.Expr], sp.Expr],
+    ) -> None:
         self.matrix, self.vectors, self.horizon = matrix, vectors, horizon
         self.name = sp.Symbol(matrix.name)
         self.index = [(i, v) for i in range(horizon) for v in vectors]
-        self.mean = {x: written(second_moment(program, sp.S.One, x[1], *map(sp.Integer, (x[0], x[0]))))
-                     for x in self.index}
+        self.mean = {
+            x: written(second_moment(program, sp.S.One, x[1], *map(sp.Integer, (x[0], x[0])))) for x in self.index
+        }
         self.gram: dict[tuple[Column, Column], sp.Expr] = {}
         for k, x in enumerate(self.index):
             for y in self.index[k:]:  # one expression for both orders: a mean of two variables has no canonical order
@@ -157,19 +175,21 @@ class _Conditioning:
             now = [x for x in self.index if x[0] == step]
             weights = {x: self._predictor(past, x) for x in now}
             for x in now:
-                found += [Equation(Predictor(self.name, y[1], x[1], step, step - y[0]), f)
-                          for y, f in weights[x].items()]
+                found += [
+                    Equation(Predictor(self.name, y[1], x[1], step, step - y[0]), f) for y, f in weights[x].items()
+                ]
                 for y in now:
                     left = cancelled(self.gram[y, x] - sum(self.gram[y, z] * f for z, f in weights[x].items()))
                     found.append(Equation(Innovation(self.name, y[1], x[1], step), self.matrix.variance * left))
                     law[y, x] = self.matrix.variance * left
             self._extend(law, past, now, weights)
-        return found + [Equation(ProductCov(self.name, x[1], y[1], x[0], y[0]),
-                                 self._checked(x, y, value))
-                        for (x, y), value in law.items() if self.index.index(x) <= self.index.index(y)]
+        return found + [
+            Equation(ProductCov(self.name, x[1], y[1], x[0], y[0]), self._checked(x, y, value))
+            for (x, y), value in law.items()
+            if self.index.index(x) <= self.index.index(y)
+        ]
 
-    def _predictor(self, past: list[Column], x: Column) -> dict[
-            Column, sp.Expr]:
+    def _predictor(self, past: list[Column], x: Column) -> dict[Column, sp.Expr]:
         """Solve the normal equations on a largest set of independent columns; the others get weight zero."""
         basis: list[Column] = []
         for y in past:
@@ -182,9 +202,13 @@ class _Conditioning:
         solved = gram.LUsolve(sp.Matrix([self.gram[a, x] for a in basis]))
         return dict.fromkeys(past, sp.S.Zero) | dict(zip(basis, map(cancelled, solved), strict=True))
 
-    def _extend(self, law: dict[tuple[Column, Column], sp.Expr], past: list[Column],
-                now: list[Column],
-                weights: dict[Column, dict[Column, sp.Expr]]) -> None:
+    def _extend(
+        self,
+        law: dict[tuple[Column, Column], sp.Expr],
+        past: list[Column],
+        now: list[Column],
+        weights: dict[Column, dict[Column, sp.Expr]],
+    ) -> None:
         """Cov of R_t = sum R_{t-i} F + noise with the earlier products and with itself."""
         for x in now:
             for y in past:
@@ -202,5 +226,3 @@ class _Conditioning:
         if cancelled(value + mean - target) != 0:
             raise ProofError("innovations form", target, value + mean, "It does not rebuild the covariance form.")
         return sp.expand(target)
-
-

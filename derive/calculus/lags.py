@@ -67,8 +67,9 @@ def diagonal(program: Program, subject: Any, ask: Ask) -> Claim:
     return Equation(subject, right)
 
 
-def _recurrence(program: Program, ask: Ask, start: list[tuple[sp.Expr, sp.Expr]],
-                labels: tuple[Any, Any]) -> LinearRecurrence:
+def _recurrence(
+    program: Program, ask: Ask, start: list[tuple[sp.Expr, sp.Expr]], labels: tuple[Any, Any]
+) -> LinearRecurrence:
     """m_{j+1} = A m_j on the diagonal, for the moments that `start` depends on."""
     step: dict[Hashable, dict[Hashable, sp.Expr]] = {}
     base: dict[Hashable, sp.Expr] = {}
@@ -126,15 +127,21 @@ def lag_recurrence(program: Program, subject: Any, ask: Ask) -> Claim:
     if subject.args[3] == subject.args[4]:
         right = _diagonal_right(program, ask, labels)
         solved = _recurrence(program, ask, heads(right), labels)
-        equations = tuple(Equation(Moment(*pair, *at, *labels),  # type: ignore[misc]
-                                   _right(ask("diagonal", Moment(*pair, *at, *labels))))  # type: ignore[misc]
-                          for pair in sorted(solved.step, key=str)
-                          for at in ((sp.S.Zero, sp.S.Zero), (j + 1, j + 1)))
+        equations = tuple(
+            Equation(
+                Moment(*pair, *at, *labels),  # type: ignore[misc]
+                _right(ask("diagonal", Moment(*pair, *at, *labels))),  # type: ignore[misc]
+            )
+            for pair in sorted(solved.step, key=str)
+            for at in ((sp.S.Zero, sp.S.Zero), (j + 1, j + 1))
+        )
         return Recurrence(subject, right, equations, (j,))
     zeros = _everywhere_zero(_zeros(program, ask))
     right = without_pairs(shifted(_right(ask("readout", lag_root(program))), (j, k), labels), zeros)
-    pairs = {pair: without_pairs(shifted(equation, (j, k), labels), zeros)
-             for pair, equation in system(program, lag_root(program), ask).items()}
+    pairs = {
+        pair: without_pairs(shifted(equation, (j, k), labels), zeros)
+        for pair, equation in system(program, lag_root(program), ask).items()
+    }
     todo, needed = heads(right), []
     while todo:
         pair = todo.pop()
@@ -161,8 +168,9 @@ def without_pairs(expr: sp.Expr, pairs: set[Any]) -> sp.Expr:
 def coupling(program: Program, ask: Ask) -> sp.Expr:
     """What the output covariance keeps between different lags; 0 where lags do not couple."""
     zeros, right = _zeros(program, ask), _right(ask("readout", lag_root(program)))
-    kept = [without(shifted(right, RELATIONS[relation], labels), zeros)
-            for relation in "<>" for labels in offsets(program)]
+    kept = [
+        without(shifted(right, RELATIONS[relation], labels), zeros) for relation in "<>" for labels in offsets(program)
+    ]
     return sp.Add(*kept)
 
 
@@ -172,9 +180,12 @@ def no_coupling(program: Program, subject: Any, ask: Ask) -> Claim:
     assert isinstance(subject, Response)
     y, r, r2, _, _, a, b = subject.args
     if coupling(program, ask) != 0:
-        raise NotDiagonal(f"{program.name}", "moments that vanish between different lags",
-                          "moments that do not: a state enters its own update without a matrix, so lags couple",
-                          "Ask ntk(…) or impulse_response(…).covariance for the weights of pairs of lags.")
+        raise NotDiagonal(
+            f"{program.name}",
+            "moments that vanish between different lags",
+            "moments that do not: a state enters its own update without a matrix, so lags couple",
+            "Ask ntk(…) or impulse_response(…).covariance for the weights of pairs of lags.",
+        )
     closed = _right(ask("weight", Response(y, r, r, j, j, *label_pair(program, a, b))))
     return Equation(subject, sp.KroneckerDelta(r, r2) * sp.KroneckerDelta(j, k) * closed)
 
@@ -189,13 +200,17 @@ def superposition(program: Program, subject: Any, ask: Ask) -> Claim:
     """A linear response is the sum over impulses, so the kernel is the weighted sum of input products by lag."""
     assert isinstance(subject, Response)
     y, r, r2, *_ = subject.args
-    found = {labels: _right(ask("no-coupling", Response(y, r, r2, j, k, *labels))).subs({k: j, r2: r})
-             for labels in offsets(program)}
+    found = {
+        labels: _right(ask("no-coupling", Response(y, r, r2, j, k, *labels))).subs({k: j, r2: r})
+        for labels in offsets(program)
+    }
     same, apart = found.get((p, p), found[p, q]), found[p, q]
-    weights = same if sp.expand(same - apart) == 0 else \
-        sp.KroneckerDelta(t, s) * same + (1 - sp.KroneckerDelta(t, s)) * apart
-    return Equation(subject, sp.KroneckerDelta(r, r2) * sp.Sum(
-        weights * Gram(t - j, s - j, FIRST, SECOND), (j, 0, sp.Min(t, s))))
+    weights = (
+        same if sp.expand(same - apart) == 0 else sp.KroneckerDelta(t, s) * same + (1 - sp.KroneckerDelta(t, s)) * apart
+    )
+    return Equation(
+        subject, sp.KroneckerDelta(r, r2) * sp.Sum(weights * Gram(t - j, s - j, FIRST, SECOND), (j, 0, sp.Min(t, s)))
+    )
 
 
 @rule("limit-law", source="emami2021implicit, Theorem 3.3(a)", status="assumed")
@@ -220,10 +235,15 @@ def limit_kernel(program: Program, subject: Any, ask: Ask) -> Claim:
 def scale_factors_rule(program: Program, subject: Any, ask: Ask) -> Claim:
     """The one weight that the tangent kernel gives to each lag, at all times."""
     ask("limit-kernel", EmpiricalKernel(kind(program), ROW, ROW2, t, s))
-    found = [_right(ask("no-coupling", Response(kind(program), ROW, ROW2, j, k, *labels))).subs({k: j, ROW2: ROW})
-             for labels in offsets(program)]
+    found = [
+        _right(ask("no-coupling", Response(kind(program), ROW, ROW2, j, k, *labels))).subs({k: j, ROW2: ROW})
+        for labels in offsets(program)
+    ]
     if any(sp.expand(other - found[0]) != 0 for other in found[1:]):
-        raise NotDiagonal(f"scale factors of {program.name}", "one weight for each lag",
-                          f"{found[0]} at equal times and {found[-1]} at different ones",
-                          "A matrix is redrawn at each step, so the system varies in time; ntk(…) has both weights.")
+        raise NotDiagonal(
+            f"scale factors of {program.name}",
+            "one weight for each lag",
+            f"{found[0]} at equal times and {found[-1]} at different ones",
+            "A matrix is redrawn at each step, so the system varies in time; ntk(…) has both weights.",
+        )
     return Equation(subject, found[0])

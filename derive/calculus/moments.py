@@ -130,8 +130,14 @@ class Calculus:
         return process, time
 
     def _bilinear(self, left: list[Piece], right: list[Piece]) -> sp.Expr:
-        return sp.Add(*(a.coefficient * b.coefficient * self._pair(a, b) for a in left for b in right
-                        if a.coefficient != 0 and b.coefficient != 0))
+        return sp.Add(
+            *(
+                a.coefficient * b.coefficient * self._pair(a, b)
+                for a in left
+                for b in right
+                if a.coefficient != 0 and b.coefficient != 0
+            )
+        )
 
     def _pair(self, a: Piece, b: Piece) -> sp.Expr:
         bodies = self.program.bodies
@@ -150,8 +156,11 @@ class Calculus:
             return first.initial if same else sp.S.Zero
         initial, other = (first, b) if first is not None else (second, a)
         assert initial is not None
-        if initial.initial == 0 or other.process == 1 or isinstance(
-                self.program.table.get(other.process), MatVec | Bias):
+        if (
+            initial.initial == 0
+            or other.process == 1
+            or isinstance(self.program.table.get(other.process), MatVec | Bias)
+        ):
             return sp.S.Zero
         if other.process not in self.program.bodies:
             return self._features(a, b)
@@ -181,7 +190,7 @@ class Calculus:
         if shifted is None:
             return expect(tuple(v for v, _ in variables), factors, self._covariance)
         variable, mean = variables[shifted]
-        rest = (*variables[:shifted], *variables[shifted + 1:])
+        rest = (*variables[:shifted], *variables[shifted + 1 :])
         return self._expect(((variable, sp.S.Zero), *rest), factors) + mean * self._expect(rest, factors)
 
     def _mean(self, process: sp.Expr) -> sp.Expr:
@@ -210,13 +219,19 @@ class Calculus:
         if _is_initial(time):
             return
         if process in self.off_centre:
-            raise NotClosed(f"E of {inside}", "states of mean zero inside an activation or a product",
-                            f"the state {process}, whose mean is not zero",
-                            "Apply the activation to a product: relu(W @ h + b), and not to a state that holds b.")
+            raise NotClosed(
+                f"E of {inside}",
+                "states of mean zero inside an activation or a product",
+                f"the state {process}, whose mean is not zero",
+                "Apply the activation to a product: relu(W @ h + b), and not to a state that holds b.",
+            )
         if process not in self.gaussian:
-            raise NotClosed(f"E of {inside}", "Gaussian variables: matrix products, biases and linear states",
-                            f"the state or product {process}",
-                            "Its law is not Gaussian, so two-time moments do not close; give it a matrix of its own.")
+            raise NotClosed(
+                f"E of {inside}",
+                "Gaussian variables: matrix products, biases and linear states",
+                f"the state or product {process}",
+                "Its law is not Gaussian, so two-time moments do not close; give it a matrix of its own.",
+            )
 
     @cached_property
     def gaussian(self) -> frozenset[sp.Expr]:
@@ -234,9 +249,14 @@ class Calculus:
         """Gaussian states whose mean may differ from zero: a constant or the mean of a bias enters them."""
         found: set[sp.Expr] = set()
         while True:
-            new = {c for c in (self.gaussian & set(self.program.bodies)) - found
-                   if any((p.process == 1 and p.coefficient != 0) or self._mean(p.process) != 0 or p.process in found
-                          for p in self._pieces(self.program.bodies[c], sp.S.Zero, FIRST))}
+            new = {
+                c
+                for c in (self.gaussian & set(self.program.bodies)) - found
+                if any(
+                    (p.process == 1 and p.coefficient != 0) or self._mean(p.process) != 0 or p.process in found
+                    for p in self._pieces(self.program.bodies[c], sp.S.Zero, FIRST)
+                )
+            }
             if not new:
                 return frozenset(found)
             found |= new
@@ -303,8 +323,12 @@ def _powers(monomial: sp.Expr) -> list[tuple[sp.Expr, int]]:
     for factor in sp.Mul.make_args(monomial):
         base, power = factor.as_base_exp()
         if not (power.is_Integer and power > 0 and isinstance(base, Coordinate | Phi)):
-            raise NotClosed(f"E of {monomial}", "products and whole powers of coordinates and activations", factor,
-                            "Use an activation, such as wideproof.relu, around other functions.")
+            raise NotClosed(
+                f"E of {monomial}",
+                "products and whole powers of coordinates and activations",
+                factor,
+                "Use an activation, such as wideproof.relu, around other functions.",
+            )
         pairs.append((base, int(power)))
     return pairs
 
@@ -318,5 +342,9 @@ def is_linear(program: Program) -> bool:
         return False
     exprs = [body for _, body in program.updates] + [program.output]
     exprs += [term.vector for _, term in program.terms if isinstance(term, MatVec)]
-    return all(isinstance(program.table.get(p.process, None), MatVec | Previous | Updated | Input)
-               for e in exprs for p in calculus._pieces(e, sp.S.Zero, FIRST) if p.coefficient != 0)
+    return all(
+        isinstance(program.table.get(p.process, None), MatVec | Previous | Updated | Input)
+        for e in exprs
+        for p in calculus._pieces(e, sp.S.Zero, FIRST)
+        if p.coefficient != 0
+    )

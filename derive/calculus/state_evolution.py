@@ -81,8 +81,13 @@ def _term_growth(term: sp.Expr) -> str:
     if monomial == 1 or isinstance(monomial, Coordinate):
         return "affine"
     factors = sp.Mul.make_args(monomial)
-    tame = all(isinstance(x, Phi) and x.args[1] == 0 and is_lipschitz(str(x.args[0]))
-               and growth(x.args[2]) != "polynomially bounded" for x in factors)
+    tame = all(
+        isinstance(x, Phi)
+        and x.args[1] == 0
+        and is_lipschitz(str(x.args[0]))
+        and growth(x.args[2]) != "polynomially bounded"
+        for x in factors
+    )
     bounded = len(factors) == 1 or all(is_bounded(str(x.args[0])) for x in factors if isinstance(x, Phi))
     return "Lipschitz" if tame and bounded else "polynomially bounded"
 
@@ -98,8 +103,13 @@ def recursion(program: Program, subject: Any, ask: Ask) -> Claim:
 @rule("tangent", source="emami2021implicit, Lemma B.1 and (44)")
 def tangent_rule(program: Program, subject: Any, ask: Ask) -> Claim:
     """The perturbed update, by the chain rule from the update itself."""
-    names = dict(zip((c for c, _ in program.updates[len(program.base.updates):]),  # type: ignore[union-attr]
-                     program.base.bodies, strict=True))  # type: ignore[union-attr]
+    names = dict(
+        zip(
+            (c for c, _ in program.updates[len(program.base.updates) :]),  # type: ignore[union-attr]
+            program.base.bodies,  # type: ignore[union-attr]
+            strict=True,
+        )
+    )
     original = ask("recursion", OUTPUT if subject == TANGENT_OUTPUT else names[subject])
     assert isinstance(original, Equation)
     return Equation(subject, differential_of(program, original.right))
@@ -217,8 +227,12 @@ def zero_moments(program: Program, subject: Any, ask: Ask) -> Claim:
     """The largest set of moments each of which, written out once, vanishes if all of the set do."""
     equations = system(program, subject, ask)
     if isinstance(subject, Response) and subject.args[5] == p:
-        cases = {(*pair, r, o): shifted(right, RELATIONS[r], o)
-                 for pair, right in equations.items() for r in RELATIONS for o in offsets(program)}
+        cases = {
+            (*pair, r, o): shifted(right, RELATIONS[r], o)
+            for pair, right in equations.items()
+            for r in RELATIONS
+            for o in offsets(program)
+        }
     else:
         cases = {(*pair, "any", (FIRST, SECOND)): right for pair, right in equations.items()}
     zeros = {key for key in cases if not starts(program, key)}
@@ -263,8 +277,9 @@ def evolution(program: Program, subject: Any, ask: Ask) -> Claim:
     """The moments a subject needs as a recursion over both times, proved zeros left out."""
     zeros = set(_members(ask("zero-moments", subject)))
     right, at = about(program, subject, ask)
-    right = without(right, zeros) if isinstance(subject, Response) else \
-        sp.Tuple(*(x for x in right if not _in(x, zeros)))
+    right = (
+        without(right, zeros) if isinstance(subject, Response) else sp.Tuple(*(x for x in right if not _in(x, zeros)))
+    )
     equations, todo = {}, heads(right)
     while todo:
         pair = todo.pop()
@@ -272,9 +287,14 @@ def evolution(program: Program, subject: Any, ask: Ask) -> Claim:
             left = Moment(*pair, *at)
             equations[pair] = Equation(left, without(_right(ask("covariance", left)), zeros))
             todo += heads(equations[pair].right)
-    start = [Equation(Moment(u, u, -1, -1, FIRST, SECOND), term.state.initial) for u in program.bodies
-             if isinstance(term := program.table[u], Updated) and term.state.shared and (u, u) in equations
-             and term.state.initial != 0]
+    start = [
+        Equation(Moment(u, u, -1, -1, FIRST, SECOND), term.state.initial)
+        for u in program.bodies
+        if isinstance(term := program.table[u], Updated)
+        and term.state.shared
+        and (u, u) in equations
+        and term.state.initial != 0
+    ]
     return Recurrence(subject, right, (*start, *(equations[pair] for pair in sorted(equations, key=str))), (t, s))
 
 
@@ -289,8 +309,10 @@ def unrolled(program: Program, subject: Any, ask: Ask) -> Claim:
     assert isinstance(subject, StateMoments)
     values = values_at(program, ask)
     index = [(u, sp.Integer(time)) for u in program.bodies for time in range(int(subject.args[0]))]
-    return Equation(subject, sp.ImmutableDenseMatrix(
-        [[values(Moment(u, v, a, b, FIRST, SECOND)) for v, b in index] for u, a in index]))
+    return Equation(
+        subject,
+        sp.ImmutableDenseMatrix([[values(Moment(u, v, a, b, FIRST, SECOND)) for v, b in index] for u, a in index]),
+    )
 
 
 def values_at(program: Program, ask: Ask) -> Callable[[sp.Expr], sp.Expr]:
@@ -314,6 +336,7 @@ def values_at(program: Program, ask: Ask) -> Callable[[sp.Expr], sp.Expr]:
 
 def initial_values(program: Program, expr: sp.Expr) -> sp.Expr:
     """Moments at time -1 by the initial states: independent of all matrices, shared between sequences or not."""
+
     def value(moment: Moment) -> sp.Expr:
         u, v, first, second, a, b = moment.args
         return calculus(program, a).moment(u, v, first, second, a, b)
@@ -336,5 +359,9 @@ def refuse_functions(program: Program) -> None:
     for expr in [x for body in (*program.bodies.values(), *vectors) for x in sp.preorder_traversal(body)]:
         whole = expr.is_Pow and expr.exp.is_Integer and expr.exp > 0
         if expr.has(Coordinate) and not (whole or isinstance(expr, Coordinate | Phi | sp.Add | sp.Mul)):
-            raise NotClosed(f"the map {expr}", "sums, products and whole powers of coordinates and activations", expr,
-                            "Use an activation, such as wideproof.relu, or declare one by wideproof.define.")
+            raise NotClosed(
+                f"the map {expr}",
+                "sums, products and whole powers of coordinates and activations",
+                expr,
+                "Use an activation, such as wideproof.relu, or declare one by wideproof.define.",
+            )

@@ -41,8 +41,12 @@ def tangent(program: Program, parameterization: str = "entries") -> Program:
     parameters that the recursion multiplies by their standard deviation.  Source: emami2021implicit (38), (44).
     """
     if parameterization not in ("entries", "ntk"):
-        raise ParameterError("parameterization", '"entries" or "ntk"', repr(parameterization),
-                             '"entries" differentiates by the entries of W, "ntk" by unit-variance parameters.')
+        raise ParameterError(
+            "parameterization",
+            '"entries" or "ntk"',
+            repr(parameterization),
+            '"entries" differentiates by the entries of W, "ntk" by unit-variance parameters.',
+        )
     return _Perturbation(program, parameterization).result()
 
 
@@ -50,8 +54,12 @@ def trained_only(program: Program, names: Iterable[str]) -> Program:
     """The same recursion with all parameters frozen but those named.  Errors: ParameterError for unknown names."""
     kept, known = {names} if isinstance(names, str) else set(names), {p.name for p in program.parameters if p.trainable}
     if not kept or kept - known:
-        raise ParameterError("parameters", f"names among {', '.join(sorted(known))}", ", ".join(sorted(kept)) or "none",
-                             "The kernel of a group of parameters is that of the recursion with the others frozen.")
+        raise ParameterError(
+            "parameters",
+            f"names among {', '.join(sorted(known))}",
+            ", ".join(sorted(kept)) or "none",
+            "The kernel of a group of parameters is that of the recursion with the others frozen.",
+        )
     return changed(program, lambda p: replace(p, trainable=p.trainable and p.name in kept))
 
 
@@ -86,9 +94,16 @@ class _Perturbation:
             assert isinstance(term, Updated)
             updates.append((self._intern(Updated(states[term.state])), self.differential(body)))
         output = self.differential(program.output)
-        return Program(program.name, (*program.parameters, *self.parameters.values()),
-                       (*program.states, *states.values()), tuple(updates), output,
-                       tuple(self.table.items()), program, self.parameterization)
+        return Program(
+            program.name,
+            (*program.parameters, *self.parameters.values()),
+            (*program.states, *states.values()),
+            tuple(updates),
+            output,
+            tuple(self.table.items()),
+            program,
+            self.parameterization,
+        )
 
     def _intern(self, term: Term) -> Coordinate:
         c = coordinate(self.program.name, term)

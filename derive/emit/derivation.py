@@ -31,11 +31,19 @@ class Derivation:
 def as_program(recursion: Recursion | Program) -> Program:
     """Freeze a recursion; a program is returned as it is.  Errors: LanguageError for what is neither."""
     if isinstance(recursion, Alternating | AlternatingProgram):
-        raise LanguageError("recursion", "a recursion over inputs", f"the alternating program {recursion.name}",
-                            "Of it there are state_evolution, corrections and line_evolution.")
+        raise LanguageError(
+            "recursion",
+            "a recursion over inputs",
+            f"the alternating program {recursion.name}",
+            "Of it there are state_evolution, corrections and line_evolution.",
+        )
     if not isinstance(recursion, Recursion | Program):
-        raise LanguageError("recursion", "a Recursion or its Program", repr(recursion),
-                            "For example wideproof.derive.models.elman(), called.")
+        raise LanguageError(
+            "recursion",
+            "a Recursion or its Program",
+            repr(recursion),
+            "For example wideproof.derive.models.elman(), called.",
+        )
     return recursion.program() if isinstance(recursion, Recursion) else recursion
 
 

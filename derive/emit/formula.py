@@ -66,14 +66,24 @@ class Formula:
         Errors: ParameterError for an unknown backend, a missing or unknown argument, a negative variance or lag.
         """
         if backend not in BACKENDS:
-            raise ParameterError(f"compile of {self.name}", " or ".join(map(repr, BACKENDS)), repr(backend),
-                                 "CuPy comes with pip install 'wideproof[cuda12]' or 'wideproof[cuda13]'.")
+            raise ParameterError(
+                f"compile of {self.name}",
+                " or ".join(map(repr, BACKENDS)),
+                repr(backend),
+                "CuPy comes with pip install 'wideproof[cuda12]' or 'wideproof[cuda13]'.",
+            )
         self._refuse_process()
         if self.expr is not None and not self.expr.has(Gram):
             return _Emitted(self, backend)
-        if self.recurrence is not None and self.recurrence.indices == (t, s) and self.recurrence.equations and (
+        if (
+            self.recurrence is not None
+            and self.recurrence.indices == (t, s)
+            and self.recurrence.equations
+            and (
                 _across_sequences(self.recurrence)
-                or any(state.backward or (state.initial != 0 and not state.shared) for state in self.program.states)):
+                or any(state.backward or (state.initial != 0 and not state.shared) for state in self.program.states)
+            )
+        ):
             return OnSequences(self, backend)
         return _Stepped(self, backend)
 
@@ -87,9 +97,12 @@ class Formula:
 
     def _refuse_process(self) -> None:
         if self.process is not None:
-            raise NotClosed(f"compile of {self.name}", "moments that close over two times",
-                            "states whose law is not Gaussian: an expectation over a process",
-                            "wideproof.Kernel(recursion, ...) evaluates it on sequences, with a standard error.")
+            raise NotClosed(
+                f"compile of {self.name}",
+                "moments that close over two times",
+                "states whose law is not Gaussian: an expectation over a process",
+                "wideproof.Kernel(recursion, ...) evaluates it on sequences, with a standard error.",
+            )
 
     @property
     def arguments(self) -> tuple[str, ...]:
@@ -118,9 +131,12 @@ class _Function:
         where = f"{self.formula.name}({', '.join(self.arguments)})"
         wrong = sorted(set(values) ^ set(self.arguments))
         if wrong:
-            raise ParameterError(where, f"the keyword arguments {', '.join(self.arguments)}",
-                                 ", ".join(sorted(values)) or "none",
-                                 "; ".join(f"{'missing' if n in self.arguments else 'unknown'}: {n}" for n in wrong))
+            raise ParameterError(
+                where,
+                f"the keyword arguments {', '.join(self.arguments)}",
+                ", ".join(sorted(values)) or "none",
+                "; ".join(f"{'missing' if n in self.arguments else 'unknown'}: {n}" for n in wrong),
+            )
         xp = namespace(self.backend)
         arrays = {name: xp.asarray(value) for name, value in values.items()}
         for name, value in arrays.items():
@@ -128,8 +144,9 @@ class _Function:
             if symbol.is_integer and not bool(xp.all(value == xp.floor(value))):
                 raise ParameterError(where, f"whole numbers {name}", values[name], "Lags and times count steps.")
             if symbol.is_nonnegative and bool(xp.any(value < 0)):
-                raise ParameterError(where, f"{name} >= 0", values[name],
-                                     "It is a variance, a lag or a time; none is negative.")
+                raise ParameterError(
+                    where, f"{name} >= 0", values[name], "It is a variance, a lag or a time; none is negative."
+                )
         return arrays
 
 
@@ -141,8 +158,10 @@ class _Emitted(_Function):
     def __call__(self, **values: Any) -> Any:
         arrays = self._checked(values)
         xp = namespace(self.backend)
-        floats = {n: v.astype(xp.float64) if v.dtype.kind in "iub" and not self.formula.symbols[n].is_integer else v
-                  for n, v in arrays.items()}
+        floats = {
+            n: v.astype(xp.float64) if v.dtype.kind in "iub" and not self.formula.symbols[n].is_integer else v
+            for n, v in arrays.items()
+        }
         with np.errstate(over="ignore", invalid="ignore"):
             result = xp.asarray(self._function(*(floats[name] for name in self.arguments)), dtype=xp.float64)
         if bool(xp.any(xp.isnan(result))) and not any(bool(xp.any(xp.isnan(v))) for v in floats.values()):
@@ -180,26 +199,40 @@ class OnSequences(_Function):
         if formula.recurrence is None or formula.recurrence.indices != (t, s):
             raise NotClosed(f"kernel of {formula.name}", "a recurrence over two times", "none", "See nngp and ntk.")
         if not isinstance(formula.recurrence.right, sp.Expr):
-            raise NotClosed(f"compile of {formula.name}", "a kernel", "a list of moments",
-                            "nngp and ntk evaluate non-linear recursions; unroll others with horizon=T.")
+            raise NotClosed(
+                f"compile of {formula.name}",
+                "a kernel",
+                "a list of moments",
+                "nngp and ntk evaluate non-linear recursions; unroll others with horizon=T.",
+            )
         self.symbols = tuple(x for x in formula.symbols.values() if x.name not in ("t", "s"))
         self.equations = Equations(formula.recurrence, formula.program, self.symbols, backend)
         self.error = 0.0
-        self.__doc__ = (f"{formula.name}(X, X1, X2, readout='all', same=None, …): the derived recursion over (t, s), "
-                        "on the Gram X (..., T, T') of two sequences and X1, X2 of each with itself.")
+        self.__doc__ = (
+            f"{formula.name}(X, X1, X2, readout='all', same=None, …): the derived recursion over (t, s), "
+            "on the Gram X (..., T, T') of two sequences and X1, X2 of each with itself."
+        )
 
-    def __call__(self, X: Any = None, X1: Any = None, X2: Any = None, readout: str = "all", same: Any = None,
-                 **values: Any) -> Any:
+    def __call__(
+        self, X: Any = None, X1: Any = None, X2: Any = None, readout: str = "all", same: Any = None, **values: Any
+    ) -> Any:
         """The kernel (..., T, T'), at the last times, or averaged; `error` then bounds that of one expectation."""
         xp = namespace(self.backend)
         across, first, second = (xp.asarray(0.0 if x is None else x, dtype=xp.float64) for x in (X, X1, X2))
         if min(across.ndim, first.ndim, second.ndim) < 2:
-            raise ParameterError(self.formula.name, "X, X1 and X2, Gram matrices of the inputs",
-                                 ", ".join(str(x.shape) if x.ndim else "none" for x in (across, first, second)),
-                                 "X[..., t, s] = x_t . x'_s, X1 is x with itself and X2 is x' with itself.")
+            raise ParameterError(
+                self.formula.name,
+                "X, X1 and X2, Gram matrices of the inputs",
+                ", ".join(str(x.shape) if x.ndim else "none" for x in (across, first, second)),
+                "X[..., t, s] = x_t . x'_s, X1 is x with itself and X2 is x' with itself.",
+            )
         if (first.shape[-1], second.shape[-1]) != across.shape[-2:]:
-            raise ParameterError(self.formula.name, f"X1 and X2 that fit X of shape {across.shape}",
-                                 (first.shape, second.shape), "X (..., T, T'), X1 (..., T, T), X2 (..., T', T').")
+            raise ParameterError(
+                self.formula.name,
+                f"X1 and X2 that fit X of shape {across.shape}",
+                (first.shape, second.shape),
+                "X (..., T, T'), X1 (..., T, T), X2 (..., T', T').",
+            )
         return self.on(Grams(across, first, second, same), across.shape[-2:], readout, **values)
 
     def on(self, inputs: Inputs, sizes: tuple[int, int], readout: str = "all", **values: Any) -> Any:
@@ -217,13 +250,17 @@ class OnSequences(_Function):
         if readout == "last":
             return stepper.last(sizes)
         if readout not in READOUTS:
-            raise ParameterError(f"{self.formula.name}: readout", ", ".join(map(repr, READOUTS)), repr(readout),
-                                 "Which outputs the kernel is of.")
+            raise ParameterError(
+                f"{self.formula.name}: readout",
+                ", ".join(map(repr, READOUTS)),
+                repr(readout),
+                "Which outputs the kernel is of.",
+            )
         rows = stepper.table(sizes)
         if readout == "average":
             return sum(map(sum, rows)) / (sizes[0] * sizes[1])
         full = xp.broadcast_arrays(*(x for row in rows for x in row))
-        return xp.stack([xp.stack(full[i * sizes[1]:(i + 1) * sizes[1]], axis=-1) for i in range(sizes[0])], axis=-2)
+        return xp.stack([xp.stack(full[i * sizes[1] : (i + 1) * sizes[1]], axis=-1) for i in range(sizes[0])], axis=-2)
 
 
 class _Stepped(_Function):
@@ -234,11 +271,16 @@ class _Stepped(_Function):
     def __init__(self, formula: Formula, backend: str) -> None:
         super().__init__(formula, backend)
         if formula.recurrence is None:
-            raise NotClosed(f"compile of {formula.name}", "a closed form or a recurrence", "neither",
-                            "Derive the quantity again.")
+            raise NotClosed(
+                f"compile of {formula.name}", "a closed form or a recurrence", "neither", "Derive the quantity again."
+            )
         if isinstance(formula.recurrence.left, InnovationsForm):
-            raise NotClosed(f"compile of {formula.name}", "the covariance form", "the innovations form",
-                            'Both give one law: compile state_evolution(…, form="covariance").')
+            raise NotClosed(
+                f"compile of {formula.name}",
+                "the covariance form",
+                "the innovations form",
+                'Both give one law: compile state_evolution(…, form="covariance").',
+            )
         if formula.recurrence.right.has(Gram) or any(e.right.has(Gram) for e in formula.recurrence.equations):
             self.__doc__ = f"{formula.name}(X, …): the derived recursion over (t, s), on the Gram X of the inputs."
 
@@ -260,8 +302,9 @@ class _Stepped(_Function):
         sizes = [int(lag.max()) + 1 if lag.size else 1 for lag in lags]
         table = Grid(recurrence, self.formula.program, xp, arrays).table(sizes)
         shape = lags[0].shape
-        stacked = xp.stack([xp.broadcast_to(xp.asarray(table[index]), shape) for index in itertools.product(
-            *map(range, sizes))])
+        stacked = xp.stack(
+            [xp.broadcast_to(xp.asarray(table[index]), shape) for index in itertools.product(*map(range, sizes))]
+        )
         flat = lags[0].astype(xp.int64)
         for lag, size in zip(lags[1:], sizes[1:], strict=True):
             flat = flat * size + lag.astype(xp.int64)
@@ -276,13 +319,21 @@ class _Stepped(_Function):
     def _kernel(self, gram: Any, values: Mapping[str, Any]) -> Any:
         xp = namespace(self.backend)
         if gram is None or xp.asarray(gram).ndim < 2:
-            raise ParameterError(self.formula.name, "X, the Gram matrix of the inputs, of shape (..., T, T')",
-                                 "none" if gram is None else xp.asarray(gram).shape,
-                                 "X[..., t, s] = x_t . x'_s for the two sequences.")
+            raise ParameterError(
+                self.formula.name,
+                "X, the Gram matrix of the inputs, of shape (..., T, T')",
+                "none" if gram is None else xp.asarray(gram).shape,
+                "X[..., t, s] = x_t . x'_s for the two sequences.",
+            )
         gram = xp.asarray(gram, dtype=xp.float64)
         parameters = self._checked({**values, **{n: 0 for n in ("t", "s") if n in self.arguments}})
         assert self.formula.recurrence is not None
         table = Grid(self.formula.recurrence, self.formula.program, xp, parameters, gram).table(gram.shape[-2:])
         columns = range(gram.shape[-1])
-        return xp.stack([xp.stack(xp.broadcast_arrays(*(xp.asarray(table[a, b]) for b in columns)), axis=-1)
-                         for a in range(gram.shape[-2])], axis=-2)
+        return xp.stack(
+            [
+                xp.stack(xp.broadcast_arrays(*(xp.asarray(table[a, b]) for b in columns)), axis=-1)
+                for a in range(gram.shape[-2])
+            ],
+            axis=-2,
+        )

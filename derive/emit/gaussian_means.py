@@ -132,8 +132,12 @@ class MeanFormula(Formula):
         Errors: ParameterError for an unknown backend; NotClosed for products the series does not reach.
         """
         if backend not in BACKENDS:
-            raise ParameterError(f"compile of {self.name}", " or ".join(map(repr, BACKENDS)), repr(backend),
-                                 "CuPy comes with pip install 'wideproof[cuda12]' or 'wideproof[cuda13]'.")
+            raise ParameterError(
+                f"compile of {self.name}",
+                " or ".join(map(repr, BACKENDS)),
+                repr(backend),
+                "CuPy comes with pip install 'wideproof[cuda12]' or 'wideproof[cuda13]'.",
+            )
         return MeanFunction(self, backend)
 
 
@@ -170,8 +174,12 @@ class MeanFunction:
         where = f"{self.formula.name}({', '.join(names)})"
         if wrong := sorted(set(values) ^ set(names)):
             got = ", ".join(sorted(values)) or "none"
-            raise ParameterError(where, f"the keyword arguments {', '.join(names)}", got,
-                                 "; ".join(f"{'missing' if n in names else 'unknown'}: {n}" for n in wrong))
+            raise ParameterError(
+                where,
+                f"the keyword arguments {', '.join(names)}",
+                got,
+                "; ".join(f"{'missing' if n in names else 'unknown'}: {n}" for n in wrong),
+            )
         arrays = {name: xp.asarray(values[name], dtype=xp.float64) for name in names}
         for name, value in arrays.items():
             if self.formula.symbols[name].is_nonnegative and bool(xp.any(~(value >= 0))):
@@ -185,8 +193,13 @@ class MeanFunction:
     @cached_property
     def _nodes(self) -> list[tuple[tuple[Factor, ...], list[sp.Expr]]]:
         """The factors of every expectation, and the means and covariances it is taken at."""
-        return [(tuple((str(name), int(order)) for name, order in node.args[0]),
-                 [x for part in node.args[1:] for x in part]) for node in self._means]
+        return [
+            (
+                tuple((str(name), int(order)) for name, order in node.args[0]),
+                [x for part in node.args[1:] for x in part],
+            )
+            for node in self._means
+        ]
 
     @cached_property
     def _laws(self) -> Callable[..., Any]:

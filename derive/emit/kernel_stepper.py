@@ -116,8 +116,10 @@ def compiled_equation(expr: sp.Expr, symbols: tuple[sp.Symbol, ...], backend: st
     stages = []
     for level in _levels(expr):
         laws = [[x for part in atom.args[1:] for x in part] for atom in level]
-        nodes = [MomentNode(tuple((str(name), int(order)) for name, order in atom.args[0]), sp.Tuple(*law), len(law))
-                 for atom, law in zip(level, laws, strict=True)]
+        nodes = [
+            MomentNode(tuple((str(name), int(order)) for name, order in atom.args[0]), sp.Tuple(*law), len(law))
+            for atom, law in zip(level, laws, strict=True)
+        ]
         plain = [x.xreplace(means).xreplace(names) for law in laws for x in law]
         stages.append((emitted([*symbols, *names.values(), *means.values()], plain, backend), nodes))
         means |= {atom: sp.Dummy(real=True) for atom in level}
@@ -148,8 +150,11 @@ class Equations:
     @cached_property
     def right(self) -> dict[Pair, sp.Expr]:
         """(u, v) -> E[u_t v_s; x, x'], also with the two sequences exchanged."""
-        found = {e.left.args[:2]: e.right for e in self.recurrence.equations
-                 if not any(time.is_negative for time in e.left.args[2:4])}
+        found = {
+            e.left.args[:2]: e.right
+            for e in self.recurrence.equations
+            if not any(time.is_negative for time in e.left.args[2:4])
+        }
         turn = {t: s, s: t, FIRST: SECOND, SECOND: FIRST}
         return {(v, u): right.xreplace(turn) for (u, v), right in found.items()} | found
 
@@ -165,7 +170,8 @@ class Equations:
         """The rule of a moment with a time before the first step; `same` takes both sequences for one."""
         if (key, same) not in self.rules:
             labels = {WITHIN_FIRST: (FIRST, FIRST), WITHIN_SECOND: (SECOND, SECOND)}.get(
-                key.side, (FIRST, FIRST if same else SECOND))
+                key.side, (FIRST, FIRST if same else SECOND)
+            )
             times = map(sp.Integer, key.times)
             expr = Calculus(self.program).expand(Moment(*key.pair, *times, *labels))
             self.rules[key, same] = compiled_equation(_settled(expr, key.times), self.symbols, self.backend)
@@ -181,10 +187,15 @@ class Equations:
     @cached_property
     def equal_times(self) -> bool:
         """Whether moments across sequences read each other at one lag of the two times only."""
-        return all(len({(i.base, i.offset - j.offset) for i, j in [at]}) == 1 and i.offset == j.offset
-                   and (i.base, j.base) == (0, 1)
-                   for pair in [None, *self.across] for side, _, at in self._generic(pair).moments
-                   if side == ACROSS for i, j in [at])
+        return all(
+            len({(i.base, i.offset - j.offset) for i, j in [at]}) == 1
+            and i.offset == j.offset
+            and (i.base, j.base) == (0, 1)
+            for pair in [None, *self.across]
+            for side, _, at in self._generic(pair).moments
+            if side == ACROSS
+            for i, j in [at]
+        )
 
     @cached_property
     def across(self) -> list[Pair]:
@@ -212,8 +223,9 @@ def _settled(expr: sp.Expr, index: Index) -> sp.Expr:
 class Stepper:
     """The moments of one pair of batches, computed on demand; `error` bounds that of any single expectation."""
 
-    def __init__(self, equations: Equations, inputs: Inputs, parameters: Mapping[str, Any],
-                 sizes: tuple[int, int]) -> None:
+    def __init__(
+        self, equations: Equations, inputs: Inputs, parameters: Mapping[str, Any], sizes: tuple[int, int]
+    ) -> None:
         self.equations, self.inputs = equations, inputs
         self.parameters = [parameters[symbol.name] for symbol in equations.symbols]
         self.values: dict[Key, Any] = {}
@@ -223,8 +235,12 @@ class Stepper:
         states = equations.program.states
         self.at_rest = all(state.initial == 0 for state in states)
         if any(state.initial != 0 and not state.shared for state in states) and inputs.same is None:
-            raise ParameterError("kernel", "same, which pairs are one sequence", "none",
-                                 "The starts are drawn anew for each sequence: pass same=True or False, or an array.")
+            raise ParameterError(
+                "kernel",
+                "same, which pairs are one sequence",
+                "none",
+                "The starts are drawn anew for each sequence: pass same=True or False, or an array.",
+            )
 
     def table(self, sizes: tuple[int, int]) -> list[list[Any]]:
         """The kernel at all times."""
@@ -329,4 +345,3 @@ class Grams:
     def gram(self, side: int, first: int, second: int) -> Any:
         """One entry of each matrix of the batch."""
         return (self.first, self.second, self.across)[side][..., first, second]
-

@@ -31,10 +31,16 @@ class _Term:
 class Grid:
     """The values of a recurrence on a grid of indices, each moment after those it needs."""
 
-    def __init__(self, recurrence: Recurrence, program: Program, xp: Any, parameters: Mapping[str, Any],
-                 gram: Any = None) -> None:
+    def __init__(
+        self, recurrence: Recurrence, program: Program, xp: Any, parameters: Mapping[str, Any], gram: Any = None
+    ) -> None:
         self.indices, self.program, self.xp, self.parameters, self.gram = (
-            recurrence.indices, program, xp, parameters, gram)
+            recurrence.indices,
+            program,
+            xp,
+            parameters,
+            gram,
+        )
         rights = recurrence.right if isinstance(recurrence.right, sp.Tuple) else [recurrence.right]
         self.outputs = [self._terms(right, self.indices) for right in rights]
         self.base: dict[Any, list[_Term]] = {}

@@ -152,8 +152,9 @@ class MathPrinter(LatexPrinter):
             a, c, b = (self._print(x) for x in cov)
             law = rf"(u, v) \sim N\left(0, \begin{{bmatrix}} {a} & {c} \\ {c} & {b} \end{{bmatrix}}\right)"
         else:
-            inside = r"\,".join(self._activation(f, f"u_{{{i}}}", m) for i, (f, m) in enumerate(zip(
-                functions, means, strict=True), 1))
+            inside = r"\,".join(
+                self._activation(f, f"u_{{{i}}}", m) for i, (f, m) in enumerate(zip(functions, means, strict=True), 1)
+            )
             law = rf"\mathrm{{Cov}} = ({', '.join(map(self._print, cov))})"
         body = rf"\mathbb{{E}}\left[{inside}\right]_{{{law}}}"
         return rf"{{{body}}}^{{{exp}}}" if exp else body
@@ -167,8 +168,10 @@ class MathPrinter(LatexPrinter):
         y, r, r2, first, second, a, b = expr.args
         marks = self._marks(a, b)
         letter = self._letter(y.name)
-        entries = [rf"({letter}{mark}_{{{self._print(time)}}})_{{{self._print(row)}}}"
-                   for row, time, mark in ((r, first, marks[0]), (r2, second, marks[1]))]
+        entries = [
+            rf"({letter}{mark}_{{{self._print(time)}}})_{{{self._print(row)}}}"
+            for row, time, mark in ((r, first, marks[0]), (r2, second, marks[1]))
+        ]
         if self.program is not None and any(x.mean != 0 for x in self.program.parameters):
             return rf"\mathrm{{Cov}}\left[{entries[0]},\,{entries[1]}\right]"
         return rf"\mathbb{{E}}\left[{entries[0]}\,{entries[1]}\right]"
@@ -207,8 +210,10 @@ class MathPrinter(LatexPrinter):
 
     def _print_ProductCov(self, expr: sp.Expr, exp: str | None = None) -> str:
         name, a, b, first, second = expr.args
-        return (rf"\mathrm{{Cov}}\left[R^{{{self._columns(name, a)}}}_{{{self._print(first)}}},\,"
-                rf"R^{{{self._columns(name, b)}}}_{{{self._print(second)}}}\right]")
+        return (
+            rf"\mathrm{{Cov}}\left[R^{{{self._columns(name, a)}}}_{{{self._print(first)}}},\,"
+            rf"R^{{{self._columns(name, b)}}}_{{{self._print(second)}}}\right]"
+        )
 
     def _print_StateMoments(self, expr: sp.Expr, exp: str | None = None) -> str:
         return rf"\Sigma_{{{self._print(expr.args[0])}}}"
@@ -233,4 +238,3 @@ def latex_lines(recurrence: Recurrence | ProcessForm, program: Program | None = 
     lines += [(e.left, e.right) for e in recurrence.equations]
     rows = (f"{latex(left, program)} &= {latex(right, program)}" for left, right in lines)
     return "\\begin{aligned}\n" + " \\\\\n".join(rows) + "\n\\end{aligned}"
-

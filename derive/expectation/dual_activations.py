@@ -159,8 +159,10 @@ def _is_singular(expr: sp.Expr) -> bool:
 
 def _sign(phi: sp.Expr) -> int:
     """The sign of E[phi(z)], z standard normal."""
-    total = sum(float(sp.N(phi.subs(Z, x) + phi.subs(Z, -x))) * 2.0 ** -float(x * x) for x in
-                (sp.Rational(i, 10) for i in range(1, 60)))
+    total = sum(
+        float(sp.N(phi.subs(Z, x) + phi.subs(Z, -x))) * 2.0 ** -float(x * x)
+        for x in (sp.Rational(i, 10) for i in range(1, 60))
+    )
     return -1 if total < 0 else 1
 
 
@@ -172,14 +174,24 @@ _GELU = 1 + a + b + D
 FACTS: dict[str, Dual] = {
     "relu": Dual(sp.Max(Z, 0), (sp.sqrt(D) + c * (sp.pi - ANGLE)) / (2 * sp.pi), "cho2009kernel, arc-cosine n = 1"),
     "erf": Dual(sp.erf(Z), 2 / sp.pi * sp.atan(2 * c / sp.sqrt(STRETCHED)), "williams1997computing, (11)"),
-    "gelu": Dual(definition("gelu"),
-                 c / 4 + c / (2 * sp.pi) * sp.atan(c / sp.sqrt(_GELU))
-                 + (c**2 + a * b * _GELU) / (2 * sp.pi * (1 + a) * (1 + b) * sp.sqrt(_GELU)), "tsuchida2020avoiding"),
-    "sin": Dual(sp.sin(Z), Damped((a + b) / 2, c, 1) * sp.cos(m) * sp.cos(k)
-                + Damped((a + b) / 2, c, 0) * sp.sin(m) * sp.sin(k), "characteristic function"),
+    "gelu": Dual(
+        definition("gelu"),
+        c / 4
+        + c / (2 * sp.pi) * sp.atan(c / sp.sqrt(_GELU))
+        + (c**2 + a * b * _GELU) / (2 * sp.pi * (1 + a) * (1 + b) * sp.sqrt(_GELU)),
+        "tsuchida2020avoiding",
+    ),
+    "sin": Dual(
+        sp.sin(Z),
+        Damped((a + b) / 2, c, 1) * sp.cos(m) * sp.cos(k) + Damped((a + b) / 2, c, 0) * sp.sin(m) * sp.sin(k),
+        "characteristic function",
+    ),
     "exp": Dual(sp.exp(Z), sp.exp(m + k + (a + b) / 2 + c), "moment generating function"),
-    "gaussian": Dual(sp.exp(-Z**2), sp.exp(-((1 + 2 * b) * m**2 - 4 * c * m * k + (1 + 2 * a) * k**2) / STRETCHED)
-                     / sp.sqrt(STRETCHED), "Gaussian integral"),
+    "gaussian": Dual(
+        sp.exp(-(Z**2)),
+        sp.exp(-((1 + 2 * b) * m**2 - 4 * c * m * k + (1 + 2 * a) * k**2) / STRETCHED) / sp.sqrt(STRETCHED),
+        "Gaussian integral",
+    ),
 }
 """Name -> row. Everything below is derived from these."""
 
@@ -208,13 +220,19 @@ def _affine(name: str, phi: sp.Expr, constant: sp.Expr, factor: sp.Expr) -> Dual
 
 def _turned() -> Dual:
     """cos(z) = sin(z + pi/2)."""
-    return Dual(sp.cos(Z), FACTS["sin"].pair.subs({m: m + sp.pi / 2, k: k + sp.pi / 2}, simultaneous=True),
-                "shift of the mean, from sin")
+    return Dual(
+        sp.cos(Z),
+        FACTS["sin"].pair.subs({m: m + sp.pi / 2, k: k + sp.pi / 2}, simultaneous=True),
+        "shift of the mean, from sin",
+    )
 
 
 DERIVED: dict[str, Callable[..., Dual]] = {
-    "step": _step, "cos": _turned, "abs": lambda: _combined(sp.S.NegativeOne, sp.S.One),
-    "leaky_relu": lambda slope: _combined(slope, sp.S.One), "abrelu": _combined,
+    "step": _step,
+    "cos": _turned,
+    "abs": lambda: _combined(sp.S.NegativeOne, sp.S.One),
+    "leaky_relu": lambda slope: _combined(slope, sp.S.One),
+    "abrelu": _combined,
     "sign": lambda: _affine("step", sp.sign(Z), sp.S.NegativeOne, sp.Integer(2)),
     "erf_sigmoid": lambda: _affine("erf", definition("erf_sigmoid"), sp.Rational(1, 2), sp.Rational(1, 2)),
 }
@@ -229,8 +247,13 @@ def polynomial(phi: sp.Expr) -> Dual:
         raise NotClosed("polynomial", "a polynomial in z", phi, "Other functions have rows of their own or a series.")
     cov = {("u", "u"): a, ("v", "v"): b, ("u", "v"): c, ("v", "u"): c}
     shifted = [[(n, w) for (n,), w in sp.Poly(phi.subs(Z, mean + Z), Z).terms()] for mean in (m, k)]
-    pair = sp.Add(*(w * v * expect(("u",) * p + ("v",) * q, (), lambda x, y: cov[str(x), str(y)])
-                    for p, w in shifted[0] for q, v in shifted[1]))
+    pair = sp.Add(
+        *(
+            w * v * expect(("u",) * p + ("v",) * q, (), lambda x, y: cov[str(x), str(y)])
+            for p, w in shifted[0]
+            for q, v in shifted[1]
+        )
+    )
     return Dual(phi, sp.expand(pair), "isserlis1918formula")
 
 

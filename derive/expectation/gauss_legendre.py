@@ -37,8 +37,13 @@ def rule(xp: Any, nodes: int, equal: int, *ends: Any, parts: int = 1) -> tuple[A
     return y.reshape(*shape, -1), (half * weights * density(xp, y)).reshape(*shape, -1)
 
 
-def settled(xp: Any, integral: Callable[..., tuple[Any, Any]], law: Sequence[Any], levels: Sequence[int],
-            cost: Callable[[int], int]) -> tuple[Any, Any]:
+def settled(
+    xp: Any,
+    integral: Callable[..., tuple[Any, Any]],
+    law: Sequence[Any],
+    levels: Sequence[int],
+    cost: Callable[[int], int],
+) -> tuple[Any, Any]:
     """The integrals and bounds on their errors, at the next level for those that still change.
 
     `integral(level, *law)` gives the integral and that of the absolute value; `cost` is its nodes for one law.
@@ -51,7 +56,7 @@ def settled(xp: Any, integral: Callable[..., tuple[Any, Any]], law: Sequence[Any
         open_ = xp.nonzero(~(change <= TOLERANCE * size))[0]
         step = max(1, CHUNK // cost(level))
         for start in range(0, open_.size, step):
-            here = open_[start:start + step]
+            here = open_[start : start + step]
             found, size[here] = integral(level, *(x[here] for x in law))
             change[here], total[here] = xp.abs(found - total[here]), found
     return total.reshape(shape), (change + (ROUNDING + NEGLIGIBLE) * size).reshape(shape)

@@ -72,12 +72,12 @@ def expect(variables: tuple[Hashable, ...], factors: tuple[Factor, ...], cov: Co
     for i, other in enumerate(rest):
         weight = cov(first, other)
         if weight != 0:
-            total += weight * expect(rest[:i] + rest[i + 1:], factors, cov)
+            total += weight * expect(rest[:i] + rest[i + 1 :], factors, cov)
     for i, factor in enumerate(factors):
         weight = sp.Add(*(c * cov(first, v) for v, c in factor.form.terms))
         if weight != 0:
             raised = Factor(factor.name, factor.order + 1, factor.form)
-            total += weight * expect(rest, (*factors[:i], raised, *factors[i + 1:]), cov)
+            total += weight * expect(rest, (*factors[:i], raised, *factors[i + 1 :]), cov)
     return total
 
 

@@ -21,8 +21,15 @@ WIDTHS = (-9.0, -6.0, -3.0, 0.0, 3.0, 6.0, 9.0)
 """Where panels end around a kink, in widths of its step: beyond nine the normal density is rounding."""
 
 
-def pair(xp: Any, phi: Broken, psi: Callable[[Any], Any], means: tuple[Any, Any], deviations: tuple[Any, Any],
-         correlation: Any, rest: Any) -> tuple[Any, Any]:
+def pair(
+    xp: Any,
+    phi: Broken,
+    psi: Callable[[Any], Any],
+    means: tuple[Any, Any],
+    deviations: tuple[Any, Any],
+    correlation: Any,
+    rest: Any,
+) -> tuple[Any, Any]:
     """E[phi(u) psi(v)] and a bound on its error; shapes broadcast, `rest` is sqrt(1 - correlation^2)."""
 
     def integral(parts: int, *law: Any) -> tuple[Any, Any]:
@@ -32,8 +39,9 @@ def pair(xp: Any, phi: Broken, psi: Callable[[Any], Any], means: tuple[Any, Any]
         return xp.sum(values, axis=-1), xp.sum(xp.abs(values), axis=-1)
 
     panels = PANELS + len(WIDTHS) * len(phi.kinks)
-    return settled(xp, integral, (*means, *deviations, correlation, rest), PARTS,
-                   lambda parts: 2 * NODES * panels * parts)
+    return settled(
+        xp, integral, (*means, *deviations, correlation, rest), PARTS, lambda parts: 2 * NODES * panels * parts
+    )
 
 
 def _ends(xp: Any, phi: Broken, m: Any, p: Any, r: Any, rest: Any) -> list[Any]:

@@ -118,8 +118,10 @@ def pair(xp: Any, first: Series, second: Series, correlation: Any) -> tuple[Any,
     if not bool(xp.any(close)) or int(xp.sum(close)) > 0.1 * correlation.size:
         return _sum(xp, first, second, correlation)
     total, bound = _sum(xp, first, second, xp.where(close, 0.0, correlation))
-    parts = [Series(*(xp.broadcast_to(x, (*shape, *x.shape[len(shape):]))[close] for x in found.parts))
-             for found in (first, second)]
+    parts = [
+        Series(*(xp.broadcast_to(x, (*shape, *x.shape[len(shape) :]))[close] for x in found.parts))
+        for found in (first, second)
+    ]
     total[close], bound[close] = _sum(xp, parts[0], parts[1], correlation[close])
     return total, bound
 
@@ -146,7 +148,7 @@ def _beyond(xp: Any, found: Series, other: Series) -> Any:
     """The part of E[phi^2] from each of the orders 1, 2, ... up to those of both series."""
     sums = xp.flip(xp.cumsum(xp.flip(found.coefficients**2, (-1,)), axis=-1), (-1,))
     last = min(found.order, other.order)
-    after = sums[..., last:last + 1] if last < found.order else xp.zeros_like(sums[..., :1])
+    after = sums[..., last : last + 1] if last < found.order else xp.zeros_like(sums[..., :1])
     return xp.concatenate([sums[..., 1:last], after], axis=-1) + found.tail[..., None]
 
 

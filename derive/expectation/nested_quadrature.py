@@ -22,26 +22,38 @@ WIDTHS = (-9.0, -6.0, -3.0, 3.0, 6.0, 9.0)
 Function = Callable[[Any], Any]
 
 
-def pair(xp: Any, phi: Function, psi: Function, means: tuple[Any, Any], deviations: tuple[Any, Any],
-         correlation: Any, rest: Any) -> tuple[Any, Any]:
+def pair(
+    xp: Any,
+    phi: Function,
+    psi: Function,
+    means: tuple[Any, Any],
+    deviations: tuple[Any, Any],
+    correlation: Any,
+    rest: Any,
+) -> tuple[Any, Any]:
     """E[phi(u) psi(v)] and a bound on its error; shapes broadcast, `rest` is sqrt(1 - correlation^2)."""
+
     def integral(nodes: int, m: Any, k: Any, p: Any, q: Any, r: Any, rest: Any) -> tuple[Any, Any]:
         slope, spread = (r * p)[:, None], (p * rest)[:, None]
         steps = (xp.asarray(GRADED), spread * xp.asarray(WIDTHS))
-        ends = [_image(xp, xp.asarray(GRADED) - k[:, None], q[:, None]),
-                *(_image(xp, at - m[:, None], slope) for at in steps)]
+        ends = [
+            _image(xp, xp.asarray(GRADED) - k[:, None], q[:, None]),
+            *(_image(xp, at - m[:, None], slope) for at in steps),
+        ]
         y, w = rule(xp, nodes, PANELS, *ends)
         given = m[:, None] + slope * y
         inside, w_inside = rule(xp, nodes, PANELS, _image(xp, xp.asarray(GRADED) - given[..., None], spread[..., None]))
         values = phi(given[..., None] + spread[..., None] * inside) * w_inside
         return _sums(xp, values, psi(k[:, None] + q[:, None] * y) * w)
 
-    return settled(xp, integral, (*means, *deviations, correlation, rest), NODES,
-                   lambda nodes: 20 * len(GRADED) ** 2 * nodes**2)
+    return settled(
+        xp, integral, (*means, *deviations, correlation, rest), NODES, lambda nodes: 20 * len(GRADED) ** 2 * nodes**2
+    )
 
 
 def mean(xp: Any, phi: Function, centre: Any, deviation: Any) -> tuple[Any, Any]:
     """E[phi(u)] and a bound on its error; shapes broadcast."""
+
     def integral(nodes: int, m: Any, p: Any) -> tuple[Any, Any]:
         y, w = rule(xp, nodes, PANELS, _image(xp, xp.asarray(GRADED) - m[:, None], p[:, None]))
         return _sums(xp, phi(m[:, None] + p[:, None] * y) * w)

@@ -92,12 +92,16 @@ def expectation(factors: tuple[Factor, ...], variables: Variables) -> tuple[Any,
     mixed = [_broken(factor) is not None for factor in factors]
     if len(factors) == 2 and any(mixed):
         return _cut(factors, variables, mixed.index(True))
-    found = [_series(factor, mean, variance, variables)
-             for factor, mean, variance in zip(factors, variables.means, variables.variances, strict=False)]
+    found = [
+        _series(factor, mean, variance, variables)
+        for factor, mean, variance in zip(factors, variables.means, variables.variances, strict=False)
+    ]
     most = max(x.order for x in found)
     if min(x.order for x in found) < most:  # the shorter one ends where the longer one still matters
-        found = [_series(factor, mean, variance, variables, most)
-                 for factor, mean, variance in zip(factors, variables.means, variables.variances, strict=False)]
+        found = [
+            _series(factor, mean, variance, variables, most)
+            for factor, mean, variance in zip(factors, variables.means, variables.variances, strict=False)
+        ]
     if len(found) == 1:
         return _steep(factors, variables, found[0].coefficients[..., 0], found[0].doubt)
     return _steep(factors, variables, *mehler_series.pair(variables.xp, found[0], found[1], variables.correlation))
@@ -115,8 +119,11 @@ def _steep(factors: tuple[Factor, ...], v: Variables, result: Any, bound: Any) -
         return [xp.broadcast_to(xp.asarray(x, dtype=xp.float64), result.shape)[poor] for x in numbers]
 
     m, k, p, q, r, rest = chosen(*v.means, *(xp.sqrt(xp.asarray(x)) for x in v.variances), v.correlation, v.rest)
-    again = (nested_quadrature.mean(xp, functions[0], m, p) if len(factors) == 1
-             else nested_quadrature.pair(xp, functions[0], functions[1], (m, k), (p, q), r, rest))
+    again = (
+        nested_quadrature.mean(xp, functions[0], m, p)
+        if len(factors) == 1
+        else nested_quadrature.pair(xp, functions[0], functions[1], (m, k), (p, q), r, rest)
+    )
     result, bound = xp.array(result), xp.array(xp.broadcast_to(bound, result.shape))
     result[poor], bound[poor] = again
     return result, bound
@@ -133,10 +140,14 @@ def value(factors: tuple[Factor, ...], variables: Variables) -> tuple[Any, float
     if not worst <= ACCURACY * _size(xp, result):
         names = " ".join(name + "'" * order for name, order in factors)
         largest = max(float(xp.max(xp.asarray(v))) for v in variables.variances)
-        raise NotAccurate(f"E of {names}", f"an error below {ACCURACY:g}", f"a bound of {worst:.1e}",
-                          f"Variances up to {largest:.3g}: smooth functions, steep around zero at most, and piecewise "
-                          "linear ones are within reach. Give a kink or a steep place elsewhere to the function as a "
-                          "bias with a mean, or take smaller variances.")
+        raise NotAccurate(
+            f"E of {names}",
+            f"an error below {ACCURACY:g}",
+            f"a bound of {worst:.1e}",
+            f"Variances up to {largest:.3g}: smooth functions, steep around zero at most, and piecewise "
+            "linear ones are within reach. Give a kink or a steep place elsewhere to the function as a "
+            "bias with a mean, or take smaller variances.",
+        )
     return result, worst
 
 
@@ -145,9 +156,15 @@ def _size(xp: Any, result: Any) -> float:
     return float(xp.max(xp.abs(result), initial=1.0))
 
 
-def gaussian_mean(first: str, second: str | None, variances: tuple[Any, Any], covariance: Any = 0.0,
-                  means: tuple[Any, Any] = (0.0, 0.0), orders: tuple[int, int] = (0, 0),
-                  backend: str = "numpy") -> tuple[Any, Any]:
+def gaussian_mean(
+    first: str,
+    second: str | None,
+    variances: tuple[Any, Any],
+    covariance: Any = 0.0,
+    means: tuple[Any, Any] = (0.0, 0.0),
+    orders: tuple[int, int] = (0, 0),
+    backend: str = "numpy",
+) -> tuple[Any, Any]:
     """E[phi(u) psi(v)] of two activations by name, and a bound on its error (0: closed form, rounding only).
 
     Shapes: all broadcast.  Errors: NotClosed; ParameterError where the covariance is none.
@@ -156,14 +173,19 @@ def gaussian_mean(first: str, second: str | None, variances: tuple[Any, Any], co
     xp = namespace(backend)
     u, v, both = (xp.asarray(x, dtype=xp.float64) for x in (*variances, covariance))
     if bool(xp.any(u < 0)) or bool(xp.any(v < 0)) or bool(xp.any(abs(both) > xp.sqrt(u * v) * (1 + 1e-12))):
-        raise ParameterError("gaussian_mean", "variances >= 0, |covariance| <= sqrt(a b)", (variances, covariance),
-                             "The three numbers are the covariance matrix of (u, v).")
+        raise ParameterError(
+            "gaussian_mean",
+            "variances >= 0, |covariance| <= sqrt(a b)",
+            (variances, covariance),
+            "The three numbers are the covariance matrix of (u, v).",
+        )
     factors = ((first, orders[0]),) if second is None else ((first, orders[0]), (second, orders[1]))
     return expectation(factors, Variables(backend, (u, v), both, (xp.asarray(means[0]), xp.asarray(means[1]))))
 
 
-def _series(factor: Factor, mean: Any, variance: Any, variables: Variables, least: int = mehler_series.ORDERS[0]
-            ) -> mehler_series.Series:
+def _series(
+    factor: Factor, mean: Any, variance: Any, variables: Variables, least: int = mehler_series.ORDERS[0]
+) -> mehler_series.Series:
     xp = variables.xp
     mean, variance = xp.broadcast_arrays(xp.asarray(mean, dtype=xp.float64), variance)
     numbers = [x.get() if hasattr(x, "get") else x for x in (mean, variance)]
@@ -240,8 +262,12 @@ def _function(name: str, order: int, backend: str) -> Callable[[Any], Any]:
     """phi^{(order)} as array code, from its definition."""
     expr = definition(name, order)
     if expr.has(sp.DiracDelta):
-        raise NotClosed(f"E of {name}{chr(39) * order}", "a function with values", "the derivative of a jump",
-                        "The tangent of a jump does not exist; use a continuous activation, or freeze what feeds it.")
+        raise NotClosed(
+            f"E of {name}{chr(39) * order}",
+            "a function with values",
+            "the derivative of a jump",
+            "The tangent of a jump does not exist; use a continuous activation, or freeze what feeds it.",
+        )
     function = emitted([Z], expr, backend)
     xp = namespace(backend)
 

@@ -50,8 +50,10 @@ def broken(phi: sp.Expr) -> Broken | None:
     if found is None:
         return None
     edges, lines = found
-    kinks = [(float(at), float(p - q), float((p - q) * at + c - d))
-             for at, ((q, d), (p, c)) in zip(edges, pairwise(lines), strict=True)]
+    kinks = [
+        (float(at), float(p - q), float((p - q) * at + c - d))
+        for at, ((q, d), (p, c)) in zip(edges, pairwise(lines), strict=True)
+    ]
     return Broken(float(lines[0][1]), float(lines[0][0]), tuple(kink for kink in kinks if kink[1] or kink[2]))
 
 
@@ -118,7 +120,13 @@ _SIGN = _joined(lambda p, _, z: (sp.S.Zero, sp.sign(_at(p, z))), True)
 _STEP = _joined(lambda p, _, z: (sp.S.Zero, (1 + sp.sign(_at(p, z))) / 2), True)
 _ABS = _joined(lambda p, _, z: p if _at(p, z) >= 0 else (-p[0], -p[1]), True)
 JOINED: dict[type, Join] = {
-    sp.Add: _SUM, sp.Mul: _PRODUCT, sp.Max: _MAX, sp.Min: _MIN, sp.sign: _SIGN, sp.Heaviside: _STEP, sp.Abs: _ABS,
+    sp.Add: _SUM,
+    sp.Mul: _PRODUCT,
+    sp.Max: _MAX,
+    sp.Min: _MIN,
+    sp.sign: _SIGN,
+    sp.Heaviside: _STEP,
+    sp.Abs: _ABS,
 }
 
 
@@ -189,8 +197,9 @@ def mean(xp: Any, phi: Broken, m: Any, deviation: Any) -> Any:
     return total
 
 
-def pair_mean(xp: Any, phi: Broken, psi: Broken, means: tuple[Any, Any], deviations: tuple[Any, Any],
-              correlation: Any, rest: Any) -> Any:
+def pair_mean(
+    xp: Any, phi: Broken, psi: Broken, means: tuple[Any, Any], deviations: tuple[Any, Any], correlation: Any, rest: Any
+) -> Any:
     """E[phi(u) psi(v)]; shapes broadcast.  Error: rounding, relative to the moments of the parts."""
     (m, k), (p, q) = means, deviations
     cov = correlation * p * q
@@ -206,8 +215,12 @@ def pair_mean(xp: Any, phi: Broken, psi: Broken, means: tuple[Any, Any], deviati
         for other, bend2, jump2 in psi.kinks:
             moved = (m - at, k - other)
             law = Standard(xp, moved, deviations, h, _units(xp, moved[1], q), correlation, rest)
-            parts = {(True, True): bend * bend2, (True, False): bend * jump2, (False, True): jump * bend2,
-                     (False, False): jump * jump2}
+            parts = {
+                (True, True): bend * bend2,
+                (True, False): bend * jump2,
+                (False, True): jump * bend2,
+                (False, False): jump * jump2,
+            }
             total = total + sum(weight * law.product(kind) for kind, weight in parts.items() if weight)
     return total
 

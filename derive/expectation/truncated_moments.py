@@ -34,7 +34,7 @@ def truncated_moment(program: Program, subject: Any, ask: Ask) -> Claim:
     below = ask("truncated-moment", Ramp(p - 1, theta, v))
     assert isinstance(below, Equation)
     if p == 1:
-        slope = sp.exp(-theta**2 / (2 * v)) / sp.sqrt(2 * sp.pi * v)
+        slope = sp.exp(-(theta**2) / (2 * v)) / sp.sqrt(2 * sp.pi * v)
     else:
         second = ask("truncated-moment", Ramp(p - 2, theta, v))
         assert isinstance(second, Equation)

@@ -18,10 +18,21 @@ Z = sp.Symbol("z", real=True)
 Function = Callable[[sp.Expr], sp.Expr]
 SIGMOID = (1 + sp.tanh(Z / 2)) / 2
 DEFINITIONS: dict[str, sp.Expr] = {
-    "relu": sp.Max(Z, 0), "erf": sp.erf(Z), "tanh": sp.tanh(Z), "gelu": Z * (1 + sp.erf(Z / sp.sqrt(2))) / 2,
-    "sigmoid": SIGMOID, "sin": sp.sin(Z), "step": sp.Heaviside(Z), "abs": sp.Abs(Z), "sign": sp.sign(Z),
-    "cos": sp.cos(Z), "exp": sp.exp(Z), "gaussian": sp.exp(-Z**2), "erf_sigmoid": (1 + sp.erf(Z)) / 2,
-    "silu": Z * SIGMOID, "softplus": Z / 2 + sp.log(2 * sp.cosh(Z / 2)),
+    "relu": sp.Max(Z, 0),
+    "erf": sp.erf(Z),
+    "tanh": sp.tanh(Z),
+    "gelu": Z * (1 + sp.erf(Z / sp.sqrt(2))) / 2,
+    "sigmoid": SIGMOID,
+    "sin": sp.sin(Z),
+    "step": sp.Heaviside(Z),
+    "abs": sp.Abs(Z),
+    "sign": sp.sign(Z),
+    "cos": sp.cos(Z),
+    "exp": sp.exp(Z),
+    "gaussian": sp.exp(-(Z**2)),
+    "erf_sigmoid": (1 + sp.erf(Z)) / 2,
+    "silu": Z * SIGMOID,
+    "softplus": Z / 2 + sp.log(2 * sp.cosh(Z / 2)),
 }
 """Name -> the function of z; at a jump, the mean of both sides."""
 FAMILIES: dict[str, tuple[tuple[sp.Expr, ...], Callable[..., sp.Expr]]] = {
@@ -99,7 +110,7 @@ def define(name: str, function: sp.Expr, lipschitz: bool | None = None) -> Funct
 def _is_tame(expr: sp.Expr) -> bool:
     """Whether the slope stays below 1000 where it is looked at; the audit of a proof measures it again."""
     slope = sp.diff(expr, Z)
-    values = [sp.N(slope.subs(Z, sp.Rational(x, 10))) for x in (-10**5, -10**3, -31, -7, 3, 29, 10**3, 10**5)]
+    values = [sp.N(slope.subs(Z, sp.Rational(x, 10))) for x in (-(10**5), -(10**3), -31, -7, 3, 29, 10**3, 10**5)]
     return all(v.is_finite and abs(v) < 1000 for v in values)
 
 
@@ -112,17 +123,29 @@ def canonical(name: str, *parameters: object) -> str:
     texts = [str(p) for p in parameters] or (written.group(2) or "").split(",") if written else []
     given = [text for text in map(str.strip, texts) if text]
     if family not in (*NAMES, *_GIVEN):
-        raise ParameterError("activation", f"identity or one of {', '.join((*NAMES, *_GIVEN))}", repr(name),
-                             "Declare others with wideproof.define(name, expression).")
+        raise ParameterError(
+            "activation",
+            f"identity or one of {', '.join((*NAMES, *_GIVEN))}",
+            repr(name),
+            "Declare others with wideproof.define(name, expression).",
+        )
     if given and family not in FAMILIES:
-        raise ParameterError(f"activation {family}", "no parameters", given,
-                             f"Coordinates go to the function: activation({family!r})(z).")
+        raise ParameterError(
+            f"activation {family}",
+            "no parameters",
+            given,
+            f"Coordinates go to the function: activation({family!r})(z).",
+        )
     if family not in FAMILIES:
         return family
     values = _rationals(name, given) or FAMILIES[family][0]
     if len(values) != len(FAMILIES[family][0]):
-        raise ParameterError(f"activation {family}", f"{len(FAMILIES[family][0])} parameters", given,
-                             "leaky_relu(slope), abrelu(left slope, right slope).")
+        raise ParameterError(
+            f"activation {family}",
+            f"{len(FAMILIES[family][0])} parameters",
+            given,
+            "leaky_relu(slope), abrelu(left slope, right slope).",
+        )
     return f"{family}({', '.join(map(str, values))})"
 
 
@@ -167,12 +190,13 @@ def is_lipschitz(name: str) -> bool:
 @cache
 def is_bounded(name: str) -> bool:
     """Whether an activation stays below 1000 far out, so that a product with it grows no faster than without."""
-    values = [sp.N(definition_at(name, 0, sp.Integer(x))) for x in (-10**5, -10**3, 10**3, 10**5)]
+    values = [sp.N(definition_at(name, 0, sp.Integer(x))) for x in (-(10**5), -(10**3), 10**3, 10**5)]
     return all(v.is_finite and abs(v) < 1000 for v in values)
 
 
-(relu, erf, tanh, gelu, sigmoid, sin, step, abs_, sign, cos, exp, gaussian, erf_sigmoid, silu,
- softplus) = (activation(name) for name in DEFINITIONS)
+(relu, erf, tanh, gelu, sigmoid, sin, step, abs_, sign, cos, exp, gaussian, erf_sigmoid, silu, softplus) = (
+    activation(name) for name in DEFINITIONS
+)
 
 
 def leaky_relu(z: sp.Expr, slope: object = sp.Rational(1, 100)) -> sp.Expr:

@@ -90,8 +90,12 @@ class Alternating:
     def matrix(self, name: str, variance: object = 1, aspect: object = "delta") -> Rectangular:
         """Declare the m x n matrix of the program: variance of an entry, and aspect ratio m/n."""
         if self._matrix is not None:
-            raise LanguageError(f"matrix {name}", "one matrix", f"a second one beside {self._matrix.name}",
-                                "An alternating program has one Gaussian matrix and its transpose.")
+            raise LanguageError(
+                f"matrix {name}",
+                "one matrix",
+                f"a second one beside {self._matrix.name}",
+                "An alternating program has one Gaussian matrix and its transpose.",
+            )
         self._fresh(name)
         self._matrix = Parameter(name, "matrix", _scalar(f"matrix {name}: variance", variance))
         self._aspect = _scalar(f"matrix {name}: aspect", aspect)
@@ -103,11 +107,16 @@ class Alternating:
         if side not in SHAPE:
             raise LanguageError(f"source {name}", '"n" or "m"', repr(side), "The columns or the rows of the matrix.")
         parts = law if isinstance(law, tuple | list) else ((1, law),)
-        mixture = tuple((_scalar(f"source {name}: weight", w), _scalar(f"source {name}: variance", v))
-                        for w, v in parts)
+        mixture = tuple(
+            (_scalar(f"source {name}: weight", w), _scalar(f"source {name}: variance", v)) for w, v in parts
+        )
         if not mixture or sp.expand(sp.Add(*(w for w, _ in mixture)) - 1) != 0:
-            raise LanguageError(f"source {name}", "weights that sum to 1", [w for w, _ in mixture],
-                                "For example ((eps, 1), (1 - eps, 0)).")
+            raise LanguageError(
+                f"source {name}",
+                "weights that sum to 1",
+                [w for w, _ in mixture],
+                "For example ((eps, 1), (1 - eps, 0)).",
+            )
         c = _coordinate(self.name, name, repr((side, mixture)))
         self._sources[c] = Source(name, side, mixture)
         return c
@@ -127,25 +136,45 @@ class Alternating:
                 raise LanguageError(where, f"vectors of {self.name!r}", c.label, "Declare it on this program.")
             sides.add(term.side)
         if len(sides) != 1:
-            raise ShapeError(where, "vectors of one size", " and ".join(sorted(SHAPE[x] for x in sides)) or expr,
-                             "A @ x takes size n to m, A.T @ z takes size m to n.")
+            raise ShapeError(
+                where,
+                "vectors of one size",
+                " and ".join(sorted(SHAPE[x] for x in sides)) or expr,
+                "A @ x takes size n to m, A.T @ z takes size m to n.",
+            )
         return sides.pop()
 
     def program(self) -> AlternatingProgram:
         """Freeze the lines.  Errors: LanguageError without a product."""
         if self._matrix is None or not self._lines:
             raise LanguageError(f"Alternating {self.name}", "at least one product", "none", "Write A @ x.")
-        return AlternatingProgram(self.name, (self._matrix,), (), (), sp.S.Zero, (), None, "entries", self._matrix,
-                                  self._aspect, tuple(self._lines.items()), tuple(self._sources.items()),
-                                  tuple(self._vectors.items()))
+        return AlternatingProgram(
+            self.name,
+            (self._matrix,),
+            (),
+            (),
+            sp.S.Zero,
+            (),
+            None,
+            "entries",
+            self._matrix,
+            self._aspect,
+            tuple(self._lines.items()),
+            tuple(self._sources.items()),
+            tuple(self._vectors.items()),
+        )
 
     def _product(self, side: Side, vector: object, corrected: bool) -> Coordinate:
         name = f"{self._matrix.name if self._matrix else ''}{'' if side == 'm' else '.T'} @ ..."
         expr = _expression(name, vector)
         found = self.side(name, expr)
         if found == side:
-            raise ShapeError(name, SHAPE["n" if side == "m" else "m"], SHAPE[found],
-                             "A @ x takes size n to m, A.T @ z takes size m to n.")
+            raise ShapeError(
+                name,
+                SHAPE["n" if side == "m" else "m"],
+                SHAPE[found],
+                "A @ x takes size n to m, A.T @ z takes size m to n.",
+            )
         index = len(self._lines)
         c = _coordinate(self.name, f"p_{index}", sp.srepr(expr) + str(corrected))
         self._lines[c] = Product(index, side, expr, corrected)
@@ -154,8 +183,9 @@ class Alternating:
     def _fresh(self, name: object) -> None:
         taken = {s.name for s in self._sources.values()} | set(self._vectors)
         if not isinstance(name, str) or not NAME.match(name) or name in taken:
-            raise LanguageError(f"Alternating {self.name}", "a new name of letters, digits and _", repr(name),
-                                "For example 'x_0'.")
+            raise LanguageError(
+                f"Alternating {self.name}", "a new name of letters, digits and _", repr(name), "For example 'x_0'."
+            )
 
 
 @dataclass(frozen=True)

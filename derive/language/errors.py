@@ -30,8 +30,12 @@ class TooLarge(ParameterError):
     """A number beyond the range of double precision, met while a recursion is evaluated."""
 
     def __init__(self, where: str, when: str = "") -> None:
-        super().__init__(where, "numbers below 1.8e308", f"an overflow{when}",
-                         "The recursion grows without bound here: take smaller variances or inputs, or fewer steps.")
+        super().__init__(
+            where,
+            "numbers below 1.8e308",
+            f"an overflow{when}",
+            "The recursion grows without bound here: take smaller variances or inputs, or fewer steps.",
+        )
         self.when = when
 
     def __reduce__(self) -> tuple[object, ...]:

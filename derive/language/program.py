@@ -36,8 +36,12 @@ class Coordinate(sp.Symbol):
     @property
     def next(self) -> Coordinate:
         """Refused: only a state, and only once, has an updated value."""
-        raise LanguageError(f"{self.label}.next", "a state as declared by .state()", self.label,
-                            "`.next` is the updated value of a state; it cannot be taken twice.")
+        raise LanguageError(
+            f"{self.label}.next",
+            "a state as declared by .state()",
+            self.label,
+            "`.next` is the updated value of a state; it cannot be taken twice.",
+        )
 
     def _sympystr(self, printer: Any) -> str:
         return self.label
@@ -201,5 +205,9 @@ def refuse_backward(program: Program, where: str) -> None:
     """Raise NotClosed for a recursion with backward states, where time is taken to run forwards."""
     names = [state.name for state in program.states if state.backward]
     if names:
-        raise NotClosed(where, "states that read the sequence forwards", f"the backward state {', '.join(names)}",
-                        "nngp, ntk and simulate take both directions; otherwise take the two recursions apart.")
+        raise NotClosed(
+            where,
+            "states that read the sequence forwards",
+            f"the backward state {', '.join(names)}",
+            "nngp, ntk and simulate take both directions; otherwise take the two recursions apart.",
+        )

@@ -47,8 +47,12 @@ class LinearMap:
 
     def __matmul__(self, vector: object) -> sp.Expr:
         if isinstance(vector, LinearMap):
-            raise ShapeError(f"{self} @ {vector}", "a vector on the right", "a matrix",
-                             f"Python reads `A @ B @ v` from the left: write {self} @ ({vector} @ v).")
+            raise ShapeError(
+                f"{self} @ {vector}",
+                "a vector on the right",
+                "a matrix",
+                f"Python reads `A @ B @ v` from the left: write {self} @ ({vector} @ v).",
+            )
         v = self._recursion._vector(f"{self} @ …", vector, self._role)
         return sp.Add(*(c * self._recursion._intern(MatVec(m, v)) for c, m in self._parts)) if v != 0 else v
 
@@ -56,11 +60,19 @@ class LinearMap:
         if not isinstance(other, LinearMap):
             return NotImplemented
         if other._recursion is not self._recursion:
-            raise LanguageError(f"{self} + {other}", "matrices of one recursion", "two recursions",
-                                "Declare both matrices on the same Recursion.")
+            raise LanguageError(
+                f"{self} + {other}",
+                "matrices of one recursion",
+                "two recursions",
+                "Declare both matrices on the same Recursion.",
+            )
         if other._role != self._role:
-            raise ShapeError(f"{self} + {other}", f"two matrices of shape {SHAPES[self._role]}",
-                             f"{SHAPES[self._role]} and {SHAPES[other._role]}", "Multiply by a vector first.")
+            raise ShapeError(
+                f"{self} + {other}",
+                f"two matrices of shape {SHAPES[self._role]}",
+                f"{SHAPES[self._role]} and {SHAPES[other._role]}",
+                "Multiply by a vector first.",
+            )
         return LinearMap(self._recursion, self._parts + other._parts)
 
     def __neg__(self) -> LinearMap:
@@ -98,8 +110,9 @@ class Recursion:
 
     def __post_init__(self) -> None:
         if not isinstance(self.name, str) or not RECURSION_NAME.match(self.name):
-            raise LanguageError("Recursion", "a name of letters, digits, - and _", repr(self.name),
-                                "For example Recursion('my-rnn').")
+            raise LanguageError(
+                "Recursion", "a name of letters, digits, - and _", repr(self.name), "For example Recursion('my-rnn')."
+            )
 
     # ---- declarations ---------------------------------------------------------------------------------
     def matrix(self, name: str, variance: object = 1, tied: bool = True, trainable: bool = True) -> LinearMap:
@@ -114,14 +127,16 @@ class Recursion:
         """Declare an n_y x n matrix, allowed in the output only."""
         return self._matrix(name, "readout", variance, tied, trainable)
 
-    def bias(self, name: str, variance: object = 1, mean: object = 0, tied: bool = True,
-             trainable: bool = True) -> Coordinate:
+    def bias(
+        self, name: str, variance: object = 1, mean: object = 0, tied: bool = True, trainable: bool = True
+    ) -> Coordinate:
         """Declare a bias vector of i.i.d. N(mean, variance) entries; add it bare."""
         mu = self._scalar(f"bias {name}: mean", mean)
         return self._intern(Bias(self._declare(name, "bias", variance, tied, trainable, mu)))
 
-    def state(self, name: str, initial: object = 0, shared: bool = False,
-              direction: str = "forward") -> StateCoordinate:
+    def state(
+        self, name: str, initial: object = 0, shared: bool = False, direction: str = "forward"
+    ) -> StateCoordinate:
         """Declare a state, zero at the start or N(0, initial); `shared` gives all sequences one draw.
 
         `direction="backward"` reads the sequence from its end, from zero; backward and forward states share no
@@ -130,8 +145,12 @@ class Recursion:
         self._fresh(name)
         start = self._variance(f"state {name}: initial", initial)
         if direction not in ("forward", "backward") or (direction == "backward" and start != 0):
-            raise LanguageError(f"state {name}", '"forward", or "backward" from zero', (direction, start),
-                                "A backward state is zero after the end of the sequence.")
+            raise LanguageError(
+                f"state {name}",
+                '"forward", or "backward" from zero',
+                (direction, start),
+                "A backward state is zero after the end of the sequence.",
+            )
         self._states[name] = state = State(name, start, shared, direction == "backward")
         self._intern(Updated(state))
         previous = self._intern(Previous(state))
@@ -147,12 +166,17 @@ class Recursion:
         """Set the update of a state: `right` reads the previous states, and updated ones through `.next`."""
         term = self._table.get(state) if isinstance(state, Coordinate) else None
         if not isinstance(term, Previous):
-            raise LanguageError("update", "a state declared on this recursion", state,
-                                "Declare it first: h = rnn.state('h').")
+            raise LanguageError(
+                "update", "a state declared on this recursion", state, "Declare it first: h = rnn.state('h')."
+            )
         where = f"update of {term.state.name}"
         if self._updated(term.state) in self._updates:
-            raise LanguageError(where, "one update per state", "a second one",
-                                "Join both right sides in one expression, or declare a second state.")
+            raise LanguageError(
+                where,
+                "one update per state",
+                "a second one",
+                "Join both right sides in one expression, or declare a second state.",
+            )
         body = self._expression(where, right)
         self._refuse(where, body, "readout", "Readouts belong to the output: rnn.output(C @ h).")
         self._updates[self._updated(term.state)] = body
@@ -164,27 +188,40 @@ class Recursion:
         body = self._expression("output", right)
         for c in coordinates_of(body):
             if not isinstance(self._table[c], MatVec | Bias) or self._role_of(c) not in ("readout", "bias"):
-                raise LanguageError("output", "readouts of states, as in C @ h", c.label,
-                                    "Declare one: C = rnn.readout('C', variance='nu_C').")
+                raise LanguageError(
+                    "output",
+                    "readouts of states, as in C @ h",
+                    c.label,
+                    "Declare one: C = rnn.readout('C', variance='nu_C').",
+                )
             if sp.diff(body, c).has(Coordinate):
-                raise LanguageError("output", "a sum of readouts", f"a product with {c.label}",
-                                    "Put the non-linearity inside: C @ relu(h).")
+                raise LanguageError(
+                    "output",
+                    "a sum of readouts",
+                    f"a product with {c.label}",
+                    "Put the non-linearity inside: C @ relu(h).",
+                )
         self._output = self._read_updated(body)
 
     def program(self) -> Program:
         """Freeze: every state has its update, there is an output, and no `.next` waits for itself."""
         for state in self._states.values():
             if self._updated(state) not in self._updates:
-                raise LanguageError(f"state {state.name}", "an update", "none",
-                                    f"Write rnn.update({state.name}, …).")
+                raise LanguageError(f"state {state.name}", "an update", "none", f"Write rnn.update({state.name}, …).")
         if not self._states or self._output is None:
-            raise LanguageError(f"Recursion {self.name}", "at least one state and an output",
-                                "none", "Write rnn.output(C @ h).")
+            raise LanguageError(
+                f"Recursion {self.name}", "at least one state and an output", "none", "Write rnn.output(C @ h)."
+            )
         self._check_directions()
         used = self._reachable()
-        return Program(self.name, tuple(self._parameters.values()), tuple(self._states.values()),
-                       tuple((c, self._updates[c]) for c in self._ordered()), self._output,
-                       tuple((c, term) for c, term in self._table.items() if c in used))
+        return Program(
+            self.name,
+            tuple(self._parameters.values()),
+            tuple(self._states.values()),
+            tuple((c, self._updates[c]) for c in self._ordered()),
+            self._output,
+            tuple((c, term) for c, term in self._table.items() if c in used),
+        )
 
     def _check_directions(self) -> None:
         """Forward and backward states share no parameter, and no expression but the output reads both."""
@@ -203,8 +240,10 @@ class Recursion:
             if len(found) > 1:
                 hint = "Give each direction its own matrices, input map, biases and readout."
                 if name in layers:
-                    hint = ("No layer reads both directions: it would need the whole sequence before its first step. "
-                            "Stack layers within each direction, and join the two in the output.")
+                    hint = (
+                        "No layer reads both directions: it would need the whole sequence before its first step. "
+                        "Stack layers within each direction, and join the two in the output."
+                    )
                 raise LanguageError(name, "one direction of reading", "forward and backward states together", hint)
 
     def _parameter_of(self, c: Coordinate) -> Parameter | None:
@@ -215,8 +254,9 @@ class Recursion:
     def _matrix(self, name: str, role: Role, variance: object, tied: bool, trainable: bool) -> LinearMap:
         return LinearMap(self, ((sp.S.One, self._declare(name, role, variance, tied, trainable)),))
 
-    def _declare(self, name: str, role: Role, variance: object, tied: bool, trainable: bool,
-                 mean: sp.Expr = sp.S.Zero) -> Parameter:
+    def _declare(
+        self, name: str, role: Role, variance: object, tied: bool, trainable: bool, mean: sp.Expr = sp.S.Zero
+    ) -> Parameter:
         self._fresh(name)
         nu = self._variance(f"{role} {name}: variance", variance)
         self._parameters[name] = p = Parameter(name, role, nu, bool(tied), bool(trainable), mean)
@@ -224,21 +264,37 @@ class Recursion:
 
     def _fresh(self, name: object) -> None:
         if not isinstance(name, str) or not NAME.match(name):
-            raise LanguageError(f"Recursion {self.name}", "a name of letters, digits and _, letter first",
-                                repr(name), "For example 'W' or 'W_2'.")
+            raise LanguageError(
+                f"Recursion {self.name}",
+                "a name of letters, digits and _, letter first",
+                repr(name),
+                "For example 'W' or 'W_2'.",
+            )
         if name in self._parameters or name in self._states or name == "x":
-            raise LanguageError(f"Recursion {self.name}", "a name not used yet", repr(name),
-                                "Every matrix, bias and state has its own name; x is the input.")
+            raise LanguageError(
+                f"Recursion {self.name}",
+                "a name not used yet",
+                repr(name),
+                "Every matrix, bias and state has its own name; x is the input.",
+            )
 
     def _scalar(self, where: str, value: object) -> sp.Expr:
         if isinstance(value, str):
             if not NAME.match(value):
-                raise LanguageError(where, "the name of one symbol", repr(value),
-                                    "Text is never evaluated; pass a SymPy expression for anything more.")
+                raise LanguageError(
+                    where,
+                    "the name of one symbol",
+                    repr(value),
+                    "Text is never evaluated; pass a SymPy expression for anything more.",
+                )
             return parameter(value)
         if isinstance(value, bool) or not isinstance(value, int | Fraction | sp.Expr):
-            raise LanguageError(where, "a name, an int, a Fraction or a SymPy expression",
-                                f"{type(value).__name__} {value!r}", "Exact numbers only: Fraction(3, 10), not 0.3.")
+            raise LanguageError(
+                where,
+                "a name, an int, a Fraction or a SymPy expression",
+                f"{type(value).__name__} {value!r}",
+                "Exact numbers only: Fraction(3, 10), not 0.3.",
+            )
         expr = sp.sympify(value)
         if expr.has(sp.Float) or expr.has(Coordinate):
             raise LanguageError(where, "an exact scalar", value, "Use Rational(3, 10) instead of 0.3.")
@@ -254,11 +310,19 @@ class Recursion:
         v = self._expression(where, value, allow_input=True)
         has_input = any(isinstance(self._table[c], Input) for c in coordinates_of(v))
         if role == "input_map" and not (isinstance(v, Coordinate) and has_input):
-            raise ShapeError(where, "the input x of size n_x", value,
-                             "An input map takes the input: F @ rnn.x. For a state declare rnn.matrix(…).")
+            raise ShapeError(
+                where,
+                "the input x of size n_x",
+                value,
+                "An input map takes the input: F @ rnn.x. For a state declare rnn.matrix(…).",
+            )
         if role != "input_map" and has_input:
-            raise ShapeError(where, "a vector of size n", "the input x of size n_x",
-                             "Let it enter through an input map: F = rnn.input_map('F'); F @ rnn.x.")
+            raise ShapeError(
+                where,
+                "a vector of size n",
+                "the input x of size n_x",
+                "Let it enter through an input map: F = rnn.input_map('F'); F @ rnn.x.",
+            )
         self._refuse(where, v, "readout", "A readout has size n_y and ends the recursion.")
         return v
 
@@ -266,18 +330,30 @@ class Recursion:
         if isinstance(value, LinearMap):
             raise ShapeError(where, "a vector", f"the matrix {value}", f"Apply it to a vector: {value} @ h.")
         if isinstance(value, str | float) or not isinstance(value, int | Fraction | sp.Expr):
-            raise LanguageError(where, "a SymPy expression in the states", repr(value),
-                                "Exact numbers and the coordinates of this recursion only.")
+            raise LanguageError(
+                where,
+                "a SymPy expression in the states",
+                repr(value),
+                "Exact numbers and the coordinates of this recursion only.",
+            )
         expr = sp.sympify(value)
         if expr.has(sp.Float):
             raise LanguageError(where, "exact numbers", value, "Use Rational(3, 10) instead of 0.3.")
         for c in coordinates_of(expr):
             if c not in self._table:
-                raise LanguageError(where, f"terms of the recursion {self.name!r}", c.label,
-                                    "It was declared on another recursion; declare it here.")
+                raise LanguageError(
+                    where,
+                    f"terms of the recursion {self.name!r}",
+                    c.label,
+                    "It was declared on another recursion; declare it here.",
+                )
             if isinstance(self._table[c], Input) and not allow_input:
-                raise ShapeError(where, "a vector of size n", "the input x of size n_x",
-                                 "Let it enter through an input map: F @ rnn.x.")
+                raise ShapeError(
+                    where,
+                    "a vector of size n",
+                    "the input x of size n_x",
+                    "Let it enter through an input map: F @ rnn.x.",
+                )
         return expr
 
     def _refuse(self, where: str, expr: sp.Expr, role: str, hint: str) -> None:
@@ -334,8 +410,12 @@ class Recursion:
         def visit(c: Coordinate, path: tuple[Coordinate, ...]) -> None:
             if c in path:
                 cycle = " -> ".join(d.label for d in (*path, c))
-                raise LanguageError("update", "updates that can be computed in some order", f"the cycle {cycle}",
-                                    "Read a previous state instead of .next somewhere in it.")
+                raise LanguageError(
+                    "update",
+                    "updates that can be computed in some order",
+                    f"the cycle {cycle}",
+                    "Read a previous state instead of .next somewhere in it.",
+                )
             if c not in done:
                 for d in sorted(self._reads(self._updates[c]), key=str):
                     if isinstance(self._table[d], Updated):

@@ -21,8 +21,13 @@ def redeclared(program: Program, made: Mapping[Parameter, Parameter]) -> Program
         renamed[old] = coordinate(program.name, term)
         terms.append((renamed[old], term))
     updates = tuple((renamed[c], body.xreplace(renamed)) for c, body in program.updates)
-    return replace(program, parameters=tuple(made.values()), updates=updates, output=program.output.xreplace(renamed),
-                   terms=tuple(terms))
+    return replace(
+        program,
+        parameters=tuple(made.values()),
+        updates=updates,
+        output=program.output.xreplace(renamed),
+        terms=tuple(terms),
+    )
 
 
 def changed(program: Program, change: Callable[[Parameter], Parameter]) -> Program:
@@ -36,6 +41,9 @@ def untied(recursion: Recursion | Program) -> Program:
     What is read only by the output stays one draw.  Source: yang2020tensor2 calls the tied case weight sharing.
     """
     program = recursion.program() if isinstance(recursion, Recursion) else recursion
-    out = {getattr(program.table[c], "matrix", getattr(program.table[c], "parameter", None))
-           for c in program.output.free_symbols if c in program.table}
+    out = {
+        getattr(program.table[c], "matrix", getattr(program.table[c], "parameter", None))
+        for c in program.output.free_symbols
+        if c in program.table
+    }
     return changed(program, lambda p: p if p in out else replace(p, tied=False))

@@ -118,8 +118,12 @@ class Backward(Formula):
 
     def compile(self, backend: str = "numpy") -> Callable[..., Any]:
         """Refused: numbers need a network.  Errors: ParameterError."""
-        raise ParameterError("compile of adjoint", "a formula in numbers alone", "gradients along a run of a network",
-                             "Use wideproof.gradients or wideproof.empirical_ntk: they run these equations.")
+        raise ParameterError(
+            "compile of adjoint",
+            "a formula in numbers alone",
+            "gradients along a run of a network",
+            "Use wideproof.gradients or wideproof.empirical_ntk: they run these equations.",
+        )
 
 
 # ---- what reads what ------------------------------------------------------------------------------
@@ -155,8 +159,12 @@ def products_of(program: Program, name: str) -> list[Coordinate]:
     """The products with one parameter, or the bias itself, of the base of a tangent program."""
     base = program.base
     assert base is not None
-    return [c for c, term in base.terms if (isinstance(term, MatVec) and term.matrix.name == name)
-            or (isinstance(term, Bias) and term.parameter.name == name)]
+    return [
+        c
+        for c, term in base.terms
+        if (isinstance(term, MatVec) and term.matrix.name == name)
+        or (isinstance(term, Bias) and term.parameter.name == name)
+    ]
 
 
 def _readers(program: Program, c: Coordinate, time: sp.Expr, ask: Ask) -> Iterator[tuple[sp.Expr, sp.Expr]]:
@@ -227,8 +235,9 @@ def adjoint_recursion(program: Program, subject: Any, ask: Ask) -> Claim:
     assert isinstance(subject, Adjoint)
     base = program.base
     assert base is not None
-    gradients = [Gradient(sp.Symbol(p.name), t) for p in base.parameters
-                 if p.trainable and products_of(program, p.name)]
+    gradients = [
+        Gradient(sp.Symbol(p.name), t) for p in base.parameters if p.trainable and products_of(program, p.name)
+    ]
     equations = [ask("gradient", gradient) for gradient in gradients]
     equations += [ask("cotangent", Cotangent(c, t)) for c in moving(program)]
     assert all(isinstance(e, Equation) for e in equations)

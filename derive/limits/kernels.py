@@ -44,8 +44,9 @@ def nngp(recursion: Recursion | Program) -> Derivation:
     return _kernel("nngp", as_program(recursion))
 
 
-def ntk(recursion: Recursion | Program, parameterization: str = "entries",
-        parameters: str | Iterable[str] | None = None) -> Derivation:
+def ntk(
+    recursion: Recursion | Program, parameterization: str = "entries", parameters: str | Iterable[str] | None = None
+) -> Derivation:
     """The neural tangent kernel converges to this kernel, times the identity over the n_y outputs.
 
     Shapes: the compiled formula maps the Gram X (..., T, T') to (..., T, T').  Units: output^2.
@@ -114,23 +115,39 @@ def state_evolution(
     """
     if isinstance(recursion, Alternating | AlternatingProgram):
         if (form, horizon) != ("covariance", None):
-            raise ParameterError("state_evolution", "the covariance form, over all lines", (form, horizon),
-                                 "An alternating program is unrolled as it is written.")
+            raise ParameterError(
+                "state_evolution",
+                "the covariance form, over all lines",
+                (form, horizon),
+                "An alternating program is unrolled as it is written.",
+            )
         return limits(recursion)
     if form not in ("covariance", "innovations"):
-        raise ParameterError("state_evolution: form", '"covariance" or "innovations"', repr(form),
-                             "Both give the same law; the covariance form needs no inverse.")
+        raise ParameterError(
+            "state_evolution: form",
+            '"covariance" or "innovations"',
+            repr(form),
+            "Both give the same law; the covariance form needs no inverse.",
+        )
     if horizon is not None and (not isinstance(horizon, int) or horizon < 1):
-        raise ParameterError("state_evolution: horizon", "None or a whole number of steps, at least 1", horizon,
-                             "horizon=4 gives the times 0, 1, 2, 3.")
+        raise ParameterError(
+            "state_evolution: horizon",
+            "None or a whole number of steps, at least 1",
+            horizon,
+            "horizon=4 gives the times 0, 1, 2, 3.",
+        )
     program = as_program(recursion)
     symbols = {"t": t, "s": s, **program.symbols}
     if form == "innovations" or horizon is not None:
         refuse_backward(program, f"state_evolution of {program.name}: {form}, horizon {horizon}")
     if form == "covariance" and horizon is None and _closed(program) is None:
         proof = prove(program, "process", StateMoments(t))
-        return Derivation("state-evolution", program,
-                          Formula("state_evolution", None, symbols, program, process=process_of(proof)), proof)
+        return Derivation(
+            "state-evolution",
+            program,
+            Formula("state_evolution", None, symbols, program, process=process_of(proof)),
+            proof,
+        )
     refuse_products(program)
     if form == "innovations":
         subject, name = InnovationsForm(horizon or t), "innovations" if horizon is None else "innovations-unrolled"

@@ -62,8 +62,13 @@ def impulse_response(recursion: Recursion | Program) -> ImpulseResponse:
     assert isinstance(proof.goal, Limit)
     covariance = proof.goal.right.subs({ROW2: ROW, COLUMN2: COLUMN})
     variance = covariance.subs(k, j)
-    return ImpulseResponse("impulse-response", program, formula_of("impulse_response", program, variance, [j]), proof,
-                           formula_of("lag_covariance", program, covariance, [j, k]))
+    return ImpulseResponse(
+        "impulse-response",
+        program,
+        formula_of("impulse_response", program, variance, [j]),
+        proof,
+        formula_of("lag_covariance", program, covariance, [j, k]),
+    )
 
 
 def _recurrent_response(program: Program) -> ImpulseResponse:
@@ -71,8 +76,13 @@ def _recurrent_response(program: Program) -> ImpulseResponse:
     labels = label_pair(program, p, p)
     proof = prove(program, "lag-recurrence", Response(OUTPUT, ROW, ROW, j, k, *labels))
     assert isinstance(proof.goal, Recurrence)
-    return ImpulseResponse("impulse-response", program, formula_of("impulse_response", program, proof.goal, [j]), proof,
-                           formula_of("lag_covariance", program, proof.goal, [j, k]))
+    return ImpulseResponse(
+        "impulse-response",
+        program,
+        formula_of("impulse_response", program, proof.goal, [j]),
+        proof,
+        formula_of("lag_covariance", program, proof.goal, [j, k]),
+    )
 
 
 def scale_factors(recursion: Recursion | Program, parameterization: str = "entries") -> Derivation:
@@ -101,20 +111,27 @@ def equivalent_convolution(recursion: Recursion | Program) -> Derivation:
     try:
         proof = prove(program, "equivalence", Gain(j))
     except NoClosedForm:
-        raise NotClosed(f"equivalent_convolution({program.name})", "scale factors in closed form",
-                        "moments that feed each other in a circle",
-                        "scale_factors(…) evaluates their recurrence; its square root is the gain.") from None
+        raise NotClosed(
+            f"equivalent_convolution({program.name})",
+            "scale factors in closed form",
+            "moments that feed each other in a circle",
+            "scale_factors(…) evaluates their recurrence; its square root is the gain.",
+        ) from None
     assert isinstance(proof.goal, Equation)
-    return Derivation("equivalent-convolution", program,
-                      formula_of("equivalent_convolution", program, proof.goal.right, [j]), proof)
+    return Derivation(
+        "equivalent-convolution", program, formula_of("equivalent_convolution", program, proof.goal.right, [j]), proof
+    )
 
 
 def _linear(recursion: Recursion | Program, where: str) -> Program:
     program = as_program(recursion)
     if not is_linear(program):
-        raise NotLinear(f"{where}({program.name})", "a linear recursion without bias that starts at zero",
-                        "an activation, a product, a bias or a random initial state",
-                        "Such a recursion is no convolution; ask state_evolution, nngp or ntk.")
+        raise NotLinear(
+            f"{where}({program.name})",
+            "a linear recursion without bias that starts at zero",
+            "an activation, a product, a bias or a random initial state",
+            "Such a recursion is no convolution; ask state_evolution, nngp or ntk.",
+        )
     return program
 
 
@@ -139,7 +156,8 @@ def equivalence(program: Program, subject: Any, ask: Ask) -> Claim:
     rho = weights.right
     filled = convolution.right.replace(Rho, lambda lag: rho.subs(j, lag))
     moved = sp.KroneckerDelta(ROW, ROW2) * sp.Sum(
-        sp.cancel(filled.function / sp.KroneckerDelta(ROW, ROW2)), *filled.limits)
+        sp.cancel(filled.function / sp.KroneckerDelta(ROW, ROW2)), *filled.limits
+    )
     if sp.simplify(moved - recurrent.right) != 0:
         raise NotDiagonal("equivalence", "one kernel", moved - recurrent.right, "The weights are not a convolution's.")
     return Equation(subject, sp.sqrt(rho))

@@ -55,8 +55,9 @@ def _word_latex(word: sp.Tuple) -> str:
     return " ".join(a + (r"^{\mathsf{T}}" if x < 0 else "") for a, x in zip(letters, word, strict=True))
 
 
-def moments(recursion: Recursion | Program, lag: int | None = None, order: int = 2,
-            lags: Sequence[int] | None = None) -> Derivation:
+def moments(
+    recursion: Recursion | Program, lag: int | None = None, order: int = 2, lags: Sequence[int] | None = None
+) -> Derivation:
     """E of L_j^order for one entry of L_j at any width n, exactly: a polynomial in 1/n; `lags` mixes lags.
 
     Shapes: formula in n and the variances.  Units: (output/input)^order.
@@ -105,10 +106,15 @@ def chain_of(program: Program) -> ScalarChain:
     tied = {x.tied for group in groups.values() for x in group if x.role == "matrix"}
     others = [x for group in groups.values() for x in group if x.role != "matrix" and not x.tied]
     if len(tied) > 1 or others or not all(groups.values()):
-        raise NotClosed(f"moments({program.name})", "tied readouts and input maps, and one kind of transition",
-                        program.parameters, hint)
-    variance = {role: sp.expand(sp.Add(*(c**2 * x.variance for x, c in group.items())))
-                for role, group in groups.items()}
+        raise NotClosed(
+            f"moments({program.name})",
+            "tied readouts and input maps, and one kind of transition",
+            program.parameters,
+            hint,
+        )
+    variance = {
+        role: sp.expand(sp.Add(*(c**2 * x.variance for x, c in group.items()))) for role, group in groups.items()
+    }
     return ScalarChain(variance["readout"], variance["matrix"], variance["input_map"], tied.pop())
 
 
@@ -129,8 +135,11 @@ def readout_pairings(program: Program, subject: Any, ask: Ask) -> Claim:
     _, *lags = subject.args
     words = [_powers(int(lag), chain.tied) for lag in lags]
     total = sp.S.Zero
-    for loops in (closed_loops(words, left, right) for left in pairings(tuple(range(len(words))))
-                  for right in pairings(tuple(range(len(words))))):
+    for loops in (
+        closed_loops(words, left, right)
+        for left in pairings(tuple(range(len(words))))
+        for right in pairings(tuple(range(len(words))))
+    ):
         claim = ask("loop-equations", trace_mean(loops))
         assert isinstance(claim, Equation)
         total += claim.right
@@ -164,7 +173,7 @@ def pairings(items: tuple[int, ...]) -> Iterator[dict[int, int]]:
         return
     first, *rest = items
     for i, other in enumerate(rest):
-        for remaining in pairings((*rest[:i], *rest[i + 1:])):
+        for remaining in pairings((*rest[:i], *rest[i + 1 :])):
             yield {first: other, other: first, **remaining}
 
 
@@ -225,15 +234,15 @@ def _removals(first: Word, others: list[Word]) -> Iterator[list[Word]]:
     """All that is left after the first letter of the first word meets each possible partner."""
     letter, rest = first[0], first[1:]
     for i, x in enumerate(rest):
-        a, b = rest[:i], rest[i + 1:]
+        a, b = rest[:i], rest[i + 1 :]
         if x == letter:
             yield [a + transposed(b), *others]
         elif x == -letter:
             yield [a, b, *others]
     for k, word in enumerate(others):
-        remaining = others[:k] + others[k + 1:]
+        remaining = others[:k] + others[k + 1 :]
         for i, x in enumerate(word):
-            b = word[i + 1:] + word[:i]
+            b = word[i + 1 :] + word[:i]
             if x == letter:
                 yield [rest + transposed(b), *remaining]
             elif x == -letter:

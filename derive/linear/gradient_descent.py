@@ -104,9 +104,15 @@ def training_bound(recursion: Recursion | Program) -> TrainingBound:
     base = as_program(recursion)
     trajectory = Derivation("trajectory", program, _formula("trajectory", program, ETA * gain.goal.right), exact)
     return TrainingBound(
-        "training-bound", program, _formula("training_bound", program, bound.right), moved,
-        _formula("largest_step", program, step_size), trajectory, _start(base),
-        Derivation("steps", program, _formula("least_steps", program, _inequality(slow.goal).left), slow))
+        "training-bound",
+        program,
+        _formula("training_bound", program, bound.right),
+        moved,
+        _formula("largest_step", program, step_size),
+        trajectory,
+        _start(base),
+        Derivation("steps", program, _formula("least_steps", program, _inequality(slow.goal).left), slow),
+    )
 
 
 def trajectory_gain(recursion: Recursion | Program) -> Derivation:
@@ -132,8 +138,15 @@ def _inequality(claim: Claim) -> Inequality:
 
 def _formula(name: str, program: Program, expr: sp.Expr) -> Formula:
     """Norms become arguments; only the symbols that occur are arguments."""
-    plain = expr.xreplace({Norm(DATA): NORM, Norm(DATA_J): NORM_J, Length(Residual(0)): RESIDUAL,
-                           Length(OUTPUTS): TARGETS, Length(MOVED): DISTANCE})
+    plain = expr.xreplace(
+        {
+            Norm(DATA): NORM,
+            Norm(DATA_J): NORM_J,
+            Length(Residual(0)): RESIDUAL,
+            Length(OUTPUTS): TARGETS,
+            Length(MOVED): DISTANCE,
+        }
+    )
     ranked = sorted(plain.free_symbols, key=lambda x: (x in program.symbols.values(), x.name))
     return Formula(name, plain, {x.name: x for x in ranked}, program)
 
@@ -192,8 +205,9 @@ def trajectory(program: Program, subject: Any, ask: Ask) -> Claim:
     step = _right(ask("taps-step", Taps(STEP + 1))) - Taps(STEP)
     closed = _right(ask("residual", Residual(STEP)))
     right = ETA * GAINS**2 * DATA.transposed * MatrixSum(CONTRACTION, STEP) * Residual(0)
-    after = right.subs(STEP, STEP + 1).subs(MatrixSum(CONTRACTION, STEP + 1),
-                                            MatrixSum(CONTRACTION, STEP) + CONTRACTION**STEP)
+    after = right.subs(STEP, STEP + 1).subs(
+        MatrixSum(CONTRACTION, STEP + 1), MatrixSum(CONTRACTION, STEP) + CONTRACTION**STEP
+    )
     if right.subs(STEP, 0) != 0 or not is_zero(after - right - step.subs(Residual(STEP), closed)):
         raise ProofError("trajectory", step, after - right, "The sum does not grow by one step.")
     return MatrixEquation(subject, right)

@@ -110,8 +110,11 @@ def _momentum_gain(program: Program, subject: Any, ask: Ask) -> Claim:
     first, rest = later(now), (sp.S.Zero, sp.S.Zero)
     _annihilated("momentum-gain", later(first)[0] - 2 * middle * first[0] + mu * now[0], eta)
     found = eta * PowerAtPair(steps + 1, middle, middle**2 - mu)
-    _agree("momentum-gain", [x[0] for x in (rest, later(rest), later(later(rest)))],
-           [found.subs(steps, i).doit() for i in range(3)])
+    _agree(
+        "momentum-gain",
+        [x[0] for x in (rest, later(rest), later(later(rest)))],
+        [found.subs(steps, i).doit() for i in range(3)],
+    )
     return Equation(subject, found)
 
 

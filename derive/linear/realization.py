@@ -103,9 +103,16 @@ class Realization(Derivation):
     def impulse(self, lags: int) -> tuple[tuple[tuple[Fraction, ...], ...], ...]:
         """The impulse response of the realisation, exactly, at the lags 0 ... lags - 1, past T as well."""
         n_y, n_x = len(self.weights[0]), len(self.weights[0][0])
-        return tuple(tuple(tuple(
-            sum((w[r][c] * x**lag for w, x in zip(self.weights, self.nodes, strict=True)), start=Fraction(0))
-            for c in range(n_x)) for r in range(n_y)) for lag in range(lags))
+        return tuple(
+            tuple(
+                tuple(
+                    sum((w[r][c] * x**lag for w, x in zip(self.weights, self.nodes, strict=True)), start=Fraction(0))
+                    for c in range(n_x)
+                )
+                for r in range(n_y)
+            )
+            for lag in range(lags)
+        )
 
 
 def realization(impulse: Sequence[Any], nodes: Sequence[Any] | None = None) -> Realization:
@@ -142,8 +149,12 @@ def convolution_of(recursion: Recursion | Program) -> Derivation:
     transition_parts(program)
     proof = prove(program, "impulse-of-matrices", ImpulseAt(j))
     assert isinstance(proof.goal, MatrixEquation)
-    return Derivation("impulse-of-matrices", program,
-                      Formula("impulse_of_matrices", proof.goal.right, {"j": j, "n": n}, program), proof)
+    return Derivation(
+        "impulse-of-matrices",
+        program,
+        Formula("impulse_of_matrices", proof.goal.right, {"j": j, "n": n}, program),
+        proof,
+    )
 
 
 def chebyshev(count: int) -> tuple[Fraction, ...]:
@@ -154,6 +165,7 @@ def chebyshev(count: int) -> tuple[Fraction, ...]:
 
 def _blocks(impulse: Sequence[Any]) -> list[list[list[Fraction]]]:
     """Numbers as Fractions, one matrix per lag."""
+
     def exact(x: Any) -> Fraction:
         return Fraction(int(x.p), int(x.q)) if isinstance(x, sp.Rational) else Fraction(x)
 
@@ -163,13 +175,19 @@ def _blocks(impulse: Sequence[Any]) -> list[list[list[Fraction]]]:
     return [[[exact(v) for v in row] for row in block] for block in rows]
 
 
-def _solve(blocks: list[list[list[Fraction]]], nodes: tuple[Fraction, ...]) -> tuple[
-        tuple[tuple[Fraction, ...], ...], ...]:
+def _solve(
+    blocks: list[list[list[Fraction]]], nodes: tuple[Fraction, ...]
+) -> tuple[tuple[tuple[Fraction, ...], ...], ...]:
     """weights[k] = sum_i (coefficient of x^i in Lagrange's polynomial of node k) L_i."""
     table = [lagrange_coefficients(nodes, k) for k in range(len(nodes))]
     shape = range(len(blocks[0])), range(len(blocks[0][0]))
-    return tuple(tuple(tuple(sum((c * blocks[i][r][s] for i, c in enumerate(row)), start=Fraction(0))
-                             for s in shape[1]) for r in shape[0]) for row in table)
+    return tuple(
+        tuple(
+            tuple(sum((c * blocks[i][r][s] for i, c in enumerate(row)), start=Fraction(0)) for s in shape[1])
+            for r in shape[0]
+        )
+        for row in table
+    )
 
 
 def lagrange_coefficients(nodes: Sequence[Fraction], k: int) -> list[Fraction]:
@@ -208,8 +226,9 @@ def _maps(program: Program, expr: sp.Expr, role: str) -> sp.Expr:
     for c in coordinates_of(expr):
         term = program.table[c]
         if isinstance(term, MatVec) and term.matrix.role == role:
-            if role == "readout" and not (isinstance(term.vector, Coordinate)
-                                          and isinstance(program.table[term.vector], Updated)):
+            if role == "readout" and not (
+                isinstance(term.vector, Coordinate) and isinstance(program.table[term.vector], Updated)
+            ):
                 raise NotClosed(f"convolution_of({program.name})", "readouts of the state", c.label, "Read h itself.")
             total += sp.diff(expr, c) * MatrixSymbol(term.matrix.name)
     return total
@@ -260,7 +279,7 @@ def impulse_of_matrices(program: Program, subject: Any, ask: Ask) -> Claim:
     own, parts = transition_parts(program)
     scale, power = 1 / sp.sqrt(n), written[TRANSITION] ** j
     if own == 0 and len(parts) == 1:
-        (matrix, c), = parts.items()
+        ((matrix, c),) = parts.items()
         scale, power = sp.powsimp(scale * n ** (-j / 2)) * c**j, MatrixSymbol(matrix.name) ** j
     return MatrixEquation(subject, scale * written[READOUTS] * power * written[INPUTS])
 

@@ -81,8 +81,12 @@ def closed_of(rho: sp.Expr, where: str) -> Closed:
         nodes |= set(found)
         weights[len(found) - 1] = weights.get(len(found) - 1, sp.S.Zero) + term / power
     if len(nodes) != 1 or not all(c.is_nonnegative for c in weights.values()):
-        raise NotClosed(where, "one node and non-negative weights", sorted(nodes, key=str),
-                        "Bound the divided differences of different nodes by hand.")
+        raise NotClosed(
+            where,
+            "one node and non-negative weights",
+            sorted(nodes, key=str),
+            "Bound the divided differences of different nodes by hand.",
+        )
     return Closed(nodes.pop(), tuple(weights.get(k, sp.S.Zero) for k in range(max(weights) + 1)))
 
 
@@ -112,14 +116,19 @@ def scale_factor_bound(recursion: Recursion | Program, form: str = "sharp") -> D
     Source: emami2021implicit (22), with erratum E3.
     """
     if form not in FORMS:
-        raise ParameterError("scale_factor_bound: form", ", ".join(map(repr, FORMS)), repr(form),
-                             "The other readings of (22) are false: refuted_bounds(…) prints counter-examples.")
+        raise ParameterError(
+            "scale_factor_bound: form",
+            ", ".join(map(repr, FORMS)),
+            repr(form),
+            "The other readings of (22) are false: refuted_bounds(…) prints counter-examples.",
+        )
     program = program_with_closed_form(recursion, "scale_factor_bound")
     proof = prove(program, FORMS[form], Rho(j))
     assert isinstance(proof.goal, Inequality)
     indices = [x for x in (j, T) if proof.goal.right.has(x)] if form != "uniform" else [T]
-    return Derivation("scale-factor-bound", program,
-                      formula_of("scale_factor_bound", program, proof.goal.right, indices), proof)
+    return Derivation(
+        "scale-factor-bound", program, formula_of("scale_factor_bound", program, proof.goal.right, indices), proof
+    )
 
 
 def refuted_bounds(recursion: Recursion | Program) -> tuple[Derivation, ...]:
@@ -159,18 +168,28 @@ def scale_factor_peak(recursion: Recursion | Program) -> Peak:
     proof = prove(program, "peak", Rho(j))
     assert isinstance(proof.goal, Inequality)
     assert isinstance(first.goal, Equation)
-    rise = Derivation("scale-factor-rise", program, formula_of("scale_factor_rise", program, first.goal.right, []),
-                      first)
-    return Peak("scale-factor-peak", program,
-                formula_of("scale_factor_peak", program, proof.goal.right.args[0], []), proof, rise)
+    rise = Derivation(
+        "scale-factor-rise", program, formula_of("scale_factor_rise", program, first.goal.right, []), first
+    )
+    return Peak(
+        "scale-factor-peak",
+        program,
+        formula_of("scale_factor_peak", program, proof.goal.right.args[0], []),
+        proof,
+        rise,
+    )
 
 
 def program_with_closed_form(recursion: Recursion | Program, where: str) -> Program:
     """The tangent program of a recursion whose scale factors have a closed form."""
     derived = scale_factors(recursion)
     if derived.formula.expr is None:
-        raise NotClosed(f"{where}({derived.program.name})", "scale factors in closed form",
-                        "moments that feed each other in a circle", "scale_factors(…) evaluates their recurrence.")
+        raise NotClosed(
+            f"{where}({derived.program.name})",
+            "scale factors in closed form",
+            "moments that feed each other in a circle",
+            "scale_factors(…) evaluates their recurrence.",
+        )
     return derived.program
 
 
@@ -211,8 +230,11 @@ def bound_t_free(program: Program, subject: Any, ask: Ask) -> Claim:
         others = {c: largest / (1 + sp.Dummy(nonnegative=True)) for c in free.weights if c != largest}
         above = largest * sp.Add(*(choose(j, k) for k in range(closed.order + 1)))
         certify(above - free.total(lambda k: choose(j, k)), others, "bound-t-free")
-    right = closed.node ** (j - closed.order) * sp.Add(*(choose(j, k) for k in range(closed.order + 1))) * \
-        sp.Max(*closed.weights)
+    right = (
+        closed.node ** (j - closed.order)
+        * sp.Add(*(choose(j, k) for k in range(closed.order + 1)))
+        * sp.Max(*closed.weights)
+    )
     return Inequality(subject, right, (sp.Gt(closed.node, 0), sp.Le(closed.node, 1)))
 
 
@@ -234,8 +256,9 @@ def bound_uniform(program: Program, subject: Any, ask: Ask) -> Claim:
     free = _letters(closed)
     slack = free.total(lambda k: choose(T, k), powers=False) - free.total(lambda k: choose(j, k), powers=False)
     certify(slack, {T: j + 1 + m}, "bound-uniform")
-    return Inequality(subject, closed.total(lambda k: choose(T, k), powers=False),
-                      (sp.Le(closed.node, 1), sp.Le(j + 1, T)))
+    return Inequality(
+        subject, closed.total(lambda k: choose(T, k), powers=False), (sp.Le(closed.node, 1), sp.Le(j + 1, T))
+    )
 
 
 # ---- rules: where rho_j rises ---------------------------------------------------------------------
@@ -325,6 +348,7 @@ class NoCounterexample(Exception):
 @rule("refuted-power", source="a counter-example; emami2021implicit, (22) with another exponent")
 def refuted_power(program: Program, subject: Any, ask: Ask) -> Claim:
     """rho_j <= l^j rho_max is false."""
+
     def believed(form: Closed, lag: sp.Expr, horizon: sp.Expr, largest: sp.Expr) -> sp.Expr:
         return form.node**lag * form.total(lambda k: choose(horizon, k), powers=False)
 
@@ -334,12 +358,17 @@ def refuted_power(program: Program, subject: Any, ask: Ask) -> Claim:
 @rule("refuted-power-largest", source="a counter-example; emami2021implicit, (22) with another constant")
 def refuted_power_largest(program: Program, subject: Any, ask: Ask) -> Claim:
     """rho_j <= l^j max_i rho_i is false."""
-    return _refute(program, subject, closed_scale(program, ask),
-                   lambda form, lag, horizon, largest: form.node**lag * largest)
+    return _refute(
+        program, subject, closed_scale(program, ask), lambda form, lag, horizon, largest: form.node**lag * largest
+    )
 
 
 @rule("refuted-shifted-largest", source="a counter-example; emami2021implicit, (22) with another constant")
 def refuted_shifted_largest(program: Program, subject: Any, ask: Ask) -> Claim:
     """rho_j <= l^{j-1} max_i rho_i is false."""
-    return _refute(program, subject, closed_scale(program, ask),
-                   lambda form, lag, horizon, largest: form.node ** (lag - form.order) * largest)
+    return _refute(
+        program,
+        subject,
+        closed_scale(program, ask),
+        lambda form, lag, horizon, largest: form.node ** (lag - form.order) * largest,
+    )

@@ -48,8 +48,12 @@ def stability(recursion: Recursion | Program) -> Derivation:
     """
     program = as_program(recursion)
     if not is_linear(program):
-        raise NotLinear(f"stability({program.name})", "a linear recursion", "another",
-                        "It has no one spectrum; memory(rnn) says whether two runs come together.")
+        raise NotLinear(
+            f"stability({program.name})",
+            "a linear recursion",
+            "another",
+            "It has no one spectrum; memory(rnn) says whether two runs come together.",
+        )
     transition_parts(program)
     proof = prove(program, "circular-law", SpectralRadius(TRANSITION, n))
     assert isinstance(proof.goal, Limit)

@@ -95,10 +95,12 @@ class Memory(Derivation):
         """
         if critical_parts(self.program) is None or self.chain.preactivation.name in self.program.symbols:
             return {}
-        u, = self.chain.states.values()
+        (u,) = self.chain.states.values()
         kinds: dict[str, Any] = {"gain": CriticalGain, "drive": CriticalDrive}
-        return {name: _derived(self.program, f"critical_{name}", kind(u, self.chain.preactivation))
-                for name, kind in kinds.items()}
+        return {
+            name: _derived(self.program, f"critical_{name}", kind(u, self.chain.preactivation))
+            for name, kind in kinds.items()
+        }
 
     @property
     def parts(self) -> dict[str, Derivation]:
@@ -113,11 +115,14 @@ class Memory(Derivation):
     def reading(self) -> str:
         """What is proved, and for which reading of the matrices."""
         alone = any(step.rule == "redrawn" for step in self.proof.steps)
-        which = "redrawn matrices only, an approximation of tied ones," if alone else \
-            "tied and for untied matrices alike,"
-        return (f"Two runs of one network read at equal steps, with the same inputs from some step on: proved for "
-                f"{which} as n grows at a fixed number of steps. Nothing is claimed about gradients through "
-                "transposes, nor about different steps of one run, where tied and untied differ.")
+        which = (
+            "redrawn matrices only, an approximation of tied ones," if alone else "tied and for untied matrices alike,"
+        )
+        return (
+            f"Two runs of one network read at equal steps, with the same inputs from some step on: proved for "
+            f"{which} as n grows at a fixed number of steps. Nothing is claimed about gradients through "
+            "transposes, nor about different steps of one run, where tied and untied differ."
+        )
 
     @property
     def _q(self) -> tuple[sp.Symbol, ...]:
@@ -128,8 +133,7 @@ class Memory(Derivation):
         return tuple(letters(self.program)[1].values())
 
     def _each(self, name: str, kind: Any, arguments: tuple[sp.Symbol, ...]) -> dict[str, Derivation]:
-        return {state.name: _derived(self.program, name, kind(u, *arguments))
-                for state, u in self.chain.states.items()}
+        return {state.name: _derived(self.program, name, kind(u, *arguments)) for state, u in self.chain.states.items()}
 
 
 def memory(recursion: Recursion | Program) -> Memory:

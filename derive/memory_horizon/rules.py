@@ -151,7 +151,7 @@ def critical_parts(program: Program) -> tuple[sp.Expr, sp.Expr, sp.Symbol] | Non
     q = letters(program)[0]
     if len(q) != 1:
         return None
-    (u, letter), = q.items()
+    ((u, letter),) = q.items()
     right = to_letters(Calculus(program).expand(Moment(u, u, t, t, FIRST, FIRST)), program, program.name)
     found = preactivation_variances(right)
     if len(found) != 1:
@@ -182,8 +182,10 @@ def critical_line(program: Program, subject: Any, ask: Ask) -> Claim:
 def in_preactivation(expr: sp.Expr, at: dict[sp.Symbol, sp.Expr]) -> sp.Expr:
     """An expression in q as one in the pre-activation variance."""
     moved = expr.xreplace(at)
-    simpler = {node: GaussianMean(node.args[0], node.args[1], sp.Tuple(*map(sp.simplify, node.args[2])))
-               for node in moved.atoms(GaussianMean)}
+    simpler = {
+        node: GaussianMean(node.args[0], node.args[1], sp.Tuple(*map(sp.simplify, node.args[2])))
+        for node in moved.atoms(GaussianMean)
+    }
     return sp.simplify(moved.xreplace(simpler)) if not simpler else moved.xreplace(simpler)
 
 
@@ -196,9 +198,15 @@ def dual_activation(program: Program, subject: Any, ask: Ask) -> Claim:
     return Evaluated(subject, found, subject)
 
 
-BASE = {CorrelationMap: "correlation-map", VarianceMap: "variance-map", CorrelationSlope: "correlation-slope",
-        VarianceSlope: "variance-slope", Horizon: "memory-horizon", CriticalGain: "critical-line",
-        CriticalDrive: "critical-line"}
+BASE = {
+    CorrelationMap: "correlation-map",
+    VarianceMap: "variance-map",
+    CorrelationSlope: "correlation-slope",
+    VarianceSlope: "variance-slope",
+    Horizon: "memory-horizon",
+    CriticalGain: "critical-line",
+    CriticalDrive: "critical-line",
+}
 
 
 @rule("closed-form", source="substitution")
@@ -207,8 +215,10 @@ def closed_form(program: Program, subject: Any, ask: Ask) -> Claim:
     if isinstance(subject, VarianceSlope):
         return _closed_variance_slope(program, subject, ask)
     nodes = _right(ask(BASE[type(subject)], subject))
-    means = {node: _right(ask("dual-activation", node)) for node in sorted(
-        nodes.atoms(GaussianMean), key=sp.default_sort_key)}
+    means = {
+        node: _right(ask("dual-activation", node))
+        for node in sorted(nodes.atoms(GaussianMean), key=sp.default_sort_key)
+    }
     return Evaluated(subject, nodes.xreplace(means), nodes)
 
 
@@ -220,7 +230,7 @@ def _closed_variance_slope(program: Program, subject: Any, ask: Ask) -> Claim:
     letter, nodes = letters(program)[0][u], whole.nodes
     total = sp.diff(nodes.xreplace({node: sp.S.Zero for node in nodes.atoms(GaussianMean)}), letter)
     for node in sorted(nodes.atoms(GaussianMean), key=sp.default_sort_key):
-        variance, = preactivation_variances(node)
+        (variance,) = preactivation_variances(node)
         alone = closed_mean(GaussianMean(node.args[0], node.args[1], sp.Tuple(*(V for _ in node.args[2]))))
         assert alone is not None
         slope = sp.diff(alone, V)
@@ -238,7 +248,11 @@ def affine_fixed_point(program: Program, subject: Any, ask: Ask) -> Claim:
     assert isinstance(whole, Evaluated)
     slope = sp.diff(whole.right, q[u]) if whole.right.is_polynomial(q[u]) else q[u]
     if sp.expand(slope).has(q[u]):
-        raise NotClosed(f"fixed point of {u.label}", "an affine variance map", whole.right,
-                        "wideproof.numeric.memory_horizon.fixed_points finds those of the others, with bounds.")
+        raise NotClosed(
+            f"fixed point of {u.label}",
+            "an affine variance map",
+            whole.right,
+            "wideproof.numeric.memory_horizon.fixed_points finds those of the others, with bounds.",
+        )
     slope, offset = sp.expand(slope), whole.right.subs(q[u], 0)
     return FixedAt(subject, sp.simplify(offset / (1 - slope)), whole.nodes, q[u], (sp.Lt(slope, 1),))

@@ -106,8 +106,10 @@ def letters(program: Program) -> tuple[dict[Coordinate, sp.Symbol], dict[Coordin
     """Updated state -> its variance q, and -> its covariance c between the two runs."""
     states = states_of(program)
     ends = {u: "" if len(states) == 1 else f"_{state.name}" for state, u in states.items()}
-    return ({u: parameter(f"q{end}") for u, end in ends.items()},
-            {u: sp.Symbol(f"c{end}", real=True) for u, end in ends.items()})
+    return (
+        {u: parameter(f"q{end}") for u, end in ends.items()},
+        {u: sp.Symbol(f"c{end}", real=True) for u, end in ends.items()},
+    )
 
 
 def chain_of(program: Program) -> Chain:
@@ -119,8 +121,12 @@ def chain_of(program: Program) -> Chain:
     where = f"memory({program.name})"
     own = {x.name for group in letters(program) for x in group.values()} | {SIZE.name}
     if taken := sorted(own & set(program.symbols)):
-        raise ParameterError(where, f"parameters of other names than {', '.join(sorted(own))}", ", ".join(taken),
-                             "These letters stand for the moments of the two runs; rename the parameter.")
+        raise ParameterError(
+            where,
+            f"parameters of other names than {', '.join(sorted(own))}",
+            ", ".join(taken),
+            "These letters stand for the moments of the two runs; rename the parameter.",
+        )
     refuse_gates(program, where)
     states, q = states_of(program), letters(program)[0]
     fed = False
@@ -132,16 +138,23 @@ def chain_of(program: Program) -> Chain:
         mapped = to_letters(right, program, where)
         if redrawn_moments(right, program):
             refuse_means(Calculus(program).expand(Moment(sp.S.One, u, t, t, FIRST, FIRST)), program, where)
-        later = mapped.free_symbols & {q[v] for v in list(states.values())[i + 1:]}
+        later = mapped.free_symbols & {q[v] for v in list(states.values())[i + 1 :]}
         if later:
-            raise NotClosed(where, "states that can be ordered so that each reads earlier ones and itself",
-                            f"{u.label} reading a later one", "Coupled states have no scalar map: join them in one "
-                            "state, or study them by state_evolution.")
+            raise NotClosed(
+                where,
+                "states that can be ordered so that each reads earlier ones and itself",
+                f"{u.label} reading a later one",
+                "Coupled states have no scalar map: join them in one state, or study them by state_evolution.",
+            )
         fed = fed or mapped.has(letters(program)[1][u])
     if not fed:
-        raise NotClosed(where, "a state that feeds itself from step to step", "none",
-                        "There is no memory over time. The depth of a feed-forward net is the time of an Elman "
-                        "recursion with tied=False: memory(models.elman(activation=…, tied=False)).")
+        raise NotClosed(
+            where,
+            "a state that feeds itself from step to step",
+            "none",
+            "There is no memory over time. The depth of a feed-forward net is the time of an Elman "
+            "recursion with tied=False: memory(models.elman(activation=…, tied=False)).",
+        )
     return Chain(states)
 
 
@@ -151,10 +164,14 @@ def refuse_gates(program: Program, where: str) -> None:
         for term in sp.Add.make_args(sp.expand(body)):
             factors = [x for x in sp.Mul.make_args(term) if x.has(Coordinate) or x.has(Phi)]
             if len(factors) > 1 or any(x.is_Pow for x in factors):
-                raise NotClosed(where, "updates that are sums of activations and states", f"the product {term} "
-                                f"in the update of {c.label}", "In a gated recursion (GRU, LSTM) a state is a product "
-                                "with all earlier gates, correlated through one matrix: its second moments obey no "
-                                "map of finitely many numbers. validate and Kernel follow it step by step.")
+                raise NotClosed(
+                    where,
+                    "updates that are sums of activations and states",
+                    f"the product {term} in the update of {c.label}",
+                    "In a gated recursion (GRU, LSTM) a state is a product "
+                    "with all earlier gates, correlated through one matrix: its second moments obey no "
+                    "map of finitely many numbers. validate and Kernel follow it step by step.",
+                )
 
 
 def to_letters(right: sp.Expr, program: Program, where: str) -> sp.Expr:
@@ -169,11 +186,15 @@ def to_letters(right: sp.Expr, program: Program, where: str) -> sp.Expr:
         if isinstance(x, Moment) and is_redrawn(program, x):
             table[x] = sp.S.Zero
         elif isinstance(x, Moment) and (first != second or x.args[0] != x.args[1] or x.args[0] not in q):
-            raise NotClosed(where, "second moments that close at equal times", x,
-                            "A state that carries itself over (leaky, residual) is correlated with W h of the same "
-                            "step through all earlier ones, so unequal times enter: no map of tied matrices is known "
-                            "to wideproof. The approximation by redrawn ones has one: "
-                            "wideproof.derive.language.variants.untied(model).")
+            raise NotClosed(
+                where,
+                "second moments that close at equal times",
+                x,
+                "A state that carries itself over (leaky, residual) is correlated with W h of the same "
+                "step through all earlier ones, so unequal times enter: no map of tied matrices is known "
+                "to wideproof. The approximation by redrawn ones has one: "
+                "wideproof.derive.language.variants.untied(model).",
+            )
         elif first != second:
             raise NotClosed(where, "inputs at equal times", x, "Both runs are read at one step.")
         else:
@@ -188,22 +209,29 @@ def redrawn_moments(right: sp.Expr, program: Program) -> list[Moment]:
 
 def is_redrawn(program: Program, moment: Moment) -> bool:
     """Whether one process is a state and the other a later feature of which every parameter is redrawn each step."""
-    (u, first), (v, second) = sorted(zip(moment.args[:2], moment.args[2:4], strict=True),
-                                     key=lambda pair: pair[0] in program.bodies)
+    (u, first), (v, second) = sorted(
+        zip(moment.args[:2], moment.args[2:4], strict=True), key=lambda pair: pair[0] in program.bodies
+    )
     later = sp.expand(first - second).is_positive
     terms = [program.table[x] for x in coordinates_of(u)]
     return bool(v in program.bodies and u not in program.bodies and u != 1 and later) and not any(
         (term.matrix if isinstance(term, MatVec) else term.parameter).tied
-        for term in terms if isinstance(term, MatVec | Bias))
+        for term in terms
+        if isinstance(term, MatVec | Bias)
+    )
 
 
 def refuse_means(right: sp.Expr, program: Program, where: str) -> None:
     """Raise NotClosed unless every mean in an equation is that of an odd function of a centred variable."""
     for node in right.atoms(GaussianMean):
         if not is_odd_mean(node):
-            raise NotClosed(where, "odd activations without offset, where a state carries itself over", node,
-                            "The mean of the state then obeys a map of its own, coupled to that of the variance; "
-                            "wideproof follows one number per state. Use tanh or erf, or step by Kernel.")
+            raise NotClosed(
+                where,
+                "odd activations without offset, where a state carries itself over",
+                node,
+                "The mean of the state then obeys a map of its own, coupled to that of the variance; "
+                "wideproof follows one number per state. Use tanh or erf, or step by Kernel.",
+            )
 
 
 def is_odd_mean(node: GaussianMean) -> bool:
@@ -224,4 +252,3 @@ def preactivation_variances(expr: sp.Expr) -> set[sp.Expr]:
                 entry = next(upper)
                 found |= {entry} if i == k else set()
     return found
-

@@ -96,28 +96,111 @@ class Limit:
         return self.left
 
 
-Claim: TypeAlias = (Equation | Vanishing | Recurrence | Hypothesis | Limit | Inequality | Counterexample
-                    | MatrixEquation | ProcessForm)
+Claim: TypeAlias = (
+    Equation | Vanishing | Recurrence | Hypothesis | Limit | Inequality | Counterexample | MatrixEquation | ProcessForm
+)
 Ask: TypeAlias = Callable[[str, Hashable], Claim]
 
 
-ORDER = ("recursion", "tangent", "lemma-c1", "tensor-programs", "master-theorem", "readout", "covariance",
-         "zero-moments", "evolution", "unrolled", "product-covariance", "independence", "process-readout", "process", "kernel-process",
-         "innovations", "innovations-unrolled", "diagonal", "induction", "weight", "lag-recurrence", "no-coupling",
-         "superposition", "kernel-recursion", "convolution", "limit-law", "limit-kernel", "scale-factors",
-         "equivalence",
-         "rise", "first-rise", "peak", "bound-sharp", "bound-t-free", "bound-paper", "bound-uniform", "refuted-power",
-         "refuted-power-largest", "refuted-shifted-largest", "definition", "residual-step", "residual", "taps-step",
-         "blocks", "trajectory", "lag-trajectory", "contraction", "step-bound", "movement", "slow-lags",
-         "expected-residual", "gain", "flow-gain", "momentum-gain", "momentum-flow-gain",
-         "transition", "transition-variance", "circular-law",
-         "cotangent", "gradient", "adjoint",
-         "equal-times", "redrawn", "centred", "dual-activation", "correlation-map", "variance-map", "correlation-slope",
-         "variance-slope", "critical-line", "memory-horizon", "closed-form", "affine-fixed-point",
-         "state-sum", "impulse-of-matrices", "interpolation", "vandermonde", "readout-pairings", "loop-equations",
-         "queries", "pairing", "left-over", "product-law", "known-products", "left-regression", "gaussian-part",
-         "stein-pairing", "correction", "transposed-product", "gaussian-covariance", "truncated-moment",
-         "second-moment", "correction-terms", "over-components", "ramp-mean", "line-limit", "line-evolution")
+ORDER = (
+    "recursion",
+    "tangent",
+    "lemma-c1",
+    "tensor-programs",
+    "master-theorem",
+    "readout",
+    "covariance",
+    "zero-moments",
+    "evolution",
+    "unrolled",
+    "product-covariance",
+    "independence",
+    "process-readout",
+    "process",
+    "kernel-process",
+    "innovations",
+    "innovations-unrolled",
+    "diagonal",
+    "induction",
+    "weight",
+    "lag-recurrence",
+    "no-coupling",
+    "superposition",
+    "kernel-recursion",
+    "convolution",
+    "limit-law",
+    "limit-kernel",
+    "scale-factors",
+    "equivalence",
+    "rise",
+    "first-rise",
+    "peak",
+    "bound-sharp",
+    "bound-t-free",
+    "bound-paper",
+    "bound-uniform",
+    "refuted-power",
+    "refuted-power-largest",
+    "refuted-shifted-largest",
+    "definition",
+    "residual-step",
+    "residual",
+    "taps-step",
+    "blocks",
+    "trajectory",
+    "lag-trajectory",
+    "contraction",
+    "step-bound",
+    "movement",
+    "slow-lags",
+    "expected-residual",
+    "gain",
+    "flow-gain",
+    "momentum-gain",
+    "momentum-flow-gain",
+    "transition",
+    "transition-variance",
+    "circular-law",
+    "cotangent",
+    "gradient",
+    "adjoint",
+    "equal-times",
+    "redrawn",
+    "centred",
+    "dual-activation",
+    "correlation-map",
+    "variance-map",
+    "correlation-slope",
+    "variance-slope",
+    "critical-line",
+    "memory-horizon",
+    "closed-form",
+    "affine-fixed-point",
+    "state-sum",
+    "impulse-of-matrices",
+    "interpolation",
+    "vandermonde",
+    "readout-pairings",
+    "loop-equations",
+    "queries",
+    "pairing",
+    "left-over",
+    "product-law",
+    "known-products",
+    "left-regression",
+    "gaussian-part",
+    "stein-pairing",
+    "correction",
+    "transposed-product",
+    "gaussian-covariance",
+    "truncated-moment",
+    "second-moment",
+    "correction-terms",
+    "over-components",
+    "ramp-mean",
+    "line-limit",
+    "line-evolution",
+)
 """How a proof reads: definitions, the theorem, moments, zeros, closed forms, conclusions."""
 
 
@@ -191,19 +274,35 @@ class Proof:
     def check_structure(self) -> None:
         """The last step is the goal, every step is used once listed, and the order is the canonical one."""
         if not self.steps or self.steps[-1].claim != self.goal:
-            raise ProofError("proof", "the goal as last step", self.steps[-1].claim if self.steps else "no step",
-                             "The conclusion is missing or altered.")
+            raise ProofError(
+                "proof",
+                "the goal as last step",
+                self.steps[-1].claim if self.steps else "no step",
+                "The conclusion is missing or altered.",
+            )
         used = {i for step in self.steps for i in step.premises}
         for index, step in enumerate(self.steps):
             if list(step.premises) != sorted({i for i in step.premises if 0 <= i < index}):
-                raise ProofError(f"step {index} ({step.rule})", "premises among the earlier steps, ascending",
-                                 step.premises, "Premises come before conclusions.")
+                raise ProofError(
+                    f"step {index} ({step.rule})",
+                    "premises among the earlier steps, ascending",
+                    step.premises,
+                    "Premises come before conclusions.",
+                )
             if index not in used and index != len(self.steps) - 1:
-                raise ProofError(f"step {index} ({step.rule})", "a step that a later one uses", "an idle step",
-                                 "Remove it, or cite it where it is used.")
+                raise ProofError(
+                    f"step {index} ({step.rule})",
+                    "a step that a later one uses",
+                    "an idle step",
+                    "Remove it, or cite it where it is used.",
+                )
         if _canonical(self.steps) != list(range(len(self.steps))):
-            raise ProofError("proof", "the canonical order of steps", "another order",
-                             "Steps are listed by the order of their rules wherever premises leave a choice.")
+            raise ProofError(
+                "proof",
+                "the canonical order of steps",
+                "another order",
+                "Steps are listed by the order of their rules wherever premises leave a choice.",
+            )
 
     def replay(self, index: int) -> None:
         """Apply the rule of one step again to the premises it cites, and to nothing else."""
@@ -211,9 +310,12 @@ class Proof:
         where = f"step {index} ({step.rule})"
         known = Rule.registry.get(step.rule)
         if known is None or (known.source, known.status) != (step.source, step.status):
-            raise ProofError(where, "a registered rule with its own source and status",
-                             (step.rule, step.source, step.status),
-                             "Rules are listed in wideproof.derive.proof.proof.Rule.registry.")
+            raise ProofError(
+                where,
+                "a registered rule with its own source and status",
+                (step.rule, step.source, step.status),
+                "Rules are listed in wideproof.derive.proof.proof.Rule.registry.",
+            )
         asked: set[int] = set()
 
         def ask(name: str, subject: Hashable) -> Claim:
@@ -266,8 +368,10 @@ def prove(program: Program, rule_name: str, subject: Hashable) -> Proof:
 def _sorted(steps: tuple[Step, ...]) -> tuple[Step, ...]:
     order = _canonical(steps)
     position = {old: new for new, old in enumerate(order)}
-    return tuple(Step(s.rule, s.claim, s.source, s.status, tuple(sorted(position[i] for i in s.premises)))
-                 for s in (steps[old] for old in order))
+    return tuple(
+        Step(s.rule, s.claim, s.source, s.status, tuple(sorted(position[i] for i in s.premises)))
+        for s in (steps[old] for old in order)
+    )
 
 
 def _canonical(steps: tuple[Step, ...]) -> list[int]:

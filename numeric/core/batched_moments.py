@@ -76,9 +76,7 @@ class Gathered(ABC, Generic[P]):
         return found
 
 
-def gather(
-    kind: type[G], plan: Batches, progress: Progress | None = None, checkpoint: Path | None = None
-) -> G:
+def gather(kind: type[G], plan: Batches, progress: Progress | None = None, checkpoint: Path | None = None) -> G:
     """Run all batches of a plan; its bits depend on the plan alone, however often it was interrupted.
 
     Shapes: as `Gathered`.  Units: as `Gathered`.  Error: ParameterError if the checkpoint is of another plan.

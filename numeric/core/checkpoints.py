@@ -63,8 +63,10 @@ def load(path: Path, inputs: Mapping[str, object]) -> dict[str, Host] | None:
 def _different(ours: dict[str, Any], theirs: dict[str, Any]) -> tuple[str, str]:
     """What two runs do not share, as one text for each."""
     names = [name for name in sorted({*ours, *theirs}) if ours.get(name) != theirs.get(name)]
-    return tuple(", ".join(f"{name} = {json.dumps(run.get(name))[:LONGEST]}" for name in names)  # type: ignore[return-value]
-                 for run in (ours, theirs))
+    return tuple(
+        ", ".join(f"{name} = {json.dumps(run.get(name))[:LONGEST]}" for name in names)  # type: ignore[return-value]
+        for run in (ours, theirs)
+    )
 
 
 def canonical(inputs: Mapping[str, object]) -> str:

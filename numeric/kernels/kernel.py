@@ -163,7 +163,9 @@ class Kernel:
         self.error, self.method = float(xp.max(found.error)), found.method
         return mean
 
-    def _blocks(self, function: Any, first: Any, second: Any, symmetric: bool) -> Iterator[tuple[Any, Any, SequenceBatch]]:
+    def _blocks(
+        self, function: Any, first: Any, second: Any, symmetric: bool
+    ) -> Iterator[tuple[Any, Any, SequenceBatch]]:
         for g, (rows, X) in enumerate(first):
             for h, (columns, Y) in enumerate(second):
                 size = self._block_size(function, X.shape[1], Y.shape[1])

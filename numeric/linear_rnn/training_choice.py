@@ -112,13 +112,7 @@ def choose_method(
 
 
 def choose_network(
-    width: int,
-    data: Quadratic,
-    steps: int,
-    *,
-    momentum: float = 0.0,
-    method: str = "auto",
-    memory: float | None = None,
+    width: int, data: Quadratic, steps: int, *, momentum: float = 0.0, method: str = "auto", memory: float | None = None
 ) -> MethodChoice:
     """Choose how to train a random network that is still to be drawn: whole, for `krylov`, or in law, for `sampled`.
 

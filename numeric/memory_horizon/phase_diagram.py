@@ -48,8 +48,10 @@ def phase_diagram(
     derived = recursion if isinstance(recursion, Memory) else memory(recursion)
     if len(derived.chain.states) != 1 or not derived.critical:
         got = f"{len(derived.chain.states)} states, {'no' if not derived.critical else 'one'} activation"
-        hint = ("wideproof.numeric.memory_horizon.fixed_points.analyse evaluates single points of any chain; a linear "
-                "state is critical at nu_W = 1.")
+        hint = (
+            "wideproof.numeric.memory_horizon.fixed_points.analyse evaluates single points of any chain; a linear "
+            "state is critical at nu_W = 1."
+        )
         raise ParameterError("phase_diagram", "one state with one activation of one matrix product", got, hint)
     base = checked(derived, {matrix: 1.0, drive: 1.0, **parameters})
     (name,) = derived.variance_map

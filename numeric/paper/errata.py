@@ -78,9 +78,7 @@ class RankCondition:
     holds: bool
 
 
-def rank_condition(
-    x: Host, *, n_y: int = 1, recursion: Recursion | Program | None = None, **nu: Any
-) -> RankCondition:
+def rank_condition(x: Host, *, n_y: int = 1, recursion: Recursion | Program | None = None, **nu: Any) -> RankCondition:
     """Whether Proposition 3.1's hypothesis, a positive smallest eigenvalue of the kernel, holds on these inputs.
 
     Shapes: x (N, T, n_x).  Error: eigenvalues below rounding, size x 1e-16 of the largest, count as zero.
@@ -106,8 +104,16 @@ def _e1(seed: int, sizes: RadiusSizes) -> tuple[bool, Evidence]:
     triples = zip(found.radius, found.limit, found.nu_W, strict=True)
     near = [abs(radius - limit) < 0.5 * abs(radius - nu) for radius, limit, nu in triples]
     holds = near[0] and near[1] and norm > 1.5 * found.radius[0] and found.share[2] > 0.5
-    return holds, {"width": n, "draws": draws, "nu_W": found.nu_W, "limit": found.limit, "radius": found.radius,
-                   "stderr": found.radius_stderr, "operator_norm": norm, "unstable_share": found.share}
+    return holds, {
+        "width": n,
+        "draws": draws,
+        "nu_W": found.nu_W,
+        "limit": found.limit,
+        "radius": found.radius,
+        "stderr": found.radius_stderr,
+        "operator_norm": norm,
+        "unstable_share": found.share,
+    }
 
 
 def _e2(seed: int, sizes: MomentSizes) -> tuple[bool, Evidence]:
@@ -120,8 +126,14 @@ def _e2(seed: int, sizes: MomentSizes) -> tuple[bool, Evidence]:
     exact = [float(d.formula.compile()(n=width, nu_W=1.0, nu_F=1.0, nu_C=1.0)) for d in derived]
     scores = [float((m - e) / s) for m, e, s in zip(mean, exact, stderr, strict=True)]
     holds = max(map(abs, scores)) < 5 and abs(mean[5] - 1) > 5 * stderr[5]
-    return holds, {"width": width, "trials": trials, "exact": exact, "estimate": _list(mean), "stderr": _list(stderr),
-                   "formula": [str(d.formula.expr) for d in derived]}
+    return holds, {
+        "width": width,
+        "trials": trials,
+        "exact": exact,
+        "estimate": _list(mean),
+        "stderr": _list(stderr),
+        "formula": [str(d.formula.expr) for d in derived],
+    }
 
 
 def _e3(seed: int) -> tuple[bool, Evidence]:
@@ -134,10 +146,16 @@ def _e3(seed: int) -> tuple[bool, Evidence]:
     lags = peak.formula.compile()(nu_W=nu, nu_F=1.0, nu_C=1.0)
     rho = scale_factors(rnn).formula.compile()(j=np.arange(200)[:, None], nu_W=nu, nu_F=1.0, nu_C=1.0)
     holds = all(map(_verifies, proofs)) and bool(np.array_equal(np.argmax(rho, axis=0), lags))
-    return holds, {"true": {form: str(d.formula.expr) for form, d in true.items()},
-                   "false": {str(d.formula.expr): {str(x): str(v) for x, v in d.proof.goal.point}  # type: ignore[union-attr]
-                             for d in false},
-                   "nu_W": _list(nu), "peak": _list(lags), "rises_where_positive": str(peak.rise.formula.expr)}
+    return holds, {
+        "true": {form: str(d.formula.expr) for form, d in true.items()},
+        "false": {
+            str(d.formula.expr): {str(x): str(v) for x, v in d.proof.goal.point}  # type: ignore[union-attr]
+            for d in false
+        },
+        "nu_W": _list(nu),
+        "peak": _list(lags),
+        "rises_where_positive": str(peak.rise.formula.expr),
+    }
 
 
 def _e4(seed: int, sizes: StartSizes) -> tuple[bool, Evidence]:
@@ -147,12 +165,18 @@ def _e4(seed: int, sizes: StartSizes) -> tuple[bool, Evidence]:
     draws = np.random.default_rng([seed, 4]).standard_normal((sizes.starts, setting.horizon)) * variance**0.5
     lengths = np.array([constants(data, taps[:, None]).residual for taps in draws])
     found = constants(data, draws[0][:, None])
-    bound = float(emitted()["start"](T=setting.horizon, n_x=1, n_y=1, norm=found.norm, targets=found.targets,
-                                     nu_F=1.0, nu_C=1.0))
+    bound = float(
+        emitted()["start"](T=setting.horizon, n_x=1, n_y=1, norm=found.norm, targets=found.targets, nu_F=1.0, nu_C=1.0)
+    )
     mean, deviation = float(lengths.mean()), float(lengths.std(ddof=1))
     holds = deviation > 0.1 * mean and mean <= bound and float(lengths.max()) > mean + 3 * deviation
-    return holds, {"starts": sizes.starts, "mean": mean, "deviation": deviation, "largest": float(lengths.max()),
-                   "bound_of_the_mean": bound}
+    return holds, {
+        "starts": sizes.starts,
+        "mean": mean,
+        "deviation": deviation,
+        "largest": float(lengths.max()),
+        "bound_of_the_mean": bound,
+    }
 
 
 def _e5(seed: int) -> tuple[bool, Evidence]:
@@ -191,8 +215,10 @@ def _e8(seed: int) -> tuple[bool, Evidence]:
     span = H @ np.linalg.pinv(H)  # the projector on the columns met
     told = n**0.5 * seen @ np.linalg.pinv(H)
     fresh = rng.standard_normal((n, n))
-    gaps = {name: float(np.linalg.norm((told + fresh @ projector) @ H / n**0.5 - seen))
-            for name, projector in (("kernel", np.eye(n) - span), ("orthogonal to the kernel", span))}
+    gaps = {
+        name: float(np.linalg.norm((told + fresh @ projector) @ H / n**0.5 - seen))
+        for name, projector in (("kernel", np.eye(n) - span), ("orthogonal to the kernel", span))
+    }
     return gaps["kernel"] < 1e-10 < 0.1 < gaps["orthogonal to the kernel"], {"residual": gaps}
 
 
@@ -216,8 +242,10 @@ def _e11(seed: int) -> tuple[bool, Evidence]:
     h = rnn.state("h")
     rnn.update(h, erf(W @ h + F @ rnn.x))
     rnn.output(C @ h)
-    rules = {name: sorted({step.rule for step in ntk(made).proof.steps} & {"lemma-c1", "tensor-programs"})
-             for name, made in (("linear", models.linear_rnn()), ("erf", rnn))}
+    rules = {
+        name: sorted({step.rule for step in ntk(made).proof.steps} & {"lemma-c1", "tensor-programs"})
+        for name, made in (("linear", models.linear_rnn()), ("erf", rnn))
+    }
     return rules == {"linear": ["lemma-c1"], "erf": ["tensor-programs"]}, {"theorem_used": rules}
 
 
@@ -238,8 +266,18 @@ def _e12(seed: int) -> tuple[bool, Evidence]:
 
 
 CHECKS: dict[str, Callable[..., tuple[bool | None, Evidence]]] = {
-    "E1": _e1, "E2": _e2, "E3": _e3, "E4": _e4, "E5": _e5, "E6": _e6, "E7": _e7, "E8": _e8, "E9": _e9, "E10": _e10,
-    "E11": _e11, "E12": _e12,
+    "E1": _e1,
+    "E2": _e2,
+    "E3": _e3,
+    "E4": _e4,
+    "E5": _e5,
+    "E6": _e6,
+    "E7": _e7,
+    "E8": _e8,
+    "E9": _e9,
+    "E10": _e10,
+    "E11": _e11,
+    "E12": _e12,
 }
 SIZES: dict[str, type] = {"E1": RadiusSizes, "E2": MomentSizes, "E4": StartSizes}
 """The sizes that a check takes."""

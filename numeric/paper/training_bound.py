@@ -101,8 +101,13 @@ class LearningSteps:
 def emitted() -> dict[str, Callable[..., Any]]:
     """The formulas of Theorem 4.1 for the linear RNN, as `derive` emits them for NumPy."""
     derived = training_bound(models.linear_rnn())
-    formulas = {"bound": derived.formula, "step_size": derived.step_size, "gain": derived.trajectory.formula,
-                "start": derived.start.formula, "steps": derived.steps.formula}
+    formulas = {
+        "bound": derived.formula,
+        "step_size": derived.step_size,
+        "gain": derived.trajectory.formula,
+        "start": derived.start.formula,
+        "steps": derived.steps.formula,
+    }
     return {name: formula.compile("numpy") for name, formula in formulas.items()}
 
 
@@ -127,17 +132,25 @@ def exact_movement(data: Quadratic, rho: Host, taps: Host, step_size: float, ste
     root = np.asarray(weights(data, rho)) ** 0.5  # (P, 1)
     sigma, vectors = np.linalg.eigh(root * np.asarray(data.sxx) * root.T)
     slope = vectors.T @ (root * (np.asarray(data.sxy) - np.asarray(data.sxx) @ taps))  # (P, n_y)
-    gain = emitted()["gain"](l=np.asarray(steps)[:, None], eta=2.0 * step_size / data.count,
-                             sigma=np.maximum(sigma, 0.0))  # (k, P)
+    gain = emitted()["gain"](
+        l=np.asarray(steps)[:, None], eta=2.0 * step_size / data.count, sigma=np.maximum(sigma, 0.0)
+    )  # (k, P)
     return np.asarray(root * (vectors @ (gain[:, :, None] * slope)))
 
 
 def movement_bound(data: Quadratic, found: Constants, step_size: float, steps: Sequence[int], **nu: float) -> Host:
     """The most that each lag can move in l steps.  Shapes: -> (T, k).  Source: wideproof.training_bound."""
     lags = np.arange(data.lags)
-    return np.asarray(emitted()["bound"](
-        j=lags[:, None], l=np.asarray(steps), norm_j=np.asarray(found.norm_j)[:, None], residual=found.residual,
-        eta=2.0 * step_size / data.count, **nu))
+    return np.asarray(
+        emitted()["bound"](
+            j=lags[:, None],
+            l=np.asarray(steps),
+            norm_j=np.asarray(found.norm_j)[:, None],
+            residual=found.residual,
+            eta=2.0 * step_size / data.count,
+            **nu,
+        )
+    )
 
 
 def largest_step(data: Quadratic, found: Constants, **nu: float) -> float:
@@ -179,8 +192,15 @@ def measure_bound(
             if progress is not None:
                 progress(k * seeds + seed + 1, len(widths) * seeds)
     flat = [x for row in pairs for x in row]
-    expected = emitted()["start"](T=data.lags, n_x=data.n_x, n_y=data.n_y, norm=found.norm, targets=found.targets,
-                                  nu_C=setting.nu_C, nu_F=setting.nu_F)
+    expected = emitted()["start"](
+        T=data.lags,
+        n_x=data.n_x,
+        n_y=data.n_y,
+        norm=found.norm,
+        targets=found.targets,
+        nu_C=setting.nu_C,
+        nu_F=setting.nu_F,
+    )
     return BoundRun(
         setting, seeds, steps, tuple(widths), _curve(rho), run.step, largest_stable_step(data, rho), float(expected),
         tuple(x.constants.residual for x in flat), tuple(tuple(x.ratio for x in row) for row in pairs),
@@ -204,8 +224,15 @@ def learning_steps(setting: Setting | None = None) -> LearningSteps:
     goal = np.linalg.norm(to_impulse(np.asarray(data.sxy) / data.count, data.lags), axis=(1, 2))
     counts = [_halfway(data, rho, start, step, lag, float(goal[lag])) for lag in range(data.lags)]
     lags = np.arange(data.lags)
-    least = emitted()["steps"](j=lags, T=data.lags, distance=HALF * goal, norm_j=np.asarray(found.norm_j),
-                               residual=found.residual, eta=2.0 * step / data.count, **nu)
+    least = emitted()["steps"](
+        j=lags,
+        T=data.lags,
+        distance=HALF * goal,
+        norm_j=np.asarray(found.norm_j),
+        residual=found.residual,
+        eta=2.0 * step / data.count,
+        **nu,
+    )
     slope, stderr, _ = fit_rate(1.0 / rho, np.asarray(counts, dtype=float))
     return LearningSteps(_curve(rho), tuple(counts), _curve(least), slope, stderr)
 
@@ -220,6 +247,7 @@ def _white(setting: Setting) -> Quadratic:
 
 def _halfway(data: Quadratic, rho: Host, start: Host, step: float, lag: int, goal: float) -> int:
     """The first number of steps after which a lag has moved half of its way, by bisection."""
+
     def far(steps: int) -> bool:
         moved = to_impulse(exact_movement(data, rho, start, step, [steps])[0], data.lags)[lag]
         return float(np.linalg.norm(moved)) >= HALF * goal
@@ -266,8 +294,7 @@ class _Run:
         closed = np.stack([_lengths(np.asarray(to_impulse(x, self.data.lags))) for x in exact], axis=1)
         error = float(np.max(np.abs(closed - moved[1]) / moved[1].max(axis=1, keepdims=True)))
         ratio, convolution = (float(np.max(x / bound)) for x in moved)
-        return _Pair(found, ratio, convolution, error, _movement(width, moved[0], bound),
-                     _movement(0, moved[1], bound))
+        return _Pair(found, ratio, convolution, error, _movement(width, moved[0], bound), _movement(0, moved[1], bound))
 
     def _trained(self, model: Any, start: Host) -> Host:
         """How far each lag is from its start at the recorded steps.  Shapes: -> (T, k)."""

@@ -13,6 +13,7 @@ from wideproof.numeric.core.arrays import Array, Stream
 
 Number = Callable[[sp.Expr], float]
 
+
 class WholeMatrices:
     """The parameters of one batch of trials as whole arrays; vectors are (B, N, n), W @ v means n^{-1/2} W v.
 

@@ -21,7 +21,10 @@ from wideproof.reports.write.mathtext import math
 LETTERS = {name: sp.Symbol(name) for name in ("nu_W", "nu_F", "nu_C", "T", "j", "n", "N", "n_x", "n_y")}
 
 WORDS = {"stderr": "standard error", "deviation": "standard deviation", "holds": "condition met"}
-SHOWN = {"lemma-c1": "Lemma C.1, for Lipschitz maps", "tensor-programs": "tensor programs, for polynomially bounded maps"}
+SHOWN = {
+    "lemma-c1": "Lemma C.1, for Lipschitz maps",
+    "tensor-programs": "tensor programs, for polynomially bounded maps",
+}
 CHECKED = {
     "E1": "Spectral radius of W over sqrt(n) in random matrices, mean with standard error, and its limit sqrt(nu_W); "
           "the operator norm at the first nu_W; and the share of draws whose radius is above 1. At this "

@@ -70,8 +70,11 @@ def _learning(context: Context, name: str, which: str, curves: dict[str, tuple[f
 
 
 def _learns(name: str, curve: tuple[float, ...]) -> PaperClaim:
-    return PaperClaim(f"{name}: last test error over the first, below 1", "holds" if curve[-1] < curve[0] else "refuted",
-                 curve[-1] / curve[0])  # fmt: skip
+    return PaperClaim(
+        f"{name}: last test error over the first, below 1",
+        "holds" if curve[-1] < curve[0] else "refuted",
+        curve[-1] / curve[0],
+    )
 
 
 def _one_of(gaps: GapLadder, width: int, gap: float) -> PaperClaim:
@@ -138,10 +141,7 @@ def delay_figure(context: Context) -> Result:
         ),
         *context.assumptions("fig3"),
     )
-    return Result(
-        blocks,
-        _forgets(found),
-    )
+    return Result(blocks, _forgets(found))
 
 
 def _forgets(found: DelayCurves) -> tuple[PaperClaim, ...]:

@@ -163,7 +163,9 @@ def _facts(facts: Sequence[sp.Expr], program: Program) -> list[Inline]:
 def from_checks(checks: Sequence[Check]) -> tuple[PaperClaim, ...]:
     """Monte Carlo checks as claims; a distance of distribution functions is never zero, and has its p-value."""
     return tuple(
-        PaperClaim(f"distance of the distributions at lag {c.lag}, p = {c.p_value:.2g}", c.verdict, c.estimate, c.stderr)
+        PaperClaim(
+            f"distance of the distributions at lag {c.lag}, p = {c.p_value:.2g}", c.verdict, c.estimate, c.stderr
+        )
         if c.quantity == "distribution"
         else PaperClaim(f"{c.quantity.replace('-', ' ')} at lag {c.lag}", c.verdict, c.estimate, c.stderr, c.prediction)
         for c in checks

@@ -44,17 +44,38 @@ def lemma_b1(context: Context) -> Result:
     responses = response_covariance(
         context.variances, sizes.response_width, sizes.response_steps, sizes.perturbations, context.seed
     )
-    perturbed = Paragraph((
-        "The identity itself, in one network of width ", f"{sizes.response_width}: the mean of products of responses "
-        f"to {sizes.perturbations} random perturbations of all parameters, by the recursion ", Ref(tangent),
-        ", beside the sum of products of gradients, by its transpose. A check holds only if it would, nine times in "
-        f"ten, have seen an error of {responses[0].effect:.0%} of the diagonal; a true identity is refuted anywhere "
-        f"with probability at most {responses[0].false_alarm:g}.",
-    ))  # fmt: skip
-    blocks = (statement, text, *goal(derivation, "eq:lemma-b1-kernel"), proof, premises, perturbed, drawn(context),
-              *context.assumptions("lemma-b.1"))  # fmt: skip
-    claims = (PaperClaim("products of responses and of gradients at steps {} and {}".format(*c.lag), c.verdict, c.estimate,
-                    c.stderr, c.prediction) for c in responses if isinstance(c.lag, tuple))  # fmt: skip
+    perturbed = Paragraph(
+        (
+            "The identity itself, in one network of width ",
+            f"{sizes.response_width}: the mean of products of responses "
+            f"to {sizes.perturbations} random perturbations of all parameters, by the recursion ",
+            Ref(tangent),
+            ", beside the sum of products of gradients, by its transpose. A check holds only if it would, nine "
+            f"times in ten, have seen an error of {responses[0].effect:.0%} of the diagonal; a true identity is "
+            f"refuted anywhere with probability at most {responses[0].false_alarm:g}.",
+        )
+    )
+    blocks = (
+        statement,
+        text,
+        *goal(derivation, "eq:lemma-b1-kernel"),
+        proof,
+        premises,
+        perturbed,
+        drawn(context),
+        *context.assumptions("lemma-b.1"),
+    )
+    claims = (
+        PaperClaim(
+            "products of responses and of gradients at steps {} and {}".format(*c.lag),
+            c.verdict,
+            c.estimate,
+            c.stderr,
+            c.prediction,
+        )
+        for c in responses
+        if isinstance(c.lag, tuple)
+    )
     return Result(blocks, (verified("tangent recursion and kernel", derivation), *claims, *from_checks(checks)))
 
 
@@ -122,8 +143,11 @@ def lemma_c1(context: Context) -> Result:
             verified("innovations form", inno),
             *claims,
             slope_claim("the distance of the second moments' law falls as the width to the power -1/2", error),
-            at_most(f"(31): the distance of a state's empirical law falls at least as the width to the power "
-                    f"{LAW_POWER:g}", *power(law), LAW_POWER),
+            at_most(
+                f"(31): the distance of a state's empirical law falls at least as the width to the power {LAW_POWER:g}",
+                *power(law),
+                LAW_POWER,
+            ),
         ),
     )
 

@@ -90,7 +90,9 @@ def _in_the_limit(run: BoundRun) -> PaperClaim:
     mean, stderr = float(ratios.mean()), float(ratios.std(ddof=1) / len(ratios) ** 0.5)
     below = float(special.stdtr(len(ratios) - 1, (mean - 1) / stderr))
     verdict: Verdict = "refuted" if below >= 1 - LEVEL else "holds" if below <= LEVEL else "undecided"
-    return PaperClaim(f"the same of the RNN of width {whole(run.widths[-1])}, at most 1 in the limit", verdict, mean, stderr)
+    return PaperClaim(
+        f"the same of the RNN of width {whole(run.widths[-1])}, at most 1 in the limit", verdict, mean, stderr
+    )
 
 
 def _movement(context: Context, run: BoundRun) -> tuple[Block, ...]:

@@ -33,14 +33,18 @@ def rate(text: str, slope: float, stderr: float, predicted: float = -0.5) -> Pap
     """
     refuted = two_sided_p((slope - predicted) / stderr) < LEVEL
     seen = (normal_quantile(LEVEL / 2) + normal_quantile(0.1)) * stderr
-    return PaperClaim(text, "refuted" if refuted else "holds" if seen <= EFFECT else "undecided", slope, stderr, predicted)
+    return PaperClaim(
+        text, "refuted" if refuted else "holds" if seen <= EFFECT else "undecided", slope, stderr, predicted
+    )
 
 
 def at_most(text: str, slope: float, stderr: float, bound: float) -> PaperClaim:
     """A claim that a power of the width is at most a bound: one-sided tests of it and of its opposite."""
     score = (slope - bound) / stderr
     sure = normal_quantile(LEVEL)
-    return PaperClaim(text, "refuted" if score > sure else "holds" if score < -sure else "undecided", slope, stderr, bound)
+    return PaperClaim(
+        text, "refuted" if score > sure else "holds" if score < -sure else "undecided", slope, stderr, bound
+    )
 
 
 def falling(error: KernelError, stem: str, context: Context, what: str, caption: str) -> tuple[Block, ...]:

@@ -37,17 +37,7 @@ def convert(folder: Path, target: str, seconds: float, *options: str) -> str:
     suffix = {"typst": "typ", "html5": "html"}[target]
     out = folder / f"report.{suffix}"
     filters = ("--lua-filter", str(templates() / "report.lua"), "--template", str(templates() / out.name))
-    args = [
-        pypandoc.get_pandoc_path(),
-        *FLAGS,
-        "-t",
-        target,
-        *filters,
-        *options,
-        "report.tex",
-        "-o",
-        out.name,
-    ]
+    args = [pypandoc.get_pandoc_path(), *FLAGS, "-t", target, *filters, *options, "report.tex", "-o", out.name]
     status, output = run(args, folder, seconds)
     if status:
         raise RenderError("pandoc", "exit 0 and no warning", status, output.strip()[-800:])

@@ -68,8 +68,9 @@ def _write_source(document: Document, out_dir: Path) -> Path:
 
 def _copy_figure(source: Path, folder: Path) -> None:
     if not source.is_file():
-        raise DocumentError("Figure.stem", "a .pdf and a .svg of that name", source,
-                            "Save it by wideproof.reports.write.figures.")
+        raise DocumentError(
+            "Figure.stem", "a .pdf and a .svg of that name", source, "Save it by wideproof.reports.write.figures."
+        )
     if source.resolve() != (folder / source.name).resolve():
         write_atomically(folder / source.name, source.read_bytes())
 

@@ -48,10 +48,7 @@ def run(args: Sequence[str], cwd: Path, seconds: float, env: Mapping[str, str] |
             _kill(process)
             process.communicate()
             raise RenderError(
-                Path(args[0]).name,
-                f"an end within {seconds:g} s",
-                "none",
-                "Allow more time, or shorten the report.",
+                Path(args[0]).name, f"an end within {seconds:g} s", "none", "Allow more time, or shorten the report."
             ) from None
     return process.returncode, output.decode("utf-8", "replace")
 

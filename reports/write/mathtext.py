@@ -208,9 +208,7 @@ def _set(rows: Sequence[Row]) -> Latex:
     return aligned(rows)
 
 
-def _rows(
-    pairs: Sequence[tuple[Term, Term]], program: Program | None, names: Mapping[sp.Expr, str]
-) -> list[Row]:
+def _rows(pairs: Sequence[tuple[Term, Term]], program: Program | None, names: Mapping[sp.Expr, str]) -> list[Row]:
     """(left side, =, lines of the right side) of each equation."""
     printer = Printer(program, names)
     return [(printer.doprint(left), "=", pack(printer.sum_terms(right))) for left, right in pairs]
@@ -259,9 +257,7 @@ class Named(sp.Function):
     is_commutative = True
 
     def _latex(self, printer: Any, exp: str | None = None) -> str:
-        factors = Counter(
-            printer._activation(f, name.name, mean) for f, mean, name in zip(*self.args, strict=True)
-        )
+        factors = Counter(printer._activation(f, name.name, mean) for f, mean, name in zip(*self.args, strict=True))
         inside = r"\,".join(text if times == 1 else f"{text}^{{{times}}}" for text, times in factors.items())
         body = rf"\mathbb{{E}}\left[{inside}\right]"
         return rf"{{{body}}}^{{{exp}}}" if exp else body
@@ -329,7 +325,8 @@ def with_laws(pairs: Sequence[tuple[Term, Term]]) -> list[tuple[Term, Term]]:
     if one:
         means = {x: Averaged(*x.args[:2], mirrored[x.args[2]], x.args[2][0]) for x in found}
     rows: list[tuple[Term, Term]] = [
-        tuple(x if isinstance(x, Latex) else sp.sympify(x).xreplace(means) for x in pair) for pair in pairs  # type: ignore[misc]
+        tuple(x if isinstance(x, Latex) else sp.sympify(x).xreplace(means) for x in pair)  # type: ignore[misc]
+        for pair in pairs
     ]
     if one:
         return rows

@@ -110,8 +110,22 @@ def random_start():
     return r
 
 
-BUILDERS = {f.__name__: f for f in (models.linear_rnn, two_tied, redrawn, stacked, frozen, skip, coupled, untied,
-                                    elman, quadratic, random_start)}
+BUILDERS = {
+    f.__name__: f
+    for f in (
+        models.linear_rnn,
+        two_tied,
+        redrawn,
+        stacked,
+        frozen,
+        skip,
+        coupled,
+        untied,
+        elman,
+        quadratic,
+        random_start,
+    )
+}
 LINEAR = ("linear_rnn", "two_tied", "redrawn", "stacked", "frozen", "skip", "coupled", "untied")
 CASES = {(model, "ntk"): {} for model in BUILDERS}
 CASES |= {(model, "nngp"): {} for model in ("linear_rnn", "redrawn", "coupled", "elman", "random_start")}
@@ -120,13 +134,15 @@ CASES |= {(model, "impulse_response"): {} for model in LINEAR}
 CASES |= {(model, "scale_factors"): {} for model in LINEAR if model not in ("redrawn", "skip", "untied")}
 CASES |= {(model, "equivalent_convolution"): {} for model in ("linear_rnn", "two_tied", "stacked", "frozen")}
 CASES |= {(model, "adjoint"): {} for model in ("stacked", "elman")}
-CASES |= {("linear_rnn", "state_evolution horizon"): {"horizon": 3},
-          ("linear_rnn", "state_evolution innovations"): {"form": "innovations"},
-          ("two_tied", "state_evolution innovations horizon"): {"form": "innovations", "horizon": 2},
-          ("linear_rnn", "state_evolution innovations horizon"): {"form": "innovations", "horizon": 3},
-          ("redrawn", "state_evolution innovations"): {"form": "innovations"},
-          ("random_start", "state_evolution horizon"): {"horizon": 3},
-          ("linear_rnn", "ntk parameterization"): {"parameterization": "ntk"}}
+CASES |= {
+    ("linear_rnn", "state_evolution horizon"): {"horizon": 3},
+    ("linear_rnn", "state_evolution innovations"): {"form": "innovations"},
+    ("two_tied", "state_evolution innovations horizon"): {"form": "innovations", "horizon": 2},
+    ("linear_rnn", "state_evolution innovations horizon"): {"form": "innovations", "horizon": 3},
+    ("redrawn", "state_evolution innovations"): {"form": "innovations"},
+    ("random_start", "state_evolution horizon"): {"horizon": 3},
+    ("linear_rnn", "ntk parameterization"): {"parameterization": "ntk"},
+}
 
 
 @cache
@@ -161,10 +177,12 @@ def derivation(request):
 @pytest.fixture(scope="session", name="not_diagonal")
 def fixture_not_diagonal():
     """The error that scale_factors raises for a recursion."""
+
     def caught(model):
         with pytest.raises(NotDiagonal) as error:
             derive.scale_factors(build(model))
         return error.value
+
     return caught
 
 

@@ -36,17 +36,50 @@ def proofs():
     bound, peak = training_bound(rnn), scale_factor_peak(rnn)
     found = {form: scale_factor_bound(rnn, form) for form in ("sharp", "T-free", "paper", "uniform")}
     found |= {derived.quantity: derived for derived in refuted_bounds(rnn)}
-    found |= {"peak": peak, "rise": peak.rise, "bound": bound, "trajectory": bound.trajectory, "start": bound.start,
-              "steps": bound.steps, "gain": trajectory_gain(rnn), "flow": flow_gain(rnn),
-              "momentum": momentum_gain(rnn), "momentum-flow": momentum_flow_gain(rnn),
-              "convolution": convolution_of(rnn), "realization": realization([1, 2]), "stability": stability(rnn),
-              "moments": moments(rnn, lag=3, order=4), "mixed": moments(rnn, lags=(0, 1, 1, 2))}
+    found |= {
+        "peak": peak,
+        "rise": peak.rise,
+        "bound": bound,
+        "trajectory": bound.trajectory,
+        "start": bound.start,
+        "steps": bound.steps,
+        "gain": trajectory_gain(rnn),
+        "flow": flow_gain(rnn),
+        "momentum": momentum_gain(rnn),
+        "momentum-flow": momentum_flow_gain(rnn),
+        "convolution": convolution_of(rnn),
+        "realization": realization([1, 2]),
+        "stability": stability(rnn),
+        "moments": moments(rnn, lag=3, order=4),
+        "mixed": moments(rnn, lags=(0, 1, 1, 2)),
+    }
     return {name: derived.proof for name, derived in found.items()}
 
 
-NAMES = ("sharp", "T-free", "paper", "uniform", "refuted-power", "refuted-power-largest", "refuted-shifted-largest",
-         "peak", "rise", "bound", "trajectory", "start", "steps", "gain", "flow", "momentum", "momentum-flow",
-         "convolution", "realization", "stability", "moments", "mixed")
+NAMES = (
+    "sharp",
+    "T-free",
+    "paper",
+    "uniform",
+    "refuted-power",
+    "refuted-power-largest",
+    "refuted-shifted-largest",
+    "peak",
+    "rise",
+    "bound",
+    "trajectory",
+    "start",
+    "steps",
+    "gain",
+    "flow",
+    "momentum",
+    "momentum-flow",
+    "convolution",
+    "realization",
+    "stability",
+    "moments",
+    "mixed",
+)
 
 
 @pytest.fixture(params=NAMES)
@@ -99,18 +132,21 @@ def test_replay_and_audit_each_catch_a_thousandth(proof):
 
 def test_a_dropped_or_moved_step_or_premise_is_caught(proof):
     for index, step in enumerate(proof.steps):
-        assert rejected(replace(proof, steps=proof.steps[:index] + proof.steps[index + 1:])), step.rule
+        assert rejected(replace(proof, steps=proof.steps[:index] + proof.steps[index + 1 :])), step.rule
         if step.premises:
             assert rejected(changed(proof, index, premises=step.premises[1:])), step.rule
         if index:
-            moved = (*proof.steps[: index - 1], step, proof.steps[index - 1], *proof.steps[index + 1:])
+            moved = (*proof.steps[: index - 1], step, proof.steps[index - 1], *proof.steps[index + 1 :])
             assert rejected(replace(proof, steps=moved)), step.rule
 
 
 def test_another_rule_source_or_status_is_caught(proof):
     for index, step in enumerate(proof.steps):
-        for fields in ({"rule": "weight" if step.rule != "weight" else "rise"}, {"source": "folklore"},
-                       {"status": "numeric"}):
+        for fields in (
+            {"rule": "weight" if step.rule != "weight" else "rise"},
+            {"source": "folklore"},
+            {"status": "numeric"},
+        ):
             assert rejected(changed(proof, index, **fields)), step.rule
 
 

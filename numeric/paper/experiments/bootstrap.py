@@ -33,12 +33,7 @@ class Scores:
 
 
 def score(
-    y: Host,
-    predictions: Host,
-    *,
-    rng: np.random.Generator,
-    replicates: int = 1000,
-    block: int | None = None,
+    y: Host, predictions: Host, *, rng: np.random.Generator, replicates: int = 1000, block: int | None = None
 ) -> Scores:
     """R² = 1 − Σ(y − ŷ)²/Σ(y − ȳ)² per output, resampled in blocks that keep the correlation in time.
 

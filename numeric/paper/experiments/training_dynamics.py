@@ -190,10 +190,7 @@ def gap_ladder(
     gaps = np.empty((2, len(widths), seeds))
     for i, k in np.ndindex(gaps.shape[1:]):
         rnn, scaled = _pair(setting, data, test, rho, step, _network(setting, widths[i], k, chosen.name), None)
-        gaps[:, i, k] = (
-            relative_gap(rnn.train_loss, scaled.train_loss),
-            relative_gap(rnn.test_loss, scaled.test_loss),
-        )
+        gaps[:, i, k] = (relative_gap(rnn.train_loss, scaled.train_loss), relative_gap(rnn.test_loss, scaled.test_loss))
         if progress is not None:
             progress(i * seeds + k + 1, gaps[0].size)
     return _ladder(setting, widths, gaps[0], chosen.name, _ladder(setting, widths, gaps[1], chosen.name, None))

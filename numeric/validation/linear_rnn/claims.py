@@ -20,10 +20,7 @@ from wideproof.numeric.validation.linear_rnn.runner import Measurements
 
 LEAST_TRIALS = 100  # below, a standard error is too rough for the tail of the normal law
 LEAST_ENTRIES = 4000  # the same for fourth moments: simulated, the 1e-3 tail is within a factor 2 from here on
-PRECISION = {
-    "scale-factor": 1.0,
-    "kernel-coupling": 2.0,
-}  # inverse variance per trial grows as this power of n
+PRECISION = {"scale-factor": 1.0, "kernel-coupling": 2.0}  # inverse variance per trial grows as this power of n
 LEAST_WIDTHS = 3
 DRIFT = 0.1  # sqrt(m) times the finite-width distance from the normal law, in the test of the distribution
 KURTOSIS_DISTANCE = 0.0230  # max |H_3(x) phi(x)| / 24: distance of laws per unit of excess kurtosis
@@ -162,17 +159,7 @@ def _claim(
         low = extrapolate(rungs[1:], means[1:], stderrs[1:], fit.degree - 1, precision)
         guard = low.mean, low.stderr
     return Claim(
-        quantity,
-        lag,
-        widths,
-        trials,
-        prediction,
-        fit.mean,
-        fit.stderr,
-        method,
-        obstacle,
-        fit.lack_of_fit,
-        guard,
+        quantity, lag, widths, trials, prediction, fit.mean, fit.stderr, method, obstacle, fit.lack_of_fit, guard
     )
 
 

@@ -49,9 +49,7 @@ def confirmation(run: LinesRun, folder: Path) -> Section:
 def _table(run: LinesRun) -> Table:
     rows: list[tuple[Text, ...]] = []
     for k, (name, c) in enumerate(zip(run.errors, run.checks, strict=True)):
-        plain: tuple[Text, ...] = (
-            (value(run.without.means[-1, k], run.without.stderrs[-1, k]),) if run.without else ()
-        )
+        plain: tuple[Text, ...] = (value(run.without.means[-1, k], run.without.stderrs[-1, k]),) if run.without else ()
         rows.append(
             (
                 math(MeanSquare(sp.Symbol(name))), value(c.prediction),

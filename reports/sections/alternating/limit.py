@@ -163,4 +163,3 @@ def _evolution(run: LinesRun, told: prose.Told) -> tuple[Block, ...]:
         prose.proof(derivation.proof, "evolution", told),
         prose.premises_line(derivation.proof),
     )  # fmt: skip
-

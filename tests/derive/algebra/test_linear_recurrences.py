@@ -40,7 +40,7 @@ def test_one_step_identity_and_symmetry(lag, nodes, seed):
     """DD(j+1; n, l) = l DD(j; n, l) + DD(j; n), for any of the nodes."""
     exact_nodes = [sp.Rational(x) for x in nodes]
     index = seed.randrange(len(nodes))
-    own, rest = exact_nodes[index], exact_nodes[:index] + exact_nodes[index + 1:]
+    own, rest = exact_nodes[index], exact_nodes[:index] + exact_nodes[index + 1 :]
     lower = PowerDD(sp.Integer(lag), *rest) if rest else 0
     assert PowerDD(sp.Integer(lag + 1), *exact_nodes) == own * PowerDD(sp.Integer(lag), *exact_nodes) + lower
     seed.shuffle(exact_nodes)
@@ -82,8 +82,11 @@ def test_no_cancellation_at_close_nodes():
 
 
 TRIANGLES = {
-    "resonant": [[2, 1], [0, 2]], "distinct": [["x", 1], [0, "y"]], "zero nodes": [[0, 3], [0, 0]],
-    "three": [["x", 1, "y"], [0, "x", 2], [0, 0, "y"]], "sum of symbols": [["x/4+y", 1], [0, "x/4+y"]],
+    "resonant": [[2, 1], [0, 2]],
+    "distinct": [["x", 1], [0, "y"]],
+    "zero nodes": [[0, 3], [0, 0]],
+    "three": [["x", 1, "y"], [0, "x", 2], [0, 0, "y"]],
+    "sum of symbols": [["x/4+y", 1], [0, "x/4+y"]],
 }
 
 
@@ -91,8 +94,9 @@ def recurrence(name):
     names = dict(zip("xy", sp.symbols("x y", nonnegative=True), strict=True))
     A = sp.Matrix([[sp.sympify(e, locals=names) for e in row] for row in TRIANGLES[name]])
     size = A.shape[0]
-    return A, LinearRecurrence({i: {k: A[i, k] for k in range(size)} for i in range(size)},
-                               {i: sp.Integer(i + 1) for i in range(size)})
+    return A, LinearRecurrence(
+        {i: {k: A[i, k] for k in range(size)} for i in range(size)}, {i: sp.Integer(i + 1) for i in range(size)}
+    )
 
 
 @pytest.mark.parametrize("name", TRIANGLES)
@@ -126,8 +130,11 @@ def test_a_circle_has_no_closed_form():
 def test_induction_rejects_a_closed_form_wrong_by_a_thousandth(name, where, monkeypatch):
     A, solved = recurrence(name)
     right = solved.solve
-    wrong = (lambda i: right(i) * sp.Rational(1001, 1000)) if where == "base" else \
-        (lambda i: right(i) + PowerDD(j, 1, 2) * A[0, 1] / 1000 if i == 0 else right(i) * sp.Rational(1001, 1000))
+    wrong = (
+        (lambda i: right(i) * sp.Rational(1001, 1000))
+        if where == "base"
+        else (lambda i: right(i) + PowerDD(j, 1, 2) * A[0, 1] / 1000 if i == 0 else right(i) * sp.Rational(1001, 1000))
+    )
     object.__setattr__(solved, "solve", wrong)
     with pytest.raises(ProofError):
         solved.prove(0)

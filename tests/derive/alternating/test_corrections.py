@@ -84,8 +84,16 @@ def mutated(step, factor):
     return replace(step, claim=replace(step.claim, right=wrong))
 
 
-OWN = ("known-products", "left-regression", "gaussian-part", "stein-pairing", "correction", "transposed-product",
-       "gaussian-covariance", "second-moment")
+OWN = (
+    "known-products",
+    "left-regression",
+    "gaussian-part",
+    "stein-pairing",
+    "correction",
+    "transposed-product",
+    "gaussian-covariance",
+    "second-moment",
+)
 
 
 @pytest.mark.parametrize("name", OWN)
@@ -95,7 +103,7 @@ def test_a_step_that_is_a_thousandth_wrong_fails_replay_and_the_audit_alone(name
     with pytest.raises(ProofError):
         audit_step(step, worlds(PROOF.program))
     with pytest.raises(ProofError):
-        replace(PROOF, steps=(*PROOF.steps[:index], step, *PROOF.steps[index + 1:])).replay(index)
+        replace(PROOF, steps=(*PROOF.steps[:index], step, *PROOF.steps[index + 1 :])).replay(index)
 
 
 @pytest.mark.parametrize("name", ["over-components", "ramp-mean", "line-limit"])
@@ -105,17 +113,27 @@ def test_a_step_of_the_state_evolution_that_is_a_thousandth_wrong_fails_replay_a
     with pytest.raises(ProofError):
         audit_step(step, worlds(SOFT.program))
     with pytest.raises(ProofError):
-        replace(SOFT, steps=(*SOFT.steps[:index], step, *SOFT.steps[index + 1:])).replay(index)
+        replace(SOFT, steps=(*SOFT.steps[:index], step, *SOFT.steps[index + 1 :])).replay(index)
 
 
 def test_a_state_evolution_without_a_term_or_with_other_means_fails_the_audit():
     step = next(step for step in SOFT.steps if step.rule == "line-limit" and step.claim.left == Covariance(3, 3))
     plain = next(step for step in SOFT.steps if step.rule == "line-limit" and step.claim.left == Coefficient(2, 1))
-    assert sp.expand(step.claim.right - sum((w * Covariance(*x) for x, w in {(0, 0): 1, (0, 2): -2, (2, 2): 1}.items()),
-                                            sp.Symbol("nu_w", nonnegative=True))) == 0
-    for wrong in (replace(step.claim, right=step.claim.right + 2 * Covariance(0, 2)),
-                  replace(plain.claim, nodes=plain.claim.nodes * sp.Rational(1001, 1000)),
-                  replace(plain.claim, right=plain.claim.right.replace(Ramp, lambda p, t, v: Ramp(p, t, v + 1)))):
+    assert (
+        sp.expand(
+            step.claim.right
+            - sum(
+                (w * Covariance(*x) for x, w in {(0, 0): 1, (0, 2): -2, (2, 2): 1}.items()),
+                sp.Symbol("nu_w", nonnegative=True),
+            )
+        )
+        == 0
+    )
+    for wrong in (
+        replace(step.claim, right=step.claim.right + 2 * Covariance(0, 2)),
+        replace(plain.claim, nodes=plain.claim.nodes * sp.Rational(1001, 1000)),
+        replace(plain.claim, right=plain.claim.right.replace(Ramp, lambda p, t, v: Ramp(p, t, v + 1))),
+    ):
         with pytest.raises(ProofError):
             audit_step(replace(step, claim=wrong), worlds(SOFT.program))
 
@@ -163,8 +181,9 @@ def test_a_linear_recursion_has_the_moments_of_the_marchenko_pastur_law():
     derivation = corrections(run)
     values = settled(derivation.proof)
     for k in range(1, 4):
-        narayana = sum(sp.binomial(2 * k, i) * sp.binomial(2 * k, i - 1) * DELTA**i / (2 * k)
-                       for i in range(1, 2 * k + 1))
+        narayana = sum(
+            sp.binomial(2 * k, i) * sp.binomial(2 * k, i - 1) * DELTA**i / (2 * k) for i in range(1, 2 * k + 1)
+        )
         assert sp.expand(values[MeanSquare(sp.Symbol(f"h_{k}"))] - NU ** (2 * k) * narayana) == 0
     derivation.proof.verify()
 
@@ -181,6 +200,7 @@ def settled(proof: Proof) -> dict[sp.Expr, sp.Expr]:
             if any(x not in place for x in names):
                 return sp.S.One if len(set(names)) == 1 else sp.S.Zero
             return value(found[Covariance(*sorted(place[x] for x in names))])
+
         return sp.expand(expr.replace(Average, lambda e: of(Average(e))))
 
     return {left: value(right) for left, right in found.items()}
@@ -249,8 +269,9 @@ def mixed_error(epsilon, tau2, theta):
             eta = np.sign(u) * max(abs(u) - theta, 0.0)
             return ((eta - share * u) ** 2 + share * tau2) * np.exp(-(u**2) / (2 * v)) / np.sqrt(2 * np.pi * v)
 
-        total += weight * sum(quad(loss, *ends, epsabs=1e-13)[0] for ends in
-                              ((-40, -theta), (-theta, theta), (theta, 40)))
+        total += weight * sum(
+            quad(loss, *ends, epsabs=1e-13)[0] for ends in ((-40, -theta), (-theta, theta), (theta, 40))
+        )
     return total
 
 
@@ -272,6 +293,7 @@ def test_what_has_no_closed_form_says_so_and_unknown_symbols_are_told():
 
 def test_the_soft_threshold_is_an_activation_with_exact_moments():
     """At equal variables E[eta^2] and E[eta'^2] are integrals of one variable; at independent ones odd means vanish."""
+
     def eta(u):
         return np.sign(u) * max(abs(u) - 0.5, 0.0)
 

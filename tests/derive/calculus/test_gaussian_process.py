@@ -31,9 +31,10 @@ def drawn(name, quantity):
     return worlds(derived(name, quantity).proof.program)[:1]
 
 
-@pytest.mark.parametrize(("name", "quantity"), [
-    ("gru", "nngp"), ("gru", "state_evolution"), ("lstm", "nngp"), ("mgu", "nngp"), ("mgu", "ntk"),
-])
+@pytest.mark.parametrize(
+    ("name", "quantity"),
+    [("gru", "nngp"), ("gru", "state_evolution"), ("lstm", "nngp"), ("mgu", "nngp"), ("mgu", "ntk")],
+)
 def test_the_proof_of_a_gated_limit_verifies(name, quantity):
     found = derived(name, quantity)
     found.proof.verify()
@@ -113,10 +114,10 @@ def wrong(claim):
     for i, e in enumerate(claim.covariances):
         if e.right.has(Moment):  # no correlation between different steps
             alone = replace(e, right=e.right * sp.KroneckerDelta(t, s))
-            yield replace(claim, covariances=(*claim.covariances[:i], alone, *claim.covariances[i + 1:]))
+            yield replace(claim, covariances=(*claim.covariances[:i], alone, *claim.covariances[i + 1 :]))
     for i, e in enumerate(claim.paths):
         other = replace(e, right=e.right.replace(Phi, lambda name, order, z: z))
-        yield replace(claim, paths=(*claim.paths[:i], other, *claim.paths[i + 1:]))
+        yield replace(claim, paths=(*claim.paths[:i], other, *claim.paths[i + 1 :]))
 
 
 @pytest.mark.parametrize("name", ["gru", "lstm"])
@@ -130,8 +131,11 @@ def test_no_alteration_of_the_process_passes_the_audit(name):
 
 def test_a_dropped_reset_gate_is_refused():
     found = derived("gru", "nngp")
-    claim = next(x.claim for x in found.proof.steps if isinstance(x.claim, Equation) and isinstance(x.claim.left, Cov)
-                 and "W_h" in x.claim.left.args[0].label)
+    claim = next(
+        x.claim
+        for x in found.proof.steps
+        if isinstance(x.claim, Equation) and isinstance(x.claim.left, Cov) and "W_h" in x.claim.left.args[0].label
+    )
     h = next(c for c, term in found.program.terms if isinstance(term, Previous))
     without = replace(claim, right=claim.right.replace(Moment, lambda u, v, *at: Moment(h, h, *at)))
     index = [step.claim for step in found.proof.steps].index(claim)
@@ -146,7 +150,7 @@ def test_a_false_zero_is_refused():
     false = replace(step.claim, members=(*step.claim.members, (c, c, "any", (FIRST, SECOND))))
     with pytest.raises(ProofError):
         audit_step(replace(step, claim=false), drawn("mgu", "ntk"))
-    steps = (*found.proof.steps[:index], replace(step, claim=false), *found.proof.steps[index + 1:])
+    steps = (*found.proof.steps[:index], replace(step, claim=false), *found.proof.steps[index + 1 :])
     with pytest.raises(ProofError):
         replace(found.proof, steps=steps).replay(index)
 

@@ -52,9 +52,16 @@ def test_arguments_broadcast(rho):
     assert f(j=np.arange(0), **VALUES).shape == (0,)
 
 
-@pytest.mark.parametrize(("values", "text"), [
-    ({**VALUES}, "missing: j"), ({"j": 1, **VALUES, "nu_V": 1}, "unknown: nu_V"), ({"j": -1, **VALUES}, "j >= 0"),
-    ({"j": 0.5, **VALUES}, "whole numbers j"), ({"j": 1, **VALUES, "nu_W": -0.1}, "nu_W >= 0")])
+@pytest.mark.parametrize(
+    ("values", "text"),
+    [
+        ({**VALUES}, "missing: j"),
+        ({"j": 1, **VALUES, "nu_V": 1}, "unknown: nu_V"),
+        ({"j": -1, **VALUES}, "j >= 0"),
+        ({"j": 0.5, **VALUES}, "whole numbers j"),
+        ({"j": 1, **VALUES, "nu_W": -0.1}, "nu_W >= 0"),
+    ],
+)
 def test_wrong_arguments_are_named(rho, values, text):
     with pytest.raises(ParameterError) as error:
         rho.compile()(**values)
@@ -87,8 +94,12 @@ def test_cupy_source_calls_cupy_alone(derived, monkeypatch):
     """Printed and run with NumPy standing in for the array library."""
     for module in ("emit.formula", "algebra.array_code"):
         monkeypatch.setattr(f"wideproof.derive.{module}.namespace", lambda backend: np)
-    for model, quantity in (("linear_rnn", "scale_factors"), ("linear_rnn", "equivalent_convolution"),
-                            ("two_tied", "scale_factors"), ("linear_rnn", "impulse_response")):
+    for model, quantity in (
+        ("linear_rnn", "scale_factors"),
+        ("linear_rnn", "equivalent_convolution"),
+        ("two_tied", "scale_factors"),
+        ("linear_rnn", "impulse_response"),
+    ):
         formula = derived(model, quantity).formula
         f = formula.compile("cupy")
         assert isinstance(f, _Emitted)

@@ -17,9 +17,19 @@ def test_golden(case, derived):
     assert derived(*case).formula.latex() == GOLDEN[case]
 
 
-@pytest.mark.parametrize(("expr", "text"), [
-    (t - j, "t - j"), (s - j, "s - j"), (j - 1, "j - 1"), (j + 1, "j + 1"), (t - j - 1, "t - j - 1"), (1 - j, "1 - j"),
-    (j + k, "j + k"), (2 * j - 1, r"2\,j - 1")])
+@pytest.mark.parametrize(
+    ("expr", "text"),
+    [
+        (t - j, "t - j"),
+        (s - j, "s - j"),
+        (j - 1, "j - 1"),
+        (j + 1, "j + 1"),
+        (t - j - 1, "t - j - 1"),
+        (1 - j, "1 - j"),
+        (j + k, "j + k"),
+        (2 * j - 1, r"2\,j - 1"),
+    ],
+)
 def test_indices_read_forward(expr, text):
     assert latex(expr) == text
 

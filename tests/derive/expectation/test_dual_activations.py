@@ -29,8 +29,22 @@ from wideproof.derive.language.activations import DEFINITIONS, FAMILIES, Z, acti
 from wideproof.derive.language.errors import NotClosed, ParameterError
 
 PAIRS = json.loads((Path(__file__).parents[2] / "data" / "gaussian_pairs.json").read_text())["entries"]
-CLOSED = ("identity", "relu", "erf", "gelu", "sin", "exp", "gaussian", "step", "cos", "abs", "sign", "leaky_relu(1/5)",
-          "abrelu(-3/10, 3/2)", "erf_sigmoid")
+CLOSED = (
+    "identity",
+    "relu",
+    "erf",
+    "gelu",
+    "sin",
+    "exp",
+    "gaussian",
+    "step",
+    "cos",
+    "abs",
+    "sign",
+    "leaky_relu(1/5)",
+    "abrelu(-3/10, 3/2)",
+    "erf_sigmoid",
+)
 SMOOTH = ("tanh", "sigmoid", "silu", "softplus")
 BENT = ("soft_threshold",)
 LAWS = ((1.3, 0.7, 0.4), (0.2, 2.0, -0.5), (1.0, 1.0, 0.0))
@@ -111,8 +125,13 @@ def test_price_certifies_a_row_by_the_row_of_its_derivative(name):
 
 GAUSS = sp.sqrt(1 + 2 * a + 2 * b + 4 * a * b - 4 * c**2)
 ROOT = sp.sqrt(1 + a + b + a * b - c**2)
-CURVED = {"erf": (1, 4 / (sp.pi * GAUSS)), "erf_sigmoid": (1, 1 / (sp.pi * GAUSS)),
-          "gelu": (2, None), "gaussian": (1, None), "cos": (1, None)}
+CURVED = {
+    "erf": (1, 4 / (sp.pi * GAUSS)),
+    "erf_sigmoid": (1, 1 / (sp.pi * GAUSS)),
+    "gelu": (2, None),
+    "gaussian": (1, None),
+    "cos": (1, None),
+}
 
 
 @pytest.mark.parametrize("name", CURVED)
@@ -162,8 +181,9 @@ def named(text):
 @pytest.mark.parametrize("entry", PAIRS, ids=lambda e: f"{e['f']}-{e['g']}-{e['a']}-{e['b']}-{e['c']}-{e['mean_u']}")
 def test_numbers_agree_with_22_digits(entry):
     (first, i), (second, j) = named(entry["f"]), named(entry["g"])
-    found, bound = gaussian_mean(first, second, (entry["a"], entry["b"]), entry["c"],
-                                 (entry["mean_u"], entry["mean_v"]), (i, j))
+    found, bound = gaussian_mean(
+        first, second, (entry["a"], entry["b"]), entry["c"], (entry["mean_u"], entry["mean_v"]), (i, j)
+    )
     want = float(entry["value"])
     assert abs(float(found) - want) <= float(bound) + 4e-16 * max(1.0, abs(want)) * 4
     if "relu" not in (first, second) or first == second:  # a kink beside another function has a slow series

@@ -22,15 +22,18 @@ def pairings(items):
         yield ()
         return
     for i in range(1, len(items)):
-        for rest in pairings(items[1:i] + items[i + 1:]):
+        for rest in pairings(items[1:i] + items[i + 1 :]):
             yield ((items[0], items[i]), *rest)
 
 
 @settings(deadline=None, max_examples=40)
 @given(st.lists(st.integers(0, 2), max_size=8))
 def test_isserlis_is_the_sum_over_pairings(variables):
-    want = sp.Add(*(sp.Mul(*(exact(a, b) for a, b in match)) for match in pairings(variables))) \
-        if len(variables) % 2 == 0 else 0
+    want = (
+        sp.Add(*(sp.Mul(*(exact(a, b) for a, b in match)) for match in pairings(variables)))
+        if len(variables) % 2 == 0
+        else 0
+    )
     assert expect(tuple(variables), (), exact) == want
 
 
@@ -62,8 +65,11 @@ def node_value(node):
 
 
 CASES = {
-    "z sin": ((0,), ((0, 0.0),)), "z z sin": ((0, 1), ((2, 0.4),)), "z sin sin": ((1,), ((0, 0.2), (2, -0.5))),
-    "z z z sin": ((0, 0, 1), ((1, 0.3),)), "sin sin": ((), ((0, 0.1), (1, 0.7))),
+    "z sin": ((0,), ((0, 0.0),)),
+    "z z sin": ((0, 1), ((2, 0.4),)),
+    "z sin sin": ((1,), ((0, 0.2), (2, -0.5))),
+    "z z z sin": ((0, 0, 1), ((1, 0.3),)),
+    "sin sin": ((), ((0, 0.1), (1, 0.7))),
     "z z sin sin": ((0, 2), ((0, 0.2), (1, 0.0))),
 }
 
@@ -104,8 +110,13 @@ def test_a_variable_independent_of_the_rest_has_mean_zero():
 
 @pytest.mark.parametrize("name", ["relu", "erf", "tanh", "gelu", "sigmoid", "sin", "step"])
 def test_definitions_of_activations(name):
-    table = {"relu": lambda x: max(x, 0), "tanh": np.tanh, "sin": np.sin, "step": lambda x: float(x > 0),
-             "sigmoid": lambda x: 1 / (1 + np.exp(-x))}
+    table = {
+        "relu": lambda x: max(x, 0),
+        "tanh": np.tanh,
+        "sin": np.sin,
+        "step": lambda x: float(x > 0),
+        "sigmoid": lambda x: 1 / (1 + np.exp(-x)),
+    }
     for x in (-1.5, 0.25, 2.0):
         value = float(definition_at(name, 0, sp.Rational(x)))
         if name in table:

@@ -22,8 +22,12 @@ for _name, _phi in DEFINED.items():
     define(_name, _phi)
 BREAKS = (-2.0, -1.0, 0.0, 1.0, 2.0)
 LAWS = {  # a, c, b, mean of u, mean of v
-    "generic": (1.3, 0.4, 0.7, 0.3, -0.5), "close": (0.04, 0.15, 1.0, 0.5, -1.0), "free": (2.0, 0.0, 0.5, -1.0, 0.0),
-    "equal": (0.9, 0.9, 0.9, 0.4, 0.4), "opposite": (0.9, -0.9, 0.9, 0.4, -0.4), "crossed": (0.9, -0.9, 0.9, 0.4, 0.4),
+    "generic": (1.3, 0.4, 0.7, 0.3, -0.5),
+    "close": (0.04, 0.15, 1.0, 0.5, -1.0),
+    "free": (2.0, 0.0, 0.5, -1.0, 0.0),
+    "equal": (0.9, 0.9, 0.9, 0.4, 0.4),
+    "opposite": (0.9, -0.9, 0.9, 0.4, -0.4),
+    "crossed": (0.9, -0.9, 0.9, 0.4, 0.4),
 }
 X, W = np.polynomial.legendre.leggauss(24)
 
@@ -32,8 +36,10 @@ def cut(f, mean, deviation, breaks=()):
     """E[f(mean + deviation z)] in pieces between the kinks."""
     inside = [(t - mean) / deviation for t in BREAKS] if deviation else []
     ends = sorted({-11.0, *np.linspace(-9, 9, 13), 11.0, *(e for e in (*inside, *breaks) if abs(e) < 11)})
-    z, w = (np.concatenate(x) for x in zip(*[((p + q) / 2 + (q - p) / 2 * X, (q - p) / 2 * W)
-                                             for p, q in pairwise(ends)], strict=True))
+    z, w = (
+        np.concatenate(x)
+        for x in zip(*[((p + q) / 2 + (q - p) / 2 * X, (q - p) / 2 * W) for p, q in pairwise(ends)], strict=True)
+    )
     return float(np.sum(w * np.exp(-z * z / 2) * f(mean + deviation * z)) / np.sqrt(2 * np.pi))
 
 
@@ -57,8 +63,10 @@ def function(name, order=0):
 
 
 @pytest.mark.parametrize("law", LAWS.values(), ids=LAWS)
-@pytest.mark.parametrize(("first", "second"), [("relu", "relu"), ("torn", "hard_tanh"), ("step", "abs"),
-                                               ("sign", "hinge_sum"), ("leaky_relu(1/5)", "torn")])
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [("relu", "relu"), ("torn", "hard_tanh"), ("step", "abs"), ("sign", "hinge_sum"), ("leaky_relu(1/5)", "torn")],
+)
 def test_moments_are_those_of_the_definition(first, second, law):
     a, c, b, m, k = law
     found, bound = gaussian_mean(first, second, (a, b), c, (m, k))
@@ -67,8 +75,9 @@ def test_moments_are_those_of_the_definition(first, second, law):
 
 
 @pytest.mark.parametrize("law", LAWS.values(), ids=LAWS)
-@pytest.mark.parametrize(("bent", "smooth"), [("relu", "tanh"), ("torn", "gelu"), ("sign", "softplus"),
-                                              ("hinge_sum", "exp")])
+@pytest.mark.parametrize(
+    ("bent", "smooth"), [("relu", "tanh"), ("torn", "gelu"), ("sign", "softplus"), ("hinge_sum", "exp")]
+)
 def test_a_kinked_function_meets_a_smooth_one_within_the_stated_bound(bent, smooth, law):
     a, c, b, m, k = law
     found, bound = gaussian_mean(bent, smooth, (a, b), c, (m, k))

@@ -162,8 +162,13 @@ def test_the_output_reads_updated_states_at_any_depth(rnn):
     rnn.update(rnn.h, rnn.W @ rnn.h + rnn.F @ rnn.x)
     rnn.output(rnn.C @ relu(rnn.W @ rnn.h))
     twin = Recursion("rnn")
-    W, _, F, C, h = (twin.matrix("W", "nu_W"), twin.matrix("V", "nu_V"), twin.input_map("F", "nu_F"),
-                     twin.readout("C", "nu_C"), twin.state("h"))
+    W, _, F, C, h = (
+        twin.matrix("W", "nu_W"),
+        twin.matrix("V", "nu_V"),
+        twin.input_map("F", "nu_F"),
+        twin.readout("C", "nu_C"),
+        twin.state("h"),
+    )
     twin.update(h, W @ h + F @ twin.x)
     twin.output(C @ relu(W @ h.next))
     assert rnn.program().output == twin.program().output

@@ -50,6 +50,7 @@ def test_scale_factors_of_two_tied_matrices(derived):
     def want(lag):
         slope = lag * nu ** (lag - 1) if lag else 0
         return C * ((1 + a**2) * F * slope + nu**lag) + F * nu**lag
+
     assert same(derived("two_tied", "scale_factors").formula.expr, want)
 
 
@@ -114,18 +115,25 @@ def test_an_identity_skip_couples_lags(derived, not_diagonal):
 
 def skip_sum(p, q, rho):
     """Theta(j, k) = sum_i C(j, i) C(k, i) a^{j+k-2i} rho_i."""
-    return sp.Add(*(sp.binomial(int(p), i) * sp.binomial(int(q), i) * a ** int(p + q - 2 * i) * rho(i)
-                    for i in range(min(p, q) + 1)))
+    return sp.Add(
+        *(
+            sp.binomial(int(p), i) * sp.binomial(int(q), i) * a ** int(p + q - 2 * i) * rho(i)
+            for i in range(min(p, q) + 1)
+        )
+    )
 
 
 def test_the_skip_kernel_is_the_coupled_sum(derived):
     evaluate = derived("skip", "ntk").formula.compile()
     values = {"nu_W": 0.4, "nu_F": 0.9, "nu_C": 0.7, "a": -0.6}
     X = np.random.default_rng(0).standard_normal((4, 3))
-    theta = np.array([[float(skip_sum(p, q, paper_21).subs({W: 0.4, F: 0.9, C: 0.7, a: -0.6})) for q in range(4)]
-                      for p in range(4)])
-    want = [[sum(X[t - p, s - q] * theta[p, q] for p in range(t + 1) for q in range(s + 1)) for s in range(3)]
-            for t in range(4)]
+    theta = np.array(
+        [[float(skip_sum(p, q, paper_21).subs({W: 0.4, F: 0.9, C: 0.7, a: -0.6})) for q in range(4)] for p in range(4)]
+    )
+    want = [
+        [sum(X[t - p, s - q] * theta[p, q] for p in range(t + 1) for q in range(s + 1)) for s in range(3)]
+        for t in range(4)
+    ]
     assert evaluate(X=X, **values) == pytest.approx(np.array(want), rel=1e-12)
 
 
@@ -169,8 +177,14 @@ def test_a_coupled_block_keeps_its_recurrence(derived):
     assert found == pytest.approx(want, rel=1e-12)
     assert "no closed form" in response.formula.compile().__doc__
     steps = 1e-6
-    rates = [(response.formula.compile()(j=5, **{**values, x: v + steps})
-              - response.formula.compile()(j=5, **{**values, x: v - steps})) / (2 * steps) for x, v in values.items()]
+    rates = [
+        (
+            response.formula.compile()(j=5, **{**values, x: v + steps})
+            - response.formula.compile()(j=5, **{**values, x: v - steps})
+        )
+        / (2 * steps)
+        for x, v in values.items()
+    ]
     assert float(rho.formula.compile()(j=5, **values)) == pytest.approx(float(sum(rates)), rel=1e-7)
     with pytest.raises(NotClosed) as error:
         equivalent_convolution(coupled_again())

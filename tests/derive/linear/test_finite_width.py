@@ -29,13 +29,25 @@ def naive(words, width):
     total = 0
     for pairing in pairings(tuple(range(len(slots)))):
         for values in product(range(width), repeat=index):
-            total += all(values[slots[i][0]] == values[slots[k][0]] and values[slots[i][1]] == values[slots[k][1]]
-                         for i, k in pairing.items())
+            total += all(
+                values[slots[i][0]] == values[slots[k][0]] and values[slots[i][1]] == values[slots[k][1]]
+                for i, k in pairing.items()
+            )
     return total
 
 
-@pytest.mark.parametrize("words", [((1, 1, -1, -1),), ((1, 1), (1, 1)), ((1, -1, 1, -1),), ((1, 1, 1), (1,)),
-                                   ((1, -1), (-1, 1)), ((1, 1, -1), (-1,)), ((1,), (1,), (1,), (-1,))])
+@pytest.mark.parametrize(
+    "words",
+    [
+        ((1, 1, -1, -1),),
+        ((1, 1), (1, 1)),
+        ((1, -1, 1, -1),),
+        ((1, 1, 1), (1,)),
+        ((1, -1), (-1, 1)),
+        ((1, 1, -1), (-1,)),
+        ((1,), (1,), (1,), (-1,)),
+    ],
+)
 def test_loop_equations_are_sums_over_pairings(words):
     found = mean_of_traces(canonical(words))
     for width in (1, 2, 3):

@@ -34,8 +34,10 @@ def points():
     rng = np.random.default_rng(3)
     for _ in range(60):
         horizon = int(rng.integers(1, 9))
-        nu = {name: Fraction(int(a), int(b)) for name, a, b in zip(
-            ("nu_W", "nu_F", "nu_C"), rng.integers(1, 9, 3), rng.integers(1, 9, 3), strict=True)}
+        nu = {
+            name: Fraction(int(a), int(b))
+            for name, a, b in zip(("nu_W", "nu_F", "nu_C"), rng.integers(1, 9, 3), rng.integers(1, 9, 3), strict=True)
+        }
         yield horizon, int(rng.integers(0, horizon)), nu | {"nu_W": min(nu["nu_W"], 1 / nu["nu_W"])}
 
 
@@ -61,8 +63,7 @@ def test_false_readings_have_counter_examples_that_hand_arithmetic_confirms():
         horizon, lag = int(at.pop("T")), int(at.pop("j"))
         largest = max(rho(i, **at) for i in range(horizon))
         power = lag - 1 if "shifted" in derived.quantity else lag
-        scale = largest if "largest" in derived.quantity else \
-            at["nu_C"] * (horizon * at["nu_F"] + 1) + at["nu_F"]
+        scale = largest if "largest" in derived.quantity else at["nu_C"] * (horizon * at["nu_F"] + 1) + at["nu_F"]
         assert rho(lag, **at) > at["nu_W"] ** power * scale
 
 

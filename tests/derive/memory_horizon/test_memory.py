@@ -61,8 +61,17 @@ def altered(claim):
     yield replace(claim, right=claim.right + sp.Rational(1, 500))
 
 
-@pytest.mark.parametrize(("name", "part"), [("erf", "critical drive"), ("relu", "fixed_point"), ("tanh", "horizon"),
-                                            ("tanh", "variance_slope"), ("erf", "variance_slope"), ("leaky", "chi")])
+@pytest.mark.parametrize(
+    ("name", "part"),
+    [
+        ("erf", "critical drive"),
+        ("relu", "fixed_point"),
+        ("tanh", "horizon"),
+        ("tanh", "variance_slope"),
+        ("erf", "variance_slope"),
+        ("leaky", "chi"),
+    ],
+)
 def test_a_claim_wrong_by_a_thousandth_fails_the_audit_on_its_own(name, part):
     proof = derived(name).parts[part].proof
     drawn = worlds(proof.program)
@@ -119,7 +128,8 @@ def test_slopes_are_difference_quotients(name):
 def test_tied_and_untied_matrices_have_one_map():
     tied, redrawn = derived("erf"), memory(models.elman("erf", tied=False))
     assert {name: part.formula.expr for name, part in tied.parts.items()} == {
-        name: part.formula.expr for name, part in redrawn.parts.items()}
+        name: part.formula.expr for name, part in redrawn.parts.items()
+    }
     assert "tied" in tied.reading
 
 
@@ -162,11 +172,19 @@ def test_a_redrawn_leaky_state_keeps_its_share_and_says_so():
     assert {"redrawn", "centred"} <= {step.rule for step in found.proof.steps}
 
 
-@pytest.mark.parametrize(("model", "word"), [
-    (lambda: untied(models.leaky("relu")), "a map of its own"), (coupled, "Coupled states"),
-    (gate, "gated"), (models.gru, "gated"), (models.lstm, "gated"), (models.feed_forward, "tied=False"),
-    (models.leaky, "carries itself over"), (models.residual, "carries itself over"),
-])
+@pytest.mark.parametrize(
+    ("model", "word"),
+    [
+        (lambda: untied(models.leaky("relu")), "a map of its own"),
+        (coupled, "Coupled states"),
+        (gate, "gated"),
+        (models.gru, "gated"),
+        (models.lstm, "gated"),
+        (models.feed_forward, "tied=False"),
+        (models.leaky, "carries itself over"),
+        (models.residual, "carries itself over"),
+    ],
+)
 def test_what_has_no_map_is_refused_with_the_reason(model, word):
     with pytest.raises(NotClosed) as error:
         memory(model())
@@ -201,6 +219,6 @@ def test_no_altered_step_replays(name):
         changes = [replace(step, claim=claim) for claim in altered(step.claim)] + [replace(step, rule="covariance")]
         changes += [replace(step, premises=step.premises[1:])] if step.premises else []
         for changed in (x for x in changes if x != step):
-            steps = (*proof.steps[:index], changed, *proof.steps[index + 1:])
+            steps = (*proof.steps[:index], changed, *proof.steps[index + 1 :])
             with pytest.raises(ProofError):
                 replace(proof, steps=steps, goal=steps[-1].claim).verify()

@@ -26,8 +26,11 @@ def altered_claims(claim):
         case Recurrence(_, right, equations, indices):
             yield replace(claim, equations=equations[1:])
             yield replace(claim, equations=(*equations, Equation(equations[0].left + 1, equations[0].right)))
-            yield from (replace(claim, equations=(*equations[:i], replace(e, right=changed), *equations[i + 1:]))
-                        for i, e in enumerate(equations) for changed in altered_values(e.right))
+            yield from (
+                replace(claim, equations=(*equations[:i], replace(e, right=changed), *equations[i + 1 :]))
+                for i, e in enumerate(equations)
+                for changed in altered_values(e.right)
+            )
             if not isinstance(right, sp.Tuple):
                 yield from (replace(claim, right=changed) for changed in altered_values(right))
             yield replace(claim, indices=indices + indices[:1] if indices else (sp.Symbol("t"),))
@@ -72,7 +75,7 @@ def altered_steps(step, index):
 
 
 def with_step(proof, index, step):
-    steps = (*proof.steps[:index], step, *proof.steps[index + 1:])
+    steps = (*proof.steps[:index], step, *proof.steps[index + 1 :])
     return replace(proof, steps=steps, goal=steps[-1].claim)
 
 
@@ -89,8 +92,10 @@ def rejected(proof, index=None):
 
 def dropped(proof, index):
     """The proof without one step, later premises renumbered, so that only the missing content tells."""
+
     def moved(step):
         return replace(step, premises=tuple(i - (i > index) for i in step.premises if i != index))
+
     steps = tuple(moved(s) for i, s in enumerate(proof.steps) if i != index)
     return replace(proof, steps=steps, goal=steps[-1].claim if steps else proof.goal)
 
@@ -127,7 +132,7 @@ def test_every_dropped_step_fails(derivation):
         user = next(i for i, s in enumerate(proof.steps) if index in s.premises)
         assert rejected(dropped(proof, index), user - 1), (index, proof.steps[index].rule)
         with pytest.raises(ProofError):
-            replace(proof, steps=proof.steps[:index] + proof.steps[index + 1:]).check_structure()
+            replace(proof, steps=proof.steps[:index] + proof.steps[index + 1 :]).check_structure()
     with pytest.raises(ProofError):
         replace(proof, steps=proof.steps[:-1]).check_structure()
 
@@ -155,7 +160,7 @@ def test_a_doubled_or_idle_step_fails(derived):
     proof = derived("linear_rnn", "scale_factors").proof
     for index, step in enumerate(proof.steps):
         shift = lambda s, at=index: replace(s, premises=tuple(i + (i > at) for i in s.premises))  # noqa: E731
-        doubled = (*proof.steps[: index + 1], step, *map(shift, proof.steps[index + 1:]))
+        doubled = (*proof.steps[: index + 1], step, *map(shift, proof.steps[index + 1 :]))
         with pytest.raises(ProofError):
             replace(proof, steps=doubled).check_structure()
 
@@ -194,7 +199,7 @@ def numeric_alterations(claim):
             first = equations[0]
             yield replace(claim, equations=())
             for i, e in enumerate(equations):
-                yield replace(claim, equations=(*equations[:i], replace(e, right=e.right + TINY), *equations[i + 1:]))
+                yield replace(claim, equations=(*equations[:i], replace(e, right=e.right + TINY), *equations[i + 1 :]))
             if isinstance(right, sp.Tuple):
                 yield replace(claim, equations=[e for e in equations if e != first and e.left in right][1:])
             else:
@@ -206,13 +211,12 @@ def numeric_alterations(claim):
         case Hypothesis(_, maps):
             for i, (state, body, growth) in enumerate(maps):
                 for wrong in {"affine", "Lipschitz", "polynomially bounded"} - {growth}:
-                    yield replace(claim, maps=(*maps[:i], (state, body, wrong), *maps[i + 1:]))
+                    yield replace(claim, maps=(*maps[:i], (state, body, wrong), *maps[i + 1 :]))
 
 
 def is_trivially_true(claim, altered, drawn):
     """A factor or a sign changes nothing where both sides are zero; adding something does."""
-    if not isinstance(claim, Equation) or isinstance(claim.right, sp.MatrixBase) or \
-            altered.right == claim.right + TINY:
+    if not isinstance(claim, Equation) or isinstance(claim.right, sp.MatrixBase) or altered.right == claim.right + TINY:
         return False
     try:
         audit_step(Step("", Equation(claim.left, sp.S.Zero), "", "proved"), drawn)

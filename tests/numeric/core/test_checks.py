@@ -44,10 +44,7 @@ def test_the_guard_must_lie_on_the_same_side():
 
 
 def test_no_error_at_all_means_equality():
-    assert verdict(replace(CLAIM, stderr=0.0), replace(CLAIM, stderr=0.0, estimate=2.1)) == [
-        "holds",
-        "refuted",
-    ]
+    assert verdict(replace(CLAIM, stderr=0.0), replace(CLAIM, stderr=0.0, estimate=2.1)) == ["holds", "refuted"]
 
 
 def test_a_not_a_number_never_holds():

@@ -61,8 +61,7 @@ def test_the_degree_grows_with_precision_and_lag_and_falls_with_width():
 
 
 @pytest.mark.parametrize(
-    ("lag", "coefficients"),
-    [(2, (2, 0, 0)), (3, (10, 4, 0)), (4, (28, 28, 48)), (5, (62, 110, 468))],
+    ("lag", "coefficients"), [(2, (2, 0, 0)), (3, (10, 4, 0)), (4, (28, 28, 48)), (5, (62, 110, 468))]
 )
 def test_the_rule_for_neglected_terms_exceeds_the_exact_coefficients(lag, coefficients):
     """Erratum E2: the coefficients of n^-2, n^-3, n^-4 of the second moment, as an oracle."""

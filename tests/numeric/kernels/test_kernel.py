@@ -84,10 +84,7 @@ def test_a_recursion_that_couples_lags_has_its_kernels_too(X):
     np.testing.assert_allclose(found, NU["nu_C"] * states[:, 1:, :, 1:], rtol=1e-12, atol=1e-12)
 
 
-@pytest.mark.parametrize(
-    "shapes",
-    [((3, 5, 2), (2, 4, 2)), ((3, 5, 2), (2, 5, 1)), ((3, 5), (2, 5)), ((5, 2), (5, 2))],
-)
+@pytest.mark.parametrize("shapes", [((3, 5, 2), (2, 4, 2)), ((3, 5, 2), (2, 5, 1)), ((3, 5), (2, 5)), ((5, 2), (5, 2))])
 def test_shapes_that_cannot_meet_are_refused(shapes):
     with pytest.raises(ShapeError) as error:
         Kernel(models.linear_rnn(), **NU).ntk(*(np.zeros(shape) for shape in shapes))

@@ -99,8 +99,7 @@ krylov_add, horner = krylov.add_product, KrylovDescent._horner
 
 
 @pytest.mark.parametrize(
-    ("owner", "name", "mutant"),
-    [(krylov, "add_product", mutate_product), (KrylovDescent, "_horner", mutate_horner)],
+    ("owner", "name", "mutant"), [(krylov, "add_product", mutate_product), (KrylovDescent, "_horner", mutate_horner)]
 )
 def test_a_term_wrong_by_a_thousandth_is_caught(monkeypatch, owner, name, mutant):
     rnn, x, y = example(*SIZES[1])

@@ -14,9 +14,7 @@ from wideproof.numeric.linear_rnn.training import impulse_of, model_curvature, t
 def example(width=30, n_x=2, n_y=1, length=6, seed=3):
     rng = np.random.default_rng(seed)
     rnn = draw_rnn(width, n_x, n_y, nu_W=0.3, nu_F=1.0, nu_C=1.0, rng=rng)
-    parts = [
-        (rng.standard_normal((9, length, n_x)), rng.standard_normal((9, length, n_y))) for _ in range(2)
-    ]
+    parts = [(rng.standard_normal((9, length, n_x)), rng.standard_normal((9, length, n_y))) for _ in range(2)]
     return rnn, parts, [quadratic(x, y) for x, y in parts]
 
 

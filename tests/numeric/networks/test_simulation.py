@@ -180,7 +180,9 @@ def test_untied_draws_that_are_kept_and_transposes_that_are_left_out_are_noticed
     whole = both_ways(WholeMatrices, width, 6000, 50)
     assert smallest_p(whole, both_ways(RevealedMatrices, width, 6000, 51, deaf=True)) < LEVEL
     monkeypatch.setattr(RevealedMatrices, "start", lambda self, time: None)  # V is drawn once
-    assert smallest_p(both_ways(WholeMatrices, width, 20_000, 52), both_ways(RevealedMatrices, width, 20_000, 53)) < LEVEL
+    assert (
+        smallest_p(both_ways(WholeMatrices, width, 20_000, 52), both_ways(RevealedMatrices, width, 20_000, 53)) < LEVEL
+    )
 
 
 def test_a_tangent_program_runs_and_is_a_derivative():

@@ -22,13 +22,16 @@ def test_the_corrected_statement_holds(item):
     json.dumps(finding.evidence)
 
 
-@pytest.mark.parametrize(("item", "name", "wrong"), [
-    ("E2", "moments", lambda f: lambda *a, **k: f(*a, **k | {"lag": max(k["lag"] - 1, 0)})),
-    ("E5", "measure_bound", lambda f: lambda *a, **k: f(*a, **k | {"widths": (10**6, 50)})),
-    ("E12", "exact_movement", lambda f: lambda d, r, t, step, k: f(d, r, t, 1.001 * step, k)),
-    ("E9", "scale_of_lags", lambda f: lambda n, **k: f(n, **k | {"nu_W": 0.6})),
-    ("E6", "rank_condition", lambda f: lambda x, **k: f(x[:2], **k)),
-])
+@pytest.mark.parametrize(
+    ("item", "name", "wrong"),
+    [
+        ("E2", "moments", lambda f: lambda *a, **k: f(*a, **k | {"lag": max(k["lag"] - 1, 0)})),
+        ("E5", "measure_bound", lambda f: lambda *a, **k: f(*a, **k | {"widths": (10**6, 50)})),
+        ("E12", "exact_movement", lambda f: lambda d, r, t, step, k: f(d, r, t, 1.001 * step, k)),
+        ("E9", "scale_of_lags", lambda f: lambda n, **k: f(n, **k | {"nu_W": 0.6})),
+        ("E6", "rank_condition", lambda f: lambda x, **k: f(x[:2], **k)),
+    ],
+)
 def test_a_wrong_ingredient_is_seen(monkeypatch, item, name, wrong):
     monkeypatch.setattr(errata, name, wrong(getattr(errata, name)))
     assert check_errata((item,))[0].holds is False

@@ -33,8 +33,9 @@ def example(lags=5, n_x=2, n_y=2, seed=0):
 def operator(x, lags):
     """The block-Toeplitz matrix itself.  Shapes: (N S, T n_x)."""
     padded = np.concatenate([np.zeros((x.shape[0], lags, x.shape[2])), x], axis=1)
-    return np.concatenate([padded[:, lags - j: lags - j + x.shape[1]] for j in range(lags)], axis=2).reshape(
-        -1, lags * x.shape[2])
+    return np.concatenate([padded[:, lags - j : lags - j + x.shape[1]] for j in range(lags)], axis=2).reshape(
+        -1, lags * x.shape[2]
+    )
 
 
 def naive(x, y, rho, taps, step, steps):
@@ -50,7 +51,7 @@ def test_norms_are_those_of_the_operator():
     x, y, data, taps, _ = example()
     found, matrix = constants(data, taps), operator(x, 5)
     assert found.norm == pytest.approx(np.linalg.norm(matrix, 2))
-    assert found.norm_j == pytest.approx([np.linalg.norm(matrix[:, 2 * j: 2 * j + 2], 2) for j in range(5)])
+    assert found.norm_j == pytest.approx([np.linalg.norm(matrix[:, 2 * j : 2 * j + 2], 2) for j in range(5)])
     assert found.residual == pytest.approx(np.linalg.norm(y.reshape(-1, 2) - matrix @ taps))
     assert found.targets == pytest.approx(np.linalg.norm(y))
 

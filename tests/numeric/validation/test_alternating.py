@@ -17,8 +17,9 @@ COARSE = Level(effects={"mean-square": 0.1})
 
 
 def checks(onsager: float, trials: int = 250):
-    return check_lines(models.amp(2), SETTING, width=512, trials=trials, seed=0, onsager=onsager,
-                       evolution=EVOLUTION, level=COARSE)
+    return check_lines(
+        models.amp(2), SETTING, width=512, trials=trials, seed=0, onsager=onsager, evolution=EVOLUTION, level=COARSE
+    )
 
 
 def test_the_state_evolution_holds_at_growing_width():

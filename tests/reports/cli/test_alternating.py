@@ -34,8 +34,12 @@ def test_the_state_evolution_of_amp_is_evaluated_for_any_number_of_steps():
     assert one["values"] == [pytest.approx(0.2105941451605, rel=1e-10)]
     text = run("eval", "amp", "corrections", "--steps", "2", *NUMBERS, "--theta-1", "0.7").stdout
     assert "Coefficient(2, 1)" in text
-    for wrong in (("ntk", "--steps", "1", *NUMBERS), ("state-evolution", "--steps", "1"),
-                  ("state-evolution", "--steps", "none", *NUMBERS), ("state-evolution", "--lags", "3", *NUMBERS)):
+    for wrong in (
+        ("ntk", "--steps", "1", *NUMBERS),
+        ("state-evolution", "--steps", "1"),
+        ("state-evolution", "--steps", "none", *NUMBERS),
+        ("state-evolution", "--lags", "3", *NUMBERS),
+    ):
         assert run("eval", "amp", *wrong).exit_code == 2
 
 
@@ -63,6 +67,10 @@ def test_validate_amp_says_what_it_sees_and_refutes_nothing_true():
 
 
 def test_what_amp_does_not_have_is_refused():
-    for arguments in (("derive", "amp", "ntk"), ("validate", "amp", "--width", "8"),
-                      ("validate", "amp", "--method", "matrix-free"), ("validate", "amp", "--nu-W", "1")):
+    for arguments in (
+        ("derive", "amp", "ntk"),
+        ("validate", "amp", "--width", "8"),
+        ("validate", "amp", "--method", "matrix-free"),
+        ("validate", "amp", "--nu-W", "1"),
+    ):
         assert run(*arguments).exit_code not in (0, 1, 3)
