@@ -34,7 +34,7 @@ lowest: $(VENV)/.python  ## a part of the tests with the oldest dependencies tha
 	$(PYTHON) -m venv --clear $(VENV)/lowest
 	$(VENV)/lowest/bin/python $(PIP) uv
 	$(VENV)/lowest/bin/uv pip install --quiet --python $(VENV)/lowest --resolution lowest-direct -e '.[pdf,test]'
-	$(VENV)/lowest/bin/python -m pytest -n 2 $(PART)
+	$(VENV)/lowest/bin/python -m pytest -n 2 -W default::DeprecationWarning $(PART)   # new parts beneath old ones warn
 
 pythons:                 ## a part of the tests with every other Python that is installed
 	@for version in $(OTHERS); do \

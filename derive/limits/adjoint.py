@@ -97,7 +97,7 @@ class Adjoint(sp.Function):
 def adjoint(recursion: Recursion | Program, parameters: str | Iterable[str] | None = None) -> Derivation:
     """Stepping this recursion against the direction of the states gives the gradient of any cost J of the outputs.
 
-    Shapes: dJ/dc as the vector c; dJ/dM as M.  Units: of J over those of c or M.  Error: none.
+    Shapes: dJ/dc as the vector c; dJ/dM as M.  Units: of J over those of c or M.
     The formula is a recurrence: dJ/dy_t is given, all at times outside the sequence are zero, and what each step
     contributes to the gradient of a parameter follows; `parameters` freezes the others.
     `wideproof.gradients` and `wideproof.empirical_ntk` run it.

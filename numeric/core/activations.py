@@ -146,7 +146,7 @@ MEMBERS: dict[str, Callable[..., tuple[Function, Function]]] = {
 def activation_function(name: str, order: int = 0) -> Function:
     """Return the array function phi^{(order)} of a named activation; at a kink, the mean of both sides.
 
-    Shapes: kept by the function.  Units: none.  Error: ParameterError where no such function is in the table.
+    Shapes: kept by the function.  Error: ParameterError where no such function is in the table.
     Source: derive.language.activations.definition_at.
     """
     family, parameters = family_of(name)

@@ -26,7 +26,7 @@ BACKENDS = ("numpy", "cupy")
 def namespace(*arrays: Array) -> Namespace:
     """Return the one array namespace that all the arrays share.
 
-    Shapes: any.  Units: none.  Error: TypeError if the arrays are of different namespaces.
+    Shapes: any.  Error: TypeError if the arrays are of different namespaces.
     Source: the Python array API standard, through array-api-compat.
     """
     return array_api_compat.array_namespace(*arrays)
@@ -35,7 +35,7 @@ def namespace(*arrays: Array) -> Namespace:
 def backend(name: str) -> Namespace:
     """Return the namespace called `name`: "numpy" or "cupy".
 
-    Shapes: none.  Units: none.  Error: ParameterError for another name, or where CuPy is not installed.
+    Error: ParameterError for another name, or where CuPy is not installed.
     Source: array-api-compat.
     """
     if name not in BACKENDS:
@@ -80,7 +80,7 @@ class Stream:
 def seed_sequence(seed: int, *key: int) -> np.random.SeedSequence:
     """Return a seed sequence that is the same for equal (seed, key), independent for different ones.
 
-    Shapes: none.  Units: none.  Error: ParameterError for a negative seed.
+    Error: ParameterError for a negative seed.
     Source: numpy.random.SeedSequence, spawn_key.
     """
     if seed < 0:
@@ -91,7 +91,7 @@ def seed_sequence(seed: int, *key: int) -> np.random.SeedSequence:
 def stream(xp: Namespace, seeds: np.random.SeedSequence) -> Stream:
     """Return the random stream of a seed sequence in a namespace; NumPy's generator unless xp is CuPy.
 
-    Shapes: none.  Units: none.  Error: none; CuPy keeps 32 bits of a seed, so two of k streams on a GPU are one with
+    Error: none; CuPy keeps 32 bits of a seed, so two of k streams on a GPU are one with
     probability about k² / 2^33.  Source: PCG64 on the host, Philox on a GPU.
     """
     if xp.__name__.endswith("cupy"):

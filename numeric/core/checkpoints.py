@@ -72,6 +72,6 @@ def _different(ours: dict[str, Any], theirs: dict[str, Any]) -> tuple[str, str]:
 def canonical(inputs: Mapping[str, object]) -> str:
     """Return one text for equal inputs, whatever their order.
 
-    Shapes: none.  Units: none.  Error: TypeError for values JSON does not know.  Source: JSON, sorted keys.
+    Error: TypeError for values JSON does not know.  Source: JSON, sorted keys.
     """
     return json.dumps(dict(inputs), sort_keys=True)

@@ -37,7 +37,7 @@ class Level:
     """How sure: family-wise false-alarm rate, power, and per quantity the effect that must not go unnoticed.
 
     Shapes: scalars.  Units: probability; effects relative to the prediction where it is not zero.
-    Error: none.  Source: definition.
+    Source: definition.
     """
 
     false_alarm: float = 0.01
@@ -115,7 +115,7 @@ class Check:
 def judge(claims: Sequence[Claim], level: Level | None = None) -> tuple[Check, ...]:
     """Give every claim its verdict, counting all of them together against the false-alarm level.
 
-    Shapes: (m,) -> (m,).  Units: none.  Error: wrong refutation of a true theory anywhere <= false_alarm, up
+    Shapes: (m,) -> (m,).  Error: wrong refutation of a true theory anywhere <= false_alarm, up
     to the normal approximation of a mean; a good ladder is called ill-fitting at most as often.
     Source: Holm 1979; power at the Bonferroni level, which Holm never undercuts.
     """
@@ -156,7 +156,7 @@ def _judged(claim: Claim, p: float, fit: float, each: float, level: Level) -> Ch
 def overall(checks: Sequence[Check]) -> Verdict:
     """Return refuted if any check is, else undecided if any is or there is none, else holds.
 
-    Shapes: (m,) -> scalar.  Units: none.  Error: that of `judge`.  Source: definition.
+    Shapes: (m,) -> scalar.  Error: that of `judge`.  Source: definition.
     """
     verdicts = {check.verdict for check in checks}
     if "refuted" in verdicts:

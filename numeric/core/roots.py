@@ -56,7 +56,7 @@ def roots(function: Bounded, grid: Host) -> list[Root]:
 def vanishes(function: Bounded, grid: Host) -> bool:
     """Say whether no value on the grid can be told from zero.
 
-    Shapes: grid (k,).  Units: none.  Error: none.  Source: definition.
+    Shapes: grid (k,).  Source: definition.
     """
     values, errors = function(grid)
     return bool(np.all(np.abs(values) <= 4 * errors))

@@ -103,7 +103,7 @@ def two_sided_p(score: ArrayLike) -> Host:
 def normal_quantile(tail: float) -> float:
     """Return the point beyond which a standard normal lies with probability `tail`.
 
-    Shapes: none.  Units: standard deviations.  Error: rounding.  Source: definition.
+    Units: standard deviations.  Error: rounding.  Source: definition.
     """
     if not 0 < tail < 1:
         raise ParameterError("tail", "a probability strictly between 0 and 1", tail, "Levels are like 0.01.")
@@ -113,7 +113,7 @@ def normal_quantile(tail: float) -> float:
 def holm(p_values: Sequence[float]) -> Host:
     """Return adjusted p-values: rejecting those <= a errs anywhere with probability <= a, in any dependence.
 
-    Shapes: (m,) -> (m,).  Units: probability.  Error: none.  Source: Holm 1979.
+    Shapes: (m,) -> (m,).  Units: probability.  Source: Holm 1979.
     """
     raw = np.asarray(p_values, dtype=np.float64)
     order = np.argsort(raw, kind="stable")

@@ -33,7 +33,7 @@ class Extrapolation:
 def width_ladder(width: int, rungs: int = RUNGS) -> tuple[int, ...]:
     """Return the widths n, n/2, n/4, ... in increasing order, the last of them the given one.
 
-    Shapes: at most `rungs` different widths >= 1.  Units: none.  Error: ParameterError for a width below 1.
+    Shapes: at most `rungs` different widths >= 1.  Error: ParameterError for a width below 1.
     Source: with five halvings a quadratic fit costs 4 % more standard error than one width alone.
     """
     if width < 1:
@@ -44,7 +44,7 @@ def width_ladder(width: int, rungs: int = RUNGS) -> tuple[int, ...]:
 def is_wide(width: int, lag: int) -> bool:
     """Say whether the limit is near at this lag: n exceeds twice the square of its number of factors.
 
-    Shapes: none.  Units: none.  Error: none.  Source: relative corrections grow with j^2/n, not j/n.
+    Source: relative corrections grow with j^2/n, not j/n.
     """
     return WIDE * (lag + 1) ** 2 <= width
 
@@ -52,7 +52,7 @@ def is_wide(width: int, lag: int) -> bool:
 def default_horizon(width: int, most: int = 10) -> int:
     """Return the largest horizon, at most `most`, whose lags all have three wide rungs on the ladder.
 
-    Shapes: none.  Units: time steps.  Error: none.  Source: `is_wide` at a quarter of the width.
+    Units: time steps.  Source: `is_wide` at a quarter of the width.
     """
     return max(1, min(most, math.isqrt(width // (4 * WIDE))))
 
@@ -60,7 +60,7 @@ def default_horizon(width: int, most: int = 10) -> int:
 def neglected(lag: int, width: int, degree: int) -> float:
     """Bound the relative size of the first power of 1/n that a polynomial of this degree leaves out.
 
-    Shapes: none.  Units: relative.  Error: a rule, not a theorem: it exceeds every coefficient of the exact
+    Units: relative.  Error: a rule, not a theorem: it exceeds every coefficient of the exact
     second moments to lag 5 (erratum E2), and `lack_of_fit` watches it.  Source: growth of those coefficients.
     """
     return float(6.0 * ((lag + 1) ** 1.5 / width) ** (degree + 1))
@@ -69,7 +69,7 @@ def neglected(lag: int, width: int, degree: int) -> float:
 def choose_degree(lag: int, widths: Host, relative_error: float) -> int:
     """Return the least degree whose neglected term is small against the error, at most len(widths) - 2.
 
-    Shapes: widths (K,), K >= 2.  Units: none.  Error: none.  Source: `neglected`, blind to the estimates.
+    Shapes: widths (K,), K >= 2.  Source: `neglected`, blind to the estimates.
     """
     most = max(0, len(widths) - 2)
     smallest = int(widths.min())

@@ -223,5 +223,5 @@ class WideClassifier(Classifier, _Wide):
         return self.classes_[(found > 0).astype(int) if found.ndim == 1 else np.argmax(found, axis=1)]
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
-        """Return the share of labels found.  Units: none.  Source: scikit-learn's accuracy."""
+        """Return the share of labels found.  Source: scikit-learn's accuracy."""
         return float(np.average(self.predict(X) == np.asarray(y), weights=sample_weight))

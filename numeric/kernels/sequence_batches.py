@@ -32,7 +32,7 @@ def by_length(xp: Any, X: Any) -> Groups:
 def equal(first: Groups, second: Groups) -> bool:
     """Return whether both are the same sequences in the same order.
 
-    Shapes: as `Groups`.  Units: none.  Error: none.  Source: definition.
+    Shapes: as `Groups`.  Source: definition.
     """
     same_rows = [rows for rows, _ in first] == [rows for rows, _ in second]
     pairs = zip(first, second, strict=False)
@@ -42,7 +42,7 @@ def equal(first: Groups, second: Groups) -> bool:
 def distinct(groups: Groups) -> tuple[Groups, list[int] | None]:
     """Return each sequence once, and for each of the given ones its place among them: None where no two are equal.
 
-    Shapes: as `Groups`; N places.  Units: kept.  Error: none.  Source: definition.
+    Shapes: as `Groups`; N places.  Units: kept.  Source: definition.
     """
     place: dict[int, int] = {}
     found: Groups = []
@@ -63,7 +63,7 @@ def distinct(groups: Groups) -> tuple[Groups, list[int] | None]:
 def repeated(xp: Any, kernel: Any, rows: list[int] | None, columns: list[int] | None) -> Any:
     """Return a kernel of distinct sequences as that of the given ones.
 
-    Shapes: (U1, ..., U2, ...) -> (N1, ..., N2, ...).  Units: kept.  Error: none.  Source: definition.
+    Shapes: (U1, ..., U2, ...) -> (N1, ..., N2, ...).  Units: kept.  Source: definition.
     """
     kernel = kernel if rows is None else kernel[xp.asarray(rows)]
     at = (slice(None),) * (kernel.ndim // 2)
@@ -85,7 +85,7 @@ def _numbers(xp: Any, x: Any) -> Array:
 def check_fit(first: Groups, second: Groups, readout: str) -> None:
     """Refuse what is no sequence, what differs in n_x, and for all steps what differs in length.
 
-    Shapes: as `Groups`.  Units: none.  Error: ShapeError.  Source: definition.
+    Shapes: as `Groups`.  Error: ShapeError.  Source: definition.
     """
     shapes = [X.shape for _, X in (*first, *second)]
     fits = first and second and all(len(shape) == 3 and 0 not in shape[:2] for shape in shapes)

@@ -38,7 +38,7 @@ class ThinProducts:
 def choose_products(matrix: Array, rows: int, kernels: str = "auto") -> ThinProducts:
     """Choose between compiled and plain products of `rows` rows with the matrix.
 
-    Shapes: matrix (n, n); the products are (rows, n).  Units: none.
+    Shapes: matrix (n, n); the products are (rows, n).
     Error: both agree to rounding; ParameterError where compiled ones are asked for and cannot be had.
     Source: measured, see the module.
     """

@@ -83,7 +83,7 @@ def choose_method(
 ) -> MethodChoice:
     """Choose how to train a model: exact to rounding, or within a relative `accuracy` of the losses if that is less.
 
-    Shapes: none.  Units: accuracy is relative.
+    Units: accuracy is relative.
     Error: ParameterError for a method that does not apply to the model, naming the one that does.
     Source: flop counts of the performance note §A.
     """
@@ -118,7 +118,7 @@ def choose_network(
 
     By default whole up to n = 4000, where its matrices fit, and in law beyond, where the losses are off by about
     1e-8, which training reports.  The choice does not depend on the machine's speed, so neither do the networks.
-    Shapes: none.  Units: bytes of memory, by default half of what the machine has.
+    Units: bytes of memory, by default half of what the machine has.
     Error: ParameterError for a method that does not apply or does not fit, naming the one that does.
     Source: `choose_method`.
     """
@@ -141,7 +141,7 @@ def choose_network(
 def choose_exact(width: int, data: Quadratic, steps: int, method: str = "auto") -> MethodChoice:
     """Choose how to train random networks whose losses validation compares: drawn whole, and exact to rounding.
 
-    Shapes: none.  Units: none.  Error: ParameterError for any other method.  Source: `choose_method`.
+    Error: ParameterError for any other method.  Source: `choose_method`.
     """
     if method not in EXACT:
         hint = "Validation compares these losses, so they are exact to rounding."

@@ -93,7 +93,7 @@ def analyse(recursion: Memory | Recursion | Program, **parameters: float) -> Ana
 def checked(derived: Memory, parameters: Mapping[str, float]) -> dict[str, float]:
     """Return the parameters that the maps read, X = 0 unless given.
 
-    Shapes: none.  Units: of each symbol.  Error: ParameterError for missing, unknown, negative or infinite ones.
+    Units: of each symbol.  Error: ParameterError for missing, unknown, negative or infinite ones.
     Source: definition.
     """
     read = letters_read(derived)
@@ -113,7 +113,7 @@ def checked(derived: Memory, parameters: Mapping[str, float]) -> dict[str, float
 def letters_read(derived: Memory) -> list[str]:
     """Return the symbols that the maps read besides the variances and covariances of the states.
 
-    Shapes: none.  Units: none.  Error: none.  Source: definition.
+    Source: definition.
     """
     maps = [*derived.variance_map.values(), *derived.correlation_map.values()]
     letters = {f"{kind}{end}" for end in _ends(derived).values() for kind in "qc"}
@@ -123,7 +123,7 @@ def letters_read(derived: Memory) -> list[str]:
 def variance_roots(derived: Memory, state: str, at: Mapping[str, float]) -> tuple[list[Root], float, str]:
     """Return the fixed points of one variance map, how far they were looked for, and what is special.
 
-    Shapes: none.  Units: of q.  Error: that of each root.  Source: `roots`.
+    Units: of q.  Error: that of each root.  Source: `roots`.
     """
     letter = _letter(derived, state, "q")
     map_ = _bounded(derived.variance_map[state], letter, at)

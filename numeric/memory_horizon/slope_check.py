@@ -73,7 +73,7 @@ def memory_claim(
 def settled(derived: Memory, parameters: Mapping[str, float]) -> tuple[Point, int]:
     """Return the stable fixed point and the steps from rest until the derived variance is near it.
 
-    Shapes: none.  Units: steps.  Error: NotClosed where there is none, it is not reached, or several states take part.
+    Units: steps.  Error: NotClosed where there is none, it is not reached, or several states take part.
     Source: wideproof.memory.
     """
     where = f"check_memory({derived.program.name})"

@@ -83,7 +83,7 @@ def empirical_ntk(
 def scales_of(program: Program, parameterization: str) -> dict[str, sp.Expr]:
     """Return the squared length of the step in M for a unit step in what is trained: 1, or the variance of M.
 
-    Shapes: none.  Units: none, or those of the variance.  Error: ParameterError for an unknown parameterization.
+    Units: none, or those of the variance.  Error: ParameterError for an unknown parameterization.
     Source: derive.calculus.tangent.
     """
     moved = tangent(program, parameterization)
@@ -93,7 +93,7 @@ def scales_of(program: Program, parameterization: str) -> dict[str, sp.Expr]:
 def readouts_of(program: Program) -> list[Parameter]:
     """Return the readouts and the biases of the output.
 
-    Shapes: none.  Units: none.  Error: none.  Source: definition.
+    Source: definition.
     """
     used = {getattr(x, "matrix", getattr(x, "parameter", None)) for c in program.output.free_symbols
             if (x := program.table.get(c)) is not None}  # fmt: skip

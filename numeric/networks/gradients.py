@@ -266,7 +266,7 @@ def network_gradients(network: Network, cotangents: Array) -> dict[str, Array]:
 def trained(program: Program) -> list[Parameter]:
     """Return the trainable parameters that the program uses.
 
-    Shapes: none.  Units: none.  Error: none.  Source: definition.
+    Source: definition.
     """
     used = {getattr(x, "matrix", getattr(x, "parameter", None)) for _, x in program.terms}
     return [p for p in program.parameters if p.trainable and p in used]
@@ -288,7 +288,7 @@ def _gradient(back: Reverse, parameter: Parameter) -> Array:
 def shape_of(run: Run, parameter: Parameter) -> tuple[int, ...]:
     """Return the shape of one draw of a parameter.
 
-    Shapes: none.  Units: none.  Error: none.  Source: `simulate`.
+    Source: `simulate`.
     """
     matrices, n = run.matrices, run.shape[2]
     read_out = any(run.program.table[c] == Bias(parameter) for c in run.program.output.free_symbols)

@@ -82,7 +82,7 @@ def simulate(
 def symbol_values(program: Program, parameters: Mapping[str, float]) -> dict[sp.Symbol, float]:
     """Return the value of every free symbol of a program, checked.
 
-    Shapes: none.  Units: of each symbol.  Error: ParameterError naming the missing, unknown or bad one.
+    Units: of each symbol.  Error: ParameterError naming the missing, unknown or bad one.
     Source: definition.
     """
     wrong = sorted(set(parameters) ^ set(program.symbols))

@@ -25,7 +25,7 @@ Progress = Callable[[int, int], None]
 class Effort:
     """How much work goes into a kernel: paths of each replicate, the seed, memory in bytes, whom to tell (done, of).
 
-    Shapes: scalars; points a power of two.  Units: bytes.  Error: none.  Source: definition.
+    Shapes: scalars; points a power of two.  Units: bytes.  Source: definition.
     """
 
     points: int
@@ -61,7 +61,7 @@ class Sequences:
 def padded(xp: Any, groups: list[tuple[list[int], Array]], readout: str, steps: int) -> Sequences:
     """Return sequences of several lengths, grouped as (positions, (N, T, n_x)), as one batch of `steps` steps.
 
-    Shapes: as `Sequences`.  Units: kept.  Error: none.  Source: definition.
+    Shapes: as `Sequences`.  Units: kept.  Source: definition.
     """
     count, n_x = sum(len(rows) for rows, _ in groups), groups[0][1].shape[2]
     X, weights = xp.zeros((count, steps, n_x)), xp.zeros((count, steps if readout == "all" else 1, steps))

@@ -20,7 +20,7 @@ class Points:
     """How a group is integrated: the k-th variable on the points, and the mean over them.
 
     `rows` are the factors of the forms revealed so far.  Shapes: any that broadcast among the variables.
-    Units: none.  Error: of the rule.  Source: definition.
+    Error: of the rule.  Source: definition.
     """
 
     variable: Callable[[int], Array]
@@ -31,7 +31,7 @@ class Points:
 def tensor(xp: Any, level: int, smooth: bool) -> Points:
     """Return a product rule, one axis for each variable: `level` trapezoidal nodes, or Gauss-Hermite for powers.
 
-    Shapes: the k-th variable varies along axis -1 - k.  Units: none.  Error: geometric in the number of nodes.
+    Shapes: the k-th variable varies along axis -1 - k.  Error: geometric in the number of nodes.
     Source: trefethen2014exponentially.
     """
     if smooth:
@@ -52,7 +52,7 @@ def tensor(xp: Any, level: int, smooth: bool) -> Points:
 def net(xp: Any, columns: Array) -> Points:
     """Return the equal-weight rule on given points.
 
-    Shapes: columns (points, variables).  Units: none.  Error: that of the points.  Source: definition.
+    Shapes: columns (points, variables).  Error: that of the points.  Source: definition.
     """
     return Points(lambda k: columns[:, k], lambda values: float(xp.mean(values)))
 
@@ -61,7 +61,7 @@ def pairs(xp: Any, variables: int) -> Points:
     """Return the rule with 2d points +-sqrt(d) e_k, exact for polynomials of degree three in d variables.
 
     Perturbations enter every response linearly, so every product of two responses is of degree two.
-    Shapes: (2 d,).  Units: none.  Error: rounding.  Source: stroud1957remarks.
+    Shapes: (2 d,).  Error: rounding.  Source: stroud1957remarks.
     """
     points = xp.zeros((variables, 2 * variables))
     for k in range(variables):

@@ -64,7 +64,7 @@ def axes_needed(layout: Layout, sequences: int, steps: int) -> int:
 def products_of_terms(layout: Layout, sequences: int, steps: int) -> int:
     """Return the order of how many means of one group the moments of all states take.
 
-    Shapes: none.  Units: none.  Error: an order of magnitude.  Source: a gated state is a sum of t terms at step t,
+    Error: an order of magnitude.  Source: a gated state is a sum of t terms at step t,
     and moments are taken of all pairs; perturbations have about eight times as many, measured on a GRU.
     """
     return sequences**2 * steps**4 * (1 if layout.program.base is None else 8)
@@ -73,7 +73,7 @@ def products_of_terms(layout: Layout, sequences: int, steps: int) -> int:
 def perturbations(layout: Layout, merged: dict[sp.Symbol, int]) -> set[int]:
     """Return the groups made of perturbations alone, which enter every response linearly.
 
-    Shapes: none.  Units: none.  Error: none.  Source: emami2021implicit, Lemma B.1.
+    Source: emami2021implicit, Lemma B.1.
     """
     base = layout.program.base
     if base is None:

@@ -52,7 +52,7 @@ def sampled(layout: Layout, xp: Any, X: Array, weights: Array, points: int, seed
 def ends_of(xp: Any, weights: Array) -> Array:
     """Return how many steps each sequence has: it ends with the last step that is read.
 
-    Shapes: weights (N, r, T) -> (N,).  Units: none.  Error: none.  Source: definition.
+    Shapes: weights (N, r, T) -> (N,).  Source: definition.
     """
     steps = xp.arange(1, weights.shape[2] + 1)
     return xp.max(xp.max(xp.where(weights != 0, steps, 0), axis=1), axis=1)

@@ -28,7 +28,7 @@ DTYPES = ("float64", "float32")
 def choose(setting: LinearSetting, grams: bool = False, method: str = "auto", dtype: str = "float64") -> Choice:
     """Choose the sampler that costs least for the setting, or the one the caller names.
 
-    Shapes: none.  Units: none.  Error: ParameterError for an unknown method, or float32 without whole matrices.
+    Error: ParameterError for an unknown method, or float32 without whole matrices.
     Source: measured crossovers; all samplers draw from the same law.
     """
     if method not in METHODS:

@@ -19,7 +19,7 @@ from wideproof.numeric.sampling.setting import Draw, LinearSetting
 def fresh_vectors(count: int, size: int, trials: int, stream: Stream) -> Array:
     """Draw `count` independent standard Gaussian vectors of R^size, in a basis that grows with them.
 
-    Shapes: (B, count, min(count, size)), lower trapezoidal: row i is the i-th vector.  Units: none.
+    Shapes: (B, count, min(count, size)), lower trapezoidal: row i is the i-th vector.
     Error: none, exact in law up to a rotation of R^size.  Source: derive.alternating.conditioning.fresh_law.
     """
     xp, columns = stream.xp, min(count, size)

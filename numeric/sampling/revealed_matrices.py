@@ -74,7 +74,7 @@ class RevealedMatrices(WholeMatrices):
 def queries(program: Program, sequences: int, horizon: int) -> int:
     """Return the largest number of vectors that one draw of a square matrix of the program meets.
 
-    Shapes: none.  Units: vectors.  Error: none.  Source: definition.
+    Units: vectors.  Source: definition.
     """
     met: dict[Parameter, int] = {}
     for _, term in program.terms:
@@ -89,7 +89,7 @@ def choose_matrices(
 ) -> Choice:
     """Choose between whole and revealed matrices, with the reason; the law is the same.
 
-    Shapes: none.  Units: none.  Error: ParameterError for an unknown method, or weights with `matrix-free`.
+    Error: ParameterError for an unknown method, or weights with `matrix-free`.
     Source: 4 n k² against 2 n² k flops for k vectors, and n² draws.
     """
     if method not in METHODS:

@@ -104,7 +104,7 @@ def linear_empirical_ntk(draw: Draw, X1: Array, X2: Array, groups: tuple[str, ..
 def delayed(xp: Namespace, X: Array) -> Array:
     """Return the rows (x_t, x_{t-1}, ..., x_{t-T+1}) of every sequence and time, zero before the start.
 
-    Shapes: (N, T, n_x) -> (N T, T n_x).  Units: of X.  Error: none.  Source: paper, (18) transposed.
+    Shapes: (N, T, n_x) -> (N T, T n_x).  Units: of X.  Source: paper, (18) transposed.
     """
     count, horizon, n_x = X.shape
     rows = xp.zeros((count, horizon, horizon, n_x))

@@ -39,7 +39,7 @@ class LinesValidation(Judged):
 def line_settings(program: AlternatingProgram, given: Mapping[str, float]) -> dict[str, float]:
     """Return the numbers given for the symbols of a program, and our assumption for the others of the gallery.
 
-    Shapes: none.  Units: of each symbol.  Error: ParameterError for another name, or a symbol without a number.
+    Units: of each symbol.  Error: ParameterError for another name, or a symbol without a number.
     Source: `LINE_DEFAULTS`.
     """
     known = {name: LINE_DEFAULTS.get(name, THRESHOLD) for name in program.symbols

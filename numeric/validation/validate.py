@@ -101,7 +101,7 @@ def validate(
 def refuse_infinite(limits: Kernel, plan: KernelPlan) -> None:
     """Refuse, before networks are drawn, a limit that no network can be measured against.
 
-    Shapes: none.  Units: none.  Error: ParameterError for an infinite limit, NotClosed where the tangent kernel does
+    Error: ParameterError for an infinite limit, NotClosed where the tangent kernel does
     not exist.  Source: definition.
     """
     for name in ("nngp", "ntk"):
@@ -127,7 +127,7 @@ def _linear_plan(
 def settings(program: Program, nu: Mapping[str, float]) -> dict[str, float]:
     """Return the numbers given for the symbols of a recursion, and our assumption for the others of the gallery.
 
-    Shapes: none.  Units: of each symbol.  Error: ParameterError for a name that is no symbol of the recursion, and
+    Units: of each symbol.  Error: ParameterError for a name that is no symbol of the recursion, and
     for a symbol that has neither a number nor an assumption.  Source: `DEFAULTS`, `KERNEL_DEFAULTS`.
     """
     if unknown := sorted(set(nu) - set(program.symbols)):
@@ -142,7 +142,7 @@ def settings(program: Program, nu: Mapping[str, float]) -> dict[str, float]:
 def plain_parts(program: Program) -> list[Parameter] | None:
     """Return the transition matrix, input map and readout of a linear RNN under any names; None for another recursion.
 
-    Shapes: none.  Units: none.  Error: none.  Source: definition.
+    Source: definition.
     """
     found = {p.role: p for p in program.parameters}
     parts = [found[role] for role in ("matrix", "input_map", "readout") if role in found]
@@ -160,7 +160,7 @@ def plain_parts(program: Program) -> list[Parameter] | None:
 def predictions(program: Program, lags: int, values: dict[str, float]) -> tuple[Host, Host]:
     """The derived variance of an entry of L_j and the derived scale factor, at lags 0 ... lags - 1.
 
-    Shapes: (lags,), (lags,).  Units: (output/input)^2.  Error: none.  Source: the emitted formulas.
+    Shapes: (lags,), (lags,).  Units: (output/input)^2.  Source: the emitted formulas.
     """
     j = np.arange(lags)
     variance = impulse_response(program).formula.compile("numpy")(j=j, **values)

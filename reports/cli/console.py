@@ -131,15 +131,16 @@ class Stages:
             Remaining(),
         )
         self.progress = Progress(*columns, console=err, disable=quiet)
-        self.plain = not quiet and not sys.stderr.isatty()
+        self.bars = not quiet and sys.stderr.isatty()
+        self.plain = not quiet and not self.bars
 
     def __enter__(self) -> Stages:
-        if not self.plain:
+        if self.bars:
             self.progress.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        if not self.plain:
+        if self.bars:
             self.progress.stop()
 
     @contextmanager

@@ -52,7 +52,7 @@ HEAD = """| benchmark | rival | n | T | n_x → n_y | N | dtype | ratio (quartil
 def table(rows: Sequence[Row]) -> str:
     """Return all rows as a Markdown table, the part of the floor that ours reaches last.
 
-    Units: seconds with prefixes.  Errors: none.
+    Units: seconds with prefixes.
     """
     lines = [
         f"| {r.name} | {r.rival} | {width(r.n)} | {r.T} | {r.n_x} → {r.n_y} | {r.N or '–'} | {r.dtype} | "

@@ -43,7 +43,7 @@ class Saved:
 
 
 def digest(*arrays: Host) -> str:
-    """Return one text for equal arrays.  Shapes: any.  Units: none.  Error: none.  Source: SHA-256 of the bytes."""
+    """Return one text for equal arrays.  Shapes: any.  Source: SHA-256 of the bytes."""
     found = hashlib.sha256()
     for array in arrays:
         found.update(repr((array.shape, array.dtype.str)).encode())

@@ -81,7 +81,7 @@ def kernel_curves(
 def families(horizon: int, generator: np.random.Generator) -> Host:
     """Return a sequence of unit vectors, then its correlated copies, then its copies changed at one lag.
 
-    Shapes: -> (1 + correlations + horizon, horizon, 2).  Units: of inputs.  Error: none.  Source: definition.
+    Shapes: -> (1 + correlations + horizon, horizon, 2).  Units: of inputs.  Source: definition.
     """
     angle = generator.uniform(0, 2 * np.pi, horizon)
     x, w = (np.stack([np.cos(a), np.sin(a)], axis=-1) for a in (angle, angle + np.pi / 2))

@@ -102,7 +102,7 @@ def measure(plan: KernelPlan, progress: Progress | None = None, checkpoint: Path
 def estimate_kernel_cost(plan: KernelPlan) -> Cost:
     """Estimate what a plan needs, by running a few networks at each of its widths.
 
-    Shapes: none.  Units: as `Cost`.  Error: as `Cost`.  Source: a batch like those of the run where it is short, else
+    Units: as `Cost`.  Error: as `Cost`.  Source: a batch like those of the run where it is short, else
     the time of a batch taken as affine in its networks.
     """
     memory = seconds = 0.0

@@ -59,7 +59,7 @@ def monte_carlo_linear(
 def sampler_text(plan: Plan) -> str:
     """Say which sampler each group of measurements used at the largest width, and why.
 
-    Shapes: none.  Units: none.  Error: none.  Source: `choose`.
+    Source: `choose`.
     """
     response, kernel = (plan.choice(group, plan.width) for group in ("response", "kernel"))
     return f"L: {response.name} ({response.reason}); kernel: {kernel.name} ({kernel.reason})"

@@ -48,7 +48,7 @@ class Cost:
 def estimate_cost(plan: Plan) -> Cost:
     """Estimate what a plan needs, by making one batch of each kind it has.
 
-    Shapes: none.  Units: as `Cost`.  Error: as `Cost`.  Source: `batch_seconds`.
+    Units: as `Cost`.  Error: as `Cost`.  Source: `batch_seconds`.
     """
     memory = total = 0.0
     with load_of(plan.backend) as load:
@@ -65,7 +65,7 @@ def estimate_cost(plan: Plan) -> Cost:
 def load_of(device: str) -> Iterator[Callable[[], float]]:
     """Measure, while the block runs, how many seconds of the clock one second of processor time takes.
 
-    Shapes: none.  Units: 1; on a GPU, whose work is timed by the clock, it is 1.  Error: that of the machine's load.
+    Units: 1; on a GPU, whose work is timed by the clock, it is 1.  Error: that of the machine's load.
     Source: measured.
     """
     clock, processor = time.perf_counter(), time.process_time()
@@ -80,7 +80,7 @@ def load_of(device: str) -> Iterator[Callable[[], float]]:
 def numbers_held(plan: Plan, batch: Batch) -> float:
     """Return the doubles held per trial of one batch.
 
-    Shapes: none.  Units: counts.  Error: leading orders only.  Source: `dense`, `one_sided`, `two_sided`, features.
+    Units: counts.  Error: leading orders only.  Source: `dense`, `one_sided`, `two_sided`, features.
     """
     n, T, n_x, n_y = batch.width, plan.horizon, plan.n_x, plan.n_y
     kernel = batch.group == GROUPS[1]
@@ -105,7 +105,7 @@ def _seconds(plan: Plan, group: str, width: int, trials: int) -> float:
 def batch_seconds(setting: LinearSetting, trials: int, grams: bool, method: str, dtype: str, device: str) -> float:
     """Return the time of drawing one batch and taking its moments, measured.
 
-    Shapes: none.  Units: seconds, of processor time on the host.  Error: as `Cost`.  Source: `least_seconds`.
+    Units: seconds, of processor time on the host.  Error: as `Cost`.  Source: `least_seconds`.
     """
     xp, moments = backend(device), kernel_moments if grams else response_moments
 
@@ -118,7 +118,7 @@ def batch_seconds(setting: LinearSetting, trials: int, grams: bool, method: str,
 def least_seconds(work: Work, device: str) -> float:
     """Return the least time of a few runs of a batch.
 
-    Shapes: none.  Units: seconds, of processor time on the host, of the clock on a GPU.  Error: none.
+    Units: seconds, of processor time on the host, of the clock on a GPU.
     Source: measured.
     """
     clock, found = time.process_time if device == "numpy" else time.perf_counter, [math.inf]

@@ -16,7 +16,7 @@ KEPT = 20_000  # single entries kept per lag at the largest width, for the test 
 def pairs(horizon: int, equal: bool) -> tuple[tuple[int, int], ...]:
     """Return the lag pairs (j, k), k <= j <= k + REACH, with the pairs (j, j) if `equal`.
 
-    Shapes: (P, 2).  Units: lags.  Error: none.  Source: definition.
+    Shapes: (P, 2).  Units: lags.  Source: definition.
     """
     start = 0 if equal else 1
     return tuple((j, j - gap) for j in range(horizon) for gap in range(start, min(REACH, j) + 1))
@@ -52,7 +52,7 @@ def _indices(xp: Namespace, found: Sequence[tuple[int, int]]) -> tuple[Array, Ar
 def entries(draw: Draw) -> Host:
     """Return entry (0, 0) of every L_j, one independent number per trial and lag.
 
-    Shapes: (B, T).  Units: of L.  Error: none.  Source: definition.
+    Shapes: (B, T).  Units: of L.  Source: definition.
     """
     return to_host(draw.response[:, :, 0, 0])
 
