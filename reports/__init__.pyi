@@ -1,1 +1,1 @@
-from .sections.writing import Report as Report, report as report
+from .sections.report import Report as Report, report as report

@@ -9,7 +9,7 @@ from typing import Any
 import sympy as sp
 
 from wideproof.derive.alternating.terms import Average, Covariance
-from wideproof.derive.expectation.gaussian_mean import Affine, Factor, expect
+from wideproof.derive.expectation.symbolic_expectation import Affine, Factor, expect
 from wideproof.derive.language.activations import Phi
 from wideproof.derive.language.alternating import AlternatingProgram
 from wideproof.derive.language.errors import NotClosed

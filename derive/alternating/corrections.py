@@ -45,7 +45,7 @@ from wideproof.derive.alternating.terms import (
     Query,
     Tape,
 )
-from wideproof.derive.calculus.state_evolution import growth
+from wideproof.derive.calculus.recursion_rules import growth
 from wideproof.derive.emit.derivation import Derivation, formula_of
 from wideproof.derive.language.alternating import Alternating, AlternatingProgram
 from wideproof.derive.language.errors import ParameterError

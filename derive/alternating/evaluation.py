@@ -11,11 +11,11 @@ import numpy as np
 import sympy as sp
 
 from wideproof.derive.algebra.array_code import emitted
-from wideproof.derive.alternating.state_evolution import limits
+from wideproof.derive.alternating.line_limits import limits
 from wideproof.derive.alternating.terms import About, MeanSquare
 from wideproof.derive.emit.derivation import Derivation
-from wideproof.derive.expectation.gaussian_mean import GaussianMean
 from wideproof.derive.expectation.pair_integrals import Variables, value
+from wideproof.derive.expectation.symbolic_expectation import GaussianMean
 from wideproof.derive.expectation.truncated_moments import THETA, VARIANCE, Ramp
 from wideproof.derive.language.alternating import Alternating, AlternatingProgram
 from wideproof.derive.language.errors import NotClosed, ParameterError

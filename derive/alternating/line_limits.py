@@ -12,7 +12,7 @@ from wideproof.derive.alternating.averages import gaussian_average
 from wideproof.derive.alternating.corrections import alternating_program, lines
 from wideproof.derive.alternating.terms import About, Average, Coefficient, Covariance, LineLimits, MeanSquare
 from wideproof.derive.emit.derivation import Derivation, formula_of
-from wideproof.derive.expectation.gaussian_mean import GaussianMean
+from wideproof.derive.expectation.symbolic_expectation import GaussianMean
 from wideproof.derive.expectation.truncated_moments import THETA, VARIANCE, Ramp, as_ramp
 from wideproof.derive.language.alternating import Alternating, AlternatingProgram
 from wideproof.derive.language.program import Program

@@ -10,7 +10,7 @@ from wideproof.derive.audit import (  # noqa: F401 (each registers what its clai
     memory_horizon,
     momentum,
 )
-from wideproof.derive.audit.steps import audit, audit_step, check, worlds
+from wideproof.derive.audit.auditor import audit, audit_step, check, worlds
 from wideproof.derive.proof.proof import Proof
 
 Proof.auditors.append(audit)

@@ -13,7 +13,7 @@ import sympy as sp
 
 from wideproof.derive.audit.meanings import MEANINGS
 from wideproof.derive.audit.world import HORIZON, World, derivative
-from wideproof.derive.calculus.state_evolution import OUTPUT
+from wideproof.derive.calculus.recursion_rules import OUTPUT
 from wideproof.derive.language.activations import Phi
 from wideproof.derive.language.program import Bias, Coordinate, Input, MatVec, Parameter, Previous, Updated
 from wideproof.derive.limits.adjoint import Cotangent, Gradient, Local, Outer, Pullback

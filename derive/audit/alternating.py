@@ -15,7 +15,7 @@ import sympy as sp
 from mpmath import mp
 
 from wideproof.derive.alternating.corrections import lines
-from wideproof.derive.alternating.state_evolution import OfRamps
+from wideproof.derive.alternating.line_limits import OfRamps
 from wideproof.derive.alternating.terms import (
     BD,
     BE,
@@ -46,9 +46,9 @@ from wideproof.derive.alternating.terms import (
     Pairing,
     Query,
 )
+from wideproof.derive.audit.auditor import check
 from wideproof.derive.audit.meanings import MEANINGS
 from wideproof.derive.audit.memory_horizon import ACCURACY, against_normal, numerically
-from wideproof.derive.audit.steps import check
 from wideproof.derive.audit.world import World
 from wideproof.derive.expectation.truncated_moments import Ramp
 from wideproof.derive.language.activations import Phi

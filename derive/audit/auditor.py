@@ -19,7 +19,7 @@ from wideproof.derive.audit.meanings import MEANINGS
 from wideproof.derive.audit.world import HORIZON, World
 from wideproof.derive.calculus.gaussian_process import Cov
 from wideproof.derive.calculus.moments import FIRST, SECOND, Moment
-from wideproof.derive.calculus.state_evolution import OUTPUT, TANGENT_OUTPUT, StateMoments
+from wideproof.derive.calculus.recursion_rules import OUTPUT, TANGENT_OUTPUT, StateMoments
 from wideproof.derive.language.errors import ProofError
 from wideproof.derive.language.notation import n, p, q
 from wideproof.derive.language.program import Bias, Coordinate, MatVec, Program

@@ -8,7 +8,7 @@ from typing import Any
 import sympy as sp
 
 from wideproof.derive.audit.world import World, derivative
-from wideproof.derive.calculus.state_evolution import OUTPUT, TANGENT_OUTPUT
+from wideproof.derive.calculus.recursion_rules import OUTPUT, TANGENT_OUTPUT
 from wideproof.derive.calculus.tangent import MARK
 from wideproof.derive.language.activations import Phi
 from wideproof.derive.language.program import (

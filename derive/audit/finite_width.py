@@ -10,7 +10,7 @@ import sympy as sp
 from wideproof.derive.audit.meanings import MEANINGS
 from wideproof.derive.audit.world import World
 from wideproof.derive.calculus.moments import Moment
-from wideproof.derive.calculus.state_evolution import OUTPUT, Response
+from wideproof.derive.calculus.recursion_rules import OUTPUT, Response
 from wideproof.derive.language.notation import p
 from wideproof.derive.linear.finite_width import ResponseMoment, TraceMean, chain_of
 

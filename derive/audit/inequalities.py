@@ -9,8 +9,8 @@ from typing import Any
 
 import sympy as sp
 
+from wideproof.derive.audit.auditor import DIGITS, check
 from wideproof.derive.audit.meanings import MEANINGS
-from wideproof.derive.audit.steps import DIGITS, check
 from wideproof.derive.audit.world import World
 from wideproof.derive.language.errors import ProofError
 from wideproof.derive.linear.convolution import Rho

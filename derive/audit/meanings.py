@@ -16,9 +16,9 @@ from wideproof.derive.calculus.gaussian_process import Cov
 from wideproof.derive.calculus.innovations import Innovation, InnovationsForm, Predictor, ProductCov
 from wideproof.derive.calculus.lags import EmpiricalKernel, Entry
 from wideproof.derive.calculus.moments import FIRST, SECOND, Gram, Moment
-from wideproof.derive.calculus.state_evolution import TANGENT_OUTPUT, Response, StateMoments
+from wideproof.derive.calculus.recursion_rules import TANGENT_OUTPUT, Response, StateMoments
 from wideproof.derive.expectation.dual_activations import Damped
-from wideproof.derive.expectation.gaussian_mean import GaussianMean
+from wideproof.derive.expectation.symbolic_expectation import GaussianMean
 from wideproof.derive.language.notation import p, q
 from wideproof.derive.language.program import MatVec, Parameter
 from wideproof.derive.linear.convolution import ConvolutionKernel, Gain, Rho

@@ -14,15 +14,15 @@ from typing import Any
 import numpy as np
 import sympy as sp
 
+from wideproof.derive.audit.auditor import check
 from wideproof.derive.audit.meanings import MEANINGS
-from wideproof.derive.audit.steps import check
 from wideproof.derive.audit.world import Polynomial, World, product_of
 from wideproof.derive.calculus.moments import FIRST, SECOND
-from wideproof.derive.expectation.gaussian_mean import GaussianMean
+from wideproof.derive.expectation.symbolic_expectation import GaussianMean
 from wideproof.derive.language.activations import Phi, Z, definition
 from wideproof.derive.language.errors import ProofError
 from wideproof.derive.language.program import Coordinate, Previous, State, Updated
-from wideproof.derive.memory_horizon.rules import Centred, Evaluated, FixedAt, OfLetters
+from wideproof.derive.memory_horizon.memory_rules import Centred, Evaluated, FixedAt, OfLetters
 from wideproof.derive.memory_horizon.scalar_maps import (
     CorrelationMap,
     CorrelationSlope,

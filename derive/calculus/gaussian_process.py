@@ -16,7 +16,7 @@ import sympy as sp
 
 from wideproof.derive.calculus.lags import EmpiricalKernel
 from wideproof.derive.calculus.moments import FIRST, SECOND, Gram, Moment
-from wideproof.derive.calculus.state_evolution import (
+from wideproof.derive.calculus.recursion_rules import (
     ROW,
     ROW2,
     Response,

@@ -15,7 +15,7 @@ from typing import Any
 import sympy as sp
 
 from wideproof.derive.calculus.moments import FIRST
-from wideproof.derive.calculus.state_evolution import StateMoments, ask_body, calculus, theorem, values_at, without
+from wideproof.derive.calculus.recursion_rules import StateMoments, ask_body, calculus, theorem, values_at, without
 from wideproof.derive.language.errors import ProofError
 from wideproof.derive.language.notation import t
 from wideproof.derive.language.program import MatVec, Parameter, Program

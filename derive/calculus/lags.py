@@ -9,7 +9,7 @@ import sympy as sp
 
 from wideproof.derive.algebra.linear_recurrences import LinearRecurrence
 from wideproof.derive.calculus.moments import FIRST, SECOND, Gram, Moment, heads
-from wideproof.derive.calculus.state_evolution import (
+from wideproof.derive.calculus.recursion_rules import (
     RELATIONS,
     ROW,
     ROW2,

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 import sympy as sp
 
-from wideproof.derive.expectation.gaussian_mean import Affine, Factor, expect
+from wideproof.derive.expectation.symbolic_expectation import Affine, Factor, expect
 from wideproof.derive.language.activations import Phi
 from wideproof.derive.language.errors import NotClosed
 from wideproof.derive.language.program import Bias, Coordinate, Input, MatVec, Previous, Program, State, Updated

@@ -22,7 +22,7 @@ from wideproof.derive.calculus.moments import Gram, Moment
 from wideproof.derive.emit.kernel_stepper import Equations, Grams, Inputs, Stepper
 from wideproof.derive.emit.lag_grid import Grid
 from wideproof.derive.emit.latex import latex, latex_lines
-from wideproof.derive.expectation.gaussian_mean import GaussianMean
+from wideproof.derive.expectation.symbolic_expectation import GaussianMean
 from wideproof.derive.language.errors import NotClosed, ParameterError, TooLarge
 from wideproof.derive.language.notation import s, t
 from wideproof.derive.language.program import Program

@@ -16,8 +16,8 @@ import sympy as sp
 
 from wideproof.derive.algebra.array_code import emitted, namespace
 from wideproof.derive.calculus.moments import FIRST, SECOND, Calculus, Gram, Moment
-from wideproof.derive.expectation.gaussian_mean import GaussianMean
 from wideproof.derive.expectation.pair_integrals import Factor, Variables, value
+from wideproof.derive.expectation.symbolic_expectation import GaussianMean
 from wideproof.derive.language.errors import ParameterError, TooLarge
 from wideproof.derive.language.notation import s, t
 from wideproof.derive.language.program import Program

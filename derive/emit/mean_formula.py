@@ -14,8 +14,8 @@ from wideproof.derive.algebra.array_code import BACKENDS, emitted, namespace
 from wideproof.derive.emit.formula import Formula
 from wideproof.derive.emit.kernel_stepper import variables_of
 from wideproof.derive.expectation.dual_activations import ATOMS, a, b, c, dual, k, m, written
-from wideproof.derive.expectation.gaussian_mean import GaussianMean
 from wideproof.derive.expectation.pair_integrals import Factor, expectation
+from wideproof.derive.expectation.symbolic_expectation import GaussianMean
 from wideproof.derive.language.errors import ParameterError
 
 ROUNDING = 32 * float(np.finfo(float).eps)

@@ -14,7 +14,7 @@ from typing import Any
 
 import sympy as sp
 
-from wideproof.derive.expectation.gaussian_mean import expect
+from wideproof.derive.expectation.symbolic_expectation import expect
 from wideproof.derive.language.activations import Z, definition, family_of
 from wideproof.derive.language.errors import NotClosed
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import sympy as sp
 
-from wideproof.derive.expectation.gaussian_mean import GaussianMean
+from wideproof.derive.expectation.symbolic_expectation import GaussianMean
 from wideproof.derive.language.program import Program
 from wideproof.derive.proof.proof import Ask, Claim, Equation, rule
 

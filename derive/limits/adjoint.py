@@ -11,7 +11,7 @@ from typing import Any
 
 import sympy as sp
 
-from wideproof.derive.calculus.state_evolution import OUTPUT, TANGENT_OUTPUT
+from wideproof.derive.calculus.recursion_rules import OUTPUT, TANGENT_OUTPUT
 from wideproof.derive.calculus.tangent import MARK, differential_of, perturbed, tangent, trained_only
 from wideproof.derive.emit.derivation import Derivation, as_program
 from wideproof.derive.emit.formula import Formula

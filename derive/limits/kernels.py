@@ -6,12 +6,12 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
-from wideproof.derive.alternating.state_evolution import limits
+from wideproof.derive.alternating.line_limits import limits
 from wideproof.derive.calculus.gaussian_process import kernel_subject, process_of
 from wideproof.derive.calculus.innovations import InnovationsForm
 from wideproof.derive.calculus.lags import EmpiricalKernel, NoClosedForm
 from wideproof.derive.calculus.moments import is_linear
-from wideproof.derive.calculus.state_evolution import (
+from wideproof.derive.calculus.recursion_rules import (
     ROW,
     ROW2,
     StateMoments,
@@ -23,7 +23,7 @@ from wideproof.derive.calculus.state_evolution import (
 from wideproof.derive.calculus.tangent import tangent, trained_only
 from wideproof.derive.emit.derivation import Derivation, as_program
 from wideproof.derive.emit.formula import Formula
-from wideproof.derive.expectation.gaussian_mean import GaussianMean
+from wideproof.derive.expectation.symbolic_expectation import GaussianMean
 from wideproof.derive.language.alternating import Alternating, AlternatingProgram
 from wideproof.derive.language.errors import NotClosed, NotDiagonal, ParameterError
 from wideproof.derive.language.notation import s, t

@@ -9,7 +9,7 @@ import sympy as sp
 
 from wideproof.derive.calculus.lags import EmpiricalKernel, Entry, NoClosedForm, label_pair
 from wideproof.derive.calculus.moments import FIRST, SECOND, Gram, is_linear
-from wideproof.derive.calculus.state_evolution import OUTPUT, ROW, ROW2, Response, kind
+from wideproof.derive.calculus.recursion_rules import OUTPUT, ROW, ROW2, Response, kind
 from wideproof.derive.calculus.tangent import tangent
 from wideproof.derive.emit.derivation import Derivation, as_program, formula_of
 from wideproof.derive.emit.formula import Formula

@@ -18,7 +18,7 @@ from typing import Any
 import sympy as sp
 
 from wideproof.derive.calculus.moments import is_linear
-from wideproof.derive.calculus.state_evolution import OUTPUT
+from wideproof.derive.calculus.recursion_rules import OUTPUT
 from wideproof.derive.emit.derivation import Derivation, as_program, formula_of
 from wideproof.derive.language.errors import NotClosed, NotLinear, ParameterError
 from wideproof.derive.language.notation import n

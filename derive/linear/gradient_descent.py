@@ -14,7 +14,7 @@ import sympy as sp
 from wideproof.derive.algebra.linear_recurrences import PowerDD, _stepped
 from wideproof.derive.algebra.matrix_symbols import Length, MatrixFunction, MatrixSum, MatrixSymbol, Norm, is_zero
 from wideproof.derive.calculus.lags import Entry
-from wideproof.derive.calculus.state_evolution import ROW, ROW2
+from wideproof.derive.calculus.recursion_rules import ROW, ROW2
 from wideproof.derive.emit.derivation import Derivation, as_program
 from wideproof.derive.emit.formula import Formula
 from wideproof.derive.language.errors import NotClosed, ProofError

@@ -16,7 +16,7 @@ import sympy as sp
 
 from wideproof.derive.algebra.matrix_symbols import MatrixFunction, MatrixSymbol, is_zero
 from wideproof.derive.calculus.moments import is_linear
-from wideproof.derive.calculus.state_evolution import OUTPUT, ask_body
+from wideproof.derive.calculus.recursion_rules import OUTPUT, ask_body
 from wideproof.derive.emit.derivation import Derivation, as_program
 from wideproof.derive.emit.formula import Formula
 from wideproof.derive.language.errors import NotClosed, NotLinear, ParameterError, ProofError

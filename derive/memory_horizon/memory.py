@@ -15,11 +15,11 @@ from typing import Any
 import sympy as sp
 
 from wideproof.derive.emit.derivation import Derivation, as_program
-from wideproof.derive.emit.gaussian_means import MeanFormula
+from wideproof.derive.emit.mean_formula import MeanFormula
 from wideproof.derive.language.errors import NotClosed
 from wideproof.derive.language.program import Coordinate, Program
 from wideproof.derive.language.recursion import Recursion
-from wideproof.derive.memory_horizon.rules import BASE, FixedAt, critical_parts
+from wideproof.derive.memory_horizon.memory_rules import BASE, FixedAt, critical_parts
 from wideproof.derive.memory_horizon.scalar_maps import (
     Chain,
     CorrelationMap,

@@ -8,8 +8,8 @@ from typing import Any
 import sympy as sp
 
 from wideproof.derive.calculus.moments import FIRST, SECOND, Calculus, Moment
-from wideproof.derive.emit.gaussian_means import SHORT, V, closed_mean, price
-from wideproof.derive.expectation.gaussian_mean import GaussianMean
+from wideproof.derive.emit.mean_formula import SHORT, V, closed_mean, price
+from wideproof.derive.expectation.symbolic_expectation import GaussianMean
 from wideproof.derive.language.errors import NotClosed
 from wideproof.derive.language.notation import s, t
 from wideproof.derive.language.program import Program

@@ -8,7 +8,7 @@ from typing import Any
 import sympy as sp
 
 from wideproof.derive.calculus.moments import FIRST, SECOND, Calculus, Gram, Moment
-from wideproof.derive.expectation.gaussian_mean import GaussianMean
+from wideproof.derive.expectation.symbolic_expectation import GaussianMean
 from wideproof.derive.language.activations import Phi, Z, definition
 from wideproof.derive.language.errors import DeriveError, NotClosed, ParameterError
 from wideproof.derive.language.notation import latex_name, parameter, t

@@ -15,7 +15,7 @@ from wideproof.numeric.benchmarks.rivals import DenseSampler
 from wideproof.numeric.benchmarks.rows import Outcome, row
 from wideproof.numeric.core.arrays import Host, backend, seed_sequence, stream, to_host
 from wideproof.numeric.core.timing import paired
-from wideproof.numeric.sampling import Draw, LinearSetting, dense, draw, kernel_weights
+from wideproof.numeric.sampling.linear import Draw, LinearSetting, dense, draw, kernel_weights
 
 TOLERANCE, Z = 1e-10, 5.0
 """Largest relative distance of equal draws, and largest score of one of the compared moments."""

@@ -14,7 +14,7 @@ from typing import Self
 import numpy as np
 
 from wideproof.numeric.core.arrays import Host
-from wideproof.numeric.sampling.revealed import Products, RevealedMatrix
+from wideproof.numeric.sampling.conditioned_matrix import Products, RevealedMatrix
 
 SKETCH = 24
 """Directions that measure a rest: twice what they show is exceeded with a chance of 6e-5 (chi-squared law)."""

@@ -1,8 +1,8 @@
 """Training a linear RNN by the few directions that gradient descent meets: given whole, or of any width in law.
 
 A given W is multiplied in full only along directions it was not asked about.  In law, A₀ = n^{-1/2} W is a
-Gaussian matrix, so its image of such a direction is drawn when it is met (`numeric.sampling.revealed`), in a basis
-that grows by one vector for each draw until it spans R^n.
+Gaussian matrix, so its image of such a direction is drawn when it is met (`numeric.sampling.conditioned_matrix`), in a
+basis that grows by one vector for each draw until it spans R^n.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from wideproof.derive.language.errors import ParameterError
 from wideproof.numeric.core.arrays import Host, backend
 from wideproof.numeric.linear_rnn.compressed import CompressedDescent
 from wideproof.numeric.linear_rnn.krylov import LinearRNN
-from wideproof.numeric.sampling.revealed import Products, RevealedMatrix
+from wideproof.numeric.sampling.conditioned_matrix import Products, RevealedMatrix
 
 
 @dataclass(frozen=True)

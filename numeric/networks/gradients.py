@@ -14,7 +14,7 @@ from typing import Any
 import sympy as sp
 
 from wideproof.derive import Program, Recursion
-from wideproof.derive.calculus.state_evolution import OUTPUT
+from wideproof.derive.calculus.recursion_rules import OUTPUT
 from wideproof.derive.emit.derivation import as_program
 from wideproof.derive.language.errors import ShapeError
 from wideproof.derive.language.notation import t

@@ -19,8 +19,8 @@ from wideproof.derive.language.errors import LanguageError, ParameterError, Shap
 from wideproof.derive.language.program import Bias, Coordinate, Input, MatVec, Parameter, Previous, State, Updated
 from wideproof.numeric.core.activations import activation_function
 from wideproof.numeric.core.arrays import Array, Namespace, Stream, backend, seed_sequence, stream
+from wideproof.numeric.sampling.linear.setting import LARGEST_WIDTH
 from wideproof.numeric.sampling.revealed_matrices import DENSE, RevealedMatrices, choose_matrices
-from wideproof.numeric.sampling.setting import LARGEST_WIDTH
 from wideproof.numeric.sampling.whole_matrices import WholeMatrices
 
 

@@ -35,8 +35,8 @@ from wideproof.numeric.paper.experiments import MomentSizes, RadiusSizes, StartS
 from wideproof.numeric.paper.experiments.scale_factors import scale_of_lags
 from wideproof.numeric.paper.experiments.training_dynamics import Setting, teacher_data
 from wideproof.numeric.paper.training_bound import constants, emitted, exact_movement, measure_bound
-from wideproof.numeric.sampling import LinearSetting
-from wideproof.numeric.sampling.dense import dense
+from wideproof.numeric.sampling.linear import LinearSetting
+from wideproof.numeric.sampling.linear.dense import dense
 
 NU: dict[str, Any] = {"nu_W": 0.3, "nu_F": 1.0, "nu_C": 1.0}
 Evidence = dict[str, Any]

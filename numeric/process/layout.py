@@ -15,7 +15,7 @@ import sympy as sp
 
 from wideproof.derive import Program
 from wideproof.derive.calculus.moments import Gram, Moment
-from wideproof.derive.calculus.state_evolution import ROW, ROW2
+from wideproof.derive.calculus.recursion_rules import ROW, ROW2
 from wideproof.derive.language.activations import Phi
 from wideproof.derive.language.program import Bias, Coordinate, MatVec, Updated, coordinates_of
 from wideproof.derive.proof.claims import ProcessForm

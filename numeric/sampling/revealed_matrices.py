@@ -9,8 +9,8 @@ from wideproof.derive import Program
 from wideproof.derive.language.errors import ParameterError
 from wideproof.derive.language.program import MatVec, Parameter
 from wideproof.numeric.core.arrays import Array, Stream
-from wideproof.numeric.sampling.choice import METHODS, Choice
-from wideproof.numeric.sampling.revealed import RevealedMatrix
+from wideproof.numeric.sampling.conditioned_matrix import RevealedMatrix
+from wideproof.numeric.sampling.linear.choice import METHODS, Choice
 from wideproof.numeric.sampling.whole_matrices import Number, WholeMatrices
 
 DENSE, EXPLICIT = "dense", "explicit"

@@ -14,7 +14,7 @@ from wideproof.derive import impulse_response, models
 from wideproof.numeric.core.arrays import Host, backend, seed_sequence, stream
 from wideproof.numeric.kernels.kernel import Kernel
 from wideproof.numeric.networks.simulation import simulate
-from wideproof.numeric.sampling import LinearSetting, draw, linear_empirical_ntk
+from wideproof.numeric.sampling.linear import LinearSetting, draw, linear_empirical_ntk
 
 Progress = Callable[[int, int], None]
 ENTRIES = 10**6

@@ -10,7 +10,7 @@ import sympy as sp
 from wideproof.derive import Derivation, models
 from wideproof.derive.alternating.corrections import corrections
 from wideproof.derive.alternating.evaluation import errors_of, line_evolution
-from wideproof.derive.alternating.state_evolution import limits
+from wideproof.derive.alternating.line_limits import limits
 from wideproof.derive.alternating.terms import Coefficient
 from wideproof.derive.language.alternating import Alternating, AlternatingProgram
 from wideproof.derive.language.errors import NotClosed, ParameterError

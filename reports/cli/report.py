@@ -46,7 +46,7 @@ def report_command(
     [b]wideproof report elman --activation tanh -o report/elman[/b], [b]wideproof report amp -o report/amp[/b]
     """
     from wideproof.reports.paper import ITEMS
-    from wideproof.reports.sections.writing import report
+    from wideproof.reports.sections.report import report
 
     chosen = () if data == ["none"] else recordings_named(data)
     columns = columns_named(data, inputs, outputs, rate)

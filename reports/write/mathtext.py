@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 import sympy as sp
 
 from wideproof.derive.emit.latex import MARK, MathPrinter
-from wideproof.derive.expectation.gaussian_mean import GaussianMean
+from wideproof.derive.expectation.symbolic_expectation import GaussianMean
 from wideproof.derive.language.activations import Phi
 from wideproof.derive.language.program import Bias, Coordinate, MatVec, Program, coordinates_of
 from wideproof.reports.document.text import Latex, Math

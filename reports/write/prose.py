@@ -10,7 +10,7 @@ import sympy as sp
 
 from wideproof.derive import Program, Proof
 from wideproof.derive.calculus.moments import FIRST, SECOND, Moment
-from wideproof.derive.calculus.state_evolution import Response
+from wideproof.derive.calculus.recursion_rules import Response
 from wideproof.derive.language.notation import s as r, t
 from wideproof.derive.proof.claims import Counterexample, Inequality, MatrixEquation, ProcessForm
 from wideproof.derive.proof.proof import (

@@ -19,7 +19,7 @@ from wideproof.numeric.linear_rnn.krylov import LinearRNN, draw_rnn, impulse_res
 from wideproof.numeric.linear_rnn.quadratic_loss import quadratic
 from wideproof.numeric.linear_rnn.training import train
 from wideproof.numeric.networks.simulation import simulate
-from wideproof.numeric.sampling import LinearSetting, draw
+from wideproof.numeric.sampling.linear import LinearSetting, draw
 from wideproof.numeric.validation.kernels import KernelPlan, measure
 from wideproof.numeric.validation.linear_rnn import Plan, linear_simulate as run
 

@@ -24,10 +24,10 @@ from wideproof.reports.document.blocks import (
 from wideproof.reports.document.numbers import value
 from wideproof.reports.document.text import Cite, Code, Emph, Ref
 from wideproof.reports.sections.linear import LinearRun, run_linear
-from wideproof.reports.sections.writing import silent
+from wideproof.reports.sections.report import silent
 from wideproof.reports.write import figures, mathtext
 
-linear_run = sys.modules["wideproof.reports.sections.linear.results"]
+linear_run = sys.modules["wideproof.reports.sections.linear.run"]
 j = sp.Symbol("j", integer=True, nonnegative=True)
 nu = sp.Symbol("nu_W", positive=True)
 

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 from wideproof.derive.language.errors import ParameterError
 from wideproof.numeric.core.arrays import Stream
-from wideproof.numeric.sampling.dense import dense
-from wideproof.numeric.sampling.matrix_free import one_sided, two_sided
-from wideproof.numeric.sampling.setting import Draw, LinearSetting
+from wideproof.numeric.sampling.linear.dense import dense
+from wideproof.numeric.sampling.linear.matrix_free import one_sided, two_sided
+from wideproof.numeric.sampling.linear.setting import Draw, LinearSetting
 
 METHODS = ("auto", "dense", "matrix-free")
 # measured, T = 10 and 30, n_x = n_y = 1 and 2: matrix-free wins from n of about its dimension upwards

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from wideproof.numeric.core.arrays import Array, Namespace, Stream
-from wideproof.numeric.sampling.setting import Draw, LinearSetting
+from wideproof.numeric.sampling.linear.setting import Draw, LinearSetting
 
 
 def dense(setting: LinearSetting, trials: int, stream: Stream, grams: bool = False, dtype: str = "float64") -> Draw:

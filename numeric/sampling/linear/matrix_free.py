@@ -12,8 +12,8 @@ from __future__ import annotations
 import math
 
 from wideproof.numeric.core.arrays import Array, Stream
-from wideproof.numeric.sampling.dense import gram
-from wideproof.numeric.sampling.setting import Draw, LinearSetting
+from wideproof.numeric.sampling.linear.dense import gram
+from wideproof.numeric.sampling.linear.setting import Draw, LinearSetting
 
 
 def fresh_vectors(count: int, size: int, trials: int, stream: Stream) -> Array:

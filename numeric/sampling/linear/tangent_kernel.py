@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from wideproof.derive.language.errors import ParameterError
 from wideproof.numeric.core.arrays import Array, Namespace, namespace
-from wideproof.numeric.sampling.setting import Draw
+from wideproof.numeric.sampling.linear.setting import Draw
 
 GROUPS = ("C", "F", "W")
 

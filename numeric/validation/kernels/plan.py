@@ -16,7 +16,7 @@ from wideproof.derive.language.program import MatVec
 from wideproof.numeric.core.arrays import BACKENDS, Host, seed_sequence
 from wideproof.numeric.core.width_ladder import width_ladder
 from wideproof.numeric.networks.empirical_kernels import readouts_of
-from wideproof.numeric.sampling.choice import Choice
+from wideproof.numeric.sampling.linear.choice import Choice
 from wideproof.numeric.sampling.revealed_matrices import DENSE, choose_matrices
 
 BATCH_NUMBERS = {"numpy": 2**24, "cupy": 2**28}

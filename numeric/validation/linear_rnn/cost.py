@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from wideproof.numeric.core.arrays import backend, seed_sequence, stream
 from wideproof.numeric.core.timing import Work, seconds
-from wideproof.numeric.sampling import LinearSetting, draw
+from wideproof.numeric.sampling.linear import LinearSetting, draw
 from wideproof.numeric.validation.linear_rnn.features import kernel_moments, response_moments
 from wideproof.numeric.validation.linear_rnn.plan import GROUPS, Batch, Plan
 

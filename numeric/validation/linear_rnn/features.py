@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from wideproof.numeric.core.arrays import Array, Host, Namespace, namespace, to_host
 from wideproof.numeric.core.statistics import Moments
-from wideproof.numeric.sampling import Draw, diagonal_weights, kernel_weights
+from wideproof.numeric.sampling.linear import Draw, diagonal_weights, kernel_weights
 
 REACH = 4  # pairs of lags further apart than this are not correlated
 KEPT = 20_000  # single entries kept per lag at the largest width, for the test of the distribution

@@ -10,7 +10,7 @@ from typing import Any
 from wideproof.derive.language.errors import ParameterError
 from wideproof.numeric.core.arrays import BACKENDS
 from wideproof.numeric.core.width_ladder import width_ladder
-from wideproof.numeric.sampling import Choice, LinearSetting, choose
+from wideproof.numeric.sampling.linear import Choice, LinearSetting, choose
 
 KERNEL_TRIALS = 2000
 KERNEL_PRODUCT = 4 * 10**6  # width times trials: the kernel's weights vary by O(n^-1/2) from draw to draw

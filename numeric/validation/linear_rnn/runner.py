@@ -8,7 +8,7 @@ import numpy as np
 
 from wideproof.numeric.core.arrays import backend, seed_sequence, stream
 from wideproof.numeric.core.batched_moments import Gathered, Progress, gather
-from wideproof.numeric.sampling import draw
+from wideproof.numeric.sampling.linear import draw
 from wideproof.numeric.validation.linear_rnn.features import KEPT, entries, kernel_moments, response_moments
 from wideproof.numeric.validation.linear_rnn.plan import GROUPS, Batch, Plan
 

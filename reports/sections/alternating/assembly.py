@@ -8,7 +8,7 @@ from wideproof.reports.document.blocks import Document, Paragraph, Section
 from wideproof.reports.document.text import Code
 from wideproof.reports.sections.alternating.confirmation import confirmation
 from wideproof.reports.sections.alternating.limit import limits, model
-from wideproof.reports.sections.alternating.results import LinesRun
+from wideproof.reports.sections.alternating.run import LinesRun
 
 
 def document(run: LinesRun, out_dir: Path) -> Document:

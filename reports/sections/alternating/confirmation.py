@@ -11,7 +11,7 @@ from wideproof.derive.alternating.terms import GaussianPart, MeanSquare
 from wideproof.reports.document.blocks import Block, Figure, Paragraph, Section, Table
 from wideproof.reports.document.numbers import value
 from wideproof.reports.document.text import Inline, Latex, Math, Ref, Text
-from wideproof.reports.sections.alternating.results import PARTS_WIDTH, LinesRun
+from wideproof.reports.sections.alternating.run import PARTS_WIDTH, LinesRun
 from wideproof.reports.write import figures
 from wideproof.reports.write.mathtext import math
 

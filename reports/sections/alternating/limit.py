@@ -13,7 +13,7 @@ from wideproof.derive.language.alternating import AlternatingProgram
 from wideproof.reports.document.blocks import Block, Equation, Paragraph, Section, Table, Theorem
 from wideproof.reports.document.numbers import value
 from wideproof.reports.document.text import Cite, Latex, Math, Ref, Text
-from wideproof.reports.sections.alternating.results import LinesRun
+from wideproof.reports.sections.alternating.run import LinesRun
 from wideproof.reports.write import prose
 from wideproof.reports.write.mathtext import equations, latex, math
 

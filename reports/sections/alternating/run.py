@@ -10,7 +10,7 @@ from typing import Any
 from wideproof.derive import Derivation
 from wideproof.derive.alternating.corrections import alternating_program, corrections
 from wideproof.derive.alternating.evaluation import StateEvolution, errors_of
-from wideproof.derive.alternating.state_evolution import limits
+from wideproof.derive.alternating.line_limits import limits
 from wideproof.derive.alternating.terms import About
 from wideproof.derive.language.alternating import Alternating, AlternatingProgram
 from wideproof.numeric.core.arrays import Host

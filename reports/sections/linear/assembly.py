@@ -12,7 +12,7 @@ from wideproof.reports.document.text import Code, Text
 from wideproof.reports.sections.linear.confirmation import confirmation, training
 from wideproof.reports.sections.linear.limit import formulas, limit, model
 from wideproof.reports.sections.linear.recordings import recordings
-from wideproof.reports.sections.linear.results import LinearRun
+from wideproof.reports.sections.linear.run import LinearRun
 from wideproof.reports.write.mathtext import math
 
 

@@ -9,7 +9,7 @@ from wideproof.numeric.paper.experiments import Dynamics
 from wideproof.reports.document.blocks import Figure, Paragraph, Section, Table
 from wideproof.reports.document.numbers import value
 from wideproof.reports.document.text import Cite, Latex, Math, Ref, Text
-from wideproof.reports.sections.linear.results import LinearRun, checks_of, lags_of
+from wideproof.reports.sections.linear.run import LinearRun, checks_of, lags_of
 from wideproof.reports.write import figures
 
 QQ_LAGS = (0, 1, 2, 4)

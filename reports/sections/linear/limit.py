@@ -14,7 +14,7 @@ from wideproof.derive.linear.convolution import Gain, Rho
 from wideproof.reports.document.blocks import Block, Equation, Figure, Paragraph, Proof, Section, Table, Theorem
 from wideproof.reports.document.numbers import value
 from wideproof.reports.document.text import Cite, Code, Inline, Latex, Math, Ref, Text
-from wideproof.reports.sections.linear.results import LinearRun
+from wideproof.reports.sections.linear.run import LinearRun
 from wideproof.reports.write import figures, prose
 from wideproof.reports.write.mathtext import display, equations, latex, math
 

@@ -14,7 +14,7 @@ from wideproof.numeric.paper.experiments.recording_comparison import Regime
 from wideproof.reports.document.blocks import Block, Figure, Paragraph, Section, Table
 from wideproof.reports.document.numbers import value
 from wideproof.reports.document.text import Cite, Inline, Latex, Math, Ref, Text
-from wideproof.reports.sections.linear.results import LinearRun
+from wideproof.reports.sections.linear.run import LinearRun
 from wideproof.reports.write import figures
 
 DASH = "\N{EN DASH}"

@@ -12,7 +12,7 @@ from wideproof.reports.document.text import Code, Inline
 from wideproof.reports.sections.nonlinear.confirmation import confirmation, tied, training
 from wideproof.reports.sections.nonlinear.limit import gradients, limits, model
 from wideproof.reports.sections.nonlinear.memory import remembered
-from wideproof.reports.sections.nonlinear.results import KernelRun
+from wideproof.reports.sections.nonlinear.run import KernelRun
 from wideproof.reports.write.mathtext import math
 
 

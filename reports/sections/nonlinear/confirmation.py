@@ -13,7 +13,7 @@ from wideproof.numeric.core.checks import Check
 from wideproof.reports.document.blocks import Figure, Paragraph, Section, Table
 from wideproof.reports.document.numbers import value
 from wideproof.reports.document.text import Inline, Latex, Math, Ref, Text
-from wideproof.reports.sections.nonlinear.results import SEEN, SEQUENCES, STEPS, KernelRun
+from wideproof.reports.sections.nonlinear.run import SEEN, SEQUENCES, STEPS, KernelRun
 from wideproof.reports.write import figures
 
 NAMES = {"nngp": "NNGP kernel", "ntk": "tangent kernel"}

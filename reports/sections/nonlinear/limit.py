@@ -5,13 +5,13 @@ from __future__ import annotations
 import sympy as sp
 
 from wideproof.derive import Derivation, Program
-from wideproof.derive.expectation.gaussian_mean import GaussianMean
+from wideproof.derive.expectation.symbolic_expectation import GaussianMean
 from wideproof.derive.language.activations import Phi
 from wideproof.derive.language.notation import LETTERS
 from wideproof.reports.document.blocks import Block, Equation, Paragraph, Section, Table, Theorem
 from wideproof.reports.document.numbers import value
 from wideproof.reports.document.text import Cite, Inline, Latex, Math, Ref, Text, inlines
-from wideproof.reports.sections.nonlinear.results import KernelRun
+from wideproof.reports.sections.nonlinear.run import KernelRun
 from wideproof.reports.write import prose
 from wideproof.reports.write.mathtext import equations, latex
 

@@ -13,7 +13,7 @@ from wideproof.numeric.memory_horizon.phase_diagram import critical_gains, phase
 from wideproof.reports.document.blocks import Block, Equation, Figure, Paragraph, Section, Table, Theorem
 from wideproof.reports.document.numbers import value
 from wideproof.reports.document.text import Cite, Code, Latex, Math, Ref, Text
-from wideproof.reports.sections.nonlinear.results import INPUT_SIZE, KernelRun
+from wideproof.reports.sections.nonlinear.run import INPUT_SIZE, KernelRun
 from wideproof.reports.write import figures, prose
 from wideproof.reports.write.mathtext import equations
 from wideproof.reports.write.phase_figure import phase_figure

@@ -13,7 +13,7 @@ from scipy.special import erfc
 from wideproof.derive import models, nngp, state_evolution
 from wideproof.derive.alternating.corrections import corrections
 from wideproof.derive.alternating.evaluation import errors_of, line_evolution
-from wideproof.derive.alternating.state_evolution import limits
+from wideproof.derive.alternating.line_limits import limits
 from wideproof.derive.alternating.terms import (
     Average,
     BlockLaw,

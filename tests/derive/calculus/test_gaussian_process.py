@@ -11,7 +11,7 @@ from wideproof.derive import NotClosed, ProofError, Recursion, models, relu, tan
 from wideproof.derive.audit import audit_step, worlds
 from wideproof.derive.calculus.gaussian_process import Cov, gaussians, independent_groups, uncorrelated
 from wideproof.derive.calculus.moments import FIRST, SECOND, Gram, Moment
-from wideproof.derive.calculus.state_evolution import growth
+from wideproof.derive.calculus.recursion_rules import growth
 from wideproof.derive.calculus.tangent import tangent
 from wideproof.derive.language.activations import Phi
 from wideproof.derive.language.notation import s, t

@@ -5,7 +5,7 @@ import pytest
 import sympy as sp
 from hypothesis import given, settings, strategies as st
 
-from wideproof.derive.expectation.gaussian_mean import Affine, Factor, GaussianMean, expect
+from wideproof.derive.expectation.symbolic_expectation import Affine, Factor, GaussianMean, expect
 from wideproof.derive.language.activations import definition_at
 
 ROOT = np.array([[1.0, 0.0, 0.0], [0.6, 0.8, 0.0], [-0.3, 0.5, 0.9]])

@@ -23,7 +23,7 @@ from wideproof.derive import (
 )
 from wideproof.derive.audit import audit_step, worlds
 from wideproof.derive.language.variants import untied
-from wideproof.derive.memory_horizon.rules import Centred, Evaluated, FixedAt, OfLetters
+from wideproof.derive.memory_horizon.memory_rules import Centred, Evaluated, FixedAt, OfLetters
 
 MODELS = {
     "linear": models.linear_rnn,

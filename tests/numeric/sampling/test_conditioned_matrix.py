@@ -10,7 +10,7 @@ import pytest
 from scipy import stats
 
 from wideproof.numeric.core.arrays import backend, seed_sequence, stream, to_host
-from wideproof.numeric.sampling.revealed import RevealedMatrix, along
+from wideproof.numeric.sampling.conditioned_matrix import RevealedMatrix, along
 from wideproof.numeric.sampling.revealed_matrices import ExplicitMatrix
 
 NUMPY = backend("numpy")

@@ -25,8 +25,8 @@ from wideproof.reports.cli.app import app
 from wideproof.reports.cli.console import EXIT
 from wideproof.reports.cli.derive import QUANTITIES
 from wideproof.reports.render import pandoc, pdftex
-from wideproof.reports.sections import writing
-from wideproof.reports.sections.writing import Report
+from wideproof.reports.sections import report as report_module
+from wideproof.reports.sections.report import Report
 
 VALIDATE = sys.modules["wideproof.numeric.validation.validate"]  # the name of a function too
 NU = ("--nu-W", "0.3", "--nu-F", "1", "--nu-C", "1")
@@ -269,7 +269,7 @@ def test_a_word_that_is_nearly_right_is_named(words, said):
 
 
 def test_a_bad_recording_is_told_before_the_long_work(tmp_path, monkeypatch):
-    late = "wideproof.reports.sections.linear.results.validate"
+    late = "wideproof.reports.sections.linear.run.validate"
     monkeypatch.setattr(late, lambda *args, **more: pytest.fail("too late"))
     fields("report", "linear-rnn", "-o", str(tmp_path), "--data", str(tmp_path / "missing.csv"))
 
@@ -372,7 +372,7 @@ def reported(monkeypatch, tmp_path):
             calls.append((recursion.name, out_dir, options))
             return Report(verdict, (out_dir / "[x] report.tex",), notices)
 
-        monkeypatch.setattr(writing, "report", made)
+        monkeypatch.setattr(report_module, "report", made)
         return calls
 
     return finish
@@ -463,7 +463,7 @@ def test_the_shell_completes_models_and_quantities():
 
 
 def test_a_missing_engine_leaves_the_source_and_ends_by_the_verdict(tiny_run, tmp_path, monkeypatch):
-    monkeypatch.setattr(writing, "run_linear", lambda *args, **more: tiny_run)
+    monkeypatch.setattr(report_module, "run_linear", lambda *args, **more: tiny_run)
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setattr(pandoc.importlib.util, "find_spec", lambda name: None)
     out = tmp_path / "out"

@@ -19,7 +19,7 @@ from wideproof.reports.render.latex_subset import lint_tex
 from wideproof.reports.render.render import render
 from wideproof.reports.render.subprocesses import MissingEngine
 from wideproof.reports.render.typeset import typeset
-from wideproof.reports.sections import writing as module
+from wideproof.reports.sections import report as module
 from wideproof.reports.sections.linear import document
 
 NEEDS_TEX = pytest.mark.skipif(shutil.which("pdflatex") is None, reason="pdflatex is not on PATH")

@@ -69,7 +69,7 @@ def test_laws_of_gaussian_expectations_are_written_once_below():
 
 
 def test_several_laws_of_one_variable_stand_at_the_sign_of_expectation():
-    from wideproof.derive.expectation.gaussian_mean import GaussianMean
+    from wideproof.derive.expectation.symbolic_expectation import GaussianMean
 
     relu = sp.Tuple("relu", 0)
     means = [GaussianMean((relu, relu), (-x, -x), (v, -v, v)) for v in (x, y, x + y)]

@@ -12,7 +12,7 @@ from scipy import stats
 
 from wideproof.derive.language.errors import ParameterError
 from wideproof.numeric.core.arrays import Stream, backend, seed_sequence, stream, to_host
-from wideproof.numeric.sampling import (
+from wideproof.numeric.sampling.linear import (
     LinearSetting,
     choose,
     dense,

@@ -12,8 +12,8 @@ from wideproof.derive import models
 from wideproof.derive.language.errors import ParameterError
 from wideproof.reports.render.typeset import typeset
 from wideproof.reports.sections.linear import document, run_linear
-from wideproof.reports.sections.linear.results import checks_of, lags_of
-from wideproof.reports.sections.writing import silent
+from wideproof.reports.sections.linear.run import checks_of, lags_of
+from wideproof.reports.sections.report import silent
 
 
 @pytest.fixture
@@ -24,7 +24,7 @@ def small(shrunk):
 def test_equal_seeds_give_equal_records(small, monkeypatch):
     run = run_linear(models.linear_rnn(), silent, **small)
     derived = run.response, run.scale, run.convolution  # no seed enters
-    monkeypatch.setattr("wideproof.reports.sections.linear.results._derive", lambda *_: derived)
+    monkeypatch.setattr("wideproof.reports.sections.linear.run._derive", lambda *_: derived)
     first = run.record()
     second, other = (run_linear(models.linear_rnn(), silent, **(small | {"seed": seed})).record() for seed in (2, 3))
     assert first == second

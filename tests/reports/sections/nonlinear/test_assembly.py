@@ -14,10 +14,10 @@ from wideproof.reports.document import blocks as doc
 from wideproof.reports.document.text import Math, Ref, plain
 from wideproof.reports.render.latex_subset import lint_tex
 from wideproof.reports.render.typeset import typeset
-from wideproof.reports.sections import writing
-from wideproof.reports.sections.nonlinear import document, results, run_kernels
+from wideproof.reports.sections import report as report_module
+from wideproof.reports.sections.nonlinear import document, run, run_kernels
 from wideproof.reports.sections.nonlinear.confirmation import tied
-from wideproof.reports.sections.writing import report, silent
+from wideproof.reports.sections.report import report, silent
 
 remembered = sys.modules["wideproof.reports.sections.nonlinear.memory"]  # `remembered` is also its function
 NU = {"nu_W": 0.6, "nu_b": 0.2}
@@ -35,10 +35,10 @@ def coarse():
 @pytest.fixture(scope="module")
 def small():
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(results, "DISTANCE_WIDTHS", (32, 64, 128))
-        patch.setattr(results, "TRAINED_WIDTHS", (32, 64, 128))
-        patch.setattr(results, "CURVE_WIDTH", 128)
-        patch.setattr(results, "CURVE_TRIALS", 60)
+        patch.setattr(run, "DISTANCE_WIDTHS", (32, 64, 128))
+        patch.setattr(run, "TRAINED_WIDTHS", (32, 64, 128))
+        patch.setattr(run, "CURVE_WIDTH", 128)
+        patch.setattr(run, "CURVE_TRIALS", 60)
         patch.setattr(Proof, "verify", lambda self: VERIFIED.append(self.goal))
         yield run_kernels(models.elman("erf"), silent, 3, 256, 150, **NU)
 
@@ -116,10 +116,10 @@ def test_measured_curves_lie_on_their_limits(small):
 
 def test_networks_train_as_the_limit_says_and_not_at_another_step_size(small, monkeypatch):
     assert small.training.check.verdict == "holds"
-    descent = results._descent
-    monkeypatch.setattr(results, "_descent", lambda K, start, step: descent(K, start, step / 2))
-    monkeypatch.setattr(results, "TRAINED_WIDTHS", (32, 64, 128))
-    wrong = results._training(small.program, small.values, 3, lambda done, total: None)
+    descent = run._descent
+    monkeypatch.setattr(run, "_descent", lambda K, start, step: descent(K, start, step / 2))
+    monkeypatch.setattr(run, "TRAINED_WIDTHS", (32, 64, 128))
+    wrong = run._training(small.program, small.values, 3, lambda done, total: None)
     assert wrong.check.verdict == "refuted"
     changed = replace(small, training=wrong)
     assert (small.verdict, changed.verdict) == (small.validation.verdict, "refuted")
@@ -131,7 +131,7 @@ def test_without_a_memory_the_reason_is_told(small, tmp_path):
 
 
 def test_report_writes_all_files(small, tmp_path, monkeypatch):
-    monkeypatch.setattr(writing, "run_kernels", lambda *_, **__: small)
+    monkeypatch.setattr(report_module, "run_kernels", lambda *_, **__: small)
     made = report(models.elman("erf"), tmp_path, engine="typst", **NU)
     record = json.loads((tmp_path / "run.json").read_text())
     assert record["inputs"]["nu"] == small.values
