@@ -56,5 +56,11 @@ from .linear.scale_factor_bounds import (
 )
 from .linear.spectral_radius import stability as stability
 from .memory_horizon.memory import Memory as Memory, memory as memory
-from .proof.claims import Counterexample as Counterexample, Inequality as Inequality, MatrixEquation as MatrixEquation
-from .proof.proof import Equation as Equation, Proof as Proof, Recurrence as Recurrence, Step as Step
+from .proof.claims import (
+    Counterexample as Counterexample,
+    Equation as Equation,
+    Inequality as Inequality,
+    MatrixEquation as MatrixEquation,
+    Recurrence as Recurrence,
+)
+from .proof.proof import Proof as Proof, Step as Step

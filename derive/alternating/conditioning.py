@@ -12,11 +12,13 @@ from typing import Any
 
 import sympy as sp
 
-from wideproof.derive.emit.derivation import Derivation, as_program, formula_of
+from wideproof.derive.emit.derivation import Derivation, as_program, reads
 from wideproof.derive.language.errors import ParameterError
 from wideproof.derive.language.program import Parameter, Program
 from wideproof.derive.language.recursion import Recursion
-from wideproof.derive.proof.proof import Ask, Claim, Equation, prove, rule
+from wideproof.derive.proof.claims import Claim, Equation
+from wideproof.derive.proof.proof import prove
+from wideproof.derive.proof.rules import Ask, rule
 
 NAMES = ("W", "U", "V", "Z", "A", "B", "D", "v", "a", "b")
 LETTERS = {name + mark: sp.Symbol(name + mark, commutative=False) for name in NAMES for mark in ("", "'")}
@@ -109,8 +111,7 @@ def reduced(expr: sp.Expr, ask: Ask) -> sp.Expr:
             if known is None:
                 done.append(letter)
             else:
-                claim = ask("queries", Value(done.pop() * letter))
-                assert isinstance(claim, Equation)
+                claim = ask.equation("queries", Value(done.pop() * letter))
                 c = c * claim.right
         found.append(c * sp.Mul(*done))
     return sp.expand(sp.Add(*found))
@@ -141,8 +142,7 @@ def mean(word: sp.Expr, ask: Ask, nu: sp.Expr) -> sp.Expr:
     for c, letters in words(word):
         i, k = (place for place, x in enumerate(letters) if x in (W, Wt))
         assert letters[i] == W
-        claim = ask("pairing", Mean(RIGHT if letters[k] == Wt else LEFT, nu))
-        assert isinstance(claim, Equation)
+        claim = ask.equation("pairing", Mean(RIGHT if letters[k] == Wt else LEFT, nu))
         before, between, after = sp.Mul(*letters[:i]), letters[i + 1 : k], sp.Mul(*letters[k + 1 :])
         known = {A: before, D: after, Bt: transposed(sp.Mul(*between))}
         if claim.right.has(Trace):
@@ -160,43 +160,75 @@ def trace(letters: list[sp.Expr], ask: Ask) -> sp.Expr:
     return Trace(sp.Mul(*letters))
 
 
-@rule("queries", source="Gram-Schmidt", status="assumed")
-def queries(program: Program, subject: Any, ask: Ask) -> Claim:
+@rule(
+    "queries",
+    source="Gram-Schmidt",
+    rank=800,
+    says=(
+        "let $W$ be the matrix, $V$ and $U$ orthonormal bases of the vectors that it and its transpose have "
+        "multiplied, $Z = W^{\\mathsf{T}} U$, and $v$ the unit vector along what is new in the next vector. "
+        "So, 1 being the identity too,"
+    ),
+    status="assumed",
+)
+def queries(subject: Any, ask: Ask) -> Claim:
     """The queries of each side are orthonormal, and the new one is orthogonal to those of its side."""
     left, right = next(words(subject.args[0]))[1]
     return Equation(subject, sp.Integer(PRODUCTS[left, right]))
 
 
-@rule("pairing", source="isserlis1918formula, for the entries of W")
-def pairing(program: Program, subject: Any, ask: Ask) -> Claim:
+@rule(
+    "pairing",
+    source="isserlis1918formula, for the entries of W",
+    rank=810,
+    says="entries of a Gaussian matrix pair with themselves only, so whatever $A$, $B$ and $D$ are,",
+)
+def pairing(subject: Any, ask: Ask) -> Claim:
     """E[A W B W' D] = nu tr(B) A D and E[A W B W D] = nu A B' D: entries pair with themselves only."""
     word, nu = subject.args
     return Equation(subject, Value(nu * (Trace(B) * A * D if word == RIGHT else A * Bt * D)))
 
 
-@rule("left-over", source="emami2021implicit, (82)-(84), with left products")
-def left_over(program: Program, subject: Any, ask: Ask) -> Claim:
+@rule(
+    "left-over",
+    source="emami2021implicit, (82)-(84), with left products",
+    rank=820,
+    says="whatever $a$ and $b$ are, taking away its projection on what is known leaves",
+)
+def left_over(subject: Any, ask: Ask) -> Claim:
     """The covariance of W v - U U' W v with itself, or with a combination of known products."""
     word, nu = subject.args
     return Equation(subject, Value(mean(word, ask, nu)))
 
 
-@rule("product-law", source="emami2021implicit, (81) with E8, at finite n; uncorrelated Gaussians are independent")
-def product_law_rule(program: Program, subject: Any, ask: Ask) -> Claim:
+@rule(
+    "product-law",
+    source="emami2021implicit, (81) with E8, at finite n; uncorrelated Gaussians are independent",
+    rank=830,
+    says=(
+        "what is left is uncorrelated with every known product, and uncorrelated Gaussian vectors are "
+        "independent, so given these products the law of the new one is the Gaussian with mean and "
+        "covariance"
+    ),
+)
+def product_law_rule(subject: Any, ask: Ask) -> Claim:
     """Given W V and Z = W' U, the product W v is Gaussian with mean U Z' v and covariance nu (1 - U U')."""
     nu = subject.args[-1]
     for known in (at * Vt * Wt, bt * Ut * W):  # transposes of W V a and of W' U b
-        claim = ask("left-over", Mean(sp.expand(RESIDUAL * known), nu))
-        assert isinstance(claim, Equation)
+        claim = ask.equation("left-over", Mean(sp.expand(RESIDUAL * known), nu))
         assert claim.right == Value(sp.S.Zero), "the residual is correlated with a known product"
-    spread = ask("left-over", Mean(sp.expand(RESIDUAL * transposed(RESIDUAL)), nu))
-    assert isinstance(spread, Equation)
+    spread = ask.equation("left-over", Mean(sp.expand(RESIDUAL * transposed(RESIDUAL)), nu))
     prediction = sp.expand(W * v - RESIDUAL).subs(Ut * W, Zt)  # Z = W' U is known
     return Equation(subject, GaussianLaw(prediction, spread.right.args[0]))
 
 
-@rule("fresh-law", source="Cochran's theorem: a projection of rank r leaves chi-squared with r degrees of freedom")
-def fresh_law_rule(program: Program, subject: Any, ask: Ask) -> Claim:
+@rule(
+    "fresh-law",
+    source="Cochran's theorem: a projection of rank r leaves chi-squared with r degrees of freedom",
+    rank=980,
+    says="outside an orthonormal basis the degrees of freedom of a fresh vector number",
+)
+def fresh_law_rule(subject: Any, ask: Ask) -> Claim:
     """Outside an orthonormal basis U a fresh vector keeps tr(1 - U U') = rows - columns degrees of freedom."""
     ask("queries", Value(Ut * U))
     return Equation(subject, Rows(U) - Columns(U))
@@ -210,7 +242,7 @@ def product_law(recursion: Recursion | Program, matrix: str = "W") -> Derivation
     """
     program = as_program(recursion)
     proof = prove(program, "product-law", ProductLaw(W * v, W * V, Wt * U, tied(program, matrix).variance))
-    return _derivation("product-law", program, proof)
+    return Derivation("product-law", proof)
 
 
 def fresh_law(recursion: Recursion | Program) -> Derivation:
@@ -219,8 +251,8 @@ def fresh_law(recursion: Recursion | Program) -> Derivation:
     The degrees of freedom are n less the size of the basis.  Source: Cochran's theorem.
     """
     program = as_program(recursion)
-    return _derivation("fresh-law", program, prove(program, "fresh-law", Freedom(U)))
+    return Derivation("fresh-law", prove(program, "fresh-law", Freedom(U)))
 
 
-def _derivation(name: str, program: Program, proof: Any) -> Derivation:
-    return Derivation(name, program, formula_of(name, program, proof.goal.right, ()), proof)
+reads("product-law", name="product-law")
+reads("fresh-law", name="fresh-law")

@@ -46,22 +46,32 @@ from wideproof.derive.alternating.terms import (
     Tape,
 )
 from wideproof.derive.calculus.recursion_rules import growth
-from wideproof.derive.emit.derivation import Derivation, formula_of
+from wideproof.derive.emit.derivation import Derivation, reads
 from wideproof.derive.language.alternating import Alternating, AlternatingProgram
 from wideproof.derive.language.errors import ParameterError
 from wideproof.derive.language.program import Coordinate, Program, coordinates_of
-from wideproof.derive.proof.proof import Ask, Claim, Equation, Hypothesis, Recurrence, prove, rule
+from wideproof.derive.proof.claims import Claim, Equation, Hypothesis, Recurrence
+from wideproof.derive.proof.proof import prove
+from wideproof.derive.proof.rules import Ask, rule
 
 MASTER = "master-theorem"
 """The theorem that takes the exact law at finite width to the limit."""
 
 
-@rule("known-products", source="emami2021implicit, (81) with E8, at finite n, in bases that are not orthonormal")
-def known_products(program: Program, subject: Any, ask: Ask) -> Claim:
+@rule(
+    "known-products",
+    source="emami2021implicit, (81) with E8, at finite n, in bases that are not orthonormal",
+    rank=840,
+    says=(
+        "given products $A X = Y$ and $A^{\\mathsf{T}} Z = K$ with earlier vectors, a new product $A x$ is "
+        "its regression on both and a fresh rest. With $Q = X^{\\mathsf{T}} X$, $S = Z^{\\mathsf{T}} Z$ and "
+        "$q = X^{\\mathsf{T}} x$, all scaled by the width,"
+    ),
+)
+def known_products(subject: Any, ask: Ask) -> Claim:
     """Given A X = Y and A'Z = K, A x has mean Y b + Z S^{-1} K' (x - X b), b = Q^{-1} q, and a fresh rest."""
     nu = subject.args[0]
-    claim = ask("product-law", ProductLaw(W * v, W * V, Wt * U, nu))
-    assert isinstance(claim, Equation)
+    claim = ask.equation("product-law", ProductLaw(W * v, W * V, Wt * U, nu))
     law, spread_of_unit = claim.right.args
     rest = Bx - BX * BETA  # a multiple of a unit vector that is orthogonal to X
     basis = {U: BZ * BR, Ut: BRt * BZt, Zt: BRt * BKt, v: sp.S.One}  # Z R is orthonormal: R R' = S^{-1}
@@ -78,8 +88,19 @@ def left_regression() -> tuple[sp.Expr, sp.Expr]:
     return images * BETA + BZ * BS**-1 * (known_query - known_images * BETA), BG * BETA + SCALE * BZ * Be
 
 
-@rule("left-regression", source="bayati2011dynamics, Lemma 1; Stein's rule, by induction over the products")
-def left_regression_rule(program: Program, subject: Any, ask: Ask) -> Claim:
+@rule(
+    "left-regression",
+    source="bayati2011dynamics, Lemma 1; Stein's rule, by induction over the products",
+    rank=850,
+    says=(
+        "let $c$ be the variance of an entry, $G$ the Gaussian parts of $Y$, $E$ and $e$ the mean "
+        "derivatives of $X$ and $x$ by the products with the transpose, and $D$ those of $Z$ by the "
+        "products with the matrix, times $c$. Earlier products are $Y = G + c Z E$, and by Stein's rule "
+        "$K^{\\mathsf{T}} X = c S E + D Q$ and $K^{\\mathsf{T}} x = c S e + D q$. Put in, the two regressions "
+        "come to"
+    ),
+)
+def left_regression_rule(subject: Any, ask: Ask) -> Claim:
     """The regression on known products of both sides is that on Gaussian parts, and c Z e."""
     return Equation(subject, Blocks(sp.expand(subject.args[0])))
 
@@ -90,8 +111,13 @@ def spread() -> sp.Expr:
     return beta_t * SCALE * BQ * BETA + SCALE * (Br - beta_t * Bq)
 
 
-@rule("gaussian-part", source="bayati2011dynamics, Lemma 1")
-def gaussian_part_rule(program: Program, subject: Any, ask: Ask) -> Claim:
+@rule(
+    "gaussian-part",
+    source="bayati2011dynamics, Lemma 1",
+    rank=860,
+    says="the predicted part and the fresh rest have together the variance",
+)
+def gaussian_part_rule(subject: Any, ask: Ask) -> Claim:
     """The variance of a Gaussian part is c |x|^2, as if its matrix were not known."""
     return Equation(subject, Blocks(sp.expand(subject.args[0])))
 
@@ -106,17 +132,17 @@ def expanded(program: AlternatingProgram, expr: sp.Expr, ask: Ask) -> sp.Expr:
     """An expression in Gaussian parts and sources, every line in it replaced by what it is in the limit."""
     place = {c: line.index for c, line in program.lines}
     for c in sorted((c for c in coordinates_of(expr) if c in place), key=lambda c: -place[c]):
-        claim = ask("transposed-product", Image(place[c]))
-        assert isinstance(claim, Equation)
+        claim = ask.equation("transposed-product", Image(place[c]))
         parts = {x: program.gaussian(int(x.args[0])) for x in claim.right.atoms(GaussianPart)}
         parts |= {x: expanded(program, program.lines[int(x.args[0])][1].vector, ask) for x in claim.right.atoms(Query)}
         expr = expr.xreplace({c: sp.expand(claim.right).xreplace(parts)})
     return sp.expand(expr)
 
 
-@rule(MASTER, source="bayati2011dynamics, Theorem 1; yang2020tensor2, master theorem", status="assumed")
-def master_theorem(program: Program, subject: Any, ask: Ask) -> Claim:
+@rule(MASTER, source="bayati2011dynamics, Theorem 1; yang2020tensor2, master theorem", rank=50, says="", status="cited")
+def master_theorem(subject: Any, ask: Ask) -> Claim:
     """Means over entries of smooth enough functions of the lines converge to those over the Gaussian parts."""
+    program = ask.program
     maps = tuple((c, line.vector, growth(line.vector)) for c, line in lines(program).lines)
     return Hypothesis(MASTER, maps)
 
@@ -126,9 +152,15 @@ def query(program: AlternatingProgram, index: int, ask: Ask) -> sp.Expr:
     return expanded(program, program.lines[index][1].vector, ask)
 
 
-@rule("correction", source="stein1981estimation; yang2020tensor2, the transposed master theorem")
-def correction(program: Program, subject: Any, ask: Ask) -> Claim:
+@rule(
+    "correction",
+    source="stein1981estimation; yang2020tensor2, the transposed master theorem",
+    rank=880,
+    says="the factor of an earlier vector is by Stein's rule the mean derivative by its Gaussian part,",
+)
+def correction(subject: Any, ask: Ask) -> Claim:
     """The coefficient of an earlier query of the other side is c E[d query / d its Gaussian part]."""
+    program = ask.program
     tape = lines(program)
     index, other = map(int, subject.args)
     slope = sp.diff(query(tape, index, ask), tape.gaussian(other))
@@ -146,9 +178,10 @@ def average(expr: sp.Expr) -> sp.Expr:
     return total
 
 
-@rule("stein-pairing", source="stein1981estimation")
-def stein_pairing(program: Program, subject: Any, ask: Ask) -> Claim:
+@rule("stein-pairing", source="stein1981estimation", rank=870, says="by Stein's rule, pairings with Gaussian parts are")
+def stein_pairing(subject: Any, ask: Ask) -> Claim:
     """E[g_j x] = sum over l of Cov(g_j, g_l) E[dx / dg_l], the g of the other side than the image of x."""
+    program = ask.program
     tape = lines(program)
     other, index = map(int, subject.args)
     vector = query(tape, index, ask)
@@ -159,9 +192,17 @@ def stein_pairing(program: Program, subject: Any, ask: Ask) -> Claim:
     return Equation(subject, sp.expand(total))
 
 
-@rule("transposed-product", source="bayati2011dynamics; yang2020tensor2, by conditioning as in (81)")
-def transposed_product(program: Program, subject: Any, ask: Ask) -> Claim:
+@rule(
+    "transposed-product",
+    source="bayati2011dynamics; yang2020tensor2, by conditioning as in (81)",
+    rank=890,
+    says=(
+        "so by induction on the lines, each line is its Gaussian part and its terms, which a corrected line has lost,"
+    ),
+)
+def transposed_product(subject: Any, ask: Ask) -> Claim:
     """A line is its Gaussian part and its corrections; `corrected` has taken the latter away."""
+    program = ask.program
     tape = lines(program)
     index = int(subject.args[0])
     line = tape.lines[index][1]
@@ -173,17 +214,25 @@ def transposed_product(program: Program, subject: Any, ask: Ask) -> Claim:
     total: sp.Expr = GaussianPart(index)
     for other in tape.opposite(index):
         ask("stein-pairing", Pairing(other, index))
-        claim = ask("correction", Coefficient(index, other))
-        assert isinstance(claim, Equation)
+        claim = ask.equation("correction", Coefficient(index, other))
         constant = not claim.right.has(Average)
         if not line.corrected:
             total += (claim.right if constant else claim.left) * Query(other)
     return Equation(subject, total)
 
 
-@rule("gaussian-covariance", source="bayati2011dynamics, Lemma 1")
-def gaussian_covariance(program: Program, subject: Any, ask: Ask) -> Claim:
+@rule(
+    "gaussian-covariance",
+    source="bayati2011dynamics, Lemma 1",
+    rank=900,
+    says=(
+        "Gaussian parts have the covariance of the vectors that are multiplied, and those of the two sides "
+        "are independent,"
+    ),
+)
+def gaussian_covariance(subject: Any, ask: Ask) -> Claim:
     """Gaussian parts of one side have the covariance c E[x x'] of the vectors multiplied; the sides are independent."""
+    program = ask.program
     tape = lines(program)
     first, second = map(int, subject.args)
     if tape.lines[first][1].side != tape.lines[second][1].side:
@@ -193,25 +242,36 @@ def gaussian_covariance(program: Program, subject: Any, ask: Ask) -> Claim:
     return Equation(subject, sp.expand(tape.scale(first) * average(product)))
 
 
-@rule("second-moment", source="bayati2011dynamics, Theorem 1")
-def second_moment(program: Program, subject: Any, ask: Ask) -> Claim:
+@rule(
+    "second-moment",
+    source="bayati2011dynamics, Theorem 1",
+    rank=920,
+    says="means over entries converge to expectations, so the named vectors have",
+)
+def second_moment(subject: Any, ask: Ask) -> Claim:
     """The mean square of a named vector is the expectation of its square in Gaussian parts and sources."""
+    program = ask.program
     tape = lines(program)
     vector = dict(tape.vectors)[str(subject.args[0])]
     return Equation(subject, average(expanded(tape, vector, ask) ** 2))
 
 
-@rule("correction-terms", source="the lines, one by one")
-def correction_terms(program: Program, subject: Any, ask: Ask) -> Claim:
+@rule(
+    "correction-terms",
+    source="the lines, one by one",
+    rank=930,
+    says="these lines, coefficients, covariances and mean squares are what was claimed",
+)
+def correction_terms(subject: Any, ask: Ask) -> Claim:
     """All lines of a program, the laws of their Gaussian parts, and the named vectors."""
+    program = ask.program
     tape = lines(program)
     count = range(len(tape.lines))
-    found = [ask("transposed-product", Image(k)) for k in count]
-    found += [ask("correction", Coefficient(k, j)) for k in count for j in tape.opposite(k)]
-    found += [ask("gaussian-covariance", Covariance(j, k)) for k in count for j in range(k + 1)]
-    found += [ask("second-moment", MeanSquare(sp.Symbol(name))) for name, _ in tape.vectors]
-    equations = tuple(e for e in found if isinstance(e, Equation))
-    return Recurrence(subject, sp.Tuple(*(e.left for e in equations)), equations, ())
+    found = [ask.equation("transposed-product", Image(k)) for k in count]
+    found += [ask.equation("correction", Coefficient(k, j)) for k in count for j in tape.opposite(k)]
+    found += [ask.equation("gaussian-covariance", Covariance(j, k)) for k in count for j in range(k + 1)]
+    found += [ask.equation("second-moment", MeanSquare(sp.Symbol(name))) for name, _ in tape.vectors]
+    return Recurrence(subject, sp.Tuple(*(e.left for e in found)), tuple(found), ())
 
 
 def alternating_program(alternating: Alternating | AlternatingProgram) -> AlternatingProgram:
@@ -232,5 +292,7 @@ def corrections(alternating: Alternating | AlternatingProgram) -> Derivation:
     are Lipschitz.  Errors: ParameterError for anything but an alternating program.  Source: bayati2011dynamics.
     """
     program = alternating_program(alternating)
-    proof = prove(program, "correction-terms", Tape(len(program.lines)))
-    return Derivation("corrections", program, formula_of("corrections", program, proof.goal, ()), proof)
+    return Derivation("corrections", prove(program, "correction-terms", Tape(len(program.lines))))
+
+
+reads("corrections")

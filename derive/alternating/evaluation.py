@@ -19,7 +19,7 @@ from wideproof.derive.expectation.symbolic_expectation import GaussianMean
 from wideproof.derive.expectation.truncated_moments import THETA, VARIANCE, Ramp
 from wideproof.derive.language.alternating import Alternating, AlternatingProgram
 from wideproof.derive.language.errors import NotClosed, ParameterError
-from wideproof.derive.proof.proof import Recurrence
+from wideproof.derive.proof.claims import Recurrence
 
 Number = Callable[..., Any]
 

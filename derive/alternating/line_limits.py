@@ -11,12 +11,14 @@ import sympy as sp
 from wideproof.derive.alternating.averages import gaussian_average
 from wideproof.derive.alternating.corrections import alternating_program, lines
 from wideproof.derive.alternating.terms import About, Average, Coefficient, Covariance, LineLimits, MeanSquare
-from wideproof.derive.emit.derivation import Derivation, formula_of
+from wideproof.derive.emit.derivation import Derivation, reads
 from wideproof.derive.expectation.symbolic_expectation import GaussianMean
 from wideproof.derive.expectation.truncated_moments import THETA, VARIANCE, Ramp, as_ramp
 from wideproof.derive.language.alternating import Alternating, AlternatingProgram
-from wideproof.derive.language.program import Program
-from wideproof.derive.proof.proof import Ask, Claim, Equation, Recurrence, prove, rule
+from wideproof.derive.language.notation import s, t
+from wideproof.derive.proof.claims import Claim, Equation, Recurrence
+from wideproof.derive.proof.proof import prove
+from wideproof.derive.proof.rules import Ask, rule
 
 BASE = {Coefficient: "correction", Covariance: "gaussian-covariance", MeanSquare: "second-moment"}
 
@@ -28,33 +30,47 @@ class OfRamps(Equation):
     nodes: sp.Expr = sp.S.Zero
 
 
-@rule("over-components", source="stein1981estimation; isserlis1918formula, component by component of the sources")
-def over_components(program: Program, subject: Any, ask: Ask) -> Claim:
+@rule(
+    "over-components",
+    source="stein1981estimation; isserlis1918formula, component by component of the sources",
+    rank=940,
+    says=(
+        "a given vector has a mixture of Gaussian laws. Component by component, factors outside the "
+        "activations leave by Stein's rule, and what stays are means over one Gaussian variable,"
+    ),
+)
+def over_components(subject: Any, ask: Ask) -> Claim:
     """An average over entries is the mixture of its Gaussian means; factors that are no activation leave by Stein."""
+    program = ask.program
     tape = lines(program)
-    claim = ask(BASE[type(subject)], subject)
-    assert isinstance(claim, Equation)
+    claim = ask.equation(BASE[type(subject)], subject)
     return Equation(subject, sp.expand(claim.right.replace(Average, lambda x: gaussian_average(tape, Average(x)))))
 
 
-@rule("ramp-mean", source="definition of the ramp")
-def ramp_mean(program: Program, subject: Any, ask: Ask) -> Claim:
+@rule(
+    "ramp-mean",
+    source="definition of the ramp",
+    rank=950,
+    says=(
+        "with a ramp of one variable, and $u$ and $-u$ never both beyond their threshold, these means are "
+        "truncated moments,"
+    ),
+)
+def ramp_mean(subject: Any, ask: Ask) -> Claim:
     """The mean of a product of ramps of one variable is a truncated moment; of u and of -u it is zero."""
     found = as_ramp(subject)
     assert found is not None
     return OfRamps(subject, found, subject)
 
 
-@rule("line-limit", source="substitution")
-def line_limit(program: Program, subject: Any, ask: Ask) -> Claim:
+@rule("line-limit", source="substitution", rank=960, says="put in, the limits are")
+def line_limit(subject: Any, ask: Ask) -> Claim:
     """Put the truncated moments into a quantity; means of other activations stay."""
-    claim = ask("over-components", subject)
-    assert isinstance(claim, Equation)
+    claim = ask.equation("over-components", subject)
     known: dict[sp.Expr, sp.Expr] = {}
     for node in _nodes(claim.right):
         if as_ramp(node) is not None:
-            mean = ask("ramp-mean", node)
-            assert isinstance(mean, Equation)
+            mean = ask.equation("ramp-mean", node)
             known[node] = mean.right
     if not known:
         return claim
@@ -85,15 +101,20 @@ def _wanted(program: AlternatingProgram) -> Iterator[About]:
     yield from (MeanSquare(sp.Symbol(name)) for name, _ in program.vectors)
 
 
-@rule("line-evolution", source="bayati2011dynamics, Theorem 1: the limits, one by one")
-def line_evolution_rule(program: Program, subject: Any, ask: Ask) -> Claim:
+@rule(
+    "line-evolution",
+    source="bayati2011dynamics, Theorem 1: the limits, one by one",
+    rank=970,
+    says="these limits, each in earlier ones, are what was claimed",
+)
+def line_evolution_rule(subject: Any, ask: Ask) -> Claim:
     """What is wanted, all that it needs before it, and the truncated moments in closed form."""
+    program = ask.program
     found: dict[About, Equation] = {}
 
     def visit(about: About) -> None:
         if about not in found:
-            claim = ask("line-limit", about)
-            assert isinstance(claim, Equation)
+            claim = ask.equation("line-limit", about)
             for inner in sorted(claim.right.atoms(Covariance, Coefficient), key=str):
                 visit(inner)
             found[about] = claim
@@ -101,8 +122,8 @@ def line_evolution_rule(program: Program, subject: Any, ask: Ask) -> Claim:
     for about in _wanted(lines(program)):
         visit(about)
     powers = sorted({x.args[0] for claim in found.values() for x in claim.right.atoms(Ramp)})
-    moments = [ask("truncated-moment", Ramp(p, THETA, VARIANCE)) for p in powers]
-    equations = tuple(e for e in (*moments, *found.values()) if isinstance(e, Equation))
+    moments = [ask.equation("truncated-moment", Ramp(p, THETA, VARIANCE)) for p in powers]
+    equations = (*moments, *found.values())
     return Recurrence(subject, sp.Tuple(*(e.left for e in equations)), equations, ())
 
 
@@ -114,5 +135,7 @@ def limits(alternating: Alternating | AlternatingProgram) -> Derivation:
     exact as n grows.  Errors: NotClosed where an activation meets an activation.  Source: bayati2011dynamics.
     """
     program = alternating_program(alternating)
-    proof = prove(program, "line-evolution", LineLimits(len(program.lines)))
-    return Derivation("state-evolution", program, formula_of("state_evolution", program, proof.goal, ()), proof)
+    return Derivation("state-evolution", prove(program, "line-evolution", LineLimits(len(program.lines))))
+
+
+reads("state-evolution", t, s)  # of lines, and of recursions at two times

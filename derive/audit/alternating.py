@@ -54,7 +54,7 @@ from wideproof.derive.expectation.truncated_moments import Ramp
 from wideproof.derive.language.activations import Phi
 from wideproof.derive.language.errors import ProofError
 from wideproof.derive.language.program import Coordinate
-from wideproof.derive.proof.proof import Equation
+from wideproof.derive.proof.claims import Equation
 
 ROWS, COLUMNS, RIGHT, LEFT = 3, 4, 2, 1
 

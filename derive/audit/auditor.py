@@ -23,8 +23,17 @@ from wideproof.derive.calculus.recursion_rules import OUTPUT, TANGENT_OUTPUT, St
 from wideproof.derive.language.errors import ProofError
 from wideproof.derive.language.notation import n, p, q
 from wideproof.derive.language.program import Bias, Coordinate, MatVec, Program
-from wideproof.derive.proof.claims import ProcessForm
-from wideproof.derive.proof.proof import Claim, Equation, Hypothesis, Limit, Proof, Recurrence, Step, Vanishing
+from wideproof.derive.proof.claims import (
+    Claim,
+    Definition,
+    Equation,
+    Hypothesis,
+    Limit,
+    ProcessForm,
+    Recurrence,
+    Vanishing,
+)
+from wideproof.derive.proof.proof import Proof, Step
 
 WORLDS = 2
 DIGITS = 30
@@ -74,8 +83,16 @@ def _(claim: Equation, world: World) -> None:
 
 
 @check.register
+def _(claim: Definition, world: World) -> None:
+    """The definition is compared with the user's object when the proof is replayed."""
+
+
+@check.register
 def _(claim: Limit, world: World) -> None:
     check(Equation(claim.left, claim.right), world)
+    if claim.form is not None:
+        check(claim.form, world)
+        check(Equation(claim.left, claim.form.right), world)
 
 
 @check.register

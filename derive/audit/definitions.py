@@ -21,7 +21,7 @@ from wideproof.derive.language.program import (
     Updated,
     coordinates_of,
 )
-from wideproof.derive.proof.proof import Equation
+from wideproof.derive.proof.claims import Equation
 
 
 class SmallMatrices:

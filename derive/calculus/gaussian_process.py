@@ -40,8 +40,8 @@ from wideproof.derive.language.program import (
     Updated,
     coordinates_of,
 )
-from wideproof.derive.proof.claims import ProcessForm
-from wideproof.derive.proof.proof import Ask, Claim, Equation, Limit, Proof, Vanishing, rule
+from wideproof.derive.proof.claims import Claim, Equation, Limit, ProcessForm, Vanishing
+from wideproof.derive.proof.rules import Ask, rule
 
 AT = (t, s, FIRST, SECOND)
 Pair = tuple[Coordinate, Coordinate]
@@ -187,9 +187,15 @@ def _vector(program: Program, c: Coordinate) -> sp.Expr:
 
 
 # ---- rules --------------------------------------------------------------------------------------------
-@rule("product-covariance", source="yang2020tensor2, master theorem; emami2021implicit, Lemma C.1")
-def product_covariance(program: Program, subject: Any, ask: Ask) -> Claim:
+@rule(
+    "product-covariance",
+    source="yang2020tensor2, master theorem; emami2021implicit, Lemma C.1",
+    rank=110,
+    says="products with one matrix have the covariance of their arguments times its variance,",
+)
+def product_covariance(subject: Any, ask: Ask) -> Claim:
     """Products of one matrix correlate as its variance times the moment of their arguments; at one step if redrawn."""
+    program = ask.program
     assert isinstance(subject, Cov)
     first, second, *at = subject.args
     ask(theorem(program), theorem(program))
@@ -204,14 +210,23 @@ def product_covariance(program: Program, subject: Any, ask: Ask) -> Claim:
     return Equation(subject, weight * Moment(_vector(program, first), _vector(program, second), *at))
 
 
-@rule("independence", source="induction on the step; independent centred Gaussian variables may change sign")
-def independence(program: Program, subject: Any, ask: Ask) -> Claim:
+@rule(
+    "independence",
+    source="induction on the step; independent centred Gaussian variables may change sign",
+    rank=120,
+    says=(
+        "an independent group of Gaussian products enters each of the following an odd number of times and "
+        "may change its sign without a change of law. By induction on the step these covariances vanish: "
+    ),
+)
+def independence(subject: Any, ask: Ask) -> Claim:
     """The products of one matrix that never correlate: an independent group enters their moment an odd number of times.
 
     Before the first product all covariances of the set are zero. If they are zero up to some step, the groups are
     independent up to it, so one may change the sign of a group, and the moment that gives the next covariance is
     minus itself.
     """
+    program = ask.program
     ask(theorem(program), theorem(program))
     for c, _ in program.updates:
         ask_body(program, ask, c)
@@ -221,9 +236,15 @@ def independence(program: Program, subject: Any, ask: Ask) -> Claim:
     return Vanishing(subject, tuple(sorted(((*pair, "any", (FIRST, SECOND)) for pair in zeros), key=str)))
 
 
-@rule("process-readout", source="emami2021implicit, (1); yang2020tensor2: rows of a Gaussian matrix are independent")
-def process_readout(program: Program, subject: Any, ask: Ask) -> Claim:
+@rule(
+    "process-readout",
+    source="emami2021implicit, (1); yang2020tensor2: rows of a Gaussian matrix are independent",
+    rank=130,
+    says="different rows of the readout are independent, and within one row",
+)
+def process_readout(subject: Any, ask: Ask) -> Claim:
     """The covariance of two outputs: zero between different rows, else a moment of the states at the two times."""
+    program = ask.program
     assert isinstance(subject, Response)
     y, r, r2, *at = subject.args
     body = ask_body(program, ask, y)
@@ -231,17 +252,24 @@ def process_readout(program: Program, subject: Any, ask: Ask) -> Claim:
     total = sp.S.Zero
     for c, d in sharing(program, weights):
         for first, second in {(c, d), (d, c)}:
-            claim = ask("product-covariance", Cov(first, second, *at))
-            assert isinstance(claim, Equation)
+            claim = ask.equation("product-covariance", Cov(first, second, *at))
             total += weights[first] * weights[second] * claim.right
     return Equation(subject, sp.KroneckerDelta(r, r2) * sp.expand(total))
 
 
-@rule("process", source="yang2020tensor2, master theorem; emami2021implicit, Lemma C.1")
-def process(program: Program, subject: Any, ask: Ask) -> Claim:
+@rule(
+    "process",
+    source="yang2020tensor2, master theorem; emami2021implicit, Lemma C.1",
+    rank=140,
+    says=(
+        "states multiply, so no recursion over two times closes. The limit is an expectation over the "
+        "states that jointly Gaussian products drive, those of different parameters being independent:"
+    ),
+)
+def process(subject: Any, ask: Ask) -> Claim:
     """Outputs or state moments as expectations over the states that the Gaussian products drive."""
-    claim = ask("independence", subject)
-    assert isinstance(claim, Vanishing)
+    program = ask.program
+    claim = ask.vanishing("independence", subject)
     zeros = {member[:2] for member in claim.members}
     covariances = tuple(
         ask("product-covariance", Cov(*pair, *AT)) for pair in sharing(program, gaussians(program)) if pair not in zeros
@@ -250,26 +278,29 @@ def process(program: Program, subject: Any, ask: Ask) -> Claim:
     if isinstance(subject, StateMoments):
         right: sp.Expr = sp.Tuple(*(Moment(u, v, *AT) for u, v in state_pairs(program)))
     else:
-        readout = ask("process-readout", subject)
-        assert isinstance(readout, Equation)
+        readout = ask.equation("process-readout", subject)
         right = readout.right
     return ProcessForm(subject, right, covariances, paths, (t, s))
 
 
-@rule("kernel-process", source="emami2021implicit, (15) and Lemma B.1; yang2020tensor2", status="assumed")
-def kernel_process(program: Program, subject: Any, ask: Ask) -> Claim:
+@rule(
+    "kernel-process",
+    source="emami2021implicit, (15) and Lemma B.1; yang2020tensor2",
+    rank=150,
+    says=(
+        "the sum of products of gradients concentrates on its mean over the perturbation, and the kernel of "
+        "a network of growing width converges in probability to"
+    ),
+    status="cited",
+    of_outputs="the covariance of the outputs of a network of growing width converges to",
+)
+def kernel_process(subject: Any, ask: Ask) -> Claim:
     """The kernel at finite width concentrates on the expectation over the limiting process."""
     assert isinstance(subject, EmpiricalKernel)
-    claim = ask("process", time_root(program))
-    assert isinstance(claim, ProcessForm)
-    return Limit(subject, claim.right, "in probability")
+    form = ask.process("process", time_root(ask.program))
+    return Limit(subject, form.right, "in probability", form)
 
 
 def kernel_subject(program: Program) -> EmpiricalKernel:
     """The kernel of two sequences at two times."""
     return EmpiricalKernel(kind(program), ROW, ROW2, t, s)
-
-
-def process_of(proof: Proof) -> ProcessForm:
-    """The process that a proof states."""
-    return next(step.claim for step in proof.steps if isinstance(step.claim, ProcessForm))

@@ -19,7 +19,8 @@ from wideproof.derive.calculus.recursion_rules import StateMoments, ask_body, ca
 from wideproof.derive.language.errors import ProofError
 from wideproof.derive.language.notation import t
 from wideproof.derive.language.program import MatVec, Parameter, Program
-from wideproof.derive.proof.proof import Ask, Claim, Equation, Recurrence, Vanishing, rule
+from wideproof.derive.proof.claims import Claim, Equation, Recurrence
+from wideproof.derive.proof.rules import Ask, rule
 
 STEP = sp.Symbol("i", integer=True, positive=True)
 
@@ -71,14 +72,22 @@ def centred(program: Program, u: sp.Expr, v: sp.Expr, first: sp.Expr, second: sp
     return second_moment(program, u, v, first, second) - mean[0] * mean[1]
 
 
-@rule("innovations", source="emami2021implicit, (72a)-(72h)")
-def innovations(program: Program, subject: Any, ask: Ask) -> Claim:
+@rule(
+    "innovations",
+    source="emami2021implicit, (72a)-(72h)",
+    rank=160,
+    says=(
+        "condition every new product on the earlier ones. It is their linear prediction plus fresh noise: "
+        "the predictor solves the normal equations, and the noise has the variance it leaves,"
+    ),
+)
+def innovations(subject: Any, ask: Ask) -> Claim:
     """For a generic step: normal equations of the predictor (72d), variance left (72e), law of the product."""
+    program = ask.program
     ask(theorem(program), theorem(program))
     for state in program.bodies:
         ask_body(program, ask, state)
-    claim = ask("zero-moments", StateMoments(t))
-    assert isinstance(claim, Vanishing)
+    claim = ask.vanishing("zero-moments", StateMoments(t))
     zeros = set(claim.members)
     equations = [
         Equation(without(e.left, zeros), without(e.right, zeros))
@@ -112,9 +121,15 @@ def _generic(
     ]
 
 
-@rule("innovations-unrolled", source="emami2021implicit, (72a)-(72h); pseudo-inverse where the Gram matrix is singular")
-def innovations_unrolled(program: Program, subject: Any, ask: Ask) -> Claim:
+@rule(
+    "innovations-unrolled",
+    source="emami2021implicit, (72a)-(72h); pseudo-inverse where the Gram matrix is singular",
+    rank=170,
+    says="solving the normal equations step by step gives",
+)
+def innovations_unrolled(subject: Any, ask: Ask) -> Claim:
     """Predictors and variances at the times 0 ... T-1, and that they rebuild the covariance form."""
+    program = ask.program
     assert isinstance(subject, InnovationsForm)
     ask(theorem(program), theorem(program))
     written = values_at(program, ask)

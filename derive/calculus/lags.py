@@ -24,7 +24,8 @@ from wideproof.derive.calculus.recursion_rules import (
 from wideproof.derive.language.errors import NotDiagonal
 from wideproof.derive.language.notation import j, k, p, q, s, t
 from wideproof.derive.language.program import Program
-from wideproof.derive.proof.proof import Ask, Claim, Equation, Limit, Recurrence, Vanishing, rule
+from wideproof.derive.proof.claims import Claim, Equation, Limit, Recurrence
+from wideproof.derive.proof.rules import Ask, rule
 
 
 class Entry(sp.Function):
@@ -40,25 +41,24 @@ class EmpiricalKernel(sp.Function):
 
 
 def _zeros(program: Program, ask: Ask) -> set[Any]:
-    claim = ask("zero-moments", lag_root(program))
-    assert isinstance(claim, Vanishing)
-    return set(claim.members)
+    return set(ask.vanishing("zero-moments", lag_root(program)).members)
 
 
-def _right(claim: Claim) -> sp.Expr:
-    assert isinstance(claim, Equation)
-    return claim.right
-
-
-@rule("diagonal", source="the covariance equations at equal lags, zero moments left out")
-def diagonal(program: Program, subject: Any, ask: Ask) -> Claim:
+@rule(
+    "diagonal",
+    source="the covariance equations at equal lags, zero moments left out",
+    rank=180,
+    says="at equal lags what remains is the linear recurrence",
+)
+def diagonal(subject: Any, ask: Ask) -> Claim:
     """A moment at lags (j+1, j+1) in those at (j, j), or its value at (0, 0)."""
+    program = ask.program
     assert isinstance(subject, Moment)
     u, v, first, _, a, b = subject.args
     zeros = _zeros(program, ask)
 
     def at(pair: tuple[sp.Expr, sp.Expr], lag: sp.Expr) -> sp.Expr:
-        equation = _right(ask("covariance", Moment(*pair, *lag_root(program).args[3:])))
+        equation = ask.equation("covariance", Moment(*pair, *lag_root(program).args[3:])).right
         return without(shifted(equation, (lag, lag), (a, b)), zeros)
 
     right = at((u, v), first)
@@ -77,16 +77,25 @@ def _recurrence(
     while todo:
         pair = todo.pop()
         if pair not in step:
-            right = _right(ask("diagonal", Moment(*pair, j + 1, j + 1, *labels)))
-            base[pair] = _right(ask("diagonal", Moment(*pair, sp.S.Zero, sp.S.Zero, *labels)))
+            right = ask.equation("diagonal", Moment(*pair, j + 1, j + 1, *labels)).right
+            base[pair] = ask.equation("diagonal", Moment(*pair, sp.S.Zero, sp.S.Zero, *labels)).right
             step[pair] = {x.args[:2]: right.coeff(x) for x in right.atoms(Moment)}
             todo += heads(right)
     return LinearRecurrence(step, base)
 
 
-@rule("induction", source="induction on the lag; divided differences of x^j")
-def induction(program: Program, subject: Any, ask: Ask) -> Claim:
+@rule(
+    "induction",
+    source="induction on the lag; divided differences of x^j",
+    rank=190,
+    says=(
+        "the solution in the lag is as follows, since both sides agree at lag 0 and the right side obeys "
+        "the same recurrence from each lag to the next,"
+    ),
+)
+def induction(subject: Any, ask: Ask) -> Claim:
     """The closed form of a moment in the lag: base and step simplify to zero."""
+    program = ask.program
     assert isinstance(subject, Moment)
     assert subject.args[2:4] == (j, j), "closed forms are stated at the lag j"
     pair = subject.args[:2]
@@ -105,23 +114,35 @@ class NoClosedForm(Exception):
 def _diagonal_right(program: Program, ask: Ask, labels: tuple[Any, Any]) -> sp.Expr:
     """The output covariance of one row at equal lags, in moments that do not vanish."""
     _, r, r2, *_ = lag_root(program).args
-    right = shifted(_right(ask("readout", lag_root(program))), (j, j), labels).subs(r2, r)
+    right = shifted(ask.equation("readout", lag_root(program)).right, (j, j), labels).subs(r2, r)
     return without(right, _zeros(program, ask))
 
 
-@rule("weight", source="substitution of the closed forms")
-def weight(program: Program, subject: Any, ask: Ask) -> Claim:
+@rule(
+    "weight",
+    source="substitution of the closed forms",
+    rank=200,
+    says="the covariance of one output at equal lags is, by substitution,",
+)
+def weight(subject: Any, ask: Ask) -> Claim:
     """The output covariance of one row at equal lags in closed form."""
+    program = ask.program
     assert isinstance(subject, Response)
     labels = subject.args[5:]
     right = _diagonal_right(program, ask, labels)
-    closed = {x: _right(ask("induction", x)) for x in sorted(right.atoms(Moment), key=str)}
+    closed = {x: ask.equation("induction", x).right for x in sorted(right.atoms(Moment), key=str)}
     return Equation(subject, sp.expand(right.xreplace(closed)))
 
 
-@rule("lag-recurrence", source="the covariance equations, zero moments left out")
-def lag_recurrence(program: Program, subject: Any, ask: Ask) -> Claim:
+@rule(
+    "lag-recurrence",
+    source="the covariance equations, zero moments left out",
+    rank=210,
+    says="the covariance has no closed form in the lag and is determined by",
+)
+def lag_recurrence(subject: Any, ask: Ask) -> Claim:
     """The output covariance of one row as a recurrence: over one lag if lags decouple, else over two."""
+    program = ask.program
     assert isinstance(subject, Response)
     labels = subject.args[5:]
     if subject.args[3] == subject.args[4]:
@@ -130,14 +151,14 @@ def lag_recurrence(program: Program, subject: Any, ask: Ask) -> Claim:
         equations = tuple(
             Equation(
                 Moment(*pair, *at, *labels),  # type: ignore[misc]
-                _right(ask("diagonal", Moment(*pair, *at, *labels))),  # type: ignore[misc]
+                ask.equation("diagonal", Moment(*pair, *at, *labels)).right,  # type: ignore[misc]
             )
             for pair in sorted(solved.step, key=str)
             for at in ((sp.S.Zero, sp.S.Zero), (j + 1, j + 1))
         )
         return Recurrence(subject, right, equations, (j,))
     zeros = _everywhere_zero(_zeros(program, ask))
-    right = without_pairs(shifted(_right(ask("readout", lag_root(program))), (j, k), labels), zeros)
+    right = without_pairs(shifted(ask.equation("readout", lag_root(program)).right, (j, k), labels), zeros)
     pairs = {
         pair: without_pairs(shifted(equation, (j, k), labels), zeros)
         for pair, equation in system(program, lag_root(program), ask).items()
@@ -167,16 +188,22 @@ def without_pairs(expr: sp.Expr, pairs: set[Any]) -> sp.Expr:
 
 def coupling(program: Program, ask: Ask) -> sp.Expr:
     """What the output covariance keeps between different lags; 0 where lags do not couple."""
-    zeros, right = _zeros(program, ask), _right(ask("readout", lag_root(program)))
+    zeros, right = _zeros(program, ask), ask.equation("readout", lag_root(program)).right
     kept = [
         without(shifted(right, RELATIONS[relation], labels), zeros) for relation in "<>" for labels in offsets(program)
     ]
     return sp.Add(*kept)
 
 
-@rule("no-coupling", source="zero moments between different lags")
-def no_coupling(program: Program, subject: Any, ask: Ask) -> Claim:
+@rule(
+    "no-coupling",
+    source="zero moments between different lags",
+    rank=220,
+    says="different lags and different outputs do not mix:",
+)
+def no_coupling(subject: Any, ask: Ask) -> Claim:
     """The output covariance vanishes between different lags and different rows; what is left has a closed form."""
+    program = ask.program
     assert isinstance(subject, Response)
     y, r, r2, _, _, a, b = subject.args
     if coupling(program, ask) != 0:
@@ -186,7 +213,7 @@ def no_coupling(program: Program, subject: Any, ask: Ask) -> Claim:
             "moments that do not: a state enters its own update without a matrix, so lags couple",
             "Ask ntk(…) or impulse_response(…).covariance for the weights of pairs of lags.",
         )
-    closed = _right(ask("weight", Response(y, r, r, j, j, *label_pair(program, a, b))))
+    closed = ask.equation("weight", Response(y, r, r, j, j, *label_pair(program, a, b))).right
     return Equation(subject, sp.KroneckerDelta(r, r2) * sp.KroneckerDelta(j, k) * closed)
 
 
@@ -195,13 +222,19 @@ def label_pair(program: Program, a: sp.Expr, b: sp.Expr) -> tuple[Any, Any]:
     return (a, b) if (a, b) in offsets(program) else (p, q)
 
 
-@rule("superposition", source="linearity in the input sequence; emami2021implicit, (42) and (17)-(20)")
-def superposition(program: Program, subject: Any, ask: Ask) -> Claim:
+@rule(
+    "superposition",
+    source="linearity in the input sequence; emami2021implicit, (42) and (17)-(20)",
+    rank=230,
+    says="a linear response to a sequence is the sum of its responses to impulses, so",
+)
+def superposition(subject: Any, ask: Ask) -> Claim:
     """A linear response is the sum over impulses, so the kernel is the weighted sum of input products by lag."""
+    program = ask.program
     assert isinstance(subject, Response)
     y, r, r2, *_ = subject.args
     found = {
-        labels: _right(ask("no-coupling", Response(y, r, r2, j, k, *labels))).subs({k: j, r2: r})
+        labels: ask.equation("no-coupling", Response(y, r, r2, j, k, *labels)).right.subs({k: j, r2: r})
         for labels in offsets(program)
     }
     same, apart = found.get((p, p), found[p, q]), found[p, q]
@@ -213,30 +246,48 @@ def superposition(program: Program, subject: Any, ask: Ask) -> Claim:
     )
 
 
-@rule("limit-law", source="emami2021implicit, Theorem 3.3(a)", status="assumed")
-def limit_law(program: Program, subject: Any, ask: Ask) -> Claim:
+@rule(
+    "limit-law",
+    source="emami2021implicit, Theorem 3.3(a)",
+    rank=260,
+    says="the entries of the impulse response converge in law, as the width grows, to centred Gaussians with",
+    status="cited",
+)
+def limit_law(subject: Any, ask: Ask) -> Claim:
     """Entries of the impulse response converge jointly to independent centred Gaussians, lag by lag."""
+    program = ask.program
     assert isinstance(subject, Entry)
     r, c, r2, c2, *_ = subject.args
     ask("lemma-c1", "lemma-c1")
-    right = _right(ask("no-coupling", Response(kind(program), r, r2, j, k, *label_pair(program, p, p))))
+    right = ask.equation("no-coupling", Response(kind(program), r, r2, j, k, *label_pair(program, p, p))).right
     return Limit(subject, sp.KroneckerDelta(c, c2) * right, "in law, to a centred Gaussian with this covariance")
 
 
-@rule("limit-kernel", source="emami2021implicit, (15), Lemma B.1 and Theorem 3.3(b); yang2020tensor2", status="assumed")
-def limit_kernel(program: Program, subject: Any, ask: Ask) -> Claim:
+@rule(
+    "limit-kernel",
+    source="emami2021implicit, (15), Lemma B.1 and Theorem 3.3(b); yang2020tensor2",
+    rank=270,
+    says=(
+        "the sum of products of gradients concentrates on this mean over the perturbation, and the kernel "
+        "of a network of growing width converges to it in probability:"
+    ),
+    status="cited",
+    of_outputs="and this mean is the limit of the covariance of the outputs as the width grows:",
+)
+def limit_kernel(subject: Any, ask: Ask) -> Claim:
     """The sum of products of gradients concentrates on its mean over a random perturbation."""
     assert isinstance(subject, EmpiricalKernel)
-    claim = ask("superposition", Response(*subject.args, FIRST, SECOND))
-    return Limit(subject, _right(claim), "in probability")
+    mean = ask.equation("superposition", Response(*subject.args, FIRST, SECOND))
+    return Limit(subject, mean.right, "in probability")
 
 
-@rule("scale-factors", source="emami2021implicit, (21)")
-def scale_factors_rule(program: Program, subject: Any, ask: Ask) -> Claim:
+@rule("scale-factors", source="emami2021implicit, (21)", rank=280, says="the weight of a lag is the scale factor")
+def scale_factors_rule(subject: Any, ask: Ask) -> Claim:
     """The one weight that the tangent kernel gives to each lag, at all times."""
+    program = ask.program
     ask("limit-kernel", EmpiricalKernel(kind(program), ROW, ROW2, t, s))
     found = [
-        _right(ask("no-coupling", Response(kind(program), ROW, ROW2, j, k, *labels))).subs({k: j, ROW2: ROW})
+        ask.equation("no-coupling", Response(kind(program), ROW, ROW2, j, k, *labels)).right.subs({k: j, ROW2: ROW})
         for labels in offsets(program)
     ]
     if any(sp.expand(other - found[0]) != 0 for other in found[1:]):

@@ -8,7 +8,7 @@ from typing import Any
 import sympy as sp
 
 from wideproof.derive.calculus.moments import FIRST, LAG, SECOND, TIME, Calculus, Moment, heads
-from wideproof.derive.calculus.tangent import MARK, differential_of
+from wideproof.derive.calculus.tangent import MARK, differential_of, tangent
 from wideproof.derive.language.activations import Phi, is_bounded, is_lipschitz
 from wideproof.derive.language.errors import NotClosed, ProofError
 from wideproof.derive.language.notation import j, k, m, p, q, s, t
@@ -22,7 +22,8 @@ from wideproof.derive.language.program import (
     Updated,
     coordinates_of,
 )
-from wideproof.derive.proof.proof import Ask, Claim, Equation, Hypothesis, Recurrence, Vanishing, rule
+from wideproof.derive.proof.claims import Claim, Definition, Equation, Hypothesis, Recurrence, Vanishing
+from wideproof.derive.proof.rules import PERTURBATION, Ask, rule
 
 OUTPUT, TANGENT_OUTPUT = sp.Symbol("y"), sp.Symbol(MARK + "y")
 ROW, ROW2 = sp.Symbol("r"), sp.Symbol("r'")
@@ -93,33 +94,40 @@ def _term_growth(term: sp.Expr) -> str:
 
 
 # ---- rules: the model and its theorem -------------------------------------------------------------
-@rule("recursion", source="definition", status="assumed")
-def recursion(program: Program, subject: Any, ask: Ask) -> Claim:
-    """The update of a state, or the output, as the user wrote it."""
-    base = program.base or program
-    return Equation(subject, base.output if subject == OUTPUT else base.bodies[subject])
+@rule(PERTURBATION, source="emami2021implicit, Lemma B.1 and (44)", rank=5, says="")
+def perturbation(subject: Any, ask: Ask) -> Claim:
+    """The recursion of states and their responses to a random perturbation of all trainable entries."""
+    return Definition(subject, tangent(ask.given, subject))
 
 
-@rule("tangent", source="emami2021implicit, Lemma B.1 and (44)")
-def tangent_rule(program: Program, subject: Any, ask: Ask) -> Claim:
+@rule("recursion", source="definition", rank=10, says="the recursion reads")
+def recursion(subject: Any, ask: Ask) -> Claim:
+    """The update of a state, or the output, as the definition has it."""
+    given = ask.given
+    return Equation(subject, given.output if subject == OUTPUT else given.bodies[subject])
+
+
+@rule(
+    "tangent",
+    source="emami2021implicit, Lemma B.1 and (44)",
+    rank=20,
+    says=(
+        "perturb every trainable entry by an independent standard normal one; by the chain rule, the "
+        "response obeys a recursion of the same kind,"
+    ),
+)
+def tangent_rule(subject: Any, ask: Ask) -> Claim:
     """The perturbed update, by the chain rule from the update itself."""
-    names = dict(
-        zip(
-            (c for c, _ in program.updates[len(program.base.updates) :]),  # type: ignore[union-attr]
-            program.base.bodies,  # type: ignore[union-attr]
-            strict=True,
-        )
-    )
-    original = ask("recursion", OUTPUT if subject == TANGENT_OUTPUT else names[subject])
-    assert isinstance(original, Equation)
+    program = ask.program
+    names = dict(zip((c for c, _ in program.updates[len(program.base.updates) :]), program.base.bodies, strict=True))
+    original = ask.equation("recursion", OUTPUT if subject == TANGENT_OUTPUT else names[subject])
     return Equation(subject, differential_of(program, original.right))
 
 
 def ask_body(program: Program, ask: Ask, state: sp.Expr) -> sp.Expr:
     """The right side of an update or of the output, from the step that states it."""
     base = program.base or program
-    claim = ask("recursion" if state in base.bodies or state == OUTPUT else "tangent", state)
-    assert isinstance(claim, Equation)
+    claim = ask.equation("recursion" if state in base.bodies or state == OUTPUT else "tangent", state)
     return claim.right
 
 
@@ -129,22 +137,33 @@ def _hypothesis(program: Program, name: str, ask: Ask) -> Hypothesis:
     return Hypothesis(name, tuple((c, body := ask_body(program, ask, c), growth(body)) for c, _ in program.updates))
 
 
-@rule("lemma-c1", source="emami2021implicit, Lemma C.1; bolthausen2014iterative", status="assumed")
-def lemma_c1(program: Program, subject: Any, ask: Ask) -> Claim:
+@rule("lemma-c1", source="emami2021implicit, Lemma C.1; bolthausen2014iterative", rank=30, says="", status="cited")
+def lemma_c1(subject: Any, ask: Ask) -> Claim:
     """Every map is affine or Lipschitz, so rows converge to the Gaussian process of state evolution."""
+    program = ask.program
     return _hypothesis(program, "lemma-c1", ask)
 
 
-@rule("tensor-programs", source="yang2020tensor2, master theorem", status="assumed")
-def tensor_programs(program: Program, subject: Any, ask: Ask) -> Claim:
+@rule("tensor-programs", source="yang2020tensor2, master theorem", rank=40, says="", status="cited")
+def tensor_programs(subject: Any, ask: Ask) -> Claim:
     """Some map is only polynomially bounded (E11): the master theorem replaces Lemma C.1."""
+    program = ask.program
     return _hypothesis(program, "tensor-programs", ask)
 
 
 # ---- rules: moments -------------------------------------------------------------------------------
-@rule("covariance", source="emami2021implicit, Lemma C.1, covariance form of (72)")
-def covariance(program: Program, subject: Any, ask: Ask) -> Claim:
+@rule(
+    "covariance",
+    source="emami2021implicit, Lemma C.1, covariance form of (72)",
+    rank=70,
+    says=(
+        "write every update out once: products with different matrices are independent, and two products "
+        "with one matrix have the covariance of their arguments times its variance, hence"
+    ),
+)
+def covariance(subject: Any, ask: Ask) -> Claim:
     """One step back: E[u_s v_t] with the updates of u and v written out."""
+    program = ask.program
     assert isinstance(subject, Moment)
     ask(theorem(program), theorem(program))
     for state in sorted({u for u in subject.args[:2] if u in program.bodies}, key=str):
@@ -152,9 +171,15 @@ def covariance(program: Program, subject: Any, ask: Ask) -> Claim:
     return Equation(subject, calculus(program, subject.args[4]).expand(subject))
 
 
-@rule("readout", source="emami2021implicit, (1) and Lemma C.1: rows of a Gaussian matrix are independent")
-def readout(program: Program, subject: Any, ask: Ask) -> Claim:
+@rule(
+    "readout",
+    source="emami2021implicit, (1) and Lemma C.1: rows of a Gaussian matrix are independent",
+    rank=60,
+    says="different rows of the readout are independent, and within one row the covariance rule gives",
+)
+def readout(subject: Any, ask: Ask) -> Claim:
     """The covariance of two outputs: zero between different rows, and for one row by the covariance rule."""
+    program = ask.program
     assert isinstance(subject, Response)
     y, r, r2, *at = subject.args
     ask(theorem(program), theorem(program))
@@ -172,7 +197,7 @@ class StateMoments(sp.Function):
 def about(program: Program, subject: Any, ask: Ask) -> tuple[sp.Expr, tuple[sp.Expr, ...]]:
     """What the moments of a subject are needed for, and the indices they are stated at."""
     if isinstance(subject, Response):
-        return _right(ask("readout", subject)), subject.args[3:]
+        return ask.equation("readout", subject).right, subject.args[3:]
     at = (t, s, FIRST, SECOND)
     return sp.Tuple(*(Moment(u, v, *at) for u, v in state_pairs(program))), at
 
@@ -191,14 +216,9 @@ def system(program: Program, subject: Any, ask: Ask) -> dict[Pair, sp.Expr]:
     while todo:
         pair = todo.pop()
         if pair not in equations:
-            equations[pair] = _right(ask("covariance", Moment(*pair, *at)))
+            equations[pair] = ask.equation("covariance", Moment(*pair, *at)).right
             todo += heads(equations[pair])
     return dict(sorted(equations.items(), key=lambda item: str(item[0])))
-
-
-def _right(claim: Claim) -> sp.Expr:
-    assert isinstance(claim, Equation)
-    return claim.right
 
 
 def shifted(expr: sp.Expr, times: tuple[Any, Any], labels: tuple[Any, Any]) -> sp.Expr:
@@ -222,9 +242,10 @@ def relations(first: sp.Expr, second: sp.Expr) -> set[str]:
     return {r for r, yes in possible.items() if yes is not False}
 
 
-@rule("zero-moments", source="induction on the number of steps that both have made")
-def zero_moments(program: Program, subject: Any, ask: Ask) -> Claim:
+@rule("zero-moments", source="induction on the number of steps that both have made", rank=80, says="")
+def zero_moments(subject: Any, ask: Ask) -> Claim:
     """The largest set of moments each of which, written out once, vanishes if all of the set do."""
+    program = ask.program
     equations = system(program, subject, ask)
     if isinstance(subject, Response) and subject.args[5] == p:
         cases = {
@@ -272,10 +293,16 @@ def _in(moment: Moment, zeros: set[Any]) -> bool:
     return (u, v, "any", (FIRST, SECOND)) in zeros
 
 
-@rule("evolution", source="emami2021implicit, Lemma C.1, covariance form of (72)")
-def evolution(program: Program, subject: Any, ask: Ask) -> Claim:
+@rule(
+    "evolution",
+    source="emami2021implicit, Lemma C.1, covariance form of (72)",
+    rank=90,
+    says="what remains is a recursion over both times,",
+)
+def evolution(subject: Any, ask: Ask) -> Claim:
     """The moments a subject needs as a recursion over both times, proved zeros left out."""
-    zeros = set(_members(ask("zero-moments", subject)))
+    program = ask.program
+    zeros = set(ask.vanishing("zero-moments", subject).members)
     right, at = about(program, subject, ask)
     right = (
         without(right, zeros) if isinstance(subject, Response) else sp.Tuple(*(x for x in right if not _in(x, zeros)))
@@ -285,7 +312,7 @@ def evolution(program: Program, subject: Any, ask: Ask) -> Claim:
         pair = todo.pop()
         if pair not in equations:
             left = Moment(*pair, *at)
-            equations[pair] = Equation(left, without(_right(ask("covariance", left)), zeros))
+            equations[pair] = Equation(left, without(ask.equation("covariance", left).right, zeros))
             todo += heads(equations[pair].right)
     start = [
         Equation(Moment(u, u, -1, -1, FIRST, SECOND), term.state.initial)
@@ -298,14 +325,10 @@ def evolution(program: Program, subject: Any, ask: Ask) -> Claim:
     return Recurrence(subject, right, (*start, *(equations[pair] for pair in sorted(equations, key=str))), (t, s))
 
 
-def _members(claim: Claim) -> tuple[Any, ...]:
-    assert isinstance(claim, Vanishing)
-    return claim.members
-
-
-@rule("unrolled", source="substitution, one step after the other")
-def unrolled(program: Program, subject: Any, ask: Ask) -> Claim:
+@rule("unrolled", source="substitution, one step after the other", rank=100, says="written out step by step, these are")
+def unrolled(subject: Any, ask: Ask) -> Claim:
     """All second moments of the states at the times 0 ... T-1, written out; states first, then times."""
+    program = ask.program
     assert isinstance(subject, StateMoments)
     values = values_at(program, ask)
     index = [(u, sp.Integer(time)) for u in program.bodies for time in range(int(subject.args[0]))]
@@ -325,7 +348,7 @@ def values_at(program: Program, ask: Ask) -> Callable[[sp.Expr], sp.Expr]:
     def one(moment: Moment) -> sp.Expr:
         if moment not in known:
             u, v, *at = moment.args
-            generic = _right(ask("covariance", Moment(u, v, t, s, FIRST, SECOND)))
+            generic = ask.equation("covariance", Moment(u, v, t, s, FIRST, SECOND)).right
             moved = generic.xreplace(dict(zip((t, s, FIRST, SECOND), at, strict=True)))
             before = any(time.is_negative for time in at[:2])
             known[moment] = value(initial_values(program, calculus(program, at[2]).expand(moment) if before else moved))

@@ -1,31 +1,126 @@
-"""A derivation: a quantity of a recursion, its formula, and the proof that ends in it."""
+"""A derivation: a quantity of a recursion, the proof that ends in it, and the formula read off the proof's goal."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Any, ClassVar
 
 import sympy as sp
 
 from wideproof.derive.emit.formula import Formula
 from wideproof.derive.language.alternating import Alternating, AlternatingProgram
-from wideproof.derive.language.errors import LanguageError
+from wideproof.derive.language.errors import LanguageError, ProofError
 from wideproof.derive.language.program import Program
 from wideproof.derive.language.recursion import Recursion
-from wideproof.derive.proof.proof import Proof, Recurrence
+from wideproof.derive.proof.claims import Limit, ProcessForm, Recurrence
+from wideproof.derive.proof.proof import Proof
+
+Part = Callable[[Any], sp.Expr]
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How the formula of a quantity is read off the goal of its proof: a function of the goal and of nothing else.
+
+    Arguments are those `indices` that the goal is about, then the symbols of the program; with `own` the symbols of
+    the expression alone. `part` is the expression that the goal states, its right side unless said otherwise.
+    """
+
+    name: str
+    indices: tuple[sp.Symbol, ...] = ()
+    part: Part | None = None
+    own: bool = False
+    kind: type[Formula] = Formula
+    registry: ClassVar[dict[str, Callable[[Proof], Formula]]] = {}
+
+    def __call__(self, proof: Proof) -> Formula:
+        """The formula that the goal of a proof states."""
+        goal = proof.goal
+        if self.part is not None:
+            return self._written(self.part(goal), proof)
+        if isinstance(goal, Recurrence | ProcessForm):
+            return self._determined(None, goal, proof)
+        if isinstance(goal, Limit) and goal.form is not None:
+            return self._determined(None if goal.right == goal.form.right else goal.right, goal.form, proof)
+        return self._written(getattr(goal, "right"), proof)  # noqa: B009 (the kinds of claim that have a right side)
+
+    def _written(self, expr: sp.Expr, proof: Proof) -> Formula:
+        if not self.own:
+            return self.kind(self.name, expr, self._symbols(proof), proof.program)
+        known = proof.program.symbols.values()
+        ranked = self.indices or sorted(expr.free_symbols, key=lambda x: (x in known, x.name))
+        return self.kind(self.name, expr, {x.name: x for x in ranked}, proof.program)
+
+    def _determined(self, closed: sp.Expr | None, form: Recurrence | ProcessForm, proof: Proof) -> Formula:
+        recurrence = form if isinstance(form, Recurrence) else None
+        process = form if isinstance(form, ProcessForm) else None
+        return self.kind(self.name, closed, self._symbols(proof), proof.program, recurrence, process)
+
+    def _symbols(self, proof: Proof) -> dict[str, sp.Symbol]:
+        sides = [getattr(proof.goal, side, sp.S.Zero) for side in ("left", "right")]
+        about = {*getattr(proof.goal, "indices", ())}.union(*(side.free_symbols for side in sides))
+        return {x.name: x for x in self.indices if x in about} | proof.program.symbols
+
+
+def reads(
+    quantity: str,
+    *indices: sp.Symbol,
+    name: str = "",
+    part: Part | None = None,
+    own: bool = False,
+    kind: type[Formula] = Formula,
+) -> None:
+    """Say how the formula of a quantity is read off its goal."""
+    Reading.registry[quantity] = Reading(name or quantity.replace("-", "_"), indices, part, own, kind)
+
+
+def read_off(quantity: str, proof: Proof) -> Formula:
+    """The formula that the goal of a proof states about a quantity."""
+    return Reading.registry[quantity](proof)
 
 
 @dataclass(frozen=True)
 class Derivation:
-    """What one derivation function returns; `formula` is read off the goal of `proof`."""
+    """What one derivation function returns: a quantity, and the proof whose goal is its formula.
+
+    `formula` is read off the goal; where another is put in its place, `verify` refuses it.
+    """
 
     quantity: str
-    program: Program
-    formula: Formula
     proof: Proof
+    formula: Formula = field(default=None, kw_only=True)  # type: ignore[assignment]
+
+    def __post_init__(self) -> None:
+        """Read the formula off the goal, and let the proof know which one is shown."""
+        if self.formula is None:
+            object.__setattr__(self, "formula", read_off(self.quantity, self.proof))
+        object.__setattr__(self, "proof", replace(self.proof, formula=(self.quantity, self.formula)))
+
+    @property
+    def program(self) -> Any:
+        """The recursion, or its tangent, that the proof is about."""
+        return self.proof.program
+
+    def verify(self) -> None:
+        """As `proof.verify()`: from the definition over every step to the formula.  Errors: ProofError."""
+        self.proof.verify()
 
     def _repr_latex_(self) -> str:
         return self.formula._repr_latex_()
+
+
+def formula_is_the_goals(proof: Proof) -> None:
+    """Raise ProofError where a derivation shows another formula than the one that its goal states."""
+    if proof.formula is None:
+        return
+    quantity, shown = proof.formula
+    stated = read_off(quantity, proof)
+    if shown != stated:
+        raise ProofError(f"formula of {quantity}", str(stated), shown, "A formula is read off the goal of its proof.")
+
+
+Proof.auditors.append(formula_is_the_goals)
 
 
 def as_program(recursion: Recursion | Program) -> Program:
@@ -39,18 +134,6 @@ def as_program(recursion: Recursion | Program) -> Program:
         )
     if not isinstance(recursion, Recursion | Program):
         raise LanguageError(
-            "recursion",
-            "a Recursion or its Program",
-            repr(recursion),
-            "For example wideproof.derive.models.elman(), called.",
+            "recursion", "a Recursion or its Program", repr(recursion), "For example wideproof.models.elman(), called."
         )
     return recursion.program() if isinstance(recursion, Recursion) else recursion
-
-
-def formula_of(name: str, program: Program, content: sp.Expr | Recurrence, indices: Iterable[sp.Symbol]) -> Formula:
-    """A formula in the given indices and in all the scalar symbols of the program, in the order of their names."""
-    symbols = {i.name: i for i in indices}
-    symbols |= program.symbols
-    if isinstance(content, Recurrence):
-        return Formula(name, None, symbols, program, content)
-    return Formula(name, content, symbols, program)

@@ -26,8 +26,7 @@ from wideproof.derive.expectation.symbolic_expectation import GaussianMean
 from wideproof.derive.language.errors import NotClosed, ParameterError, TooLarge
 from wideproof.derive.language.notation import s, t
 from wideproof.derive.language.program import Program
-from wideproof.derive.proof.claims import ProcessForm
-from wideproof.derive.proof.proof import Recurrence
+from wideproof.derive.proof.claims import ProcessForm, Recurrence
 
 READOUTS = ("all", "last", "average")
 

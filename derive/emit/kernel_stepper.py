@@ -21,7 +21,7 @@ from wideproof.derive.expectation.symbolic_expectation import GaussianMean
 from wideproof.derive.language.errors import ParameterError, TooLarge
 from wideproof.derive.language.notation import s, t
 from wideproof.derive.language.program import Program
-from wideproof.derive.proof.proof import Recurrence
+from wideproof.derive.proof.claims import Recurrence
 
 WITHIN_FIRST, WITHIN_SECOND, ACROSS = 0, 1, 2
 SIDES = {(FIRST, FIRST): WITHIN_FIRST, (SECOND, SECOND): WITHIN_SECOND, (FIRST, SECOND): ACROSS}

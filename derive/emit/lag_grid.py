@@ -15,7 +15,7 @@ import sympy as sp
 from wideproof.derive.algebra.array_code import printer
 from wideproof.derive.calculus.moments import FIRST, SECOND, Calculus, Gram, Moment
 from wideproof.derive.language.program import Program
-from wideproof.derive.proof.proof import Recurrence
+from wideproof.derive.proof.claims import Recurrence
 
 
 @dataclass(frozen=True)

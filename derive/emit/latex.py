@@ -13,8 +13,7 @@ from wideproof.derive.language.notation import latex_name, t
 from wideproof.derive.language.program import Bias, Coordinate, Input, MatVec, Previous, Program, Updated
 
 if TYPE_CHECKING:
-    from wideproof.derive.proof.claims import ProcessForm
-    from wideproof.derive.proof.proof import Recurrence
+    from wideproof.derive.proof.claims import ProcessForm, Recurrence
 
 MARK = "δ"
 

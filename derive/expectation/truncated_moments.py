@@ -7,8 +7,8 @@ from typing import Any
 import sympy as sp
 
 from wideproof.derive.expectation.symbolic_expectation import GaussianMean
-from wideproof.derive.language.program import Program
-from wideproof.derive.proof.proof import Ask, Claim, Equation, rule
+from wideproof.derive.proof.claims import Claim, Equation
+from wideproof.derive.proof.rules import Ask, rule
 
 
 class Ramp(sp.Function):
@@ -25,19 +25,22 @@ class Ramp(sp.Function):
 THETA, VARIANCE = sp.Symbol("theta", nonnegative=True), sp.Symbol("v", positive=True)
 
 
-@rule("truncated-moment", source="stein1981estimation, for the power of a ramp")
-def truncated_moment(program: Program, subject: Any, ask: Ask) -> Claim:
+@rule(
+    "truncated-moment",
+    source="stein1981estimation, for the power of a ramp",
+    rank=910,
+    says="integrate by parts; the power of a ramp is differentiated to the next lower one,",
+)
+def truncated_moment(subject: Any, ask: Ask) -> Claim:
     """E[u f(u)] = v E[f'(u)] with f = (u - theta)_+^{p-1}; for p = 1 the derivative is a point mass."""
     p, theta, v = subject.args
     if p == 0:
         return Equation(subject, (1 - sp.erf(theta / sp.sqrt(2 * v))) / 2)
-    below = ask("truncated-moment", Ramp(p - 1, theta, v))
-    assert isinstance(below, Equation)
+    below = ask.equation("truncated-moment", Ramp(p - 1, theta, v))
     if p == 1:
         slope = sp.exp(-(theta**2) / (2 * v)) / sp.sqrt(2 * sp.pi * v)
     else:
-        second = ask("truncated-moment", Ramp(p - 2, theta, v))
-        assert isinstance(second, Equation)
+        second = ask.equation("truncated-moment", Ramp(p - 2, theta, v))
         slope = (p - 1) * second.right
     return Equation(subject, sp.expand(v * slope - theta * below.right))
 

@@ -13,7 +13,7 @@ import sympy as sp
 
 from wideproof.derive.calculus.recursion_rules import OUTPUT, TANGENT_OUTPUT
 from wideproof.derive.calculus.tangent import MARK, differential_of, perturbed, tangent, trained_only
-from wideproof.derive.emit.derivation import Derivation, as_program
+from wideproof.derive.emit.derivation import Derivation, as_program, reads
 from wideproof.derive.emit.formula import Formula
 from wideproof.derive.language.errors import ParameterError
 from wideproof.derive.language.notation import t
@@ -29,7 +29,9 @@ from wideproof.derive.language.program import (
     Updated,
 )
 from wideproof.derive.language.recursion import Recursion
-from wideproof.derive.proof.proof import Ask, Claim, Equation, Recurrence, prove, rule
+from wideproof.derive.proof.claims import Claim, Equation, Recurrence
+from wideproof.derive.proof.proof import prove
+from wideproof.derive.proof.rules import Ask, rule
 
 
 class _AtTime(sp.Function):
@@ -108,9 +110,7 @@ def adjoint(recursion: Recursion | Program, parameters: str | Iterable[str] | No
     if not any(parameter.trainable for parameter in chosen.parameters):
         raise ParameterError("adjoint", "a trainable parameter", "none", "Drop trainable=False from one of them.")
     moved = tangent(chosen)
-    proof = prove(moved, "adjoint", Adjoint(OUTPUT))
-    assert isinstance(proof.goal, Recurrence)
-    return Derivation("adjoint", moved, Backward("adjoint", None, {"t": t, **moved.symbols}, moved, proof.goal), proof)
+    return Derivation("adjoint", prove(moved, "adjoint", Adjoint(OUTPUT)))
 
 
 class Backward(Formula):
@@ -124,6 +124,9 @@ class Backward(Formula):
             "gradients along a run of a network",
             "Use wideproof.gradients or wideproof.empirical_ntk: they run these equations.",
         )
+
+
+reads("adjoint", t, kind=Backward)
 
 
 # ---- what reads what ------------------------------------------------------------------------------
@@ -173,9 +176,9 @@ def _readers(program: Program, c: Coordinate, time: sp.Expr, ask: Ask) -> Iterat
     assert base is not None
     for u, body in base.updates:
         if c in body.free_symbols:
-            yield _right(ask("tangent", _marked(program, u))), Cotangent(u, time)
+            yield ask.equation("tangent", _marked(program, u)).right, Cotangent(u, time)
     if c in base.output.free_symbols:
-        yield _right(ask("tangent", TANGENT_OUTPUT)), Cotangent(OUTPUT, time)
+        yield ask.equation("tangent", TANGENT_OUTPUT).right, Cotangent(OUTPUT, time)
     for product, term in base.terms:
         if isinstance(term, MatVec) and term.matrix.role != "input_map" and c in term.vector.free_symbols:
             yield differential_of(program, term.vector), Pullback(product, time)
@@ -183,11 +186,6 @@ def _readers(program: Program, c: Coordinate, time: sp.Expr, ask: Ask) -> Iterat
 
 def _marked(program: Program, updated: Coordinate) -> Coordinate:
     return perturbations(program, updated)[0]
-
-
-def _right(claim: Claim) -> sp.Expr:
-    assert isinstance(claim, Equation)
-    return claim.right
 
 
 def _collected(program: Program, c: Coordinate, time: sp.Expr, ask: Ask) -> sp.Expr:
@@ -201,9 +199,18 @@ def _collected(program: Program, c: Coordinate, time: sp.Expr, ask: Ask) -> sp.E
 
 
 # ---- rules ----------------------------------------------------------------------------------------
-@rule("cotangent", source="griewank2008evaluating, reverse mode: a linear map transposed")
-def cotangent(program: Program, subject: Any, ask: Ask) -> Claim:
+@rule(
+    "cotangent",
+    source="griewank2008evaluating, reverse mode: a linear map transposed",
+    rank=590,
+    says=(
+        "collect the tangent by what is read instead of by what reads: a cost of the outputs changes with "
+        "each product, bias and state by the sum over its reads, in its own step and in the next,"
+    ),
+)
+def cotangent(subject: Any, ask: Ask) -> Claim:
     """The tangent recursion, collected by what is read; a state is read in its own step and in the one it precedes."""
+    program = ask.program
     assert isinstance(subject, Cotangent)
     c, time = subject.args
     right = _collected(program, c, time, ask)
@@ -217,9 +224,15 @@ def _previous(program: Program, state: State) -> Coordinate:
     return next(c for c, term in program.terms if term == Previous(state))
 
 
-@rule("gradient", source="griewank2008evaluating, reverse mode: a linear map transposed")
-def gradient(program: Program, subject: Any, ask: Ask) -> Claim:
+@rule(
+    "gradient",
+    source="griewank2008evaluating, reverse mode: a linear map transposed",
+    rank=600,
+    says="the perturbed matrix meets the same vector, so one step contributes to the gradient",
+)
+def gradient(subject: Any, ask: Ask) -> Claim:
     """A product changes with its matrix by the perturbed matrix times the same vector; a bias is added bare."""
+    program = ask.program
     assert isinstance(subject, Gradient)
     name, time = subject.args
     terms = []
@@ -229,16 +242,21 @@ def gradient(program: Program, subject: Any, ask: Ask) -> Claim:
     return Equation(subject, sp.Add(*terms))
 
 
-@rule("adjoint", source="griewank2008evaluating, reverse mode: a linear map transposed")
-def adjoint_recursion(program: Program, subject: Any, ask: Ask) -> Claim:
+@rule(
+    "adjoint",
+    source="griewank2008evaluating, reverse mode: a linear map transposed",
+    rank=610,
+    says="stepped back in time from zero, and summed over the steps for what is tied, these are the gradients:",
+)
+def adjoint_recursion(subject: Any, ask: Ask) -> Claim:
     """The gradients by all trainable parameters, and the cotangents they need, as a recursion back in time."""
+    program = ask.program
     assert isinstance(subject, Adjoint)
     base = program.base
     assert base is not None
     gradients = [
         Gradient(sp.Symbol(p.name), t) for p in base.parameters if p.trainable and products_of(program, p.name)
     ]
-    equations = [ask("gradient", gradient) for gradient in gradients]
-    equations += [ask("cotangent", Cotangent(c, t)) for c in moving(program)]
-    assert all(isinstance(e, Equation) for e in equations)
-    return Recurrence(subject, sp.Tuple(*gradients), tuple(equations), (t,))  # type: ignore[arg-type]
+    equations = [ask.equation("gradient", gradient) for gradient in gradients]
+    equations += [ask.equation("cotangent", Cotangent(c, t)) for c in moving(program)]
+    return Recurrence(subject, sp.Tuple(*gradients), tuple(equations), (t,))

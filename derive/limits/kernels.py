@@ -6,8 +6,10 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
+import sympy as sp
+
 from wideproof.derive.alternating.line_limits import limits
-from wideproof.derive.calculus.gaussian_process import kernel_subject, process_of
+from wideproof.derive.calculus.gaussian_process import kernel_subject
 from wideproof.derive.calculus.innovations import InnovationsForm
 from wideproof.derive.calculus.lags import EmpiricalKernel, NoClosedForm
 from wideproof.derive.calculus.moments import is_linear
@@ -15,13 +17,12 @@ from wideproof.derive.calculus.recursion_rules import (
     ROW,
     ROW2,
     StateMoments,
-    kind,
     refuse_functions,
     refuse_products,
     time_root,
 )
 from wideproof.derive.calculus.tangent import tangent, trained_only
-from wideproof.derive.emit.derivation import Derivation, as_program
+from wideproof.derive.emit.derivation import Derivation, Reading, as_program
 from wideproof.derive.emit.formula import Formula
 from wideproof.derive.expectation.symbolic_expectation import GaussianMean
 from wideproof.derive.language.alternating import Alternating, AlternatingProgram
@@ -29,7 +30,9 @@ from wideproof.derive.language.errors import NotClosed, NotDiagonal, ParameterEr
 from wideproof.derive.language.notation import s, t
 from wideproof.derive.language.program import Program, refuse_backward
 from wideproof.derive.language.recursion import Recursion
-from wideproof.derive.proof.proof import Ask, Claim, Equation, Limit, Proof, Recurrence, prove, rule
+from wideproof.derive.proof.claims import Claim, Limit, ProcessForm, Recurrence
+from wideproof.derive.proof.proof import Proof, prove
+from wideproof.derive.proof.rules import Ask, rule
 
 
 def nngp(recursion: Recursion | Program) -> Derivation:
@@ -60,23 +63,42 @@ def ntk(
     return _kernel("ntk", tangent(chosen, parameterization))
 
 
+def _one_row(side: sp.Expr) -> sp.Expr:
+    """The kernel between equal outputs."""
+    return side.subs(ROW2, ROW)
+
+
+def _read_kernel(name: str) -> None:
+    """The kernel of equal outputs: its closed form, where there is one, and what determines it."""
+
+    def read(proof: Proof) -> Formula:
+        goal, symbols = proof.goal, {"t": t, "s": s, **proof.program.symbols}
+        assert isinstance(goal, Limit)
+        if isinstance(goal.form, ProcessForm):
+            return Formula(name, None, symbols, proof.program, process=goal.form)
+        assert isinstance(goal.form, Recurrence)
+        form = replace(goal.form, left=_one_row(goal.form.left), right=_one_row(goal.form.right))
+        closed = None if goal.right == goal.form.right else _one_row(goal.right)
+        return Formula(name, closed, symbols, proof.program, form)
+
+    Reading.registry[name] = read
+
+
+_read_kernel("nngp")
+_read_kernel("ntk")
+
+
 def _kernel(name: str, program: Program) -> Derivation:
-    symbols = {"t": t, "s": s, **program.symbols}
+    subject = kernel_subject(program)
     stepped = _closed(program)
     if stepped is None:
-        proof = prove(program, "kernel-process", kernel_subject(program))
-        return Derivation(name, program, Formula(name, None, symbols, program, process=process_of(proof)), proof)
-    recurrence = next(step.claim for step in stepped.steps if isinstance(step.claim, Recurrence))
-    recurrence = replace(recurrence, left=recurrence.left.subs(ROW2, ROW), right=recurrence.right.subs(ROW2, ROW))
+        return Derivation(name, prove(program, "kernel-process", subject))
     if is_linear(program.base or program):
         try:
-            proof = prove(program, "limit-kernel", EmpiricalKernel(kind(program), ROW, ROW2, t, s))
-            assert isinstance(proof.goal, Limit)
-            closed = proof.goal.right.subs(ROW2, ROW)
-            return Derivation(name, program, Formula(name, closed, symbols, program, recurrence), proof)
+            return Derivation(name, prove(program, "two-forms", subject))
         except (NotDiagonal, NoClosedForm):
             pass
-    return Derivation(name, program, Formula(name, None, symbols, program, recurrence), stepped)
+    return Derivation(name, stepped)
 
 
 def _closed(program: Program) -> Proof | None:
@@ -87,18 +109,41 @@ def _closed(program: Program) -> Proof | None:
     except NotClosed:
         refuse_functions(program)
         return None
-    recurrence = next(step.claim for step in stepped.steps if isinstance(step.claim, Recurrence))
-    means = set().union(*(e.atoms(GaussianMean) for e in (recurrence.right, *(x.right for x in recurrence.equations))))
+    assert isinstance(stepped.goal, Limit)
+    form = stepped.goal.form
+    assert form is not None
+    means = set().union(*(e.atoms(GaussianMean) for e in (form.right, *(x.right for x in form.equations))))
     return stepped if all(len(mean.args[0]) <= 2 for mean in means) else None
 
 
-@rule("kernel-recursion", source="emami2021implicit, (15) and Lemma B.1; yang2020tensor2", status="assumed")
-def kernel_recursion(program: Program, subject: Any, ask: Ask) -> Claim:
+@rule(
+    "kernel-recursion",
+    source="emami2021implicit, (15) and Lemma B.1; yang2020tensor2",
+    rank=240,
+    says=(
+        "the sum of products of gradients concentrates on its mean over the perturbation, and the kernel of "
+        "a network of growing width converges in probability to"
+    ),
+    status="cited",
+    of_outputs="the covariance of the outputs of a network of growing width converges to",
+)
+def kernel_recursion(subject: Any, ask: Ask) -> Claim:
     """The kernel at finite width concentrates on the limit that the recursion over both times computes."""
     assert isinstance(subject, EmpiricalKernel)
-    claim = ask("evolution", time_root(program))
-    assert isinstance(claim, Recurrence)
-    return Limit(subject, claim.right, "in probability")
+    form = ask.recurrence("evolution", time_root(ask.program))
+    return Limit(subject, form.right, "in probability", form)
+
+
+@rule(
+    "two-forms",
+    source="a limit is unique",
+    rank=275,
+    says="both are the limit of one quantity, and a limit is unique, so the closed form is the value of the recursion:",
+)
+def two_forms(subject: Any, ask: Ask) -> Claim:
+    """The closed form of a kernel and the recursion that determines it are equal."""
+    closed, stepped = ask.limit("limit-kernel", subject), ask.limit("kernel-recursion", subject)
+    return Limit(subject, closed.right, closed.mode, stepped.form)
 
 
 def state_evolution(
@@ -137,24 +182,13 @@ def state_evolution(
             "horizon=4 gives the times 0, 1, 2, 3.",
         )
     program = as_program(recursion)
-    symbols = {"t": t, "s": s, **program.symbols}
     if form == "innovations" or horizon is not None:
         refuse_backward(program, f"state_evolution of {program.name}: {form}, horizon {horizon}")
     if form == "covariance" and horizon is None and _closed(program) is None:
-        proof = prove(program, "process", StateMoments(t))
-        return Derivation(
-            "state-evolution",
-            program,
-            Formula("state_evolution", None, symbols, program, process=process_of(proof)),
-            proof,
-        )
+        return Derivation("state-evolution", prove(program, "process", StateMoments(t)))
     refuse_products(program)
     if form == "innovations":
         subject, name = InnovationsForm(horizon or t), "innovations" if horizon is None else "innovations-unrolled"
     else:
         subject, name = StateMoments(horizon or t), "evolution" if horizon is None else "unrolled"
-    proof = prove(program, name, subject)
-    expr = proof.goal.right if isinstance(proof.goal, Equation) else None
-    stated = proof.goal if isinstance(proof.goal, Recurrence) else prove(program, "evolution", StateMoments(t)).goal
-    assert isinstance(stated, Recurrence)
-    return Derivation("state-evolution", program, Formula("state_evolution", expr, symbols, program, stated), proof)
+    return Derivation("state-evolution", prove(program, name, subject))

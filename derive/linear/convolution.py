@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import sympy as sp
@@ -11,13 +10,15 @@ from wideproof.derive.calculus.lags import EmpiricalKernel, Entry, NoClosedForm,
 from wideproof.derive.calculus.moments import FIRST, SECOND, Gram, is_linear
 from wideproof.derive.calculus.recursion_rules import OUTPUT, ROW, ROW2, Response, kind
 from wideproof.derive.calculus.tangent import tangent
-from wideproof.derive.emit.derivation import Derivation, as_program, formula_of
+from wideproof.derive.emit.derivation import Derivation, Reading, as_program, read_off, reads
 from wideproof.derive.emit.formula import Formula
 from wideproof.derive.language.errors import NotClosed, NotDiagonal, NotLinear
 from wideproof.derive.language.notation import j, k, p, s, t
 from wideproof.derive.language.program import Program
 from wideproof.derive.language.recursion import Recursion
-from wideproof.derive.proof.proof import Ask, Claim, Equation, Limit, Recurrence, prove, rule
+from wideproof.derive.proof.claims import Claim, Equation, Limit
+from wideproof.derive.proof.proof import prove
+from wideproof.derive.proof.rules import Ask, rule
 
 COLUMN, COLUMN2 = sp.Symbol("c"), sp.Symbol("c'")
 
@@ -40,17 +41,20 @@ class ConvolutionKernel(sp.Function):
     nargs = (4,)
 
 
-@dataclass(frozen=True)
 class ImpulseResponse(Derivation):
     """The limiting variance of one entry of L_j (`formula`) and the limit of Cov(L_j, L_k) (`covariance`)."""
 
-    covariance: Formula
+    @property
+    def covariance(self) -> Formula:
+        """The covariance of one entry at two lags j and k, read off the same goal."""
+        return read_off("lag-covariance", self.proof)
 
 
 def impulse_response(recursion: Recursion | Program) -> ImpulseResponse:
     """Entries of L_j converge to independent N(0, formula(j)), independent over lags where `covariance` says so.
 
     Shapes: formula in the lag j, covariance in j and k.  Units: (output/input)^2.
+    Where lags couple, or moments feed each other in a circle, the law is a recurrence over two lags.
     Errors: NotLinear for a recursion with activations, biases or a random start.
     Source: emami2021implicit, Theorem 3.3(a).
     """
@@ -58,31 +62,24 @@ def impulse_response(recursion: Recursion | Program) -> ImpulseResponse:
     try:
         proof = prove(program, "limit-law", Entry(ROW, COLUMN, ROW2, COLUMN2, j, k))
     except (NotDiagonal, NoClosedForm):
-        return _recurrent_response(program)
-    assert isinstance(proof.goal, Limit)
-    covariance = proof.goal.right.subs({ROW2: ROW, COLUMN2: COLUMN})
-    variance = covariance.subs(k, j)
-    return ImpulseResponse(
-        "impulse-response",
-        program,
-        formula_of("impulse_response", program, variance, [j]),
-        proof,
-        formula_of("lag_covariance", program, covariance, [j, k]),
-    )
+        labels = label_pair(program, p, p)
+        proof = prove(program, "lag-recurrence", Response(OUTPUT, ROW, ROW, j, k, *labels))
+    return ImpulseResponse("impulse-response", proof)
 
 
-def _recurrent_response(program: Program) -> ImpulseResponse:
-    """Lags couple, or moments feed each other in a circle: the law is a recurrence over two lags."""
-    labels = label_pair(program, p, p)
-    proof = prove(program, "lag-recurrence", Response(OUTPUT, ROW, ROW, j, k, *labels))
-    assert isinstance(proof.goal, Recurrence)
-    return ImpulseResponse(
-        "impulse-response",
-        program,
-        formula_of("impulse_response", program, proof.goal, [j]),
-        proof,
-        formula_of("lag_covariance", program, proof.goal, [j, k]),
-    )
+def _read_response(quantity: str, *indices: sp.Symbol) -> None:
+    def one_entry(right: sp.Expr) -> sp.Expr:
+        covariance = right.subs({ROW2: ROW, COLUMN2: COLUMN})
+        return covariance if k in indices else covariance.subs(k, j)
+
+    name = quantity.replace("-", "_")
+    closed = Reading(name, indices, part=lambda goal: one_entry(goal.right))
+    stepped = Reading(name, indices)
+    Reading.registry[quantity] = lambda proof: (closed if isinstance(proof.goal, Limit) else stepped)(proof)
+
+
+_read_response("impulse-response", j)
+_read_response("lag-covariance", j, k)
 
 
 def scale_factors(recursion: Recursion | Program, parameterization: str = "entries") -> Derivation:
@@ -96,10 +93,7 @@ def scale_factors(recursion: Recursion | Program, parameterization: str = "entri
         proof = prove(program, "scale-factors", Rho(j))
     except NoClosedForm:
         proof = prove(program, "lag-recurrence", Response(kind(program), ROW, ROW, j, j, *label_pair(program, p, p)))
-        assert isinstance(proof.goal, Recurrence)
-        return Derivation("scale-factors", program, formula_of("scale_factors", program, proof.goal, [j]), proof)
-    assert isinstance(proof.goal, Equation)
-    return Derivation("scale-factors", program, formula_of("scale_factors", program, proof.goal.right, [j]), proof)
+    return Derivation("scale-factors", proof)
 
 
 def equivalent_convolution(recursion: Recursion | Program) -> Derivation:
@@ -117,10 +111,11 @@ def equivalent_convolution(recursion: Recursion | Program) -> Derivation:
             "moments that feed each other in a circle",
             "scale_factors(…) evaluates their recurrence; its square root is the gain.",
         ) from None
-    assert isinstance(proof.goal, Equation)
-    return Derivation(
-        "equivalent-convolution", program, formula_of("equivalent_convolution", program, proof.goal.right, [j]), proof
-    )
+    return Derivation("equivalent-convolution", proof)
+
+
+reads("scale-factors", j)
+reads("equivalent-convolution", j)
 
 
 def _linear(recursion: Recursion | Program, where: str) -> Program:
@@ -135,8 +130,16 @@ def _linear(recursion: Recursion | Program, where: str) -> Program:
     return program
 
 
-@rule("convolution", source="emami2021implicit, Theorem 3.2; Lemma B.1 and (36)-(40)")
-def convolution_kernel(program: Program, subject: Any, ask: Ask) -> Claim:
+@rule(
+    "convolution",
+    source="emami2021implicit, Theorem 3.2; Lemma B.1 and (36)-(40)",
+    rank=250,
+    says=(
+        "perturb the parameters of the scaled convolution in the same way; their entries are independent, "
+        "so only equal lags and equal outputs contribute,"
+    ),
+)
+def convolution_kernel(subject: Any, ask: Ask) -> Claim:
     """Perturb every theta_j by independent N(0, 1) entries: only equal lags and equal rows correlate."""
     assert isinstance(subject, ConvolutionKernel)
     r, r2, first, second = subject.args
@@ -144,16 +147,18 @@ def convolution_kernel(program: Program, subject: Any, ask: Ask) -> Claim:
     return Equation(subject, sp.Sum(sp.sqrt(Rho(j)) ** 2 * same, (j, 0, sp.Min(first, second))))
 
 
-@rule("equivalence", source="emami2021implicit, Theorem 3.3(b)")
-def equivalence(program: Program, subject: Any, ask: Ask) -> Claim:
+@rule(
+    "equivalence",
+    source="emami2021implicit, Theorem 3.3(b)",
+    rank=290,
+    says="the two kernels agree for all inputs exactly if the convolution has the gain",
+)
+def equivalence(subject: Any, ask: Ask) -> Claim:
     """The two kernels agree for all inputs exactly if the gain squared is the weight of each lag."""
-    convolution = ask("convolution", ConvolutionKernel(ROW, ROW2, t, s))
-    recurrent = ask("limit-kernel", EmpiricalKernel(kind(program), ROW, ROW2, t, s))
-    weights = ask("scale-factors", Rho(j))
-    assert isinstance(convolution, Equation)
-    assert isinstance(recurrent, Limit)
-    assert isinstance(weights, Equation)
-    rho = weights.right
+    program = ask.program
+    convolution = ask.equation("convolution", ConvolutionKernel(ROW, ROW2, t, s))
+    recurrent = ask.limit("limit-kernel", EmpiricalKernel(kind(program), ROW, ROW2, t, s))
+    rho = ask.equation("scale-factors", Rho(j)).right
     filled = convolution.right.replace(Rho, lambda lag: rho.subs(j, lag))
     moved = sp.KroneckerDelta(ROW, ROW2) * sp.Sum(
         sp.cancel(filled.function / sp.KroneckerDelta(ROW, ROW2)), *filled.limits

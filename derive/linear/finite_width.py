@@ -19,12 +19,14 @@ import sympy as sp
 
 from wideproof.derive.calculus.moments import is_linear
 from wideproof.derive.calculus.recursion_rules import OUTPUT
-from wideproof.derive.emit.derivation import Derivation, as_program, formula_of
+from wideproof.derive.emit.derivation import Derivation, as_program, reads
 from wideproof.derive.language.errors import NotClosed, NotLinear, ParameterError
 from wideproof.derive.language.notation import n
 from wideproof.derive.language.program import Coordinate, MatVec, Parameter, Previous, Program, Updated, coordinates_of
 from wideproof.derive.language.recursion import Recursion
-from wideproof.derive.proof.proof import Ask, Claim, Equation, prove, rule
+from wideproof.derive.proof.claims import Claim, Equation
+from wideproof.derive.proof.proof import prove
+from wideproof.derive.proof.rules import Ask, rule
 
 Word = tuple[int, ...]
 """Letters of a trace: +k for the k-th Gaussian matrix, -k for its transpose."""
@@ -76,8 +78,10 @@ def moments(
         raise ParameterError("moments", "an even number of whole lags >= 0", given, "Odd moments vanish.")
     chain_of(program)
     proof = prove(program, "readout-pairings", ResponseMoment(n, *wanted))
-    assert isinstance(proof.goal, Equation)
-    return Derivation("moments", program, formula_of("moments", program, proof.goal.right, [n]), proof)
+    return Derivation("moments", proof)
+
+
+reads("moments", n)
 
 
 @dataclass(frozen=True)
@@ -126,9 +130,18 @@ def _is_plain(program: Program, term: MatVec) -> bool:
 
 
 # ---- rules ----------------------------------------------------------------------------------------
-@rule("readout-pairings", source="isserlis1918formula, over the entries of readout and input map")
-def readout_pairings(program: Program, subject: Any, ask: Ask) -> Claim:
+@rule(
+    "readout-pairings",
+    source="isserlis1918formula, over the entries of readout and input map",
+    rank=780,
+    says=(
+        "pair the readouts and the input maps in every possible way; each pairing closes the products of "
+        "transition matrices into traces, hence"
+    ),
+)
+def readout_pairings(subject: Any, ask: Ask) -> Claim:
     """Each pairing of the readouts and each of the input maps closes the words into traces."""
+    program = ask.program
     ask("recursion", program.updates[0][0])
     ask("recursion", OUTPUT)
     chain = chain_of(program)
@@ -140,16 +153,20 @@ def readout_pairings(program: Program, subject: Any, ask: Ask) -> Claim:
         for left in pairings(tuple(range(len(words))))
         for right in pairings(tuple(range(len(words))))
     ):
-        claim = ask("loop-equations", trace_mean(loops))
-        assert isinstance(claim, Equation)
+        claim = ask.equation("loop-equations", trace_mean(loops))
         total += claim.right
     half, steps = len(lags) // 2, int(sum(lags))
     scale = (chain.readout * chain.inputs) ** half * chain.transition ** sp.Rational(steps, 2)
     return Equation(subject, scale * sp.expand(total / n ** sp.Rational(steps + len(lags), 2)))
 
 
-@rule("loop-equations", source="integration by parts: E[G f(G)] = E[df/dG]; stein1981estimation")
-def loop_equations(program: Program, subject: Any, ask: Ask) -> Claim:
+@rule(
+    "loop-equations",
+    source="integration by parts: E[G f(G)] = E[df/dG]; stein1981estimation",
+    rank=790,
+    says="integration by parts removes one letter and its partner in every possible way,",
+)
+def loop_equations(subject: Any, ask: Ask) -> Claim:
     """Remove one letter and its partner in every possible way until no letter is left."""
     _, *words = subject.args
     coefficients = mean_of_traces(canonical(tuple(int(x) for x in word) for word in words))

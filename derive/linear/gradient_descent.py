@@ -15,7 +15,7 @@ from wideproof.derive.algebra.linear_recurrences import PowerDD, _stepped
 from wideproof.derive.algebra.matrix_symbols import Length, MatrixFunction, MatrixSum, MatrixSymbol, Norm, is_zero
 from wideproof.derive.calculus.lags import Entry
 from wideproof.derive.calculus.recursion_rules import ROW, ROW2
-from wideproof.derive.emit.derivation import Derivation, as_program
+from wideproof.derive.emit.derivation import Derivation, as_program, read_off, reads
 from wideproof.derive.emit.formula import Formula
 from wideproof.derive.language.errors import NotClosed, ProofError
 from wideproof.derive.language.notation import T, j, k, n_x, n_y
@@ -23,8 +23,9 @@ from wideproof.derive.language.program import Program
 from wideproof.derive.language.recursion import Recursion
 from wideproof.derive.linear.convolution import Rho
 from wideproof.derive.linear.scale_factor_bounds import certify, program_with_closed_form
-from wideproof.derive.proof.claims import Inequality, MatrixEquation
-from wideproof.derive.proof.proof import Ask, Claim, Equation, Limit, prove, rule
+from wideproof.derive.proof.claims import Claim, Equation, Inequality, MatrixEquation
+from wideproof.derive.proof.proof import prove
+from wideproof.derive.proof.rules import Ask, rule
 
 STEP = sp.Symbol("l", integer=True, positive=True)
 ETA, SIGMA = sp.symbols("eta sigma", nonnegative=True)
@@ -74,15 +75,19 @@ MOVED = LagTaps(j, STEP) - LagTaps(j, 0)
 class TrainingBound(Derivation):
     """`formula` bounds the movement of lag j after l steps by eta |Toep_j| |u_0| rho_j l, for eta at most `step_size`.
 
-    `trajectory` is the exact movement (its formula: the gain of one eigenvalue sigma of D Toep^T Toep D);
+    `trajectory` is the exact movement (its formula: what one eigenvalue sigma of D Toep^T Toep D moves by);
     `start` bounds the root mean square of |u_0|, which is random (E4); `steps` is the least number of steps that
     moves lag j by a distance, exponential in j. Norms are arguments: of the operator, of its block j, of u_0.
     """
 
-    step_size: Formula
     trajectory: Derivation
     start: Derivation
     steps: Derivation
+
+    @property
+    def step_size(self) -> Formula:
+        """The largest step for which the bound is proved, read off the domain of the same goal."""
+        return read_off("largest-step", self.proof)
 
 
 def training_bound(recursion: Recursion | Program) -> TrainingBound:
@@ -93,25 +98,14 @@ def training_bound(recursion: Recursion | Program) -> TrainingBound:
     Errors: as scale_factor_bound.  Source: emami2021implicit, Theorem 4.1, with errata E4, E5, E12.
     """
     program = program_with_closed_form(recursion, "training_bound")
-    moved = prove(program, "movement", Length(MOVED))
-    bound = _inequality(moved.goal)
-    unit = next(x for x in bound.domain if x.has(ETA))
-    step_size = 1 / (unit.lhs / ETA)
-    exact = prove(program, "lag-trajectory", MOVED)
-    gain = prove(program, "gain", _partial_sum())
-    slow = prove(program, "slow-lags", least_steps(_right(prove(program, "bound-paper", Rho(j)).goal)))
-    assert isinstance(gain.goal, Equation)
-    base = as_program(recursion)
-    trajectory = Derivation("trajectory", program, _formula("trajectory", program, ETA * gain.goal.right), exact)
+    falling = prove(program, "bound-paper", Rho(j)).goal
+    assert isinstance(falling, Inequality)
     return TrainingBound(
         "training-bound",
-        program,
-        _formula("training_bound", program, bound.right),
-        moved,
-        _formula("largest_step", program, step_size),
-        trajectory,
-        _start(base),
-        Derivation("steps", program, _formula("least_steps", program, _inequality(slow.goal).left), slow),
+        prove(program, "movement", Length(MOVED)),
+        Derivation("trajectory", prove(program, "moved-along", _moved_along())),
+        Derivation("start", prove(as_program(recursion), "expected-residual", RootMeanSquare(Residual(0)))),
+        Derivation("steps", prove(program, "slow-lags", least_steps(falling.right))),
     )
 
 
@@ -121,24 +115,12 @@ def trajectory_gain(recursion: Recursion | Program) -> Derivation:
     Shapes: formula in l, eta and sigma.  Source: emami2021implicit (61)-(64), summed.
     """
     program = program_with_closed_form(recursion, "trajectory_gain")
-    proof = prove(program, "gain", _partial_sum())
-    assert isinstance(proof.goal, Equation)
-    return Derivation("trajectory-gain", program, _formula("trajectory_gain", program, proof.goal.right), proof)
+    return Derivation("trajectory-gain", prove(program, "gain", _partial_sum()))
 
 
-def _start(base: Program) -> Derivation:
-    proof = prove(base, "expected-residual", RootMeanSquare(Residual(0)))
-    return Derivation("start", base, _formula("expected_residual", base, _inequality(proof.goal).right), proof)
-
-
-def _inequality(claim: Claim) -> Inequality:
-    assert isinstance(claim, Inequality)
-    return claim
-
-
-def _formula(name: str, program: Program, expr: sp.Expr) -> Formula:
-    """Norms become arguments; only the symbols that occur are arguments."""
-    plain = expr.xreplace(
+def _in_norms(expr: sp.Expr) -> sp.Expr:
+    """Norms become arguments."""
+    return expr.xreplace(
         {
             Norm(DATA): NORM,
             Norm(DATA_J): NORM_J,
@@ -147,13 +129,20 @@ def _formula(name: str, program: Program, expr: sp.Expr) -> Formula:
             Length(MOVED): DISTANCE,
         }
     )
-    ranked = sorted(plain.free_symbols, key=lambda x: (x in program.symbols.values(), x.name))
-    return Formula(name, plain, {x.name: x for x in ranked}, program)
 
 
-def _right(claim: Claim) -> sp.Expr:
-    assert isinstance(claim, Equation | MatrixEquation | Inequality)
-    return claim.right
+def _largest_step(goal: Any) -> sp.Expr:
+    """The eta at which the condition on the step is an equality."""
+    condition = next(x for x in goal.domain if x.has(ETA))
+    return _in_norms(ETA / condition.lhs)
+
+
+reads("training-bound", part=lambda goal: _in_norms(goal.right), own=True)
+reads("largest-step", part=_largest_step, own=True)
+reads("trajectory", own=True)
+reads("start", name="expected_residual", part=lambda goal: _in_norms(goal.right), own=True)
+reads("steps", name="least_steps", part=lambda goal: _in_norms(goal.left), own=True)
+reads("trajectory-gain", own=True)
 
 
 # ---- rules: the trajectory ------------------------------------------------------------------------
@@ -166,44 +155,63 @@ DEFINITIONS: dict[sp.Expr, sp.Expr] = {
 }
 
 
-@rule("definition", source="definition", status="assumed")
-def definition(program: Program, subject: Any, ask: Ask) -> Claim:
+@rule("definition", source="definition", rank=400, says="by definition,", status="assumed")
+def definition(subject: Any, ask: Ask) -> Claim:
     """Gradient descent on |y - Toep D theta|^2 / 2, its residual, its taps, and one lag of them."""
     return MatrixEquation(subject, DEFINITIONS[subject])
 
 
-@rule("residual-step", source="emami2021implicit, (61)")
-def residual_step(program: Program, subject: Any, ask: Ask) -> Claim:
+@rule(
+    "residual-step",
+    source="emami2021implicit, (61)",
+    rank=410,
+    says="put one step of gradient descent into the residual:",
+)
+def residual_step(subject: Any, ask: Ask) -> Claim:
     """Put the step into the residual."""
-    residual, theta = ask("definition", Residual(STEP)), ask("definition", Theta(STEP + 1))
-    later = _right(residual).subs(STEP, STEP + 1).subs(Theta(STEP + 1), _right(theta))
-    targets = Residual(STEP) + OUTPUTS - _right(residual)
+    residual = ask.matrices("definition", Residual(STEP)).right
+    theta = ask.matrices("definition", Theta(STEP + 1)).right
+    later = residual.subs(STEP, STEP + 1).subs(Theta(STEP + 1), theta)
+    targets = Residual(STEP) + OUTPUTS - residual
     return MatrixEquation(subject, sp.expand(sp.expand(later).subs(OUTPUTS, targets)))
 
 
-@rule("residual", source="induction on the step; emami2021implicit, (61)")
-def residual(program: Program, subject: Any, ask: Ask) -> Claim:
+@rule(
+    "residual",
+    source="induction on the step; emami2021implicit, (61)",
+    rank=420,
+    says="this holds at step 0, and every step multiplies by the same matrix, so by induction",
+)
+def residual(subject: Any, ask: Ask) -> Claim:
     """The residual is M^l times the first one: so it is at l = 0, and one step multiplies by M."""
-    step, matrix = _right(ask("residual-step", Residual(STEP + 1))), _right(ask("definition", CONTRACTION))
+    step, matrix = (
+        ask.matrices("residual-step", Residual(STEP + 1)).right,
+        ask.matrices("definition", CONTRACTION).right,
+    )
     power = sp.Dummy("X", commutative=False)
     if not is_zero(step.subs(Residual(STEP), power * Residual(0)) - matrix * power * Residual(0)):
         raise ProofError("residual", "one more factor M", step, "The step is another one.")
     return MatrixEquation(subject, CONTRACTION**STEP * Residual(0))
 
 
-@rule("taps-step", source="substitution")
-def taps_step(program: Program, subject: Any, ask: Ask) -> Claim:
+@rule("taps-step", source="substitution", rank=430, says="in the taps, one step is")
+def taps_step(subject: Any, ask: Ask) -> Claim:
     """One step in the taps."""
-    taps, theta = _right(ask("definition", Taps(STEP))), _right(ask("definition", Theta(STEP + 1)))
+    taps, theta = ask.matrices("definition", Taps(STEP)).right, ask.matrices("definition", Theta(STEP + 1)).right
     moved = sp.expand(taps.subs(STEP, STEP + 1).subs(Theta(STEP + 1), theta))
     return MatrixEquation(subject, moved.subs(taps, Taps(STEP)))
 
 
-@rule("trajectory", source="induction on the step; emami2021implicit, (64), exact")
-def trajectory(program: Program, subject: Any, ask: Ask) -> Claim:
+@rule(
+    "trajectory",
+    source="induction on the step; emami2021implicit, (64), exact",
+    rank=450,
+    says="this holds at step 0, where the sum is empty, and every step adds one term, so by induction",
+)
+def trajectory(subject: Any, ask: Ask) -> Claim:
     """The taps move by eta D^2 Toep^T times the sum of the residuals; true at l = 0, where the sum is empty."""
-    step = _right(ask("taps-step", Taps(STEP + 1))) - Taps(STEP)
-    closed = _right(ask("residual", Residual(STEP)))
+    step = ask.matrices("taps-step", Taps(STEP + 1)).right - Taps(STEP)
+    closed = ask.matrices("residual", Residual(STEP)).right
     right = ETA * GAINS**2 * DATA.transposed * MatrixSum(CONTRACTION, STEP) * Residual(0)
     after = right.subs(STEP, STEP + 1).subs(
         MatrixSum(CONTRACTION, STEP + 1), MatrixSum(CONTRACTION, STEP) + CONTRACTION**STEP
@@ -213,24 +221,37 @@ def trajectory(program: Program, subject: Any, ask: Ask) -> Claim:
     return MatrixEquation(subject, right)
 
 
-@rule("blocks", source="D is block diagonal with the blocks sqrt(rho_j) I")
-def blocks(program: Program, subject: Any, ask: Ask) -> Claim:
+@rule(
+    "blocks",
+    source="D is block diagonal with the blocks sqrt(rho_j) I",
+    rank=440,
+    says="the scaling is block diagonal, hence the block of one lag is",
+)
+def blocks(subject: Any, ask: Ask) -> Claim:
     """The block of lag j of D^2 Toep^T."""
     return MatrixEquation(subject, Rho(j) * DATA_J.transposed)
 
 
-@rule("lag-trajectory", source="emami2021implicit, (64), exact")
-def lag_trajectory(program: Program, subject: Any, ask: Ask) -> Claim:
+@rule("lag-trajectory", source="emami2021implicit, (64), exact", rank=460, says="the rows of one lag are")
+def lag_trajectory(subject: Any, ask: Ask) -> Claim:
     """The rows of one lag."""
-    whole = _right(ask("trajectory", Taps(STEP) - Taps(0)))
+    whole = ask.matrices("trajectory", Taps(STEP) - Taps(0)).right
     block = SELECT * GAINS**2 * DATA.transposed
-    lag = _right(ask("definition", SELECT * Taps(STEP)))
+    lag = ask.matrices("definition", SELECT * Taps(STEP)).right
     assert subject == lag - lag.subs(STEP, 0)
-    return MatrixEquation(subject, sp.expand(SELECT * whole).subs(block, _right(ask("blocks", block))))
+    return MatrixEquation(subject, sp.expand(SELECT * whole).subs(block, ask.matrices("blocks", block).right))
 
 
-@rule("gain", source="induction on the step; divided differences of x^l")
-def gain(program: Program, subject: Any, ask: Ask) -> Claim:
+@rule(
+    "gain",
+    source="induction on the step; divided differences of x^l",
+    rank=520,
+    says=(
+        "a geometric sum starts at 0 and grows by the next power, so by induction on the step it is the "
+        "divided difference"
+    ),
+)
+def gain(subject: Any, ask: Ask) -> Claim:
     """A geometric sum is a divided difference at 1 and the ratio: both start at 0 and grow by the next power."""
     ratio = 1 - ETA * SIGMA
     closed = PowerDD(j, 1, ratio)
@@ -243,11 +264,37 @@ def _partial_sum() -> sp.Expr:
     return sp.Sum((1 - ETA * SIGMA) ** k, (k, 0, STEP - 1))
 
 
+def _moved_along() -> sp.Expr:
+    return ETA * _partial_sum()
+
+
+@rule(
+    "moved-along",
+    source="emami2021implicit, (64), along an eigenvector",
+    rank=525,
+    says=(
+        "along an eigenvector with the eigenvalue $\\sigma$ the sum of powers of the matrix is this sum of powers of "
+        "a number, so the trajectory moves by"
+    ),
+)
+def moved_along(subject: Any, ask: Ask) -> Claim:
+    """What the exact trajectory does along an eigenvector of D Toep^T Toep D with the eigenvalue sigma."""
+    exact, total = ask.matrices("lag-trajectory", MOVED), ask.equation("gain", _partial_sum())
+    if exact.right != ETA * Rho(j) * DATA_J.transposed * MatrixSum(CONTRACTION, STEP) * Residual(0):
+        raise ProofError("moved-along", "eta times a sum of powers of the contraction", exact.right, "Another sum.")
+    return Equation(subject, ETA * total.right)
+
+
 # ---- rules: bounds --------------------------------------------------------------------------------
-@rule("contraction", source="eigenvalues of a symmetric matrix; emami2021implicit, (63)")
-def contraction(program: Program, subject: Any, ask: Ask) -> Claim:
+@rule(
+    "contraction",
+    source="eigenvalues of a symmetric matrix; emami2021implicit, (63)",
+    rank=470,
+    says="a symmetric matrix is no longer than its largest eigenvalue, and these lie between $-1$ and $1$:",
+)
+def contraction(subject: Any, ask: Ask) -> Claim:
     """M = I - eta (Toep D)(Toep D)^T has its eigenvalues 1 - w, 0 <= w <= eta |Toep D|^2 <= 2, in [-1, 1]."""
-    matrix = _right(ask("definition", CONTRACTION))
+    matrix = ask.matrices("definition", CONTRACTION).right
     assert matrix == 1 - ETA * DATA * GAINS**2 * DATA.transposed
     w = sp.Symbol("w", nonnegative=True)
     below = {w: 2 / (1 + sp.Symbol("d", nonnegative=True))}
@@ -256,33 +303,51 @@ def contraction(program: Program, subject: Any, ask: Ask) -> Claim:
     return Inequality(subject, sp.S.One, (sp.Le(ETA * Norm(DATA * GAINS) ** 2, 2),))
 
 
-@rule("step-bound", source="emami2021implicit, (62)")
-def step_bound(program: Program, subject: Any, ask: Ask) -> Claim:
+@rule(
+    "step-bound",
+    source="emami2021implicit, (62)",
+    rank=480,
+    says=(
+        "the length of a product is at most the product of the lengths, and that of the scaling is the "
+        "largest scale factor, hence"
+    ),
+)
+def step_bound(subject: Any, ask: Ask) -> Claim:
     """|Toep D|^2 <= |Toep|^2 |D|^2, and |D|^2 is the largest scale factor, at most rho_max."""
-    uniform = _inequality(ask("bound-uniform", Rho(j)))
+    uniform = ask.inequality("bound-uniform", Rho(j))
     return Inequality(subject, Norm(DATA) ** 2 * uniform.right, tuple(x for x in uniform.domain if not x.has(j)))
 
 
-@rule("movement", source=f"{SOURCE}, (25) with its constants")
-def movement(program: Program, subject: Any, ask: Ask) -> Claim:
+@rule(
+    "movement",
+    source=f"{SOURCE}, (25) with its constants",
+    rank=490,
+    says="each term of the sum is at most as long as the first residual, hence",
+)
+def movement(subject: Any, ask: Ask) -> Claim:
     """Each of the l terms of the sum has length at most |u_0|; eta <= B_1 gives the contraction."""
-    exact = ask("lag-trajectory", MOVED)
-    contracts = _inequality(ask("contraction", Norm(CONTRACTION)))
-    step = _inequality(ask("step-bound", Norm(DATA * GAINS) ** 2))
-    uniform = _inequality(ask("bound-uniform", Rho(j)))
-    rho = _right(ask("scale-factors", Rho(j)))
-    assert _right(exact) == ETA * Rho(j) * DATA_J.transposed * MatrixSum(CONTRACTION, STEP) * Residual(0)
+    exact = ask.matrices("lag-trajectory", MOVED)
+    contracts = ask.inequality("contraction", Norm(CONTRACTION))
+    step = ask.inequality("step-bound", Norm(DATA * GAINS) ** 2)
+    uniform = ask.inequality("bound-uniform", Rho(j))
+    rho = ask.equation("scale-factors", Rho(j)).right
+    assert exact.right == ETA * Rho(j) * DATA_J.transposed * MatrixSum(CONTRACTION, STEP) * Residual(0)
     assert contracts.domain == (sp.Le(ETA * step.left, 2),)
     assert contracts.right == 1
     right = ETA * Norm(DATA_J) * Length(Residual(0)) * rho * STEP
     return Inequality(subject, right, (*uniform.domain, sp.Le(ETA * step.right, 1)))
 
 
-@rule("slow-lags", source=f"{SOURCE} and section 4: slower by a factor for each lag")
-def slow_lags(program: Program, subject: Any, ask: Ask) -> Claim:
+@rule(
+    "slow-lags",
+    source=f"{SOURCE} and section 4: slower by a factor for each lag",
+    rank=500,
+    says="read the other way round: to move a lag by a given distance takes at least so many steps,",
+)
+def slow_lags(subject: Any, ask: Ask) -> Claim:
     """Read the other way round: moving lag j takes distance/(B_2 rho_j) steps, and rho_j falls as (22) says."""
-    moved, bound = _inequality(ask("movement", Length(MOVED))), _inequality(ask("bound-paper", Rho(j)))
-    rho = _right(ask("scale-factors", Rho(j)))
+    moved, bound = ask.inequality("movement", Length(MOVED)), ask.inequality("bound-paper", Rho(j))
+    rho = ask.equation("scale-factors", Rho(j)).right
     assert moved.right == ETA * Norm(DATA_J) * Length(Residual(0)) * rho * STEP
     assert bound.left == Rho(j)
     domain = (*dict.fromkeys((*moved.domain, *bound.domain)), sp.Gt(ETA * Norm(DATA_J) * Length(Residual(0)), 0))
@@ -295,11 +360,15 @@ def least_steps(bound: sp.Expr) -> sp.Expr:
     return Length(MOVED) / (ETA * Norm(DATA_J) * Length(Residual(0)) * bound)
 
 
-@rule("expected-residual", source="Minkowski's inequality and the limiting law; erratum E4")
-def expected_residual(program: Program, subject: Any, ask: Ask) -> Claim:
+@rule(
+    "expected-residual",
+    source="Minkowski's inequality and the limiting law; erratum E4",
+    rank=510,
+    says="by Minkowski's inequality and the law of the first impulse response,",
+)
+def expected_residual(subject: Any, ask: Ask) -> Claim:
     """|u_0| <= |y| + |Toep| |L^0|, and every lag of L^0 has n_x n_y entries of variance at most that of lag 0."""
-    law = ask("limit-law", Entry(ROW, COLUMN, ROW2, COLUMN2, j, k))
-    assert isinstance(law, Limit)
+    law = ask.limit("limit-law", Entry(ROW, COLUMN, ROW2, COLUMN2, j, k))
     variance = law.right.subs({ROW2: ROW, COLUMN2: COLUMN, k: j})
     node, first = sp.cancel(variance.subs(j, j + 1) / variance), variance.subs(j, 0)
     if node.has(j):

@@ -6,13 +6,14 @@ from typing import Any
 
 import sympy as sp
 
-from wideproof.derive.emit.derivation import Derivation, as_program
-from wideproof.derive.emit.formula import Formula
+from wideproof.derive.emit.derivation import Derivation, as_program, reads
 from wideproof.derive.expectation.dual_activations import Damped
 from wideproof.derive.language.errors import ProofError
 from wideproof.derive.language.program import Program
 from wideproof.derive.language.recursion import Recursion
-from wideproof.derive.proof.proof import Ask, Claim, Equation, prove, rule
+from wideproof.derive.proof.claims import Claim, Equation
+from wideproof.derive.proof.proof import prove
+from wideproof.derive.proof.rules import Ask, rule
 
 TIME, PAST = sp.Symbol("time", nonnegative=True), sp.Symbol("tau", nonnegative=True)
 RATE = sp.Symbol("sigma", positive=True)
@@ -26,13 +27,19 @@ def flow_gain(recursion: Recursion | Program) -> Derivation:
     """
     program = as_program(recursion)
     proof = prove(program, "flow-gain", sp.Integral(sp.exp(-RATE * PAST), (PAST, 0, TIME)))
-    assert isinstance(proof.goal, Equation)
-    formula = Formula("flow_gain", proof.goal.right, {"sigma": RATE, "time": TIME}, program)
-    return Derivation("flow-gain", program, formula, proof)
+    return Derivation("flow-gain", proof)
 
 
-@rule("flow-gain", source="the fundamental theorem of calculus")
-def _flow_gain(program: Program, subject: Any, ask: Ask) -> Claim:
+reads("flow-gain", RATE, TIME, own=True)
+
+
+@rule(
+    "flow-gain",
+    source="the fundamental theorem of calculus",
+    rank=530,
+    says="the integral is 0 at the start and grows by the residual, hence",
+)
+def _flow_gain(subject: Any, ask: Ask) -> Claim:
     """Zero at the start, with the residual as derivative; written without the difference that would cancel."""
     closed = subject.doit()
     half = sp.Wild("x")

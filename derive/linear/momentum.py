@@ -10,14 +10,15 @@ from typing import Any
 
 import sympy as sp
 
-from wideproof.derive.emit.derivation import Derivation, as_program
-from wideproof.derive.emit.formula import Formula
+from wideproof.derive.emit.derivation import Derivation, as_program, reads
 from wideproof.derive.language.errors import ProofError
 from wideproof.derive.language.program import Program
 from wideproof.derive.language.recursion import Recursion
 from wideproof.derive.linear.gradient_descent import ETA, SIGMA, STEP
 from wideproof.derive.linear.gradient_flow import RATE, TIME
-from wideproof.derive.proof.proof import Ask, Claim, Equation, prove, rule
+from wideproof.derive.proof.claims import Claim, Equation
+from wideproof.derive.proof.proof import prove
+from wideproof.derive.proof.rules import Ask, rule
 
 MOMENTUM, FRICTION = sp.symbols("mu gamma", nonnegative=True)
 SOURCE = "polyak1964some"
@@ -89,15 +90,23 @@ def momentum_flow_gain(recursion: Recursion | Program) -> Derivation:
 
 
 def _derived(name: str, moved: sp.Expr, recursion: Recursion | Program) -> Derivation:
-    program = as_program(recursion)
-    proof = prove(program, name, moved)
-    assert isinstance(proof.goal, Equation)
-    formula = Formula(name.replace("-", "_"), proof.goal.right, {x.name: x for x in moved.args}, program)
-    return Derivation(name, program, formula, proof)
+    return Derivation(name, prove(as_program(recursion), name, moved))
 
 
-@rule("momentum-gain", source="a linear recurrence with constant coefficients; polyak1964some")
-def _momentum_gain(program: Program, subject: Any, ask: Ask) -> Claim:
+reads("momentum-gain", STEP, ETA, SIGMA, MOMENTUM, own=True)
+reads("momentum-flow-gain", TIME, RATE, FRICTION, own=True)
+
+
+@rule(
+    "momentum-gain",
+    source="a linear recurrence with constant coefficients; polyak1964some",
+    rank=540,
+    says=(
+        "eliminating the velocity leaves a recurrence of second order, of which the nodes and 1 are the "
+        "roots; the first three terms agree, so by induction"
+    ),
+)
+def _momentum_gain(subject: Any, ask: Ask) -> Claim:
     """Without v, g_{l+2} - 2 m g_{l+1} + mu g_l = eta; nodes are its roots and 1, and three terms decide the rest."""
     steps, eta, sigma, mu = subject.args
     middle = (1 + mu - eta * sigma) / 2
@@ -118,8 +127,13 @@ def _momentum_gain(program: Program, subject: Any, ask: Ask) -> Claim:
     return Equation(subject, found)
 
 
-@rule("momentum-flow-gain", source="a linear differential equation with constant coefficients; polyak1964some")
-def _momentum_flow_gain(program: Program, subject: Any, ask: Ask) -> Claim:
+@rule(
+    "momentum-flow-gain",
+    source="a linear differential equation with constant coefficients; polyak1964some",
+    rank=550,
+    says="it starts at rest and satisfies the differential equation, hence",
+)
+def _momentum_flow_gain(subject: Any, ask: Ask) -> Claim:
     """The closed form starts at rest and satisfies g'' + gamma g' + sigma g = 1."""
     time, sigma, gamma = subject.args
     found = ExpAtPair(time, -gamma / 2, gamma**2 / 4 - sigma)

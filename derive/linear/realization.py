@@ -17,15 +17,15 @@ import sympy as sp
 from wideproof.derive.algebra.matrix_symbols import MatrixFunction, MatrixSymbol, is_zero
 from wideproof.derive.calculus.moments import is_linear
 from wideproof.derive.calculus.recursion_rules import OUTPUT, ask_body
-from wideproof.derive.emit.derivation import Derivation, as_program
-from wideproof.derive.emit.formula import Formula
+from wideproof.derive.emit.derivation import Derivation, as_program, reads
 from wideproof.derive.language.errors import NotClosed, NotLinear, ParameterError, ProofError
 from wideproof.derive.language.notation import j, k, m, n, t
 from wideproof.derive.language.program import Coordinate, MatVec, Parameter, Previous, Program, Updated, coordinates_of
 from wideproof.derive.language.recursion import Recursion
 from wideproof.derive.models import linear_rnn
-from wideproof.derive.proof.claims import MatrixEquation
-from wideproof.derive.proof.proof import Ask, Claim, Equation, prove, rule
+from wideproof.derive.proof.claims import Claim, Equation, MatrixEquation
+from wideproof.derive.proof.proof import prove
+from wideproof.derive.proof.rules import Ask, rule
 
 ROW_LAG = sp.Symbol("i", integer=True, nonnegative=True)
 TRANSITION, INPUTS, READOUTS = MatrixSymbol("A"), MatrixSymbol("B"), MatrixSymbol("R")
@@ -130,11 +130,7 @@ def realization(impulse: Sequence[Any], nodes: Sequence[Any] | None = None) -> R
     if len(found) != count or len(set(found)) != count:
         raise ParameterError("realization: nodes", f"{count} different numbers", found, "One node for each lag.")
     program = linear_rnn().program()
-    proof = prove(program, "vandermonde", _realised(j + 1 + m))
-    assert isinstance(proof.goal, Equation)
-    horizon = sp.Symbol("T", integer=True, positive=True)
-    formula = Formula("realization", _realised(horizon), {"j": j, "T": horizon}, program)
-    return Realization("realization", program, formula, proof, found, _solve(blocks, found))
+    return Realization("realization", prove(program, "vandermonde", _realised(j + 1 + m)), found, _solve(blocks, found))
 
 
 def convolution_of(recursion: Recursion | Program) -> Derivation:
@@ -147,14 +143,7 @@ def convolution_of(recursion: Recursion | Program) -> Derivation:
     if not is_linear(program):
         raise NotLinear(f"convolution_of({program.name})", "a linear recursion", "another", "It is no convolution.")
     transition_parts(program)
-    proof = prove(program, "impulse-of-matrices", ImpulseAt(j))
-    assert isinstance(proof.goal, MatrixEquation)
-    return Derivation(
-        "impulse-of-matrices",
-        program,
-        Formula("impulse_of_matrices", proof.goal.right, {"j": j, "n": n}, program),
-        proof,
-    )
+    return Derivation("impulse-of-matrices", prove(program, "impulse-of-matrices", ImpulseAt(j)))
 
 
 def chebyshev(count: int) -> tuple[Fraction, ...]:
@@ -234,9 +223,15 @@ def _maps(program: Program, expr: sp.Expr, role: str) -> sp.Expr:
     return total
 
 
-@rule("transition", source="the recursion itself")
-def transition(program: Program, subject: Any, ask: Ask) -> Claim:
+@rule(
+    "transition",
+    source="the recursion itself",
+    rank=560,
+    says="as declared, the matrices that carry the state, read the input and read the state out are",
+)
+def transition(subject: Any, ask: Ask) -> Claim:
     """The matrix that carries the state one step, the input map, and the readout, as declared."""
+    program = ask.program
     state = program.updates[0][0]
     if subject == READOUTS:
         return MatrixEquation(subject, _maps(program, ask_body(program, ask, OUTPUT), "readout"))
@@ -259,8 +254,13 @@ class CausalSum(MatrixFunction):
         return rf"\sum_{{j=0}}^{{{time}}} {printer._print(_summand(j, self.args[0]))}"
 
 
-@rule("state-sum", source="induction on the time; emami2021implicit, (42)")
-def state_sum(program: Program, subject: Any, ask: Ask) -> Claim:
+@rule(
+    "state-sum",
+    source="induction on the time; emami2021implicit, (42)",
+    rank=740,
+    says="this holds at time 0, and one more step multiplies the sum and adds the new input, so by induction",
+)
+def state_sum(subject: Any, ask: Ask) -> Claim:
     """h_t = A h_{t-1} + B x_t: the sum is B x_0 at t = 0, and A times it plus B x_{t+1} is the next one."""
     ask("transition", TRANSITION)
     ask("transition", INPUTS)
@@ -271,11 +271,17 @@ def state_sum(program: Program, subject: Any, ask: Ask) -> Claim:
     return MatrixEquation(subject, CausalSum(t))
 
 
-@rule("impulse-of-matrices", source="emami2021implicit, Proposition 2.1(a), (9)")
-def impulse_of_matrices(program: Program, subject: Any, ask: Ask) -> Claim:
+@rule(
+    "impulse-of-matrices",
+    source="emami2021implicit, Proposition 2.1(a), (9)",
+    rank=750,
+    says="the output is $n^{-1/2} R h_t$, so the factor of an input in it is, read off the sum,",
+)
+def impulse_of_matrices(subject: Any, ask: Ask) -> Claim:
     """Read the sum out: the factor of x_{t-j} is n^{-1/2} R A^j B, with the matrices written out."""
+    program = ask.program
     ask("state-sum", StateAt(t))
-    written = {x: _matrix(ask("transition", x)) for x in (READOUTS, TRANSITION, INPUTS)}
+    written = {x: ask.matrices("transition", x).right for x in (READOUTS, TRANSITION, INPUTS)}
     own, parts = transition_parts(program)
     scale, power = 1 / sp.sqrt(n), written[TRANSITION] ** j
     if own == 0 and len(parts) == 1:
@@ -284,14 +290,14 @@ def impulse_of_matrices(program: Program, subject: Any, ask: Ask) -> Claim:
     return MatrixEquation(subject, scale * written[READOUTS] * power * written[INPUTS])
 
 
-def _matrix(claim: Claim) -> sp.Expr:
-    assert isinstance(claim, MatrixEquation)
-    return claim.right
-
-
 # ---- rules: (b) -----------------------------------------------------------------------------------
-@rule("interpolation", source="a polynomial of degree below T with T zeros vanishes; emami2021implicit, (35)")
-def interpolation(program: Program, subject: Any, ask: Ask) -> Claim:
+@rule(
+    "interpolation",
+    source="a polynomial of degree below T with T zeros vanishes; emami2021implicit, (35)",
+    rank=760,
+    says="a power below the number of nodes is its own interpolant; compare coefficients:",
+)
+def interpolation(subject: Any, ask: Ask) -> Claim:
     """x^j with j < T is its own interpolant sum_k l_k^j ell_k(x): compare the coefficients of x^i."""
     return Equation(subject, sp.KroneckerDelta(ROW_LAG, j))
 
@@ -305,12 +311,21 @@ def _realised(horizon: sp.Expr) -> sp.Expr:
     return sp.Sum(weight * Node(k) ** j, (k, 0, horizon - 1))
 
 
-@rule("vandermonde", source="emami2021implicit, Proposition 2.1(b), (33)-(35)")
-def vandermonde(program: Program, subject: Any, ask: Ask) -> Claim:
+HORIZON = sp.Symbol("T", integer=True, positive=True)
+reads("realization", j, HORIZON, own=True, part=lambda goal: goal.left.subs(m, HORIZON - 1 - j))
+reads("impulse-of-matrices", j, n, own=True)
+
+
+@rule(
+    "vandermonde",
+    source="emami2021implicit, Proposition 2.1(b), (33)-(35)",
+    rank=770,
+    says="exchange the sums over nodes and lags: what is left is one at the lag itself and zero elsewhere, so",
+)
+def vandermonde(subject: Any, ask: Ask) -> Claim:
     """Exchange the sums over nodes and lags: what is left of lag i is 1 at i = j and 0 elsewhere, for all j < T."""
     general = sp.Max(ROW_LAG, j) + 1 + m
-    claim = ask("interpolation", _interpolant(general))
-    assert isinstance(claim, Equation)
+    claim = ask.equation("interpolation", _interpolant(general))
     assert claim.right == sp.KroneckerDelta(ROW_LAG, j)
     assert subject == _realised(j + 1 + m)
     return Equation(subject, Target(j))

@@ -16,14 +16,16 @@ from typing import Any
 import sympy as sp
 
 from wideproof.derive.algebra.linear_recurrences import PowerDD
-from wideproof.derive.emit.derivation import Derivation, formula_of
+from wideproof.derive.emit.derivation import Derivation, Reading, reads
+from wideproof.derive.emit.formula import Formula
 from wideproof.derive.language.errors import NotClosed, ParameterError, ProofError
 from wideproof.derive.language.notation import T, j, m
 from wideproof.derive.language.program import Program
 from wideproof.derive.language.recursion import Recursion
 from wideproof.derive.linear.convolution import Rho, scale_factors
-from wideproof.derive.proof.claims import Counterexample, Inequality
-from wideproof.derive.proof.proof import Ask, Claim, Equation, prove, rule
+from wideproof.derive.proof.claims import Claim, Counterexample, Equation, Inequality
+from wideproof.derive.proof.proof import Proof, prove
+from wideproof.derive.proof.rules import Ask, rule
 
 FORMS = {"sharp": "bound-sharp", "T-free": "bound-t-free", "paper": "bound-paper", "uniform": "bound-uniform"}
 VARIANTS = ("refuted-power", "refuted-power-largest", "refuted-shifted-largest")
@@ -123,12 +125,20 @@ def scale_factor_bound(recursion: Recursion | Program, form: str = "sharp") -> D
             "The other readings of (22) are false: refuted_bounds(…) prints counter-examples.",
         )
     program = program_with_closed_form(recursion, "scale_factor_bound")
-    proof = prove(program, FORMS[form], Rho(j))
+    return Derivation("scale-factor-bound", prove(program, FORMS[form], Rho(j)))
+
+
+def _read_bound(proof: Proof) -> Formula:
+    """The right side, in the lag and the horizon where it has them."""
     assert isinstance(proof.goal, Inequality)
-    indices = [x for x in (j, T) if proof.goal.right.has(x)] if form != "uniform" else [T]
-    return Derivation(
-        "scale-factor-bound", program, formula_of("scale_factor_bound", program, proof.goal.right, indices), proof
-    )
+    bound = proof.goal.right
+    indices = {x.name: x for x in (j, T) if bound.has(x)}
+    return Formula("scale_factor_bound", bound, indices | proof.program.symbols, proof.program)
+
+
+Reading.registry["scale-factor-bound"] = _read_bound
+for _name in VARIANTS:
+    reads(_name, j, T, name="refuted_bound")
 
 
 def refuted_bounds(recursion: Recursion | Program) -> tuple[Derivation, ...]:
@@ -144,8 +154,7 @@ def refuted_bounds(recursion: Recursion | Program) -> tuple[Derivation, ...]:
             proof = prove(program, name, Rho(j))
         except NoCounterexample:
             continue
-        assert isinstance(proof.goal, Counterexample)
-        found.append(Derivation(name, program, formula_of("refuted_bound", program, proof.goal.right, [j, T]), proof))
+        found.append(Derivation(name, proof))
     return tuple(found)
 
 
@@ -164,20 +173,12 @@ def scale_factor_peak(recursion: Recursion | Program) -> Peak:
     Errors: NotClosed where rho_j is not of the form (c_0 + c_1 j) times powers.  Source: erratum E3.
     """
     program = program_with_closed_form(recursion, "scale_factor_peak")
-    first = prove(program, "first-rise", Rho(1) - Rho(0))
-    proof = prove(program, "peak", Rho(j))
-    assert isinstance(proof.goal, Inequality)
-    assert isinstance(first.goal, Equation)
-    rise = Derivation(
-        "scale-factor-rise", program, formula_of("scale_factor_rise", program, first.goal.right, []), first
-    )
-    return Peak(
-        "scale-factor-peak",
-        program,
-        formula_of("scale_factor_peak", program, proof.goal.right.args[0], []),
-        proof,
-        rise,
-    )
+    rise = Derivation("scale-factor-rise", prove(program, "first-rise", Rho(1) - Rho(0)))
+    return Peak("scale-factor-peak", prove(program, "peak", Rho(j)), rise)
+
+
+reads("scale-factor-rise")
+reads("scale-factor-peak", part=lambda goal: goal.right.args[0])
 
 
 def program_with_closed_form(recursion: Recursion | Program, where: str) -> Program:
@@ -195,8 +196,7 @@ def program_with_closed_form(recursion: Recursion | Program, where: str) -> Prog
 
 def closed_scale(program: Program, ask: Ask) -> Closed:
     """Node and weights of the scale factors, from the step that derives them."""
-    claim = ask("scale-factors", Rho(j))
-    assert isinstance(claim, Equation)
+    claim = ask.equation("scale-factors", Rho(j))
     closed = closed_of(claim.right, f"bound of {program.name}")
     if closed.order > 1:
         raise NotClosed(f"bound of {program.name}", "weights affine in the lag", closed.weights, "Look at the values.")
@@ -210,9 +210,15 @@ def _letters(closed: Closed) -> Closed:
 
 
 # ---- rules: true bounds ---------------------------------------------------------------------------
-@rule("bound-sharp", source=SOURCE)
-def bound_sharp(program: Program, subject: Any, ask: Ask) -> Claim:
+@rule(
+    "bound-sharp",
+    source=SOURCE,
+    rank=330,
+    says="the slack, written in variables that are not negative, has no negative coefficient; hence",
+)
+def bound_sharp(subject: Any, ask: Ask) -> Claim:
     """binom(j, k) <= binom(T-1, k) for j <= T - 1, term by term."""
+    program = ask.program
     closed = closed_scale(program, ask)
     free = _letters(closed)
     slack = free.total(lambda k: choose(T - 1, k)) - free.total(lambda k: choose(j, k))
@@ -221,9 +227,15 @@ def bound_sharp(program: Program, subject: Any, ask: Ask) -> Claim:
     return Inequality(subject, right, (sp.Gt(closed.node, 0), sp.Le(j + 1, T)))
 
 
-@rule("bound-t-free", source=SOURCE)
-def bound_t_free(program: Program, subject: Any, ask: Ask) -> Claim:
+@rule(
+    "bound-t-free",
+    source=SOURCE,
+    rank=340,
+    says="the slack, written in variables that are not negative, has no negative coefficient; hence",
+)
+def bound_t_free(subject: Any, ask: Ask) -> Claim:
     """Every weight is at most the largest one, and every power of the node at most the lowest."""
+    program = ask.program
     closed = closed_scale(program, ask)
     free = _letters(closed)
     for largest in free.weights:
@@ -238,9 +250,15 @@ def bound_t_free(program: Program, subject: Any, ask: Ask) -> Claim:
     return Inequality(subject, right, (sp.Gt(closed.node, 0), sp.Le(closed.node, 1)))
 
 
-@rule("bound-paper", source=SOURCE)
-def bound_paper(program: Program, subject: Any, ask: Ask) -> Claim:
+@rule(
+    "bound-paper",
+    source=SOURCE,
+    rank=350,
+    says="the slack, written in variables that are not negative, has no negative coefficient; hence",
+)
+def bound_paper(subject: Any, ask: Ask) -> Claim:
     """(22): the lowest power of the node times rho_max."""
+    program = ask.program
     closed = closed_scale(program, ask)
     free = _letters(closed)
     slack = free.total(lambda k: choose(T, k), powers=False) - free.total(lambda k: choose(j, k))
@@ -249,9 +267,15 @@ def bound_paper(program: Program, subject: Any, ask: Ask) -> Claim:
     return Inequality(subject, right, (sp.Gt(closed.node, 0), sp.Le(closed.node, 1), sp.Le(j + 1, T)))
 
 
-@rule("bound-uniform", source=SOURCE)
-def bound_uniform(program: Program, subject: Any, ask: Ask) -> Claim:
+@rule(
+    "bound-uniform",
+    source=SOURCE,
+    rank=360,
+    says="the slack, written in variables that are not negative, has no negative coefficient; hence",
+)
+def bound_uniform(subject: Any, ask: Ask) -> Claim:
     """Powers of the node are at most 1 (where binom(j, k) is not 0), so rho_max bounds every scale factor."""
+    program = ask.program
     closed = closed_scale(program, ask)
     free = _letters(closed)
     slack = free.total(lambda k: choose(T, k), powers=False) - free.total(lambda k: choose(j, k), powers=False)
@@ -262,9 +286,15 @@ def bound_uniform(program: Program, subject: Any, ask: Ask) -> Claim:
 
 
 # ---- rules: where rho_j rises ---------------------------------------------------------------------
-@rule("rise", source="difference of the closed form at two lags")
-def rise(program: Program, subject: Any, ask: Ask) -> Claim:
+@rule(
+    "rise",
+    source="difference of the closed form at two lags",
+    rank=300,
+    says="the difference of the closed form at two neighbouring lags is",
+)
+def rise(subject: Any, ask: Ask) -> Claim:
     """rho_{j+1} - rho_j is a power of the node times a function that is affine in the lag and falls."""
+    program = ask.program
     closed = closed_scale(program, ask)
     bracket = _bracket(closed)
     return Equation(subject, closed.node ** (j - closed.order) * bracket)
@@ -289,11 +319,11 @@ def _affine(closed: Closed) -> tuple[sp.Expr, sp.Expr]:
     return slope, level
 
 
-@rule("first-rise", source="difference of the closed form at two lags")
-def first_rise(program: Program, subject: Any, ask: Ask) -> Claim:
+@rule("first-rise", source="difference of the closed form at two lags", rank=310, says="at lag 0 this is")
+def first_rise(subject: Any, ask: Ask) -> Claim:
     """The difference at j = 0."""
-    claim = ask("rise", Rho(j + 1) - Rho(j))
-    assert isinstance(claim, Equation)
+    program = ask.program
+    claim = ask.equation("rise", Rho(j + 1) - Rho(j))
     closed = closed_scale(program, ask)
     constant, linear = closed.weights
     written = linear - (1 - closed.node) * constant
@@ -302,12 +332,20 @@ def first_rise(program: Program, subject: Any, ask: Ask) -> Claim:
     return Equation(subject, written)
 
 
-@rule("peak", source="an affine function that falls changes its sign once")
-def peak(program: Program, subject: Any, ask: Ask) -> Claim:
+@rule(
+    "peak",
+    source="an affine function that falls changes its sign once",
+    rank=320,
+    says=(
+        "the difference is a positive power times a function that is affine in the lag and falls, so it "
+        "changes its sign once, and"
+    ),
+)
+def peak(subject: Any, ask: Ask) -> Claim:
     """rho_{j+1} > rho_j exactly below the zero of the affine factor, so the first lag not below it is the peak."""
-    claim = ask("rise", Rho(j + 1) - Rho(j))
+    program = ask.program
+    claim = ask.equation("rise", Rho(j + 1) - Rho(j))
     closed = closed_scale(program, ask)
-    assert isinstance(claim, Equation)
     assert claim.right == closed.node ** (j - closed.order) * _bracket(closed)
     certify(-_affine(_letters(closed))[0], {}, "peak")
     x = sp.Symbol("x", positive=True)
@@ -345,9 +383,15 @@ class NoCounterexample(Exception):
     """No point of the grid refutes the bound: for this recursion it may be true."""
 
 
-@rule("refuted-power", source="a counter-example; emami2021implicit, (22) with another exponent")
-def refuted_power(program: Program, subject: Any, ask: Ask) -> Claim:
+@rule(
+    "refuted-power",
+    source="a counter-example; emami2021implicit, (22) with another exponent",
+    rank=370,
+    says="the bound by a pure power is false:",
+)
+def refuted_power(subject: Any, ask: Ask) -> Claim:
     """rho_j <= l^j rho_max is false."""
+    program = ask.program
 
     def believed(form: Closed, lag: sp.Expr, horizon: sp.Expr, largest: sp.Expr) -> sp.Expr:
         return form.node**lag * form.total(lambda k: choose(horizon, k), powers=False)
@@ -355,17 +399,29 @@ def refuted_power(program: Program, subject: Any, ask: Ask) -> Claim:
     return _refute(program, subject, closed_scale(program, ask), believed)
 
 
-@rule("refuted-power-largest", source="a counter-example; emami2021implicit, (22) with another constant")
-def refuted_power_largest(program: Program, subject: Any, ask: Ask) -> Claim:
+@rule(
+    "refuted-power-largest",
+    source="a counter-example; emami2021implicit, (22) with another constant",
+    rank=380,
+    says="the bound by a power times the largest scale factor is false:",
+)
+def refuted_power_largest(subject: Any, ask: Ask) -> Claim:
     """rho_j <= l^j max_i rho_i is false."""
+    program = ask.program
     return _refute(
         program, subject, closed_scale(program, ask), lambda form, lag, horizon, largest: form.node**lag * largest
     )
 
 
-@rule("refuted-shifted-largest", source="a counter-example; emami2021implicit, (22) with another constant")
-def refuted_shifted_largest(program: Program, subject: Any, ask: Ask) -> Claim:
+@rule(
+    "refuted-shifted-largest",
+    source="a counter-example; emami2021implicit, (22) with another constant",
+    rank=390,
+    says="the bound by a power times the largest scale factor is false:",
+)
+def refuted_shifted_largest(subject: Any, ask: Ask) -> Claim:
     """rho_j <= l^{j-1} max_i rho_i is false."""
+    program = ask.program
     return _refute(
         program,
         subject,

@@ -8,14 +8,15 @@ import sympy as sp
 
 from wideproof.derive.algebra.matrix_symbols import MatrixSymbol
 from wideproof.derive.calculus.moments import is_linear
-from wideproof.derive.emit.derivation import Derivation, as_program, formula_of
+from wideproof.derive.emit.derivation import Derivation, as_program, reads
 from wideproof.derive.language.errors import NotLinear
 from wideproof.derive.language.notation import n
 from wideproof.derive.language.program import Program
 from wideproof.derive.language.recursion import Recursion
 from wideproof.derive.linear.realization import TRANSITION, transition_parts
-from wideproof.derive.proof.claims import MatrixEquation
-from wideproof.derive.proof.proof import Ask, Claim, Equation, Limit, prove, rule
+from wideproof.derive.proof.claims import Claim, Equation, Limit
+from wideproof.derive.proof.proof import prove
+from wideproof.derive.proof.rules import Ask, rule
 
 
 class EntryVariance(sp.Function):
@@ -55,26 +56,38 @@ def stability(recursion: Recursion | Program) -> Derivation:
             "It has no one spectrum; memory(rnn) says whether two runs come together.",
         )
     transition_parts(program)
-    proof = prove(program, "circular-law", SpectralRadius(TRANSITION, n))
-    assert isinstance(proof.goal, Limit)
-    return Derivation("stability", program, formula_of("stability", program, proof.goal.right, []), proof)
+    return Derivation("stability", prove(program, "circular-law", SpectralRadius(TRANSITION, n)))
 
 
-@rule("transition-variance", source="variances of independent Gaussian matrices add")
-def transition_variance(program: Program, subject: Any, ask: Ask) -> Claim:
+reads("stability")
+
+
+@rule(
+    "transition-variance",
+    source="variances of independent Gaussian matrices add",
+    rank=570,
+    says="variances of independent Gaussian matrices add, hence that of the whole transition is",
+)
+def transition_variance(subject: Any, ask: Ask) -> Claim:
     """n times the variance of an off-diagonal entry of the transition matrix."""
-    claim = ask("transition", TRANSITION)
-    assert isinstance(claim, MatrixEquation)
+    program = ask.program
+    claim = ask.matrices("transition", TRANSITION)
     _, parts = transition_parts(program)
     scaled = sp.expand(sp.sqrt(n) * claim.right)
     return Equation(subject, sp.Add(*(scaled.coeff(MatrixSymbol(x.name)) ** 2 * x.variance for x in parts)))
 
 
-@rule("circular-law", source="geman1986spectral; bai1986limiting; tao2010random", status="assumed")
-def circular_law(program: Program, subject: Any, ask: Ask) -> Claim:
+@rule(
+    "circular-law",
+    source="geman1986spectral; bai1986limiting; tao2010random",
+    rank=580,
+    says="by the circular law the eigenvalues fill a disc, so as the width grows",
+    status="cited",
+)
+def circular_law(subject: Any, ask: Ask) -> Claim:
     """The eigenvalues fill the disc of the given variance, shifted by what multiplies the state itself."""
-    claim, variance = ask("transition", TRANSITION), ask("transition-variance", EntryVariance(TRANSITION))
-    assert isinstance(claim, MatrixEquation)
-    assert isinstance(variance, Equation)
+    program = ask.program
+    ask.matrices("transition", TRANSITION)
+    variance = ask.equation("transition-variance", EntryVariance(TRANSITION))
     own, _ = transition_parts(program)
     return Limit(subject, abs(own) + sp.sqrt(variance.right), "in probability")

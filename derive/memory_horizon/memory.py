@@ -14,12 +14,12 @@ from typing import Any
 
 import sympy as sp
 
-from wideproof.derive.emit.derivation import Derivation, as_program
+from wideproof.derive.emit.derivation import Derivation, Reading, as_program
 from wideproof.derive.emit.mean_formula import MeanFormula
 from wideproof.derive.language.errors import NotClosed
 from wideproof.derive.language.program import Coordinate, Program
 from wideproof.derive.language.recursion import Recursion
-from wideproof.derive.memory_horizon.memory_rules import BASE, FixedAt, critical_parts
+from wideproof.derive.memory_horizon.memory_rules import BASE, Evaluated, critical_parts
 from wideproof.derive.memory_horizon.scalar_maps import (
     Chain,
     CorrelationMap,
@@ -33,7 +33,8 @@ from wideproof.derive.memory_horizon.scalar_maps import (
     chain_of,
     letters,
 )
-from wideproof.derive.proof.proof import Equation, prove
+from wideproof.derive.proof.claims import Equation
+from wideproof.derive.proof.proof import Proof, prove
 
 
 @dataclass(frozen=True)
@@ -151,34 +152,49 @@ def memory(recursion: Recursion | Program) -> Memory:
     program = as_program(recursion)
     chain = chain_of(program)
     q = tuple(letters(program)[0].values())
-    goal = _derived(program, "memory", Horizon(*q, *q))
-    return Memory("memory", program, goal.formula, goal.proof, chain)
+    return Memory("memory", _proof(program, Horizon(*q, *q)), chain)
 
 
 def _derived(program: Program, name: str, subject: sp.Expr) -> Derivation:
+    return Derivation(name, _proof(program, subject))
+
+
+def _proof(program: Program, subject: sp.Expr) -> Proof:
     """The closed form of a quantity where the table of dual activations has one, else its expectations."""
-    proof = prove(program, BASE[type(subject)], subject)
-    assert isinstance(proof.goal, Equation)
-    expr = nodes = proof.goal.right
     try:
-        proof = prove(program, "closed-form", subject)
-        assert isinstance(proof.goal, Equation)
-        expr = proof.goal.right
-        nodes = expr if isinstance(subject, VarianceSlope) else nodes
+        return prove(program, "closed-form", subject)
     except NotClosed:
-        pass
-    return Derivation(name, program, _formula(name, program, subject, expr, nodes), proof)
+        return prove(program, BASE[type(subject)], subject)
 
 
 def _fixed_point(program: Program, subject: FixedPoint) -> Derivation:
-    proof = prove(program, "affine-fixed-point", subject)
-    assert isinstance(proof.goal, FixedAt)
-    right = proof.goal.right
-    return Derivation("fixed_point", program, _formula("fixed_point", program, subject, right, right), proof)
+    return Derivation("fixed_point", prove(program, "affine-fixed-point", subject))
 
 
-def _formula(name: str, program: Program, subject: sp.Expr, expr: sp.Expr, nodes: sp.Expr) -> MeanFormula:
-    """A formula in the letters of its subject first, then in the symbols it reads, in the order of their names."""
-    own = [x for x in dict.fromkeys(subject.args) if not isinstance(x, Coordinate)]
-    read = [x for x in sorted(nodes.free_symbols | expr.free_symbols, key=str) if x not in own]
-    return MeanFormula(name, expr, {x.name: x for x in (*own, *read)}, program, nodes=nodes)
+def _reads_means(quantity: str) -> None:
+    """The closed form and the means it is of, in the letters of the subject first, then in the symbols it reads."""
+
+    def read(proof: Proof) -> MeanFormula:
+        goal = proof.goal
+        assert isinstance(goal, Equation)
+        nodes = goal.nodes if isinstance(goal, Evaluated) and goal.by is None else goal.right
+        own = [x for x in dict.fromkeys(goal.left.args) if not isinstance(x, Coordinate)]
+        read = [x for x in sorted(nodes.free_symbols | goal.right.free_symbols, key=str) if x not in own]
+        return MeanFormula(quantity, goal.right, {x.name: x for x in (*own, *read)}, proof.program, nodes=nodes)
+
+    Reading.registry[quantity] = read
+
+
+for _quantity in (
+    "memory",
+    "horizon",
+    "variance_map",
+    "variance_slope",
+    "correlation_map",
+    "slope",
+    "chi",
+    "fixed_point",
+    "critical_gain",
+    "critical_drive",
+):
+    _reads_means(_quantity)

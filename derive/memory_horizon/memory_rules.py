@@ -29,7 +29,8 @@ from wideproof.derive.memory_horizon.scalar_maps import (
     redrawn_moments,
     to_letters,
 )
-from wideproof.derive.proof.proof import Ask, Claim, Equation, rule
+from wideproof.derive.proof.claims import Claim, Equation
+from wideproof.derive.proof.rules import Ask, rule
 
 
 @dataclass(frozen=True)
@@ -64,45 +65,65 @@ class FixedAt(Equation):
     domain: tuple[sp.Expr, ...] = field(default=())
 
 
-def _right(claim: Claim) -> sp.Expr:
-    assert isinstance(claim, Equation)
-    return claim.right
-
-
-@rule("equal-times", source="emami2021implicit, Lemma C.1, at equal times: one matrix for both runs, redrawn or not")
-def equal_times(program: Program, subject: Any, ask: Ask) -> Claim:
+@rule(
+    "equal-times",
+    source="emami2021implicit, Lemma C.1, at equal times: one matrix for both runs, redrawn or not",
+    rank=620,
+    says="read two runs of one network at the same step: every matrix, redrawn or not, is one matrix for both, so",
+)
+def equal_times(subject: Any, ask: Ask) -> Claim:
     """E[h_t h'_t] of two runs of one network, in the moments one step before."""
     u, v, *_, first, second = subject.args
-    right = _right(ask("covariance", Moment(u, v, t, s, first, second)))
+    right = ask.equation("covariance", Moment(u, v, t, s, first, second)).right
     return Equation(subject, sp.expand(right.subs(s, t)))
 
 
-@rule("correlation-map", source="poole2016exponential, (4); schoenholz2017deep, (4)")
-def correlation_map(program: Program, subject: Any, ask: Ask) -> Claim:
+@rule(
+    "correlation-map",
+    source="poole2016exponential, (4); schoenholz2017deep, (4)",
+    rank=660,
+    says=(
+        "let both runs see inputs of size $X$. With variance $q$ and covariance $c$ before the step, the "
+        "covariance after it is"
+    ),
+)
+def correlation_map(subject: Any, ask: Ask) -> Claim:
     """Both runs see the same inputs of size X, their variances are q and their covariance is c."""
+    program = ask.program
     u = subject.args[0]
-    right = _right(ask("equal-times", Moment(u, u, t, t, FIRST, SECOND)))
+    right = ask.equation("equal-times", Moment(u, u, t, t, FIRST, SECOND)).right
     for x in redrawn_moments(right, program):
-        product = _right(ask("redrawn", x))
+        product = ask.equation("redrawn", x).right
         mean = next(m for m in product.atoms(Moment) if m.args[1] in program.bodies)
-        centred = ask("centred", Moment(sp.S.One, mean.args[1], t, t, FIRST, FIRST))
-        right = right.xreplace({x: product.xreplace({mean: _right(centred)})})
+        centred = ask.equation("centred", Moment(sp.S.One, mean.args[1], t, t, FIRST, FIRST))
+        right = right.xreplace({x: product.xreplace({mean: centred.right})})
     return OfLetters(subject, to_letters(right, program, f"memory({program.name})"))
 
 
-@rule("redrawn", source="a matrix that is redrawn is independent of all that came before")
-def redrawn(program: Program, subject: Any, ask: Ask) -> Claim:
+@rule(
+    "redrawn",
+    source="a matrix that is redrawn is independent of all that came before",
+    rank=630,
+    says="a matrix that is redrawn is independent of all that came before, so",
+)
+def redrawn(subject: Any, ask: Ask) -> Claim:
     """The mean of a product of a state and of a later feature is the product of their means."""
+    program = ask.program
     assert is_redrawn(program, subject)
     u, v, first, second, a, b = subject.args
     return Equation(subject, Moment(sp.S.One, u, first, first, a, a) * Moment(sp.S.One, v, second, second, b, b))
 
 
-@rule("centred", source="induction on the step: odd functions of centred variables have no mean")
-def centred(program: Program, subject: Any, ask: Ask) -> Claim:
+@rule(
+    "centred",
+    source="induction on the step: odd functions of centred variables have no mean",
+    rank=640,
+    says="odd functions of centred variables have no mean, and the mean before is zero by induction,",
+)
+def centred(subject: Any, ask: Ask) -> Claim:
     """The mean of a state is a combination of its mean before and of means of odd functions: it stays zero."""
     _, u, *_ = subject.args
-    right = _right(ask("covariance", Moment(sp.S.One, u, t, s, FIRST, SECOND)))
+    right = ask.equation("covariance", Moment(sp.S.One, u, t, s, FIRST, SECOND)).right
     nodes = sorted(right.atoms(GaussianMean), key=sp.default_sort_key)
     rest = right.xreplace({node: sp.S.Zero for node in nodes})
     rest = rest.xreplace({m: sp.S.Zero for m in rest.atoms(Moment) if m.args[:2] == (sp.S.One, u)})
@@ -111,38 +132,65 @@ def centred(program: Program, subject: Any, ask: Ask) -> Claim:
     return Centred(subject, sp.S.Zero, sp.Tuple(*nodes))
 
 
-@rule("variance-map", source="poole2016exponential, (3): a run has correlation one with itself")
-def variance_map(program: Program, subject: Any, ask: Ask) -> Claim:
+@rule(
+    "variance-map",
+    source="poole2016exponential, (3): a run has correlation one with itself",
+    rank=670,
+    says="a run has correlation one with itself, so where $c$ is $q$",
+)
+def variance_map(subject: Any, ask: Ask) -> Claim:
     """The correlation map where both runs are one."""
+    program = ask.program
     q, c = letters(program)
-    right = _right(ask("correlation-map", CorrelationMap(subject.args[0], *q.values(), *c.values())))
+    right = ask.equation("correlation-map", CorrelationMap(subject.args[0], *q.values(), *c.values())).right
     return OfLetters(subject, right.xreplace({c[u]: q[u] for u in q}))
 
 
-@rule("correlation-slope", source="price1958useful; schoenholz2017deep, (6)")
-def correlation_slope(program: Program, subject: Any, ask: Ask) -> Claim:
+@rule(
+    "correlation-slope",
+    source="price1958useful; schoenholz2017deep, (6)",
+    rank=680,
+    says="differentiate by the covariance; by Price's theorem each activation is differentiated once,",
+)
+def correlation_slope(subject: Any, ask: Ask) -> Claim:
     """Differentiate the correlation map by the state's own c: dE[f]/dcov = E[f''] in both variables."""
+    program = ask.program
     q, c = letters(program)
     u, *at = subject.args
     generic = CorrelationSlope(u, *q.values(), *c.values())
     if subject != generic:
         moved = dict(zip(generic.args[1:], at, strict=True))
-        return OfLetters(subject, _right(ask("correlation-slope", generic)).xreplace(moved))
-    right = _right(ask("correlation-map", CorrelationMap(u, *q.values(), *c.values())))
+        return OfLetters(subject, ask.equation("correlation-slope", generic).right.xreplace(moved))
+    right = ask.equation("correlation-map", CorrelationMap(u, *q.values(), *c.values())).right
     return OfLetters(subject, price(right, c[u]))
 
 
-@rule("variance-slope", source="price1958useful; schoenholz2017deep, (5)")
-def variance_slope(program: Program, subject: Any, ask: Ask) -> Claim:
+@rule(
+    "variance-slope",
+    source="price1958useful; schoenholz2017deep, (5)",
+    rank=690,
+    says="differentiate by the variance; by Price's theorem",
+)
+def variance_slope(subject: Any, ask: Ask) -> Claim:
     """Differentiate the variance map by the state's own q."""
+    program = ask.program
     u, *at = subject.args
-    return OfLetters(subject, price(_right(ask("variance-map", VarianceMap(u, *at))), letters(program)[0][u]))
+    return OfLetters(subject, price(ask.equation("variance-map", VarianceMap(u, *at)).right, letters(program)[0][u]))
 
 
-@rule("memory-horizon", source="schoenholz2017deep, (6) and (7): the difference falls by the slope per step")
-def memory_horizon(program: Program, subject: Any, ask: Ask) -> Claim:
+@rule(
+    "memory-horizon",
+    source="schoenholz2017deep, (6) and (7): the difference falls by the slope per step",
+    rank=710,
+    says=(
+        "near the fixed point the difference of the runs is multiplied by the slope at every step, so it "
+        "falls by e within"
+    ),
+)
+def memory_horizon(subject: Any, ask: Ask) -> Claim:
     """The slowest state decides: -1/log of the largest slope of the chain."""
-    slopes = [_right(ask("correlation-slope", CorrelationSlope(u, *subject.args))) for u in letters(program)[0]]
+    program = ask.program
+    slopes = [ask.equation("correlation-slope", CorrelationSlope(u, *subject.args)).right for u in letters(program)[0]]
     return OfLetters(subject, -1 / sp.log(sp.Max(*slopes)))
 
 
@@ -163,19 +211,28 @@ def critical_parts(program: Program) -> tuple[sp.Expr, sp.Expr, sp.Symbol] | Non
     return (drive, gain, letter) if simple else None
 
 
-@rule("critical-line", source="schoenholz2017deep, section 4; poole2016exponential, figure 1")
-def critical_line(program: Program, subject: Any, ask: Ask) -> Claim:
+@rule(
+    "critical-line",
+    source="schoenholz2017deep, section 4; poole2016exponential, figure 1",
+    rank=700,
+    says=(
+        "set the slope to one at a fixed point and solve for the variance of the matrix and for what inputs "
+        "and biases add,"
+    ),
+)
+def critical_line(subject: Any, ask: Ask) -> Claim:
     """chi = 1 at a fixed point, solved for the variance of the matrix and for the drive at a given a."""
+    program = ask.program
     parts = critical_parts(program)
     assert parts is not None
     drive, gain, letter = parts
     u, variance = subject.args
     at_fixed = {letter: (variance - drive) / gain}
-    slope = _right(ask("correlation-slope", CorrelationSlope(u, letter, letter)))
+    slope = ask.equation("correlation-slope", CorrelationSlope(u, letter, letter)).right
     unit = in_preactivation(slope / gain, at_fixed)
     if isinstance(subject, CriticalGain):
         return OfLetters(subject, 1 / unit)
-    kept = in_preactivation(_right(ask("variance-map", VarianceMap(u, letter))), at_fixed)
+    kept = in_preactivation(ask.equation("variance-map", VarianceMap(u, letter)).right, at_fixed)
     return OfLetters(subject, variance - kept / unit)
 
 
@@ -189,8 +246,13 @@ def in_preactivation(expr: sp.Expr, at: dict[sp.Symbol, sp.Expr]) -> sp.Expr:
     return sp.simplify(moved.xreplace(simpler)) if not simpler else moved.xreplace(simpler)
 
 
-@rule("dual-activation", source="table of dual activations; price1958useful")
-def dual_activation(program: Program, subject: Any, ask: Ask) -> Claim:
+@rule(
+    "dual-activation",
+    source="table of dual activations; price1958useful",
+    rank=650,
+    says="by the table of dual activations,",
+)
+def dual_activation(subject: Any, ask: Ask) -> Claim:
     """The closed form of one Gaussian mean of a named activation."""
     found = closed_mean(subject)
     if found is None:
@@ -209,14 +271,15 @@ BASE = {
 }
 
 
-@rule("closed-form", source="substitution")
-def closed_form(program: Program, subject: Any, ask: Ask) -> Claim:
+@rule("closed-form", source="substitution", rank=720, says="put in the closed forms,")
+def closed_form(subject: Any, ask: Ask) -> Claim:
     """Put the closed forms of its Gaussian means into a quantity; a variance slope is that of the closed map."""
+    program = ask.program
     if isinstance(subject, VarianceSlope):
         return _closed_variance_slope(program, subject, ask)
-    nodes = _right(ask(BASE[type(subject)], subject))
+    nodes = ask.equation(BASE[type(subject)], subject).right
     means = {
-        node: _right(ask("dual-activation", node))
+        node: ask.equation("dual-activation", node).right
         for node in sorted(nodes.atoms(GaussianMean), key=sp.default_sort_key)
     }
     return Evaluated(subject, nodes.xreplace(means), nodes)
@@ -239,9 +302,15 @@ def _closed_variance_slope(program: Program, subject: Any, ask: Ask) -> Claim:
     return Evaluated(subject, total, nodes, letter)
 
 
-@rule("affine-fixed-point", source="an affine map of slope below one has one fixed point, and is drawn to it")
-def affine_fixed_point(program: Program, subject: Any, ask: Ask) -> Claim:
+@rule(
+    "affine-fixed-point",
+    source="an affine map of slope below one has one fixed point, and is drawn to it",
+    rank=730,
+    says="the variance map is affine; where its slope is below one its only fixed point is",
+)
+def affine_fixed_point(subject: Any, ask: Ask) -> Claim:
     """q = slope q + offset has one solution where the slope is not one; it is a variance where that is below one."""
+    program = ask.program
     u = subject.args[0]
     q = letters(program)[0]
     whole = ask("closed-form", VarianceMap(u, *q.values()))

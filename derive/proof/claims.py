@@ -1,75 +1,154 @@
-"""Further kinds of claim: inequalities, counter-examples, matrix equations, limiting processes."""
+"""What a proof can claim: definitions, equations, limits, recurrences, inequalities, each about one subject."""
 
 from __future__ import annotations
 
 from collections.abc import Hashable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 import sympy as sp
 
 
 @dataclass(frozen=True)
-class Inequality:
-    """left <= right wherever every relation of the domain holds."""
+class _AboutLeft:
+    """A claim about its left side."""
 
     left: sp.Expr
+
+    @property
+    def subject(self) -> Hashable:
+        """What the claim is about."""
+        return self.left
+
+
+@dataclass(frozen=True)
+class Definition:
+    """The recursion that a proof is about, in full: updates, output, laws of all parameters and starts.
+
+    `name` is "given" for what the user wrote, else the parameterization of its tangent.
+    """
+
+    name: str
+    program: Any
+
+    @property
+    def subject(self) -> Hashable:
+        """What the claim is about."""
+        return self.name
+
+
+@dataclass(frozen=True)
+class Equation(_AboutLeft):
+    """left = right, for all values of the free symbols."""
+
+    right: sp.Expr
+
+
+@dataclass(frozen=True)
+class Vanishing:
+    """Every member moment is zero: (u, v, relation of the two times, labels)."""
+
+    about: sp.Expr
+    members: tuple[tuple[sp.Expr, sp.Expr, str, tuple[sp.Expr, sp.Expr]], ...]
+
+    @property
+    def subject(self) -> Hashable:
+        """What the claim is about."""
+        return self.about
+
+
+@dataclass(frozen=True)
+class Recurrence(_AboutLeft):
+    """left = right, where the moments in `right` are determined by `equations`, each in earlier moments.
+
+    At negative times states have their initial values, zero unless declared. `indices` are the times stepped.
+    """
+
+    right: sp.Expr
+    equations: tuple[Equation, ...]
+    indices: tuple[sp.Symbol, ...]
+
+
+@dataclass(frozen=True)
+class Hypothesis:
+    """The named theorem applies: each listed map is affine, or Lipschitz, or of polynomial growth."""
+
+    theorem: str
+    maps: tuple[tuple[sp.Expr, sp.Expr, str], ...]
+
+    @property
+    def subject(self) -> Hashable:
+        """What the claim is about."""
+        return self.theorem
+
+
+@dataclass(frozen=True)
+class Inequality(_AboutLeft):
+    """left <= right wherever every relation of the domain holds."""
+
     right: sp.Expr
     domain: tuple[sp.Expr, ...]
 
-    @property
-    def subject(self) -> Hashable:
-        """What the claim is about."""
-        return self.left
-
 
 @dataclass(frozen=True)
-class Counterexample:
+class Counterexample(_AboutLeft):
     """left > right at the exact rational point (symbol, value), ..., although it was believed that left <= right."""
 
-    left: sp.Expr
     right: sp.Expr
     point: tuple[tuple[sp.Symbol, sp.Rational], ...]
 
-    @property
-    def subject(self) -> Hashable:
-        """What the claim is about."""
-        return self.left
-
 
 @dataclass(frozen=True)
-class MatrixEquation:
+class MatrixEquation(_AboutLeft):
     """left = right for matrices of all sizes that fit; products do not commute."""
 
-    left: sp.Expr
     right: sp.Expr
-
-    @property
-    def subject(self) -> Hashable:
-        """What the claim is about."""
-        return self.left
 
 
 @dataclass(frozen=True)
-class ProcessForm:
+class ProcessForm(_AboutLeft):
     """left = right, expectations over states that jointly Gaussian products drive by `paths`.
 
     `covariances` are those of the products and biases; pairs that are not listed are independent. Each covariance
     is an expectation over strictly earlier products, so the law is found step by step. `indices` are the two times.
     """
 
-    left: sp.Expr
     right: sp.Expr
     covariances: tuple[Any, ...]
     paths: tuple[Any, ...]
     indices: tuple[sp.Symbol, ...]
 
     @property
-    def subject(self) -> Hashable:
-        """What the claim is about."""
-        return self.left
-
-    @property
     def equations(self) -> tuple[Any, ...]:
         """The covariances and the paths."""
         return self.covariances + self.paths
+
+
+Mode: TypeAlias = Literal["in law, to a centred Gaussian with this covariance", "in probability"]
+
+
+@dataclass(frozen=True)
+class Limit(_AboutLeft):
+    """As n grows, a finite-width quantity converges: in law to N(0, right), or in probability to right.
+
+    Where `form` is stated, it determines the same value: what `right` reads is found by it, and a closed `right` is
+    equal to its.
+    """
+
+    right: sp.Expr
+    mode: Mode
+    form: Recurrence | ProcessForm | None = None
+
+
+Claim: TypeAlias = (
+    Definition
+    | Equation
+    | Vanishing
+    | Recurrence
+    | Hypothesis
+    | Limit
+    | Inequality
+    | Counterexample
+    | MatrixEquation
+    | ProcessForm
+)

@@ -1,8 +1,8 @@
-"""Proof objects: claims of a few kinds, steps with premises before conclusions, and `Proof.verify`.
+"""Proof objects: steps with premises before conclusions, and `Proof.verify`.
 
-A rule is a function (program, subject, ask) -> claim. `ask(rule, subject)` returns a premise: while a proof is
-made it proves that premise first; while one is replayed it only looks it up among the step's own premises. So the
-same text makes and checks, a replayed step can use nothing but what it cites, and the order of steps is unique.
+A rule's `ask` returns a premise: while a proof is made it proves that premise first; while one is replayed it only
+looks it up among the step's own premises. So the same text makes and checks, a replayed step can use nothing but what
+it cites, and the order of steps is unique. The recursion enters as the first step, in full.
 """
 
 from __future__ import annotations
@@ -10,230 +10,16 @@ from __future__ import annotations
 import heapq
 import importlib
 from collections.abc import Callable, Hashable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Any, ClassVar, Literal, Protocol, TypeAlias
-
-import sympy as sp
+from typing import Any, ClassVar
 
 from wideproof.derive.language.errors import ProofError
-from wideproof.derive.language.program import Program
-from wideproof.derive.proof.claims import Counterexample, Inequality, MatrixEquation, ProcessForm
+from wideproof.derive.proof.claims import Claim, Definition
+from wideproof.derive.proof.rules import GIVEN, PERTURBATION, Ask, Root, Rule, Status
 
-AUDIT = "wideproof.derive.audit"  # by name: no room below the audit imports it
-
-Status = Literal["proved", "checked", "numeric", "assumed"]
-
-
-@dataclass(frozen=True)
-class Equation:
-    """left = right, for all values of the free symbols."""
-
-    left: sp.Expr
-    right: sp.Expr
-
-    @property
-    def subject(self) -> Hashable:
-        """What the claim is about."""
-        return self.left
-
-
-@dataclass(frozen=True)
-class Vanishing:
-    """Every member moment is zero: (u, v, relation of the two times, labels)."""
-
-    about: sp.Expr
-    members: tuple[tuple[sp.Expr, sp.Expr, str, tuple[sp.Expr, sp.Expr]], ...]
-
-    @property
-    def subject(self) -> Hashable:
-        """What the claim is about."""
-        return self.about
-
-
-@dataclass(frozen=True)
-class Recurrence:
-    """left = right, where the moments in `right` are determined by `equations`, each in earlier moments.
-
-    At negative times states have their initial values, zero unless declared. `indices` are the times stepped.
-    """
-
-    left: sp.Expr
-    right: sp.Expr
-    equations: tuple[Equation, ...]
-    indices: tuple[sp.Symbol, ...]
-
-    @property
-    def subject(self) -> Hashable:
-        """What the claim is about."""
-        return self.left
-
-
-@dataclass(frozen=True)
-class Hypothesis:
-    """The named theorem applies: each listed map is affine, or Lipschitz, or of polynomial growth."""
-
-    theorem: str
-    maps: tuple[tuple[sp.Expr, sp.Expr, str], ...]
-
-    @property
-    def subject(self) -> Hashable:
-        """What the claim is about."""
-        return self.theorem
-
-
-@dataclass(frozen=True)
-class Limit:
-    """As n grows, a finite-width quantity converges: in law to N(0, right), or in probability to right."""
-
-    left: sp.Expr
-    right: sp.Expr
-    mode: Literal["in law, to a centred Gaussian with this covariance", "in probability"]
-
-    @property
-    def subject(self) -> Hashable:
-        """What the claim is about."""
-        return self.left
-
-
-Claim: TypeAlias = (
-    Equation | Vanishing | Recurrence | Hypothesis | Limit | Inequality | Counterexample | MatrixEquation | ProcessForm
-)
-Ask: TypeAlias = Callable[[str, Hashable], Claim]
-
-
-ORDER = (
-    "recursion",
-    "tangent",
-    "lemma-c1",
-    "tensor-programs",
-    "master-theorem",
-    "readout",
-    "covariance",
-    "zero-moments",
-    "evolution",
-    "unrolled",
-    "product-covariance",
-    "independence",
-    "process-readout",
-    "process",
-    "kernel-process",
-    "innovations",
-    "innovations-unrolled",
-    "diagonal",
-    "induction",
-    "weight",
-    "lag-recurrence",
-    "no-coupling",
-    "superposition",
-    "kernel-recursion",
-    "convolution",
-    "limit-law",
-    "limit-kernel",
-    "scale-factors",
-    "equivalence",
-    "rise",
-    "first-rise",
-    "peak",
-    "bound-sharp",
-    "bound-t-free",
-    "bound-paper",
-    "bound-uniform",
-    "refuted-power",
-    "refuted-power-largest",
-    "refuted-shifted-largest",
-    "definition",
-    "residual-step",
-    "residual",
-    "taps-step",
-    "blocks",
-    "trajectory",
-    "lag-trajectory",
-    "contraction",
-    "step-bound",
-    "movement",
-    "slow-lags",
-    "expected-residual",
-    "gain",
-    "flow-gain",
-    "momentum-gain",
-    "momentum-flow-gain",
-    "transition",
-    "transition-variance",
-    "circular-law",
-    "cotangent",
-    "gradient",
-    "adjoint",
-    "equal-times",
-    "redrawn",
-    "centred",
-    "dual-activation",
-    "correlation-map",
-    "variance-map",
-    "correlation-slope",
-    "variance-slope",
-    "critical-line",
-    "memory-horizon",
-    "closed-form",
-    "affine-fixed-point",
-    "state-sum",
-    "impulse-of-matrices",
-    "interpolation",
-    "vandermonde",
-    "readout-pairings",
-    "loop-equations",
-    "queries",
-    "pairing",
-    "left-over",
-    "product-law",
-    "known-products",
-    "left-regression",
-    "gaussian-part",
-    "stein-pairing",
-    "correction",
-    "transposed-product",
-    "gaussian-covariance",
-    "truncated-moment",
-    "second-moment",
-    "correction-terms",
-    "over-components",
-    "ramp-mean",
-    "line-limit",
-    "line-evolution",
-)
-"""How a proof reads: definitions, the theorem, moments, zeros, closed forms, conclusions."""
-
-
-class Apply(Protocol):
-    """A rule: what it concludes about a subject from the premises it asks for."""
-
-    def __call__(self, program: Program, subject: Any, ask: Ask, /) -> Claim:
-        """What the rule concludes about `subject`."""
-        ...
-
-
-@dataclass(frozen=True)
-class Rule:
-    """A named way to conclude, with its source and how far it is known."""
-
-    name: str
-    apply: Apply
-    source: str
-    status: Status
-    rank: int
-    registry: ClassVar[dict[str, Rule]] = {}
-
-
-def rule(name: str, source: str, status: Status = "proved") -> Callable[[Apply], Apply]:
-    """Register the decorated function as the rule `name`."""
-
-    def register(apply: Apply) -> Apply:
-        assert name not in Rule.registry, f"two rules named {name}"
-        rank = ORDER.index(name) if name in ORDER else len(ORDER)
-        Rule.registry[name] = Rule(name, apply, source, status, rank)
-        return apply
-
-    return register
+CHECKS = ("wideproof.derive.audit", "wideproof.derive.emit.derivation")
+"""What enters itself in `Proof.auditors`, by name: no room below imports it."""
 
 
 @dataclass(frozen=True)
@@ -249,22 +35,28 @@ class Step:
 
 @dataclass(frozen=True)
 class Proof:
-    """A goal about a program, and the steps that reach it, premises before conclusions."""
+    """A goal about a program, and the steps that reach it, premises before conclusions.
 
-    program: Program
+    `formula` is what a derivation reads off the goal; `verify` reads it again.
+    """
+
+    program: Any
     goal: Claim
     steps: tuple[Step, ...]
-    auditors: ClassVar[list[Callable[[Proof], None]]] = []  # derive.audit enters itself here when it is loaded
+    formula: Any = field(default=None, compare=False, repr=False)
+    auditors: ClassVar[list[Callable[[Proof], None]]] = []
 
     def verify(self) -> None:
-        """Raise ProofError unless every step replays from its premises and passes the independent audit.
+        """Raise ProofError unless the definition is the program's, every step replays, and the audit agrees.
 
         The audit evaluates each claim exactly at random rational points and integer times with an evaluator that
-        shares no rule with the engine.  Errors: ProofError names the first step that fails and why.
+        shares no rule with the engine; the formula of the derivation is read off the goal again.
+        Errors: ProofError names the first step that fails and why.
         """
-        importlib.import_module(AUDIT)
+        for name in CHECKS:
+            importlib.import_module(name)
         if not self.auditors:
-            raise ProofError("proof", "the independent audit", "none registered", "Import wideproof.derive.audit.")
+            raise ProofError("proof", "the independent audit", "none registered", f"Import {CHECKS[0]}.")
         self.check_structure()
         for index in range(len(self.steps)):
             self.replay(index)
@@ -314,11 +106,19 @@ class Proof:
                 where,
                 "a registered rule with its own source and status",
                 (step.rule, step.source, step.status),
-                "Rules are listed in wideproof.derive.proof.proof.Rule.registry.",
+                "Rules are listed in wideproof.derive.proof.rules.Rule.registry.",
             )
+        if isinstance(step.claim, Definition) and step.claim != _definition(self.program, step.rule):
+            raise ProofError(
+                where, "the recursion that the proof is about", step.claim.program, "It is defined otherwise."
+            )
+        if step.rule != GIVEN:
+            self._apply(step, known, where)
+
+    def _apply(self, step: Step, known: Rule, where: str) -> None:
         asked: set[int] = set()
 
-        def ask(name: str, subject: Hashable) -> Claim:
+        def premise(name: str, subject: Hashable) -> Claim:
             for i in step.premises:
                 if self.steps[i].rule == name and self.steps[i].claim.subject == subject:
                     asked.add(i)
@@ -326,7 +126,7 @@ class Proof:
             raise ProofError(where, f"a premise by {name} about {subject}", "none", "A premise is missing.")
 
         try:
-            claim = known.apply(self.program, step.claim.subject, ask)
+            claim = known.apply(step.claim.subject, Ask(premise, _root(self.program)))
         except ProofError:
             raise
         except Exception as error:  # an altered step may ask a rule about something it has no meaning for
@@ -337,17 +137,35 @@ class Proof:
             raise ProofError(where, f"the premises {sorted(asked)}", step.premises, "A premise is not used.")
 
 
-def prove(program: Program, rule_name: str, subject: Hashable) -> Proof:
+def _root(program: Any) -> Root:
+    """Which definition the steps of a proof work with."""
+    if getattr(program, "base", None) is None:
+        return GIVEN, GIVEN
+    return PERTURBATION, program.parameterization
+
+
+def _definition(program: Any, rule_name: str) -> Definition:
+    """The definition that a proof about a program begins with."""
+    if rule_name == PERTURBATION:
+        return Definition(program.parameterization, program)
+    return Definition(GIVEN, getattr(program, "base", None) or program)
+
+
+def prove(program: Any, rule_name: str, subject: Hashable) -> Proof:
     """Make the proof of what `rule_name` concludes about `subject`, with all its premises."""
-    drafts: dict[tuple[str, Hashable], Step] = {}
-    keys: list[tuple[str, Hashable]] = []
+    given = Rule.registry[GIVEN]
+    drafts: dict[tuple[str, Hashable], Step] = {
+        (GIVEN, GIVEN): Step(GIVEN, _definition(program, GIVEN), given.source, given.status)
+    }
+    keys: list[tuple[str, Hashable]] = [(GIVEN, GIVEN)]
+    root = _root(program)
 
     def ask(name: str, about: Hashable) -> Claim:
         key = (name, about)
         if key not in drafts:
             premises: list[int] = []
 
-            def ask_premise(inner: str, inner_subject: Hashable) -> Claim:
+            def premise(inner: str, inner_subject: Hashable) -> Claim:
                 claim = ask(inner, inner_subject)
                 index = keys.index((inner, inner_subject))
                 if index not in premises:
@@ -355,7 +173,7 @@ def prove(program: Program, rule_name: str, subject: Hashable) -> Proof:
                 return claim
 
             known = Rule.registry[name]
-            claim = known.apply(program, about, ask_premise)
+            claim = known.apply(about, Ask(premise, root))
             assert claim.subject == about, f"{name} concluded about {claim.subject}, asked {about}"
             drafts[key] = Step(name, claim, known.source, known.status, tuple(premises))
             keys.append(key)
@@ -366,7 +184,9 @@ def prove(program: Program, rule_name: str, subject: Hashable) -> Proof:
 
 
 def _sorted(steps: tuple[Step, ...]) -> tuple[Step, ...]:
-    order = _canonical(steps)
+    """The steps in canonical order, without a definition that none of them reads."""
+    used = {i for step in steps for i in step.premises} | {len(steps) - 1}
+    order = [i for i in _canonical(steps) if i in used]
     position = {old: new for new, old in enumerate(order)}
     return tuple(
         Step(s.rule, s.claim, s.source, s.status, tuple(sorted(position[i] for i in s.premises)))

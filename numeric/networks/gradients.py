@@ -20,7 +20,7 @@ from wideproof.derive.language.errors import ShapeError
 from wideproof.derive.language.notation import t
 from wideproof.derive.language.program import Bias, Coordinate, MatVec, Parameter, State
 from wideproof.derive.limits.adjoint import Cotangent, Gradient, Local, Outer, Pullback, adjoint
-from wideproof.derive.proof.proof import Recurrence
+from wideproof.derive.proof.claims import Recurrence
 from wideproof.numeric.core.arrays import Array, Stream, backend, seed_sequence, stream
 from wideproof.numeric.networks.simulation import Run, symbol_values
 from wideproof.numeric.sampling.revealed_matrices import DENSE, RevealedMatrices, choose_matrices

@@ -29,8 +29,19 @@ from rich.text import Text
 from wideproof.derive.algebra.linear_recurrences import PowerDD
 from wideproof.derive.emit.derivation import Derivation
 from wideproof.derive.language.errors import DeriveError, ParameterError
-from wideproof.derive.proof.claims import Counterexample, Inequality, MatrixEquation, ProcessForm
-from wideproof.derive.proof.proof import Equation, Hypothesis, Limit, Recurrence, Vanishing
+from wideproof.derive.language.laws import declared
+from wideproof.derive.proof.claims import (
+    Counterexample,
+    Definition,
+    Equation,
+    Hypothesis,
+    Inequality,
+    Limit,
+    MatrixEquation,
+    ProcessForm,
+    Recurrence,
+    Vanishing,
+)
 
 if TYPE_CHECKING:
     from wideproof.numeric.core.checks import Check
@@ -184,6 +195,8 @@ def plain(expr: Any) -> str:
 def said(claim: Any) -> list[str]:
     """A claim as lines of text, whatever its kind."""
     match claim:
+        case Definition():
+            return declared(claim.program)
         case Vanishing():
             return ["0 = " + "; ".join(f"E[{u} {v}] ({relation})" for u, v, relation, _ in claim.members)]
         case Hypothesis():

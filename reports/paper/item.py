@@ -11,8 +11,7 @@ from typing import Any, TypeVar
 import sympy as sp
 
 from wideproof.derive import Derivation, Program, Recursion, models
-from wideproof.derive.proof.claims import Counterexample, Inequality, MatrixEquation
-from wideproof.derive.proof.proof import Equation as EquationClaim, Limit
+from wideproof.derive.proof.claims import Counterexample, Equation as EquationClaim, Inequality, Limit, MatrixEquation
 from wideproof.numeric.core.checks import Check, Verdict
 from wideproof.numeric.linear_rnn.training_choice import Announce
 from wideproof.numeric.paper.experiments import DrawSizes, Variances
@@ -142,7 +141,7 @@ def theorem(
 def goal(derivation: Derivation, label: str) -> tuple[Block, ...]:
     """What a derivation concludes, as a displayed formula with its domain."""
     claim, program = derivation.proof.goal, derivation.program
-    relation = {Inequality: r"\leq", Counterexample: ">"}.get(type(claim), "=")
+    relation = r"\leq" if isinstance(claim, Inequality) else ">" if isinstance(claim, Counterexample) else "="
     if not isinstance(claim, EquationClaim | Limit | MatrixEquation | Inequality | Counterexample):
         return (Equation(Latex(derivation.formula.latex()), label),)
     shown = Equation(display(claim.left, claim.right, relation=relation, program=program), label)

@@ -11,168 +11,36 @@ import sympy as sp
 from wideproof.derive import Program, Proof
 from wideproof.derive.calculus.moments import FIRST, SECOND, Moment
 from wideproof.derive.calculus.recursion_rules import Response
+from wideproof.derive.language.alternating import AlternatingProgram
+from wideproof.derive.language.laws import own_part, parameter_law, state_start
 from wideproof.derive.language.notation import s as r, t
-from wideproof.derive.proof.claims import Counterexample, Inequality, MatrixEquation, ProcessForm
-from wideproof.derive.proof.proof import (
+from wideproof.derive.proof.claims import (
     Claim,
+    Counterexample,
+    Definition,
     Equation as EquationClaim,
     Hypothesis,
+    Inequality,
     Limit,
+    MatrixEquation,
+    ProcessForm,
     Recurrence,
-    Step,
     Vanishing,
 )
+from wideproof.derive.proof.proof import Step
+from wideproof.derive.proof.rules import GIVEN, Rule
 from wideproof.reports.document import blocks as doc
 from wideproof.reports.document.text import Cite, Inline, Latex, Math, Ref, Text
 from wideproof.reports.write.mathtext import CONTINUED, Term, averages, display, equation_parts, latex, math, width
 
-LEADS: dict[str, str] = {
-    "recursion": "the recursion reads",
-    "tangent": "perturb every trainable entry by an independent standard normal one; by the chain rule, the response "
-    "obeys a recursion of the same kind,",
-    "readout": "different rows of the readout are independent, and within one row the covariance rule gives",
-    "covariance": "write every update out once: products with different matrices are independent, and two products "
-    "with one matrix have the covariance of their arguments times its variance, hence",
-    "diagonal": "at equal lags what remains is the linear recurrence",
-    "induction": "the solution in the lag is as follows, since both sides agree at lag 0 and the right side obeys the "
-    "same recurrence from each lag to the next,",
-    "weight": "the covariance of one output at equal lags is, by substitution,",
-    "no-coupling": "different lags and different outputs do not mix:",
-    "superposition": "a linear response to a sequence is the sum of its responses to impulses, so",
-    "evolution": "what remains is a recursion over both times,",
-    "kernel-recursion": "the sum of products of gradients concentrates on its mean over the perturbation, "
-    "and the kernel "
-    "of a network of growing width converges in probability to",
-    "convolution": "perturb the parameters of the scaled convolution in the same way; their entries are "
-    "independent, so "
-    "only equal lags and equal outputs contribute,",
-    "limit-law": "the entries of the impulse response converge in law, as the width grows, to centred Gaussians with",
-    "limit-kernel": "the sum of products of gradients concentrates on this mean over the perturbation, and "
-    "the kernel of "
-    "a network of growing width converges to it in probability:",
-    "scale-factors": "the weight of a lag is the scale factor",
-    "equivalence": "the two kernels agree for all inputs exactly if the convolution has the gain",
-    "lag-recurrence": "the covariance has no closed form in the lag and is determined by",
-    "product-covariance": "products with one matrix have the covariance of their arguments times its variance,",
-    "independence": "an independent group of Gaussian products enters each of the following an odd number of times and "
-    "may change its sign without a change of law. By induction on the step these covariances vanish: ",
-    "process-readout": "different rows of the readout are independent, and within one row",
-    "process": "states multiply, so no recursion over two times closes. The limit is an expectation over the states "
-    "that jointly Gaussian products drive, those of different parameters being independent:",
-    "kernel-process": "the sum of products of gradients concentrates on its mean over the perturbation, and the kernel "
-    "of a network of growing width converges in probability to",
-    "unrolled": "written out step by step, these are",
-    "innovations": "condition every new product on the earlier ones. It is their linear prediction plus fresh noise: "
-    "the predictor solves the normal equations, and the noise has the variance it leaves,",
-    "innovations-unrolled": "solving the normal equations step by step gives",
-    "bound-sharp": "the slack, written in variables that are not negative, has no negative coefficient; hence",
-    "bound-t-free": "the slack, written in variables that are not negative, has no negative coefficient; hence",
-    "bound-paper": "the slack, written in variables that are not negative, has no negative coefficient; hence",
-    "bound-uniform": "the slack, written in variables that are not negative, has no negative coefficient; hence",
-    "cotangent": "collect the tangent by what is read instead of by what reads: a cost of the outputs changes with "
-    "each product, bias and state by the sum over its reads, in its own step and in the next,",
-    "gradient": "the perturbed matrix meets the same vector, so one step contributes to the gradient",
-    "adjoint": "stepped back in time from zero, and summed over the steps for what is tied, these are the gradients:",
-    "rise": "the difference of the closed form at two neighbouring lags is",
-    "first-rise": "at lag 0 this is",
-    "peak": "the difference is a positive power times a function that is affine in the lag and falls, so it changes "
-    "its sign once, and",
-    "refuted-power": "the bound by a pure power is false:",
-    "refuted-power-largest": "the bound by a power times the largest scale factor is false:",
-    "refuted-shifted-largest": "the bound by a power times the largest scale factor is false:",
-    "loop-equations": "integration by parts removes one letter and its partner in every possible way,",
-    "readout-pairings": "pair the readouts and the input maps in every possible way; each pairing closes the products "
-    "of transition matrices into traces, hence",
-    "definition": "by definition,",
-    "residual-step": "put one step of gradient descent into the residual:",
-    "residual": "this holds at step 0, and every step multiplies by the same matrix, so by induction",
-    "taps-step": "in the taps, one step is",
-    "trajectory": "this holds at step 0, where the sum is empty, and every step adds one term, so by induction",
-    "blocks": "the scaling is block diagonal, hence the block of one lag is",
-    "lag-trajectory": "the rows of one lag are",
-    "gain": "a geometric sum starts at 0 and grows by the next power, so by induction on the step it is the divided "
-    "difference",
-    "flow-gain": "the integral is 0 at the start and grows by the residual, hence",
-    "momentum-gain": "eliminating the velocity leaves a recurrence of second order, of which the nodes and 1 are the "
-    "roots; the first three terms agree, so by induction",
-    "momentum-flow-gain": "it starts at rest and satisfies the differential equation, hence",
-    "queries": "let $W$ be the matrix, $V$ and $U$ orthonormal bases of the vectors that it and its transpose have "
-    r"multiplied, $Z = W^{\mathsf{T}} U$, and $v$ the unit vector along what is new in the next vector. So, 1 being "
-    "the identity too,",
-    "pairing": "entries of a Gaussian matrix pair with themselves only, so whatever $A$, $B$ and $D$ are,",
-    "left-over": "whatever $a$ and $b$ are, taking away its projection on what is known leaves",
-    "product-law": "what is left is uncorrelated with every known product, and uncorrelated Gaussian vectors are "
-    "independent, so given these products the law of the new one is the Gaussian with mean and covariance",
-    "fresh-law": "outside an orthonormal basis the degrees of freedom of a fresh vector number",
-    "contraction": "a symmetric matrix is no longer than its largest eigenvalue, and these lie between $-1$ and $1$:",
-    "step-bound": "the length of a product is at most the product of the lengths, and that of the scaling is the "
-    "largest scale factor, hence",
-    "movement": "each term of the sum is at most as long as the first residual, hence",
-    "slow-lags": "read the other way round: to move a lag by a given distance takes at least so many steps,",
-    "expected-residual": "by Minkowski's inequality and the law of the first impulse response,",
-    "known-products": r"given products $A X = Y$ and $A^{\mathsf{T}} Z = K$ with earlier vectors, a new product $A x$ "
-    r"is its regression on both and a fresh rest. With $Q = X^{\mathsf{T}} X$, $S = Z^{\mathsf{T}} Z$ and "
-    r"$q = X^{\mathsf{T}} x$, all scaled by the width,",
-    "left-regression": "let $c$ be the variance of an entry, $G$ the Gaussian parts of $Y$, $E$ and $e$ the mean "
-    "derivatives of $X$ and $x$ by the products with the transpose, and $D$ those of $Z$ by the products with the "
-    "matrix, times $c$. Earlier products are $Y = G + c Z E$, and by Stein's rule "
-    r"$K^{\mathsf{T}} X = c S E + D Q$ and $K^{\mathsf{T}} x = c S e + D q$. Put in, the two regressions come to",
-    "gaussian-part": "the predicted part and the fresh rest have together the variance",
-    "correction": "the factor of an earlier vector is by Stein's rule the mean derivative by its Gaussian part,",
-    "stein-pairing": "by Stein's rule, pairings with Gaussian parts are",
-    "transposed-product": "so by induction on the lines, each line is its Gaussian part and its terms, which a "
-    "corrected line has lost,",
-    "gaussian-covariance": "Gaussian parts have the covariance of the vectors that are multiplied, and those of the "
-    "two sides are independent,",
-    "second-moment": "means over entries converge to expectations, so the named vectors have",
-    "correction-terms": "these lines, coefficients, covariances and mean squares are what was claimed",
-    "truncated-moment": "integrate by parts; the power of a ramp is differentiated to the next lower one,",
-    "over-components": "a given vector has a mixture of Gaussian laws. Component by component, factors outside the "
-    "activations leave by Stein's rule, and what stays are means over one Gaussian variable,",
-    "ramp-mean": "with a ramp of one variable, and $u$ and $-u$ never both beyond their threshold, these means "
-    "are truncated moments,",
-    "line-limit": "put in, the limits are",
-    "line-evolution": "these limits, each in earlier ones, are what was claimed",
-    "transition": "as declared, the matrices that carry the state, read the input and read the state out are",
-    "state-sum": "this holds at time 0, and one more step multiplies the sum and adds the new input, so by induction",
-    "impulse-of-matrices": "the output is $n^{-1/2} R h_t$, so the factor of an input in it is, read off the sum,",
-    "interpolation": "a power below the number of nodes is its own interpolant; compare coefficients:",
-    "vandermonde": "exchange the sums over nodes and lags: what is left is one at the lag itself and zero "
-    "elsewhere, so",
-    "equal-times": "read two runs of one network at the same step: every matrix, redrawn or not, is one matrix for "
-    "both, so",
-    "redrawn": "a matrix that is redrawn is independent of all that came before, so",
-    "centred": "odd functions of centred variables have no mean, and the mean before is zero by induction,",
-    "correlation-map": "let both runs see inputs of size $X$. With variance $q$ and covariance $c$ before the step, "
-    "the covariance after it is",
-    "variance-map": "a run has correlation one with itself, so where $c$ is $q$",
-    "dual-activation": "by the table of dual activations,",
-    "correlation-slope": "differentiate by the covariance; by Price's theorem each activation is differentiated once,",
-    "variance-slope": "differentiate by the variance; by Price's theorem",
-    "memory-horizon": "near the fixed point the difference of the runs is multiplied by the slope at every step, "
-    "so it falls by e within",
-    "critical-line": "set the slope to one at a fixed point and solve for the variance of the matrix and for what "
-    "inputs and biases add,",
-    "closed-form": "put in the closed forms,",
-    "affine-fixed-point": "the variance map is affine; where its slope is below one its only fixed point is",
-    "transition-variance": "variances of independent Gaussian matrices add, hence that of the whole transition is",
-    "circular-law": "by the circular law the eigenvalues fill a disc, so as the width grows",
-}
 CITED = re.compile(r"[a-z]+\d{4}[a-z]+\d?")
 INLINE = 24  # letters of a moment beyond which it stands in a display
 AVERAGED = doc.Paragraph(
     ("where ", Math(Latex(r"\mathbb{E}_v")), " is the mean over ", Math(Latex(r"u \sim N(0, v)")), ".")
 )
+STATUSES = {"assumed": "by definition", "cited": "cited", "numeric": "numeric", "proved": "proved"}
 COLLECTED = ("correction-terms", "line-evolution")
 """Rules that only list what was shown."""
-OF_OUTPUTS: dict[str, str] = {
-    "kernel-recursion": "the covariance of the outputs of a network of growing width converges to",
-    "kernel-process": "the covariance of the outputs of a network of growing width converges to",
-    "limit-kernel": "and this mean is the limit of the covariance of the outputs as the width grows:",
-}
-"""Leads of proofs without a tangent, which are about the outputs themselves and not about gradients."""
-
-
 Told = dict[Claim, str]
 """Claims that an earlier proof of the document has told, each with the label of its display ("" for a sentence)."""
 
@@ -217,6 +85,7 @@ class _Narrator:
 
     def _group(self, rule: str, group: Sequence[tuple[int, Step]]) -> list[doc.Block]:
         special: dict[type, Callable[[Step], list[doc.Block]]] = {
+            Definition: self._definition,
             Hypothesis: self._hypothesis,
             Vanishing: self._vanishing,
         }
@@ -258,9 +127,10 @@ class _Narrator:
 
     def _lead(self, rule: str, because: tuple[Inline, ...]) -> tuple[Inline, ...]:
         """The sentence of a rule; one that is not ours is named."""
-        lead = LEADS.get(rule, f"the rule {rule} gives")
-        if not any(step.rule == "tangent" for step in self.proof_.steps):
-            lead = OF_OUTPUTS.get(rule, lead)
+        known = Rule.registry.get(rule)
+        lead = (known.says if known else "") or f"the rule {rule} gives"
+        if known and known.of_outputs and not any(step.rule == "tangent" for step in self.proof_.steps):
+            lead = known.of_outputs
         return (*because, *_with_maths(lead if because else lead[0].upper() + lead[1:]))
 
     def _bound(self, rule: str, index: int, step: Step) -> list[doc.Block]:
@@ -285,6 +155,23 @@ class _Narrator:
         if len(labels) == 2:
             between += [" and ", Ref(labels[1])]
         return (*between, ", ")
+
+    def _definition(self, step: Step) -> list[doc.Block]:
+        """The laws of what is drawn, in words; the updates follow as equations."""
+        assert isinstance(step.claim, Definition)
+        program, given = step.claim.program, step.claim.name == GIVEN
+        if isinstance(program, AlternatingProgram):
+            return []  # its lines are the theorem's
+        parameters, states = own_part(program)
+        whose = "All entries of the parameters are" if given else "Perturb the entries by"
+        words: list[Inline] = [f"{whose} independent Gaussian{'s: ' if given else ' ones: '}"]
+        for i, p in enumerate(parameters):
+            law = parameter_law(p, lambda x: f"${latex(x)}$")
+            words += ["; " if i else "", math(sp.Symbol(p.name)), *_with_maths(f" of {law}")]
+        for state in states:
+            start = state_start(state, lambda x: f"${latex(x)}$")
+            words += ["; ", math(sp.Symbol(state.name)), *_with_maths(f" starts at {start}")]
+        return [doc.Paragraph((*words, "."))]
 
     def _hypothesis(self, step: Step) -> list[doc.Block]:
         assert isinstance(step.claim, Hypothesis)
@@ -393,10 +280,28 @@ def _pairs(step: Step, program: Program) -> list[tuple[sp.Expr, sp.Expr]]:
 
 def premises_line(proved: Proof) -> doc.Paragraph:
     """How the proof was checked, and what it rests on."""
-    assumed = dict.fromkeys(
-        step.source for step in proved.steps if step.status == "assumed" and step.source != "definition"
+    return doc.Paragraph((*_checked(proved), *_rests_on(proved)))
+
+
+def _checked(proved: Proof) -> tuple[Inline, ...]:
+    """How many steps there are of each status, and what has been done to them."""
+    count = {status: sum(step.status == status for step in proved.steps) for status in STATUSES}
+    kinds = [f"{number} {STATUSES[status]}" for status, number in count.items() if number]
+    listed = ", ".join(kinds[:-1]) + (" and " if len(kinds) > 1 else "") + kinds[-1]
+    given = any(step.rule == GIVEN for step in proved.steps)
+    return (
+        f"The proof has {len(proved.steps)} steps: {listed}. ",
+        "The first states the recursion as it is declared; every other one was " if given else "Each was ",
+        "replayed from the premises it cites and from nothing else, and its claim was evaluated exactly at random "
+        "rational points by an auditor that shares no rule with the engine; the formula was read off the last step "
+        "again.",
     )
-    sources = dict.fromkeys(part for text in assumed for part in text.split("; "))
+
+
+def _rests_on(proved: Proof) -> tuple[Inline, ...]:
+    """The theorems of the literature among the steps; their hypotheses are steps before them."""
+    used = dict.fromkeys(step.source for step in proved.steps if step.status == "cited")
+    sources = dict.fromkeys(part for text in used for part in text.split("; "))
     cited: list[Inline] = []
     for source in sources:
         if any(other.startswith(f"{source}, ") for other in sources):
@@ -404,12 +309,4 @@ def premises_line(proved: Proof) -> doc.Paragraph:
         key, _, note = source.partition(", ")
         known: Inline = Cite(key, note) if CITED.fullmatch(key) else source
         cited += ["; " if cited else " It rests on results of the literature, cited and not proved here: ", known]
-    return doc.Paragraph(
-        (
-            f"The proof has {len(proved.steps)} steps. Each was replayed from the premises it cites and "
-            "audited exactly at random rational points, by an evaluator that shares no rule with the "
-            "engine.",
-            *cited,
-            "." if cited else "",
-        )
-    )
+    return (*cited, ".") if cited else ()

@@ -16,8 +16,7 @@ from wideproof.derive.calculus.tangent import tangent
 from wideproof.derive.language.activations import Phi
 from wideproof.derive.language.notation import s, t
 from wideproof.derive.language.program import Coordinate, Previous
-from wideproof.derive.proof.claims import ProcessForm
-from wideproof.derive.proof.proof import Equation, Hypothesis, Vanishing
+from wideproof.derive.proof.claims import Equation, Hypothesis, ProcessForm, Vanishing
 from wideproof.reports.write.prose import premises_line, proof
 
 

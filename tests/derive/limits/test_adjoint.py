@@ -9,7 +9,7 @@ from wideproof.derive import ParameterError, ProofError, Recursion, adjoint, mod
 from wideproof.derive.audit import audit_step, worlds
 from wideproof.derive.language.notation import t
 from wideproof.derive.limits.adjoint import Cotangent, Gradient, Local
-from wideproof.derive.proof.proof import Equation
+from wideproof.derive.proof.claims import Equation
 
 GALLERY = {
     "linear": models.linear_rnn, "elman": lambda: models.elman("tanh"), "untied": lambda: models.elman(tied=False),

@@ -14,10 +14,9 @@ from array_api_compat import numpy as xp
 from scipy import stats
 
 from wideproof.derive import ParameterError, Recursion, activation, models, nngp, ntk, relu, tanh
-from wideproof.derive.calculus.gaussian_process import kernel_subject, process_of
+from wideproof.derive.calculus.gaussian_process import kernel_subject
 from wideproof.derive.calculus.tangent import tangent
 from wideproof.derive.emit.derivation import Derivation
-from wideproof.derive.emit.formula import Formula
 from wideproof.derive.proof.proof import prove
 from wideproof.numeric import Kernel
 from wideproof.numeric.core.statistics import holm, two_sided_p
@@ -109,9 +108,7 @@ def as_process(name, quantity):
     """A recursion that closes over two times, stated as a process."""
     program = getattr(models, name)("erf").program()
     program = program if quantity == "nngp" else tangent(program, "entries")
-    proof = prove(program, "kernel-process", kernel_subject(program))
-    formula = Formula(quantity, None, program.symbols, program, process=process_of(proof))
-    return Derivation(quantity, program, formula, proof)
+    return Derivation(quantity, prove(program, "kernel-process", kernel_subject(program)))
 
 
 @pytest.mark.parametrize("quantity", ["nngp", "ntk"])

@@ -13,7 +13,7 @@ from wideproof.derive import ntk, scale_factors, state_evolution
 from wideproof.derive.language.errors import ParameterError
 from wideproof.derive.language.notation import j
 from wideproof.derive.models import linear_rnn
-from wideproof.derive.proof.proof import Equation
+from wideproof.derive.proof.claims import Equation
 from wideproof.numeric.core.checks import Claim, Level, judge
 from wideproof.numeric.validation.linear_rnn import Validation
 from wideproof.reports.cli import console
