@@ -227,6 +227,7 @@ def product_law_rule(subject: Any, ask: Ask) -> Claim:
     source="Cochran's theorem: a projection of rank r leaves chi-squared with r degrees of freedom",
     rank=980,
     says="outside an orthonormal basis the degrees of freedom of a fresh vector number",
+    status="cited",
 )
 def fresh_law_rule(subject: Any, ask: Ask) -> Claim:
     """Outside an orthonormal basis U a fresh vector keeps tr(1 - U U') = rows - columns degrees of freedom."""
