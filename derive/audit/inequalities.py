@@ -23,7 +23,7 @@ TINY = sp.Rational(1, 10**9)
 
 def at_point(world: World, values: Mapping[sp.Symbol, Any]) -> World:
     """The same program with other exact values of its symbols."""
-    moved = World(world.program, world.random.randrange(2**30), world.meanings)
+    moved = World(world.program, world.random.randrange(2**30), world.meanings, world.order)
     moved.parameters |= {x: Fraction(int(v.p), int(v.q)) for x, v in values.items() if x in moved.parameters}
     return moved
 

@@ -10,7 +10,7 @@ import sympy as sp
 
 from wideproof.derive.algebra.matrix_symbols import Length, MatrixSum, MatrixSymbol, Norm
 from wideproof.derive.audit.auditor import check
-from wideproof.derive.audit.matrix_instances import WIDTH, WORK, Data, SmallNetwork, length, norm, scalar
+from wideproof.derive.audit.linear.matrix_instances import WIDTH, WORK, Data, SmallNetwork, length, norm, scalar
 from wideproof.derive.audit.meanings import MEANINGS
 from wideproof.derive.audit.world import World
 from wideproof.derive.calculus.lags import Entry
