@@ -27,7 +27,7 @@ from wideproof.derive.proof.proof import Recurrence
 
 DETERMINED = (Coefficient, Covariance, Ramp, Cotangent, Innovation, Predictor, ProductCov)
 """Quantities other than moments that a recurrence must state where it reads them."""
-LABELS, FREE = (FIRST, SECOND, p, q), (THETA, VARIANCE)
+FREE, TURNED = (THETA, VARIANCE), ((SECOND, FIRST), (q, p))
 At = Mapping[sp.Symbol, Any]
 
 
@@ -55,7 +55,7 @@ def _refuse(x: Any) -> None:
 
 def check_stepped(claim: Recurrence, world: World) -> None:
     """Raise ProofError unless stepping the equations gives the moments and the kernel of the world."""
-    if not any(isinstance(e.left, Moment) for e in claim.equations):
+    if not any(x.has(Moment) for e in claim.equations for x in (e.left, e.right)) and not claim.right.has(Moment):
         return
     stepped = _stepping(claim, world)
     wanted = [e.left for e in claim.equations if e.left.free_symbols & set(claim.indices)]
@@ -96,7 +96,7 @@ def _stepping(claim: Recurrence, world: World) -> World:
 def _value(claim: Recurrence, stepped: World, world: World, key: tuple[Any, ...]) -> Any:
     u, v, first, second, a, b = key
     for equation in claim.equations:
-        for sides in ((u, v, first, second, a, b), (v, u, second, first, b, a)):
+        for sides in [key] + ([(v, u, second, first, b, a)] if (a, b) in TURNED else []):
             at = _binding(equation.left, sides, claim.indices)
             if at is not None and not _outside(world, key):
                 return stepped.number(equation.right.xreplace(_relabelled(equation.left, sides)), at)
@@ -112,10 +112,8 @@ def _binding(left: sp.Expr, sides: tuple[Any, ...], indices: tuple[sp.Symbol, ..
     if not isinstance(left, Moment) or left.args[:2] != sides[:2]:
         return None
     own, labels = left.args[4:], sides[4:]
-    if own != labels and (own[0] == own[1]) > (labels[0] == labels[1]):
-        return None
-    if own != labels and own != (FIRST, SECOND) and (own[0] == own[1]) != (labels[0] == labels[1]):
-        return None
+    if own not in (labels, (FIRST, SECOND)) and (own[0] == own[1]) != (labels[0] == labels[1]):
+        return None  # impulses at one time are not those at two
     at: dict[sp.Symbol, int] = {}
     for expr, time in zip(left.args[2:4], sides[2:4], strict=True):
         index = next((i for i in indices if expr.has(i)), None)

@@ -41,7 +41,7 @@ class World:
         self.horizon, self.degree = HORIZON - grows, max(1, self.order) if grows else self.order + 1
         names = {str(phi.args[0]) for e in expressions_of(program) for phi in e.atoms(Phi)}
         self.activations = {name: self.coefficients() for name in sorted(names)}
-        self.impulses = {p: 0, q: 2}
+        self.impulses, self.exact = {p: 0, q: 2}, True
         self.inputs = {
             (label, time): [self.rational() for _ in range(2)]
             for label in (FIRST, SECOND)
@@ -117,7 +117,7 @@ class World:
         key = ("moment", u, v, times, a, b, rows)
         if key not in self.memo:
             left, right = self.value(u, times[0], a, rows[0]), self.value(v, times[1], b, rows[1])
-            self.memo[key] = self.mean(product_of(left, right))
+            self.memo[key] = self._short(self.mean(product_of(left, right)))
         return self.memo[key]
 
     # ---- the Gaussian world ---------------------------------------------------------------------------
@@ -222,7 +222,7 @@ class World:
         """Cov of two Gaussian variables, from what they are products of."""
         key = ("cov", x, y)
         if key not in self.memo:
-            self.memo[key] = self._covariance(self.keys[x], self.keys[y])
+            self.memo[key] = self._short(self._covariance(self.keys[x], self.keys[y]))
         return self.memo[key]
 
     def _covariance(self, x: Any, y: Any) -> Fraction:
@@ -254,8 +254,17 @@ class World:
     def fraction(self, expr: sp.Expr, at: Mapping[sp.Symbol, int] | None = None) -> Fraction:
         """The value of an expression: exact for rationals, to far more digits than are compared for roots."""
         value = self.number(expr, at or {})
-        value = value if value.is_Rational else sp.Rational(sp.N(value, DIGITS))
+        if not value.is_Rational:
+            self.exact, value = False, sp.Rational(sp.N(value, DIGITS))
         return Fraction(int(value.p), int(value.q))
+
+    def _short(self, value: Fraction) -> Fraction:
+        """The number itself, or to as many digits where a root is not exact anyway."""
+        if self.exact or value == 0:
+            return value
+        bits = 4 * DIGITS + value.denominator.bit_length() - value.numerator.bit_length()
+        scale = Fraction(2) ** bits
+        return round(value * scale) / scale
 
     def gram(self, time: int, other: int, a: Any, b: Any) -> Fraction:
         """x_time . x'_other: a unit impulse for impulse labels, random vectors for sequences."""
