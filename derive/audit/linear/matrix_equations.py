@@ -23,7 +23,8 @@ from wideproof.derive.linear.spectral_radius import EntryVariance, SpectralRadiu
 from wideproof.derive.proof.claims import MatrixEquation
 
 SHOWN, HORIZON = 40, 3
-DEFAULTS = {"eta": sp.Rational(2, 7), "j": sp.S.Zero}
+DEFAULTS = {"eta": sp.Integer(29), "j": sp.S.Zero}
+"""Where a claim names no step size it holds for large ones too."""
 At = Mapping[sp.Symbol, Any]
 
 
