@@ -11,15 +11,14 @@ from typing import Any
 
 import sympy as sp
 
+from wideproof.derive.audit.dual_numbers import Dual, DualValues, scaled, times, total
 from wideproof.derive.audit.meanings import MEANINGS
-from wideproof.derive.audit.world import HORIZON, World, derivative
+from wideproof.derive.audit.world import HORIZON, World
 from wideproof.derive.calculus.recursion_rules import OUTPUT
-from wideproof.derive.language.activations import Phi
 from wideproof.derive.language.program import Bias, Coordinate, Input, MatVec, Parameter, Previous, Updated
 from wideproof.derive.limits.adjoint import Cotangent, Gradient, Local, Outer, Pullback
 
 WIDTH, SIDE = 4, 2
-Dual = tuple[Fraction, Fraction]
 Place = tuple[str, Any, int]
 """What is perturbed: its kind, the coordinate or parameter, and the time."""
 NOWHERE: Place = ("none", None, -1)
@@ -102,7 +101,7 @@ class _Pass:
         rows = SIDE if matrix.role == "readout" else WIDTH
         scale = Fraction(1) if matrix.role == "input_map" else Fraction(1, 2)
         entries = self._parameter(matrix, time, rows, len(inner), c)
-        return [_scaled(scale, _total(_times(m, v) for m, v in zip(row, inner, strict=True))) for row in entries]
+        return [scaled(scale, total(times(m, v) for m, v in zip(row, inner, strict=True))) for row in entries]
 
     def _parameter(self, parameter: Parameter, time: int, rows: int, columns: int, c: Coordinate) -> list[list[Dual]]:
         key = (parameter.name, -1 if parameter.tied else time)
@@ -113,45 +112,9 @@ class _Pass:
 
     def entry(self, expr: sp.Expr, time: int, i: int) -> Dual:
         """One entry of an expression."""
-        if isinstance(expr, Coordinate):
-            return self.value(expr, time)[i]
-        if isinstance(expr, Phi):
-            name, order, argument = expr.args
-            return self._activation(str(name), int(order), self.entry(argument, time, i))
-        if not expr.has(Coordinate):
-            return self.net.world.fraction(expr), Fraction(0)
-        if expr.is_Pow:
-            base, result = self.entry(expr.base, time, i), (Fraction(1), Fraction(0))
-            for _ in range(int(expr.exp)):
-                result = _times(result, base)
-            return result
-        parts = [self.entry(a, time, i) for a in expr.args]
-        if expr.is_Add:
-            return _total(parts)
-        result = parts[0]
-        for part in parts[1:]:
-            result = _times(result, part)
-        return result
-
-    def _activation(self, name: str, order: int, z: Dual) -> Dual:
-        def at(depth: int) -> Fraction:
-            c = derivative(self.net.world.activations[name], depth)
-            return sum((x * z[0] ** k for k, x in enumerate(c)), start=Fraction(0))
-
-        return at(order), at(order + 1) * z[1]
-
-
-def _times(a: Dual, b: Dual) -> Dual:
-    return a[0] * b[0], a[0] * b[1] + a[1] * b[0]
-
-
-def _scaled(c: Fraction, a: Dual) -> Dual:
-    return c * a[0], c * a[1]
-
-
-def _total(parts: Any) -> Dual:
-    values = list(parts)
-    return sum((v for v, _ in values), start=Fraction(0)), sum((d for _, d in values), start=Fraction(0))
+        world = self.net.world
+        values = DualValues(lambda c: self.value(c, time)[i], world.activations.__getitem__, world.fraction)
+        return values.of(expr)
 
 
 def _net(world: World) -> Unrolled:

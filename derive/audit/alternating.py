@@ -14,7 +14,6 @@ import numpy as np
 import sympy as sp
 from mpmath import mp
 
-from wideproof.derive.alternating.corrections import lines
 from wideproof.derive.alternating.line_limits import OfRamps
 from wideproof.derive.alternating.terms import (
     BD,
@@ -52,6 +51,7 @@ from wideproof.derive.audit.memory_horizon import ACCURACY, against_normal, nume
 from wideproof.derive.audit.world import World
 from wideproof.derive.expectation.truncated_moments import Ramp
 from wideproof.derive.language.activations import Phi
+from wideproof.derive.language.alternating import AlternatingProgram
 from wideproof.derive.language.errors import ProofError
 from wideproof.derive.language.program import Coordinate
 from wideproof.derive.proof.claims import Equation
@@ -60,10 +60,11 @@ ROWS, COLUMNS, RIGHT, LEFT = 3, 4, 2, 1
 
 
 class ExactTape:
-    """The polynomials of all lines in one world: Gaussian variables are symbols, activations quadratics."""
+    """The polynomials of all lines in one world: Gaussian variables are symbols, activations polynomials."""
 
     def __init__(self, world: World) -> None:
-        self.world, self.program = world, lines(world.program)
+        assert isinstance(world.program, AlternatingProgram)
+        self.world, self.program = world, world.program
         self.images: list[sp.Expr] = []
         self.queries: list[sp.Expr] = []
         self.cov: dict[tuple[int, int], sp.Expr] = {}
@@ -74,12 +75,12 @@ class ExactTape:
     def _add(self, index: int) -> None:
         line = self.program.lines[index][1]
         self.queries.append(self.polynomial(line.vector))
-        scale = self.scalar(self.program.scale(index))
+        scale = self.scale(line.side)
         for other in range(index + 1):
             same = self.program.lines[other][1].side == line.side
             product = self.queries[other] * self.queries[index] if same else sp.S.Zero
             self.cov[other, index] = self.cov[index, other] = scale * self.mean(product)
-        earlier = self.program.opposite(index)
+        earlier = [k for k in range(index) if self.program.lines[k][1].side != line.side]
         image: sp.Expr = self.program.gaussian(index)
         if earlier:
             gram = sp.Matrix(len(earlier), len(earlier), lambda i, k: self.cov[earlier[i], earlier[k]])
@@ -88,6 +89,11 @@ class ExactTape:
                 self.factors[index, other] = factor
                 image += 0 if line.corrected else factor * self.queries[other]
         self.images.append(sp.expand(image))
+
+    def scale(self, side: str) -> sp.Expr:
+        """The variance of a product with a vector of mean square 1: rows of A have n entries, its columns m."""
+        assert self.program.matrix is not None
+        return self.scalar(self.program.matrix.variance * (self.program.aspect if side == "n" else 1))
 
     def pairing(self, other: int, index: int) -> sp.Expr:
         """E of a Gaussian part times a query."""
@@ -105,9 +111,9 @@ class ExactTape:
         return sp.expand(expr.replace(Phi, self._activation))
 
     def _activation(self, name: sp.Basic, order: sp.Expr, z: sp.Expr) -> sp.Expr:
-        random = self.world.activations.setdefault(str(name), [self.world.rational() for _ in range(3)])
-        quadratic = sp.Add(*(sp.Rational(c) * VARIABLE**k for k, c in enumerate(random)))
-        return sp.diff(quadratic, VARIABLE, order).subs(VARIABLE, z)
+        random = self.world.activations.setdefault(str(name), self.world.coefficients())
+        polynomial = sp.Add(*(sp.Rational(c) * VARIABLE**k for k, c in enumerate(random)))
+        return sp.diff(polynomial, VARIABLE, order).subs(VARIABLE, z)
 
     def mean(self, polynomial: sp.Expr) -> sp.Expr:
         """E of a polynomial, by sums over pairings and the moments of the sources."""

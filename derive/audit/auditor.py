@@ -7,22 +7,29 @@ by differentiating those; theorems' hypotheses by difference quotients of the ma
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import fields, is_dataclass
 from functools import singledispatch
 from itertools import product
 from typing import Any
 
 import sympy as sp
 
-from wideproof.derive.audit.definitions import SmallMatrices
-from wideproof.derive.audit.growth import measured_growth
+from wideproof.derive.audit.definitions import SmallMatrices, check_program
+from wideproof.derive.audit.growth import GROWTH, measured_growth
 from wideproof.derive.audit.meanings import MEANINGS
-from wideproof.derive.audit.world import HORIZON, World
+from wideproof.derive.audit.recurrences import check_closed, check_stepped
+from wideproof.derive.audit.world import HORIZON, World, expressions_of
 from wideproof.derive.calculus.gaussian_process import Cov
+from wideproof.derive.calculus.innovations import NORMAL
 from wideproof.derive.calculus.moments import FIRST, SECOND, Moment
-from wideproof.derive.calculus.recursion_rules import OUTPUT, TANGENT_OUTPUT, StateMoments
+from wideproof.derive.calculus.recursion_rules import OUTPUT, ROW, ROW2, TANGENT_OUTPUT, StateMoments
+from wideproof.derive.expectation.symbolic_expectation import GaussianMean
+from wideproof.derive.language.activations import Phi
 from wideproof.derive.language.errors import ProofError
-from wideproof.derive.language.notation import n, p, q
+from wideproof.derive.language.notation import n, p, q, t
 from wideproof.derive.language.program import Bias, Coordinate, MatVec, Program
+from wideproof.derive.linear.convolution import COLUMN, COLUMN2
+from wideproof.derive.linear.finite_width import ResponseMoment, TraceMean
 from wideproof.derive.proof.claims import (
     Claim,
     Definition,
@@ -36,22 +43,49 @@ from wideproof.derive.proof.claims import (
 from wideproof.derive.proof.proof import Proof, Step
 
 WORLDS = 2
+AT_WIDTH = (ResponseMoment, TraceMean)
+LIPSCHITZ_ONLY = "lemma-c1"
+"""The theorem that takes no map of polynomial growth."""
+HELD = "held"
+"""Where a world keeps the claims that were found true in it: one that is part of a later claim is not checked again."""
 DIGITS = 30
 SMALL = 3
 GAPS = {"=": [(0, 0)], "<": [(0, 1), (0, 2)], ">": [(1, 0), (2, 0)], "any": [(0, 0), (0, 2), (1, 0)]}
 """Lags to try for each relation of two times; every pair is moved by 0, 1 and 2 steps."""
 
 
-def worlds(program: Program, seed: int = 0) -> list[World]:
-    """A few random worlds of a program."""
-    return [World(program, seed + i, MEANINGS) for i in range(WORLDS)]
+def worlds(program: Program, seed: int = 0, order: int = 1) -> list[World]:
+    """A few random worlds of a program, in which activations have derivatives of an order and beyond."""
+    return [World(program, seed + i, MEANINGS, order) for i in range(WORLDS)]
 
 
 def audit(proof: Proof, seed: int = 0) -> None:
-    """Raise ProofError at the first step whose claim is false in one of a few random worlds."""
-    drawn = worlds(proof.program, seed)
+    """Raise ProofError where the program is not what it declares, or a claim is false in one of a few random worlds."""
+    drawn = worlds(proof.program, seed, highest_order(proof))
+    for world in drawn:
+        check_program(world)
     for index, step in enumerate(proof.steps):
         audit_step(step, drawn, f"step {index} ({step.rule}), audit")
+
+
+def highest_order(proof: Proof) -> int:
+    """The highest derivative of an activation in the claims of a proof, at least 1."""
+    exprs = [x for step in proof.steps for x in _expressions(step.claim)]
+    orders = [int(phi.args[1]) for x in exprs for phi in x.atoms(Phi)]
+    orders += [int(order) for x in exprs for node in x.atoms(GaussianMean) for _, order in node.args[0]]
+    return max(orders, default=1) or 1
+
+
+def _expressions(part: Any) -> Iterator[sp.Basic]:
+    """All expressions in a claim."""
+    if isinstance(part, sp.Basic | sp.MatrixBase):
+        yield part
+    elif isinstance(part, tuple):
+        for inner in part:
+            yield from _expressions(inner)
+    elif is_dataclass(part):
+        for entry in fields(part):
+            yield from _expressions(getattr(part, entry.name))
 
 
 def audit_step(step: Step, drawn: list[World], where: str = "audit") -> None:
@@ -59,6 +93,7 @@ def audit_step(step: Step, drawn: list[World], where: str = "audit") -> None:
     for world in drawn:
         try:
             check(step.claim, world)
+            world.memo.setdefault(HELD, set()).add(step.claim)
         except ProofError as error:
             raise ProofError(where, error.expected, error.got, error.hint) from None
         except Exception as error:  # an altered claim may not even be evaluable
@@ -76,35 +111,45 @@ def check(claim: Claim, world: World) -> None:
 @check.register
 def _(claim: Equation, world: World) -> None:
     if isinstance(claim.left, Coordinate) or claim.left in (OUTPUT, TANGENT_OUTPUT):
-        return _same(claim, *SmallMatrices(world).sides(claim))
+        return _same(world, claim, *_small(world).sides(claim))
     for at in _points(world, claim.left, claim.right):
-        _same(claim, world.number(claim.left, at), world.number(claim.right, at))
+        _same(world, claim, world.number(claim.left, at), world.number(claim.right, at))
     return None
 
 
 @check.register
 def _(claim: Definition, world: World) -> None:
-    """The definition is compared with the user's object when the proof is replayed."""
+    """The recursion is that of the world, whose tangent `check_program` has drawn itself."""
+    if claim.program not in (world.program, world.program.base):
+        raise ProofError("audit", world.program, claim.program, "The definition is of another recursion.")
 
 
 @check.register
 def _(claim: Limit, world: World) -> None:
     check(Equation(claim.left, claim.right), world)
     if claim.form is not None:
-        check(claim.form, world)
+        if claim.form not in world.memo.get(HELD, ()):
+            check(claim.form, world)
         check(Equation(claim.left, claim.form.right), world)
 
 
 @check.register
 def _(claim: Recurrence, world: World) -> None:
-    if not claim.equations:
-        raise ProofError("audit", "equations", "none", "A recurrence says how its moments are found.")
     for equation in claim.equations:
         check(equation, world)
+    check_closed(claim)
+    check_stepped(claim, world)
     if isinstance(claim.right, sp.Tuple):
         _check_determined(claim, world)
     else:
         check(Equation(claim.left, claim.right), world)
+
+
+def _small(world: World) -> SmallMatrices:
+    """The small matrices of a world."""
+    if "small" not in world.memo:
+        world.memo["small"] = SmallMatrices(world)
+    return world.memo["small"]
 
 
 @check.register
@@ -120,7 +165,9 @@ def _(claim: ProcessForm, world: World) -> None:
     for c, d in product(products, repeat=2):
         if (c, d) not in stated and (d, c) not in stated:
             for first, second in ((0, 0), (1, 0)):
-                _same(claim, world.number(Cov(c, d, sp.Integer(first), sp.Integer(second), FIRST, SECOND), {}), 0)
+                _same(
+                    world, claim, world.number(Cov(c, d, sp.Integer(first), sp.Integer(second), FIRST, SECOND), {}), 0
+                )
 
 
 def _is_read(program: Program, c: Coordinate) -> bool:
@@ -146,21 +193,31 @@ def _(claim: Vanishing, world: World) -> None:
     for u, v, relation, labels in claim.members:
         for (first, second), start in product(GAPS[relation], range(3)):
             lags = map(sp.Integer, (start + first, start + second))
-            _same(claim, world.number(Moment(u, v, *lags, *labels), {}), sp.S.Zero)
+            _same(world, claim, world.number(Moment(u, v, *lags, *labels), {}), sp.S.Zero)
 
 
 @check.register
 def _(claim: Hypothesis, world: World) -> None:
-    for _, body, kind in claim.maps:
+    """No map grows faster than is said, all maps of the program are said, and the theorem takes them."""
+    for left, body, kind in claim.maps:
         measured = measured_growth(body, world.parameters, world.random)
-        if measured != kind:
-            raise ProofError("audit", measured, kind, f"The map {body} grows otherwise.")
+        if kind not in GROWTH or GROWTH.index(measured) > GROWTH.index(kind):
+            raise ProofError("audit", measured, kind, f"The map {body} grows faster.")
+        if left in world.program.bodies:
+            _same(world, Equation(left, body), *_small(world).sides(Equation(left, body)))
+    if missing := set(world.program.bodies) - {left for left, _, _ in claim.maps}:
+        raise ProofError("audit", "the maps of all states", missing, f"{claim.theorem} is about all of them.")
+    if claim.theorem == LIPSCHITZ_ONLY:
+        for expr in expressions_of(world.program):
+            if measured_growth(expr, world.parameters, world.random) == GROWTH[-1]:
+                raise ProofError("audit", "Lipschitz maps", expr, f"{claim.theorem} does not take {expr}.")
 
 
-def _same(claim: Claim, left: Any, right: Any) -> None:
+def _same(world: World, claim: Claim, left: Any, right: Any) -> None:
     gap = sp.sympify(left) - sp.sympify(right)
     values = list(gap) if isinstance(gap, sp.MatrixBase) else [gap]
-    if any(value != 0 and abs(sp.N(value, DIGITS)) > sp.Float(10) ** (2 - DIGITS) for value in values):
+    most = sp.S.One if world.exact else max(1, *(abs(sp.N(x, DIGITS)) for x in sp.flatten([left])))
+    if any(value != 0 and abs(sp.N(value, DIGITS)) > most * sp.Float(10) ** (2 - DIGITS) for value in values):
         raise ProofError("audit", left, right, f"At a random rational point {claim} is false.")
 
 
@@ -174,25 +231,43 @@ def _points(world: World, *exprs: sp.Expr) -> Iterator[dict[sp.Symbol, int]]:
         - bound,
         key=str,
     )
-    rows = [x for x in free if str(x).rstrip("'") in ("r", "c")]
+    rows = [x for x in free if x in (ROW, COLUMN, ROW2, COLUMN2)]
     times = [x for x in free if x not in rows and x != n]
     late = tuple(world.random.randint(0, world.horizon - 1) for _ in times)
     grid = [at for at in product(range(SMALL), repeat=len(times)) if sum(at) <= world.horizon]
     grid = grid if len(times) <= 2 else [(1,) * len(times)]
     points = [(at, 0, 0) for at in (*grid, late)]
     points += [((1,) * len(times), *unequal) for unequal in ((0, 1), (1, 0)) if rows]
-    for trial, (at, first, second) in enumerate(points):
+    widths = _widths(*exprs) if n in free else range(1)
+    for width, (at, first, second) in product(widths, points):
         values = {x: max(time, int(x.is_positive or 0)) for x, time in zip(times, at, strict=True)}
-        values |= {x: second if str(x).endswith("'") else first for x in rows}
-        values |= {x: 1 + trial % 2 for x in free if x == n}  # at a finite width, every entry is written out
+        values |= {x: second if x in (ROW2, COLUMN2) else first for x in rows}
+        values |= {x: width for x in free if x == n}
         yield values | _normal_equation(world, free)
 
 
 def _normal_equation(world: World, free: list[sp.Symbol]) -> dict[sp.Symbol, int]:
     """Of the normal equations of a predictor at t take the k-th, k = 1 ... t."""
-    lag = next((x for x in free if str(x) == "k" and x.is_positive), None)
-    step = next((x for x in free if str(x) == "t"), None)
-    if lag is None or step is None:
+    if NORMAL not in free or t not in free:
         return {}
     time = world.random.randint(1, HORIZON - 1)
-    return {step: time, lag: world.random.randint(1, time)}
+    return {t: time, NORMAL: world.random.randint(1, time)}
+
+
+def _widths(*exprs: sp.Expr) -> range:
+    """More widths than a polynomial in n, of the degree of the two sides times any power of n, has zeros."""
+    powers = [_powers_of_width(x) for e in exprs for x in sp.Add.make_args(sp.expand(e))]
+    low, high = (end(x for pair in powers for x in pair) for end in (min, max))
+    return range(1, 3 + int(sp.ceiling(high - low)))
+
+
+def _powers_of_width(term: sp.Expr) -> tuple[sp.Expr, sp.Expr]:
+    """The lowest and the highest power of n in a term."""
+    power = sp.sympify(term.as_coeff_exponent(n)[1]) if not term.atoms(*AT_WIDTH) else sp.S.Zero
+    low = high = power if power.is_number else sp.S.Zero
+    for x in term.atoms(*AT_WIDTH):
+        if isinstance(x, TraceMean):
+            high += len(x.args[1:]) + sp.Rational(sum(map(len, x.args[1:])), 2)
+        else:
+            low -= sp.Rational(len(x.args[1:]) + int(sum(x.args[1:])), 2)
+    return low, high

@@ -15,7 +15,6 @@ from wideproof.derive.alternating.conditioning import (
     Rows,
     Trace,
     Value,
-    words,
 )
 from wideproof.derive.audit.meanings import MEANINGS
 from wideproof.derive.audit.world import World
@@ -47,13 +46,23 @@ def letters(world: World) -> dict[str, sp.Matrix]:
     return world.memo["letters"]
 
 
+def _words(expr: sp.Expr) -> list[tuple[sp.Expr, list[sp.Symbol]]]:
+    """The terms of an expression: a scalar, and letters in order."""
+    found = []
+    for term in sp.Add.make_args(sp.expand(expr)):
+        scalars, noncommuting = term.args_cnc()
+        word = [base for base, power in (x.as_base_exp() for x in noncommuting) for _ in range(int(power))]
+        found.append((sp.Mul(*scalars), word))
+    return found
+
+
 def matrix(world: World, expr: sp.Expr, at: Any, weight: sp.Matrix | None = None) -> Any:
     """The value of words; with `weight`, that matrix stands for W."""
     values = letters(world)
     if weight is not None:
         values = values | {"W": weight, "W'": weight.T}
     total: Any = 0
-    for c, word in words(expr):
+    for c, word in _words(expr):
         term: Any = world.number(c, at)
         for letter in word:
             term = term * values[letter.name] if isinstance(term, sp.MatrixBase) else values[letter.name] * term

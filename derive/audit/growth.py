@@ -14,6 +14,8 @@ from wideproof.derive.language.program import coordinates_of
 
 Map = Callable[..., float]
 Point = tuple[float, ...]
+GROWTH = ("affine", "Lipschitz", "polynomially bounded")
+"""From the strongest to the weakest."""
 FAR, STEEP = 1e6, 1e3
 """A slope of a product grows with the other factor: it is looked at where that is large. A jump has no slope."""
 

@@ -17,13 +17,13 @@ from wideproof.derive.linear.convolution import Rho
 from wideproof.derive.linear.scale_factor_bounds import LargestRho
 from wideproof.derive.proof.claims import Counterexample, Inequality
 
-POINTS, EXTREMES, TRIES = 6, 16, 300
-TINY = sp.Rational(1, 10**9)
+POINTS, EXTREMES, EDGES, TRIES = 6, 16, 14, 300
+TINY, LARGE = sp.Rational(1, 10**9), sp.Integer(7)
 
 
 def at_point(world: World, values: Mapping[sp.Symbol, Any]) -> World:
     """The same program with other exact values of its symbols."""
-    moved = World(world.program, world.random.randrange(2**30), world.meanings)
+    moved = World(world.program, world.random.randrange(2**30), world.meanings, world.order)
     moved.parameters |= {x: Fraction(int(v.p), int(v.q)) for x, v in values.items() if x in moved.parameters}
     return moved
 
@@ -47,6 +47,26 @@ def draws(world: World, symbols: list[sp.Symbol]) -> Iterator[dict[sp.Symbol, sp
         }
 
 
+def edges(world: World, symbols: list[sp.Symbol], domain: tuple[sp.Expr, ...]) -> Iterator[dict[sp.Symbol, sp.Expr]]:
+    """Points on the boundary of a domain, and far out where it has none: there it shows whether it is too large."""
+    whole = [x for x in symbols if x.is_integer]
+    for low, drawn in zip(extremes(world, symbols), draws(world, symbols), strict=False):
+        at = low | {x: drawn[x] for x in whole}
+        for relation in (x for x in domain if isinstance(x, sp.Le)):
+            for x in sorted(relation.lhs.free_symbols - set(whole), key=str):
+                yield at | {x: _met(world, relation, at, x)}
+        yield from (at | {x: LARGE} for x in symbols if x not in whole)
+
+
+def _met(world: World, relation: sp.Expr, at: Mapping[sp.Symbol, Any], x: sp.Symbol) -> sp.Expr:
+    """The value of a number, in which the left side is linear, at which both sides are equal, or hardly below it."""
+    left, right = (_moved(world, at).number(side, at) for side in relation.args)
+    if left == 0 or right <= 0:
+        return at[x]
+    found = sp.sympify(at[x] * right / left)
+    return found if found.is_Rational else sp.Rational(sp.N(found * (1 - TINY), DIGITS))
+
+
 def holds(world: World, relation: sp.Expr, at: Mapping[sp.Symbol, Any]) -> bool:
     """Whether a relation of the domain holds at a point."""
     if relation in (sp.true, sp.false):
@@ -58,8 +78,9 @@ def points(world: World, claim: Inequality) -> Iterator[tuple[World, dict[sp.Sym
     """Random points of the domain, and worlds that have them."""
     free = sorted(set().union(*(x.free_symbols for x in (claim.left, claim.right, *claim.domain))), key=str)
     found = 0
-    for source, most in ((extremes, EXTREMES), (draws, POINTS)):
-        accepted = (at for at in source(world, free) if all(holds(_moved(world, at), x, at) for x in claim.domain))
+    sources = (extremes(world, free), draws(world, free), edges(world, free, claim.domain))
+    for source, most in zip(sources, (EXTREMES, POINTS, EDGES), strict=True):
+        accepted = (at for at in source if all(holds(_moved(world, at), x, at) for x in claim.domain))
         for at in islice(accepted, most):
             found += 1
             yield _moved(world, at), at

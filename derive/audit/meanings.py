@@ -11,7 +11,8 @@ import sympy as sp
 from mpmath import mp
 
 from wideproof.derive.algebra.linear_recurrences import PowerDD
-from wideproof.derive.audit.world import Meaning, Polynomial, World, compose, derivative, product_of
+from wideproof.derive.audit.dual_numbers import derivative
+from wideproof.derive.audit.world import Meaning, Polynomial, World, compose, product_of
 from wideproof.derive.calculus.gaussian_process import Cov
 from wideproof.derive.calculus.innovations import Innovation, InnovationsForm, Predictor, ProductCov
 from wideproof.derive.calculus.lags import EmpiricalKernel, Entry
@@ -72,32 +73,43 @@ def _convolution(world: World, expr: sp.Expr, at: Any) -> Any:
 
 
 def _gaussian_mean(world: World, expr: sp.Expr, at: Any) -> Any:
+    """By pairings; equal laws, which the steps of a proof repeat, are paired once."""
     functions, means, upper = expr.args
-    size = len(functions)
-    cov = iter(world.fraction(c, at) for c in upper)
+    law = tuple(world.fraction(x, at) for x in (*means, *upper))
+    key = ("gaussian mean", functions, law)
+    if key not in world.memo:
+        world.memo[key] = _mean_of_product(world, functions, law[: len(functions)], law[len(functions) :])
+    return world.memo[key]
+
+
+def _mean_of_product(
+    world: World, functions: sp.Tuple, means: tuple[Fraction, ...], upper: tuple[Fraction, ...]
+) -> Fraction:
+    size, cov = len(functions), iter(upper)
     table = {(a, b): next(cov) for a in range(size) for b in range(a, size)}
     total: Polynomial = {(): Fraction(1)}
     for i, ((name, order), mean) in enumerate(zip(functions, means, strict=True)):
-        inner = {(i,): Fraction(1), (): world.fraction(mean, at)}
+        inner = {(i,): Fraction(1), (): mean}
         total = product_of(total, compose(derivative(world.activations[str(name)], int(order)), inner))
-    return sum((c * _pair_up(m, table) for m, c in total.items()), start=Fraction(0))
+    paired: dict[tuple[int, ...], Fraction] = {(): Fraction(1)}
+    return sum((c * _pair_up(m, table, paired) for m, c in total.items()), start=Fraction(0))
 
 
-def _pair_up(variables: tuple[int, ...], table: Mapping[tuple[int, int], Fraction]) -> Fraction:
-    if not variables:
-        return Fraction(1)
-    first, rest = variables[0], variables[1:]
-    return (
-        sum(
+def _pair_up(
+    variables: tuple[int, ...], table: Mapping[tuple[int, int], Fraction], paired: dict[tuple[int, ...], Fraction]
+) -> Fraction:
+    if len(variables) % 2:
+        return Fraction(0)
+    if variables not in paired:
+        first, rest = variables[0], variables[1:]
+        paired[variables] = sum(
             (
-                table[min(first, x), max(first, x)] * _pair_up(rest[:i] + rest[i + 1 :], table)
+                table[min(first, x), max(first, x)] * _pair_up(rest[:i] + rest[i + 1 :], table, paired)
                 for i, x in enumerate(rest)
             ),
             start=Fraction(0),
         )
-        if len(variables) % 2 == 0
-        else Fraction(0)
-    )
+    return paired[variables]
 
 
 def _power_dd(world: World, expr: sp.Expr, at: Any) -> Any:
@@ -183,9 +195,15 @@ def _integral(world: World, expr: sp.Expr, at: Any) -> Any:
         return sp.Float(mp.quad(inside, bounds), 40)
 
 
+def _damped(world: World, expr: sp.Expr, at: Any) -> Any:
+    """exp(-x) sinh(y), or cosh(y) for an even one, from exponentials."""
+    x, y, odd = (sp.sympify(a).subs({**world.parameters, **at}) for a in expr.args)
+    return (sp.exp(y - x) + (-1 if odd == 1 else 1) * sp.exp(-y - x)) / 2
+
+
 MEANINGS: dict[type, Meaning] = {
     sp.Integral: _integral,
-    Damped: lambda world, expr, at: expr.doit().subs({**world.parameters, **at}),
+    Damped: _damped,
     Moment: _moment,
     Cov: _cov,
     Response: _response,

@@ -31,12 +31,10 @@ from wideproof.derive.memory_horizon.scalar_maps import (
     Horizon,
     VarianceMap,
     VarianceSlope,
-    letters,
-    states_of,
 )
 
 Host = Any
-TRIALS, DEGREE, PANELS, REACH = 2, 6, 160, 12.0
+TRIALS, PANELS, REACH = 2, 160, 12.0
 ACCURACY, DIFFERENCED = 1e-9, 1e-6
 """Of the quadrature, and of its differences; a wrong coefficient of 0.1 % is far outside both."""
 
@@ -45,9 +43,9 @@ class OneStep(World):
     """A world in which the moments of all states one step before are given numbers."""
 
     def __init__(self, world: World, variances: list[Fraction], covariances: list[Fraction], size: Fraction) -> None:
-        super().__init__(world.program, 0, MEANINGS)
+        super().__init__(world.program, 0, MEANINGS, world.order)
         self.parameters, self.activations = world.parameters, world.activations
-        states = list(states_of(world.program))
+        states = [state for state, _ in states_of(world)]
         self.variance = dict(zip(states, variances, strict=True))
         self.across = dict(zip(states, covariances, strict=True))
         self.size, self.asked = size, Coordinate("")
@@ -77,6 +75,12 @@ class OneStep(World):
         return self.size
 
 
+def states_of(world: World) -> list[tuple[State, Coordinate]]:
+    """The states and their updated coordinates, in the order of their updates, which is that of the letters."""
+    place = {c: state for state, c in world.program.updated.items()}
+    return [(place[c], c) for c, _ in world.program.updates]
+
+
 def _fraction(value: Any) -> Fraction:
     return Fraction(int(sp.sympify(value).p), int(sp.sympify(value).q))
 
@@ -94,7 +98,7 @@ def _numbers(world: World, expr: sp.Expr, at: Any) -> tuple[Coordinate, list[Fra
     """The state, and the values of its letters q and c."""
     u, *rest = expr.args
     values = [_fraction(world.number(x, at)) for x in rest]
-    count = len(states_of(world.program))
+    count = len(states_of(world))
     return u, values[:count], values[count:] or values[:count]
 
 
@@ -107,10 +111,10 @@ def _slope(world: World, expr: sp.Expr, at: Any) -> sp.Expr:
     """The exact derivative of a polynomial: by interpolation."""
     u, q, c = _numbers(world, expr, at)
     across = isinstance(expr, CorrelationSlope)
-    place = list(letters(world.program)[0]).index(u)
+    place = [c for _, c in states_of(world)].index(u)
     x = sp.Dummy()
     points = []
-    for move in range(DEGREE + 1):
+    for move in range(_degree_of_step(world, u) + 1):
         moved = list(c if across else q)
         moved[place] += move
         found = _moment(world, u, q if across else moved, moved if across else c, at, across)
@@ -118,8 +122,13 @@ def _slope(world: World, expr: sp.Expr, at: Any) -> sp.Expr:
     return sp.sympify(sp.diff(sp.interpolate(points, x), x)).subs(x, 0)
 
 
+def _degree_of_step(world: World, u: Coordinate) -> int:
+    """At least the degree of a second moment after a step in the variances before it: that of the state itself."""
+    return 2 * max(1, len(world.program.bodies[u].atoms(Phi))) * (world.degree + 1)
+
+
 def _horizon(world: World, expr: sp.Expr, at: Any) -> sp.Expr:
-    slopes = [_slope(world, CorrelationSlope(u, *expr.args), at) for u in letters(world.program)[0]]
+    slopes = [_slope(world, CorrelationSlope(u, *expr.args), at) for _, u in states_of(world)]
     return -1 / sp.log(max(slopes))
 
 

@@ -1,8 +1,9 @@
 """A random instance of a program in which every symbol has an exact rational value.
 
-It draws rational variances, input vectors and, for every activation, a quadratic polynomial. Each state is then an
-explicit polynomial in Gaussian variables, expectations are sums over pairings, and covariances follow the paths
-of the recursion at integer times: no symbolic times, no leaf moments, no zero sets, no closed forms.
+It draws rational variances, input vectors and, for every activation, a polynomial of high enough degree that all
+derivatives in use are seen. Each state is then an explicit polynomial in Gaussian variables, expectations are sums over
+pairings, and covariances follow the paths of the recursion at integer times: no symbolic times, no leaf moments, no
+zero sets, no closed forms.
 """
 
 from __future__ import annotations
@@ -15,27 +16,32 @@ from typing import Any
 
 import sympy as sp
 
+from wideproof.derive.audit.dual_numbers import derivative
 from wideproof.derive.calculus.moments import FIRST, SECOND
 from wideproof.derive.language.activations import Phi
 from wideproof.derive.language.notation import p, q
 from wideproof.derive.language.program import Bias, Coordinate, MatVec, Parameter, Previous, Program, Updated
 
-HORIZON = 4
+HORIZON, DIGITS = 4, 80
 Polynomial = dict[tuple[int, ...], Fraction]
 
 
 class World:
     """The values of all expressions about a program, for one random draw of its free symbols and inputs.
 
-    `meanings` says what the functions of the engine stand for. Gaussian variables are numbered as they appear.
+    `meanings` says what the functions of the engine stand for, `order` is the highest derivative of an activation that
+    is spoken of. Gaussian variables are numbered as they appear.
     """
 
-    def __init__(self, program: Program, seed: int, meanings: Mapping[type, Meaning]) -> None:
+    def __init__(self, program: Program, seed: int, meanings: Mapping[type, Meaning], order: int = 1) -> None:
         self.program, self.random, self.meanings = program, random.Random(seed), meanings
+        self.order = max([order, *(int(x.args[1]) for e in expressions_of(program) for x in e.atoms(Phi))])
         self.parameters = {x: self.rational() for x in program.symbols.values()}
-        size, self.horizon = (2, HORIZON - 1) if self._grows() else (3, HORIZON)
-        self.activations = {name: [self.rational() for _ in range(size)] for name in sorted(self._activation_names())}
-        self.impulses = {p: 0, q: 2}
+        grows = self._grows()
+        self.horizon, self.degree = HORIZON - grows, max(1, self.order) if grows else self.order + 1
+        names = {str(phi.args[0]) for e in expressions_of(program) for phi in e.atoms(Phi)}
+        self.activations = {name: self.coefficients() for name in sorted(names)}
+        self.impulses, self.exact = {p: 0, q: 2}, True
         self.inputs = {
             (label, time): [self.rational() for _ in range(2)]
             for label in (FIRST, SECOND)
@@ -50,13 +56,12 @@ class World:
         """A fresh random number."""
         return Fraction(self.random.randint(1, 9), self.random.randint(2, 7))
 
-    def _activation_names(self) -> set[str]:
-        exprs = [*self.program.bodies.values(), self.program.output]
-        exprs += [x.vector for _, x in self.program.terms if isinstance(x, MatVec)]
-        return {str(phi.args[0]) for e in exprs for phi in e.atoms(Phi)}
+    def coefficients(self) -> list[Fraction]:
+        """A fresh polynomial to stand for an activation."""
+        return [self.rational() for _ in range(self.degree + 1)]
 
     def _grows(self) -> bool:
-        """Whether states multiply, so that their degree grows with time: then test activations are affine."""
+        """Whether states multiply, so that their degree grows with time: then activations are of the least degree."""
         degrees = [0] * 4
         past: dict[Coordinate, int] = {c: 1 for c in self.program.bodies}
         for step in range(4):
@@ -112,7 +117,7 @@ class World:
         key = ("moment", u, v, times, a, b, rows)
         if key not in self.memo:
             left, right = self.value(u, times[0], a, rows[0]), self.value(v, times[1], b, rows[1])
-            self.memo[key] = self.mean(product_of(left, right))
+            self.memo[key] = self._short(self.mean(product_of(left, right)))
         return self.memo[key]
 
     # ---- the Gaussian world ---------------------------------------------------------------------------
@@ -217,7 +222,7 @@ class World:
         """Cov of two Gaussian variables, from what they are products of."""
         key = ("cov", x, y)
         if key not in self.memo:
-            self.memo[key] = self._covariance(self.keys[x], self.keys[y])
+            self.memo[key] = self._short(self._covariance(self.keys[x], self.keys[y]))
         return self.memo[key]
 
     def _covariance(self, x: Any, y: Any) -> Fraction:
@@ -247,9 +252,19 @@ class World:
         return nu * self.mean(product_of(*columns))
 
     def fraction(self, expr: sp.Expr, at: Mapping[sp.Symbol, int] | None = None) -> Fraction:
-        """The exact value of a rational expression."""
+        """The value of an expression: exact for rationals, to far more digits than are compared for roots."""
         value = self.number(expr, at or {})
+        if not value.is_Rational:
+            self.exact, value = False, sp.Rational(sp.N(value, DIGITS))
         return Fraction(int(value.p), int(value.q))
+
+    def _short(self, value: Fraction) -> Fraction:
+        """The number itself, or to as many digits where a root is not exact anyway."""
+        if self.exact or value == 0:
+            return value
+        bits = 4 * DIGITS + value.denominator.bit_length() - value.numerator.bit_length()
+        scale = Fraction(2) ** bits
+        return round(value * scale) / scale
 
     def gram(self, time: int, other: int, a: Any, b: Any) -> Fraction:
         """x_time . x'_other: a unit impulse for impulse labels, random vectors for sequences."""
@@ -268,6 +283,12 @@ class World:
 Meaning = Callable[[World, sp.Expr, Any], Any]
 
 
+def expressions_of(program: Program) -> list[sp.Expr]:
+    """All that a program evaluates: updates, output, and what its matrices multiply."""
+    vectors = [x.vector for _, x in program.terms if isinstance(x, MatVec)]
+    return [*program.bodies.values(), program.output, *vectors]
+
+
 # ---- polynomials ----------------------------------------------------------------------------------
 def sum_of(a: Polynomial, b: Polynomial) -> Polynomial:
     """The sum of two polynomials."""
@@ -281,13 +302,6 @@ def product_of(a: Polynomial, b: Polynomial) -> Polynomial:
         key = tuple(sorted((*m, *k)))
         result[key] = result.get(key, Fraction(0)) + c * d
     return result
-
-
-def derivative(coefficients: list[Fraction], order: int) -> list[Fraction]:
-    """Coefficients of the derivative of a given order."""
-    for _ in range(order):
-        coefficients = [i * c for i, c in enumerate(coefficients)][1:]
-    return coefficients
 
 
 def compose(coefficients: list[Fraction], inner: Polynomial) -> Polynomial:

@@ -22,7 +22,8 @@ from wideproof.derive.language.program import MatVec, Parameter, Program
 from wideproof.derive.proof.claims import Claim, Equation, Recurrence
 from wideproof.derive.proof.rules import Ask, rule
 
-STEP = sp.Symbol("i", integer=True, positive=True)
+STEP, NORMAL = sp.symbols("i k", integer=True, positive=True)
+"""How many steps back a predictor reads, and the number of its normal equation."""
 
 
 Column = tuple[int, sp.Expr]
@@ -105,7 +106,7 @@ def _generic(
     """(72d) as the k-th normal equation, k = 1 ... t, and (72e)."""
     if not matrix.tied:
         return [Equation(Innovation(name, a, b, t), matrix.variance * centred(program, a, b, t, t))]
-    lag = sp.Symbol("k", integer=True, positive=True)
+    lag = NORMAL
 
     def predicted(at: sp.Expr, column: sp.Expr) -> sp.Expr:
         return sp.Add(

@@ -2,6 +2,8 @@
 
 import dataclasses as dc
 import json
+from functools import cache
+from itertools import pairwise
 from pathlib import Path
 
 import mpmath
@@ -11,6 +13,7 @@ import sympy as sp
 
 from wideproof.derive.expectation import mehler_series
 from wideproof.derive.expectation.dual_activations import (
+    DERIVED,
     FACTS,
     STRETCHED,
     Dual,
@@ -101,6 +104,96 @@ def test_a_row_is_its_definition(name):
 def test_a_row_wrong_by_a_thousandth_is_caught(name):
     with pytest.raises(AssertionError):
         check_row(dc.replace(dual(name), pair=dual(name).pair * sp.Rational(1001, 1000)), LAWS[0])
+
+
+# ---- every row and every coefficient -------------------------------------------------------------------
+DEFAULTS = {name: f"{name}({', '.join(map(str, given))})" for name, (given, _) in FAMILIES.items()}
+ROWS = [DEFAULTS.get(name, name) for name in (*FACTS, *DERIVED)] + list(CLOSED)
+ROWS = list(dict.fromkeys(name for name in ROWS if dual(name) is not None))
+"""The whole table: a new row is here as soon as it is there."""
+MEANS = (0.6, -0.3)
+ORDERS = [(1, 1), (0, 1), (2, 1), (2, 0), (2, 2)]
+
+
+@cache
+def by_definition(name, order=(0, 0)):
+    """(law, means) -> the expectation by quadrature of the definition; centred laws only where the row is."""
+    row = dual(name)
+    found = {}
+    for law in LAWS[:2]:
+        for means in ((0.0, 0.0), MEANS)[: 1 + row.shifted]:
+            f, g = (sp.diff(row.phi, Z, k) for k in order)
+            if f.has(sp.DiracDelta) or g.has(sp.DiracDelta):
+                return {}
+            found[law, means] = on_panels(f, g, law, means)
+    return found
+
+
+def on_panels(f, g, law, means):
+    """E[f(u) g(v)] on a fine grid of panels of both variables, cut at the kinks."""
+    x, w = np.polynomial.legendre.leggauss(40)
+    modules = [{"Heaviside": lambda x, half=0.5: (np.sign(x) + 1) / 2}, "scipy", "numpy"]
+    f, g = (sp.lambdify(Z, h, modules) for h in (f, g))
+
+    def panels(mean, deviation):
+        kink = np.clip(-mean / deviation, -9, 9)
+        ends = np.concatenate([np.linspace(-9.5, kink, 6), np.linspace(kink, 9.5, 6)[1:]])
+        z = np.concatenate([(q + p) / 2 + (q - p) / 2 * x for p, q in pairwise(ends)])
+        weights = np.concatenate([(q - p) / 2 * w for p, q in pairwise(ends)])
+        return mean + deviation * z, weights * np.exp(-z * z / 2) / (2 * np.pi) ** 0.5
+
+    u, outer = panels(means[0], law[0] ** 0.5)
+    slope, rest = law[2] / law[0], (law[1] - law[2] ** 2 / law[0]) ** 0.5
+    total = 0.0
+    for value, weight in zip(u, outer, strict=True):
+        v, inner = panels(means[1] + slope * (value - means[0]), rest)
+        total += weight * f(value) * np.sum(inner * (g(v) + 0 * v))
+    return float(total)
+
+
+def agrees(expr, wanted):
+    """Whether an expression in a, b, c, m, k has the values of the definition."""
+    value = sp.lambdify([a, b, c, m, k], written(expr), "mpmath")
+    return all(
+        abs(complex(value(*law, *means)) - want) <= 1e-9 * max(abs(want), 1e-2) for (law, means), want in wanted.items()
+    )
+
+
+def parts(expr):
+    """Every summand and every number of an expression, wherever it stands but in an exponent."""
+    todo, found = [expr], set()
+    while todo:
+        x = todo.pop()
+        if x.is_Add:
+            found.update(x.args)
+        found.update(y for y in x.args if y.is_Number and not x.is_Pow and y not in (0, 1, -1))
+        todo += x.args[:1] if x.is_Pow and x.exp.is_Number else x.args
+    return sorted(found, key=sp.default_sort_key)
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_every_part_of_every_row_matters(name):
+    pair, wanted = written(dual(name).pair), by_definition(name)
+    assert agrees(pair, wanted)
+    assert not agrees(pair * sp.Rational(1001, 1000), wanted)
+    for part in parts(pair):
+        wrong = pair.xreplace({part: part * sp.Rational(1001, 1000)})
+        assert not agrees(wrong, wanted), part
+
+
+@pytest.mark.parametrize("order", ORDERS, ids=str)
+@pytest.mark.parametrize("name", ROWS)
+def test_every_derivative_of_every_row_is_its_definition(name, order):
+    found, wanted = dual(name).derivative(*order), by_definition(name, order)
+    if found is None or not wanted:
+        return
+    assert agrees(found, wanted)
+    if any(abs(want) > 1e-6 for want in wanted.values()):
+        assert not agrees(found * sp.Rational(1001, 1000), wanted)
+
+
+def test_the_oracle_covers_the_whole_table():
+    assert {name.partition("(")[0] for name in ROWS} >= {*FACTS, *DERIVED}
 
 
 PRICED = {"relu": "step", "abs": "sign", "sin": "cos", "exp": "exp"}

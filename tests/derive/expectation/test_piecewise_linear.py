@@ -11,6 +11,7 @@ import sympy as sp
 
 from wideproof.derive.expectation import piecewise_linear
 from wideproof.derive.expectation.pair_integrals import Variables, expectation, gaussian_mean
+from wideproof.derive.expectation.piecewise_linear import broken
 from wideproof.derive.language.activations import Z, define, definition
 
 DEFINED = {
@@ -135,3 +136,86 @@ def test_centred_rows_of_the_table_are_the_same():
 def test_what_is_not_piecewise_linear_is_none():
     for phi in (Z * sp.Max(Z, 0), sp.tanh(Z), sp.Max(sp.sin(Z), 0), Z * sp.Symbol("q")):
         assert piecewise_linear.broken(phi) is None
+
+
+# ---- each part of the kink code is looked at ----------------------------------------------------------
+PAIRS_OF_KINKS = [("relu", "relu"), ("torn", "hard_tanh"), ("step", "abs"), ("sign", "hinge_sum"), ("torn", "torn")]
+
+
+def everything_agrees():
+    """Whether all moments of all pairs are those of the definition."""
+    for first, second in PAIRS_OF_KINKS:
+        phi, psi = broken(definition(first)), broken(definition(second))
+        for law in LAWS.values():
+            a, c, b, m, k = law
+            r = c / (a * b) ** 0.5
+            rest = max(1 - r * r, 0.0) ** 0.5 if abs(abs(r) - 1) > 1e-12 else 0.0
+            arrays = [np.asarray(x) for x in (m, k, a**0.5, b**0.5, r, rest)]
+            found = piecewise_linear.pair_mean(np, phi, psi, tuple(arrays[:2]), tuple(arrays[2:4]), *arrays[4:])
+            if abs(float(found) - WANTED[first, second, law]) > 1e-9:
+                return False
+    return True
+
+
+WANTED = {
+    (first, second, law): quadrature(function(first), function(second), law)
+    for first, second in PAIRS_OF_KINKS
+    for law in LAWS.values()
+}
+PARTS = {
+    "mean": piecewise_linear,
+    "_slope_mean": piecewise_linear,
+    "_jumps": piecewise_linear,
+    "density": piecewise_linear,
+    "normal": piecewise_linear,
+    "product": piecewise_linear.Standard,
+}
+
+
+@pytest.mark.parametrize("name", PARTS)
+def test_each_part_wrong_by_a_thousandth_is_caught(name, monkeypatch):
+    assert everything_agrees()
+    true = getattr(PARTS[name], name)
+    monkeypatch.setattr(PARTS[name], name, lambda *args: true(*args) * 1.001)
+    assert not everything_agrees()
+
+
+@pytest.mark.parametrize("kind", [(True, True), (True, False), (False, True), (False, False)])
+def test_each_kind_of_product_wrong_by_a_thousandth_is_caught(kind, monkeypatch):
+    true = piecewise_linear.Standard.product
+    monkeypatch.setattr(
+        piecewise_linear.Standard, "product", lambda law, of: true(law, of) * (1.001 if of == kind else 1.0)
+    )
+    assert not everything_agrees()
+
+
+@pytest.mark.parametrize("name", ["orthant", "edges", "gap"])
+def test_each_property_of_the_law_wrong_by_a_thousandth_is_caught(name, monkeypatch):
+    true = getattr(piecewise_linear.Standard, name).func
+
+    def wrong(law):
+        value = true(law)
+        return tuple(x * 1.001 for x in value) if isinstance(value, tuple) else value * 1.001
+
+    monkeypatch.setattr(piecewise_linear.Standard, name, property(wrong))
+    assert not everything_agrees()
+
+
+@pytest.mark.parametrize("field", range(3))
+@pytest.mark.parametrize("name", DEFINED)
+def test_each_number_of_a_broken_line_matters(name, field):
+    """A kink moved, or its bend or jump changed, by a thousandth gives another function."""
+    parts = broken(DEFINED[name])
+    z = np.linspace(-3.3, 3.3, 4001)
+
+    def values(phi):
+        lines = phi.offset + phi.slope * z
+        return lines + sum(bend * np.maximum(z - at, 0) + jump * (z > at) for at, bend, jump in phi.kinks)
+
+    exact = function(name)(z)
+    assert np.abs(values(parts) - exact)[[all(abs(x - at) > 1e-6 for at, *_ in parts.kinks) for x in z]].max() < 1e-12
+    for i, kink in enumerate(parts.kinks):
+        if kink[field]:
+            moved = tuple(x * (1.001 if place == field else 1.0) for place, x in enumerate(kink))
+            wrong = dc.replace(parts, kinks=(*parts.kinks[:i], moved, *parts.kinks[i + 1 :]))
+            assert np.abs(values(wrong) - exact).max() > 5e-4

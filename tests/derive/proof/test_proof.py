@@ -9,6 +9,7 @@ import sympy as sp
 from wideproof.derive import ProofError, models, scale_factors
 from wideproof.derive.algebra.linear_recurrences import PowerDD
 from wideproof.derive.audit import audit, audit_step, worlds
+from wideproof.derive.audit.growth import GROWTH
 from wideproof.derive.proof.claims import Definition, Equation, Hypothesis, Limit, Recurrence, Vanishing
 from wideproof.derive.proof.proof import Proof, Step
 from wideproof.derive.proof.rules import Rule
@@ -237,7 +238,7 @@ def numeric_alterations(claim):
                 yield replace(claim, members=(*members, nonzero))
         case Hypothesis(_, maps):
             for i, (state, body, growth) in enumerate(maps):
-                for wrong in {"affine", "Lipschitz", "polynomially bounded"} - {growth}:
+                for wrong in GROWTH[: GROWTH.index(growth)]:  # stronger than what the map does
                     yield replace(claim, maps=(*maps[:i], (state, body, wrong), *maps[i + 1 :]))
 
 

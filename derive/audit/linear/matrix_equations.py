@@ -10,7 +10,7 @@ import sympy as sp
 
 from wideproof.derive.algebra.matrix_symbols import Length, MatrixSum, MatrixSymbol, Norm
 from wideproof.derive.audit.auditor import check
-from wideproof.derive.audit.matrix_instances import WIDTH, WORK, Data, SmallNetwork, length, norm, scalar
+from wideproof.derive.audit.linear.matrix_instances import WIDTH, WORK, Data, SmallNetwork, length, norm, scalar
 from wideproof.derive.audit.meanings import MEANINGS
 from wideproof.derive.audit.world import World
 from wideproof.derive.calculus.lags import Entry
@@ -23,7 +23,8 @@ from wideproof.derive.linear.spectral_radius import EntryVariance, SpectralRadiu
 from wideproof.derive.proof.claims import MatrixEquation
 
 SHOWN, HORIZON = 40, 3
-DEFAULTS = {"eta": sp.Rational(2, 7), "j": sp.S.Zero}
+DEFAULTS = {"eta": sp.Integer(29), "j": sp.S.Zero}
+"""Where a claim names no step size it holds for large ones too."""
 At = Mapping[sp.Symbol, Any]
 
 

@@ -1,0 +1,1 @@
+"""The independent audit of linear recursions: matrices, descents, momentum, moments at finite width."""

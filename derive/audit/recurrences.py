@@ -1,0 +1,149 @@
+"""Whether a recurrence determines what it says: every quantity it reads has an equation or a start, and is stepped.
+
+The stepper reads moments from the equations alone, so that what comes out is what the equations say, in any order of
+evaluation; a moment that no equation states, and one that reads itself, is refused.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from typing import Any
+
+import sympy as sp
+
+from wideproof.derive.alternating.terms import Coefficient, Covariance
+from wideproof.derive.audit.meanings import MEANINGS
+from wideproof.derive.audit.world import World
+from wideproof.derive.calculus.innovations import Innovation, Predictor, ProductCov
+from wideproof.derive.calculus.moments import FIRST, SECOND, Moment
+from wideproof.derive.calculus.recursion_rules import OUTPUT, ROW, ROW2
+from wideproof.derive.expectation.truncated_moments import THETA, VARIANCE, Ramp
+from wideproof.derive.language.errors import ProofError
+from wideproof.derive.language.notation import p, q
+from wideproof.derive.language.program import Previous, Updated
+from wideproof.derive.limits.adjoint import Cotangent, Outer, Pullback
+from wideproof.derive.proof.claims import Recurrence
+
+DETERMINED = (Coefficient, Covariance, Ramp, Cotangent, Innovation, Predictor, ProductCov)
+"""Quantities other than moments that a recurrence must state where it reads them."""
+FREE, TURNED = (THETA, VARIANCE), ((SECOND, FIRST), (q, p))
+At = Mapping[sp.Symbol, Any]
+
+
+def check_closed(claim: Recurrence) -> None:
+    """Raise ProofError where a side reads a quantity, other than a moment, that no equation states."""
+    sides = [e.right for e in claim.equations] + ([] if isinstance(claim.right, sp.Tuple) else [claim.right])
+    generic = {*claim.indices, *FREE}
+    read = {x for side in sides for x in side.atoms(*DETERMINED)}
+    read |= {Cotangent(*x.args) for side in sides for x in side.atoms(Pullback, Outer)}
+    for x in sorted(read, key=str):
+        if OUTPUT not in x.args and not any(_states(e.left, x, generic) for e in claim.equations):
+            _refuse(x)
+
+
+def _states(left: sp.Expr, x: sp.Expr, generic: set[sp.Symbol]) -> bool:
+    """Whether the left side of an equation is about a quantity, at some value of its free indices."""
+    if left.func != x.func or len(left.args) != len(x.args):
+        return any(_states(inner, x, generic) for inner in left.atoms(x.func))
+    return all(own == other or own.free_symbols & generic for own, other in zip(left.args, x.args, strict=True))
+
+
+def _refuse(x: Any) -> None:
+    raise ProofError("audit", f"an equation or a start for {x}", "none", "The recurrence does not determine it.")
+
+
+def check_stepped(claim: Recurrence, world: World) -> None:
+    """Raise ProofError unless stepping the equations gives the moments and the kernel of the world."""
+    if not any(x.has(Moment) for e in claim.equations for x in (e.left, e.right)) and not claim.right.has(Moment):
+        return
+    stepped = _stepping(claim, world)
+    wanted = [e.left for e in claim.equations if e.left.free_symbols & set(claim.indices)]
+    for late in ((world.horizon - 1,) * 2, (world.horizon - 1, world.horizon - 2)):
+        at = {ROW: 0, ROW2: 0, **dict(zip(claim.indices, late, strict=False))}
+        sides = [(x, x) for x in wanted] if isinstance(claim.right, sp.Tuple) else [(claim.left, claim.right)]
+        for left, right in sides:
+            whole, found = world.number(left, at), stepped.number(right, at)
+            if not _equal(whole, found):
+                raise ProofError("audit", whole, found, f"Stepped to {late}, the equations give another {left}.")
+
+
+def _equal(left: sp.Expr, right: sp.Expr) -> bool:
+    gap = left - right
+    return bool(gap == 0) or bool(abs(sp.N(gap, 30)) < sp.Float(10) ** -25 * (1 + abs(sp.N(left, 30))))
+
+
+def _stepping(claim: Recurrence, world: World) -> World:
+    """The world with the moments of the equations for its own."""
+    stepped = copy.copy(world)
+    known: dict[Any, Any] = {}
+
+    def value(_: World, moment: sp.Expr, at: At) -> Any:
+        u, v, first, second, a, b = moment.args
+        times = world.integer(first, at), world.integer(second, at)
+        key = (u, v, *times, a, b)
+        if key not in known:
+            known[key] = None  # until it is found, it may not be read
+            known[key] = _value(claim, stepped, world, key)
+        if known[key] is None:
+            raise ProofError("audit", "earlier moments", moment, f"{moment} at {times} reads itself.")
+        return known[key]
+
+    stepped.meanings = {**MEANINGS, **world.meanings, Moment: value}
+    return stepped
+
+
+def _value(claim: Recurrence, stepped: World, world: World, key: tuple[Any, ...]) -> Any:
+    u, v, first, second, a, b = key
+    for equation in claim.equations:
+        for sides in [key] + ([(v, u, second, first, b, a)] if (a, b) in TURNED else []):
+            at = _binding(equation.left, sides, claim.indices)
+            if at is not None and not _outside(world, key):
+                return stepped.number(equation.right.xreplace(_relabelled(equation.left, sides)), at)
+            if at == {}:  # a start
+                return stepped.number(equation.right, {})
+    if not _outside(world, key):
+        _refuse(Moment(u, v, first, second, a, b))
+    return _initial(world, key)
+
+
+def _binding(left: sp.Expr, sides: tuple[Any, ...], indices: tuple[sp.Symbol, ...]) -> dict[sp.Symbol, int] | None:
+    """The values of the indices at which a left side is a moment, or None."""
+    if not isinstance(left, Moment) or left.args[:2] != sides[:2]:
+        return None
+    own, labels = left.args[4:], sides[4:]
+    if own not in (labels, (FIRST, SECOND)) and (own[0] == own[1]) != (labels[0] == labels[1]):
+        return None  # impulses at one time are not those at two
+    at: dict[sp.Symbol, int] = {}
+    for expr, time in zip(left.args[2:4], sides[2:4], strict=True):
+        index = next((i for i in indices if expr.has(i)), None)
+        if index is None:
+            if expr != time:
+                return None
+        elif at.setdefault(index, int(time - expr.subs(index, 0))) != time - expr.subs(index, 0):
+            return None
+    return at if all(time >= 0 for time in at.values()) else None
+
+
+def _relabelled(left: sp.Expr, sides: tuple[Any, ...]) -> dict[sp.Expr, sp.Expr]:
+    return dict(zip(left.args[4:], sides[4:], strict=True))
+
+
+def _outside(world: World, key: tuple[Any, ...]) -> bool:
+    """Whether one of the two processes stands before its first step, counted in its own direction."""
+    return any(_is_outside(world, u, time) for u, time in zip(key[:2], key[2:4], strict=True))
+
+
+def _is_outside(world: World, u: Any, time: int) -> bool:
+    term = world.program.table.get(u)
+    backward = isinstance(term, Previous | Updated) and term.state.backward
+    return time >= world.horizon if backward else time < 0
+
+
+def _initial(world: World, key: tuple[Any, ...]) -> Any:
+    """The declared start: between two sequences only what the recurrence states, within one that of the state."""
+    u, v, first, second, a, b = key
+    both = all(_is_outside(world, x, time) for x, time in ((u, first), (v, second)))
+    if a != b and both and u in world.program.bodies and v in world.program.bodies:
+        return sp.S.Zero
+    return sp.sympify(world.moment(u, v, first, second, a, b))
