@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, NamedTuple, Protocol
 
+import numpy as np
 import sympy as sp
 
 from wideproof.derive.algebra.array_code import emitted, namespace
@@ -220,17 +221,36 @@ def _settled(expr: sp.Expr, index: Index) -> sp.Expr:
     return expr.xreplace(known)
 
 
+class Move(NamedTuple):
+    """To which side numbers are moved by their error: those within a sequence, and those across two that differ.
+
+    Every Gaussian expectation moves by the estimate of its own error, every moment by its rounding.
+    """
+
+    within: float
+    across: float
+
+
+STILL, MOVES = Move(0.0, 0.0), (Move(1.0, 1.0), Move(1.0, -1.0))
+"""All to one side, and correlations up or down: what an entry does then is the estimate of its error."""
+ROUNDING = float(np.finfo(float).eps)
+
+
 class Stepper:
-    """The moments of one pair of batches, computed on demand; `error` bounds that of any single expectation."""
+    """The moments of one pair of batches, computed on demand, where asked with every number moved by its error."""
 
     def __init__(
-        self, equations: Equations, inputs: Inputs, parameters: Mapping[str, Any], sizes: tuple[int, int]
+        self,
+        equations: Equations,
+        inputs: Inputs,
+        parameters: Mapping[str, Any],
+        sizes: tuple[int, int],
+        move: Move = STILL,
     ) -> None:
-        self.equations, self.inputs = equations, inputs
+        self.equations, self.inputs, self.move = equations, inputs, move
         self.parameters = [parameters[symbol.name] for symbol in equations.symbols]
         self.values: dict[Key, Any] = {}
         self.laws: dict[Any, Variables] = {}
-        self.error = 0.0
         self.ends = {WITHIN_FIRST: (sizes[0],) * 2, WITHIN_SECOND: (sizes[1],) * 2, ACROSS: sizes}
         states = equations.program.states
         self.at_rest = all(state.initial == 0 for state in states)
@@ -267,7 +287,7 @@ class Stepper:
         rule = self.equations.output(index)
         for key in rule.needs(index):
             self._evaluate(key)
-        return self._apply(rule, index)
+        return self._apply(rule, ACROSS, index)
 
     def _evaluate(self, key: Key) -> None:
         stack = [key]
@@ -293,35 +313,54 @@ class Stepper:
         return [self.equations.started(key, same) for same in answers]
 
     def _value(self, key: Key, rules: list[CompiledEquation]) -> Any:
-        found = [self._apply(rule, key.times) for rule in rules]
+        found = [self._apply(rule, key.side, key.times) for rule in rules]
         if len(found) == 2:
             return self.inputs.same * found[1] + (1 - self.inputs.same) * found[0]
         return found[0] if found else 0.0
 
-    def _apply(self, rule: CompiledEquation, index: Index) -> Any:
+    def _apply(self, rule: CompiledEquation, side: int, index: Index) -> Any:
         """The value of a rule at an index; where NumPy is told to raise, an overflow is told with its step."""
         try:
-            return self._applied(rule, index)
+            return self._applied(rule, index, 0.0 if self.move == STILL else self._sign(side, index))
         except FloatingPointError as error:
             raise TooLarge(f"kernel of {self.equations.program.name}", f" from step {max(index)} on") from error
 
-    def _applied(self, rule: CompiledEquation, index: Index) -> Any:
+    def _applied(self, rule: CompiledEquation, index: Index, sign: Any) -> Any:
         read = [self.values[key] for key in rule.needs(index)]
         read += [self.inputs.gram(side, i.of(index), j.of(index)) for side, (i, j) in rule.grams]
         found: list[Any] = []
         for laws, nodes in rule.stages:
             law = iter(laws(*self.parameters, *read, *found))
-            found += [self._node(node, [next(law) for _ in range(node.length)], index) for node in nodes]
-        return rule.joined(*self.parameters, *read, *found)
+            for node in nodes:
+                mean, error = self._node(node, [next(law) for _ in range(node.length)], index)
+                found.append(mean if self.move == STILL else mean + sign * error)
+        joined = rule.joined(*self.parameters, *read, *found)
+        return joined if self.move == STILL else joined * (1.0 + sign * ROUNDING)
 
-    def _node(self, node: MomentNode, law: list[Any], index: Index) -> Any:
+    def _node(self, node: MomentNode, law: list[Any], index: Index) -> tuple[Any, float]:
         key = (node.law, index)
         if key not in self.laws:
             if len(self.laws) > RECENT:
                 self.laws.clear()
             self.laws[key] = variables_of(law, self.equations.backend)
-        found, error = value(node.factors, self.laws[key])
-        self.error = max(self.error, error)
+        return value(node.factors, self.laws[key])
+
+    def _sign(self, side: int, index: Index) -> Any:
+        """Where the numbers of a moment move: those across equal sequences are those within one."""
+        if side != ACROSS:
+            return self.move.within
+        if index[0] != index[1] or index[0] >= len(self._equal):
+            return self.move.across
+        xp = namespace(self.equations.backend)
+        return xp.where(self._equal[index[0]], self.move.within, self.move.across)
+
+    @cached_property
+    def _equal(self) -> list[Any]:
+        """At each time, which pairs of sequences are equal up to it, by their inner products."""
+        found: list[Any] = []
+        for time in range(min(self.ends[ACROSS])):
+            own, other, both = (self.inputs.gram(side, time, time) for side in (WITHIN_FIRST, WITHIN_SECOND, ACROSS))
+            found.append((own + other == 2.0 * both) & (found[-1] if found else True))
         return found
 
 

@@ -61,4 +61,6 @@ def settled(
             here = open_[start : start + step]
             found, size[here] = integral(level, *(x[here] for x in law))
             change[here], total[here] = xp.abs(found - total[here]), found
-    return total.reshape(shape), (change + (max(1.0, condition) * ROUNDING + NEGLIGIBLE) * size + UNREACHED).reshape(shape)
+    return total.reshape(shape), (change + (max(1.0, condition) * ROUNDING + NEGLIGIBLE) * size + UNREACHED).reshape(
+        shape
+    )

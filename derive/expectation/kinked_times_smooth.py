@@ -22,13 +22,7 @@ WIDTHS = (-9.0, -6.0, -3.0, 0.0, 3.0, 6.0, 9.0)
 
 
 def pair(
-    xp: Any,
-    phi: Broken,
-    psi: Steep,
-    means: tuple[Any, Any],
-    deviations: tuple[Any, Any],
-    correlation: Any,
-    rest: Any,
+    xp: Any, phi: Broken, psi: Steep, means: tuple[Any, Any], deviations: tuple[Any, Any], correlation: Any, rest: Any
 ) -> tuple[Any, Any]:
     """E[phi(u) psi(v)] and an estimate of its error; shapes broadcast, `rest` is sqrt(1 - correlation^2)."""
 

@@ -29,13 +29,7 @@ class Steep(NamedTuple):
 
 
 def pair(
-    xp: Any,
-    phi: Steep,
-    psi: Steep,
-    means: tuple[Any, Any],
-    deviations: tuple[Any, Any],
-    correlation: Any,
-    rest: Any,
+    xp: Any, phi: Steep, psi: Steep, means: tuple[Any, Any], deviations: tuple[Any, Any], correlation: Any, rest: Any
 ) -> tuple[Any, Any]:
     """E[phi(u) psi(v)] and an estimate of its error; shapes broadcast, `rest` is sqrt(1 - correlation^2)."""
     own, other, centres = (xp.asarray(x) for x in (phi.places.ends, psi.places.ends, phi.places.centres))
@@ -66,9 +60,7 @@ def mean(xp: Any, phi: Steep, centre: Any, deviation: Any) -> tuple[Any, Any]:
         return _sums(xp, phi.values(m[:, None] + p[:, None] * y) * w)
 
     panels = len(phi.places.ends) + PANELS
-    return settled(
-        xp, integral, (centre, deviation), NODES, lambda nodes: 2 * panels * nodes, phi.places.condition
-    )
+    return settled(xp, integral, (centre, deviation), NODES, lambda nodes: 2 * panels * nodes, phi.places.condition)
 
 
 def _sums(xp: Any, values: Any, outer: Any = None) -> tuple[Any, Any]:

@@ -27,7 +27,7 @@ Factor = tuple[str, int]
 ACCURACY = 1e-10
 """The largest error estimate, relative to sqrt(E[phi^2] E[psi^2]), that `value` lets pass."""
 MISSED = 1e-12
-"""A series and panels that differ by more than this part of E[phi^2], and by more than they say, do not see the same."""
+"""A series and panels do not see the same if they differ by more than this part of E[phi^2], and than they say."""
 DET, SPREAD = sp.Symbol("det", nonnegative=True), sp.Symbol("angle", real=True)
 
 
@@ -51,8 +51,11 @@ class Variables:
 
     @cached_property
     def norm(self) -> Any:
-        """sqrt(ab)."""
-        return self.xp.sqrt(self.variances[0] * self.variances[1])
+        """sqrt(ab), exact for a = b, by their quotient: the product may be out of range where they are not."""
+        xp = self.xp
+        larger = xp.maximum(*self.variances)
+        smaller = xp.minimum(*self.variances)
+        return larger * xp.sqrt(smaller / xp.where(larger > 0, larger, 1.0))
 
     @cached_property
     def det(self) -> Any:
@@ -65,7 +68,7 @@ class Variables:
     @cached_property
     def angle(self) -> Any:
         """arccos of the correlation; pi/2 where a variable is constant."""
-        found = self.xp.arctan2(self.xp.sqrt(self.det), self.covariance)
+        found = self.xp.arctan2(self.rest, self.correlation)
         return self.xp.where(self.norm > 0, found, 0.5 * math.pi)
 
     @cached_property
@@ -76,8 +79,11 @@ class Variables:
 
     @cached_property
     def rest(self) -> Any:
-        """sqrt(1 - correlation^2), 1 where a variable is constant."""
-        return self.xp.where(self.norm > 0, self.xp.sqrt(self.det) / self.xp.where(self.norm > 0, self.norm, 1.0), 1.0)
+        """sqrt(1 - correlation^2), exact for a = b, 1 where a variable is constant."""
+        norm = self.xp.where(self.norm > 0, self.norm, 1.0)
+        found = (norm - self.covariance) / norm * ((norm + self.covariance) / norm)
+        kept = self.xp.where(found > (2.0**-49 if self.rounded else 0.0), found, 0.0)
+        return self.xp.where(self.norm > 0, self.xp.sqrt(kept), 1.0)
 
     @cached_property
     def centred(self) -> bool:

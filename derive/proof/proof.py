@@ -109,6 +109,7 @@ ORDER = (
     "tensor-programs",
     "master-theorem",
     "readout",
+    "output-mean",
     "covariance",
     "zero-moments",
     "evolution",

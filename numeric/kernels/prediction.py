@@ -130,6 +130,7 @@ def _gain(derived: Callable[[Any], Derivation]) -> Any:
 class WideTraining:
     """Infinitely wide networks trained on (X, Y) by full-batch gradient descent on the mean square error.
 
+    Before training their outputs have the mean `kernel.mean`, that of the biases of the output, and the NNGP kernel.
     `parameters` names those that are trained (all by default): the readout alone under `parameterization="ntk"` is
     the NNGP ensemble. `ridge` pulls the parameters to their start, see Spectrum; it is in units of the kernel.
     Shapes: X as `Kernel` takes it; Y (N,) or (N, n_y), or (N, T, n_y) for readout "all".
@@ -150,7 +151,7 @@ class WideTraining:
         if tuple(self.Y.shape[: len(points)]) != tuple(points) or self.Y.ndim > len(points) + 1:
             hint = "One target, or one row of targets, for each output."
             raise ShapeError("WideTraining: Y", f"{points} and the number of outputs", self.Y.shape, hint)
-        self._side = int(np.prod(points))
+        self._side, self._mean = int(np.prod(points)), kernel.mean
         self._prior, self._tangent = _square(prior), _square(self._tangent)
 
     @cached_property
@@ -200,7 +201,7 @@ class WideTraining:
         own = self._prior if prior is None else _square(prior)
         mixed = answer @ joint.T
         covariance = own - mixed - mixed.T + answer @ self._prior @ answer.T
-        return self._shaped(answer @ self._flat(self.Y), covariance)
+        return self._shaped(self._mean + answer @ (self._flat(self.Y) - self._mean), covariance)
 
     def _of_one(self, answer: Array, at_data: Any, at_new: Any) -> Prediction:
         xp = namespace(answer)
@@ -231,7 +232,7 @@ def posterior(kernel: Kernel, X: Any, Y: Any, X_new: Any, noise: float = 0.0) ->
     if int(np.prod(Y.shape)) % train.shape[0] or Y.shape[0] != len(X):
         raise ShapeError("posterior: Y", f"targets of {len(X)} sequences", Y.shape, "One row for each sequence.")
     answer = cross @ spectrum(train, 1, noise).flowed(np.inf)
-    mean = answer @ xp.reshape(Y, (train.shape[0], -1))
+    mean = kernel.mean + answer @ (xp.reshape(Y, (train.shape[0], -1)) - kernel.mean)
     return _shaped(mean, own - answer @ cross.T, Y, kernel.readout)
 
 

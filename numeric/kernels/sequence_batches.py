@@ -60,16 +60,6 @@ def distinct(groups: Groups) -> tuple[Groups, list[int] | None]:
     return found, [place[row] for row in range(len(place))]
 
 
-def repeated(xp: Any, kernel: Any, rows: list[int] | None, columns: list[int] | None) -> Any:
-    """Return a kernel of distinct sequences as that of the given ones.
-
-    Shapes: (U1, ..., U2, ...) -> (N1, ..., N2, ...).  Units: kept.  Source: definition.
-    """
-    kernel = kernel if rows is None else kernel[xp.asarray(rows)]
-    at = (slice(None),) * (kernel.ndim // 2)
-    return kernel if columns is None else kernel[(*at, xp.asarray(columns))]
-
-
 def _numbers(xp: Any, x: Any) -> Array:
     """Inputs as float64; ParameterError where they are no finite real numbers."""
     try:
@@ -102,6 +92,27 @@ def _misfit(got: object) -> ShapeError:
         got,
         "Give sequences of one length, or another readout; add a last axis for n_x = 1.",
     )
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """Two batches of distinct sequences, and for each of the given ones its place among them, None for its own.
+
+    `symmetric`: the two batches are one.  Shapes: as `Groups`; rows (N1,), columns (N2,).
+    """
+
+    xp: Any
+    first: Groups
+    second: Groups
+    symmetric: bool
+    rows: list[int] | None = None
+    columns: list[int] | None = None
+
+    def repeated(self, kernel: Array) -> Array:
+        """A kernel of the distinct sequences as that of the given ones.  Shapes: (U1, ..., U2) -> (N1, ..., N2)."""
+        kernel = kernel if self.rows is None else kernel[self.xp.asarray(self.rows)]
+        at = (slice(None),) * (kernel.ndim // 2)
+        return kernel if self.columns is None else kernel[(*at, self.xp.asarray(self.columns))]
 
 
 @dataclass(frozen=True)

@@ -31,6 +31,8 @@ LEADS: dict[str, str] = {
     "tangent": "perturb every trainable entry by an independent standard normal one; by the chain rule, the response "
     "obeys a recursion of the same kind,",
     "readout": "different rows of the readout are independent, and within one row the covariance rule gives",
+    "output-mean": "readouts have mean zero and are independent of the states, so what is left of the mean of an "
+    "output is that of its biases and constants,",
     "covariance": "write every update out once: products with different matrices are independent, and two products "
     "with one matrix have the covariance of their arguments times its variance, hence",
     "diagonal": "at equal lags what remains is the linear recurrence",
