@@ -249,16 +249,15 @@ class OnSequences(_Function):
         return self._at(inputs, sizes, readout, values, STILL)
 
     def evaluate(self, inputs: Inputs, sizes: tuple[int, int], readout: str = "all", **values: Any) -> Evaluated:
-        """The same with an estimate of the error of each entry: how far it moves when all numbers on the way do.
+        """The same with an estimate of the error of each entry: how far it moves when the numbers on the way do.
 
-        Every Gaussian expectation is moved by the estimate of its own error and every moment by its rounding, all to
-        one side, and then those across sequences against those within. To first order; no bound.
+        Gaussian expectations are moved by the estimates of their own errors, moments and inner products by their
+        rounding, one of four groups after the other: of functions or slopes, within a sequence or across two. Twice
+        the sum of these moves, for within a group some may cancel. To first order; no bound.
         """
         found, *moved = (self._at(inputs, sizes, readout, values, move) for move in (STILL, *MOVES))
         xp = namespace(self.backend)
-        error = xp.abs(moved[0] - found)
-        for other in moved[1:]:
-            error = xp.maximum(error, xp.abs(other - found))
+        error = 2.0 * sum((xp.abs(other - found) for other in moved), start=xp.asarray(0.0))
         return Evaluated(found, error + LEAST_ROUNDING * xp.abs(found) + UNREACHED)
 
     def _at(self, inputs: Inputs, sizes: tuple[int, int], readout: str, values: Mapping[str, Any], move: Move) -> Any:

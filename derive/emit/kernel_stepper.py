@@ -222,22 +222,25 @@ def _settled(expr: sp.Expr, index: Index) -> sp.Expr:
 
 
 class Move(NamedTuple):
-    """To which side numbers are moved by their error: those within a sequence, and those across two that differ.
+    """Which numbers are moved by their error: those within a sequence, those across two that differ, and of which kind.
 
-    Every Gaussian expectation moves by the estimate of its own error, every moment by its rounding.
+    Gaussian expectations, of functions or of `slopes`, move by the estimate of their own error, moments and inner
+    products of inputs by their rounding.
     """
 
     within: float
     across: float
+    slopes: bool = False
 
 
-STILL, MOVES = Move(0.0, 0.0), (Move(1.0, 1.0), Move(1.0, -1.0))
-"""All to one side, and correlations up or down: what an entry does then is the estimate of its error."""
+STILL = Move(0.0, 0.0)
+MOVES = tuple(Move(*signs, slopes) for signs in ((1.0, 0.0), (0.0, 1.0)) for slopes in (False, True))
+"""One group of numbers after the other: an entry's error is the sum of what it does then."""
 ROUNDING = float(np.finfo(float).eps)
 
 
 class Stepper:
-    """The moments of one pair of batches, computed on demand, where asked with every number moved by its error."""
+    """The moments of one pair of batches, computed on demand, where asked with some numbers moved by their errors."""
 
     def __init__(
         self,
@@ -327,15 +330,20 @@ class Stepper:
 
     def _applied(self, rule: CompiledEquation, index: Index, sign: Any) -> Any:
         read = [self.values[key] for key in rule.needs(index)]
-        read += [self.inputs.gram(side, i.of(index), j.of(index)) for side, (i, j) in rule.grams]
+        read += [self._gram(side, (i.of(index), j.of(index))) for side, (i, j) in rule.grams]
         found: list[Any] = []
         for laws, nodes in rule.stages:
             law = iter(laws(*self.parameters, *read, *found))
             for node in nodes:
                 mean, error = self._node(node, [next(law) for _ in range(node.length)], index)
-                found.append(mean if self.move == STILL else mean + sign * error)
+                moves = self.move != STILL and any(order for _, order in node.factors) == self.move.slopes
+                found.append(mean + sign * error if moves else mean)
         joined = rule.joined(*self.parameters, *read, *found)
         return joined if self.move == STILL else joined * (1.0 + sign * ROUNDING)
+
+    def _gram(self, side: int, times: Index) -> Any:
+        found = self.inputs.gram(side, *times)
+        return found if self.move == STILL else found * (1.0 + self._sign(side, times) * ROUNDING)
 
     def _node(self, node: MomentNode, law: list[Any], index: Index) -> tuple[Any, float]:
         key = (node.law, index)

@@ -13,7 +13,8 @@ from scipy import special
 from wideproof.derive import Formula, Program, Recursion, nngp, ntk, output_mean
 from wideproof.derive.emit.derivation import as_program
 from wideproof.derive.language.errors import ParameterError, TooLarge
-from wideproof.numeric.core.arrays import Array, backend
+from wideproof.numeric.core.arrays import BACKENDS, Array, backend
+from wideproof.numeric.core.inputs import choice, names as named, real
 from wideproof.numeric.kernels.sequence_batches import Pairs, SequenceBatch, by_length, check_fit, distinct, equal
 from wideproof.numeric.networks.simulation import symbol_values
 from wideproof.numeric.process import REPLICATES, Effort, Numbers, ProcessKernel, padded
@@ -30,8 +31,8 @@ class KernelValue:
     """A kernel, how far its entries may be off, and the method that it comes from.
 
     `error` is an estimate of the error of each entry, never a certified bound. Where the derived recursion is stepped,
-    it is how far the entry moves, to first order, when every Gaussian expectation on the way moves by the estimate of
-    its own error (of a closed form: rounding), all to one side, and those across sequences against those within. Of a
+    it is how far the entry moves, to first order, when the Gaussian expectations on the way move by the estimates of
+    their own errors, and moments and inner products by their rounding: twice the sum over four groups of them. Of a
     nested quadrature it is what the last grids leave open; of sampling, `stderr` times 4.07, within which a normal
     estimate lies with probability 0.999. `stderr` is the standard error of sampling, with 15 degrees of freedom; None
     where nothing was sampled.
@@ -72,11 +73,10 @@ class Kernel:
         progress: Any = None,
         **parameters: float,
     ) -> None:
-        if readout not in READOUTS:
-            hint = '"all" steps, the "last" one, or their "average".'
-            raise ParameterError("Kernel: readout", " or ".join(READOUTS), repr(readout), hint)
-        if not memory > 0:
-            raise ParameterError("Kernel: memory", "a positive number of bytes", memory, "For example 2.0**28.")
+        choice("Kernel: readout", readout, READOUTS, '"all" steps, the "last" one, or their "average".')
+        choice("Kernel: parameterization", parameterization, ("entries", "ntk"), "See wideproof.ntk.")
+        choice("Kernel: backend", backend, BACKENDS, "CuPy computes on a GPU.")
+        memory = real("Kernel: memory", memory, 0.0, above=True, hint="Bytes, for example 2.0**28.")
         self.recursion, self.parameterization = as_program(recursion), parameterization
         symbol_values(self.recursion, parameters)
         self.backend, self.readout, self.memory, self.parameters = backend, readout, memory, parameters
@@ -100,14 +100,15 @@ class Kernel:
     def evaluate(
         self, quantity: str, X1: Any, X2: Any = None, parameters: str | Iterable[str] | None = None
     ) -> KernelValue:
-        """Return a kernel, "nngp" or "ntk", with an estimate of the error of each entry; it costs three kernels.
+        """Return a kernel, "nngp" or "ntk", with an estimate of the error of each entry; it costs five kernels.
 
         Shapes, units: as the class says.  Error: ParameterError for another quantity; as `ntk`.
         Source: `KernelValue`.
         """
-        if quantity not in QUANTITIES or (quantity == "nngp" and parameters is not None):
-            want = " or ".join(f'"{name}"' for name in QUANTITIES) + ', parameters of "ntk" alone'
-            raise ParameterError("Kernel.evaluate: quantity", want, (quantity, parameters), "Which kernel it is.")
+        choice("Kernel.evaluate: quantity", quantity, QUANTITIES, "Which kernel it is.")
+        if quantity == "nngp" and parameters is not None:
+            hint = "Parts are of the ntk."
+            raise ParameterError("Kernel.evaluate: parameters", "none for the nngp", parameters, hint)
         return self._refused_if_infinite(quantity, X1, X2, parameters, self._with_error)
 
     @property
@@ -133,7 +134,7 @@ class Kernel:
 
     def _emitted(self, quantity: str, parameters: str | Iterable[str] | None) -> Any:
         """The function of a quantity, or of the part of it that some parameters contribute."""
-        names = (parameters,) if isinstance(parameters, str) else parameters and tuple(parameters)
+        names = named("Kernel: parameters", parameters)
         if (quantity, names) not in self._functions:
             derived = nngp(self.recursion) if quantity == "nngp" else ntk(self.recursion, self.parameterization, names)
             self._functions[quantity, names] = self._function(derived.formula)

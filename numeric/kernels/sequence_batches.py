@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from wideproof.derive.language.errors import ParameterError, ShapeError
+from wideproof.derive.language.errors import ShapeError
 from wideproof.numeric.core.arrays import Array, to_host
+from wideproof.numeric.core.inputs import finite_array
 
 Groups = list[tuple[list[int], Array]]
 """For each length the positions of the sequences among all of them, and the sequences (N, T, n_x)."""
@@ -20,10 +21,10 @@ def by_length(xp: Any, X: Any) -> Groups:
     Shapes: X (N, T, n_x), or a list of (T_i, n_x).  Units: kept.  Error: ParameterError for what is no finite real
     number.  Source: definition.
     """
-    if not isinstance(X, Sequence):
-        array = _numbers(xp, X)
+    if not isinstance(X, Sequence) or isinstance(X, str | bytes):
+        array = finite_array("Kernel: X", X, None, xp, empty=True)
         return [(list(range(array.shape[0] if array.ndim else 0)), array)]
-    arrays = [_numbers(xp, x) for x in X]
+    arrays = [finite_array("Kernel: X", x, None, xp, empty=True) for x in X]
     shapes = sorted({x.shape for x in arrays})
     members = [[i for i, x in enumerate(arrays) if x.shape == shape] for shape in shapes]
     return [(rows, xp.stack([arrays[i] for i in rows])) for rows in members]
@@ -58,18 +59,6 @@ def distinct(groups: Groups) -> tuple[Groups, list[int] | None]:
     if count == len(place):
         return groups, None
     return found, [place[row] for row in range(len(place))]
-
-
-def _numbers(xp: Any, x: Any) -> Array:
-    """Inputs as float64; ParameterError where they are no finite real numbers."""
-    try:
-        array = xp.asarray(x)
-        known = "nan or infinity" if array.dtype.kind in "biuf" else f"dtype {array.dtype}"
-    except ValueError as error:
-        array, known = None, str(error)
-    if array is None or array.dtype.kind not in "biuf" or not bool(xp.all(xp.isfinite(array))):
-        raise ParameterError("Kernel", "inputs that are finite real numbers", known, "Fill or drop what is missing.")
-    return array.astype(xp.float64)
 
 
 def check_fit(first: Groups, second: Groups, readout: str) -> None:

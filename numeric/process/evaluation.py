@@ -9,6 +9,7 @@ from typing import Any
 from wideproof.derive import Formula
 from wideproof.derive.language.errors import ParameterError
 from wideproof.numeric.core.arrays import Array
+from wideproof.numeric.core.inputs import callback, whole
 from wideproof.numeric.networks.simulation import symbol_values
 from wideproof.numeric.process.layout import Layout, Numbers
 from wideproof.numeric.process.quadrature import AXES, TERMS, axes_needed, grouped, nested, products_of_terms
@@ -36,7 +37,9 @@ class Effort:
     progress: Progress | None = None
 
     def __post_init__(self) -> None:
-        if isinstance(self.points, bool) or not isinstance(self.points, int) or self.points.bit_count() != 1:
+        whole("Kernel: seed", self.seed, most=2**128)
+        callback("Kernel: progress", self.progress)
+        if whole("Kernel: points", self.points, 1, hint="A power of two, such as 4096.").bit_count() != 1:
             raise ParameterError("Kernel: points", "a power of two, such as 4096", self.points,
                                  "The standard error falls faster than one over its root.")  # fmt: skip
 

@@ -63,7 +63,8 @@ def validate_lines(
     if width < NARROWEST:
         hint = "The ladder ends at a quarter of it."
         raise ParameterError(f"validate {program.name}: width", f"{NARROWEST} or more", width, hint)
-    checks = check_lines(program, line_settings(program, given), width=width, trials=trials or TRIALS, seed=seed,
+    trials = TRIALS if trials is None else trials
+    checks = check_lines(program, line_settings(program, given), width=width, trials=trials, seed=seed,
                          level=level or EFFECT, device=device, progress=progress)  # fmt: skip
     return LinesValidation("dense: the matrix and the sources drawn in every trial", checks)
 
