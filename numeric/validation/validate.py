@@ -69,9 +69,9 @@ def validate(
     choice("validate: device", device, DEVICES, "cuda needs wideproof[cuda12] or [cuda13].")
     choice("validate: dtype", dtype, DTYPES, "float64 is the default.")
     choice("validate: sampler", sampler, METHODS, "auto takes the cheapest.")
-    width, seed = whole("validate: width", width, 1), whole("validate: seed", seed, most=2**128)
-    trials = None if trials is None else whole("validate: trials", trials, 2)
-    horizon = None if horizon is None else whole("validate: horizon", horizon, 1)
+    width, seed = whole("width", width, 1), whole("seed", seed, most=2**128)
+    trials = None if trials is None else whole("trials", trials, 2)
+    horizon = None if horizon is None else whole("horizon", horizon, 1)
     budget = None if budget is None else real("validate: budget", budget, 0.0, above=True)
     if level is not None:
         instance("validate: level", level, Level, "Write Level(false_alarm=0.01).")
