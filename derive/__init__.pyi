@@ -39,6 +39,7 @@ from .language.program import Program as Program
 from .language.recursion import Recursion as Recursion
 from .limits.adjoint import adjoint as adjoint
 from .limits.kernels import nngp as nngp, ntk as ntk, state_evolution as state_evolution
+from .limits.output_mean import output_mean as output_mean
 from .linear.convolution import (
     equivalent_convolution as equivalent_convolution,
     impulse_response as impulse_response,

@@ -1,6 +1,7 @@
 from .core.checks import Check as Check, Level as Level
 from .core.statistics import Estimate as Estimate
-from .kernels.kernel import Kernel as Kernel
+from .kernels.estimators import WideClassifier as WideClassifier, WideRegressor as WideRegressor
+from .kernels.kernel import Kernel as Kernel, KernelValue as KernelValue
 from .kernels.prediction import Prediction as Prediction, WideTraining as WideTraining, posterior as posterior
 from .linear_rnn.training import train as train
 from .networks.empirical_kernels import empirical_ntk as empirical_ntk

@@ -17,7 +17,7 @@ from wideproof.derive.calculus.gaussian_process import Cov
 from wideproof.derive.calculus.innovations import Innovation, InnovationsForm, Predictor, ProductCov
 from wideproof.derive.calculus.lags import EmpiricalKernel, Entry
 from wideproof.derive.calculus.moments import FIRST, SECOND, Gram, Moment
-from wideproof.derive.calculus.recursion_rules import TANGENT_OUTPUT, Response, StateMoments
+from wideproof.derive.calculus.recursion_rules import OUTPUT, TANGENT_OUTPUT, Response, StateMoments
 from wideproof.derive.expectation.dual_activations import Damped
 from wideproof.derive.expectation.symbolic_expectation import GaussianMean
 from wideproof.derive.language.notation import p, q
@@ -27,6 +27,7 @@ from wideproof.derive.linear.convolution import ConvolutionKernel, Gain, Rho
 
 def _moment(world: World, expr: sp.Expr, at: Any) -> Any:
     u, v, first, second, a, b = expr.args
+    u, v = (world.program.output if x == OUTPUT else x for x in (u, v))
     return world.moment(u, v, world.integer(first, at), world.integer(second, at), a, b)
 
 

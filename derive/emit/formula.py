@@ -11,7 +11,7 @@ import itertools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import sympy as sp
@@ -19,9 +19,10 @@ import sympy as sp
 from wideproof.derive.algebra.array_code import BACKENDS, emitted, namespace
 from wideproof.derive.calculus.innovations import InnovationsForm
 from wideproof.derive.calculus.moments import Gram, Moment
-from wideproof.derive.emit.kernel_stepper import Equations, Grams, Inputs, Stepper
+from wideproof.derive.emit.kernel_stepper import MOVES, STILL, Equations, Grams, Inputs, Move, Stepper
 from wideproof.derive.emit.lag_grid import Grid
 from wideproof.derive.emit.latex import latex, latex_lines
+from wideproof.derive.expectation.mehler_series import UNREACHED
 from wideproof.derive.expectation.symbolic_expectation import GaussianMean
 from wideproof.derive.language.errors import NotClosed, ParameterError, TooLarge
 from wideproof.derive.language.notation import s, t
@@ -29,6 +30,8 @@ from wideproof.derive.language.program import Program
 from wideproof.derive.proof.claims import ProcessForm, Recurrence
 
 READOUTS = ("all", "last", "average")
+LEAST_ROUNDING = 4 * float(np.finfo(float).eps)
+"""What the last operations lose, relative."""
 
 
 @dataclass(frozen=True)
@@ -190,6 +193,13 @@ def _across_sequences(recurrence: Recurrence) -> bool:
     return False
 
 
+class Evaluated(NamedTuple):
+    """A kernel and an estimate of the error of each entry.  Shapes: alike."""
+
+    value: Any
+    error: Any
+
+
 class OnSequences(_Function):
     """A kernel recursion evaluated on two batches of sequences, given by their Gram matrices."""
 
@@ -206,7 +216,6 @@ class OnSequences(_Function):
             )
         self.symbols = tuple(x for x in formula.symbols.values() if x.name not in ("t", "s"))
         self.equations = Equations(formula.recurrence, formula.program, self.symbols, backend)
-        self.error = 0.0
         self.__doc__ = (
             f"{formula.name}(X, X1, X2, readout='all', same=None, …): the derived recursion over (t, s), "
             "on the Gram X (..., T, T') of two sequences and X1, X2 of each with itself."
@@ -215,7 +224,7 @@ class OnSequences(_Function):
     def __call__(
         self, X: Any = None, X1: Any = None, X2: Any = None, readout: str = "all", same: Any = None, **values: Any
     ) -> Any:
-        """The kernel (..., T, T'), at the last times, or averaged; `error` then bounds that of one expectation."""
+        """The kernel (..., T, T'), at the last times, or averaged."""
         xp = namespace(self.backend)
         across, first, second = (xp.asarray(0.0 if x is None else x, dtype=xp.float64) for x in (X, X1, X2))
         if min(across.ndim, first.ndim, second.ndim) < 2:
@@ -236,13 +245,25 @@ class OnSequences(_Function):
 
     def on(self, inputs: Inputs, sizes: tuple[int, int], readout: str = "all", **values: Any) -> Any:
         """The same on inner products that are computed when they are needed."""
+        return self._at(inputs, sizes, readout, values, STILL)
+
+    def evaluate(self, inputs: Inputs, sizes: tuple[int, int], readout: str = "all", **values: Any) -> Evaluated:
+        """The same with an estimate of the error of each entry: how far it moves when the numbers on the way do.
+
+        Gaussian expectations are moved by the estimates of their own errors, moments and inner products by their
+        rounding, one of four groups after the other: of functions or slopes, within a sequence or across two. Twice
+        the sum of these moves, for within a group some may cancel. To first order; no bound.
+        """
+        found, *moved = (self._at(inputs, sizes, readout, values, move) for move in (STILL, *MOVES))
+        xp = namespace(self.backend)
+        error = 2.0 * sum((xp.abs(other - found) for other in moved), start=xp.asarray(0.0))
+        return Evaluated(found, error + LEAST_ROUNDING * xp.abs(found) + UNREACHED)
+
+    def _at(self, inputs: Inputs, sizes: tuple[int, int], readout: str, values: Mapping[str, Any], move: Move) -> Any:
         xp = namespace(self.backend)
         unused: dict[str, Any] = {name: 0 for name in ("t", "s") if name in self.arguments}
         floats = {n: v.astype(xp.float64) for n, v in self._checked({**values, **unused}).items()}
-        stepper = Stepper(self.equations, inputs, floats, sizes)
-        found = self._read(stepper, sizes, readout)
-        self.error = stepper.error
-        return found
+        return self._read(Stepper(self.equations, inputs, floats, sizes, move), sizes, readout)
 
     def _read(self, stepper: Stepper, sizes: tuple[int, int], readout: str) -> Any:
         xp = namespace(self.backend)

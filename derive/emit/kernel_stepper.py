@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, NamedTuple, Protocol
 
+import numpy as np
 import sympy as sp
 
 from wideproof.derive.algebra.array_code import emitted, namespace
@@ -220,17 +221,39 @@ def _settled(expr: sp.Expr, index: Index) -> sp.Expr:
     return expr.xreplace(known)
 
 
+class Move(NamedTuple):
+    """Which numbers are moved by their error: those within a sequence, those across two that differ, and of which kind.
+
+    Gaussian expectations, of functions or of `slopes`, move by the estimate of their own error, moments and inner
+    products of inputs by their rounding.
+    """
+
+    within: float
+    across: float
+    slopes: bool = False
+
+
+STILL = Move(0.0, 0.0)
+MOVES = tuple(Move(*signs, slopes) for signs in ((1.0, 0.0), (0.0, 1.0)) for slopes in (False, True))
+"""One group of numbers after the other: an entry's error is the sum of what it does then."""
+ROUNDING = float(np.finfo(float).eps)
+
+
 class Stepper:
-    """The moments of one pair of batches, computed on demand; `error` bounds that of any single expectation."""
+    """The moments of one pair of batches, computed on demand, where asked with some numbers moved by their errors."""
 
     def __init__(
-        self, equations: Equations, inputs: Inputs, parameters: Mapping[str, Any], sizes: tuple[int, int]
+        self,
+        equations: Equations,
+        inputs: Inputs,
+        parameters: Mapping[str, Any],
+        sizes: tuple[int, int],
+        move: Move = STILL,
     ) -> None:
-        self.equations, self.inputs = equations, inputs
+        self.equations, self.inputs, self.move = equations, inputs, move
         self.parameters = [parameters[symbol.name] for symbol in equations.symbols]
         self.values: dict[Key, Any] = {}
         self.laws: dict[Any, Variables] = {}
-        self.error = 0.0
         self.ends = {WITHIN_FIRST: (sizes[0],) * 2, WITHIN_SECOND: (sizes[1],) * 2, ACROSS: sizes}
         states = equations.program.states
         self.at_rest = all(state.initial == 0 for state in states)
@@ -267,7 +290,7 @@ class Stepper:
         rule = self.equations.output(index)
         for key in rule.needs(index):
             self._evaluate(key)
-        return self._apply(rule, index)
+        return self._apply(rule, ACROSS, index)
 
     def _evaluate(self, key: Key) -> None:
         stack = [key]
@@ -293,35 +316,59 @@ class Stepper:
         return [self.equations.started(key, same) for same in answers]
 
     def _value(self, key: Key, rules: list[CompiledEquation]) -> Any:
-        found = [self._apply(rule, key.times) for rule in rules]
+        found = [self._apply(rule, key.side, key.times) for rule in rules]
         if len(found) == 2:
             return self.inputs.same * found[1] + (1 - self.inputs.same) * found[0]
         return found[0] if found else 0.0
 
-    def _apply(self, rule: CompiledEquation, index: Index) -> Any:
+    def _apply(self, rule: CompiledEquation, side: int, index: Index) -> Any:
         """The value of a rule at an index; where NumPy is told to raise, an overflow is told with its step."""
         try:
-            return self._applied(rule, index)
+            return self._applied(rule, index, 0.0 if self.move == STILL else self._sign(side, index))
         except FloatingPointError as error:
             raise TooLarge(f"kernel of {self.equations.program.name}", f" from step {max(index)} on") from error
 
-    def _applied(self, rule: CompiledEquation, index: Index) -> Any:
+    def _applied(self, rule: CompiledEquation, index: Index, sign: Any) -> Any:
         read = [self.values[key] for key in rule.needs(index)]
-        read += [self.inputs.gram(side, i.of(index), j.of(index)) for side, (i, j) in rule.grams]
+        read += [self._gram(side, (i.of(index), j.of(index))) for side, (i, j) in rule.grams]
         found: list[Any] = []
         for laws, nodes in rule.stages:
             law = iter(laws(*self.parameters, *read, *found))
-            found += [self._node(node, [next(law) for _ in range(node.length)], index) for node in nodes]
-        return rule.joined(*self.parameters, *read, *found)
+            for node in nodes:
+                mean, error = self._node(node, [next(law) for _ in range(node.length)], index)
+                moves = self.move != STILL and any(order for _, order in node.factors) == self.move.slopes
+                found.append(mean + sign * error if moves else mean)
+        joined = rule.joined(*self.parameters, *read, *found)
+        return joined if self.move == STILL else joined * (1.0 + sign * ROUNDING)
 
-    def _node(self, node: MomentNode, law: list[Any], index: Index) -> Any:
+    def _gram(self, side: int, times: Index) -> Any:
+        found = self.inputs.gram(side, *times)
+        return found if self.move == STILL else found * (1.0 + self._sign(side, times) * ROUNDING)
+
+    def _node(self, node: MomentNode, law: list[Any], index: Index) -> tuple[Any, float]:
         key = (node.law, index)
         if key not in self.laws:
             if len(self.laws) > RECENT:
                 self.laws.clear()
             self.laws[key] = variables_of(law, self.equations.backend)
-        found, error = value(node.factors, self.laws[key])
-        self.error = max(self.error, error)
+        return value(node.factors, self.laws[key])
+
+    def _sign(self, side: int, index: Index) -> Any:
+        """Where the numbers of a moment move: those across equal sequences are those within one."""
+        if side != ACROSS:
+            return self.move.within
+        if index[0] != index[1] or index[0] >= len(self._equal):
+            return self.move.across
+        xp = namespace(self.equations.backend)
+        return xp.where(self._equal[index[0]], self.move.within, self.move.across)
+
+    @cached_property
+    def _equal(self) -> list[Any]:
+        """At each time, which pairs of sequences are equal up to it, by their inner products."""
+        found: list[Any] = []
+        for time in range(min(self.ends[ACROSS])):
+            own, other, both = (self.inputs.gram(side, time, time) for side in (WITHIN_FIRST, WITHIN_SECOND, ACROSS))
+            found.append((own + other == 2.0 * both) & (found[-1] if found else True))
         return found
 
 

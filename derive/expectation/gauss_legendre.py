@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from wideproof.derive.expectation.mehler_series import NEGLIGIBLE, REACH, ROUNDING, TOLERANCE
+from wideproof.derive.expectation.mehler_series import NEGLIGIBLE, REACH, ROUNDING, TOLERANCE, UNREACHED
 from wideproof.derive.expectation.piecewise_linear import density
 
 CHUNK = 2**21
@@ -43,10 +43,12 @@ def settled(
     law: Sequence[Any],
     levels: Sequence[int],
     cost: Callable[[int], int],
+    condition: float = 1.0,
 ) -> tuple[Any, Any]:
-    """The integrals and bounds on their errors, at the next level for those that still change.
+    """The integrals and estimates of their errors, never zero, at the next level for those that still change.
 
     `integral(level, *law)` gives the integral and that of the absolute value; `cost` is its nodes for one law.
+    `condition` says by how many times more than itself the rounding of an argument changes the function.
     Shapes: all broadcast.
     """
     law = xp.broadcast_arrays(*(xp.asarray(x, dtype=xp.float64) for x in law))
@@ -59,4 +61,6 @@ def settled(
             here = open_[start : start + step]
             found, size[here] = integral(level, *(x[here] for x in law))
             change[here], total[here] = xp.abs(found - total[here]), found
-    return total.reshape(shape), (change + (ROUNDING + NEGLIGIBLE) * size).reshape(shape)
+    return total.reshape(shape), (change + (max(1.0, condition) * ROUNDING + NEGLIGIBLE) * size + UNREACHED).reshape(
+        shape
+    )

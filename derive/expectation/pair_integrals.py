@@ -1,4 +1,8 @@
-"""Numbers for Gaussian expectations: by the table of dual activations, else by series and integrals with bounds."""
+"""Numbers for Gaussian expectations: by the table of dual activations, else by series and integrals.
+
+A refinement that stops changing is an estimate: only a closed form has no error but rounding, and no number found by
+nodes is stated without one.
+"""
 
 from __future__ import annotations
 
@@ -14,13 +18,16 @@ import sympy as sp
 from wideproof.derive.algebra.array_code import emitted, namespace
 from wideproof.derive.expectation import kinked_times_smooth, mehler_series, nested_quadrature, piecewise_linear
 from wideproof.derive.expectation.dual_activations import ANGLE, D, a, b, c, dual, k, m
-from wideproof.derive.language.activations import Z, canonical, definition
+from wideproof.derive.expectation.steep_places import places
+from wideproof.derive.language.activations import Z, canonical, definition, is_declared
 from wideproof.derive.language.errors import NotAccurate, NotClosed, ParameterError
 
 Factor = tuple[str, int]
 """An activation by name, and the order of its derivative."""
 ACCURACY = 1e-10
-"""The largest error bound, relative to sqrt(E[phi^2] E[psi^2]), that `value` lets pass."""
+"""The largest error estimate, relative to sqrt(E[phi^2] E[psi^2]), that `value` lets pass."""
+MISSED = 1e-12
+"""A series and panels do not see the same if they differ by more than this part of E[phi^2], and than they say."""
 DET, SPREAD = sp.Symbol("det", nonnegative=True), sp.Symbol("angle", real=True)
 
 
@@ -44,8 +51,11 @@ class Variables:
 
     @cached_property
     def norm(self) -> Any:
-        """sqrt(ab)."""
-        return self.xp.sqrt(self.variances[0] * self.variances[1])
+        """sqrt(ab), exact for a = b, by their quotient: the product may be out of range where they are not."""
+        xp = self.xp
+        larger = xp.maximum(*self.variances)
+        smaller = xp.minimum(*self.variances)
+        return larger * xp.sqrt(smaller / xp.where(larger > 0, larger, 1.0))
 
     @cached_property
     def det(self) -> Any:
@@ -58,7 +68,7 @@ class Variables:
     @cached_property
     def angle(self) -> Any:
         """arccos of the correlation; pi/2 where a variable is constant."""
-        found = self.xp.arctan2(self.xp.sqrt(self.det), self.covariance)
+        found = self.xp.arctan2(self.rest, self.correlation)
         return self.xp.where(self.norm > 0, found, 0.5 * math.pi)
 
     @cached_property
@@ -69,8 +79,11 @@ class Variables:
 
     @cached_property
     def rest(self) -> Any:
-        """sqrt(1 - correlation^2), 1 where a variable is constant."""
-        return self.xp.where(self.norm > 0, self.xp.sqrt(self.det) / self.xp.where(self.norm > 0, self.norm, 1.0), 1.0)
+        """sqrt(1 - correlation^2), exact for a = b, 1 where a variable is constant."""
+        norm = self.xp.where(self.norm > 0, self.norm, 1.0)
+        found = (norm - self.covariance) / norm * ((norm + self.covariance) / norm)
+        kept = self.xp.where(found > (2.0**-49 if self.rounded else 0.0), found, 0.0)
+        return self.xp.where(self.norm > 0, self.xp.sqrt(kept), 1.0)
 
     @cached_property
     def centred(self) -> bool:
@@ -79,7 +92,7 @@ class Variables:
 
 
 def expectation(factors: tuple[Factor, ...], variables: Variables) -> tuple[Any, Any]:
-    """E[phi(u) psi(v)], or E[phi(u)] for one factor, and a bound on its error; zero bound: a closed form.
+    """E[phi(u) psi(v)], or E[phi(u)] for one factor, and an estimate of its error; zero: a closed form.
 
     Errors: NotClosed for three factors and more, and for functions that have no values.
     """
@@ -113,7 +126,7 @@ def _steep(factors: tuple[Factor, ...], v: Variables, result: Any, bound: Any) -
     poor = ~(bound <= ACCURACY * _size(xp, result))
     if not bool(xp.any(poor)):
         return result, bound
-    functions = [_function(*factor, v.backend) for factor in factors]
+    functions = [steep(*factor, v.backend) for factor in factors]
 
     def chosen(*numbers: Any) -> list[Any]:
         return [xp.broadcast_to(xp.asarray(x, dtype=xp.float64), result.shape)[poor] for x in numbers]
@@ -130,7 +143,7 @@ def _steep(factors: tuple[Factor, ...], v: Variables, result: Any, bound: Any) -
 
 
 def value(factors: tuple[Factor, ...], variables: Variables) -> tuple[Any, float]:
-    """The same, refused where the error may be visible; the bound as one number.
+    """The same, refused where the error may be visible; the estimate of it as one number.
 
     Errors: NotAccurate, besides those of `expectation`.
     """
@@ -143,16 +156,16 @@ def value(factors: tuple[Factor, ...], variables: Variables) -> tuple[Any, float
         raise NotAccurate(
             f"E of {names}",
             f"an error below {ACCURACY:g}",
-            f"a bound of {worst:.1e}",
-            f"Variances up to {largest:.3g}: smooth functions, steep around zero at most, and piecewise "
-            "linear ones are within reach. Give a kink or a steep place elsewhere to the function as a "
-            "bias with a mean, or take smaller variances.",
+            f"an estimate of {worst:.1e}",
+            f"Variances up to {largest:.3g}: functions that are smooth on the scale of their distance from zero, "
+            "or from a place where an argument in their definition vanishes, and piecewise linear ones are within "
+            "reach. Write the function so that its definition tells where it is steep, or take smaller variances.",
         )
     return result, worst
 
 
 def _size(xp: Any, result: Any) -> float:
-    """What an error bound is measured by: the largest value, at least 1."""
+    """What an error is measured by: the largest value, at least 1."""
     return float(xp.max(xp.abs(result), initial=1.0))
 
 
@@ -165,7 +178,7 @@ def gaussian_mean(
     orders: tuple[int, int] = (0, 0),
     backend: str = "numpy",
 ) -> tuple[Any, Any]:
-    """E[phi(u) psi(v)] of two activations by name, and a bound on its error (0: closed form, rounding only).
+    """E[phi(u) psi(v)] of two activations by name, and an estimate of its error (0: closed form, rounding only).
 
     Shapes: all broadcast.  Errors: NotClosed; ParameterError where the covariance is none.
     """
@@ -198,7 +211,20 @@ def _known_series(factor: Factor, backend: str, mean: bytes, variance: bytes, le
     """Coefficients cost more than to look up the numbers they belong to: a variance is met at many pairs of times."""
     xp = namespace(backend)
     means, variances = (xp.asarray(np.frombuffer(x)) for x in (mean, variance))
-    return mehler_series.series(xp, _function(*factor, backend), means, variances, least)
+    found = mehler_series.series(xp, _function(*factor, backend), means, variances, least)
+    return _seen(xp, steep(*factor, backend), means, variances, found) if is_declared(factor[0]) else found
+
+
+def _seen(xp: Any, phi: nested_quadrature.Steep, means: Any, variances: Any,
+          found: mehler_series.Series) -> mehler_series.Series:  # fmt: skip
+    """A series in doubt where panels at the steep places of a declared function find another E[phi^2]: its grid may
+    step over a spike."""
+    square = nested_quadrature.Steep(lambda z: phi.values(z) ** 2, phi.places)
+    energy, error = nested_quadrature.mean(xp, square, means, xp.sqrt(variances))
+    gap = xp.abs(energy - found.energy)
+    missed = xp.where(gap > MISSED * xp.maximum(energy, found.energy) + 2 * error, gap, 0.0)
+    larger = xp.where(missed > 0, xp.maximum(energy, found.energy), found.energy)
+    return mehler_series.Series(found.coefficients, larger, found.tail, found.doubt + xp.sqrt(missed))
 
 
 @cache
@@ -237,7 +263,7 @@ def _cut(factors: tuple[Factor, ...], v: Variables, kinked: int) -> tuple[Any, A
     assert phi is not None
     turn = slice(None, None, 1 if kinked == 0 else -1)
     deviations = tuple(v.xp.sqrt(v.xp.asarray(x)) for x in v.variances)
-    smooth = _function(*factors[1 - kinked], v.backend)
+    smooth = steep(*factors[1 - kinked], v.backend)
     return kinked_times_smooth.pair(v.xp, phi, smooth, v.means[turn], deviations[turn], v.correlation, v.rest)
 
 
@@ -255,6 +281,11 @@ def _by_kinks(factors: tuple[Factor, ...]) -> Callable[[Variables], Any] | None:
         return piecewise_linear.pair_mean(xp, phi, psi, v.means, deviations, v.correlation, v.rest)
 
     return closed
+
+
+def steep(name: str, order: int, backend: str) -> nested_quadrature.Steep:
+    """phi^{(order)} as array code, with the places where panels over it end."""
+    return nested_quadrature.Steep(_function(name, order, backend), places(name, order))
 
 
 @cache

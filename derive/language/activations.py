@@ -6,7 +6,7 @@ One table says what each name stands for; `derive.expectation.dual_activations` 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import cache
 from typing import Any
 
@@ -109,9 +109,14 @@ def define(name: str, function: sp.Expr, lipschitz: bool | None = None) -> Funct
 
 def _is_tame(expr: sp.Expr) -> bool:
     """Whether the slope stays below 1000 where it is looked at; the audit of a proof measures it again."""
-    slope = sp.diff(expr, Z)
-    values = [sp.N(slope.subs(Z, sp.Rational(x, 10))) for x in (-(10**5), -(10**3), -31, -7, 3, 29, 10**3, 10**5)]
-    return all(v.is_finite and abs(v) < 1000 for v in values)
+    slopes = _values(sp.diff(expr, Z), (-(10**4), -100, -3.1, -0.7, 0.3, 2.9, 100, 10**4))
+    return all(v.is_finite and abs(v) < 1000 for v in slopes)
+
+
+def _values(expr: sp.Expr, places: Iterable[float]) -> list[sp.Expr]:
+    """An expression at some places, at a fixed number of digits: far out, a few right ones may take all the memory."""
+    rounded = sp.N(expr)
+    return [sp.N(rounded.subs(Z, sp.Float(z))) for z in places]
 
 
 def canonical(name: str, *parameters: object) -> str:
@@ -182,6 +187,11 @@ def definition_at(name: str, order: int, z: sp.Expr) -> sp.Expr:
     return definition(name, order).subs(Z, z)
 
 
+def is_declared(name: str) -> bool:
+    """Whether an activation was declared by `define`, and is none of the table."""
+    return name in _GIVEN
+
+
 def is_lipschitz(name: str) -> bool:
     """Whether an activation is Lipschitz, a hypothesis that the audit of a proof measures."""
     return _GIVEN[name][1] if name in _GIVEN else family_of(name)[0] in LIPSCHITZ
@@ -190,7 +200,7 @@ def is_lipschitz(name: str) -> bool:
 @cache
 def is_bounded(name: str) -> bool:
     """Whether an activation stays below 1000 far out, so that a product with it grows no faster than without."""
-    values = [sp.N(definition_at(name, 0, sp.Integer(x))) for x in (-(10**5), -(10**3), 10**3, 10**5)]
+    values = _values(definition(name), (-(10**5), -(10**3), 10**3, 10**5))
     return all(v.is_finite and abs(v) < 1000 for v in values)
 
 

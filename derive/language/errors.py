@@ -34,7 +34,8 @@ class TooLarge(ParameterError):
             where,
             "numbers below 1.8e308",
             f"an overflow{when}",
-            "The recursion grows without bound here: take smaller variances or inputs, or fewer steps.",
+            "The recursion grows beyond it, or the squares of its variances do: take smaller variances or inputs, or "
+            "fewer steps.",
         )
         self.when = when
 

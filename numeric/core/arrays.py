@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wideproof.derive.language.errors import ParameterError
+from wideproof.numeric.core.inputs import whole
 
 Array: TypeAlias = Any
 """An array of any namespace of the array API standard; the standard has no static type yet."""
@@ -80,11 +81,10 @@ class Stream:
 def seed_sequence(seed: int, *key: int) -> np.random.SeedSequence:
     """Return a seed sequence that is the same for equal (seed, key), independent for different ones.
 
-    Error: ParameterError for a negative seed.
+    Error: ParameterError for a negative seed, or one that is no whole number.
     Source: numpy.random.SeedSequence, spawn_key.
     """
-    if seed < 0:
-        raise ParameterError("seed", "a non-negative integer", seed, "Any integer from 0 upwards will do.")
+    seed = whole("seed", seed, most=2**128, hint="Any integer from 0 upwards will do.")
     return np.random.SeedSequence(seed, spawn_key=key)
 
 

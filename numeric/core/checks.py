@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Literal
 
+from wideproof.numeric.core.inputs import real
 from wideproof.numeric.core.statistics import holm, normal_quantile, two_sided_p
 
 Verdict = Literal["holds", "refuted", "undecided"]
@@ -43,6 +44,12 @@ class Level:
     false_alarm: float = 0.01
     power: float = 0.9
     effects: Mapping[str, float] = field(default_factory=lambda: EFFECTS)
+
+    def __post_init__(self) -> None:
+        for name in ("false_alarm", "power"):
+            real(f"Level: {name}", getattr(self, name), 0.0, above=True, below=1.0, hint="It is a probability.")
+        for name, effect in self.effects.items():
+            real(f"Level: effect of {name}", effect, 0.0, hint="The effect that must not go unnoticed.")
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from scipy import special
 
 from wideproof.derive.language.errors import ParameterError
 from wideproof.numeric.core.arrays import Host
+from wideproof.numeric.core.inputs import whole
 
 RUNGS = 5
 WIDE = 2  # how often the squared number of factors must fit into the width
@@ -36,8 +37,7 @@ def width_ladder(width: int, rungs: int = RUNGS) -> tuple[int, ...]:
     Shapes: at most `rungs` different widths >= 1.  Error: ParameterError for a width below 1.
     Source: with five halvings a quadratic fit costs 4 % more standard error than one width alone.
     """
-    if width < 1:
-        raise ParameterError("width", "an integer >= 1", width, "The largest width of the ladder.")
+    width = whole("width", width, 1, hint="The largest width of the ladder.")
     return tuple(sorted({width >> k for k in range(rungs)} - {0}))
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from wideproof.derive import Program, Recursion, models
 from wideproof.derive.emit.derivation import as_program
 from wideproof.derive.language.errors import ParameterError, ShapeError
 from wideproof.numeric.core.arrays import Host, to_host
+from wideproof.numeric.core.inputs import choice, finite_array, real, unmasked
 from wideproof.numeric.kernels.kernel import Kernel
 from wideproof.numeric.kernels.prediction import Prediction, WideTraining, posterior
 
@@ -27,6 +29,22 @@ Classifier: Any = _base.ClassifierMixin if _base else type("Classifier", (), {})
 
 OPTIONS = ("recursion", "kernel", "parameterization", "readout", "ridge", "time")
 KERNELS = ("ntk", "nngp")
+
+
+class RefusedData(ParameterError, TypeError):
+    """Data that scikit-learn refuses for its kind."""
+
+
+@contextmanager
+def _refusals() -> Iterator[None]:
+    """What scikit-learn refuses, in its own words, as an error of ours."""
+    try:
+        yield
+    except (TypeError, ValueError) as error:
+        if isinstance(error, ParameterError | ShapeError):
+            raise
+        kind = RefusedData if isinstance(error, TypeError) else ParameterError
+        raise kind("fit or predict", "data for scikit-learn", str(error), "See its user guide.") from error
 
 
 class _Wide(Base):
@@ -65,8 +83,7 @@ class _Wide(Base):
         return as_program(models.feed_forward(1) if self.recursion is None else self.recursion)
 
     def _made_kernel(self) -> Kernel:
-        if self.kernel not in KERNELS:
-            raise ParameterError("kernel", '"ntk" or "nngp"', repr(self.kernel), "Which ensemble predicts.")
+        choice("kernel", self.kernel, KERNELS, "Which ensemble predicts.")
         if self.readout == "all":
             hint = "Use WideTraining for targets at every step."
             raise ParameterError("readout", '"last" or "average"', repr("all"), hint)
@@ -81,11 +98,8 @@ class _Wide(Base):
     def _learn(self, X: Any, Y: Host) -> None:
         if Y.shape[:1] != (len(X),):
             raise ShapeError("fit: y", f"{len(X)} targets", Y.shape, "One for each sequence.")
-        if not np.all(np.isfinite(Y)):
-            raise ParameterError("fit: y", "finite targets", "nan or infinity", "Drop the sequences without a target.")
-        if not (self.ridge >= 0 and self.time >= 0):
-            hint = "ridge is a penalty in units of the kernel, time that of the flow, infinity allowed."
-            raise ParameterError("fit", "ridge >= 0 and time >= 0", (self.ridge, self.time), hint)
+        real("ridge", self.ridge, 0.0, hint="It is a penalty in units of the kernel.")
+        real("time", self.time, 0.0, infinite=True, hint="It is that of the flow, infinity allowed.")
         self.kernel_ = self._made_kernel()
         self.X_fit_, self.y_fit_ = X, Y
         if self.kernel == "ntk":
@@ -100,18 +114,22 @@ class _Wide(Base):
         """Sequences as a list of (T_i, n_x) or (N, T, n_x), features (N, n_x) as one step; checked targets."""
         if not reset and _validation is not None:
             _validation.check_is_fitted(self)
+        X, y = unmasked("X", X), unmasked("y", y)
         listed = _listed(X)
         if listed is not None:
             return self._known_inputs(listed, {x.shape[1] for x in listed}, reset), y
         if _validation is None:
-            X = np.asarray(X, dtype=np.float64)
+            X = finite_array("X", X, (2, 3))
         else:
+            if isinstance(X, np.ndarray) and X.ndim == 3:
+                X = finite_array("X", X)
             dimensions = X.ndim if hasattr(X, "ndim") else np.asarray(X).ndim
             rules = {"allow_nd": True, "ensure_2d": dimensions < 3, "dtype": np.float64}
-            if reset:
-                X, y = _validation.validate_data(self, X, y, **rules, **self._targets)
-            else:
-                X = _validation.validate_data(self, X, reset=False, **rules)
+            with _refusals():
+                if reset:
+                    X, y = _validation.validate_data(self, X, y, **rules, **self._targets)
+                else:
+                    X = _validation.validate_data(self, X, reset=False, **rules)
         if X.ndim not in (2, 3):
             raise ShapeError("X", "(N, n_x), (N, T, n_x) or a list of (T_i, n_x)", X.shape, "Sequences of inputs.")
         return self._known_inputs(X[:, None, :] if X.ndim == 2 else X, {X.shape[-1]}, reset), y
@@ -131,7 +149,7 @@ def _listed(X: Any) -> list[Host] | None:
     objects = isinstance(X, np.ndarray) and X.dtype.hasobject and X.ndim == 1
     if not (isinstance(X, Sequence) or objects) or not len(X) or np.ndim(X[0]) == 0:
         return None
-    found = [to_host(x) for x in X]
+    found = [finite_array("X", x, empty=True) for x in X]
     if all(x.ndim == 2 for x in found):
         return found
     if len({x.shape for x in found}) > 1:
@@ -162,7 +180,7 @@ class WideRegressor(Regressor, _Wide):
     def fit(self, X: Any, y: Any) -> WideRegressor:
         """Compute the kernel of the sequences.  Shapes, units, error, source: as the class says."""
         X, y = self._read(X, y)
-        self._learn(X, np.asarray(y, dtype=np.float64))
+        self._learn(X, finite_array("fit: y", y, (1, 2), hint="Drop the sequences without a target."))
         return self
 
     def predict(self, X: Any, return_std: bool = False) -> Any:

@@ -4,22 +4,45 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator
-from functools import cached_property
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from scipy import special
 
-from wideproof.derive import Formula, Program, Recursion, nngp, ntk
+from wideproof.derive import Formula, Program, Recursion, nngp, ntk, output_mean
 from wideproof.derive.emit.derivation import as_program
 from wideproof.derive.language.errors import ParameterError, TooLarge
-from wideproof.numeric.core.arrays import Array, backend
-from wideproof.numeric.kernels.sequence_batches import SequenceBatch, by_length, check_fit, distinct, equal, repeated
+from wideproof.numeric.core.arrays import BACKENDS, Array, backend
+from wideproof.numeric.core.inputs import choice, names as named, real
+from wideproof.numeric.kernels.sequence_batches import Pairs, SequenceBatch, by_length, check_fit, distinct, equal
 from wideproof.numeric.networks.simulation import symbol_values
-from wideproof.numeric.process import Effort, ProcessKernel, padded
+from wideproof.numeric.process import REPLICATES, Effort, Numbers, ProcessKernel, padded
 
-READOUTS = ("all", "last", "average")
+READOUTS, QUANTITIES = ("all", "last", "average"), ("nngp", "ntk")
+CONFIDENT = float(special.stdtrit(REPLICATES - 1, 0.9995))
+"""Standard errors of a mean over the replicates within which it lies with probability 0.999."""
 BLOCK = 256  # sequences: arrays of 256 x 256 pairs stay in the cache, and calls cost little beside them
 LIVE = 16  # arrays of pairs alive at once while one step is computed, besides the moments kept
+
+
+@dataclass(frozen=True, eq=False)
+class KernelValue:
+    """A kernel, how far its entries may be off, and the method that it comes from.
+
+    `error` is an estimate of the error of each entry, never a certified bound. Where the derived recursion is stepped,
+    it is how far the entry moves, to first order, when the Gaussian expectations on the way move by the estimates of
+    their own errors, and moments and inner products by their rounding: twice the sum over four groups of them. Of a
+    nested quadrature it is what the last grids leave open; of sampling, `stderr` times 4.07, within which a normal
+    estimate lies with probability 0.999. `stderr` is the standard error of sampling, with 15 degrees of freedom; None
+    where nothing was sampled.
+    Shapes: value, error and stderr alike.  Units: output^2.  Error: `error`.  Source: `Kernel.evaluate`.
+    """
+
+    value: Array
+    error: Array
+    stderr: Array | None
+    method: str
 
 
 class Kernel:
@@ -30,12 +53,10 @@ class Kernel:
     with X2 equal to X1, the kernel is that of X1 with itself, and half of it is computed. Equal sequences have equal
     rows, to the last bit, and cost once. Where a start is drawn for each sequence, only X1 itself has the same starts.
     Units: output^2.
-    Error: rounding for activations with a closed form; else `error` bounds that of any one Gaussian expectation.
-    TooLarge, with the step, where a number on the way overflows.
+    Error: what `evaluate` returns beside the value. TooLarge, with the step, where a number on the way overflows.
     Gated recursions are expectations over a process: by nested quadrature where few Gaussian variables meet in one
-    activation (`stderr` is then its error bound), else by randomised quasi-Monte Carlo with 16 x `points` points drawn
-    from `seed` (`stderr` has 15 degrees of freedom). `stderr` is of the shape of the last kernel, None where there is
-    none to estimate; `error` is its largest entry; `method` says which; `progress` is called with (done, of).
+    activation, else by randomised quasi-Monte Carlo with 16 x `points` points drawn from `seed`; `progress` is called
+    with (done, of).
     Memory: blocks of pairs are chosen to need about `memory` bytes besides the result.
     Source: emami2021implicit, (15)-(20), by the derived recursion; yang2020tensor2 for gates.
     """
@@ -52,34 +73,51 @@ class Kernel:
         progress: Any = None,
         **parameters: float,
     ) -> None:
-        if readout not in READOUTS:
-            hint = '"all" steps, the "last" one, or their "average".'
-            raise ParameterError("Kernel: readout", " or ".join(READOUTS), repr(readout), hint)
-        if not memory > 0:
-            raise ParameterError("Kernel: memory", "a positive number of bytes", memory, "For example 2.0**28.")
+        choice("Kernel: readout", readout, READOUTS, '"all" steps, the "last" one, or their "average".')
+        choice("Kernel: parameterization", parameterization, ("entries", "ntk"), "See wideproof.ntk.")
+        choice("Kernel: backend", backend, BACKENDS, "CuPy computes on a GPU.")
+        memory = real("Kernel: memory", memory, 0.0, above=True, hint="Bytes, for example 2.0**28.")
         self.recursion, self.parameterization = as_program(recursion), parameterization
         symbol_values(self.recursion, parameters)
         self.backend, self.readout, self.memory, self.parameters = backend, readout, memory, parameters
         self.effort = Effort(points, seed, memory, progress)
-        self.error, self.stderr, self.method = 0.0, None, "derived recursion"
-        self._groups: dict[tuple[str, ...], Any] = {}
+        self._functions: dict[Any, Any] = {}
 
     def nngp(self, X1: Any, X2: Any = None) -> Array:
         """Return the covariance of the outputs of random networks.
 
         Shapes: as the class says.  Units: output^2.  Error: ShapeError; see the class.  Source: wideproof.nngp.
         """
-        return self._evaluate(lambda: self._nngp, X1, X2)
+        return self._refused_if_infinite("nngp", X1, X2, None, self._value)
 
     def ntk(self, X1: Any, X2: Any = None, parameters: str | Iterable[str] | None = None) -> Array:
         """Return the neural tangent kernel, or the part of it that the named parameters contribute.
 
         Shapes: as the class says.  Units: output^2.  Error: ShapeError; see the class.  Source: wideproof.ntk.
         """
-        if parameters is None:
-            return self._evaluate(lambda: self._ntk, X1, X2)
-        names = (parameters,) if isinstance(parameters, str) else tuple(parameters)
-        return self._evaluate(lambda: self._group(names), X1, X2)
+        return self._refused_if_infinite("ntk", X1, X2, parameters, self._value)
+
+    def evaluate(
+        self, quantity: str, X1: Any, X2: Any = None, parameters: str | Iterable[str] | None = None
+    ) -> KernelValue:
+        """Return a kernel, "nngp" or "ntk", with an estimate of the error of each entry; it costs five kernels.
+
+        Shapes, units: as the class says.  Error: ParameterError for another quantity; as `ntk`.
+        Source: `KernelValue`.
+        """
+        choice("Kernel.evaluate: quantity", quantity, QUANTITIES, "Which kernel it is.")
+        if quantity == "nngp" and parameters is not None:
+            hint = "Parts are of the ntk."
+            raise ParameterError("Kernel.evaluate: parameters", "none for the nngp", parameters, hint)
+        return self._refused_if_infinite(quantity, X1, X2, parameters, self._with_error)
+
+    @property
+    def mean(self) -> float:
+        """The mean of every output of random networks, about which `nngp` is their covariance.
+
+        Units: output.  Source: wideproof.output_mean.
+        """
+        return float(self._emitted_mean(**self.parameters))
 
     def ntk_by_parameter(self, X1: Any, X2: Any = None) -> dict[str, Array]:
         """Return what each trainable parameter contributes to the neural tangent kernel; the values add up to it.
@@ -88,80 +126,94 @@ class Kernel:
         """
         return {p.name: self.ntk(X1, X2, p.name) for p in self.recursion.parameters if p.trainable}
 
-    @cached_property
-    def _nngp(self) -> Any:
-        return self._function(nngp(self.recursion).formula)
+    @property
+    def _emitted_mean(self) -> Any:
+        if "mean" not in self._functions:
+            self._functions["mean"] = output_mean(self.recursion).formula.compile("numpy")
+        return self._functions["mean"]
 
-    @cached_property
-    def _ntk(self) -> Any:
-        return self._function(ntk(self.recursion, self.parameterization).formula)
-
-    def _group(self, names: tuple[str, ...]) -> Any:
-        if names not in self._groups:
-            self._groups[names] = self._function(ntk(self.recursion, self.parameterization, names).formula)
-        return self._groups[names]
+    def _emitted(self, quantity: str, parameters: str | Iterable[str] | None) -> Any:
+        """The function of a quantity, or of the part of it that some parameters contribute."""
+        names = named("Kernel: parameters", parameters)
+        if (quantity, names) not in self._functions:
+            derived = nngp(self.recursion) if quantity == "nngp" else ntk(self.recursion, self.parameterization, names)
+            self._functions[quantity, names] = self._function(derived.formula)
+        return self._functions[quantity, names]
 
     def _function(self, formula: Formula) -> Any:
         return ProcessKernel(formula) if formula.process is not None else formula.on_sequences(self.backend)
 
     def __getstate__(self) -> dict[str, Any]:
         """Everything but the emitted functions, which are made again when they are needed."""
-        return {k: v for k, v in vars(self).items() if k not in ("_nngp", "_ntk")} | {"_groups": {}}
+        return vars(self) | {"_functions": {}}
 
     # ---- batches ------------------------------------------------------------------------------------------
-    def _evaluate(self, made: Callable[[], Any], X1: Any, X2: Any) -> Array:
-        """The kernel, refused where a number of it or on the way to it overflows."""
+    def _refused_if_infinite(self, quantity: str, X1: Any, X2: Any, parameters: Any, found: Callable[..., Any]) -> Any:
+        """A kernel, refused where a number of it or on the way to it overflows."""
         where = f"kernel of {self.recursion.name}"
         try:
             with np.errstate(over="raise", invalid="raise", divide="raise"):
-                result = self._computed(made, X1, X2)
+                result = found(quantity, parameters, X1, X2)
         except FloatingPointError as error:
             raise TooLarge(where) from error
         xp = backend(self.backend)
-        if not bool(xp.all(xp.isfinite(result))):  # CuPy has no such flags
+        if not bool(xp.all(xp.isfinite(getattr(result, "value", result)))):  # CuPy has no such flags
             raise TooLarge(where)
         return result
 
-    def _computed(self, made: Callable[[], Any], X1: Any, X2: Any) -> Array:
+    def _value(self, quantity: str, parameters: Any, X1: Any, X2: Any) -> Array:
+        pairs = self._pairs(X1, X2)
+        function = self._emitted(quantity, parameters)
+        if isinstance(function, ProcessKernel):
+            return pairs.repeated(self._expected(function, pairs).mean)
+        return pairs.repeated(self._stepped(function, pairs, self._block)[0])
+
+    def _with_error(self, quantity: str, parameters: Any, X1: Any, X2: Any) -> KernelValue:
+        pairs = self._pairs(X1, X2)
+        function = self._emitted(quantity, parameters)
+        if not isinstance(function, ProcessKernel):
+            value, error = self._stepped(function, pairs, self._block_with_error)
+            return KernelValue(pairs.repeated(value), pairs.repeated(error), None, "derived recursion")
+        found = self._expected(function, pairs)
+        spread = pairs.repeated(found.error)
+        if not found.is_sampled:
+            return KernelValue(pairs.repeated(found.mean), spread, None, found.method)
+        return KernelValue(pairs.repeated(found.mean), CONFIDENT * spread, spread, found.method)
+
+    def _pairs(self, X1: Any, X2: Any) -> Pairs:
         xp = backend(self.backend)
         symmetric = X2 is None or X2 is X1
         first = by_length(xp, X1)
         second = first if symmetric else by_length(xp, X2)
         check_fit(first, second, self.readout)
-        function = made()
-        self.error, self.stderr, self.method = 0.0, None, "derived recursion"
-        places: list[Any] = [None, None]
-        if all(state.initial == 0 or state.shared for state in self.recursion.states):  # equal sequences are one
-            symmetric = symmetric or equal(first, second)
-            first, places[0] = distinct(first)
-            second, places[1] = (first, places[0]) if symmetric else distinct(second)
-        if isinstance(function, ProcessKernel):
-            result = self._expected(function, first, None if symmetric else second)
-            self.stderr = repeated(xp, self.stderr, *places)
-        else:
-            result = self._stepped(function, first, second, symmetric)
-        return repeated(xp, result, *places)
+        if not all(state.initial == 0 or state.shared for state in self.recursion.states):
+            return Pairs(xp, first, second, symmetric)
+        symmetric = symmetric or equal(first, second)  # equal sequences are one
+        first, rows = distinct(first)
+        second, columns = (first, rows) if symmetric else distinct(second)
+        return Pairs(xp, first, second, symmetric, rows, columns)
 
-    def _stepped(self, function: Any, first: Any, second: Any, symmetric: bool) -> Array:
-        xp = backend(self.backend)
-        sizes = [sum(len(members) for members, _ in groups) for groups in (first, second)]
-        times = [groups[0][1].shape[1] for groups in (first, second)]
+    def _stepped(self, function: Any, pairs: Pairs, block_of: Callable[..., Any]) -> list[Array]:
+        sizes = [sum(len(members) for members, _ in groups) for groups in (pairs.first, pairs.second)]
+        times = [groups[0][1].shape[1] for groups in (pairs.first, pairs.second)]
         shape = (sizes[0], times[0], sizes[1], times[1]) if self.readout == "all" else tuple(sizes)
-        result = xp.empty(shape, dtype=xp.float64)
-        for rows, columns, block in self._blocks(function, first, second, symmetric):
-            self._fill(xp, result, rows, columns, self._block(function, block), symmetric)
-        return result
+        results: list[Array] = []
+        for rows, columns, block in self._blocks(function, pairs.first, pairs.second, pairs.symmetric):
+            parts = block_of(function, block)
+            results = results or [pairs.xp.empty(shape, dtype=pairs.xp.float64) for _ in parts]
+            for result, part in zip(results, parts, strict=True):
+                self._fill(pairs.xp, result, rows, columns, part, pairs.symmetric)
+        return results
 
-    def _expected(self, function: ProcessKernel, first: Any, second: Any) -> Array:
+    def _expected(self, function: ProcessKernel, pairs: Pairs) -> Numbers:
         """An expectation over the limiting process, with its error."""
-        xp = backend(self.backend)
-        steps = max(X.shape[1] for _, X in (*first, *(second or ())))
-        batches = [padded(xp, groups, self.readout, steps) if groups else None for groups in (first, second)]
-        assert batches[0] is not None
-        found = function.on(xp, batches[0], batches[1], self.effort, self.parameters)
-        mean, self.stderr = (x if self.readout == "all" else x[:, 0, :, 0] for x in (found.mean, found.error))
-        self.error, self.method = float(xp.max(found.error)), found.method
-        return mean
+        second = None if pairs.symmetric else pairs.second
+        steps = max(X.shape[1] for _, X in (*pairs.first, *(second or ())))
+        batch = padded(pairs.xp, pairs.first, self.readout, steps)
+        other = padded(pairs.xp, second, self.readout, steps) if second else None
+        found = function.on(pairs.xp, batch, other, self.effort, self.parameters)
+        mean, error = (x if self.readout == "all" else x[:, 0, :, 0] for x in (found.mean, found.error))
+        return Numbers(mean, error, found.method)
 
     def _blocks(
         self, function: Any, first: Any, second: Any, symmetric: bool
@@ -186,11 +238,17 @@ class Kernel:
             arrays = (kept + 1) * T1 * T2 + LIVE
         return max(1, min(BLOCK, math.isqrt(int(self.memory / (8 * arrays)))))
 
-    def _block(self, function: Any, batch: SequenceBatch) -> Array:
+    def _block(self, function: Any, batch: SequenceBatch) -> list[Array]:
         sizes = (batch.first.shape[1], batch.second.shape[1])
-        found = function.on(batch, sizes, self.readout, **self.parameters)
-        self.error = max(self.error, function.error)
-        shape = (batch.first.shape[0], batch.second.shape[0])
+        return [self._full(batch, function.on(batch, sizes, self.readout, **self.parameters))]
+
+    def _block_with_error(self, function: Any, batch: SequenceBatch) -> list[Array]:
+        sizes = (batch.first.shape[1], batch.second.shape[1])
+        return [self._full(batch, x) for x in function.evaluate(batch, sizes, self.readout, **self.parameters)]
+
+    def _full(self, batch: SequenceBatch, found: Any) -> Array:
+        """Numbers of a block as an array of all its pairs, symmetric where it is that of sequences with themselves."""
+        shape, sizes = (batch.first.shape[0], batch.second.shape[0]), (batch.first.shape[1], batch.second.shape[1])
         xp = batch.xp
         if self.readout != "all":
             full = xp.broadcast_to(xp.asarray(found, dtype=xp.float64), shape)

@@ -12,6 +12,7 @@ import numpy as np
 from wideproof.derive import Derivation, flow_gain, models, momentum_flow_gain, momentum_gain, trajectory_gain
 from wideproof.derive.language.errors import ParameterError, ShapeError
 from wideproof.numeric.core.arrays import Array, Host, namespace, to_host
+from wideproof.numeric.core.inputs import finite_array, instance, names, real, whole
 from wideproof.numeric.kernels.kernel import Kernel
 
 
@@ -59,7 +60,8 @@ class Spectrum:
     @property
     def largest_step(self) -> float:
         """Descent converges below this step and diverges above it; momentum makes it 1 + momentum times as large."""
-        return self.count / (float(np.max(self.values, initial=0.0)) + self.ridge)
+        largest = float(np.max(self.values, initial=0.0)) + self.ridge
+        return self.count / largest if largest > 0 else np.inf
 
     @property
     def rates(self) -> Host:
@@ -69,11 +71,10 @@ class Spectrum:
 
     def flowed(self, time: float, friction: float | None = None) -> Array:
         """The matrix G of the flow: outputs move by K(x, X) G (Y - start).  Shapes: (N, N).  Units: 1/kernel."""
-        if not time >= 0:
-            raise ParameterError("flow: time", "time >= 0, infinity allowed", time, "It is step x number of steps.")
-        if friction is not None and not 0 < friction < np.inf:
+        time = real("flow: time", time, 0.0, infinite=True, hint="It is step x number of steps, infinity allowed.")
+        if friction is not None:
             hint = "It is (1 - momentum)/sqrt(step); leave it out for the flow without momentum."
-            raise ParameterError("flow: friction", "a positive number", friction, hint)
+            friction = real("flow: friction", friction, 0.0, above=True, hint=hint)
         least = np.finfo(float).tiny
         rates = np.maximum(self.rates, least)
         if np.isinf(time):
@@ -85,19 +86,18 @@ class Spectrum:
 
     def descended(self, steps: int, step: float | None = None, momentum: float = 0.0) -> Array:
         """The matrix G after a number of steps; the default step is half the largest.  Shapes: (N, N)."""
-        if not 0 <= momentum < 1:
-            raise ParameterError("descend: momentum", "0 <= momentum < 1", momentum, "0 is plain gradient descent.")
+        momentum = real("descend: momentum", momentum, 0.0, below=1.0, hint="0 is plain gradient descent.")
+        steps = whole("descend: steps", steps, hint="Use flow for times between.")
         largest = (1.0 + momentum) * self.largest_step
-        step = largest / 2 if step is None else step
-        if steps != int(steps) or steps < 0:
-            raise ParameterError("descend: steps", "a whole number of steps", steps, "Use flow for times between.")
-        if not 0 < step <= largest:
+        usual = largest / 2 if largest < np.inf else 1.0  # a kernel of zeros learns nothing at any step
+        step = usual if step is None else real("descend: step", step, 0.0, above=True, hint="It is the size of a step.")
+        if step > largest:
             hint = f"Descent diverges above {largest:.6g}."
             raise ParameterError("descend: step", "a stable step", step, hint)
         eta = 2.0 * step / self.count
         if momentum:
-            return self._matrix(_gain(momentum_gain)(l=int(steps), eta=eta, sigma=self.rates, mu=momentum))
-        return self._matrix(eta * _gain(trajectory_gain)(l=int(steps), eta=eta, sigma=self.rates))
+            return self._matrix(_gain(momentum_gain)(l=steps, eta=eta, sigma=self.rates, mu=momentum))
+        return self._matrix(eta * _gain(trajectory_gain)(l=steps, eta=eta, sigma=self.rates))
 
     def _matrix(self, gains: Host) -> Array:
         xp = namespace(self.vectors)
@@ -111,14 +111,12 @@ def spectrum(kernel: Array, count: int, ridge: float = 0.0) -> Spectrum:
     Error: ShapeError; ParameterError for a kernel that is not finite, or a negative ridge.  Source: see Spectrum.
     """
     xp = namespace(kernel)
+    kernel = finite_array("spectrum: kernel", kernel, None, xp)
     if kernel.ndim != 2 or kernel.shape[0] != kernel.shape[1]:
         raise ShapeError("spectrum", "a square kernel", kernel.shape, "Flatten sequences and steps into one index.")
-    if not bool(xp.all(xp.isfinite(kernel))):
-        raise ParameterError("spectrum", "a finite kernel", "infinity or NaN", "Are the inputs finite?")
-    if not ridge >= 0:
-        raise ParameterError("spectrum: ridge", "ridge >= 0", ridge, "It is a penalty, in units of the kernel.")
+    ridge = real("spectrum: ridge", ridge, 0.0, hint="It is a penalty, in units of the kernel.")
     values, vectors = xp.linalg.eigh((kernel + kernel.T) / 2)
-    return Spectrum(to_host(values), vectors, count, float(ridge))
+    return Spectrum(to_host(values), vectors, whole("spectrum: count", count, 1), ridge)
 
 
 @cache
@@ -130,6 +128,7 @@ def _gain(derived: Callable[[Any], Derivation]) -> Any:
 class WideTraining:
     """Infinitely wide networks trained on (X, Y) by full-batch gradient descent on the mean square error.
 
+    Before training their outputs have the mean `kernel.mean`, that of the biases of the output, and the NNGP kernel.
     `parameters` names those that are trained (all by default): the readout alone under `parameterization="ntk"` is
     the NNGP ensemble. `ridge` pulls the parameters to their start, see Spectrum; it is in units of the kernel.
     Shapes: X as `Kernel` takes it; Y (N,) or (N, n_y), or (N, T, n_y) for readout "all".
@@ -141,16 +140,17 @@ class WideTraining:
     def __init__(
         self, kernel: Kernel, X: Any, Y: Any, *, ridge: float = 0.0, parameters: str | Iterable[str] | None = None
     ) -> None:
-        self.kernel, self.X, self.ridge = kernel, X, ridge
-        self.parameters = (parameters,) if isinstance(parameters, str) else parameters and tuple(parameters)
+        self.kernel, self.X = instance("WideTraining: kernel", kernel, Kernel, "Write Kernel(recursion, ...)."), X
+        self.ridge = real("WideTraining: ridge", ridge, 0.0, hint="It is a penalty, in units of the kernel.")
+        self.parameters = names("WideTraining: parameters", parameters)
         self._tangent, prior = self._theta(X), kernel.nngp(X)
         xp = namespace(prior)
-        self.Y = xp.asarray(Y, dtype=xp.float64)
+        self.Y = finite_array("WideTraining: Y", Y, None, xp, hint="Drop the sequences without a target.")
         points = prior.shape[: prior.ndim // 2]
         if tuple(self.Y.shape[: len(points)]) != tuple(points) or self.Y.ndim > len(points) + 1:
             hint = "One target, or one row of targets, for each output."
             raise ShapeError("WideTraining: Y", f"{points} and the number of outputs", self.Y.shape, hint)
-        self._side = int(np.prod(points))
+        self._side, self._mean = int(np.prod(points)), kernel.mean
         self._prior, self._tangent = _square(prior), _square(self._tangent)
 
     @cached_property
@@ -194,17 +194,17 @@ class WideTraining:
         cross = _square(self._theta(X, self.X)) if new else self._tangent
         answer = cross @ gain  # (M, N): outputs at X move by answer @ (Y - outputs at the training data)
         if start is not None:
-            return self._of_one(answer, *start)
+            return self._of_one(answer, *_pair(start))
         joint = _square(self.kernel.nngp(X, self.X)) if new else self._prior
         prior = self.kernel.nngp(X) if new else None
         own = self._prior if prior is None else _square(prior)
         mixed = answer @ joint.T
         covariance = own - mixed - mixed.T + answer @ self._prior @ answer.T
-        return self._shaped(answer @ self._flat(self.Y), covariance)
+        return self._shaped(self._mean + answer @ (self._flat(self.Y) - self._mean), covariance)
 
     def _of_one(self, answer: Array, at_data: Any, at_new: Any) -> Prediction:
         xp = namespace(answer)
-        first, new = (xp.asarray(x, dtype=xp.float64) for x in (at_data, at_new))
+        first, new = (finite_array("start", x, None, xp) for x in (at_data, at_new))
         if first.shape != self.Y.shape:
             raise ShapeError("start", f"outputs {self.Y.shape} on the data", first.shape, "Outputs before training.")
         moved = answer @ (self._flat(self.Y) - self._flat(first))
@@ -225,14 +225,22 @@ def posterior(kernel: Kernel, X: Any, Y: Any, X_new: Any, noise: float = 0.0) ->
     Shapes: as WideTraining.  Units: noise in output^2; the covariance is that of the noiseless output.
     Error: rounding, times the condition of the kernel; ShapeError, ParameterError.  Source: lee2019wide, (12), (13).
     """
+    instance("posterior: kernel", kernel, Kernel, "Write Kernel(recursion, ...).")
+    noise = real("posterior: noise", noise, 0.0, hint="It is the variance of the targets' noise.")
     train, cross, own = (_square(kernel.nngp(*x)) for x in ((X,), (X_new, X), (X_new,)))
     xp = namespace(train)
-    Y = xp.asarray(Y, dtype=xp.float64)
-    if int(np.prod(Y.shape)) % train.shape[0] or Y.shape[0] != len(X):
+    Y = finite_array("posterior: Y", Y, None, xp, hint="Drop the sequences without a target.")
+    if Y.ndim == 0 or int(np.prod(Y.shape)) % train.shape[0] or Y.shape[0] != len(X):
         raise ShapeError("posterior: Y", f"targets of {len(X)} sequences", Y.shape, "One row for each sequence.")
     answer = cross @ spectrum(train, 1, noise).flowed(np.inf)
-    mean = answer @ xp.reshape(Y, (train.shape[0], -1))
+    mean = kernel.mean + answer @ (xp.reshape(Y, (train.shape[0], -1)) - kernel.mean)
     return _shaped(mean, own - answer @ cross.T, Y, kernel.readout)
+
+
+def _pair(start: Any) -> tuple[Any, Any]:
+    if not isinstance(start, tuple | list) or len(start) != 2:
+        raise ParameterError("start", "outputs on the data and on the new inputs", type(start).__name__, "A pair.")
+    return start[0], start[1]
 
 
 def _square(kernel: Array) -> Array:

@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from wideproof.derive.language.errors import ParameterError, ShapeError
+from wideproof.derive.language.errors import ShapeError
 from wideproof.numeric.core.arrays import Array, to_host
+from wideproof.numeric.core.inputs import finite_array
 
 Groups = list[tuple[list[int], Array]]
 """For each length the positions of the sequences among all of them, and the sequences (N, T, n_x)."""
@@ -20,10 +21,10 @@ def by_length(xp: Any, X: Any) -> Groups:
     Shapes: X (N, T, n_x), or a list of (T_i, n_x).  Units: kept.  Error: ParameterError for what is no finite real
     number.  Source: definition.
     """
-    if not isinstance(X, Sequence):
-        array = _numbers(xp, X)
+    if not isinstance(X, Sequence) or isinstance(X, str | bytes):
+        array = finite_array("Kernel: X", X, None, xp, empty=True)
         return [(list(range(array.shape[0] if array.ndim else 0)), array)]
-    arrays = [_numbers(xp, x) for x in X]
+    arrays = [finite_array("Kernel: X", x, None, xp, empty=True) for x in X]
     shapes = sorted({x.shape for x in arrays})
     members = [[i for i, x in enumerate(arrays) if x.shape == shape] for shape in shapes]
     return [(rows, xp.stack([arrays[i] for i in rows])) for rows in members]
@@ -60,28 +61,6 @@ def distinct(groups: Groups) -> tuple[Groups, list[int] | None]:
     return found, [place[row] for row in range(len(place))]
 
 
-def repeated(xp: Any, kernel: Any, rows: list[int] | None, columns: list[int] | None) -> Any:
-    """Return a kernel of distinct sequences as that of the given ones.
-
-    Shapes: (U1, ..., U2, ...) -> (N1, ..., N2, ...).  Units: kept.  Source: definition.
-    """
-    kernel = kernel if rows is None else kernel[xp.asarray(rows)]
-    at = (slice(None),) * (kernel.ndim // 2)
-    return kernel if columns is None else kernel[(*at, xp.asarray(columns))]
-
-
-def _numbers(xp: Any, x: Any) -> Array:
-    """Inputs as float64; ParameterError where they are no finite real numbers."""
-    try:
-        array = xp.asarray(x)
-        known = "nan or infinity" if array.dtype.kind in "biuf" else f"dtype {array.dtype}"
-    except ValueError as error:
-        array, known = None, str(error)
-    if array is None or array.dtype.kind not in "biuf" or not bool(xp.all(xp.isfinite(array))):
-        raise ParameterError("Kernel", "inputs that are finite real numbers", known, "Fill or drop what is missing.")
-    return array.astype(xp.float64)
-
-
 def check_fit(first: Groups, second: Groups, readout: str) -> None:
     """Refuse what is no sequence, what differs in n_x, and for all steps what differs in length.
 
@@ -102,6 +81,27 @@ def _misfit(got: object) -> ShapeError:
         got,
         "Give sequences of one length, or another readout; add a last axis for n_x = 1.",
     )
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """Two batches of distinct sequences, and for each of the given ones its place among them, None for its own.
+
+    `symmetric`: the two batches are one.  Shapes: as `Groups`; rows (N1,), columns (N2,).
+    """
+
+    xp: Any
+    first: Groups
+    second: Groups
+    symmetric: bool
+    rows: list[int] | None = None
+    columns: list[int] | None = None
+
+    def repeated(self, kernel: Array) -> Array:
+        """A kernel of the distinct sequences as that of the given ones.  Shapes: (U1, ..., U2) -> (N1, ..., N2)."""
+        kernel = kernel if self.rows is None else kernel[self.xp.asarray(self.rows)]
+        at = (slice(None),) * (kernel.ndim // 2)
+        return kernel if self.columns is None else kernel[(*at, self.xp.asarray(self.columns))]
 
 
 @dataclass(frozen=True)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
+import numpy as np
 from array_api_compat import array_namespace
 
 from wideproof.derive.language.errors import ParameterError, ShapeError
 from wideproof.numeric.core.arrays import Array
+from wideproof.numeric.core.inputs import finite_array, whole
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,12 +51,12 @@ def quadratic(x: Array, y: Array, lags: int | None = None) -> Quadratic:
     Errors: ShapeError where x and y do not pair up; ParameterError where lags are too many.
     Source: performance note §A: windowed by the zero initial state, hence not exactly Toeplitz.
     """
-    x, y = _sequences(x, y)
+    xp = array_namespace(x, y) if hasattr(x, "shape") and hasattr(y, "shape") else np
+    x, y = _sequences(finite_array("quadratic: x", x, (2, 3), xp), finite_array("quadratic: y", y, (2, 3), xp))
     xp = array_namespace(x, y)
     horizon = x.shape[1]
     lags = horizon if lags is None else lags
-    if not 1 <= lags <= horizon:
-        raise ParameterError("quadratic", f"between 1 and {horizon} lags", lags, "Use longer sequences.")
+    lags = whole("quadratic: lags", lags, 1, int(horizon), "Use longer sequences for more lags.")
     sxx = _lag_products(x, lags)
     pairs = [xp.tensordot(x[:, : horizon - j, :], y[:, j:, :], axes=((0, 1), (0, 1))) for j in range(lags)]
     sxy = xp.concat(pairs, axis=0)  # (T n_x, n_y)
@@ -94,7 +97,8 @@ def largest_stable_step(data: Quadratic, rho: Array) -> float:
 
     Half of it is at least B_1 of Theorem 4.1 in this loss's units.  Source: paper (62), erratum E12.
     """
-    return 2.0 / curvature(data, rho)
+    steepest = curvature(data, rho)
+    return 2.0 / steepest if steepest > 0 else math.inf
 
 
 def weights(data: Quadratic, rho: Array) -> Array:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Protocol
@@ -14,6 +14,7 @@ from array_api_compat import array_namespace
 from wideproof.derive.language.errors import ParameterError, ShapeError
 from wideproof.numeric.core.arrays import Array
 from wideproof.numeric.core.batched_moments import Progress
+from wideproof.numeric.core.inputs import callback, instance, real, whole
 from wideproof.numeric.core.timing import blas_threads
 from wideproof.numeric.linear_rnn.convolution import Convolution, ConvolutionDescent
 from wideproof.numeric.linear_rnn.krylov import KrylovDescent, LinearRNN, impulse_response, rnn_curvature
@@ -93,15 +94,11 @@ def train(
     applies when the one asked for does not.
     Source: paper B.4 (61), erratum E12.
     """
-    _check(start, data, test, steps, record)
-    if not 0.0 <= momentum < 1.0:
-        hint = "0 is plain gradient descent, 0.9 is usual; adaptive steps are not offered."
-        raise ParameterError("train: momentum", "a number in [0, 1)", momentum, hint)
+    steps, momentum, record = _numbers(steps, step_size, momentum, accuracy, threads, record, progress)
+    _check(start, data, test)
     choice = choose_method(start, data, steps, accuracy=accuracy, momentum=momentum, method=method)
-    if threads is not None and threads < 1:
-        raise ParameterError("train: threads", "at least 1, or None for no limit", threads, "1 is the default.")
     with blas_threads(threads), np.errstate(over="ignore", invalid="ignore"):
-        step = step_size if step_size is not None else 1.0 / model_curvature(start, data)
+        step = step_size if step_size is not None else 1.0 / (model_curvature(start, data) or 1.0)
         run = partial(
             _run, start=start, data=data, test=test, steps=steps, step=step, momentum=momentum, record=record,
             progress=progress,
@@ -227,7 +224,31 @@ def _descent(start: LinearRNN | Convolution, data: Quadratic, kernels: str) -> D
     return ConvolutionDescent(start, data)
 
 
-def _check(start: Model, data: Quadratic, test: Quadratic | None, steps: int, record: Sequence[int]) -> None:
+def _numbers(
+    steps: int, step_size: float | None, momentum: float, accuracy: float, threads: int | None,
+    record: Sequence[int], progress: Progress | None,
+) -> tuple[int, float, tuple[int, ...]]:  # fmt: skip
+    """The numbers of a training, or a ParameterError that names the one that is none."""
+    steps = whole("train: steps", steps)
+    if step_size is not None:
+        real("train: step_size", step_size, 0.0, above=True, hint="Leave it out for a stable one.")
+    hint = "0 is plain gradient descent, 0.9 is usual; adaptive steps are not offered."
+    momentum = real("train: momentum", momentum, 0.0, below=1.0, hint=hint)
+    real("train: accuracy", accuracy, 0.0, hint="A relative error of the losses; 0 is exact to rounding.")
+    if threads is not None:
+        whole("train: threads", threads, 1, hint="None is no limit.")
+    if not isinstance(record, Iterable):
+        raise ParameterError("train: record", "a sequence of steps", type(record).__name__, "For example (0, 10).")
+    callback("train: progress", progress)
+    recorded = tuple(whole("train: record", k, most=max(steps, 0), hint="Record fewer steps.") for k in record)
+    return steps, momentum, recorded
+
+
+def _check(start: Model, data: Quadratic, test: Quadratic | None) -> None:
+    instance("train: start", start, (LinearRNN, Convolution, RandomRNN), "A model that was made before.")
+    for name, part in (("data", data), ("test", test)):
+        if part is not None or name == "data":
+            instance(f"train: {name}", part, Quadratic, "Write quadratic(x, y, lags).")
     if isinstance(start, Convolution):
         got = tuple(start.theta.shape)
     elif isinstance(start, LinearRNN):
@@ -238,8 +259,6 @@ def _check(start: Model, data: Quadratic, test: Quadratic | None, steps: int, re
         want = got if part is None else (part.lags, part.n_y, part.n_x)
         if got != want:
             raise ShapeError("train", f"data of (lags, n_y, n_x) = {got}", want, "Match model and data.")
-    if steps < 0 or any(not 0 <= k <= steps for k in record):
-        raise ParameterError("train", "0 ≤ recorded steps ≤ steps", (steps, *record), "Record fewer steps.")
 
 
 def _check_divergence(curve: np.ndarray, k: int, start: Model, data: Quadratic, step: float, momentum: float) -> None:

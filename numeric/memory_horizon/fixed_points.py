@@ -13,6 +13,7 @@ import numpy as np
 from wideproof.derive import Memory, Program, Recursion, memory
 from wideproof.derive.language.errors import ParameterError
 from wideproof.numeric.core.arrays import Host
+from wideproof.numeric.core.inputs import real
 from wideproof.numeric.core.roots import Bounded, Root, roots, vanishes
 
 Phase = Literal["ordered", "critical", "chaotic"]
@@ -97,15 +98,16 @@ def checked(derived: Memory, parameters: Mapping[str, float]) -> dict[str, float
     Source: definition.
     """
     read = letters_read(derived)
-    values = {"X": 0.0, **{name: float(x) for name, x in parameters.items()}}
+    symbols = derived.program.symbols
+    signed = {name for name, x in symbols.items() if not x.is_nonnegative}
+    hint = "Variances are finite and not negative; X is the size x_t . x_t of the inputs both runs see."
+    given = {name: real(name, x, -math.inf if name in signed else 0.0, hint=hint) for name, x in parameters.items()}
+    values = {"X": 0.0, **given}
     values |= {} if values["X"] else {"nu_F": values.get("nu_F", 0.0)}
-    where, allowed = f"memory of {derived.program.name}", {*read, *derived.program.symbols, "X", "nu_F"}
+    where, allowed = f"memory of {derived.program.name}", {*read, *symbols, "X", "nu_F"}
     wrong = [f"missing: {name}" for name in read if name not in values]
     wrong += [f"unknown: {name}" for name in values if name not in allowed]
-    signed = {name for name, x in derived.program.symbols.items() if not x.is_nonnegative}
-    wrong += [f"{n} = {x}" for n, x in values.items() if not (math.isfinite(x) and (x >= 0 or n in signed))]
     if wrong:
-        hint = "Variances are finite and not negative; X is the size x_t . x_t of the inputs both runs see."
         raise ParameterError(where, f"numbers for {', '.join(read)}", "; ".join(wrong), hint)
     return {name: values[name] for name in read}
 

@@ -11,6 +11,7 @@ import numpy as np
 from wideproof.derive import Memory, Program, Recursion, memory
 from wideproof.derive.language.errors import ParameterError
 from wideproof.numeric.core.arrays import Host
+from wideproof.numeric.core.inputs import finite_array, real
 from wideproof.numeric.core.roots import roots
 from wideproof.numeric.memory_horizon.fixed_points import LEAST, checked
 
@@ -55,8 +56,8 @@ def phase_diagram(
         raise ParameterError("phase_diagram", "one state with one activation of one matrix product", got, hint)
     base = checked(derived, {matrix: 1.0, drive: 1.0, **parameters})
     (name,) = derived.variance_map
-    nu, beta = np.meshgrid(np.asarray(across, dtype=float), np.asarray(up, dtype=float))
-    grid = {**base, matrix: nu, drive: beta}
+    nu, beta = np.meshgrid(*(_axis(name, x) for name, x in (("across", across), ("up", up))))
+    grid: dict[str, Any] = {**base, matrix: nu, drive: beta}
     q = _settled(_of(derived.variance_map[name], grid))
     at = {**grid, "q": np.maximum(np.nan_to_num(q), LEAST)}
     chi = np.where(np.isnan(q), np.nan, _of(derived.chi[name], at)())
@@ -69,6 +70,13 @@ def phase_diagram(
     horizon = np.where(inside, horizon, np.where(np.isnan(chi), np.nan, np.where(slope <= 0, 0.0, np.inf)))
     line = critical_line(derived, base, drive, float(np.max(across)), float(np.max(up)))
     return PhaseDiagram(nu[0], beta[:, 0], (matrix, drive), q, chi, horizon, line)
+
+
+def _axis(name: str, values: Any) -> Host:
+    """Variances along one axis of the diagram."""
+    found = finite_array(f"phase_diagram: {name}", values, 1)
+    real(f"phase_diagram: least of {name}", float(np.min(found)), 0.0, hint="It is a variance.")
+    return np.asarray(found)
 
 
 def critical_line(derived: Memory, at: dict[str, float], drive: str, most_gain: float, most_drive: float) -> Host:

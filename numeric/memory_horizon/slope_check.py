@@ -12,6 +12,7 @@ from wideproof.derive import Memory, Program, Recursion, memory
 from wideproof.derive.language.errors import NotClosed, ParameterError
 from wideproof.numeric.core.arrays import Host, backend, seed_sequence, stream, to_host
 from wideproof.numeric.core.checks import Check, Claim, Level, judge
+from wideproof.numeric.core.inputs import whole
 from wideproof.numeric.core.statistics import Moments, ratio_of_moments
 from wideproof.numeric.core.width_ladder import extrapolate, width_ladder
 from wideproof.numeric.memory_horizon.fixed_points import Point, analyse
@@ -54,8 +55,9 @@ def memory_claim(
     if parameters.get("nu_F", 1.0) == 0:
         raise ParameterError("check_memory", "nu_F > 0", 0, "The runs are moved apart by their inputs; with X = 0 it "
                              "changes nothing else.")  # fmt: skip
-    if trials < 2 or steps < 1:
-        raise ParameterError("check_memory", "trials >= 2 and steps >= 1", (trials, steps), "An error needs two.")
+    trials = whole("check_memory: trials", trials, 2, hint="An error needs two.")
+    steps, seed = whole("check_memory: steps", steps, 1), whole("check_memory: seed", seed, most=2**128)
+    width = whole("check_memory: width", width, 1)
     point, warm = settled(derived, parameters)
     widths = width_ladder(width, RUNGS)
     sources = seed_sequence(seed).spawn(len(widths))

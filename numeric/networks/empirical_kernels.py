@@ -16,8 +16,10 @@ from wideproof.derive.calculus.tangent import MARK, tangent
 from wideproof.derive.emit.derivation import as_program
 from wideproof.derive.language.errors import ParameterError
 from wideproof.derive.language.program import Parameter
-from wideproof.numeric.core.arrays import Array
+from wideproof.numeric.core.arrays import Array, backend
+from wideproof.numeric.core.inputs import choice, names as named, sequences, whole
 from wideproof.numeric.networks.gradients import Network, Reverse, run_forward, trained
+from wideproof.numeric.networks.simulation import sizes_of, weights_of
 
 Readout = Literal["all", "last", "average"]
 
@@ -63,15 +65,22 @@ def empirical_ntk(
     Error: rounding; ParameterError for an unknown readout.  Options: those of `run_forward`.
     Source: emami2021implicit, (13), and wideproof.adjoint.
     """
-    if readout not in ("all", "last", "average"):
-        raise ParameterError("empirical_ntk: readout", "all, last or average", repr(readout), "See Kernel.")
+    choice("empirical_ntk: readout", readout, ("all", "last", "average"), "See Kernel.")
     program = as_program(recursion)
-    horizon, some = int(inputs.shape[1]), n_y if rows is None else min(rows, n_y)
+    names = named("empirical_ntk: parameters", parameters)
+    inputs = sequences("empirical_ntk: inputs", inputs, backend(options.get("device", "numpy")))
+    width, n_y, trials = sizes_of("empirical_ntk", width, n_y, trials)
+    if options.get("weights"):
+        options["weights"] = weights_of(options["weights"], backend(options.get("device", "numpy")))
+    horizon, some = int(inputs.shape[1]), n_y if rows is None else min(whole("empirical_ntk: rows", rows, 1), n_y)
     several = some * (horizon if readout == "all" else 1)
     network = run_forward(program, inputs, width, n_y=n_y, trials=trials, cotangents=several, **options)
     back = Reverse(network, _seeds(network, readout, some))
     scales = scales_of(program, parameterization)
-    names = None if parameters is None else {parameters} if isinstance(parameters, str) else set(parameters)
+    known = [p.name for p in trained(program)]
+    if names is not None and (not names or set(names) - set(known)):
+        hint = "Parts are of trained parameters."
+        raise ParameterError("empirical_ntk: parameters", f"among {', '.join(known)}", parameters, hint)
     number, readouts = network.run.number, readouts_of(program)
     chosen = [p for p in trained(program) if names is None or p.name in names]
     raw = {p: _kernel(back, p, readout, some) for p in {*chosen, *readouts} if p.trainable}

@@ -22,7 +22,8 @@ from wideproof.derive.language.program import Bias, Coordinate, MatVec, Paramete
 from wideproof.derive.limits.adjoint import Cotangent, Gradient, Local, Outer, Pullback, adjoint
 from wideproof.derive.proof.claims import Recurrence
 from wideproof.numeric.core.arrays import Array, Stream, backend, seed_sequence, stream
-from wideproof.numeric.networks.simulation import Run, symbol_values
+from wideproof.numeric.core.inputs import finite_array, sequences
+from wideproof.numeric.networks.simulation import Run, sizes_of, symbol_values, weights_of
 from wideproof.numeric.sampling.revealed_matrices import DENSE, RevealedMatrices, choose_matrices
 from wideproof.numeric.sampling.whole_matrices import WholeMatrices
 
@@ -94,18 +95,16 @@ def run_forward(
     """
     program = as_program(recursion)
     source = seed if isinstance(seed, Stream) else stream(backend(device), seed_sequence(seed))
-    if inputs.ndim != 3 or 0 in inputs.shape:
-        hint = "Add a first axis for a single sequence, a last one for n_x = 1."
-        raise ShapeError("gradients", "inputs of shape (N, T, n_x)", inputs.shape, hint)
+    x = sequences("inputs", inputs, source.xp)
+    width, n_y, trials = sizes_of("networks", width, n_y, trials)
     values = symbol_values(program, parameters)
-    count, horizon, n_x = (int(size) for size in inputs.shape)
+    count, horizon, n_x = (int(size) for size in x.shape)
     choice = choose_matrices(program, width, count * (1 + cotangents), horizon, method, given=bool(weights))
     sizes = {"trials": trials, "width": width, "n_x": n_x, "n_y": n_y}
     kind = KeptMatrices if choice.name == DENSE else KeptRevealed
     drawn = kind(source, sizes, lambda expr: float(sp.sympify(expr).subs(values)), dict(weights or {}))
     run = Run(program, values, drawn, source, (trials, count, width))
     outputs, steps = [], []
-    x = source.xp.asarray(inputs)
     run.begin()
     start = dict(run.past)
     run.read_backwards(x)
@@ -248,8 +247,13 @@ def gradients(
     Shapes: inputs (N, T, n_x), cotangents (N, T, n_y) -> (B, *shape of M), or (B, T, *shape) where M is not tied.
     Units: of J over those of M.  Error: rounding.  Options: those of `run_forward`.  Source: wideproof.adjoint.
     """
-    network = run_forward(recursion, inputs, width, n_y=int(cotangents.shape[-1]), **options)
-    return network_gradients(network, cotangents)
+    costs = finite_array("gradients: cotangents", cotangents, 3, backend(options.get("device", "numpy")))
+    if options.get("weights"):
+        options["weights"] = weights_of(options["weights"], backend(options.get("device", "numpy")))
+    network = run_forward(recursion, inputs, width, n_y=int(costs.shape[-1]), **options)
+    if (expected := network.outputs.shape[1:]) != costs.shape:
+        raise ShapeError("gradients: cotangents", f"one for each output, {expected}", costs.shape, "They are dJ/dy.")
+    return network_gradients(network, costs)
 
 
 def network_gradients(network: Network, cotangents: Array) -> dict[str, Array]:

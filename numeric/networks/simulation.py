@@ -10,15 +10,17 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+import numpy as np
 import sympy as sp
 
 from wideproof.derive import Program, Recursion
 from wideproof.derive.emit.derivation import as_program
 from wideproof.derive.language.activations import Phi
-from wideproof.derive.language.errors import LanguageError, ParameterError, ShapeError
+from wideproof.derive.language.errors import LanguageError, ParameterError
 from wideproof.derive.language.program import Bias, Coordinate, Input, MatVec, Parameter, Previous, State, Updated
 from wideproof.numeric.core.activations import activation_function
 from wideproof.numeric.core.arrays import Array, Namespace, Stream, backend, seed_sequence, stream
+from wideproof.numeric.core.inputs import finite_array, instance, real, sequences, whole
 from wideproof.numeric.sampling.linear.setting import LARGEST_WIDTH
 from wideproof.numeric.sampling.revealed_matrices import DENSE, RevealedMatrices, choose_matrices
 from wideproof.numeric.sampling.whole_matrices import WholeMatrices
@@ -62,21 +64,38 @@ def simulate(
     """
     program = as_program(recursion)
     source = seed if isinstance(seed, Stream) else stream(backend(device), seed_sequence(seed))
-    if inputs.ndim != 3 or 0 in inputs.shape:
-        hint = "Add a first axis for a single sequence, a last one for n_x = 1."
-        raise ShapeError("simulate", "inputs of shape (N, T, n_x)", inputs.shape, hint)
-    for name, size in (("width", width), ("n_y", n_y), ("trials", trials)):
-        if isinstance(size, bool) or not isinstance(size, int) or not 1 <= size <= LARGEST_WIDTH:
-            raise ParameterError(f"simulate: {name}", "an integer from 1 upwards", size, "Sizes count entries.")
+    inputs = sequences("simulate: inputs", inputs, source.xp)
+    width, n_y, trials = sizes_of("simulate", width, n_y, trials)
     values = symbol_values(program, parameters)
     count, horizon, n_x = inputs.shape
     choice = choose_matrices(program, width, count, horizon, method, given=bool(weights))
     sizes = {"trials": trials, "width": width, "n_x": int(n_x), "n_y": n_y}
     kind = WholeMatrices if choice.name == DENSE else RevealedMatrices
-    drawn = kind(source, sizes, lambda expr: _number(expr, values), dict(weights or {}))
+    drawn = kind(source, sizes, lambda expr: _number(expr, values), weights_of(weights, source.xp))
     run = Run(program, values, drawn, source, (trials, int(count), width))
-    outputs, kept = run.all_steps(source.xp.asarray(inputs), states)
+    outputs, kept = run.all_steps(inputs, states)
     return Simulation(outputs, kept, choice.name, choice.reason)
+
+
+def weights_of(weights: Mapping[str, Array] | None, xp: Namespace) -> dict[str, Array]:
+    """Return given weights as arrays; complex ones, as complex-step derivatives take, are left as they are.
+
+    Error: ParameterError naming the parameter whose weights are no finite numbers.
+    """
+    found = {}
+    for name, value in instance("weights", weights or {}, Mapping, "Arrays by the name of a parameter.").items():
+        kept = getattr(getattr(value, "dtype", None), "kind", "") == "c" and not isinstance(value, np.ma.MaskedArray)
+        found[name] = xp.asarray(value) if kept else finite_array(f"weights of {name}", value, None, xp)
+    return found
+
+
+def sizes_of(where: str, width: int, n_y: int, trials: int) -> tuple[int, int, int]:
+    """Return the sizes of random networks, checked.  Error: ParameterError naming the one that is no count."""
+    width, n_y, trials = (
+        whole(f"{where}: {name}", size, 1, LARGEST_WIDTH, "Sizes count entries.")
+        for name, size in (("width", width), ("n_y", n_y), ("trials", trials))
+    )
+    return width, n_y, trials
 
 
 def symbol_values(program: Program, parameters: Mapping[str, float]) -> dict[sp.Symbol, float]:
@@ -92,14 +111,8 @@ def symbol_values(program: Program, parameters: Mapping[str, float]) -> dict[sp.
         raise ParameterError(program.name, f"the parameters {want}", notes, "Give each a number.")
     values = {}
     for name, symbol in program.symbols.items():
-        try:
-            value = float(parameters[name])
-        except (TypeError, ValueError):
-            value = math.nan
-        if not math.isfinite(value) or (symbol.is_nonnegative and value < 0):
-            what = "a finite number, and >= 0 for a variance"
-            raise ParameterError(name, what, repr(parameters[name]), "One number for each symbol.")
-        values[symbol] = value
+        least = 0.0 if symbol.is_nonnegative else -math.inf
+        values[symbol] = real(name, parameters[name], least, hint="One number for each symbol.")
     return values
 
 

@@ -17,8 +17,10 @@ from wideproof.derive.language.errors import ParameterError, ShapeError
 from wideproof.numeric.core.arrays import Array, Host, backend, to_host
 from wideproof.numeric.core.batched_moments import SAVE_EVERY, Progress
 from wideproof.numeric.core.checkpoints import load, save
+from wideproof.numeric.core.inputs import callback, choice, finite_array, real, sequences, whole
 from wideproof.numeric.networks.empirical_kernels import Readout, empirical_ntk, scales_of
 from wideproof.numeric.networks.gradients import Network, network_gradients, run_forward, shape_of, trained
+from wideproof.numeric.networks.simulation import weights_of
 
 BLOW_UP = 1e6  # a loss this many times the first one, or the targets' power, has diverged
 
@@ -69,12 +71,16 @@ def train_network(
     Source: wideproof.adjoint; emami2021implicit, B.4 (61).
     """
     program, xp = as_program(recursion), backend(device)
-    X, Y = np.asarray(X, dtype=np.float64), np.asarray(Y, dtype=np.float64)
-    _check(X, Y, readout, steps, momentum)
+    X, Y = sequences("train_network: X", X), finite_array("train_network: Y", Y)
+    _check(X, Y, readout)
+    width, steps = whole("train_network: width", width, 1), whole("train_network: steps", steps)
+    momentum = real("train_network: momentum", momentum, 0.0, below=1.0, hint="0 is plain descent, 0.9 is usual.")
+    callback("train_network: progress", progress)
     options = {"n_y": int(Y.shape[-1]), "device": device, **parameters}
-    start = {**_drawn(program, X, width, seed, options), **{name: xp.asarray(w) for name, w in (weights or {}).items()}}
+    start = {**_drawn(program, X, width, seed, options), **weights_of(weights, xp)}
     if step_size is None:
-        step_size = 1.0 / curvature(program, X, Y, width, start, readout, parameterization, options)
+        step_size = 1.0 / (curvature(program, X, Y, width, start, readout, parameterization, options) or 1.0)
+    step_size = real("train_network: step_size", step_size, 0.0, above=True, hint="Leave it out for a stable one.")
     run = _Descent(program, xp.asarray(X), xp.asarray(Y), width, readout, parameterization, options)
     identity = {
         "X": _digest(X), "Y": _digest(Y), "width": width, "step": step_size, "momentum": momentum, "seed": seed,
@@ -84,17 +90,13 @@ def train_network(
     return _descend(run, start, steps, step_size, momentum, progress, checkpoint, identity)
 
 
-def _check(X: Host, Y: Host, readout: str, steps: int, momentum: float) -> None:
-    if readout not in ("all", "last", "average"):
-        raise ParameterError("train_network: readout", "all, last or average", repr(readout), "See Kernel.")
-    if X.ndim != 3 or Y.shape[:-1] != (X.shape[:2] if readout == "all" else X.shape[:1]):
+def _check(X: Host, Y: Host, readout: str) -> None:
+    choice("train_network: readout", readout, ("all", "last", "average"), "See Kernel.")
+    if Y.shape[:-1] != (X.shape[:2] if readout == "all" else X.shape[:1]):
         want = "(N, T, n_y)" if readout == "all" else "(N, n_y)"
         hint = f"For readout={readout!r} the targets have shape {want}."
         raise ShapeError("train_network", "X of shape (N, T, n_x) and targets of as many sequences",
                          f"{X.shape} and {Y.shape}", hint)  # fmt: skip
-    if steps < 0 or not 0.0 <= momentum < 1.0:
-        hint = "0 is plain gradient descent, 0.9 is usual."
-        raise ParameterError("train_network", "steps >= 0 and momentum in [0, 1)", (steps, momentum), hint)
 
 
 @dataclass

@@ -9,6 +9,7 @@ from typing import Any
 from wideproof.derive import Formula
 from wideproof.derive.language.errors import ParameterError
 from wideproof.numeric.core.arrays import Array
+from wideproof.numeric.core.inputs import callback, whole
 from wideproof.numeric.networks.simulation import symbol_values
 from wideproof.numeric.process.layout import Layout, Numbers
 from wideproof.numeric.process.quadrature import AXES, TERMS, axes_needed, grouped, nested, products_of_terms
@@ -18,6 +19,8 @@ PAIRS = 32
 """More pairs of sequences than this are sampled together, whatever the horizon."""
 MORE = 16
 """Where products of terms are few, nets of single groups have up to so many times the points, for the same work."""
+SETTLED = 1e-5
+"""Quadratures whose error is a larger part of the kernel are compared with sampling."""
 Progress = Callable[[int, int], None]
 
 
@@ -34,7 +37,9 @@ class Effort:
     progress: Progress | None = None
 
     def __post_init__(self) -> None:
-        if isinstance(self.points, bool) or not isinstance(self.points, int) or self.points.bit_count() != 1:
+        whole("Kernel: seed", self.seed, most=2**128)
+        callback("Kernel: progress", self.progress)
+        if whole("Kernel: points", self.points, 1, hint="A power of two, such as 4096.").bit_count() != 1:
             raise ParameterError("Kernel: points", "a power of two, such as 4096", self.points,
                                  "The standard error falls faster than one over its root.")  # fmt: skip
 
@@ -83,7 +88,8 @@ class ProcessKernel:
     Two sequences whose largest group of variables, read by one activation, has at most AXES of them go to nested
     quadrature (a GRU over two steps, one alone over four), if there are at most PAIRS pairs. Beyond, each group is
     sampled by itself while the products between groups are few (TERMS: two sequences over six steps, their
-    tangent kernel over four), and all of them together on paths after that.
+    tangent kernel over four), and all of them together on paths after that. Where the quadrature leaves more than
+    SETTLED of the kernel in doubt, it is sampled too, and the surer of the two is returned.
     Shapes: (N1, r, N2, r).  Units: output^2.  Error: `Numbers.error`.  Source: derive.calculus.gaussian_process.
     """
 
@@ -100,36 +106,56 @@ class ProcessKernel:
         program = self.formula.program
         assert self.formula.process is not None
         layout = Layout(program, self.formula.process, symbol_values(program, parameters))
-        other, symmetric = second or first, second is None
-        sizes, rows = (first.X.shape[0], other.X.shape[0]), first.weights.shape[1]
-        steps, together = first.X.shape[1], sizes[0] if symmetric else sum(sizes)
-        exact = _is_short(layout, sizes, steps, symmetric)
-        products = products_of_terms(layout, together, steps)
-        apart = not exact and _random_starts(layout) == 0 and products <= TERMS
-        points = effort.points << (min(MORE, TERMS // products).bit_length() - 1) if apart else effort.points
-        side = 1 if exact else max(sizes) if apart else _side(layout, sizes, steps, together, effort)
-        places = [(i, j) for i in range(0, sizes[0], side) for j in range(0, sizes[1], side) if not symmetric or i <= j]
-        told = _Told(effort.progress, len(places) * (1 if exact else REPLICATES))
-        mean, error = (xp.zeros((sizes[0], rows, sizes[1], rows)) for _ in range(2))
-        for i, j in places:
-            here, there = slice(i, i + side), slice(j, j + side)
-            same = symmetric and i == j
-            batch = first[here] if same else first[here].with_(xp, other[there])
-            if exact:
-                found = nested(layout, xp, batch.X, batch.weights)
-                told()
-            else:
-                by = grouped if apart else sampled
-                found = by(layout, xp, batch.X, batch.weights, points, effort.seed, told)
-            size = first[here].X.shape[0]
-            for target, value in ((mean, found.mean), (error, found.error)):
-                block = value[:size, :, 0 if same else size :, :]
-                if same:  # sums in two orders differ by their rounding
-                    block = 0.5 * (block + xp.permute_dims(block, (2, 3, 0, 1)))
-                target[here, :, there, :] = block
-                if symmetric:
-                    target[there, :, here, :] = xp.permute_dims(block, (2, 3, 0, 1))
-        return Numbers(mean, error, found.method)
+        sizes = (first.X.shape[0], (second or first).X.shape[0])
+        if not _is_short(layout, sizes, first.X.shape[1], second is None):
+            return _sampled(layout, xp, first, second, effort)
+        exact = _in_blocks(lambda X, weights, told: _told_once(nested(layout, xp, X, weights), told),
+                           xp, first, second, 1, _Told(effort.progress, 1))  # fmt: skip
+        if float(xp.max(exact.error)) <= SETTLED * float(xp.max(xp.abs(exact.mean))):
+            return exact
+        return min(exact, _sampled(layout, xp, first, second, effort), key=lambda found: float(xp.max(found.error)))
+
+
+def _sampled(layout: Layout, xp: Any, first: Sequences, second: Sequences | None, effort: Effort) -> Numbers:
+    """The kernel by quasi-Monte Carlo, of each group by itself while that is less work than paths of all."""
+    sizes, steps = (first.X.shape[0], (second or first).X.shape[0]), first.X.shape[1]
+    together = sizes[0] if second is None else sum(sizes)
+    products = products_of_terms(layout, together, steps)
+    apart = _random_starts(layout) == 0 and products <= TERMS
+    points = effort.points << (min(MORE, TERMS // products).bit_length() - 1) if apart else effort.points
+    side, by = (max(sizes), grouped) if apart else (_side(layout, sizes, steps, together, effort), sampled)
+    told = _Told(effort.progress, REPLICATES)
+    return _in_blocks(lambda X, weights, told: by(layout, xp, X, weights, points, effort.seed, told),
+                      xp, first, second, side, told)  # fmt: skip
+
+
+def _in_blocks(evaluate: Callable[[Array, Array, _Told], Numbers], xp: Any, first: Sequences,
+               second: Sequences | None, side: int, told: _Told) -> Numbers:  # fmt: skip
+    """The kernel in blocks of at most `side` sequences of each of the two; half of them where the two are one."""
+    symmetric, other = second is None, second or first
+    sizes, rows = (first.X.shape[0], other.X.shape[0]), first.weights.shape[1]
+    places = [(i, j) for i in range(0, sizes[0], side) for j in range(0, sizes[1], side) if not symmetric or i <= j]
+    told.total *= len(places)
+    mean, error = (xp.zeros((sizes[0], rows, sizes[1], rows)) for _ in range(2))
+    for i, j in places:
+        here, there = slice(i, i + side), slice(j, j + side)
+        same = symmetric and i == j
+        batch = first[here] if same else first[here].with_(xp, other[there])
+        found = evaluate(batch.X, batch.weights, told)
+        size = first[here].X.shape[0]
+        for target, value in ((mean, found.mean), (error, found.error)):
+            block = value[:size, :, 0 if same else size :, :]
+            if same:  # sums in two orders differ by their rounding
+                block = 0.5 * (block + xp.permute_dims(block, (2, 3, 0, 1)))
+            target[here, :, there, :] = block
+            if symmetric:
+                target[there, :, here, :] = xp.permute_dims(block, (2, 3, 0, 1))
+    return Numbers(mean, error, found.method)
+
+
+def _told_once(found: Numbers, told: _Told) -> Numbers:
+    told()
+    return found
 
 
 class _Told:

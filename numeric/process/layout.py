@@ -25,12 +25,22 @@ from wideproof.numeric.core.arrays import Array
 Pair = tuple[sp.Expr, sp.Expr]
 
 
+SAMPLING = "randomised quasi-Monte Carlo of the limiting process"
+GROUPED = "randomised quasi-Monte Carlo of each independent group of the limiting process"
+QUADRATURE = "nested quadrature of the limiting process"
+
+
 class Numbers(NamedTuple):
-    """A kernel with its standard error, or the bound of its quadrature error, and the method it comes from."""
+    """A kernel with its standard error, or the estimate of its quadrature error, and the method it comes from."""
 
     mean: Array
     error: Array
     method: str
+
+    @property
+    def is_sampled(self) -> bool:
+        """Whether the error is a standard error."""
+        return self.method != QUADRATURE
 
 
 @dataclass(frozen=True)
@@ -60,15 +70,14 @@ class Layout:
     """The maps and the laws of a derived process at given parameters.
 
     `bodies` are the updates of the states in order, `read` what the kernel is made of, `laws` the covariances of
-    coordinates; `groups` numbers the forms so that forms of different groups are independent, and `inside` are the
-    forms that some activation reads.
+    coordinates; `groups` numbers the forms so that forms of different groups are independent, `reach` says which
+    forms a state depends on, and `inside` are the forms that some activation reads, alone, in products or by states.
     """
 
     program: Program
     process: ProcessForm
     values: Mapping[sp.Symbol, float]
     forms: dict[sp.Symbol, Form] = field(default_factory=dict)
-    inside: set[sp.Symbol] = field(default_factory=set)
     written: dict[sp.Expr, sp.Expr] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -81,6 +90,17 @@ class Layout:
             for process in law.moment or ():
                 self.in_forms(process)
         self.groups = self._grouped()
+        self.reach = self._reached()
+        self.inside = set().union(*(self.forms_read(phi) for phi in self.activations))
+
+    @property
+    def activations(self) -> set[Phi]:
+        """Every activation that some expression applies."""
+        return set().union(*(expr.atoms(Phi) for expr in self.written.values()))
+
+    def forms_read(self, phi: Phi) -> set[sp.Symbol]:
+        """The forms that the argument of an activation depends on, through states as well."""
+        return {f for x in phi.args[2].free_symbols for f in self.reach.get(x, {x} & set(self.forms))}
 
     def number(self, expr: sp.Expr) -> float:
         """The value of an expression in the parameters."""
@@ -108,6 +128,20 @@ class Layout:
                 found = {name: new if group == old else group for name, group in found.items()}
         return found
 
+    def _reached(self) -> dict[sp.Symbol, set[sp.Symbol]]:
+        """State, before and after its update -> the forms it depends on."""
+        table, updated = self.program.table, self.program.updated
+        states = {c: updated[term.state] for c, term in table.items() if hasattr(term, "state")}
+        found: dict[sp.Symbol, set[sp.Symbol]] = {c: set() for c in states}
+        while True:
+            new = {
+                c: {f for x in self.bodies[after].free_symbols for f in found.get(x, {x} & set(self.forms))}
+                for c, after in states.items()
+            }
+            if new == found:
+                return found
+            found = new
+
     # ---- forms ----------------------------------------------------------------------------------------
     def in_forms(self, expr: sp.Expr) -> sp.Expr:
         """An expression in coordinates as one in states, forms and numbers."""
@@ -124,9 +158,7 @@ class Layout:
         slopes = {c: sp.diff(argument, c) for c in self._gaussian(argument)}
         linear = {c: k for c, k in slopes.items() if not k.has(Coordinate)}
         rest = sp.expand(argument - sp.Add(*(k * c for c, k in linear.items())))
-        form = self._form(linear)
-        self.inside |= form.free_symbols
-        return Phi(name, order, self._outside(rest) + form)
+        return Phi(name, order, self._outside(rest) + self._form(linear))
 
     def _outside(self, expr: sp.Expr) -> sp.Expr:
         """Coordinates with one and the same factor make one form; others a form each."""

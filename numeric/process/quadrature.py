@@ -9,19 +9,19 @@ from typing import Any
 
 import sympy as sp
 
-from wideproof.derive.language.activations import Phi
+from wideproof.derive.expectation.mehler_series import UNREACHED
 from wideproof.numeric.core.arrays import Array
-from wideproof.numeric.process.layout import Layout, Numbers
+from wideproof.numeric.process.layout import GROUPED, QUADRATURE, Layout, Numbers
 from wideproof.numeric.process.points import Points, net, pairs, tensor
 from wideproof.numeric.process.quasi_monte_carlo import REPLICATES, Normals, Told, ends_of, kernel_of, replicated
 from wideproof.numeric.process.separable import Separable
 
-QUADRATURE = "nested quadrature of the limiting process"
-GROUPED = "randomised quasi-Monte Carlo of each independent group of the limiting process"
 LEVELS = (17, 25, 33, 41, 49, 65, 97, 129, 193, 257)
 """Nodes of an axis, from level to level."""
 GRID = 2**22
 GOAL = 1e-10
+ROUNDING = 2.0**-46
+"""What sums over a grid may lose, relative."""
 AXES = 4
 """Horizons whose largest group has more variables are sampled: a fifth axis has too few nodes."""
 TERMS = 2**13
@@ -31,27 +31,10 @@ TERMS = 2**13
 def merged_groups(layout: Layout) -> dict[sp.Symbol, int]:
     """Form -> the number of its group: independent ones that no activation reads together."""
     found = dict(layout.groups)
-    reach = _reach(layout)
-    for expr in layout.written.values():
-        for phi in expr.atoms(Phi):
-            together = {found[f] for x in phi.args[2].free_symbols for f in reach.get(x, {x} & set(found))}
-            found = {f: min(together) if g in together else g for f, g in found.items()}
+    for phi in layout.activations:
+        together = {found[f] for f in layout.forms_read(phi)}
+        found = {f: min(together) if g in together else g for f, g in found.items()}
     return found
-
-
-def _reach(layout: Layout) -> dict[sp.Symbol, set[sp.Symbol]]:
-    """State, before and after its update -> the forms it depends on."""
-    table, updated = layout.program.table, layout.program.updated
-    states = {c: updated[term.state] for c, term in table.items() if hasattr(term, "state")}
-    found: dict[sp.Symbol, set[sp.Symbol]] = {c: set() for c in states}
-    while True:
-        new = {
-            c: {f for x in layout.bodies[after].free_symbols for f in found.get(x, {x} & set(layout.forms))}
-            for c, after in states.items()
-        }
-        if new == found:
-            return found
-        found = new
 
 
 def axes_needed(layout: Layout, sequences: int, steps: int) -> int:
@@ -83,11 +66,11 @@ def perturbations(layout: Layout, merged: dict[sp.Symbol, int]) -> set[int]:
 
 
 def nested(layout: Layout, xp: Any, X: Array, weights: Array) -> Numbers:
-    """Return the kernel of a few sequences, finer grids until two of them agree, and that disagreement.
+    """Return the kernel of a few sequences on finer and finer grids, until two of them agree.
 
     Shapes: X (N, T, n_x), weights (N, r, T) -> (N, r, N, r) twice.  Units: output^2.
-    Error: the difference of the last two levels, which bounds that of the last where the rule converges: for smooth
-    maps geometrically, at a kink as the square of the step.  Source: trefethen2014exponentially.
+    Error: an estimate, from the differences of the last three grids, that covers convergence of first order in the
+    step; smooth maps converge geometrically, kinks as the square of the step.  Source: trefethen2014exponentially.
     """
     merged = merged_groups(layout)
     axes = max(1, axes_needed(layout, X.shape[0], X.shape[1]))
@@ -100,14 +83,26 @@ def nested(layout: Layout, xp: Any, X: Array, weights: Array) -> Numbers:
 
         return kernel_of(Separable(layout, xp, X, merged, rule, ends_of(xp, weights)), weights)
 
-    before = at(levels[0])
-    gap = xp.full(before.shape, xp.inf)
+    values = [at(levels[0])]
     for level in levels[1:]:
-        now = at(level)
-        gap, before = xp.abs(now - before), now
-        if float(xp.max(gap)) <= GOAL * float(xp.max(xp.abs(now))):
+        values = [*values[-2:], at(level)]
+        if float(xp.max(xp.abs(values[-1] - values[-2]))) <= GOAL * float(xp.max(xp.abs(values[-1]))):
             break
-    return Numbers(before, gap, QUADRATURE)
+    return Numbers(values[-1], _doubt(xp, values, levels[levels.index(level) - 1] / level), QUADRATURE)
+
+
+def _doubt(xp: Any, values: list[Array], step: float) -> Array:
+    """How far the finest of several grids may be off, its step being this part of the step before.
+
+    An error e of first order in the step leaves the last difference e (1/step - 1). An entry may meet two grids of
+    accidentally equal error, so what it differed by before counts too, reduced as the whole kernel was.
+    """
+    last = xp.abs(values[-1] - values[-2])
+    if len(values) > 2:
+        before = xp.abs(values[-2] - values[-3])
+        most = float(xp.max(before))
+        last = xp.maximum(last, before * (min(1.0, float(xp.max(last)) / most) if most else 0.0))
+    return last / (1.0 / step - 1.0) + ROUNDING * xp.abs(values[-1]) + UNREACHED
 
 
 def grouped(layout: Layout, xp: Any, X: Array, weights: Array, points: int, seed: int, told: Told) -> Numbers:

@@ -12,10 +12,9 @@ from scipy import special
 
 from wideproof.derive.language.errors import ParameterError
 from wideproof.numeric.core.arrays import Array, seed_sequence
-from wideproof.numeric.process.layout import Layout, Numbers
+from wideproof.numeric.process.layout import SAMPLING, Layout, Numbers
 from wideproof.numeric.process.paths import Paths
 
-SAMPLING = "randomised quasi-Monte Carlo of the limiting process"
 REPLICATES = 16
 MOST = 21201  # scipy.stats.qmc.Sobol.MAXDIM; importing it here would double the start of the command
 INNER = 1.0 - 2.0**-40

@@ -20,6 +20,7 @@ from wideproof.derive.language.errors import ParameterError
 from wideproof.numeric.core.arrays import Array, Host, Namespace, Stream, backend, seed_sequence, stream, to_host
 from wideproof.numeric.core.batched_moments import Progress
 from wideproof.numeric.core.checks import Check, Claim, Judged, Level, judge
+from wideproof.numeric.core.inputs import real
 from wideproof.numeric.core.width_ladder import extrapolate, width_ladder
 
 EFFECT = Level(effects={"mean-square": 0.03})
@@ -44,11 +45,14 @@ def line_settings(program: AlternatingProgram, given: Mapping[str, float]) -> di
     """
     known = {name: LINE_DEFAULTS.get(name, THRESHOLD) for name in program.symbols
              if name in LINE_DEFAULTS or name.startswith("theta_")}  # fmt: skip
-    values = {name: float(value) for name, value in (known | dict(given)).items()}
+    values = known | dict(given)
     if wrong := sorted(set(values) ^ set(program.symbols)):
         raise ParameterError(f"numbers of {program.name}", ", ".join(program.symbols), ", ".join(values) or "none",
                              f"Missing or unknown: {', '.join(wrong)}.")  # fmt: skip
-    return values
+    symbols = program.symbols
+    return {
+        name: real(name, value, 0.0 if symbols[name].is_nonnegative else -math.inf) for name, value in values.items()
+    }
 
 
 def validate_lines(
@@ -63,7 +67,8 @@ def validate_lines(
     if width < NARROWEST:
         hint = "The ladder ends at a quarter of it."
         raise ParameterError(f"validate {program.name}: width", f"{NARROWEST} or more", width, hint)
-    checks = check_lines(program, line_settings(program, given), width=width, trials=trials or TRIALS, seed=seed,
+    trials = TRIALS if trials is None else trials
+    checks = check_lines(program, line_settings(program, given), width=width, trials=trials, seed=seed,
                          level=level or EFFECT, device=device, progress=progress)  # fmt: skip
     return LinesValidation("dense: the matrix and the sources drawn in every trial", checks)
 

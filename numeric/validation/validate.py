@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -17,8 +18,10 @@ from wideproof.derive.language.program import Parameter
 from wideproof.numeric.core.arrays import Host, to_host
 from wideproof.numeric.core.batched_moments import Progress
 from wideproof.numeric.core.checks import Level
+from wideproof.numeric.core.inputs import callback, choice, instance, real, whole
 from wideproof.numeric.core.width_ladder import default_horizon
 from wideproof.numeric.kernels.kernel import Kernel
+from wideproof.numeric.sampling.linear.choice import DTYPES, METHODS
 from wideproof.numeric.validation.alternating import LinesValidation, validate_lines
 from wideproof.numeric.validation.kernels import KernelPlan, KernelValidation, estimate_kernel_cost, monte_carlo_kernels
 from wideproof.numeric.validation.linear_rnn import Plan, Validation, monte_carlo_linear
@@ -63,9 +66,17 @@ def validate(
     Error: a true limit is refuted with probability at most level.false_alarm.
     Source: emami2021implicit, Theorem 3.3, (15) and Lemma B.1; yang2020tensor2.
     """
-    if device not in DEVICES:
-        hint = "cuda needs wideproof[cuda12] or [cuda13]."
-        raise ParameterError("validate: device", "cpu or cuda", repr(device), hint)
+    choice("validate: device", device, DEVICES, "cuda needs wideproof[cuda12] or [cuda13].")
+    choice("validate: dtype", dtype, DTYPES, "float64 is the default.")
+    choice("validate: sampler", sampler, METHODS, "auto takes the cheapest.")
+    width, seed = whole("width", width, 1), whole("seed", seed, most=2**128)
+    trials = None if trials is None else whole("trials", trials, 2)
+    horizon = None if horizon is None else whole("horizon", horizon, 1)
+    budget = None if budget is None else real("validate: budget", budget, 0.0, above=True)
+    if level is not None:
+        instance("validate: level", level, Level, "Write Level(false_alarm=0.01).")
+    callback("validate: progress", progress)
+    callback("validate: announce", announce)
     if isinstance(recursion, Alternating | AlternatingProgram):
         if (checkpoint, sampler, budget, dtype, horizon) != (None, "auto", None, "float64", None):
             want, hint = "width, trials, seed, device", "Its matrix is drawn whole, in double precision."
@@ -80,7 +91,8 @@ def validate(
             hint = "Single precision is offered for whole matrices of the linear RNN: leave dtype out."
             raise ParameterError("validate: dtype", "float64", dtype, hint)
         plan = KernelPlan(
-            program, values, width, trials or KERNEL_TRIALS, horizon or KERNEL_HORIZON, seed=seed, sampler=sampler,
+            program, values, width, KERNEL_TRIALS if trials is None else trials,
+            KERNEL_HORIZON if horizon is None else horizon, seed=seed, sampler=sampler,
             backend=DEVICES[device], target=budget,
         )  # fmt: skip
         limits = Kernel(program, **dict[str, Any](values))
@@ -89,7 +101,7 @@ def validate(
         if announce is not None:
             announce(estimate_kernel_cost(plan))
         return monte_carlo_kernels(plan, limits, level, progress, checkpoint)
-    linear = _linear_plan(program, parts, values, width, trials or LINEAR_TRIALS, horizon, seed)
+    linear = _linear_plan(program, parts, values, width, LINEAR_TRIALS if trials is None else trials, horizon, seed)
     linear = replace(linear, sampler=sampler, backend=DEVICES[device], target=budget, kernel_trials=None, widths=(),
                      dtype=dtype)  # fmt: skip
     if announce is not None:
@@ -136,7 +148,9 @@ def settings(program: Program, nu: Mapping[str, float]) -> dict[str, float]:
     usual = (KERNEL_DEFAULTS if plain_parts(program) is None else DEFAULTS) | dict(nu)
     if missing := [name for name in program.symbols if name not in usual]:
         raise ParameterError("validate", f"a number for {', '.join(missing)}", "none", f"Pass {missing[0]}=0.3, say.")
-    return {name: float(usual[name]) for name in program.symbols}
+    return {
+        name: real(name, usual[name], 0.0 if x.is_nonnegative else -math.inf) for name, x in program.symbols.items()
+    }
 
 
 def plain_parts(program: Program) -> list[Parameter] | None:

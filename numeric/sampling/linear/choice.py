@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from wideproof.derive.language.errors import ParameterError
 from wideproof.numeric.core.arrays import Stream
+from wideproof.numeric.core.inputs import whole
 from wideproof.numeric.sampling.linear.dense import dense
 from wideproof.numeric.sampling.linear.matrix_free import one_sided, two_sided
 from wideproof.numeric.sampling.linear.setting import Draw, LinearSetting
@@ -61,8 +62,7 @@ def draw(
     Shapes: as `Draw`.  Units: as `Draw`.  Error: rounding, of dtype; every method is exact in law at every n >= 1.
     Source: `dense`, `one_sided`, `two_sided`.
     """
-    if trials < 1:
-        raise ParameterError("trials", "at least 1", trials, "Each trial is one draw of W, F and C.")
+    whole("trials", trials, 1, hint="Each trial is one draw of W, F and C.")
     name = choose(setting, grams, method, dtype).name
     if name == "dense":
         return dense(setting, trials, stream, grams, dtype)

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
-from wideproof.derive.language.errors import ParameterError
 from wideproof.numeric.core.arrays import Array
+from wideproof.numeric.core.inputs import real, whole
 
 LARGEST_WIDTH = 10**15
 """Above this the difference of two neighbouring widths is lost in a double."""
@@ -30,13 +29,10 @@ class LinearSetting:
 
     def __post_init__(self) -> None:
         for name in ("width", "horizon", "n_x", "n_y"):
-            size = getattr(self, name)
-            if isinstance(size, bool) or not isinstance(size, int) or not 1 <= size <= LARGEST_WIDTH:
-                raise ParameterError(name, "an integer from 1 to 10^15", size, "Sizes count entries.")
+            size = whole(name, getattr(self, name), 1, LARGEST_WIDTH, "Sizes count entries.")
+            object.__setattr__(self, name, size)
         for name in ("nu_W", "nu_F", "nu_C"):
-            variance = getattr(self, name)
-            if not (math.isfinite(variance) and variance >= 0):
-                raise ParameterError(name, "a finite number >= 0", variance, "It is a variance, not a scale.")
+            real(name, getattr(self, name), 0.0, hint="It is a variance, not a scale.")
 
 
 @dataclass(frozen=True)

@@ -5,16 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 
 from wideproof.derive.language.errors import ParameterError
-from wideproof.numeric.core.arrays import Array, Host, to_host
+from wideproof.numeric.core.arrays import Host, to_host
 from wideproof.numeric.core.batched_moments import Progress
 from wideproof.numeric.core.checks import Check, Claim, Judged, Level, judge
 from wideproof.numeric.core.statistics import normal_quantile, two_sided_p
 from wideproof.numeric.core.width_ladder import WIDE, choose_degree, extrapolate, is_wide
+from wideproof.numeric.kernels.kernel import KernelValue
 from wideproof.numeric.validation.kernels.plan import KernelPlan
 from wideproof.numeric.validation.kernels.runner import KernelMeasurements, measure
 
@@ -24,17 +25,16 @@ LEAST_TRIALS = 100  # below, a standard error is too rough for the tail of the n
 
 
 class Limits(Protocol):
-    """What the measurements are compared with: `wideproof.Kernel` has both.  Shapes: (N, T, n_x) -> (N, T, N, T)."""
+    """What the measurements are compared with: `wideproof.Kernel` is one.  Shapes: (N, T, n_x) -> (N, T, N, T)."""
 
-    def nngp(self, X1: Host) -> Array: ...  # noqa: D102
-    def ntk(self, X1: Host) -> Array: ...  # noqa: D102
+    def evaluate(self, quantity: str, X1: Host) -> KernelValue: ...  # noqa: D102
 
 
 @dataclass(frozen=True)
 class KernelClaim(Claim):
     """One entry of a kernel; an effect is relative to `scale`, the geometric mean of the two diagonal entries.
 
-    `prediction_error` is the standard error of a limit that was itself sampled, and is counted in the test.
+    `prediction_error` is the error of the limit itself, a standard error where it was sampled, counted in the test.
     """
 
     scale: float = 1.0
@@ -45,7 +45,7 @@ class KernelClaim(Claim):
         gaps = [(self.estimate - self.prediction, self.stderr)]
         gaps += [(self.guard[0] - self.prediction, self.guard[1])] if self.guard else []
         spreads = [float(np.hypot(error, self.prediction_error)) for _, error in gaps]
-        if 0.0 in spreads:
+        if min(spreads) <= 1e-12 * self.scale:  # nothing is random
             return 1.0 if abs(gaps[0][0]) <= 1e-12 * self.scale else 0.0
         scores = [gap / spread for (gap, _), spread in zip(gaps, spreads, strict=True)]
         same = all(score * scores[0] > 0 for score in scores)
@@ -67,9 +67,16 @@ def kernel_claims(found: KernelMeasurements, limits: Limits) -> tuple[KernelClai
     Shapes: limits as `Limits`.  Units: output^2.  Error: ParameterError for limits of a wrong shape.
     Source: the limits' own derivation.
     """
-    X = found.plan.inputs
-    return (*_entries(found, "nngp", limits.nngp(X), _error(limits)), *_entries(found, "ntk", limits.ntk(X),
-            _error(limits)))  # fmt: skip
+    return _claims(found, _evaluated(found, limits))
+
+
+def _evaluated(found: KernelMeasurements, limits: Limits) -> dict[str, KernelValue]:
+    """Both kernels on the inputs of the measurements."""
+    return {quantity: limits.evaluate(quantity, found.plan.inputs) for quantity in ("nngp", "ntk")}
+
+
+def _claims(found: KernelMeasurements, values: dict[str, KernelValue]) -> tuple[KernelClaim, ...]:
+    return tuple(claim for quantity, value in values.items() for claim in _entries(found, quantity, value))
 
 
 def judge_kernels(found: KernelMeasurements, limits: Limits, level: Level | None = None) -> tuple[Check, ...]:
@@ -80,20 +87,15 @@ def judge_kernels(found: KernelMeasurements, limits: Limits, level: Level | None
     return judge(kernel_claims(found, limits), level)
 
 
-def _error(limits: Any) -> Any:
-    """The standard error of the kernel last evaluated, where it was sampled."""
-    error = getattr(limits, "stderr", None)
-    return 0.0 if error is None else to_host(error)
-
-
-def _entries(found: KernelMeasurements, quantity: str, limit: Any, error: Any) -> Iterator[KernelClaim]:
+def _entries(found: KernelMeasurements, quantity: str, limit: KernelValue) -> Iterator[KernelClaim]:
     plan = found.plan
-    kernel, size = to_host(limit), plan.points
+    kernel, size = to_host(limit.value), plan.points
+    error = to_host(limit.error if limit.stderr is None else limit.stderr)
     shape = (*plan.inputs.shape[:2],) * 2
     if kernel.shape != shape:
         raise ParameterError(quantity, f"a kernel of shape {shape}", kernel.shape, "Use readout='all'.")
     flat = np.reshape(kernel, (size, size))
-    errors = np.reshape(np.broadcast_to(np.asarray(error, dtype=np.float64), shape), (size, size))
+    errors = np.reshape(error, (size, size))
     diagonal = np.diagonal(flat)
     last = plan.horizon - 1
     wide = [width for width in plan.widths if is_wide(width, last)] or [plan.width]
@@ -153,8 +155,6 @@ def monte_carlo_kernels(
     Source: `measure` and `judge_kernels`.
     """
     found = measure(plan, progress, checkpoint)
-    checks = judge_kernels(found, limits, level)
-    methods = plan.samplers
-    if how := getattr(limits, "method", ""):
-        methods += f"; limit: {how}"
-    return KernelValidation(methods, checks, found)
+    values = _evaluated(found, limits)
+    how = ", ".join(dict.fromkeys(value.method for value in values.values()))
+    return KernelValidation(f"{plan.samplers}; limit: {how}", judge(_claims(found, values), level), found)

@@ -11,13 +11,14 @@ from typing import Any
 import numpy as np
 
 from wideproof.derive import Program
-from wideproof.derive.language.errors import ParameterError
 from wideproof.derive.language.program import MatVec
-from wideproof.numeric.core.arrays import BACKENDS, Host, seed_sequence
+from wideproof.numeric.core.arrays import Host, seed_sequence
+from wideproof.numeric.core.inputs import sequences
 from wideproof.numeric.core.width_ladder import width_ladder
 from wideproof.numeric.networks.empirical_kernels import readouts_of
 from wideproof.numeric.sampling.linear.choice import Choice
 from wideproof.numeric.sampling.revealed_matrices import DENSE, choose_matrices
+from wideproof.numeric.validation.linear_rnn.plan import checked_plan
 
 BATCH_NUMBERS = {"numpy": 2**24, "cupy": 2**28}
 """Doubles of one batch: 128 MB on the host, 2 GB on a device."""
@@ -62,20 +63,16 @@ class KernelPlan:
     widths: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
-        if self.trials < 2:
-            raise ParameterError("trials", "at least 2", self.trials, "A standard error needs two trials.")
-        if self.horizon < 1:
-            raise ParameterError("horizon", "at least 1 step", self.horizon, "Four steps show the memory.")
-        if self.target is not None and not 0 < self.target < math.inf:
-            raise ParameterError("target", "a relative standard error > 0", self.target, "0.01 is one per cent.")
-        if self.backend not in BACKENDS:
-            raise ParameterError("backend", "numpy or cupy", self.backend, "Choose an array library.")
+        least = {"width": 1, "trials": 2, "horizon": 1, "sequences": 1, "n_x": 1, "seed": 0}
+        checked_plan(self, least | ({} if self.n_y is None else {"n_y": 1}))
         if self.n_y is None:
             frozen = not all(p.trainable for p in readouts_of(self.program))
             object.__setattr__(self, "n_y", OUTPUTS if frozen else 1)
         if not self.widths:
             object.__setattr__(self, "widths", width_ladder(self.width))
-        if not self.inputs.size:
+        if self.inputs.size:
+            object.__setattr__(self, "inputs", sequences("inputs", self.inputs))
+        else:
             drawn = np.random.default_rng(seed_sequence(self.seed, 0)).standard_normal(
                 (self.sequences, self.horizon, self.n_x)
             )

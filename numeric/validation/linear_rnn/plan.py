@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from wideproof.derive.language.errors import ParameterError
 from wideproof.numeric.core.arrays import BACKENDS
+from wideproof.numeric.core.inputs import choice, real, whole
 from wideproof.numeric.core.width_ladder import width_ladder
 from wideproof.numeric.sampling.linear import Choice, LinearSetting, choose
 
@@ -17,6 +17,19 @@ KERNEL_PRODUCT = 4 * 10**6  # width times trials: the kernel's weights vary by O
 GROUPS = ("response", "kernel")
 BATCH_NUMBERS = {"numpy": 2**20, "cupy": 2**26}  # doubles of one batch: a cache, a device
 BATCH_TRIALS = {"numpy": 2**9, "cupy": 2**20}  # measured: in larger batches the system takes the arrays back each time
+
+
+def checked_plan(plan: Any, least: dict[str, int]) -> None:
+    """Take the counts, the target and the backend of a plan, or refuse them by name.
+
+    Error: ParameterError.  Source: definition.
+    """
+    for name, smallest in least.items():
+        hint = "A standard error needs two trials." if name == "trials" else "Sizes and steps count."
+        object.__setattr__(plan, name, whole(name, getattr(plan, name), smallest, 2**128, hint))
+    if plan.target is not None:
+        real("target", plan.target, 0.0, above=True, hint="A relative standard error: 0.01 is one per cent.")
+    choice("backend", plan.backend, BACKENDS, "Choose an array library.")
 
 
 @dataclass(frozen=True)
@@ -57,18 +70,17 @@ class Plan:
     dtype: str = "float64"
 
     def __post_init__(self) -> None:
-        if self.trials < 2:
-            raise ParameterError("trials", "at least 2", self.trials, "A standard error needs two trials.")
-        if self.target is not None and not 0 < self.target < math.inf:
-            raise ParameterError("target", "a relative standard error > 0", self.target, "0.01 is one per cent.")
-        if self.backend not in BACKENDS:
-            raise ParameterError("backend", "numpy or cupy", self.backend, "Choose an array library.")
+        least = {"width": 1, "trials": 2, "horizon": 1, "n_x": 1, "n_y": 1, "seed": 0}
+        checked_plan(self, least | ({} if self.kernel_trials is None else {"kernel_trials": 2}))
+        for name in ("nu_W", "nu_F", "nu_C"):
+            object.__setattr__(self, name, real(name, getattr(self, name), 0.0, hint="It is a variance, not a scale."))
         if self.kernel_trials is None:
             enough = max(KERNEL_TRIALS, KERNEL_PRODUCT // max(1, self.width))
             most = self.trials if self.target else min(self.trials, enough)
             object.__setattr__(self, "kernel_trials", most)
         if not self.widths:
             object.__setattr__(self, "widths", width_ladder(self.width))
+        object.__setattr__(self, "widths", tuple(whole("widths", width, 1) for width in self.widths))
         if tuple(sorted(set(self.widths))) != self.widths or self.widths[-1] != self.width:
             raise ParameterError("widths", "increasing, up to width", self.widths, "Sort them, no width twice.")
         for width in self.widths:

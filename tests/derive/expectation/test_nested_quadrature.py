@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import sympy as sp
 from scipy.special import erf
 from scipy.stats import norm
 
 from wideproof.derive.expectation import nested_quadrature
-from wideproof.derive.expectation.pair_integrals import Variables, _function, expectation, value
+from wideproof.derive.expectation.pair_integrals import Variables, _function, expectation, steep, value
+from wideproof.derive.expectation.steep_places import Places
 from wideproof.derive.language.activations import Z, define
 from wideproof.derive.language.errors import NotAccurate
 
@@ -20,7 +22,7 @@ CORRELATIONS = np.array([0.0, 0.5, -0.9, 0.999, -1 + 1e-10, 1 - 1e-14, 1.0, -1.0
 def test_closed_forms_lie_within_the_bound(name, a, b):
     v = Variables("numpy", (np.array(a), np.array(b)), CORRELATIONS * np.sqrt(a * b))
     for order in (0, 1):
-        phi = _function(name, order, "numpy")
+        phi = steep(name, order, "numpy")
         found, bound = nested_quadrature.pair(np, phi, phi, v.means, (np.sqrt(a), np.sqrt(b)), v.correlation, v.rest)
         known, _ = expectation(((name, order),) * 2, v)
         size = np.sqrt(np.prod([expectation(((name, order),) * 2, Variables("numpy", (x, x), x))[0] for x in (a, b)]))
@@ -45,7 +47,7 @@ def test_steep_functions_of_coincident_and_opposite_variables(name, a):
 
 
 def test_a_mean_moves_the_steep_place():
-    phi, deviation = _function("erf", 0, "numpy"), 1e3
+    phi, deviation = steep("erf", 0, "numpy"), 1e3
     for centre in (40.0, -2e3):
         found, bound = nested_quadrature.mean(np, phi, centre, deviation)
         want = erf(centre / np.sqrt(1 + 2 * deviation**2))
@@ -56,15 +58,14 @@ def test_a_mean_moves_the_steep_place():
         assert abs(apart - found**2) <= worst + 2 * bound
 
 
-def test_a_function_steep_elsewhere_is_refused():
-    define("far_bump", Z / (1 + (Z - 3000) ** 2))
-    with pytest.raises(NotAccurate, match="steep around zero"):
-        value((("far_bump", 0),) * 2, Variables("numpy", (np.array([1e8]),) * 2, np.array([1e8])))
+def test_a_function_without_a_scale_of_its_own_is_refused():
+    define("chirp", sp.sin(Z**2))
+    with pytest.raises(NotAccurate, match="its definition tells where it is steep"):
+        value((("chirp", 0),) * 2, Variables("numpy", (np.array([1e6]),) * 2, np.array([5e5])))
 
 
-def test_without_cuts_where_it_is_steep_the_bound_is_visible(monkeypatch):
-    monkeypatch.setattr(nested_quadrature, "GRADED", (32.0,))
-    phi = _function("tanh", 0, "numpy")
+def test_without_cuts_where_it_is_steep_the_error_is_visible():
+    phi = nested_quadrature.Steep(_function("tanh", 0, "numpy"), Places((), (32.0,)))
     found, bound = nested_quadrature.pair(np, phi, phi, (0.0, 0.0), (1e3, 1e3), 0.9, np.sqrt(0.19))
     assert bound > max(1e-9, abs(found - 2 / np.pi * np.arcsin(0.9)) / 100)
 

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import FrozenInstanceError
 
+import mpmath
 import numpy as np
 import pytest
 
-from wideproof.derive import models, relu
+from wideproof.derive import ParameterError, models, relu
+from wideproof.derive.emit import formula, kernel_stepper
+from wideproof.derive.expectation.pair_integrals import value as pair_value
 from wideproof.derive.language.errors import DeriveError, ShapeError
 from wideproof.derive.language.recursion import Recursion
 from wideproof.numeric import Kernel
@@ -126,3 +130,70 @@ def test_a_kernel_without_numbers_yet_says_so_instead_of_guessing(X):
     start = NU["nu_C"] * NU["nu_F"] * (X[0][:, 0] ** 2).sum(axis=1) / 2
     same = np.diagonal(Kernel(rnn, **NU).nngp(X[0], X[0])[:, 0, :, 0])
     np.testing.assert_allclose(same, start, rtol=1e-9)
+
+
+# ---- kernels as values ---------------------------------------------------------------------------------------
+ELMAN = {"nu_W": 1.4, "nu_F": 0.8, "nu_b": 0.1, "nu_C": 1.0}
+SHORT = np.random.default_rng(6).standard_normal((4, 4, 2))
+
+
+@pytest.mark.parametrize("readout", ["all", "last", "average"])
+@pytest.mark.parametrize("model", [models.elman("tanh"), models.elman("relu"), models.mgu("tanh")], ids=str)
+def test_a_kernel_is_a_value_and_leaves_nothing_behind(model, readout):
+    kernel = Kernel(model, readout=readout, points=64, **ELMAN)
+    before = {name: value for name, value in vars(kernel).items() if name != "_functions"}
+    for quantity in ("ntk", "nngp"):
+        found = kernel.evaluate(quantity, SHORT, SHORT[:2])
+        np.testing.assert_array_equal(found.value, getattr(kernel, quantity)(SHORT, SHORT[:2]))
+        assert found.error.shape == found.value.shape
+        assert (found.error > 0).all()
+        assert (found.stderr is not None) == found.method.startswith("randomised")
+        with pytest.raises(FrozenInstanceError):
+            found.error = 0.0
+    assert {name: value for name, value in vars(kernel).items() if name != "_functions"} == before
+    assert not any(hasattr(kernel, name) for name in ("error", "stderr", "method"))
+
+
+def test_parts_have_errors_too():
+    kernel = Kernel(models.elman("tanh"), readout="last", **ELMAN)
+    part = kernel.evaluate("ntk", SHORT, parameters="W")
+    np.testing.assert_array_equal(part.value, kernel.ntk(SHORT, None, "W"))
+    with pytest.raises(ParameterError, match="parameters"):
+        kernel.evaluate("nngp", SHORT, parameters="W")
+
+
+@pytest.mark.parametrize("wave", [3.0, 17.0, 101.0])
+@pytest.mark.parametrize("quantity", ["nngp", "ntk"])
+def test_errors_of_expectations_are_carried_to_the_entries(monkeypatch, quantity, wave):
+    """Every expectation is put off by up to 1e-7, one way here and the other there: each entry says how far it is."""
+    kernel = Kernel(models.elman("tanh"), **ELMAN)
+    right, off = getattr(kernel, quantity)(SHORT), 1e-7
+
+    def wrong(factors, variables):
+        found, error = pair_value(factors, variables)
+        return found + off * np.sin(wave * found), error + off
+
+    monkeypatch.setattr(kernel_stepper, "value", wrong)
+    found = kernel.evaluate(quantity, SHORT)
+    gap = np.abs(found.value - right)
+    assert gap.max() > off / 10
+    assert (gap <= found.error).all()
+    assert found.error.max() < 100 * off
+    monkeypatch.setattr(formula, "MOVES", (kernel_stepper.STILL,))
+    assert not (gap <= kernel.evaluate(quantity, SHORT).error).all()
+
+
+@pytest.mark.parametrize("angle", [1.0, 1e-3, 1e-6])
+def test_rounding_between_close_sequences_is_in_the_error(angle):
+    """The slope of relu' is steep at coincidence: its kernel by mpmath, of the inputs as they are in doubles."""
+    x = 3.0 * np.array(
+        [[[1.0, 0.5]], [[1.0 * np.cos(angle) - 0.5 * np.sin(angle), np.sin(angle) + 0.5 * np.cos(angle)]]]
+    )
+    found = Kernel(models.feed_forward(1, "relu", bias=False), readout="last", nu_F=1.0, nu_C=1.0).evaluate("ntk", x)
+    with mpmath.workdps(40):
+        (a, b), (c, d) = ([mpmath.mpf(float(v)) for v in row[0]] for row in x)
+        dot, size = a * c + b * d, mpmath.sqrt((a * a + b * b) * (c * c + d * d))
+        theta = mpmath.acos(dot / size)
+        want = (2 * dot * (mpmath.pi - theta) + size * mpmath.sin(theta)) / (2 * mpmath.pi)
+        gap = abs(found.value[0, 1] - want)
+    assert gap <= found.error[0, 1] < 1e-6

@@ -9,8 +9,9 @@ from pathlib import Path
 import array_api_strict
 import numpy as np
 import pytest
+import sympy as sp
 
-from wideproof.derive import ParameterError, models
+from wideproof.derive import ParameterError, Recursion, erf, models
 from wideproof.derive.language.errors import ShapeError
 from wideproof.numeric import Kernel, WideTraining, posterior, train_network
 from wideproof.numeric.kernels.prediction import spectrum
@@ -181,6 +182,55 @@ def test_wide_networks_train_so():
         gaps.append(np.sqrt(np.mean(np.square(found))))
     assert 2.2 < gaps[0] / gaps[1] < 7  # 4 if the law holds; 10 networks scatter it by a factor 1.3
     assert gaps[1] < 0.15
+
+
+# ---- outputs whose prior mean is not zero ------------------------------------------------------------------
+MEANS = {"nu_F": 0.5, "nu_C": 1.0, "nu_c": 0.3, "mu": 1.5}
+FEW, FEW_Y = np.random.default_rng(4).standard_normal((3, 2, 1)), np.array([[0.5], [-1.0], [2.0]])
+FEW_NEW = np.random.default_rng(5).standard_normal((2, 2, 1))
+
+
+def with_mean():
+    """y = C erf(F x + c') + 2 c - 1/2, where c has the mean mu."""
+    r = Recursion("with-mean")
+    h, c = r.state("h"), r.bias("c", "nu_c", mean="mu")
+    r.update(h, erf(r.input_map("F", "nu_F") @ r.x))
+    r.output(r.readout("C", "nu_C") @ h + 2 * c - sp.Rational(1, 2))
+    return r
+
+
+def test_training_starts_from_the_mean_of_the_outputs():
+    """By hand: y = m + A (Y - m), with the A of a network of the same kernels that has no mean."""
+    kernel, centred = (Kernel(with_mean(), readout="last", **MEANS | {"mu": mu}) for mu in (1.5, 0.25))
+    mean = 2 * 1.5 - 0.5
+    assert kernel.mean == pytest.approx(mean, rel=1e-15)
+    assert centred.mean == 0.0
+    training, plain = (WideTraining(k, FEW, FEW_Y) for k in (kernel, centred))
+    for time in (0.0, 0.7, np.inf):
+        for where in (None, FEW_NEW):
+            unit = WideTraining(centred, FEW, np.ones_like(FEW_Y)).flow(time, where).mean
+            found, want = training.flow(time, where), plain.flow(time, where)
+            np.testing.assert_allclose(found.mean, want.mean + mean * (1 - unit), rtol=1e-12, atol=1e-12)
+            np.testing.assert_allclose(found.covariance, want.covariance, rtol=1e-12, atol=1e-12)
+    np.testing.assert_allclose(training.flow(0.0, FEW_NEW).mean, mean, rtol=1e-15)
+    K, cross = kernel.nngp(FEW), kernel.nngp(FEW_NEW, FEW)
+    want = mean + cross @ np.linalg.solve(K + 0.1 * np.eye(3), FEW_Y - mean)
+    np.testing.assert_allclose(posterior(kernel, FEW, FEW_Y, FEW_NEW, noise=0.1).mean, want, rtol=1e-10)
+    assert np.abs(posterior(centred, FEW, FEW_Y, FEW_NEW, noise=0.1).mean - want).max() > 0.1
+
+
+def test_networks_of_finite_width_learn_from_that_mean():
+    """The mean over trained networks is the predicted one, and not that of a prior without a mean."""
+    kernel = Kernel(with_mean(), readout="last", **MEANS)
+    step, runs = WideTraining(kernel, FEW, FEW_Y).largest_step / 4, []
+    for seed in range(60):
+        run = train_network(with_mean(), FEW, FEW_Y, 400, steps=4, step_size=step, seed=seed, **MEANS)
+        runs.append(run.last)
+    found, error = np.mean(runs, axis=0), np.std(runs, axis=0, ddof=1) / len(runs) ** 0.5
+    want = WideTraining(kernel, FEW, FEW_Y).descend(4, step).mean
+    wrong = WideTraining(Kernel(with_mean(), readout="last", **MEANS | {"mu": 0.25}), FEW, FEW_Y).descend(4, step).mean
+    assert np.abs((found - want) / error).max() < 4.0
+    assert np.abs((found - wrong) / error).max() > 8.0
 
 
 def test_the_same_text_runs_on_a_strict_array_library():

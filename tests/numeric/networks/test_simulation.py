@@ -256,7 +256,7 @@ def test_the_choice_follows_the_width_and_says_why():
     ("change", "error", "where"),
     [({"nu_W": -1.0}, ParameterError, "nu_W"), ({"nu_Q": 1.0}, ParameterError, "two-matrices"),
      ({"width": 0}, ParameterError, "simulate: width"), ({"method": "sparse"}, ParameterError, "simulate: method"),
-     ({"inputs": X[0]}, ShapeError, "simulate"), ({"trials": 1.5}, ParameterError, "simulate: trials"),
+     ({"inputs": X[0]}, ShapeError, "simulate: inputs"), ({"trials": 1.5}, ParameterError, "simulate: trials"),
      ({"weights": {"W": np.ones((2, 3))}}, ShapeError, "weights of W"),
      ({"weights": {"W": np.ones((4, 4))}, "method": "matrix-free"}, ParameterError, "simulate: method")],
 )  # fmt: skip
