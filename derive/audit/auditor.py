@@ -121,7 +121,7 @@ def _(claim: Equation, world: World) -> None:
 def _(claim: Definition, world: World) -> None:
     """The recursion is that of the world, whose tangent `check_program` has drawn itself."""
     if claim.program not in (world.program, world.program.base):
-        raise ProofError("audit", world.program, claim.program, "The definition is of another recursion.")
+        raise ProofError("audit", str(world.program), claim.program, "The definition is of another recursion.")
 
 
 @check.register
