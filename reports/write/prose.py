@@ -147,8 +147,15 @@ LEADS: dict[str, str] = {
     "the covariance after it is",
     "variance-map": "a run has correlation one with itself, so where $c$ is $q$",
     "dual-activation": "by the table of dual activations,",
-    "correlation-slope": "differentiate by the covariance; by Price's theorem each activation is differentiated once,",
-    "variance-slope": "differentiate by the variance; by Price's theorem",
+    "map-derivative": "differentiate the moments after the step by those before it; by Price's theorem each "
+    "activation is differentiated once,",
+    "variance-derivative": "differentiate the variances after the step by those before it; by Price's theorem",
+    "difference-growth": "the difference of two runs of a linear recursion obeys the same recursion without inputs. "
+    "Powers of a tied matrix are orthogonal, so its square is a sum of squares of binomial terms, whose late growth is",
+    "correlation-slope": "differentiate by the covariance; by Price's theorem each activation is differentiated once. "
+    "Of states that feed each other the slope is the largest eigenvalue of the derivative of all their moments,",
+    "variance-slope": "differentiate by the variance; by Price's theorem, and of states that feed each other by the "
+    "largest eigenvalue,",
     "memory-horizon": "near the fixed point the difference of the runs is multiplied by the slope at every step, "
     "so it falls by e within",
     "critical-line": "set the slope to one at a fixed point and solve for the variance of the matrix and for what "
@@ -156,6 +163,10 @@ LEADS: dict[str, str] = {
     "closed-form": "put in the closed forms,",
     "affine-fixed-point": "the variance map is affine; where its slope is below one its only fixed point is",
     "transition-variance": "variances of independent Gaussian matrices add, hence that of the whole transition is",
+    "variance-profile": "block by block, the variance that one step gives a new state for each unit of an old one, a "
+    "delayed state by the square of its factor, is",
+    "kronecker-law": "the transition of several states is a matrix of independent blocks, and the eigenvalues of such "
+    "a matrix of growing width stay in the disc of the largest growth of variances, so",
     "circular-law": "by the circular law the eigenvalues fill a disc, so as the width grows",
 }
 CITED = re.compile(r"[a-z]+\d{4}[a-z]+\d?")
