@@ -8,6 +8,7 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
 
+import numpy as np
 import sympy as sp
 from sympy.printing.numpy import CuPyPrinter, NumPyPrinter
 
@@ -16,6 +17,7 @@ from wideproof.derive.language.errors import NotClosed, ParameterError
 
 TAYLOR = 18
 """Terms of the exponential of a matrix of size 1/2 to double precision."""
+ROUNDING = 8 * float(np.finfo(float).eps)
 Blocks: TypeAlias = list[list[Any]]
 
 
@@ -42,6 +44,9 @@ def emitted(arguments: Sequence[sp.Expr], content: Any, backend: str, cse: bool 
         "erf": functools.partial(erf, xp),
         "power_at_pair": functools.partial(power_at_pair, xp),
         "exp_at_pair": functools.partial(exp_at_pair, xp),
+        "perron_root": functools.partial(perron_root, xp),
+        "perron_slope": functools.partial(perron_slope, xp),
+        "perron_gap": functools.partial(perron_gap, xp),
     }
     return sp.lambdify(list(arguments), content, modules=[scope], printer=printer(backend), cse=cse)
 
@@ -68,6 +73,15 @@ class ArrayCode:
 
     def _print_ExpAtPair(self, expr: sp.Expr) -> str:
         return self._called("exp_at_pair", expr)
+
+    def _print_PerronRoot(self, expr: sp.Expr) -> str:
+        return self._called("perron_root", expr)
+
+    def _print_PerronSlope(self, expr: sp.Expr) -> str:
+        return self._called("perron_slope", expr)
+
+    def _print_PerronGap(self, expr: sp.Expr) -> str:
+        return self._called("perron_gap", expr)
 
     def _print_erf(self, expr: sp.Expr) -> str:
         return self._called("erf", expr)
@@ -191,6 +205,61 @@ def exp_at_pair(xp: Any, time: Any, s: Any, d: Any) -> Any:
     for _ in range(halvings):
         total = _product(total, total)
     return total[0][1]
+
+
+def perron_root(xp: Any, *entries: Any) -> Any:
+    """The largest modulus of the eigenvalues of a matrix; CuPy has no such function, so its arrays go through the host.
+
+    Shapes: entries broadcast, row by row.  Error: `perron_gap`.
+    """
+    return xp.asarray(np.abs(_dominant(_matrices(entries))[0]))
+
+
+def perron_slope(xp: Any, place: Any, *entries: Any) -> Any:
+    """The derivative of `perron_root` by the entry at a place.
+
+    Shapes: entries broadcast, row by row.  Error: that of the eigenvectors; not finite where the root is not simple.
+    Source: stewart1990matrix, theorem IV.2.3.
+    """
+    matrix = _matrices(entries)
+    root, right = _dominant(matrix)
+    _, left = _dominant(np.swapaxes(matrix, -1, -2))
+    row, column = divmod(int(place), matrix.shape[-1])
+    with np.errstate(divide="ignore", invalid="ignore"):
+        moved = left[..., row] * right[..., column] / np.sum(left * right, axis=-1)
+        return xp.asarray(np.real(moved * np.conj(root) / np.abs(root)))
+
+
+def perron_gap(xp: Any, *entries: Any) -> Any:
+    """A bound on the error of `perron_root`: the quotients (A x)_i / x_i of a positive vector x enclose the root.
+
+    Shapes: entries broadcast, row by row.  Error: infinite where no such vector was found, as for negative entries.
+    Source: collatz1942einschliessungssatz.
+    """
+    matrix = _matrices(entries)
+    root, right = _dominant(matrix)
+    x = np.abs(right)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        quotients = np.sum(matrix * x[..., None, :], axis=-1) / x
+        gap = np.max(np.abs(quotients - np.abs(root)[..., None]), axis=-1) + ROUNDING * np.abs(root)
+    return xp.asarray(np.where(np.all(matrix >= 0, axis=(-2, -1)) & np.isfinite(gap), gap, np.inf))
+
+
+def _matrices(entries: Sequence[Any]) -> Any:
+    """The matrices of arrays of either backend, on the host.  Shapes: k^2 of (...) -> (..., k, k)."""
+    values = np.broadcast_arrays(*(np.asarray(x.get() if hasattr(x, "get") else x, dtype=float) for x in entries))
+    size = math.isqrt(len(values))
+    return np.stack(values, axis=-1).reshape(*values[0].shape, size, size)
+
+
+def _dominant(matrix: Any) -> tuple[Any, Any]:
+    """The eigenvalue of the largest modulus, and its eigenvector; not a number where an entry is not finite."""
+    finite = np.all(np.isfinite(matrix), axis=(-2, -1))
+    values, vectors = np.linalg.eig(np.where(finite[..., None, None], matrix, 0.0))
+    place = np.argmax(np.abs(values) + 1e-9 * np.real(values), axis=-1)
+    root = np.take_along_axis(values, place[..., None], axis=-1)[..., 0]
+    vector = np.take_along_axis(vectors, place[..., None, None], axis=-1)[..., 0]
+    return np.where(finite, root, np.nan), vector
 
 
 def _pair(xp: Any, node: Any, s: Any, d: Any) -> Blocks:

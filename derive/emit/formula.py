@@ -63,6 +63,7 @@ class Formula:
     def compile(self, backend: str = "numpy") -> Callable[..., Any]:
         """A vectorised function of keyword arguments named as `symbols`; arrays broadcast, zeros are exact.
 
+        Symbols of the recursion that the formula does not contain may be given, and change nothing.
         The Gram matrix of the inputs, where the formula has one, is the argument X of shape (..., T, T'). Kernels of
         non-linear recursions also take X1 and X2, the Gram matrices within each sequence, and the `readout`.
         Errors: ParameterError for an unknown backend, a missing or unknown argument, a negative variance or lag.
@@ -106,6 +107,10 @@ class Formula:
                 "wideproof.Kernel(recursion, ...) evaluates it on sequences, with a standard error.",
             )
 
+    def reads(self, name: str) -> bool:
+        """Whether the value depends on the symbol of that name; where there is only a recurrence, on each."""
+        return self.expr is None or self.symbols[name] in self.expr.free_symbols
+
     @property
     def arguments(self) -> tuple[str, ...]:
         """Names of the keyword arguments of the compiled function."""
@@ -131,6 +136,8 @@ class _Function:
 
     def _checked(self, values: Mapping[str, Any]) -> dict[str, Any]:
         where = f"{self.formula.name}({', '.join(self.arguments)})"
+        unread = set(self.formula.program.symbols) - set(self.arguments)
+        values = {name: value for name, value in values.items() if name not in unread}
         wrong = sorted(set(values) ^ set(self.arguments))
         if wrong:
             raise ParameterError(

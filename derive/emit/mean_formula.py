@@ -11,6 +11,7 @@ import numpy as np
 import sympy as sp
 
 from wideproof.derive.algebra.array_code import BACKENDS, emitted, namespace
+from wideproof.derive.algebra.perron_roots import PerronGap, PerronRoot
 from wideproof.derive.emit.formula import Formula
 from wideproof.derive.emit.kernel_stepper import variables_of
 from wideproof.derive.expectation.dual_activations import ATOMS, a, b, c, dual, k, m, written
@@ -165,13 +166,16 @@ class MeanFunction:
             mean, bound = expectation(factors, variables_of(spread, self.backend))
             means.append(mean)
             bounds.append(bound + ROUNDING * abs(mean))
-        result, *slopes = (xp.asarray(x, dtype=xp.float64) for x in self._joined(*shaped, *means))
-        error = sum((abs(slope) * bound for slope, bound in zip(slopes, bounds, strict=True)), ROUNDING * abs(result))
+        result, of_roots, *slopes = (xp.asarray(x, dtype=xp.float64) for x in self._joined(*shaped, *means))
+        own = ROUNDING * abs(result) + of_roots
+        error = sum((abs(slope) * bound for slope, bound in zip(slopes, bounds, strict=True) if xp.any(bound)), own)
         return xp.broadcast_to(result, shape) + 0.0, xp.broadcast_to(error, shape) + 0.0
 
     def _checked(self, values: Mapping[str, Any], xp: Any) -> dict[str, Any]:
         names = self.formula.arguments
         where = f"{self.formula.name}({', '.join(names)})"
+        unread = set(self.formula.program.symbols) - set(names)
+        values = {name: value for name, value in values.items() if name not in unread}
         if wrong := sorted(set(values) ^ set(names)):
             got = ", ".join(sorted(values)) or "none"
             raise ParameterError(
@@ -207,8 +211,17 @@ class MeanFunction:
 
     @cached_property
     def _joined(self) -> Callable[..., Any]:
-        """The formula, and its derivatives by the expectations in it."""
+        """The formula, the error that the roots in it add, and its derivatives by the expectations in it."""
         dummies = {node: sp.Dummy(real=True) for node in self._means}
         plain = self.formula.nodes.xreplace(dummies)
         arguments = [*self.formula.symbols.values(), *dummies.values()]
-        return emitted(arguments, [plain, *(sp.diff(plain, x) for x in dummies.values())], self.backend)
+        of_roots = _error_of_roots(plain)
+        return emitted(arguments, [plain, of_roots, *(sp.diff(plain, x) for x in dummies.values())], self.backend)
+
+
+def _error_of_roots(expr: sp.Expr) -> sp.Expr:
+    """What the errors of the computed Perron roots add to an expression, in first order."""
+    dummies = {root: sp.Dummy(real=True) for root in sorted(expr.atoms(PerronRoot), key=sp.default_sort_key)}
+    opaque = expr.xreplace(dummies)
+    terms = [sp.Abs(sp.diff(opaque, x)) * PerronGap(*root.args) for root, x in dummies.items()]
+    return sp.Add(*terms).xreplace({x: root for root, x in dummies.items()})

@@ -20,7 +20,16 @@ from wideproof.derive.calculus.recursion_rules import OUTPUT, ask_body
 from wideproof.derive.emit.derivation import Derivation, as_program, reads
 from wideproof.derive.language.errors import NotClosed, NotLinear, ParameterError, ProofError
 from wideproof.derive.language.notation import j, k, m, n, t
-from wideproof.derive.language.program import Coordinate, MatVec, Parameter, Previous, Program, Updated, coordinates_of
+from wideproof.derive.language.program import (
+    Bias,
+    Coordinate,
+    MatVec,
+    Parameter,
+    Previous,
+    Program,
+    Updated,
+    coordinates_of,
+)
 from wideproof.derive.language.recursion import Recursion
 from wideproof.derive.models import linear_rnn
 from wideproof.derive.proof.claims import Claim, Equation, MatrixEquation
@@ -143,6 +152,9 @@ def convolution_of(recursion: Recursion | Program) -> Derivation:
     if not is_linear(program):
         raise NotLinear(f"convolution_of({program.name})", "a linear recursion", "another", "It is no convolution.")
     transition_parts(program)
+    if not all(x.tied for x in program.parameters):
+        hint = "Proposition 2.1(a) is about one network at all steps."
+        raise NotClosed(f"convolution_of({program.name})", "tied parameters", "a redrawn one", hint)
     return Derivation("impulse-of-matrices", prove(program, "impulse-of-matrices", ImpulseAt(j)))
 
 
@@ -190,22 +202,25 @@ def lagrange_coefficients(nodes: Sequence[Fraction], k: int) -> list[Fraction]:
 
 
 # ---- rules: (a) -----------------------------------------------------------------------------------
-def transition_parts(program: Program) -> tuple[sp.Expr, dict[Parameter, sp.Expr]]:
+def transition_parts(program: Program, where: str = "convolution_of") -> tuple[sp.Expr, dict[Parameter, sp.Expr]]:
     """The update of a single state as a multiple of itself and a combination of matrices applied to it."""
-    hint = "Proposition 2.1(a) is about one state that its matrices multiply directly."
-    if len(program.updates) != 1 or not all(x.tied for x in program.parameters):
-        raise NotClosed(f"convolution_of({program.name})", "one state and tied matrices", program.name, hint)
+    where, hint = (
+        f"{where}({program.name})",
+        "The transition of one state that its matrices multiply directly is known.",
+    )
+    if len(program.updates) != 1 or not all(x.tied for x in program.parameters if x.role == "matrix"):
+        raise NotClosed(where, "one state and tied matrices", program.name, hint)
     body, own, parts = program.updates[0][1], sp.S.Zero, dict[Parameter, sp.Expr]()
     for c in coordinates_of(body):
         term = program.table[c]
         if isinstance(term, Previous):
             own = sp.diff(body, c)
-        elif isinstance(term, MatVec) and term.matrix.role == "input_map":
+        elif isinstance(term, Bias) or (isinstance(term, MatVec) and term.matrix.role == "input_map"):
             continue
         elif isinstance(term, MatVec) and isinstance(program.table.get(term.vector), Previous):
             parts[term.matrix] = sp.diff(body, c)
         else:
-            raise NotClosed(f"convolution_of({program.name})", "matrices times the state", c.label, hint)
+            raise NotClosed(where, "matrices times the state", c.label, hint)
     return own, parts
 
 

@@ -1,4 +1,4 @@
-"""Memory and trainability: the maps of variance and correlation of two runs of one recursion, slopes, critical line.
+"""Memory and trainability: maps of variance and correlation of two runs of one recursion, slopes, critical line.
 
 Two runs of one network see different inputs for a while and the same inputs from then on, x_t . x_t = X. Their
 second moments at *equal* times obey an autonomous map, read off the derived state evolution; it is the same for tied
@@ -20,18 +20,23 @@ from wideproof.derive.language.errors import NotClosed
 from wideproof.derive.language.program import Coordinate, Program
 from wideproof.derive.language.recursion import Recursion
 from wideproof.derive.memory_horizon.memory_rules import BASE, Evaluated, critical_parts
-from wideproof.derive.memory_horizon.scalar_maps import (
+from wideproof.derive.memory_horizon.two_run_maps import (
     Chain,
     CorrelationMap,
     CorrelationSlope,
     CriticalDrive,
     CriticalGain,
+    DifferenceGrowth,
     FixedPoint,
     Horizon,
+    MapDerivative,
     VarianceMap,
     VarianceSlope,
     chain_of,
     letters,
+    named,
+    of_pair,
+    pairs_of,
 )
 from wideproof.derive.proof.claims import Equation
 from wideproof.derive.proof.proof import Proof, prove
@@ -49,12 +54,12 @@ class Memory(Derivation):
 
     @cached_property
     def variance_map(self) -> dict[str, Derivation]:
-        """E[h_t^2] in the letters q, one step before."""
+        """E[h_t^2] in the letters q, one step before; a state that is read by `.next` enters with its value after."""
         return self._each("variance_map", VarianceMap, self._q)
 
     @cached_property
     def variance_slope(self) -> dict[str, Derivation]:
-        """The derivative of the variance map: below 1 the fixed point is drawn to."""
+        """The derivative of the variance map, of coupled states its spectral radius: below 1 the fixed point draws."""
         return self._each("variance_slope", VarianceSlope, self._q)
 
     @cached_property
@@ -64,13 +69,23 @@ class Memory(Derivation):
 
     @cached_property
     def slope(self) -> dict[str, Derivation]:
-        """The derivative of the correlation map at any q and c."""
-        return self._each("slope", CorrelationSlope, self._q + self._c)
+        """The derivative of the correlation map at any q and c; of states that feed each other the Perron root."""
+        return self._rates("slope", self._q + self._c)
 
     @cached_property
     def chi(self) -> dict[str, Derivation]:
-        """The slope of the correlation map at correlation one, c = q."""
-        return self._each("chi", CorrelationSlope, self._q + self._q)
+        """The slope at correlation one, c = q."""
+        return self._rates("chi", self._q + self._q)
+
+    @cached_property
+    def derivative(self) -> dict[tuple[str, str], Derivation]:
+        """How the moment of one name moves with that of another one step before, at any q and c."""
+        pairs = [pair for group in self.chain.groups for pair in group] if self.chain.closed else []
+        return {
+            (named(x), named(y)): _derived(self.program, "derivative", MapDerivative(*x, *y, *self._q, *self._c))
+            for x in pairs
+            for y in pairs
+        }
 
     @cached_property
     def horizon(self) -> Derivation:
@@ -80,12 +95,15 @@ class Memory(Derivation):
     @cached_property
     def fixed_point(self) -> dict[str, Derivation]:
         """The fixed point of every affine variance map; numeric.memory_horizon.fixed_points finds the others."""
-        found = {}
-        for i, (state, u) in enumerate(self.chain.states.items()):
-            try:
-                found[state.name] = _fixed_point(self.program, FixedPoint(u, *self._q[:i]))
-            except NotClosed:
-                continue
+        found, before = dict[str, Derivation](), tuple[sp.Symbol, ...]()
+        q = letters(self.program)[0]
+        for group in self.chain.groups if self.chain.closed else ():
+            for pair in group:
+                try:
+                    found[named(pair)] = _fixed_point(self.program, FixedPoint(*of_pair(pair), *before))
+                except NotClosed:
+                    continue
+            before += tuple(q[pair] for pair in group)
         return found
 
     @cached_property
@@ -94,7 +112,11 @@ class Memory(Derivation):
 
         Empty but for one state with one activation of one matrix product.
         """
-        if critical_parts(self.program) is None or self.chain.preactivation.name in self.program.symbols:
+        if (
+            not self.chain.closed
+            or critical_parts(self.program) is None
+            or self.chain.preactivation.name in self.program.symbols
+        ):
             return {}
         (u,) = self.chain.states.values()
         kinds: dict[str, Any] = {"gain": CriticalGain, "drive": CriticalDrive}
@@ -115,6 +137,12 @@ class Memory(Derivation):
     @property
     def reading(self) -> str:
         """What is proved, and for which reading of the matrices."""
+        if not self.chain.closed:
+            return (
+                "The difference of two runs of one linear network with the same inputs: proved as n grows, with the "
+                "matrices as they are declared. The slope is the growth per step at late steps; the variance itself "
+                "depends on products of inputs of different steps and has no map."
+            )
         alone = any(step.rule == "redrawn" for step in self.proof.steps)
         which = (
             "redrawn matrices only, an approximation of tied ones," if alone else "tied and for untied matrices alike,"
@@ -134,7 +162,15 @@ class Memory(Derivation):
         return tuple(letters(self.program)[1].values())
 
     def _each(self, name: str, kind: Any, arguments: tuple[sp.Symbol, ...]) -> dict[str, Derivation]:
-        return {state.name: _derived(self.program, name, kind(u, *arguments)) for state, u in self.chain.states.items()}
+        """One derivation for each moment; none where the moments have no map of their own."""
+        pairs = pairs_of(self.program) if self.chain.closed else ()
+        return {named(pair): _derived(self.program, name, kind(*of_pair(pair), *arguments)) for pair in pairs}
+
+    def _rates(self, name: str, arguments: tuple[sp.Symbol, ...]) -> dict[str, Derivation]:
+        if self.chain.closed:
+            return self._each(name, CorrelationSlope, arguments)
+        states = self.chain.states.items()
+        return {state.name: _derived(self.program, name, DifferenceGrowth(u)) for state, u in states}
 
 
 def memory(recursion: Recursion | Program) -> Memory:
@@ -143,11 +179,15 @@ def memory(recursion: Recursion | Program) -> Memory:
     The formula is -1/log(chi) in the fixed point q = E[h^2] of the variance map, the variances of the parameters and
     X = x_t . x_t, the size of the common inputs; parts are `variance_map`, `variance_slope`, `correlation_map`,
     `slope`, `chi`, `horizon` (at any correlation), `fixed_point` where the map is affine, and `critical`, the line
-    chi = 1. numeric.memory_horizon.fixed_points finds the fixed points with errors and evaluates everything there.
+    chi = 1. States that feed each other are one system: their slope is the Perron root of its derivative, in closed
+    form where that is short, else evaluated with a bound. Moments between states that one matrix joins belong to it.
+    A linear state that carries itself over has a slope too, the growth of the difference of two runs, but no map.
+    numeric.memory_horizon.fixed_points finds the fixed points with errors and evaluates everything there.
     Shapes: scalars; arrays broadcast.  Units: steps.
-    Errors: NotClosed for gated recursions, coupled states, and tied states that carry themselves over (leaky,
-    residual): these only as `untied`, with an odd activation.
-    Source: emami2021implicit, Lemma C.1, at equal times; poole2016exponential; schoenholz2017deep.
+    Errors: NotClosed for gated recursions, and for tied states that carry themselves over through an activation
+    (leaky, residual) or while another state feeds them back: these only as `untied`, with an odd activation.
+    Source: emami2021implicit, Lemma C.1, at equal times; poole2016exponential; schoenholz2017deep;
+    perron1907theorie.
     """
     program = as_program(recursion)
     chain = chain_of(program)
@@ -177,7 +217,7 @@ def _reads_means(quantity: str) -> None:
     def read(proof: Proof) -> MeanFormula:
         goal = proof.goal
         assert isinstance(goal, Equation)
-        nodes = goal.nodes if isinstance(goal, Evaluated) and goal.by is None else goal.right
+        nodes = goal.nodes if isinstance(goal, Evaluated) and not isinstance(goal.left, VarianceSlope) else goal.right
         own = [x for x in dict.fromkeys(goal.left.args) if not isinstance(x, Coordinate)]
         read = [x for x in sorted(nodes.free_symbols | goal.right.free_symbols, key=str) if x not in own]
         return MeanFormula(quantity, goal.right, {x.name: x for x in (*own, *read)}, proof.program, nodes=nodes)

@@ -7,25 +7,37 @@ from typing import Any
 
 import sympy as sp
 
+from wideproof.derive.algebra.perron_roots import PerronRoot, perron_root
+from wideproof.derive.calculus.linear_reads import state_reads
 from wideproof.derive.calculus.moments import FIRST, SECOND, Calculus, Moment
+from wideproof.derive.calculus.recursion_rules import ask_body
 from wideproof.derive.emit.mean_formula import SHORT, V, closed_mean, price
 from wideproof.derive.expectation.symbolic_expectation import GaussianMean
 from wideproof.derive.language.errors import NotClosed
 from wideproof.derive.language.notation import s, t
 from wideproof.derive.language.program import Program
-from wideproof.derive.memory_horizon.scalar_maps import (
-    PREACTIVATION,
+from wideproof.derive.memory_horizon.two_run_maps import (
     CorrelationMap,
     CorrelationSlope,
     CriticalDrive,
     CriticalGain,
+    DifferenceGrowth,
     Horizon,
+    MapDerivative,
+    Pair,
+    VarianceDerivative,
     VarianceMap,
     VarianceSlope,
+    after,
+    chain_of,
     is_odd_mean,
     is_redrawn,
     letters,
+    named,
+    of_pair,
+    pair_in,
     preactivation_variances,
+    reads_updated,
     redrawn_moments,
     to_letters,
 )
@@ -50,6 +62,17 @@ class Evaluated(Equation):
 
 
 @dataclass(frozen=True)
+class EvaluatedRadius(Equation):
+    """right is the spectral radius of the derivative of the maps `nodes` of the letters `own`, in one whole step.
+
+    A primed letter is that of a moment after the update of the same step.
+    """
+
+    nodes: sp.Tuple = field(default=sp.Tuple())
+    own: sp.Tuple = field(default=sp.Tuple())
+
+
+@dataclass(frozen=True)
 class Centred(Equation):
     """left = right = 0, because the Gaussian means `nodes` of the named activations vanish at every variance."""
 
@@ -58,10 +81,13 @@ class Centred(Equation):
 
 @dataclass(frozen=True)
 class FixedAt(Equation):
-    """right is the only value that the map `nodes` of `letter` keeps, wherever every relation of the domain holds."""
+    """The maps `nodes` keep only the values `kept` of their letters, where every relation of the domain holds.
 
-    nodes: sp.Expr = sp.S.Zero
-    letter: sp.Symbol = PREACTIVATION
+    `right` is the value of the letter that the claim is about.
+    """
+
+    nodes: sp.Tuple = field(default=sp.Tuple())
+    kept: sp.Dict = field(default=sp.Dict())
     domain: tuple[sp.Expr, ...] = field(default=())
 
 
@@ -90,14 +116,18 @@ def equal_times(subject: Any, ask: Ask) -> Claim:
 def correlation_map(subject: Any, ask: Ask) -> Claim:
     """Both runs see the same inputs of size X, their variances are q and their covariance is c."""
     program = ask.program
-    u = subject.args[0]
-    right = ask.equation("equal-times", Moment(u, u, t, t, FIRST, SECOND)).right
+    return OfLetters(subject, _mapped(program, pair_in(subject.args)[0], ask))
+
+
+def _mapped(program: Program, pair: Pair, ask: Ask, staged: bool = False) -> sp.Expr:
+    """A moment between the two runs in the letters of the moments that it reads."""
+    right = ask.equation("equal-times", Moment(*pair, t, t, FIRST, SECOND)).right
     for x in redrawn_moments(right, program):
         product = ask.equation("redrawn", x).right
         mean = next(m for m in product.atoms(Moment) if m.args[1] in program.bodies)
         centred = ask.equation("centred", Moment(sp.S.One, mean.args[1], t, t, FIRST, FIRST))
         right = right.xreplace({x: product.xreplace({mean: centred.right})})
-    return OfLetters(subject, to_letters(right, program, f"memory({program.name})"))
+    return to_letters(right, program, f"memory({program.name})", staged)
 
 
 @rule(
@@ -142,40 +172,163 @@ def variance_map(subject: Any, ask: Ask) -> Claim:
     """The correlation map where both runs are one."""
     program = ask.program
     q, c = letters(program)
-    right = ask.equation("correlation-map", CorrelationMap(subject.args[0], *q.values(), *c.values())).right
-    return OfLetters(subject, right.xreplace({c[u]: q[u] for u in q}))
+    pair, _ = pair_in(subject.args)
+    right = ask.equation("correlation-map", CorrelationMap(*of_pair(pair), *q.values(), *c.values())).right
+    return OfLetters(subject, right.xreplace({c[x]: q[x] for x in q}))
+
+
+def _group_of(program: Program, pair: Pair) -> tuple[Pair, ...]:
+    return next(group for group in chain_of(program).groups if pair in group)
+
+
+@rule(
+    "map-derivative",
+    source="price1958useful; the chain rule, where one update reads another of the same step",
+    rank=664,
+    says=(
+        "differentiate the moments after the step by those before it; by Price's theorem each activation is "
+        "differentiated once,"
+    ),
+)
+def map_derivative(subject: Any, ask: Ask) -> Claim:
+    """Differentiate the moment of one pair by that of another one step before."""
+    program = ask.program
+    q, c = letters(program)
+    (target, source), at = (subject.args[:2], subject.args[2:4]), subject.args[4:]
+    generic = (*q.values(), *c.values())
+    if at != generic:
+        right = ask.equation("map-derivative", MapDerivative(*target, *source, *generic)).right
+        return OfLetters(subject, right.xreplace(dict(zip(generic, at, strict=True))))
+    if reads_updated(program, target):
+        mapped = _mapped(program, target, ask, staged=True)
+    else:
+        mapped = ask.equation("correlation-map", CorrelationMap(*of_pair(target), *generic)).right
+    own = {after(x): x for group in (q, c) for x in group.values()}
+    total = price(mapped, c[source])
+    for between, letter in c.items():
+        if (moved := price(mapped, after(letter))) != 0:
+            total += moved * ask.equation("map-derivative", MapDerivative(*between, *source, *generic)).right
+    return OfLetters(subject, sp.expand(total.xreplace(own)))
 
 
 @rule(
     "correlation-slope",
-    source="price1958useful; schoenholz2017deep, (6)",
+    source="price1958useful; schoenholz2017deep, (6); perron1907theorie; krein1948linear",
     rank=680,
-    says="differentiate by the covariance; by Price's theorem each activation is differentiated once,",
+    says=(
+        "differentiate by the covariance; by Price's theorem each activation is differentiated once. Of "
+        "states that feed each other the slope is the largest eigenvalue of the derivative of all their "
+        "moments,"
+    ),
 )
 def correlation_slope(subject: Any, ask: Ask) -> Claim:
-    """Differentiate the correlation map by the state's own c: dE[f]/dcov = E[f''] in both variables."""
+    """Differentiate the correlation map: dE[f]/dcov = E[f''] in both variables; of several maps the spectral radius.
+
+    At correlation one the derivative keeps the cone of second moments, so its spectral radius is an eigenvalue.
+    """
     program = ask.program
     q, c = letters(program)
-    u, *at = subject.args
-    generic = CorrelationSlope(u, *q.values(), *c.values())
-    if subject != generic:
-        moved = dict(zip(generic.args[1:], at, strict=True))
-        return OfLetters(subject, ask.equation("correlation-slope", generic).right.xreplace(moved))
-    right = ask.equation("correlation-map", CorrelationMap(u, *q.values(), *c.values())).right
-    return OfLetters(subject, price(right, c[u]))
+    pair, at = pair_in(subject.args)
+    generic = (*q.values(), *c.values())
+    group = _group_of(program, pair)
+    if len(group) > 1:
+        rows = [[ask.equation("map-derivative", MapDerivative(*x, *y, *at)).right for y in group] for x in group]
+        return OfLetters(subject, spectral_radius(rows, agree=at[: len(q)] == at[len(q) :]))
+    if at != generic:
+        right = ask.equation("correlation-slope", CorrelationSlope(*of_pair(pair), *generic)).right
+        return OfLetters(subject, right.xreplace(dict(zip(generic, at, strict=True))))
+    mapped = ask.equation("correlation-map", CorrelationMap(*of_pair(pair), *generic)).right
+    return OfLetters(subject, price(mapped, c[pair]))
+
+
+def spectral_radius(rows: list[list[sp.Expr]], agree: bool = False) -> sp.Expr:
+    """The spectral radius in closed form where it is an eigenvalue: entries are not negative, or the runs agree."""
+    matrix = sp.ImmutableDenseMatrix(rows)
+    known = agree or all(x.is_nonnegative for x in matrix)
+    return perron_root(matrix) if known or len(rows) == 1 else PerronRoot(*matrix)
+
+
+@rule(
+    "variance-derivative",
+    source="price1958useful; the chain rule, where one update reads another of the same step",
+    rank=666,
+    says="differentiate the variances after the step by those before it; by Price's theorem",
+)
+def variance_derivative(subject: Any, ask: Ask) -> Claim:
+    """Differentiate the variance map of one pair by the letter of another one step before."""
+    program = ask.program
+    q = letters(program)[0]
+    (target, source), at = (subject.args[:2], subject.args[2:4]), subject.args[4:]
+    mapped = _variance_in_steps(program, target, ask)
+    total = price(mapped, q[source])
+    for between, letter in q.items():
+        if (moved := price(mapped, after(letter))) != 0:
+            total += moved * ask.equation("variance-derivative", VarianceDerivative(*between, *source, *at)).right
+    return OfLetters(subject, sp.expand(total.xreplace({after(x): x for x in q.values()})))
+
+
+def _variance_in_steps(program: Program, pair: Pair, ask: Ask) -> sp.Expr:
+    """The variance map of a pair, moments after the update of the same step in letters of their own."""
+    q, c = letters(program)
+    if not reads_updated(program, pair):
+        return ask.equation("variance-map", VarianceMap(*of_pair(pair), *q.values())).right
+    one = {c[x]: q[x] for x in q} | {after(c[x]): after(q[x]) for x in q}
+    return _mapped(program, pair, ask, staged=True).xreplace(one)
 
 
 @rule(
     "variance-slope",
     source="price1958useful; schoenholz2017deep, (5)",
     rank=690,
-    says="differentiate by the variance; by Price's theorem",
+    says=(
+        "differentiate by the variance; by Price's theorem, and of states that feed each other by the "
+        "largest eigenvalue,"
+    ),
 )
 def variance_slope(subject: Any, ask: Ask) -> Claim:
-    """Differentiate the variance map by the state's own q."""
+    """Differentiate the variance map by the state's own q; of several maps the spectral radius."""
     program = ask.program
-    u, *at = subject.args
-    return OfLetters(subject, price(ask.equation("variance-map", VarianceMap(u, *at)).right, letters(program)[0][u]))
+    q = letters(program)[0]
+    pair, at = pair_in(subject.args)
+    group = _group_of(program, pair)
+    if len(group) == 1:
+        return OfLetters(subject, price(ask.equation("variance-map", VarianceMap(*of_pair(pair), *at)).right, q[pair]))
+    rows = [[ask.equation("variance-derivative", VarianceDerivative(*x, *y, *at)).right for y in group] for x in group]
+    return OfLetters(subject, spectral_radius(rows))
+
+
+@rule(
+    "difference-growth",
+    source="emami2021implicit, Lemma C.1; voiculescu1992free: powers of a W with tied entries are orthogonal",
+    rank=668,
+    says=(
+        "the difference of two runs of a linear recursion obeys the same recursion without inputs. Powers "
+        "of a tied matrix are orthogonal, so its square is a sum of squares of binomial terms, whose late "
+        "growth is"
+    ),
+)
+def difference_growth(subject: Any, ask: Ask) -> Claim:
+    """Two runs of a linear state: d_t = (a + W + V_t) d_{t-1}, W tied of variance s, V_t redrawn of variance r.
+
+    Without V, E[d_t^2] is sum_k C(t, k)^2 a^{2(t-k)} s^k, whose generating function is Q^{-1/2} with
+    Q = (1 - (a^2 + s) z)^2 - 4 a^2 s z^2; the fresh V_t d_{t-1} starts it anew, which gives 1/(Q^{1/2} - r z). Its
+    singularity next to zero is at z = 1/(a^2 + s + (4 a^2 s + r^2)^{1/2}).
+    """
+    program = ask.program
+    (u,) = subject.args
+    own = [read for read in state_reads(program, {u: ask_body(program, ask, u)}) if read.source == u]
+    carried = sp.Add(*(read.factor for read in own if read.matrix is None))
+    tied, redrawn_ = (
+        sp.Add(*(
+            sp.Add(*(read.factor for read in own if read.matrix == x)) ** 2 * x.variance
+            for x in dict.fromkeys(read.matrix for read in own if read.matrix is not None)
+            if x.tied is kept
+        ))
+        for kept in (True, False)
+    )  # fmt: skip
+    if redrawn_ == 0:
+        return OfLetters(subject, (sp.Abs(carried) + sp.sqrt(tied)) ** 2)
+    return OfLetters(subject, carried**2 + tied + sp.sqrt(4 * carried**2 * tied + redrawn_**2))
 
 
 @rule(
@@ -188,9 +341,15 @@ def variance_slope(subject: Any, ask: Ask) -> Claim:
     ),
 )
 def memory_horizon(subject: Any, ask: Ask) -> Claim:
-    """The slowest state decides: -1/log of the largest slope of the chain."""
+    """The slowest group decides: -1/log of the largest slope."""
     program = ask.program
-    slopes = [ask.equation("correlation-slope", CorrelationSlope(u, *subject.args)).right for u in letters(program)[0]]
+    chain = chain_of(program)
+    slopes = [
+        ask.equation("correlation-slope", CorrelationSlope(*of_pair(group[0]), *subject.args)).right
+        if chain.closed
+        else ask.equation("difference-growth", DifferenceGrowth(group[0][0])).right
+        for group in chain.groups
+    ]
     return OfLetters(subject, -1 / sp.log(sp.Max(*slopes)))
 
 
@@ -199,8 +358,8 @@ def critical_parts(program: Program) -> tuple[sp.Expr, sp.Expr, sp.Symbol] | Non
     q = letters(program)[0]
     if len(q) != 1:
         return None
-    ((u, letter),) = q.items()
-    right = to_letters(Calculus(program).expand(Moment(u, u, t, t, FIRST, FIRST)), program, program.name)
+    ((pair, letter),) = q.items()
+    right = to_letters(Calculus(program).expand(Moment(*pair, t, t, FIRST, FIRST)), program, program.name)
     found = preactivation_variances(right)
     if len(found) != 1:
         return None
@@ -251,6 +410,7 @@ def in_preactivation(expr: sp.Expr, at: dict[sp.Symbol, sp.Expr]) -> sp.Expr:
     source="table of dual activations; price1958useful",
     rank=650,
     says="by the table of dual activations,",
+    status="cited",
 )
 def dual_activation(subject: Any, ask: Ask) -> Claim:
     """The closed form of one Gaussian mean of a named activation."""
@@ -263,6 +423,9 @@ def dual_activation(subject: Any, ask: Ask) -> Claim:
 BASE = {
     CorrelationMap: "correlation-map",
     VarianceMap: "variance-map",
+    MapDerivative: "map-derivative",
+    VarianceDerivative: "variance-derivative",
+    DifferenceGrowth: "difference-growth",
     CorrelationSlope: "correlation-slope",
     VarianceSlope: "variance-slope",
     Horizon: "memory-horizon",
@@ -286,20 +449,34 @@ def closed_form(subject: Any, ask: Ask) -> Claim:
 
 
 def _closed_variance_slope(program: Program, subject: Any, ask: Ask) -> Claim:
+    """The derivative in closed form, of several maps its spectral radius."""
+    pair, at = pair_in(subject.args)
+    q, group = letters(program)[0], _group_of(program, pair)
+    if len(group) == 1:
+        whole = ask("closed-form", VarianceMap(*of_pair(pair), *at))
+        assert isinstance(whole, Evaluated)
+        return Evaluated(subject, _closed_derivative(whole.nodes, q[pair]), whole.nodes, q[pair])
+    maps = [_variance_in_steps(program, x, ask) for x in group]
+    before = sp.Matrix([[_closed_derivative(map_, q[y]) for y in group] for map_ in maps])
+    same = sp.Matrix([[_closed_derivative(map_, after(q[y])) for y in group] for map_ in maps])
+    merged = {after(x): x for x in q.values()}
+    solved = (sp.eye(len(group)) - same.xreplace(merged)).LUsolve(before.xreplace(merged))
+    right = spectral_radius(solved.applyfunc(sp.expand).tolist())
+    return EvaluatedRadius(subject, right, sp.Tuple(*maps), own=sp.Tuple(*(q[x] for x in group)))
+
+
+def _closed_derivative(nodes: sp.Expr, letter: sp.Symbol) -> sp.Expr:
     """The derivative by the pre-activation variance, simplified in that alone, times its growth."""
-    u, *at = subject.args
-    whole = ask("closed-form", VarianceMap(u, *at))
-    assert isinstance(whole, Evaluated)
-    letter, nodes = letters(program)[0][u], whole.nodes
     total = sp.diff(nodes.xreplace({node: sp.S.Zero for node in nodes.atoms(GaussianMean)}), letter)
     for node in sorted(nodes.atoms(GaussianMean), key=sp.default_sort_key):
-        (variance,) = preactivation_variances(node)
+        variance, *others = preactivation_variances(node)
         alone = closed_mean(GaussianMean(node.args[0], node.args[1], sp.Tuple(*(V for _ in node.args[2]))))
-        assert alone is not None
+        if others or alone is None:
+            raise NotClosed("variance-slope", "an activation of the table", node, "It is evaluated by its series.")
         slope = sp.diff(alone, V)
         slope = sp.simplify(slope) if slope.count_ops() < SHORT else slope
         total += nodes.coeff(node) * sp.diff(variance, letter) * slope.subs(V, variance)
-    return Evaluated(subject, total, nodes, letter)
+    return total
 
 
 @rule(
@@ -309,19 +486,23 @@ def _closed_variance_slope(program: Program, subject: Any, ask: Ask) -> Claim:
     says="the variance map is affine; where its slope is below one its only fixed point is",
 )
 def affine_fixed_point(subject: Any, ask: Ask) -> Claim:
-    """q = slope q + offset has one solution where the slope is not one; it is a variance where that is below one."""
+    """q = A q + b has one solution where no eigenvalue of A is one; variances, where all are below one."""
     program = ask.program
-    u = subject.args[0]
-    q = letters(program)[0]
-    whole = ask("closed-form", VarianceMap(u, *q.values()))
-    assert isinstance(whole, Evaluated)
-    slope = sp.diff(whole.right, q[u]) if whole.right.is_polynomial(q[u]) else q[u]
-    if sp.expand(slope).has(q[u]):
+    pair, _ = pair_in(subject.args)
+    q, group = letters(program)[0], _group_of(program, pair)
+    wholes = [ask.equation("closed-form", VarianceMap(*of_pair(x), *q.values())) for x in group]
+    own, maps = [q[x] for x in group], [whole.right for whole in wholes]
+    if not all(map_.is_polynomial(*own) and sp.Poly(map_, *own).total_degree() <= 1 for map_ in maps):
         raise NotClosed(
-            f"fixed point of {u.label}",
+            f"fixed point of {named(pair)}",
             "an affine variance map",
-            whole.right,
+            maps[group.index(pair)],
             "wideproof.numeric.memory_horizon.fixed_points finds those of the others, with bounds.",
         )
-    slope, offset = sp.expand(slope), whole.right.subs(q[u], 0)
-    return FixedAt(subject, sp.simplify(offset / (1 - slope)), whole.nodes, q[u], (sp.Lt(slope, 1),))
+    matrix = sp.Matrix(maps).jacobian(own).applyfunc(sp.expand)
+    offset = sp.Matrix([map_.subs(dict.fromkeys(own, 0)) for map_ in maps])
+    found = [sp.simplify(x) for x in (sp.eye(len(own)) - matrix).LUsolve(offset)]
+    nodes = [whole.nodes for whole in wholes if isinstance(whole, Evaluated)]
+    below = sp.Lt(spectral_radius(matrix.tolist()), 1)
+    kept = sp.Dict(dict(zip(own, found, strict=True)))
+    return FixedAt(subject, kept[q[pair]], sp.Tuple(*nodes), kept, (below,))

@@ -58,7 +58,7 @@ def unstable_draws(
     nu = np.asarray(nu_W, dtype=np.float64)
     if draws < 2 or nu.ndim != 1 or nu.size == 0 or np.any(nu < 0):
         raise ParameterError("unstable_draws", "variances >= 0, two draws", (nu_W, draws), "An error needs two.")
-    limit = stability(models.linear_rnn()).formula.compile("numpy")(nu_W=nu, nu_F=1.0, nu_C=1.0)
+    limit = stability(models.linear_rnn()).formula.compile("numpy")(nu_W=nu)
     radii = nu[:, None] ** 0.5 * unit_radii(width, draws, seed)  # (k, draws): n^{-1/2} W scales with its entries
     hits = np.sum(radii > 1.0, axis=1)
     smooth = (hits + 2.0) / (draws + 4.0)

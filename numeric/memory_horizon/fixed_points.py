@@ -12,14 +12,17 @@ import numpy as np
 
 from wideproof.derive import Memory, Program, Recursion, memory
 from wideproof.derive.language.errors import ParameterError
+from wideproof.derive.memory_horizon.two_run_maps import letters, named
 from wideproof.numeric.core.arrays import Host
 from wideproof.numeric.core.inputs import real
 from wideproof.numeric.core.roots import Bounded, Root, roots, vanishes
+from wideproof.numeric.memory_horizon.coupled_fixed_points import coupled_roots, parted, vector_map
 
 Phase = Literal["ordered", "critical", "chaotic"]
 DOUBLINGS, STEADY = 30, 1e-3
 """Variances are followed up to 2^30 of their scale, or until V(q)/q changes by less than this per doubling."""
 GRID = 240
+UNSETTLED = "the variance depends on products of inputs of different steps: only the difference of two runs is followed"
 LEAST = 1e-13
 """Slopes at q = 0 are taken from above, so that a kink at zero has its two sides."""
 
@@ -28,7 +31,9 @@ LEAST = 1e-13
 class Point:
     """One fixed point of the variance maps, with slopes and horizon there; of several states the slowest.
 
-    q and c: E[h^2] and E[h h'] at the fixed point, by state; error of q, chi, slope and horizon: bounds, from those of
+    q and c: E[h^2] and E[h h'] at the fixed point, by state, and by pair where a pair has moments of its own; empty
+    where the variance has no map and only the difference of two runs has a slope.
+    error of q, chi, slope and horizon: bounds, of coupled states to first order, from those of
     the expectations.  chi_q: slope of the variance map; chi: slope of the correlation map at c = q; slope: the same at
     the c that two runs tend to.  stable: whether the variance returns after a small change.
     """
@@ -73,22 +78,50 @@ def analyse(recursion: Memory | Recursion | Program, **parameters: float) -> Ana
     """
     derived = recursion if isinstance(recursion, Memory) else memory(recursion)
     values = checked(derived, parameters)
-    names = list(derived.variance_map)
+    if not derived.chain.closed:
+        return Analysis((_linear_point(derived, values),), values, 0.0, UNSETTLED)
     scanned, notes = 0.0, list[str]()
     partial: list[tuple[dict[str, Root], str]] = [({}, "")]
-    for name in names:
+    for group in groups_of(derived):
         longer = []
         for known, note in partial:
-            at = {**values, **{_letter(derived, n, "q"): root.value for n, root in known.items()}}
-            found, reach, said = variance_roots(derived, name, at)
+            at = {**values, **{letter_of(derived, n, "q"): root.value for n, root in known.items()}}
+            found, reach, said = _group_roots(derived, group, at)
             scanned = max(scanned, reach)
-            notes += [f"{name}: {said}" if len(names) > 1 else said] if said else []
-            longer += [
-                ({**known, name: root}, note or ("" if root.crossing or root.value == 0 else said)) for root in found
-            ]
+            notes += [f"{', '.join(group)}: {said}" if len(derived.variance_map) > 1 else said] if said else []
+            longer += [({**known, **roots_}, note or _doubt(roots_, said)) for roots_ in found]
         partial = longer
     points = tuple(_point(derived, found, values, note) for found, note in partial)
     return Analysis(points, values, scanned, "; ".join(dict.fromkeys(notes)))
+
+
+def _group_roots(
+    derived: Memory, group: tuple[str, ...], at: Mapping[str, float]
+) -> tuple[list[dict[str, Root]], float, str]:
+    if len(group) > 1:
+        return coupled_roots(derived, group, [letter_of(derived, name, "q") for name in group], at)
+    found, reach, said = variance_roots(derived, group[0], at)
+    return [{group[0]: root} for root in found], reach, said
+
+
+def _doubt(found: Mapping[str, Root], said: str) -> str:
+    return "" if all(root.crossing or root.value == 0 for root in found.values()) else said
+
+
+def _linear_point(derived: Memory, values: Mapping[str, float]) -> Point:
+    """The growth of a difference, where the variance itself has no map."""
+    chi, error = _largest(derived.chi, values, {})
+    phase = _phase(chi, error)
+    horizon = _evaluated(derived.horizon, values) if phase == "ordered" and chi > 0 else (math.inf if chi else 0.0, 0.0)
+    return Point({}, {}, {}, chi, chi, error, chi, *horizon, phase, chi < 1, UNSETTLED)
+
+
+def groups_of(derived: Memory) -> list[tuple[str, ...]]:
+    """Return the moments that feed each other by name, each group after those that it reads.
+
+    Source: definition.
+    """
+    return [tuple(named(pair) for pair in group) for group in derived.chain.groups]
 
 
 def checked(derived: Memory, parameters: Mapping[str, float]) -> dict[str, float]:
@@ -117,9 +150,9 @@ def letters_read(derived: Memory) -> list[str]:
 
     Source: definition.
     """
-    maps = [*derived.variance_map.values(), *derived.correlation_map.values()]
-    letters = {f"{kind}{end}" for end in _ends(derived).values() for kind in "qc"}
-    return sorted(set().union(*(part.formula.arguments for part in maps)) - letters)
+    maps = [*derived.variance_map.values(), *derived.correlation_map.values()] or [derived, *derived.chi.values()]
+    own = {x.name for group in letters(derived.program) for x in group.values()}
+    return sorted(set().union(*(part.formula.arguments for part in maps)) - own)
 
 
 def variance_roots(derived: Memory, state: str, at: Mapping[str, float]) -> tuple[list[Root], float, str]:
@@ -127,7 +160,7 @@ def variance_roots(derived: Memory, state: str, at: Mapping[str, float]) -> tupl
 
     Units: of q.  Error: that of each root.  Source: `roots`.
     """
-    letter = _letter(derived, state, "q")
+    letter = letter_of(derived, state, "q")
     map_ = _bounded(derived.variance_map[state], letter, at)
 
     def change(q: Host) -> tuple[Host, Host]:
@@ -172,23 +205,29 @@ def _reach(map_: Bounded) -> tuple[float, float, bool]:
 
 
 def _point(derived: Memory, found: Mapping[str, Root], values: Mapping[str, float], note: str) -> Point:
-    q = {_letter(derived, name, "q"): max(root.value, LEAST) for name, root in found.items()}
+    own = {state.name for state in derived.chain.states}
+    least = {name: max(root.value, LEAST) if name in own else root.value for name, root in found.items()}
+    q = {letter_of(derived, name, "q"): x for name, x in least.items()}
     doubt = {
-        _letter(derived, name, "q"): max(root.error, LEAST) if math.isfinite(root.error) else 0.0
+        letter_of(derived, name, "q"): max(root.error, LEAST) if math.isfinite(root.error) else 0.0
         for name, root in found.items()
     }
     at = {**values, **q}
     chi, chi_error = _largest(derived.chi, at, doubt)
     chi_q, _ = _largest(derived.variance_slope, at, doubt)
-    phase: Phase = "critical" if abs(chi - 1) <= max(chi_error, 1e-9) else "ordered" if chi < 1 else "chaotic"
-    c = {_letter(derived, name, "c"): max(root.value, LEAST) for name, root in found.items()}
+    phase = _phase(chi, chi_error)
+    c = {letter_of(derived, name, "c"): x for name, x in least.items()}
     if phase == "chaotic":
         c = _parted(derived, found, at)
     slope, horizon, error = _at_end(derived, {**at, **c}, doubt, phase)
     stable = chi_q > -1 and all(root.falls for root in found.values())
-    shown = {name: c[_letter(derived, name, "c")] if root.value else 0.0 for name, root in found.items()}
+    shown = {name: c[letter_of(derived, name, "c")] if root.value else 0.0 for name, root in found.items()}
     return Point({name: root.value for name, root in found.items()}, {name: root.error for name, root in found.items()},
                  shown, chi_q, chi, chi_error, slope, horizon, error, phase, stable, note)  # fmt: skip
+
+
+def _phase(chi: float, error: float) -> Phase:
+    return "critical" if abs(chi - 1) <= max(error, 1e-9) else "ordered" if chi < 1 else "chaotic"
 
 
 def _at_end(derived: Memory, at: Mapping[str, float], doubt: Mapping[str, float],
@@ -206,24 +245,34 @@ def _at_end(derived: Memory, at: Mapping[str, float], doubt: Mapping[str, float]
 
 
 def _parted(derived: Memory, found: Mapping[str, Root], at: Mapping[str, float]) -> dict[str, float]:
-    """The covariances that two runs tend to where correlation one is unstable, state by state."""
+    """The covariances that two runs tend to where correlation one is unstable, group by group."""
     known: dict[str, float] = {}
-    for name, root in found.items():
-        letter, q = _letter(derived, name, "c"), root.value
-        map_ = _bounded(derived.correlation_map[name], letter, {**at, **known, "": 0.0})
-        slope = _bounded(derived.slope[name], letter, {**at, **known, "": 0.0})
-
-        def change(rho: Host, map_: Bounded = map_, q: float = q) -> tuple[Host, Host]:
-            values, errors = map_(rho * q)
-            return values / q - rho, errors / q + 4e-16
-
-        below = 1 - np.geomspace(1.0, 1e-7, 60)[1:]
-        grid = np.concatenate([np.linspace(-1, 0, 60), below]) if q > 0 else np.asarray([0.0])
-        ends = [r.value * q for r in roots(change, grid)] if q > 0 else []
-        stable = [c for c in ends if abs(float(slope(np.asarray([c]))[0][0])) < 1]
-        known[letter] = max(stable, default=q)
-        known[letter] = known[letter] if abs(known[letter]) > 1e-14 * q else 0.0
+    for group in groups_of(derived):
+        own = [letter_of(derived, name, "c") for name in group]
+        if len(group) == 1:
+            known[own[0]] = _parted_alone(derived, group[0], found[group[0]].value, {**at, **known})
+        else:
+            map_ = vector_map(derived.correlation_map, own, group, {**at, **known})
+            ends = parted(map_, np.asarray([found[name].value for name in group]))
+            known |= dict(zip(own, map(float, ends), strict=True))
     return known
+
+
+def _parted_alone(derived: Memory, name: str, q: float, at: Mapping[str, float]) -> float:
+    letter = letter_of(derived, name, "c")
+    map_ = _bounded(derived.correlation_map[name], letter, {**at, "": 0.0})
+    slope = _bounded(derived.slope[name], letter, {**at, "": 0.0})
+
+    def change(rho: Host) -> tuple[Host, Host]:
+        values, errors = map_(rho * q)
+        return values / q - rho, errors / q + 4e-16
+
+    below = 1 - np.geomspace(1.0, 1e-7, 60)[1:]
+    grid = np.concatenate([np.linspace(-1, 0, 60), below]) if q > 0 else np.asarray([0.0])
+    ends = [r.value * q for r in roots(change, grid)] if q > 0 else []
+    stable = [c for c in ends if abs(float(slope(np.asarray([c]))[0][0])) < 1]
+    end = max(stable, default=q)
+    return end if abs(end) > 1e-14 * q else 0.0
 
 
 def _largest(parts: Mapping[str, Any], at: Mapping[str, float], doubt: Mapping[str, float]) -> tuple[float, float]:
@@ -256,10 +305,9 @@ def _bounded(part: Any, letter: str, at: Mapping[str, float]) -> Bounded:
     return function
 
 
-def _ends(derived: Memory) -> dict[str, str]:
-    names = list(derived.variance_map)
-    return dict.fromkeys(names, "") if len(names) == 1 else {name: f"_{name}" for name in names}
+def letter_of(derived: Memory, name: str, kind: str) -> str:
+    """Return the letter q or c of a moment by its name.
 
-
-def _letter(derived: Memory, state: str, kind: str) -> str:
-    return kind + _ends(derived)[state]
+    Source: definition.
+    """
+    return kind if len(derived.variance_map) == 1 else f"{kind}_{name}"

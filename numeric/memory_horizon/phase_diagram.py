@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import sympy as sp
 
 from wideproof.derive import Memory, Program, Recursion, memory
+from wideproof.derive.expectation.symbolic_expectation import GaussianMean
+from wideproof.derive.language.activations import definition_at
 from wideproof.derive.language.errors import ParameterError
 from wideproof.numeric.core.arrays import Host
 from wideproof.numeric.core.inputs import finite_array, real
@@ -179,8 +183,9 @@ def critical_gains(derived: Memory, drive: float) -> tuple[float, ...]:
     compiled: Any = whole.compile("numpy")
     grid = np.geomspace(1e-9, 1e3, 200)
     if drive == 0:
-        start = np.asarray([grid[0]])
-        return (float(gain.compile("numpy")(**dict.fromkeys(gain.arguments, start))[0]),)
+        above = float(gain.compile("numpy")(**dict.fromkeys(gain.arguments, np.asarray([LEAST])))[0])
+        at_zero = _at_zero(gain)
+        return (at_zero if abs(at_zero - above) <= NEAR else above,)  # of a kink at zero, from above
 
     def excess(a: Host) -> tuple[Host, Host]:
         value, error = compiled.with_error(**dict.fromkeys(whole.arguments, a))
@@ -188,3 +193,13 @@ def critical_gains(derived: Memory, drive: float) -> tuple[float, ...]:
 
     found = [root.value for root in roots(excess, grid) if root.crossing]
     return tuple(float(gain.compile("numpy")(**dict.fromkeys(gain.arguments, a))) for a in found)
+
+
+def _at_zero(gain: Any) -> float:
+    """A formula at variance zero, where each expectation is the value of its functions at zero; NaN if infinite."""
+    means = {
+        node: sp.Mul(*(definition_at(str(name), int(order), sp.S.Zero) for name, order in node.args[0]))
+        for node in gain.nodes.atoms(GaussianMean)
+    }
+    found = gain.nodes.xreplace(means).subs(dict.fromkeys(gain.symbols.values(), 0))
+    return float(found) if found.is_finite else math.nan

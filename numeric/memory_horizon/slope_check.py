@@ -10,12 +10,14 @@ import numpy as np
 
 from wideproof.derive import Memory, Program, Recursion, memory
 from wideproof.derive.language.errors import NotClosed, ParameterError
+from wideproof.derive.memory_horizon.two_run_maps import named
 from wideproof.numeric.core.arrays import Host, backend, seed_sequence, stream, to_host
 from wideproof.numeric.core.checks import Check, Claim, Level, judge
 from wideproof.numeric.core.inputs import whole
 from wideproof.numeric.core.statistics import Moments, ratio_of_moments
 from wideproof.numeric.core.width_ladder import extrapolate, width_ladder
-from wideproof.numeric.memory_horizon.fixed_points import Point, analyse
+from wideproof.numeric.memory_horizon.coupled_fixed_points import vector_map
+from wideproof.numeric.memory_horizon.fixed_points import LEAST, Point, analyse, letter_of
 from wideproof.numeric.networks.simulation import simulate
 
 KICK = 1e-4
@@ -33,7 +35,8 @@ def check_memory(
     """Compare the derived slope chi with the growth per step of the difference of two runs of one network.
 
     Both runs see inputs of size X until the variance has settled, then one is moved by a little and both see the same
-    inputs again. Below 1 the difference shrinks (ordered), above it grows (chaotic).
+    inputs again. Of coupled states that combination of squared differences is followed which grows by chi at every
+    step. Below 1 the difference shrinks (ordered), above it grows (chaotic).
     Shapes: scalars.  Units: per step.  Error: verdict with the false-alarm rate of the level, refuting an error of 2 %
     with its power; ParameterError and NotClosed where there is no settled variance.
     Source: wideproof.memory; schoenholz2017deep, figure 2.
@@ -61,7 +64,8 @@ def memory_claim(
     point, warm = settled(derived, parameters)
     widths = width_ladder(width, RUNGS)
     sources = seed_sequence(seed).spawn(len(widths))
-    found = [_rate(network or derived.program, n, trials, warm, steps, source, device, parameters)
+    weight = weights(derived, point, parameters)
+    found = [_rate(network or derived.program, n, trials, warm, steps, source, device, parameters, weight)
              for n, source in zip(widths, sources, strict=True)]  # fmt: skip
     means, errors = (np.asarray(x) for x in zip(*found, strict=True))
     n = np.asarray(widths, dtype=np.float64)
@@ -73,36 +77,57 @@ def memory_claim(
 
 
 def settled(derived: Memory, parameters: Mapping[str, float]) -> tuple[Point, int]:
-    """Return the stable fixed point and the steps from rest until the derived variance is near it.
+    """Return the stable fixed point and the steps from rest until the derived variances are near it.
 
-    Units: steps.  Error: NotClosed where there is none, it is not reached, or several states take part.
+    Units: steps.  Error: NotClosed where there is none, it is not reached, or the variance has no map.
     Source: wideproof.memory.
     """
     where = f"check_memory({derived.program.name})"
-    if len(derived.chain.states) != 1:
-        raise NotClosed(where, "one state", f"{len(derived.chain.states)} states",
-                        "Of a chain the slowest state shows only late; check its first state alone.")  # fmt: skip
+    if not derived.chain.closed:
+        hint = "A carried linear state reaches its rate only late; stability(rnn) is confirmed by eigenvalues."
+        raise NotClosed(where, "second moments that close at equal times", "the growth of a difference", hint)
     own = {name: x for name, x in parameters.items() if name != "nu_C"}
     analysis = analyse(derived, **own)
     point = analysis.settled
-    if point is None or not next(iter(point.q.values())) > 0:
+    if point is None or not any(q > 0 for q in point.q.values()):
         raise NotClosed(where, "a stable fixed point with q > 0", analysis.note or "q = 0",
                         "Give the state a drive: nu_b > 0, or X and nu_F > 0.")  # fmt: skip
-    ((name, target),) = point.q.items()
-    formula = derived.variance_map[name].formula
-    map_ = formula.compile("numpy")
-    q = 0.0
+    names = list(derived.variance_map)
+    map_ = vector_map(derived.variance_map, [letter_of(derived, x, "q") for x in names], names, analysis.parameters)
+    target, q = np.asarray([point.q[name] for name in names]), np.zeros(len(names))
     for step in range(LONGEST):
-        if abs(q - target) <= SETTLED * target:
+        if np.all(np.abs(q - target) <= SETTLED * np.max(target)):
             return point, step
-        q = float(map_(**{key: q if key == "q" else analysis.parameters[key] for key in formula.arguments}))
-    raise NotClosed(where, f"a variance near its fixed point {target:.4g} within {LONGEST} steps", f"{q:.4g}",
+        q = map_(q[None])[0][0]
+    raise NotClosed(where, f"variances near their fixed point {target} within {LONGEST} steps", f"{q}",
                     "The recursion ends elsewhere, or is too slow: leave the critical line.")  # fmt: skip
 
 
+def weights(derived: Memory, point: Point, parameters: Mapping[str, float]) -> dict[tuple[str, str], float]:
+    """Return the weights of the squared differences whose sum grows by chi at every step, not only at late ones.
+
+    They are the left eigenvector of the derivative of all maps where both runs agree.
+    Units: 1, the largest is 1.  Error: rounding.  Source: wideproof.memory, `derivative`; perron1907theorie.
+    """
+    pairs = [pair for group in derived.chain.groups for pair in group]
+    names = [named(pair) for pair in pairs]
+    at = {**parameters, **{letter_of(derived, x, k): max(point.q[x], LEAST) for x in names for k in "qc"}}
+    matrix = np.empty((len(names), len(names)))
+    for i, row in enumerate(names):
+        for k, column in enumerate(names):
+            formula = derived.derivative[row, column].formula
+            matrix[i, k] = formula.compile("numpy")(**{name: at.get(name, 0.0) for name in formula.arguments})
+    values, vectors = np.linalg.eig(matrix.T)
+    left = np.real(vectors[:, np.argmax(np.abs(values) + 1e-9 * np.real(values))])
+    left = left / left[np.argmax(np.abs(left))]
+    of = {u: state.name for state, u in derived.chain.states.items()}
+    return {(of[u], of[v]): float(x) for (u, v), x in zip(pairs, left, strict=True)}
+
+
 def _rate(program: Program, width: int, trials: int, warm: int, steps: int, source: np.random.SeedSequence,
-          device: str, parameters: Mapping[str, float]) -> tuple[float, float]:  # fmt: skip
-    """The growth per step of the squared difference at one width, with its standard error."""
+          device: str, parameters: Mapping[str, float], weight: Mapping[tuple[str, str], float],
+          ) -> tuple[float, float]:  # fmt: skip
+    """The growth per step of the weighted squared difference at one width, with its standard error."""
     symbols = program.symbols
     values: dict[str, Any] = {name: float(parameters.get(name, 1.0)) for name in symbols}
     inputs = _inputs(warm, steps, math.sqrt(parameters.get("X", 0.0)))
@@ -112,19 +137,26 @@ def _rate(program: Program, width: int, trials: int, warm: int, steps: int, sour
     for start in range(0, trials, block):
         count = min(block, trials - start)
         run = simulate(program, inputs, width, trials=count, seed=drawn, states=True, device=device, **values)
-        (states,) = run.states.values()
-        apart = to_host(((states[:, 0] - states[:, 1]) ** 2).mean(axis=-1))[:, (warm, warm + steps)]  # (B, 2)
-        found = Moments.of(apart[:, ::-1] / KICK**2)
+        apart = {name: to_host((x[:, 0] - x[:, 1])[:, (warm, warm + steps)]) / KICK for name, x in run.states.items()}
+        squares = [w * np.mean(apart[u] * apart[v], axis=-1) for (u, v), w in weight.items()]  # each (B, 2)
+        found = Moments.of(np.sum(squares, axis=0)[:, ::-1])
         moments = found if moments is None else moments.merge(found)
     assert moments is not None
     growth = ratio_of_moments(moments, (1.0,), 0.0)
     ratio, error = float(growth.mean), float(growth.stderr)
+    if not ratio > 0:
+        raise NotClosed(f"check_memory({program.name})", "inputs that move the slowest states", "no difference there",
+                        "Let an input map feed them.")  # fmt: skip
     rate = ratio ** (1 / steps)
     return rate, error / ratio * rate / steps
 
 
 def _inputs(warm: int, steps: int, size: float) -> Host:
-    """Two sequences of equal inputs that differ once.  Shapes: (2, warm + 1 + steps, 1)."""
-    inputs = np.full((2, warm + 1 + steps, 1), size)
-    inputs[1, warm, 0] += KICK * max(size, 1.0)
+    """Two sequences of equal inputs that differ once, across their direction: else the variance would move as well.
+
+    Shapes: (2, warm + 1 + steps, 2).
+    """
+    inputs = np.zeros((2, warm + 1 + steps, 2))
+    inputs[:, :, 0] = size
+    inputs[1, warm, 1] = KICK * max(size, 1.0)
     return inputs

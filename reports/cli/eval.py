@@ -12,7 +12,7 @@ from wideproof.reports.cli.alternating import ALTERNATING, evaluate_lines
 from wideproof.reports.cli.console import out, print_json, table
 from wideproof.reports.cli.derive import QUANTITIES, quantity_named
 from wideproof.reports.cli.models import Model, lines_with, model_with
-from wideproof.reports.cli.symbols import Json, needed
+from wideproof.reports.cli.symbols import Json, demand, needed, parameters
 
 LAGS = 10
 
@@ -48,15 +48,19 @@ def eval_command(
         else:
             table(("quantity", "limit"), [(name, f"{x:.12g}") for name, x in known.items()])
         return
-    formula = quantity_named(quantity)(model_with(context, model)).formula
+    derived = quantity_named(quantity)(model_with(context, model))
+    formula = derived.formula
     lagged = "j" in formula.symbols
     if not lagged and (formula.expr is None or "t" in formula.symbols):
         hint = "Kernels and gradients take inputs: use wideproof.Kernel and wideproof.gradients."
         raise ParameterError("eval", "a quantity in the lag j, or a number", quantity, hint)
     if lags and not lagged:
         raise ParameterError("eval: --lags", "a quantity in the lag j", quantity, "It is one number: leave --lags out.")
-    nu = needed(context, [name for name in formula.symbols if name != "j"])
+    read = [name for name in formula.symbols if name != "j"]
+    given = parameters(context, list(dict.fromkeys([*read, *derived.program.symbols])))
+    demand(context, [name for name in read if formula.reads(name)], given)
     at = {"j": np.arange(lags or LAGS)} if lagged else {}
+    nu = dict.fromkeys(read, 1.0) | given  # what the formula does not contain changes nothing
     values = np.atleast_1d(formula.compile("numpy")(**at, **nu))
     if as_json:
         print_json({"values": list(values)})

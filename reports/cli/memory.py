@@ -155,11 +155,11 @@ def _fixed(analysis: Analysis) -> str:
 
 def _row(analysis: Analysis, point: Point) -> tuple[str, ...]:
     q = list(point.q.values())
-    ratios = [f"{c / x:.4g}" if x else "-" for c, x in zip(point.c.values(), q, strict=True)]
+    ratios = [f"{c / x:.4g}" if x else "-" for c, x in zip(point.c.values(), q, strict=True)] or ["-"]
     phase = point.phase if point.stable else f"{point.phase}, unstable"
     horizon = "infinite" if math.isinf(point.horizon) else f"{point.horizon:.6g}"
-    return (f"{analysis.parameters['nu_W']:g}", " ".join(f"{x:.6g}" for x in q), " ".join(ratios), f"{point.chi:.6g}",
-            f"{point.slope:.6g}", horizon, phase)  # fmt: skip
+    return (f"{analysis.parameters['nu_W']:g}", " ".join(f"{x:.6g}" for x in q) or "-", " ".join(ratios),
+            f"{point.chi:.6g}", f"{point.slope:.6g}", horizon, phase)  # fmt: skip
 
 
 def _document(derived: Memory, found: list[Analysis], critical: tuple[float, ...], check: Check | None,

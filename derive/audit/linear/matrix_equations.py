@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from fractions import Fraction
 from typing import Any
 
 import mpmath as mp
@@ -12,14 +13,15 @@ from wideproof.derive.algebra.matrix_symbols import Length, MatrixSum, MatrixSym
 from wideproof.derive.audit.auditor import check
 from wideproof.derive.audit.linear.matrix_instances import WIDTH, WORK, Data, SmallNetwork, length, norm, scalar
 from wideproof.derive.audit.meanings import MEANINGS
+from wideproof.derive.audit.memory_horizon import Difference, looped, radius
 from wideproof.derive.audit.world import World
 from wideproof.derive.calculus.lags import Entry
-from wideproof.derive.calculus.moments import Moment
 from wideproof.derive.language.errors import ProofError
-from wideproof.derive.language.notation import n, p
+from wideproof.derive.language.notation import n
+from wideproof.derive.language.program import Coordinate
 from wideproof.derive.linear.gradient_descent import LagTaps, Residual, RootMeanSquare, Taps, Theta
 from wideproof.derive.linear.realization import CausalSum, ImpulseAt, InputAt, Lagrange, Node, OutputAt, StateAt, Target
-from wideproof.derive.linear.spectral_radius import EntryVariance, SpectralRadius
+from wideproof.derive.linear.spectral_radius import EntryVariance, SpectralRadius, VarianceProfile
 from wideproof.derive.proof.claims import MatrixEquation
 
 SHOWN, HORIZON = 40, 3
@@ -212,12 +214,37 @@ def _target(world: World, expr: sp.Expr, at: Any) -> Any:
     return world.memo.setdefault(("target", world.integer(expr.args[0], at)), world.rational())
 
 
-def _growth(world: World) -> tuple[Any, Any]:
-    """What multiplies the state itself, and the variance the matrices add: from the first two lags of an impulse."""
-    ((state, _),) = world.program.updates
-    m00, m11, m10 = (world.number(Moment(state, state, a, b, p, p), {}) for a, b in ((0, 0), (1, 1), (1, 0)))
-    own = m10 / m00
-    return own, m11 / m00 - own**2
+def _growth(world: World, u: Coordinate) -> tuple[Any, Any]:
+    """What multiplies a state itself, and the variance its matrices add: from the first step of a difference."""
+    seen = Difference(world, u)
+    own = seen.second_moment(u, 1, 0)
+    return own, seen.second_moment(u, 1, 1) - own**2
+
+
+def _squares(world: World) -> sp.Matrix:
+    """E of the square of each state after one step from a unit of each."""
+    states = [world.program.updated[state] for state in world.program.states]
+    return sp.Matrix([[_rational(Difference(world, v).second_moment(u, 1, 1)) for v in states] for u in states])
+
+
+def _rational(value: Fraction) -> sp.Rational:
+    return sp.Rational(value.numerator, value.denominator)
+
+
+def _profile(world: World, expr: sp.Expr, at: Any) -> Any:
+    """The squares over the states that feed the given one and are fed by it."""
+    states = [world.program.updated[state] for state in world.program.states]
+    own = looped(_squares(world), states.index(expr.args[0]))
+    return sp.ImmutableDenseMatrix(_squares(world).extract(own, own))
+
+
+def _spectral_radius(world: World, expr: sp.Expr, at: Any) -> Any:
+    """The root of the spectral radius of the squares, a state that carries itself over by its shifted disc."""
+    squares = _squares(world)
+    for i, state in enumerate(world.program.states):
+        own, variance = map(_rational, _growth(world, world.program.updated[state]))
+        squares[i, i] = (abs(own) + sp.sqrt(variance)) ** 2
+    return sp.sqrt(radius(squares))
 
 
 MEANINGS |= {
@@ -227,6 +254,7 @@ MEANINGS |= {
     Lagrange: _lagrange,
     Target: _target,
     Node: lambda world, expr, at: sp.Rational(_nodes(world, world.integer(expr.args[0], at) + 1)[-1]),
-    EntryVariance: lambda world, expr, at: _growth(world)[1],
-    SpectralRadius: lambda world, expr, at: abs(_growth(world)[0]) + sp.sqrt(_growth(world)[1]),
+    EntryVariance: lambda world, expr, at: _growth(world, world.program.updates[0][0])[1],
+    VarianceProfile: _profile,
+    SpectralRadius: _spectral_radius,
 }

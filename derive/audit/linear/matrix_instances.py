@@ -9,7 +9,7 @@ import mpmath as mp
 import sympy as sp
 
 from wideproof.derive.audit.world import World
-from wideproof.derive.language.program import Coordinate, Input, MatVec, Parameter, coordinates_of
+from wideproof.derive.language.program import Bias, Coordinate, Input, MatVec, Parameter, coordinates_of
 from wideproof.derive.linear.convolution import Rho
 
 WORK, WIDTH = 50, 4
@@ -164,6 +164,8 @@ class SmallNetwork:
         if isinstance(term, MatVec):
             scale = 1 if term.matrix.role == "input_map" else 1 / mp.sqrt(WIDTH)
             return scale * self.matrix(term.matrix) * self._term(term.vector, state, x)
+        if isinstance(term, Bias):
+            return mp.matrix(WIDTH, 1)  # the matrices of a step are those of the difference of two runs
         return x if isinstance(term, Input) else state
 
     def transition(self) -> Any:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from wideproof.derive.language.errors import DeriveError
+from wideproof.numeric.memory_horizon.fixed_points import groups_of
 from wideproof.numeric.memory_horizon.phase_diagram import critical_gains, phase_diagram
 from wideproof.reports.document.blocks import Block, Equation, Figure, Paragraph, Section, Table, Theorem
 from wideproof.reports.document.numbers import value
@@ -19,6 +20,10 @@ from wideproof.reports.write.mathtext import equations
 from wideproof.reports.write.phase_figure import phase_figure
 
 CELLS = (44, 28)
+UNMAPPED = (
+    "This recursion is linear, so the difference of two runs obeys it without inputs, whatever the variance does."
+)
+COUPLED = "States that feed each other have one slope, the largest eigenvalue of the derivative of their moments "
 CODE = re.compile(r"([\w.]+\((?:[^()]|\([^()]*\))*\)|\w+=\w+|\b(?:validate|Kernel)\b)")
 
 
@@ -34,15 +39,20 @@ def remembered(run: KernelRun, folder: Path) -> Section:
 def _maps(run: KernelRun) -> tuple[Block, ...]:
     derived = run.memory
     assert derived is not None
-    parts = (*derived.variance_map.values(), *derived.chi.values(), derived)
+    slopes = [derived.chi[group[0]] for group in groups_of(derived)]
+    parts = (*derived.variance_map.values(), *slopes, derived)
     goals: list[Any] = [part.proof.goal for part in parts]
+    closed = derived.chain.closed
+    together = any(len(group) > 1 for group in groups_of(derived))
     return (
         Paragraph(
             (
                 "Two runs of one wide network see the same inputs from some step on. Near a fixed point the difference "
                 "of the two shrinks at each step by the slope of the map of their covariance, so it falls by a factor ",
                 Math(Latex("e")), " in so many steps as the logarithm of the slope says ",
-                Cite("schoenholz2017deep"), ". Tied and untied weights share these maps, which hold at equal times.",
+                Cite("schoenholz2017deep"), ". ",
+                "Tied and untied weights share these maps, which hold at equal times." if closed else UNMAPPED,
+                *((" ", COUPLED, Cite("perron1907theorie"), ".") if together else ()),
             )
         ),
         Theorem(
@@ -53,6 +63,9 @@ def _maps(run: KernelRun) -> tuple[Block, ...]:
                         "variance of the states, the slope of the covariance of two runs where they agree, and the "
                         "memory horizon in steps are, ", Math(Latex("q")), " being the variance one step before,",
                     )
+                    if closed
+                    else "The growth per step of the squared difference of two runs with the same inputs, and the "
+                    "memory horizon in steps, are"
                 ),
                 Equation(equations([(goal.left, goal.right) for goal in goals], derived.program), "eq:memory"),
             ),
@@ -71,7 +84,7 @@ def _points(run: KernelRun) -> tuple[Block, ...]:
         return (Paragraph(f"At the numbers used there is no fixed point.{note}"),)
     rows: list[tuple[Text, ...]] = [
         (
-            ", ".join(f"{q:.4g}" for q in point.q.values()), value(point.chi), value(point.slope),
+            ", ".join(f"{q:.4g}" for q in point.q.values()) or "-", value(point.chi), value(point.slope),
             value(point.horizon), point.phase, "yes" if point.stable else "no",
         )
         for point in found.points

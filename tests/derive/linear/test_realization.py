@@ -1,5 +1,6 @@
 """Proposition 2.1 both ways, and the spectral radius, on recursions written here."""
 
+from dataclasses import replace
 from fractions import Fraction
 
 import numpy as np
@@ -10,6 +11,7 @@ from wideproof.derive import (
     NotClosed,
     NotLinear,
     ParameterError,
+    ProofError,
     Recursion,
     convolution_of,
     models,
@@ -17,6 +19,7 @@ from wideproof.derive import (
     relu,
     stability,
 )
+from wideproof.derive.audit import audit_step, worlds
 from wideproof.derive.linear.realization import chebyshev, lagrange_coefficients
 
 
@@ -75,6 +78,81 @@ def test_the_radius_adds_variances_and_shifts_by_the_skip():
     rng, n = np.random.default_rng(1), 400
     A = np.eye(n) / 3 + (0.3 * rng.standard_normal((n, n)) - 0.4 * rng.standard_normal((n, n))) / n**0.5
     assert np.abs(np.linalg.eigvals(A)).max() == pytest.approx(1 / 3 + 0.5, abs=0.06)
+
+
+def two_states(*, later=False, carried=0):
+    r = Recursion("two")
+    W, V, U, Z = (r.matrix(x, f"nu_{x}") for x in "WVUZ")
+    C, h, g = r.readout("C"), r.state("h"), r.state("g")
+    r.update(h, carried * h + W @ h + V @ g + r.input_map("F") @ r.x)
+    r.update(g, U @ (h.next if later else h) + Z @ g + r.bias("b"))
+    r.output(C @ h)
+    return r
+
+
+def eigenvalues(blocks, n=300, seed=3):
+    """The spectral radius of a drawn matrix of blocks: a variance, or a multiple of the identity."""
+    rng = np.random.default_rng(seed)
+    drawn = [[x[0] * np.eye(n) + (x[1] / n) ** 0.5 * rng.standard_normal((n, n)) for x in row] for row in blocks]
+    return np.abs(np.linalg.eigvals(np.block(drawn))).max()
+
+
+def test_the_radius_of_a_leaky_recursion_with_a_bias_asks_for_its_own_symbols_only():
+    found = stability(models.leaky("identity"))
+    found.proof.verify()
+    assert found.formula.arguments == ("alpha", "nu_W")
+    assert found.formula.compile()(alpha=0.4, nu_W=0.3) == pytest.approx(0.6 + 0.4 * 0.3**0.5)
+    assert found.formula.compile()(alpha=1.5, nu_W=0.3) == pytest.approx(0.5 + 1.5 * 0.3**0.5)
+    assert eigenvalues([[(0.6, 0.16 * 0.3)]]) == pytest.approx(0.6 + 0.4 * 0.3**0.5, abs=0.04)
+    assert stability(models.residual("identity")).formula.arguments == ("nu_W",)
+    assert stability(models.elman("identity", bias=False)).formula.expr == sp.sqrt(sp.Symbol("nu_W", nonnegative=True))
+
+
+def test_the_radius_of_coupled_states_is_that_of_drawn_blocks():
+    nu = {"nu_W": 0.3, "nu_V": 0.5, "nu_U": 0.4, "nu_Z": 0.2}
+    found = stability(two_states())
+    found.proof.verify()
+    value = found.formula.compile()(**nu)
+    assert value == pytest.approx(np.sqrt(max(np.linalg.eigvals([[0.3, 0.5], [0.4, 0.2]]))))
+    assert eigenvalues([[(0, 0.3), (0, 0.5)], [(0, 0.4), (0, 0.2)]]) == pytest.approx(value, abs=0.05)
+    r = Recursion("delay")
+    W, V, C, h, g = r.matrix("W", "nu_W"), r.matrix("V", "nu_V"), r.readout("C"), r.state("h"), r.state("g")
+    r.update(h, W @ h + V @ g + r.input_map("F") @ r.x)
+    r.update(g, h)
+    r.output(C @ h)
+    delayed = stability(r).formula.compile()(nu_W=0.3, nu_V=0.5)
+    assert delayed**2 == pytest.approx((0.3 + (0.09 + 2.0) ** 0.5) / 2)
+    assert eigenvalues([[(0, 0.3), (0, 0.5)], [(1, 0), (0, 0)]]) == pytest.approx(delayed, abs=0.05)
+    assert stability(models.stacked(2, "identity")).formula.compile()(nu_W=0.64) == pytest.approx(0.8)
+
+
+def test_an_update_that_reads_an_updated_state_multiplies_matrices():
+    nu = {"nu_W": 0.3, "nu_V": 0.5, "nu_U": 0.4, "nu_Z": 0.2}
+    found = stability(two_states(later=True))
+    found.proof.verify()
+    step = np.linalg.solve([[1, 0], [-0.4, 1]], [[0.3, 0.5], [0, 0.2]])
+    assert found.formula.compile()(**nu) == pytest.approx(np.sqrt(max(np.linalg.eigvals(step))))
+
+
+def test_coupled_states_beyond_the_law_are_refused_with_the_reason():
+    with pytest.raises(NotClosed, match="delayed alone"):
+        stability(two_states(carried=sp.Rational(1, 2)))
+    r = Recursion("shared")
+    W, C, h, g = r.matrix("W", "nu_W"), r.readout("C"), r.state("h"), r.state("g")
+    r.update(h, W @ g + r.input_map("F") @ r.x)
+    r.update(g, W @ h)
+    r.output(C @ h)
+    with pytest.raises(NotClosed, match="matrix of its own"):
+        stability(r)
+
+
+@pytest.mark.parametrize("rnn", [models.leaky("identity"), two_states()])
+def test_a_radius_wrong_by_a_thousandth_is_refused(rnn):
+    proof = stability(rnn).proof
+    for step in proof.steps[-2:]:
+        wrong = replace(step, claim=replace(step.claim, right=step.claim.right * sp.Rational(1001, 1000)))
+        with pytest.raises(ProofError):
+            audit_step(wrong, worlds(proof.program))
 
 
 @pytest.mark.parametrize("quantity", [convolution_of, stability])

@@ -154,16 +154,6 @@ def gate():
     return r
 
 
-def coupled():
-    r = Recursion("coupled")
-    W, V, C = r.matrix("W"), r.matrix("V"), r.readout("C")
-    h, g = r.state("h"), r.state("g")
-    r.update(h, relu(W @ g))
-    r.update(g, relu(V @ h))
-    r.output(C @ h)
-    return r
-
-
 def test_a_redrawn_leaky_state_keeps_its_share_and_says_so():
     """chi = (1 - alpha)^2 + alpha^2 chi of the Elman recursion; the proof rests on independent redraws."""
     found = derived("leaky")
@@ -176,7 +166,6 @@ def test_a_redrawn_leaky_state_keeps_its_share_and_says_so():
     ("model", "word"),
     [
         (lambda: untied(models.leaky("relu")), "a map of its own"),
-        (coupled, "Coupled states"),
         (gate, "gated"),
         (models.gru, "gated"),
         (models.lstm, "gated"),

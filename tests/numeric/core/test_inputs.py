@@ -102,9 +102,6 @@ BAD = {
         "width": COUNTS, "trials": COUNTS, "steps": COUNTS, "seed": COUNTS, "nu_W": REALS}),
     "Level": (lambda **o: Level(**o), {"false_alarm": (*REALS, 0.0, 1.0), "power": (*REALS, 1.0)}),
 }  # fmt: skip
-TABLE = [
-    (where, name, i) for where, (_, rows) in BAD.items() for name, values in rows.items() for i in range(len(values))
-]
 
 
 def taken(call, name, value):

@@ -8,13 +8,13 @@ import pytest
 import sympy as sp
 from scipy import integrate, optimize
 
-from wideproof.derive import NotClosed, define, memory, models
+from wideproof.derive import NotClosed, Recursion, define, erf, memory, models
 from wideproof.derive.language.errors import ParameterError
 from wideproof.derive.language.variants import untied
 from wideproof.numeric.core.checks import judge
 from wideproof.numeric.core.roots import roots, vanishes
 from wideproof.numeric.memory_horizon.fixed_points import analyse
-from wideproof.numeric.memory_horizon.phase_diagram import phase_diagram
+from wideproof.numeric.memory_horizon.phase_diagram import critical_gains, phase_diagram
 from wideproof.numeric.memory_horizon.slope_check import EFFECT, memory_claim
 
 LEAKY, AT_LEAKY = memory(untied(models.leaky("tanh"))), {"nu_W": 3.0, "nu_b": 0.1, "alpha": 0.5}
@@ -165,6 +165,74 @@ def test_the_untied_slope_of_a_leaky_recursion_is_refuted_by_tied_runs():
     """What carries itself over is correlated with W h: redrawn matrices are an approximation, and it shows."""
     claim = memory_claim(LEAKY, 1024, 300, 4, 3, "numpy", models.leaky("tanh").program(), nu_F=1.0, **AT_LEAKY)
     assert judge([claim], EFFECT)[0].verdict == "refuted"
+
+
+def coupled(phi=lambda z: z):
+    r = Recursion("coupled")
+    W, V, U, Z = (r.matrix(x, f"nu_{x}") for x in "WVUZ")
+    h, g = r.state("h"), r.state("g")
+    r.update(h, phi(W @ h + V @ g + r.input_map("F", "nu_F") @ r.x))
+    r.update(g, phi(U @ h.next + Z @ g))
+    r.output(r.readout("C", "nu_C") @ h)
+    return memory(r)
+
+
+AT_COUPLED = {"nu_W": 0.3, "nu_V": 0.5, "nu_U": 0.5, "nu_Z": 0.3, "nu_F": 1.0}
+
+
+def test_coupled_states_have_one_fixed_point_and_one_horizon():
+    point = analyse(coupled(), X=1.0, **AT_COUPLED).settled
+    step = np.linalg.solve([[1, 0], [-0.5, 1]], [[0.3, 0.5], [0, 0.3]])
+    fed = np.linalg.solve([[1, 0], [-0.5, 1]], [1.0, 0.0])
+    assert list(point.q.values()) == pytest.approx(np.linalg.solve(np.eye(2) - step, fed))
+    assert point.horizon == pytest.approx(-1 / math.log(max(np.linalg.eigvals(step))))
+    assert analyse(coupled(), **{**AT_COUPLED, "nu_Z": 0.9}).settled is None
+
+
+def test_coupled_states_in_chaos_lose_their_correlation():
+    """erf: moments and slopes by the arcsine law, iterated here."""
+    at = {"nu_W": 3.0, "nu_V": 2.0, "nu_U": 1.5, "nu_Z": 0.3, "nu_F": 0.0}
+    found = analyse(coupled(erf), **at)
+    assert [point.stable for point in found.points] == [False, True]
+    q = [0.1, 0.1]
+    for _ in range(300):
+        a = 3 * q[0] + 2 * q[1]
+        q[0] = 2 / math.pi * math.asin(2 * a / (1 + 2 * a))
+        b = 1.5 * q[0] + 0.3 * q[1]
+        q[1] = 2 / math.pi * math.asin(2 * b / (1 + 2 * b))
+    assert list(found.settled.q.values()) == pytest.approx(q, rel=1e-9)
+    assert list(found.settled.c.values()) == [0.0, 0.0]
+    assert found.settled.phase == "chaotic"
+
+
+def test_what_coupled_variances_do_at_and_beyond_their_critical_line_is_told():
+    r = Recursion("delay")
+    W, V, h, g = r.matrix("W", "nu_W"), r.matrix("V", "nu_V"), r.state("h"), r.state("g")
+    r.update(g, h)
+    r.update(h, W @ h + V @ g + r.input_map("F", "nu_F") @ r.x)
+    r.output(r.readout("C") @ h)
+    at = {"nu_W": 0.5, "nu_F": 1.0}
+    assert analyse(r, nu_V=0.5, **at).points[0].phase == "critical"
+    assert "constant per step" in analyse(r, nu_V=0.5, X=1.0, **at).note
+    assert "diverges" in analyse(r, nu_V=0.7, X=1.0, **at).note
+
+
+def test_a_linear_state_that_carries_itself_over_has_a_horizon_and_no_variance():
+    found = analyse(models.leaky("identity"), alpha=0.4, nu_W=0.3)
+    assert found.settled.horizon == pytest.approx(-1 / math.log((0.6 + 0.4 * 0.3**0.5) ** 2))
+    assert (found.settled.q, "products of inputs" in found.note) == ({}, True)
+
+
+def test_chi_of_coupled_states_is_the_growth_of_the_difference_of_two_runs():
+    claim = memory_claim(coupled(erf), 512, 300, 4, seed=5, X=0.3, **AT_COUPLED)
+    assert judge([claim], EFFECT)[0].verdict == "holds"
+    for factor in (0.95, 1.05):
+        assert judge([replace(claim, prediction=factor * claim.prediction)], EFFECT)[0].verdict == "refuted"
+
+
+def test_tanh_without_drive_is_critical_at_one_and_not_beside_it():
+    assert critical_gains(TANH, 0.0) == (1.0,)
+    assert critical_gains(RELU, 0.0) == (2.0,)
 
 
 def test_without_a_settled_variance_there_is_no_check():
