@@ -227,7 +227,7 @@ def _points(world: World, *exprs: sp.Expr) -> Iterator[dict[sp.Symbol, int]]:
     free = sorted(
         {x for e in exprs for x in e.free_symbols if not isinstance(x, Coordinate)}
         - set(world.parameters)
-        - {FIRST, SECOND, p, q}
+        - {FIRST, SECOND, p, q, OUTPUT, TANGENT_OUTPUT}
         - bound,
         key=str,
     )

@@ -47,7 +47,7 @@ from wideproof.derive.memory_horizon.two_run_maps import (
 )
 
 Host = Any
-TRIALS, DEGREE, PANELS, REACH = 2, 4, 160, 12.0
+TRIALS, PANELS, REACH = 2, 160, 12.0
 ACCURACY, DIFFERENCED = 1e-9, 1e-6
 """Of the quadrature, and of its differences; a wrong coefficient of 0.1 % is far outside both."""
 LATE, STEPPED = (48, 96, 192, 384), 1e-5

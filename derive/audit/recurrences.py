@@ -15,7 +15,7 @@ import sympy as sp
 from wideproof.derive.alternating.terms import Coefficient, Covariance
 from wideproof.derive.audit.meanings import MEANINGS
 from wideproof.derive.audit.world import World
-from wideproof.derive.calculus.innovations import Innovation, Predictor, ProductCov
+from wideproof.derive.calculus.innovations import Innovation, InnovationsForm, Predictor, ProductCov
 from wideproof.derive.calculus.moments import FIRST, SECOND, Moment
 from wideproof.derive.calculus.recursion_rules import OUTPUT, ROW, ROW2
 from wideproof.derive.expectation.truncated_moments import THETA, VARIANCE, Ramp
@@ -55,7 +55,7 @@ def _refuse(x: Any) -> None:
 
 def check_stepped(claim: Recurrence, world: World) -> None:
     """Raise ProofError unless stepping the equations gives the moments and the kernel of the world."""
-    if not any(x.has(Moment) for e in claim.equations for x in (e.left, e.right)) and not claim.right.has(Moment):
+    if isinstance(claim.left, InnovationsForm) or not _about_moments(claim):
         return
     stepped = _stepping(claim, world)
     wanted = [e.left for e in claim.equations if e.left.free_symbols & set(claim.indices)]
@@ -66,6 +66,10 @@ def check_stepped(claim: Recurrence, world: World) -> None:
             whole, found = world.number(left, at), stepped.number(right, at)
             if not _equal(whole, found):
                 raise ProofError("audit", whole, found, f"Stepped to {late}, the equations give another {left}.")
+
+
+def _about_moments(claim: Recurrence) -> bool:
+    return claim.right.has(Moment) or any(x.has(Moment) for e in claim.equations for x in (e.left, e.right))
 
 
 def _equal(left: sp.Expr, right: sp.Expr) -> bool:
