@@ -25,7 +25,7 @@ from wideproof.derive.calculus.moments import FIRST, SECOND
 from wideproof.derive.expectation.symbolic_expectation import GaussianMean
 from wideproof.derive.language.activations import Phi, Z, definition
 from wideproof.derive.language.errors import ProofError
-from wideproof.derive.language.program import Coordinate, MatVec, Previous, Updated
+from wideproof.derive.language.program import Coordinate, MatVec, Previous, Program, Updated, coordinates_of
 from wideproof.derive.memory_horizon.memory_rules import Centred, Evaluated, EvaluatedRadius, FixedAt, OfLetters
 from wideproof.derive.memory_horizon.two_run_maps import (
     CorrelationMap,
@@ -40,7 +40,6 @@ from wideproof.derive.memory_horizon.two_run_maps import (
     VarianceMap,
     VarianceSlope,
     after,
-    chain_of,
     letters,
     of_pair,
     pair_in,
@@ -53,6 +52,8 @@ ACCURACY, DIFFERENCED = 1e-9, 1e-6
 LATE, STEPPED = (48, 96, 192, 384), 1e-5
 """Steps at which the growth of a difference is read, and the accuracy of what they tell."""
 WORK = 40
+UNNAMED = Fraction(3, 7)
+"""Any value of a moment that has no letter: a map that reads it is then seen to."""
 
 
 Numbers: TypeAlias = Mapping[Pair, Fraction]
@@ -85,7 +86,7 @@ class OneStep(World):
         if x[0] != y[0]:
             return Fraction(0)
         known = self.given[x[0], x[2] == y[2]]
-        return known.get((x[1], y[1]), known.get((y[1], x[1]), Fraction(0)))
+        return known.get((x[1], y[1]), known.get((y[1], x[1]), UNNAMED))
 
     def gram(self, time: int, other: int, a: Any, b: Any) -> Fraction:
         """Both runs see one input."""
@@ -188,8 +189,18 @@ def _degree_of_step(world: World, pair: Pair) -> int:
     return sum(max(1, len(world.program.bodies[u].atoms(Phi))) * (world.degree + 1) for u in pair)
 
 
+def maps_close(program: Program) -> bool:
+    """Whether moments at equal times determine each other: no tied product or bias meets a state as it was before."""
+    for _, body in program.updates:
+        terms = [program.table[c] for c in coordinates_of(body)]
+        parts = [getattr(x, "matrix", getattr(x, "parameter", None)) for x in terms]
+        if any(isinstance(x, Previous) for x in terms) and any(part is not None and part.tied for part in parts):
+            return False
+    return True
+
+
 def _horizon(world: World, expr: sp.Expr, at: Any) -> sp.Expr:
-    if chain_of(world.program).closed:
+    if maps_close(world.program):
         return -1 / sp.log(radius(_jacobian(world, expr.args, at, True)))
     return -1 / sp.log(max(growth_of_difference(world, u) for u in world.program.bodies))
 
@@ -402,7 +413,7 @@ def _letters_at(world: World, expr: sp.Expr) -> dict[sp.Symbol, sp.Rational]:
 
 @check.register
 def _(claim: OfLetters, world: World) -> None:
-    if not chain_of(world.program).closed:
+    if not maps_close(world.program):
         world = _settling(world)
     for _trial in range(TRIALS):
         at = _letters_at(world, sp.Tuple(claim.left, claim.right))
@@ -420,7 +431,7 @@ def _shown(subject: sp.Expr, value: sp.Expr) -> sp.Expr:
 
 def _allowed(subject: sp.Expr, value: sp.Expr, world: World) -> sp.Float:
     """Rounding; where late steps were extrapolated their accuracy."""
-    stepped = isinstance(subject, DifferenceGrowth | Horizon) and not chain_of(world.program).closed
+    stepped = isinstance(subject, DifferenceGrowth | Horizon) and not maps_close(world.program)
     return STEPPED * abs(value) if stepped else sp.Float(10) ** -25
 
 

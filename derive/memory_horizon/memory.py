@@ -234,6 +234,7 @@ for _quantity in (
     "slope",
     "chi",
     "fixed_point",
+    "derivative",
     "critical_gain",
     "critical_drive",
 ):

@@ -46,12 +46,17 @@ def is_meaning(thing):
     return isinstance(thing, sp.Symbol) or getattr(thing, "__module__", "") in ("types", "typing")
 
 
+NAMING = ("Pair", "letters", "after", "of_pair", "pair_in")
+"""Which letter stands for which moment of two runs: names that the claims of memory are written in."""
+
+
 def computing(text):
     """The imports that bring more than meanings: functions, tables, modules."""
     return [
         (module, name)
         for module, name in imported(text)
-        if name is None or not is_meaning(getattr(importlib.import_module(module), name, importlib))
+        if name not in NAMING
+        and (name is None or not is_meaning(getattr(importlib.import_module(module), name, importlib)))
     ]
 
 
