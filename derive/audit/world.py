@@ -21,6 +21,8 @@ from wideproof.derive.language.notation import p, q
 from wideproof.derive.language.program import Bias, Coordinate, MatVec, Parameter, Previous, Program, Updated
 
 HORIZON = 4
+ROUNDED = 120
+"""Digits of an irrational number, such as a variance of sqrt(2)/2, in exact arithmetic: far beyond what is compared."""
 Polynomial = dict[tuple[int, ...], Fraction]
 
 
@@ -32,7 +34,7 @@ class World:
 
     def __init__(self, program: Program, seed: int, meanings: Mapping[type, Meaning]) -> None:
         self.program, self.random, self.meanings = program, random.Random(seed), meanings
-        self.parameters = {x: self.rational() for x in program.symbols.values()}
+        self.parameters = {x: self.rational(signed=not x.is_nonnegative) for x in program.symbols.values()}
         size, self.horizon = (2, HORIZON - 1) if self._grows() else (3, HORIZON)
         self.activations = {name: [self.rational() for _ in range(size)] for name in sorted(self._activation_names())}
         self.impulses = {p: 0, q: 2}
@@ -46,9 +48,10 @@ class World:
         self.variables: dict[tuple[Any, ...], int] = {}
         self.keys: list[tuple[Any, ...]] = []
 
-    def rational(self) -> Fraction:
-        """A fresh random number."""
-        return Fraction(self.random.randint(1, 9), self.random.randint(2, 7))
+    def rational(self, signed: bool = False) -> Fraction:
+        """A fresh random number, positive unless it may have either sign."""
+        size = Fraction(self.random.randint(1, 9), self.random.randint(2, 7))
+        return size * self.random.choice((1, -1)) if signed else size
 
     def _activation_names(self) -> set[str]:
         exprs = [*self.program.bodies.values(), self.program.output]
@@ -86,7 +89,7 @@ class World:
         if expr.is_Number or expr.is_NumberSymbol:
             return expr
         if isinstance(expr, sp.Symbol):
-            return sp.sympify(self.parameters[expr] if expr in self.parameters else at[expr])
+            return sp.sympify(self.parameters[expr] if expr in self.parameters else at[expr], strict=True)
         if isinstance(expr, sp.MatrixBase):
             return expr.applyfunc(lambda entry: self.number(entry, at))
         if isinstance(expr, sp.Sum):
@@ -95,7 +98,7 @@ class World:
             return sp.Add(*(self.number(expr.function, {**at, index: i}) for i in steps))
         meaning = self.meanings.get(expr.func)
         if meaning is not None:
-            return sp.sympify(meaning(self, expr, at))
+            return sp.sympify(meaning(self, expr, at), strict=True)
         return expr.func(*(self.number(a, at) for a in expr.args))
 
     def integer(self, expr: sp.Expr, at: Mapping[sp.Symbol, int]) -> int:
@@ -247,9 +250,8 @@ class World:
         return nu * self.mean(product_of(*columns))
 
     def fraction(self, expr: sp.Expr, at: Mapping[sp.Symbol, int] | None = None) -> Fraction:
-        """The exact value of a rational expression."""
-        value = self.number(expr, at or {})
-        return Fraction(int(value.p), int(value.q))
+        """The exact value of a rational expression; that of an irrational one to `ROUNDED` digits."""
+        return rational(self.number(expr, at or {}))
 
     def gram(self, time: int, other: int, a: Any, b: Any) -> Fraction:
         """x_time . x'_other: a unit impulse for impulse labels, random vectors for sequences."""
@@ -263,6 +265,18 @@ class World:
         if isinstance(label, tuple):  # (impulse label, index of the unit vector)
             return [Fraction(time == self.impulses[label[0]] and i == label[1]) for i in range(2)]
         return self.inputs[label, time] if time >= 0 else [Fraction(0)] * 2
+
+
+def rational(value: sp.Expr) -> Fraction:
+    """A real number as a fraction: exact where it is rational, else rounded to `ROUNDED` digits."""
+    if not value.is_Rational:
+        value = sp.Rational(sp.N(value, ROUNDED, strict=True))
+    return Fraction(int(value.p), int(value.q))
+
+
+def negligible(value: sp.Expr) -> bool:
+    """Whether a number is zero, or nothing but what rounding an irrational one leaves."""
+    return bool(value == 0 or abs(value) < sp.Rational(1, 10 ** (ROUNDED // 2)))
 
 
 Meaning = Callable[[World, sp.Expr, Any], Any]

@@ -16,7 +16,7 @@ import sympy as sp
 
 from wideproof.derive.emit.derivation import Derivation, as_program
 from wideproof.derive.emit.mean_formula import MeanFormula
-from wideproof.derive.language.errors import NotClosed
+from wideproof.derive.language.errors import NotClosed, ParameterError
 from wideproof.derive.language.program import Coordinate, Program
 from wideproof.derive.language.recursion import Recursion
 from wideproof.derive.memory_horizon.memory_rules import BASE, FixedAt, critical_parts
@@ -167,6 +167,13 @@ def _derived(program: Program, name: str, subject: sp.Expr) -> Derivation:
         nodes = expr if isinstance(subject, VarianceSlope) else nodes
     except NotClosed:
         pass
+    if expr.has(sp.zoo):
+        raise ParameterError(
+            f"{name}({program.name})",
+            "a slope chi other than 1",
+            "variances on the critical line chi = 1",
+            "There no exponential rate is left: differences are forgotten more slowly, if at all.",
+        )
     return Derivation(name, program, _formula(name, program, subject, expr, nodes), proof)
 
 

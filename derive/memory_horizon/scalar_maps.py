@@ -10,7 +10,7 @@ import sympy as sp
 from wideproof.derive.calculus.moments import FIRST, SECOND, Calculus, Gram, Moment
 from wideproof.derive.expectation.symbolic_expectation import GaussianMean
 from wideproof.derive.language.activations import Phi, Z, definition
-from wideproof.derive.language.errors import DeriveError, NotClosed, ParameterError
+from wideproof.derive.language.errors import DeriveError, NotClosed
 from wideproof.derive.language.notation import latex_name, parameter, t
 from wideproof.derive.language.program import Bias, Coordinate, MatVec, Program, State, Updated, coordinates_of
 
@@ -116,17 +116,9 @@ def chain_of(program: Program) -> Chain:
     """The chain of a program.
 
     Errors: NotClosed, naming the reason, where the moments at equal times are no chain of scalar maps, and where no
-    state feeds itself; ParameterError for a parameter that has the name of a letter.
+    state feeds itself.
     """
     where = f"memory({program.name})"
-    own = {x.name for group in letters(program) for x in group.values()} | {SIZE.name}
-    if taken := sorted(own & set(program.symbols)):
-        raise ParameterError(
-            where,
-            f"parameters of other names than {', '.join(sorted(own))}",
-            ", ".join(taken),
-            "These letters stand for the moments of the two runs; rename the parameter.",
-        )
     refuse_gates(program, where)
     states, q = states_of(program), letters(program)[0]
     fed = False
