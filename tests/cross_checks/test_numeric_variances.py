@@ -1,4 +1,4 @@
-"""Variances that are numbers: every quantity derives, verifies, and has the value that the symbol has at that number."""
+"""Variances that are numbers: every quantity derives, verifies, and has the value that the symbol has there."""
 
 from dataclasses import replace
 
@@ -26,6 +26,7 @@ from wideproof.derive import (
     scale_factors,
     training_bound,
 )
+from wideproof.derive.audit import audit_step, worlds
 from wideproof.numeric import Kernel
 
 NUMBERS = {
@@ -65,7 +66,7 @@ def values(derivation, **at):
 
 @pytest.mark.parametrize("number", NUMBERS)
 @pytest.mark.parametrize("quantity", ["impulse_response", "scale_factors", "equivalent_convolution"])
-@pytest.mark.parametrize("others", [1, sp.pi / 3, sp.Rational(2, 3)])
+@pytest.mark.parametrize("others", [1, sp.pi / 3])
 def test_linear_quantities_have_the_value_of_the_symbol_there(number, quantity, others):
     nu = NUMBERS[number]
     found, symbolic = (getattr(derive, quantity)(linear(x, y)) for x, y in ((nu, others), ("nu_W", "nu")))
@@ -104,8 +105,6 @@ def test_bounds_verify_or_say_where_they_hold(number, form):
     assert np.all(values(bound, j=J, T=10) >= rho * (1 - 1e-12))
     wrong = replace(bound.proof.goal, right=bound.proof.goal.right * sp.Rational(999, 1000))
     if form == "sharp":  # attained, so that 0.1 % less is false
-        from wideproof.derive.audit import audit_step, worlds
-
         with pytest.raises(ProofError):
             audit_step(replace(bound.proof.steps[-1], claim=wrong), worlds(bound.program))
 
@@ -161,8 +160,6 @@ def test_memory_verifies_or_says_why_there_is_none(number, make):
 
 def test_the_audit_tells_irrational_numbers_apart():
     """A claim that is wrong by 0.1 % is refused, also where its numbers are irrational."""
-    from wideproof.derive.audit import audit_step, worlds
-
     for nu in (sp.sqrt(2) / 2, sp.pi / 4):
         proof = scale_factors(linear(nu)).proof
         drawn = worlds(proof.program)
@@ -177,7 +174,7 @@ def test_the_audit_tells_irrational_numbers_apart():
 
 def test_floats_stay_refused():
     for nu in (0.5, sp.Float(0.5), 0.5 * sp.pi):
-        with pytest.raises(LanguageError, match="Rational|Fraction"):
+        with pytest.raises(LanguageError, match=r"Rational|Fraction"):
             linear(nu)
 
 
