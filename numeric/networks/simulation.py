@@ -10,6 +10,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+import numpy as np
 import sympy as sp
 
 from wideproof.derive import Program, Recursion
@@ -92,8 +93,9 @@ def symbol_values(program: Program, parameters: Mapping[str, float]) -> dict[sp.
         raise ParameterError(program.name, f"the parameters {want}", notes, "Give each a number.")
     values = {}
     for name, symbol in program.symbols.items():
+        given = parameters[name]
         try:
-            value = float(parameters[name])
+            value = math.nan if isinstance(given, str | bytes | np.ma.MaskedArray) else float(given)
         except (TypeError, ValueError):
             value = math.nan
         if not math.isfinite(value) or (symbol.is_nonnegative and value < 0):

@@ -10,7 +10,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from wideproof.derive import Recursion, erf, memory, models, ntk, scale_factors, state_evolution
+from wideproof.derive import ParameterError, Recursion, erf, memory, models, ntk, scale_factors, state_evolution
 from wideproof.derive.language.notation import TAKEN
 from wideproof.numeric import Kernel, empirical_ntk
 from wideproof.numeric.networks.simulation import simulate
@@ -105,3 +105,17 @@ def test_the_command_line_takes_a_negative_mean(monkeypatch):
     numbers = [x for name, value in NU.items() for x in (f"--{name.replace('_', '-')}", str(value))]
     found = CliRunner().invoke(app, ["validate", "shifted", *sizes, *numbers, "--mu", "-0.5"])
     assert found.exit_code in (0, 3), found.output
+
+
+@pytest.mark.parametrize("value", ["0.3", "__import__('os')", b"1", np.ma.masked, np.ma.masked_array([0.3]), 1j, None])
+def test_numbers_of_symbols_are_real_numbers(value):
+    """Neither text nor masked arrays pass for numbers, in kernels, simulations and compiled formulas."""
+    compiled = scale_factors(models.linear_rnn()).formula.compile()
+    for enter in (
+        lambda: Kernel(network(), **{**NU, "nu_W": value}, mu=0.3),
+        lambda: simulate(network(), X, 4, **{**NU, "nu_W": value}, mu=0.3),
+        lambda: compiled(j=1, nu_W=value, nu_F=1.0, nu_C=1.0),
+        lambda: compiled(j=value, nu_W=0.3, nu_F=1.0, nu_C=1.0),
+    ):
+        with pytest.raises(ParameterError):
+            enter()
