@@ -119,12 +119,13 @@ def _refuse_poles(where: str, part: sp.Expr) -> None:
 
 
 def _zero_of(base: sp.Expr) -> sp.Expr | None:
-    """A real zero of a denominator: exact for polynomials, by a change of sign on the grid for others."""
-    if base.is_polynomial(Z):
-        polynomial = sp.Poly(base, Z)
-        if not polynomial.domain.is_Exact or not polynomial.count_roots():
-            return None
-        return sp.N(polynomial.nroots(n=15)[0] if polynomial.degree() > 1 else sp.roots(polynomial).popitem()[0], 6)
+    """A real zero of a denominator: exact for rational polynomials, else by a change of sign on the grid."""
+    polynomial = sp.Poly(base, Z) if base.is_polynomial(Z) else None
+    if polynomial is not None and polynomial.degree() == 1:
+        slope, level = polynomial.all_coeffs()
+        return sp.N(-level / slope, 6)
+    if polynomial is not None and (polynomial.domain.is_ZZ or polynomial.domain.is_QQ):
+        return sp.N(min(polynomial.real_roots(), key=abs), 6) if polynomial.count_roots() else None
     values = [(x, sp.N(base.subs(Z, x), 15)) for x in sorted(GRID)]
     for (x, left), (y, right) in pairwise(values):
         if left.is_real and right.is_real and left * right <= 0:
