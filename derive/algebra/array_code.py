@@ -22,7 +22,10 @@ Blocks: TypeAlias = list[list[Any]]
 
 
 def namespace(backend: str) -> Any:
-    """The array module of that name.  Errors: ParameterError where it is not installed."""
+    """The array module of that name.  Errors: ParameterError for another name, and where it is not installed."""
+    if backend not in BACKENDS:
+        hint = "CuPy comes with pip install 'wideproof[cuda12]' or 'wideproof[cuda13]'."
+        raise ParameterError("backend", " or ".join(map(repr, BACKENDS)), repr(backend), hint)
     try:
         return importlib.import_module(backend)
     except ImportError as error:

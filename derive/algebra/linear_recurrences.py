@@ -24,7 +24,8 @@ class PowerDD(sp.Function):
     """The divided difference of x^j at the nodes (l_0, ..., l_k): h_{j-k}(l_0, ..., l_k), and 0 for j < k.
 
     One node gives l^j, two equal ones j l^{j-1} (0 at j = 0, also for l = 0), two different ones
-    (a^j - b^j)/(a - b). Nodes are kept sorted; `.doit()` is the textbook form.
+    (a^j - b^j)/(a - b). Nodes are kept sorted; `.doit()` is the textbook form. A power of one node is written out for
+    a symbol only: SymPy writes (1/2)^j in two ways, 2^{-j} beside a number, which it does not take for equal.
     """
 
     @classmethod
@@ -32,7 +33,7 @@ class PowerDD(sp.Function):
         """Canonical node order; values at integer j; one node is a power."""
         if not nodes:
             raise ValueError("PowerDD needs at least one node")
-        if len(nodes) == 1:
+        if len(nodes) == 1 and (nodes[0].is_Symbol or nodes[0] in (0, 1) or j.is_Integer):
             return nodes[0] ** j
         ordered = tuple(sorted(nodes, key=sp.default_sort_key))
         order = len(nodes) - 1

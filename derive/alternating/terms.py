@@ -17,7 +17,7 @@ class About(sp.Expr):
     is_number = False
 
     def __new__(cls, *indices: object) -> About:  # noqa: D102
-        return super().__new__(cls, *map(sp.sympify, indices))
+        return super().__new__(cls, *(sp.sympify(i, strict=True) for i in indices))
 
     @property
     def free_symbols(self) -> set[sp.Basic]:

@@ -25,6 +25,7 @@ from wideproof.derive.language.program import (
     Previous,
     Program,
     State,
+    Term,
     Updated,
     coordinate,
     coordinates_of,
@@ -113,6 +114,31 @@ def check_program(world: World) -> None:
         _check_parameters(program, program.base)
         _check_states(program, program.base)
         _check_moved(program, program.base, SmallMatrices(world))
+
+
+def still_coordinates(program: Program) -> set[Coordinate]:
+    """The coordinates of a tangent that no perturbation of a parameter reaches: they are zero."""
+    if program.base is None:
+        return set()
+    added = {c: term for c, term in program.terms if c not in program.base.table}
+    moving: set[Coordinate] = set()
+    while new := {c for c, term in added.items() if c not in moving and _moves(program, term, moving)}:
+        moving |= new
+    return set(added) - moving
+
+
+def _moves(program: Program, term: Term, moving: set[Coordinate]) -> bool:
+    assert program.base is not None
+    match term:
+        case MatVec(matrix, vector):
+            return matrix not in program.base.parameters or bool(moving & vector.free_symbols)
+        case Bias(parameter):
+            return parameter not in program.base.parameters
+        case Previous(state):
+            return program.updated[state] in moving
+        case Updated(state):
+            return bool(moving & program.bodies[program.updated[state]].free_symbols)
+    return False
 
 
 def _refuse(what: str, expected: Any, got: Any, hint: str) -> NoReturn:

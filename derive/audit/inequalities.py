@@ -11,7 +11,7 @@ import sympy as sp
 
 from wideproof.derive.audit.auditor import DIGITS, check
 from wideproof.derive.audit.meanings import MEANINGS
-from wideproof.derive.audit.world import World
+from wideproof.derive.audit.world import World, negligible
 from wideproof.derive.language.errors import ProofError
 from wideproof.derive.linear.convolution import Rho
 from wideproof.derive.linear.scale_factor_bounds import LargestRho
@@ -98,8 +98,12 @@ def _moved(world: World, at: Mapping[sp.Symbol, Any]) -> World:
 
 def exceeds(left: sp.Expr, right: sp.Expr) -> bool:
     """Whether left > right, exactly for rationals, else to many digits."""
-    gap = sp.sympify(left) - sp.sympify(right)
-    return bool(gap > 0) if gap.is_Rational else bool(sp.N(gap, DIGITS) > sp.Float(10) ** (4 - DIGITS))
+    gap = sp.sympify(left, strict=True) - sp.sympify(right, strict=True)
+    return (
+        bool(gap > 0 and not negligible(gap))
+        if gap.is_Rational
+        else bool(sp.N(gap, DIGITS) > sp.Float(10) ** (4 - DIGITS))
+    )
 
 
 @check.register

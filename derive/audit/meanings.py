@@ -12,7 +12,7 @@ from mpmath import mp
 
 from wideproof.derive.algebra.linear_recurrences import PowerDD
 from wideproof.derive.audit.dual_numbers import derivative
-from wideproof.derive.audit.world import Meaning, Polynomial, World, compose, product_of
+from wideproof.derive.audit.world import Meaning, Polynomial, World, compose, negligible, product_of
 from wideproof.derive.calculus.gaussian_process import Cov
 from wideproof.derive.calculus.innovations import Innovation, InnovationsForm, Predictor, ProductCov
 from wideproof.derive.calculus.lags import EmpiricalKernel, Entry
@@ -131,7 +131,7 @@ def _power_dd(world: World, expr: sp.Expr, at: Any) -> Any:
 def _state_moments(world: World, expr: sp.Expr, at: Any) -> Any:
     index = [(u, time) for u in world.program.bodies for time in range(int(expr.args[0]))]
     return sp.ImmutableDenseMatrix(
-        [[sp.sympify(world.moment(u, v, a, b, FIRST, SECOND)) for v, b in index] for u, a in index]
+        [[sp.sympify(world.moment(u, v, a, b, FIRST, SECOND), strict=True) for v, b in index] for u, a in index]
     )
 
 
@@ -154,7 +154,7 @@ def _regression(world: World, name: sp.Symbol, b: sp.Expr, time: int) -> tuple[l
         return past, {}
     gram = sp.Matrix([[_centred(world, x[0], y[0], x[1], y[1]) for y in past] for x in past])
     right = sp.Matrix([_centred(world, x[0], b, x[1], time) for x in past])
-    pivots = gram.rref()[1]
+    pivots = gram.rref(iszerofunc=negligible)[1]
     weights = gram.extract(list(pivots), list(pivots)).LUsolve(right.extract(list(pivots), [0])) if pivots else []
     return past, {past[i]: w for i, w in zip(pivots, weights, strict=True)}
 
@@ -184,7 +184,7 @@ def _product_cov(world: World, expr: sp.Expr, at: Any) -> Any:
     times = world.integer(first, at), world.integer(second, at)
     if not parameter.tied and times[0] != times[1]:
         return 0
-    return world.number(parameter.variance, {}) * sp.sympify(world.moment(a, b, *times, FIRST, FIRST))
+    return world.number(parameter.variance, {}) * sp.sympify(world.moment(a, b, *times, FIRST, FIRST), strict=True)
 
 
 def _integral(world: World, expr: sp.Expr, at: Any) -> Any:
@@ -211,7 +211,7 @@ MEANINGS: dict[type, Meaning] = {
     Entry: _entry,
     Rho: _rho,
     ConvolutionKernel: _convolution,
-    Gain: lambda world, expr, at: sp.sqrt(sp.sympify(_rho(world, expr, at))),
+    Gain: lambda world, expr, at: sp.sqrt(sp.sympify(_rho(world, expr, at), strict=True)),
     EmpiricalKernel: lambda world, expr, at: _response(world, Response(*expr.args, FIRST, SECOND), at),
     Gram: lambda world, expr, at: world.gram(*(world.integer(x, at) for x in expr.args[:2]), *expr.args[2:]),
     GaussianMean: _gaussian_mean,

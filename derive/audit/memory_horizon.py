@@ -20,7 +20,7 @@ import sympy as sp
 from wideproof.derive.algebra.perron_roots import PerronRoot
 from wideproof.derive.audit.auditor import check
 from wideproof.derive.audit.meanings import MEANINGS
-from wideproof.derive.audit.world import Polynomial, World, product_of
+from wideproof.derive.audit.world import Polynomial, World, product_of, rational
 from wideproof.derive.calculus.moments import FIRST, SECOND
 from wideproof.derive.expectation.symbolic_expectation import GaussianMean
 from wideproof.derive.language.activations import Phi, Z, definition
@@ -94,7 +94,7 @@ class OneStep(World):
 
 
 def _fraction(value: Any) -> Fraction:
-    return Fraction(int(sp.sympify(value).p), int(sp.sympify(value).q))
+    return rational(sp.sympify(value, strict=True))
 
 
 def _size(at: Mapping[sp.Symbol, Any]) -> Fraction:
@@ -208,7 +208,7 @@ def _horizon(world: World, expr: sp.Expr, at: Any) -> sp.Expr:
 def _critical(world: World, expr: sp.Expr, at: Any) -> sp.Expr:
     """Drive and growth of the pre-activation variance measured at q = 0 and q = 1; then chi = 1 solved for both."""
     u, variance = expr.args
-    a = sp.sympify(world.number(variance, at))
+    a = sp.sympify(world.number(variance, at), strict=True)
     argument = next(iter(world.program.bodies[u].atoms(Phi))).args[2]
 
     def measured(q: int) -> sp.Expr:
@@ -221,7 +221,11 @@ def _critical(world: World, expr: sp.Expr, at: Any) -> sp.Expr:
     growth = measured(1) - drive
     q = (a - drive) / growth
     gain = growth / _slope(world, CorrelationSlope(u, q, q), at)
-    return gain if isinstance(expr, CriticalGain) else a - gain * sp.sympify(_map(world, VarianceMap(u, q), at))
+    return (
+        gain
+        if isinstance(expr, CriticalGain)
+        else a - gain * sp.sympify(_map(world, VarianceMap(u, q), at), strict=True)
+    )
 
 
 # ---- the difference of two runs of a linear recursion ---------------------------------------------
@@ -418,8 +422,8 @@ def _(claim: OfLetters, world: World) -> None:
     for _trial in range(TRIALS):
         at = _letters_at(world, sp.Tuple(claim.left, claim.right))
         at |= {x: sp.Rational(v) for x, v in world.parameters.items()}
-        left = _shown(claim.left, sp.sympify(world.number(claim.left, at)))
-        right = _shown(claim.left, sp.sympify(world.number(claim.right.subs(at), at)))
+        left = _shown(claim.left, sp.sympify(world.number(claim.left, at), strict=True))
+        right = _shown(claim.left, sp.sympify(world.number(claim.right.subs(at), at), strict=True))
         if abs(sp.N(left - right, 30)) > _allowed(claim.left, left, world):
             raise ProofError("audit", left, right, f"At {at} {claim} is false.")
 

@@ -22,7 +22,8 @@ from wideproof.derive.language.activations import Phi
 from wideproof.derive.language.notation import p, q
 from wideproof.derive.language.program import Bias, Coordinate, MatVec, Parameter, Previous, Program, Updated
 
-HORIZON, DIGITS = 4, 80
+HORIZON, DIGITS = 4, 120
+"""Steps that are looked at; digits of an irrational number in exact arithmetic, far beyond what is compared."""
 Polynomial = dict[tuple[int, ...], Fraction]
 
 
@@ -36,7 +37,7 @@ class World:
     def __init__(self, program: Program, seed: int, meanings: Mapping[type, Meaning], order: int = 1) -> None:
         self.program, self.random, self.meanings = program, random.Random(seed), meanings
         self.order = max([order, *(int(x.args[1]) for e in expressions_of(program) for x in e.atoms(Phi))])
-        self.parameters = {x: self.rational() for x in program.symbols.values()}
+        self.parameters = {x: self.rational(signed=not x.is_nonnegative) for x in program.symbols.values()}
         grows = self._grows()
         self.horizon, self.degree = HORIZON - grows, max(1, self.order) if grows else self.order + 1
         names = {str(phi.args[0]) for e in expressions_of(program) for phi in e.atoms(Phi)}
@@ -52,9 +53,10 @@ class World:
         self.variables: dict[tuple[Any, ...], int] = {}
         self.keys: list[tuple[Any, ...]] = []
 
-    def rational(self) -> Fraction:
-        """A fresh random number."""
-        return Fraction(self.random.randint(1, 9), self.random.randint(2, 7))
+    def rational(self, signed: bool = False) -> Fraction:
+        """A fresh random number, positive unless it may have either sign."""
+        size = Fraction(self.random.randint(1, 9), self.random.randint(2, 7))
+        return size * self.random.choice((1, -1)) if signed else size
 
     def coefficients(self) -> list[Fraction]:
         """A fresh polynomial to stand for an activation."""
@@ -91,7 +93,7 @@ class World:
         if expr.is_Number or expr.is_NumberSymbol:
             return expr
         if isinstance(expr, sp.Symbol):
-            return sp.sympify(self.parameters[expr] if expr in self.parameters else at[expr])
+            return sp.sympify(self.parameters[expr] if expr in self.parameters else at[expr], strict=True)
         if isinstance(expr, sp.MatrixBase):
             return expr.applyfunc(lambda entry: self.number(entry, at))
         if isinstance(expr, sp.Sum):
@@ -100,7 +102,7 @@ class World:
             return sp.Add(*(self.number(expr.function, {**at, index: i}) for i in steps))
         meaning = self.meanings.get(expr.func)
         if meaning is not None:
-            return sp.sympify(meaning(self, expr, at))
+            return sp.sympify(meaning(self, expr, at), strict=True)
         return expr.func(*(self.number(a, at) for a in expr.args))
 
     def integer(self, expr: sp.Expr, at: Mapping[sp.Symbol, int]) -> int:
@@ -254,9 +256,8 @@ class World:
     def fraction(self, expr: sp.Expr, at: Mapping[sp.Symbol, int] | None = None) -> Fraction:
         """The value of an expression: exact for rationals, to far more digits than are compared for roots."""
         value = self.number(expr, at or {})
-        if not value.is_Rational:
-            self.exact, value = False, sp.Rational(sp.N(value, DIGITS))
-        return Fraction(int(value.p), int(value.q))
+        self.exact = self.exact and bool(value.is_Rational)
+        return rational(value)
 
     def _short(self, value: Fraction) -> Fraction:
         """The number itself, or to as many digits where a root is not exact anyway."""
@@ -278,6 +279,18 @@ class World:
         if isinstance(label, tuple):  # (impulse label, index of the unit vector)
             return [Fraction(time == self.impulses[label[0]] and i == label[1]) for i in range(2)]
         return self.inputs[label, time] if time >= 0 else [Fraction(0)] * 2
+
+
+def rational(value: sp.Expr) -> Fraction:
+    """A real number as a fraction: exact where it is rational, else rounded to `DIGITS` digits."""
+    if not value.is_Rational:
+        value = sp.Rational(sp.N(value, DIGITS, strict=True))
+    return Fraction(int(value.p), int(value.q))
+
+
+def negligible(value: sp.Expr) -> bool:
+    """Whether a number is zero, or nothing but what rounding an irrational one leaves."""
+    return bool(value == 0 or abs(value) < sp.Rational(1, 10 ** (DIGITS // 2)))
 
 
 Meaning = Callable[[World, sp.Expr, Any], Any]

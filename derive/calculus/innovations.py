@@ -155,7 +155,7 @@ def cancelled(expr: sp.Expr) -> sp.Expr:
             return lettered(node.base) ** node.exp
         return node if node.is_Atom else letters.setdefault(node, sp.Dummy())
 
-    plain = sp.cancel(lettered(sp.sympify(expr)))
+    plain = sp.cancel(lettered(sp.sympify(expr, strict=True)))
     return plain.xreplace({letter: node for node, letter in letters.items()})
 
 

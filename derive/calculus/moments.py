@@ -307,7 +307,7 @@ def heads(expr: sp.Expr) -> list[tuple[sp.Expr, sp.Expr]]:
 
 
 def _is_initial(time: sp.Expr) -> bool:
-    return bool(sp.sympify(time).is_negative)
+    return bool(sp.sympify(time, strict=True).is_negative)
 
 
 def _split(summand: sp.Expr) -> tuple[sp.Expr, sp.Expr]:

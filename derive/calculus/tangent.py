@@ -12,7 +12,8 @@ from functools import lru_cache
 
 import sympy as sp
 
-from wideproof.derive.language.errors import ParameterError
+from wideproof.derive.language.activations import Phi, has_jump
+from wideproof.derive.language.errors import NotClosed, ParameterError
 from wideproof.derive.language.program import (
     Bias,
     Coordinate,
@@ -61,6 +62,46 @@ def trained_only(program: Program, names: Iterable[str]) -> Program:
             "The kernel of a group of parameters is that of the recursion with the others frozen.",
         )
     return changed(program, lambda p: replace(p, trainable=p.trainable and p.name in kept))
+
+
+def refuse_jumps(program: Program, where: str) -> None:
+    """Raise NotClosed where a perturbation that is not zero passes through the derivative of a jump, which is none."""
+    moving = moved_coordinates(program)
+    exprs = [*program.bodies.values(), *(x.vector for _, x in program.terms if isinstance(x, MatVec)), program.output]
+    terms = {x for expr in exprs for x in sp.Add.make_args(sp.expand(expr)) if moving & x.free_symbols}
+    for phi in sorted(set().union(*(x.atoms(Phi) for x in terms)), key=str):
+        name, order = str(phi.args[0]), int(phi.args[1])
+        if order and has_jump(name, order):
+            raise NotClosed(
+                where,
+                "activations whose derivative is a function",
+                f"{name}, which jumps",
+                "The gradient through a jump does not exist. Take a continuous activation, such as erf; or freeze what "
+                "feeds it, as in parameters=('C',), the kernel of the readout alone. nngp(…) exists.",
+            )
+
+
+def moved_coordinates(program: Program) -> set[sp.Expr]:
+    """The coordinates of a tangent program that a perturbed parameter reaches; all other perturbations are zero."""
+    found: set[sp.Expr] = set()
+    while True:
+        new = {c for c, term in program.terms if _is_moved(program, c, term, found)} - found
+        if not new:
+            return found
+        found |= new
+
+
+def _is_moved(program: Program, c: Coordinate, term: Term, moved: set[sp.Expr]) -> bool:
+    match term:
+        case MatVec(matrix, vector):
+            return matrix.name.startswith(MARK) or bool(moved & vector.free_symbols)
+        case Bias(parameter):
+            return parameter.name.startswith(MARK)
+        case Updated(state):
+            return bool(moved & program.bodies[program.updated[state]].free_symbols)
+        case Previous(state):
+            return program.updated[state] in moved
+    return False
 
 
 def differential_of(program: Program, expr: sp.Expr) -> sp.Expr:

@@ -149,6 +149,9 @@ class _Function:
         xp = namespace(self.backend)
         arrays = {name: xp.asarray(value) for name, value in values.items()}
         for name, value in arrays.items():
+            if value.dtype.kind not in "biuf" or isinstance(values[name], np.ma.MaskedArray):
+                hint = "Text and masked or complex arrays are not evaluated: pass floats."
+                raise ParameterError(where, f"real numbers {name}", repr(values[name]), hint)
             symbol = self.formula.symbols[name]
             if symbol.is_integer and not bool(xp.all(value == xp.floor(value))):
                 raise ParameterError(where, f"whole numbers {name}", values[name], "Lags and times count steps.")

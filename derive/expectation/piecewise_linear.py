@@ -46,7 +46,7 @@ class Broken:
 
 def broken(phi: sp.Expr) -> Broken | None:
     """A piecewise linear expression in z by its parts, None for any other; at a jump, the mean of both sides."""
-    found = _lines(sp.sympify(phi))
+    found = _lines(sp.sympify(phi, strict=True))
     if found is None:
         return None
     edges, lines = found

@@ -5,16 +5,20 @@ One table says what each name stands for; `derive.expectation.dual_activations` 
 
 from __future__ import annotations
 
+import keyword
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable
+from fractions import Fraction
 from functools import cache
 from typing import Any
 
 import sympy as sp
 
-from wideproof.derive.language.errors import ParameterError
+from wideproof.derive.language.admissible import KNOWN, Z as Z, check
+from wideproof.derive.language.errors import LanguageError, ParameterError
+from wideproof.derive.language.grammar import parse, shortened
 
-Z = sp.Symbol("z", real=True)
 Function = Callable[[sp.Expr], sp.Expr]
 SIGMOID = (1 + sp.tanh(Z / 2)) / 2
 DEFINITIONS: dict[str, sp.Expr] = {
@@ -67,6 +71,7 @@ class Phi(sp.Function):
 
     def _sympystr(self, printer: Any) -> str:
         name, order, z = self.args
+        name = f"({name})" if is_product(str(name)) else name
         return f"{name}{chr(39) * int(order)}({printer._print(z)})"
 
 
@@ -82,35 +87,61 @@ def activation(name: str, *parameters: object) -> Function:
     symbol = sp.Symbol(written)
 
     def apply(z: sp.Expr) -> sp.Expr:
-        return Phi(symbol, 0, sp.sympify(z))
+        if isinstance(z, bool) or not isinstance(z, int | Fraction | sp.Expr):
+            raise LanguageError(
+                f"{symbol}(…)",
+                "an expression in the states, exact",
+                f"{type(z).__name__} {shortened(z)}",
+                "For example tanh(W @ h + F @ rnn.x); numbers are ints or Fractions.",
+            )
+        return Phi(symbol, 0, sp.sympify(z, strict=True))
 
     apply.__name__ = symbol.name
     apply.__doc__ = f"The activation {symbol}, opaque to the calculus."
     return apply
 
 
-def define(name: str, function: sp.Expr, lipschitz: bool | None = None) -> Function:
-    """Declare an activation by a SymPy expression in one symbol; `activation(name)` finds it from then on.
+def define(name: str, function: str | sp.Expr, lipschitz: bool | None = None) -> Function:
+    """Declare an activation, a text in z or a SymPy expression in one symbol; `activation(name)` finds it from then on.
 
+    A text such as "z * tanh(log(1 + exp(z)))" is read by `derive.language.grammar` and never evaluated.
     `lipschitz` decides which limit theorem applies; by default the slopes far out decide.
-    Errors: ParameterError for a name in use or an expression in more than one symbol.
+    Errors: ParameterError for a name in use, for what is no expression in one symbol, and for a function that is not
+    real and finite everywhere, has no finite Gaussian moments, or for which there is no rule; LanguageError for a text
+    outside the grammar.
     """
-    free = sorted(sp.sympify(function).free_symbols, key=str)
-    if len(free) != 1:
-        raise ParameterError("define", "an expression in one symbol", function, "For example z * tanh(z).")
-    if not str(name).isidentifier():
-        raise ParameterError("define", "an identifier as name", repr(name), "For example 'mish'.")
-    expr = sp.sympify(function).subs(free[0], Z)
+    if not isinstance(name, str) or not name.isidentifier() or keyword.iskeyword(name):
+        raise ParameterError("define", "an identifier as name", shortened(name), "For example 'mish'.")
+    if not isinstance(lipschitz, bool | None):
+        raise ParameterError(
+            f"define {name}: lipschitz", "True, False or None", shortened(lipschitz), "None measures it."
+        )
+    expr = _read(f"define {name}", function)
     if name in (*NAMES, "identity") or (name in _GIVEN and _GIVEN[name][0] != expr):
         raise ParameterError("define", "a name not in use", repr(name), "Choose another.")
     _GIVEN[name] = expr, _is_tame(expr) if lipschitz is None else lipschitz
     return activation(name)
 
 
+def _read(where: str, function: object) -> sp.Expr:
+    """What `define` is given, as an admissible expression in z."""
+    hint = "For example 'z * tanh(z)', or z * sp.tanh(z) with one SymPy symbol z."
+    expr = parse(function, {"z": Z, "pi": sp.pi}, KNOWN, where) if isinstance(function, str) else function
+    if not isinstance(expr, sp.Expr) or len(expr.free_symbols) != 1:
+        raise ParameterError(where, "an expression in one symbol", shortened(function), hint)
+    if expr.has(sp.Float):
+        raise ParameterError(where, "exact numbers", shortened(str(expr)), "Use Rational(3, 10), or 0.3 in a text.")
+    expr = expr.xreplace({expr.free_symbols.pop(): Z})
+    check(where, expr)
+    return expr
+
+
+@cache
 def _is_tame(expr: sp.Expr) -> bool:
-    """Whether the slope stays below 1000 where it is looked at; the audit of a proof measures it again."""
-    slopes = _values(sp.diff(expr, Z), (-(10**4), -100, -3.1, -0.7, 0.3, 2.9, 100, 10**4))
-    return all(v.is_finite and abs(v) < 1000 for v in slopes)
+    """Whether it has no jump and its slope stays below 1000 where it is looked at; the audit measures it again."""
+    slope = _sifted(sp.diff(expr, Z))
+    slopes = _values(slope, (-(10**4), -100, -3.1, -0.7, 0.3, 2.9, 100, 10**4))
+    return not slope.has(sp.DiracDelta) and all(v.is_finite and abs(v) < 1000 for v in slopes)
 
 
 def _values(expr: sp.Expr, places: Iterable[float]) -> list[sp.Expr]:
@@ -155,15 +186,39 @@ def canonical(name: str, *parameters: object) -> str:
 
 
 def _rationals(name: str, texts: list[str]) -> tuple[sp.Rational, ...]:
-    try:
-        return tuple(sp.Rational(text) for text in texts)
-    except (TypeError, ValueError) as error:
-        raise ParameterError(f"activation {name}", "numbers", texts, "For example leaky_relu(0.2).") from error
+    where = f"activation {name}"
+    values = tuple(parse(text, {}, {}, where) for text in texts)
+    if not all(isinstance(value, sp.Rational) for value in values):
+        raise ParameterError(where, "numbers", texts, "For example leaky_relu(0.2).")
+    return values
+
+
+def product_name(factors: Iterable[tuple[str, int]]) -> str:
+    """The name of a product of powers of z and of activations, such as z^2*tanh, whatever the order of its factors."""
+    total: Counter[str] = Counter()
+    for name, power in factors:
+        for part, times in factors_of(name).items():
+            total[part] += times * power
+    ordered = sorted(total.items(), key=lambda item: (item[0] != "z", item[0]))
+    return "*".join(name if power == 1 else f"{name}^{power}" for name, power in ordered)
+
+
+def factors_of(name: str) -> dict[str, int]:
+    """The factors of the name of a product and their powers; of any other name, itself."""
+    pairs = (part.partition("^") for part in name.split("*"))
+    return {part: int(power or 1) for part, _, power in pairs}
+
+
+def is_product(name: str) -> bool:
+    """Whether a name is that of a product of activations."""
+    return "*" in name or "^" in name
 
 
 @cache
 def family_of(name: str) -> tuple[str, tuple[sp.Rational, ...]]:
     """The family and the parameters of a canonical name."""
+    if is_product(name):
+        return name, ()
     family, _, rest = name.partition("(")
     return family, tuple(sp.Rational(x) for x in rest.rstrip(")").split(",") if x.strip())
 
@@ -171,15 +226,51 @@ def family_of(name: str) -> tuple[str, tuple[sp.Rational, ...]]:
 def definition(name: str, order: int = 0) -> sp.Expr:
     """phi^{(order)} as an expression in z."""
     family, parameters = family_of(name)
-    if family in FAMILIES:
+    if is_product(name):
+        expr = sp.Mul(*((Z if part == "z" else definition(part)) ** power for part, power in factors_of(name).items()))
+    elif family in FAMILIES:
         defaults, make = FAMILIES[family]
         expr = make(*(parameters or defaults))
     else:
         expr = _GIVEN[name][0] if name in _GIVEN else {"identity": Z, **DEFINITIONS}[name]
-    slope = sp.diff(expr, Z, order)
+    slope = _sifted(sp.diff(expr, Z, order)) if order else expr
     for w in {f.args[0] for f in slope.atoms(sp.cosh)} if order else ():  # a quotient of the two overflows
         slope = slope.subs(sp.sinh(w), sp.tanh(w) * sp.cosh(w))
     return slope
+
+
+def _sifted(slope: sp.Expr) -> sp.Expr:
+    """A derivative with what stands beside a jump taken at the jump: z DiracDelta(z) is 0.
+
+    f DiracDelta^(n)(z - a) = sum_k (-1)^k binom(n, k) f^(k)(a) DiracDelta^(n-k)(z - a).
+    """
+    if not slope.has(sp.DiracDelta):
+        return slope
+    smooth = slope.xreplace({x: sp.S.Zero for x in slope.atoms(sp.DiracDelta)})
+    jumps = sp.expand(slope - smooth).expand(diracdelta=True, wrt=Z)
+    return smooth + sp.expand(sp.Add(*map(_at_jump, sp.Add.make_args(sp.expand(jumps)))))
+
+
+def _at_jump(term: sp.Expr) -> sp.Expr:
+    """One term of the jumps, sifted where it has one jump, DiracDelta^(n)(z - a)."""
+    deltas = term.atoms(sp.DiracDelta)
+    if len(deltas) != 1:
+        return term
+    delta = deltas.pop()
+    if sp.diff(delta.args[0], Z) != 1 or (beside := term / delta).has(sp.DiracDelta):
+        return term
+    place, order = Z - delta.args[0], int(sp.Tuple(*delta.args[1:], 0)[0])
+    return sp.Add(
+        *(
+            (-1) ** i * sp.binomial(order, i) * sp.diff(beside, Z, i).subs(Z, place) * delta.func(Z - place, order - i)
+            for i in range(order + 1)
+        )
+    )
+
+
+def has_jump(name: str, order: int) -> bool:
+    """Whether phi^{(order)} is no function, since what it is the derivative of jumps."""
+    return bool(definition(name, order).has(sp.DiracDelta))
 
 
 def definition_at(name: str, order: int, z: sp.Expr) -> sp.Expr:
@@ -194,6 +285,8 @@ def is_declared(name: str) -> bool:
 
 def is_lipschitz(name: str) -> bool:
     """Whether an activation is Lipschitz, a hypothesis that the audit of a proof measures."""
+    if is_product(name):
+        return _is_tame(definition(name))
     return _GIVEN[name][1] if name in _GIVEN else family_of(name)[0] in LIPSCHITZ
 
 

@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, field
-from fractions import Fraction
 from functools import cached_property
 from typing import Literal
 
 import sympy as sp
 
 from wideproof.derive.language.errors import LanguageError, ShapeError
-from wideproof.derive.language.notation import parameter
+from wideproof.derive.language.grammar import shortened
 from wideproof.derive.language.program import NAME, Coordinate, Parameter, Program, coordinates_of
+from wideproof.derive.language.scalars import exact, variance as nonnegative
 
 Side = Literal["n", "m"]
 Law = tuple[tuple[sp.Expr, sp.Expr], ...]
@@ -97,8 +97,8 @@ class Alternating:
                 "An alternating program has one Gaussian matrix and its transpose.",
             )
         self._fresh(name)
-        self._matrix = Parameter(name, "matrix", _scalar(f"matrix {name}: variance", variance))
-        self._aspect = _scalar(f"matrix {name}: aspect", aspect)
+        self._matrix = Parameter(name, "matrix", nonnegative(f"matrix {name}: variance", variance))
+        self._aspect = nonnegative(f"matrix {name}: aspect", aspect)
         return Rectangular(self, "m")
 
     def source(self, name: str, side: Side, law: object = 1) -> Coordinate:
@@ -107,8 +107,12 @@ class Alternating:
         if side not in SHAPE:
             raise LanguageError(f"source {name}", '"n" or "m"', repr(side), "The columns or the rows of the matrix.")
         parts = law if isinstance(law, tuple | list) else ((1, law),)
+        if not all(isinstance(part, tuple | list) and len(part) == 2 for part in parts):
+            raise LanguageError(
+                f"source {name}", "a variance, or pairs (weight, variance)", shortened(law), "For example ((1, nu),)."
+            )
         mixture = tuple(
-            (_scalar(f"source {name}: weight", w), _scalar(f"source {name}: variance", v)) for w, v in parts
+            (nonnegative(f"source {name}: weight", w), nonnegative(f"source {name}: variance", v)) for w, v in parts
         )
         if not mixture or sp.expand(sp.Add(*(w for w, _ in mixture)) - 1) != 0:
             raise LanguageError(
@@ -213,18 +217,5 @@ def _coordinate(program: str, label: str, declaration: str) -> Coordinate:
     return Coordinate(f"{label}#{digest}")
 
 
-def _scalar(where: str, value: object) -> sp.Expr:
-    if isinstance(value, str) and NAME.match(value):
-        return parameter(value)
-    if isinstance(value, bool | str) or not isinstance(value, int | Fraction | sp.Expr):
-        raise LanguageError(where, "a name, an exact number or a SymPy expression", repr(value), "Fraction(3, 10).")
-    expr = sp.sympify(value)
-    if expr.has(sp.Float) or expr.has(Coordinate) or expr.is_negative:
-        raise LanguageError(where, "an exact scalar, zero or positive", value, "Use Rational(3, 10) instead of 0.3.")
-    return expr
-
-
 def _expression(where: str, value: object) -> sp.Expr:
-    if isinstance(value, bool) or not isinstance(value, sp.Expr) or value.has(sp.Float):
-        raise LanguageError(where, "a SymPy expression in the vectors", repr(value), "Exact numbers and vectors only.")
-    return value
+    return exact(where, value, "a SymPy expression in the vectors")

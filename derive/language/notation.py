@@ -61,9 +61,30 @@ n, n_x, n_y, T = (sp.Symbol(name, integer=True, positive=True) for name in ("n",
 t, s, j, k, m, p, q = (sp.Symbol(name, integer=True, nonnegative=True) for name in "tsjkmpq")
 
 
+INDICES = "t s j k m p q n i l r c x y z T X n_x n_y sizes inputs X1 X2 same"
+"""Letters of derived formulas: times, lags, sizes, rows, columns, inputs, steps, moments of two runs."""
+LEARNING = "eta sigma gamma tau time norm norm_j residual targets distance"
+"""Letters of training: step size, eigenvalue, friction, times, norms."""
+OPTIONS = """
+self recursion alternating program derived network readout parameters parameterization backend memory points seed
+progress width trials rows method states weights device cotangents Y steps step_size momentum checkpoint horizon level
+sampler budget announce dtype stage data columns out_dir engine found limits coefficients source xp onsager across up
+matrix drive kernel ridge outputs rate settings redrawn out json help proof quick all set untied check version lags
+figure activation gate bias tied layers depth list_settings install_completion show_completion
+"""
+"""Arguments of the functions, and options of the commands, that take the symbols of a model beside their own."""
+TAKEN = frozenset(f"{INDICES} {LEARNING} {OPTIONS}".split())
+"""Names that no symbol of a model may have."""
+
+
 def parameter(name: str) -> sp.Symbol:
     """The non-negative symbol of a variance; two calls with one name give one symbol."""
     return sp.Symbol(name, nonnegative=True)
+
+
+def real_parameter(name: str) -> sp.Symbol:
+    """The real symbol of a mean, of either sign."""
+    return sp.Symbol(name, real=True)
 
 
 def latex_name(name: str) -> str:

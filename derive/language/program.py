@@ -168,14 +168,19 @@ class Program:
         """State -> the coordinate h_t."""
         return {term.state: c for c, term in self.terms if isinstance(term, Updated)}
 
-    @cached_property
-    def symbols(self) -> dict[str, sp.Symbol]:
-        """Free scalar symbols of the definition by name: variances and the user's own coefficients."""
+    @property
+    def scalars(self) -> list[sp.Symbol]:
+        """Free scalar symbols of the definition, sorted by name: variances, means and the user's own coefficients."""
         exprs = [p.variance for p in self.parameters] + [p.mean for p in self.parameters]
         exprs += [s.initial for s in self.states] + [body for _, body in self.updates] + [self.output]
         exprs += [term.vector for _, term in self.terms if isinstance(term, MatVec)]
-        free = set().union(*(sp.sympify(e).free_symbols for e in exprs))
-        return {c.name: c for c in sorted(free, key=str) if not isinstance(c, Coordinate)}
+        free = set().union(*(e.free_symbols for e in exprs))
+        return [c for c in sorted(free, key=str) if not isinstance(c, Coordinate)]
+
+    @cached_property
+    def symbols(self) -> dict[str, sp.Symbol]:
+        """Name -> free scalar symbol of the definition."""
+        return {x.name: x for x in self.scalars}
 
 
 def coordinate(recursion: str, term: Term) -> Coordinate:

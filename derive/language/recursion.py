@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from fractions import Fraction
 
 import sympy as sp
 
 from wideproof.derive.language.errors import LanguageError, ShapeError
-from wideproof.derive.language.notation import parameter
+from wideproof.derive.language.folding import folded
+from wideproof.derive.language.notation import real_parameter
 from wideproof.derive.language.program import (
     NAME,
     Bias,
@@ -27,6 +27,7 @@ from wideproof.derive.language.program import (
     coordinate,
     coordinates_of,
 )
+from wideproof.derive.language.scalars import check_one_symbol_each, exact, flag, scalar, variance as nonnegative
 
 SHAPES: dict[str, str] = {"matrix": "n x n", "input_map": "n x n_x", "readout": "n_y x n", "bias": "n"}
 RECURSION_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_ -]*\Z")
@@ -82,13 +83,13 @@ class LinearMap:
         return self + (-other) if isinstance(other, LinearMap) else NotImplemented
 
     def __rmul__(self, factor: object) -> LinearMap:
-        c = self._recursion._scalar(f"{factor} * {self}", factor)
+        c = scalar(f"{factor} * {self}", factor)
         return LinearMap(self._recursion, tuple((c * d, m) for d, m in self._parts))
 
     __mul__ = __rmul__
 
     def __truediv__(self, factor: object) -> LinearMap:
-        return self * (1 / self._recursion._scalar(f"{self} / {factor}", factor))
+        return self * (1 / scalar(f"{self} / {factor}", factor))
 
 
 @dataclass
@@ -131,7 +132,7 @@ class Recursion:
         self, name: str, variance: object = 1, mean: object = 0, tied: bool = True, trainable: bool = True
     ) -> Coordinate:
         """Declare a bias vector of i.i.d. N(mean, variance) entries; add it bare."""
-        mu = self._scalar(f"bias {name}: mean", mean)
+        mu = scalar(f"bias {name}: mean", mean, real_parameter)
         return self._intern(Bias(self._declare(name, "bias", variance, tied, trainable, mu)))
 
     def state(
@@ -143,7 +144,7 @@ class Recursion:
         parameter and meet in the output only, each with a readout of its own.
         """
         self._fresh(name)
-        start = self._variance(f"state {name}: initial", initial)
+        start = nonnegative(f"state {name}: initial", initial)
         if direction not in ("forward", "backward") or (direction == "backward" and start != 0):
             raise LanguageError(
                 f"state {name}",
@@ -151,7 +152,7 @@ class Recursion:
                 (direction, start),
                 "A backward state is zero after the end of the sequence.",
             )
-        self._states[name] = state = State(name, start, shared, direction == "backward")
+        self._states[name] = state = State(name, start, flag(f"state {name}: shared", shared), direction == "backward")
         self._intern(Updated(state))
         previous = self._intern(Previous(state))
         assert isinstance(previous, StateCoordinate)
@@ -213,8 +214,9 @@ class Recursion:
                 f"Recursion {self.name}", "at least one state and an output", "none", "Write rnn.output(C @ h)."
             )
         self._check_directions()
+        self._check_sizes()
         used = self._reachable()
-        return Program(
+        program = Program(
             self.name,
             tuple(self._parameters.values()),
             tuple(self._states.values()),
@@ -222,6 +224,22 @@ class Recursion:
             self._output,
             tuple((c, term) for c, term in self._table.items() if c in used),
         )
+        check_one_symbol_each(f"Recursion {self.name}", program.scalars, self._states)
+        return program
+
+    def _check_sizes(self) -> None:
+        """A bias in the output is of size n_y, so no update and no product reads it."""
+        assert self._output is not None
+        outside = {c for c in coordinates_of(self._output) if isinstance(self._table[c], Bias)}
+        parts = [*self._updates.values(), *(t.vector for t in map(self._table.get, coordinates_of(self._output))
+                                            if isinstance(t, MatVec))]  # fmt: skip
+        for c in sorted(outside & set().union(*map(self._reads, parts)), key=str):
+            raise ShapeError(
+                f"bias {c.label}",
+                "one size",
+                "n in an update or a product, n_y in the output",
+                "Declare a second bias for the output: c = rnn.bias('c', variance='nu_c').",
+            )
 
     def _check_directions(self) -> None:
         """Forward and backward states share no parameter, and no expression but the output reads both."""
@@ -258,8 +276,10 @@ class Recursion:
         self, name: str, role: Role, variance: object, tied: bool, trainable: bool, mean: sp.Expr = sp.S.Zero
     ) -> Parameter:
         self._fresh(name)
-        nu = self._variance(f"{role} {name}: variance", variance)
-        self._parameters[name] = p = Parameter(name, role, nu, bool(tied), bool(trainable), mean)
+        nu = nonnegative(f"{role} {name}: variance", variance)
+        shared = flag(f"{role} {name}: tied", tied)
+        trained = flag(f"{role} {name}: trainable", trainable)
+        self._parameters[name] = p = Parameter(name, role, nu, shared, trained, mean)
         return p
 
     def _fresh(self, name: object) -> None:
@@ -277,34 +297,6 @@ class Recursion:
                 repr(name),
                 "Every matrix, bias and state has its own name; x is the input.",
             )
-
-    def _scalar(self, where: str, value: object) -> sp.Expr:
-        if isinstance(value, str):
-            if not NAME.match(value):
-                raise LanguageError(
-                    where,
-                    "the name of one symbol",
-                    repr(value),
-                    "Text is never evaluated; pass a SymPy expression for anything more.",
-                )
-            return parameter(value)
-        if isinstance(value, bool) or not isinstance(value, int | Fraction | sp.Expr):
-            raise LanguageError(
-                where,
-                "a name, an int, a Fraction or a SymPy expression",
-                f"{type(value).__name__} {value!r}",
-                "Exact numbers only: Fraction(3, 10), not 0.3.",
-            )
-        expr = sp.sympify(value)
-        if expr.has(sp.Float) or expr.has(Coordinate):
-            raise LanguageError(where, "an exact scalar", value, "Use Rational(3, 10) instead of 0.3.")
-        return expr
-
-    def _variance(self, where: str, value: object) -> sp.Expr:
-        expr = self._scalar(where, value)
-        if expr.is_negative or expr.is_real is False:
-            raise LanguageError(where, "a variance, zero or positive", value, "Give the square of the scale.")
-        return expr
 
     def _vector(self, where: str, value: object, role: str) -> sp.Expr:
         v = self._expression(where, value, allow_input=True)
@@ -329,16 +321,7 @@ class Recursion:
     def _expression(self, where: str, value: object, allow_input: bool = False) -> sp.Expr:
         if isinstance(value, LinearMap):
             raise ShapeError(where, "a vector", f"the matrix {value}", f"Apply it to a vector: {value} @ h.")
-        if isinstance(value, str | float) or not isinstance(value, int | Fraction | sp.Expr):
-            raise LanguageError(
-                where,
-                "a SymPy expression in the states",
-                repr(value),
-                "Exact numbers and the coordinates of this recursion only.",
-            )
-        expr = sp.sympify(value)
-        if expr.has(sp.Float):
-            raise LanguageError(where, "exact numbers", value, "Use Rational(3, 10) instead of 0.3.")
+        expr = exact(where, value, "a SymPy expression in the states")
         for c in coordinates_of(expr):
             if c not in self._table:
                 raise LanguageError(
@@ -354,7 +337,7 @@ class Recursion:
                     "the input x of size n_x",
                     "Let it enter through an input map: F @ rnn.x.",
                 )
-        return expr
+        return folded(expr)
 
     def _refuse(self, where: str, expr: sp.Expr, role: str, hint: str) -> None:
         for c in coordinates_of(expr):

@@ -12,7 +12,7 @@ from typing import Any
 import sympy as sp
 
 from wideproof.derive.calculus.recursion_rules import OUTPUT, TANGENT_OUTPUT
-from wideproof.derive.calculus.tangent import MARK, differential_of, perturbed, tangent, trained_only
+from wideproof.derive.calculus.tangent import MARK, differential_of, perturbed, refuse_jumps, tangent, trained_only
 from wideproof.derive.emit.derivation import Derivation, as_program, reads
 from wideproof.derive.emit.formula import Formula
 from wideproof.derive.language.errors import ParameterError
@@ -103,6 +103,7 @@ def adjoint(recursion: Recursion | Program, parameters: str | Iterable[str] | No
     The formula is a recurrence: dJ/dy_t is given, all at times outside the sequence are zero, and what each step
     contributes to the gradient of a parameter follows; `parameters` freezes the others.
     `wideproof.gradients` and `wideproof.empirical_ntk` run it.
+    Errors: ParameterError where nothing is trained; NotClosed where a gradient passes through a jump.
     Source: griewank2008evaluating, reverse mode: the transpose of emami2021implicit, Lemma B.1.
     """
     program = as_program(recursion)
@@ -110,6 +111,7 @@ def adjoint(recursion: Recursion | Program, parameters: str | Iterable[str] | No
     if not any(parameter.trainable for parameter in chosen.parameters):
         raise ParameterError("adjoint", "a trainable parameter", "none", "Drop trainable=False from one of them.")
     moved = tangent(chosen)
+    refuse_jumps(moved, f"adjoint({program.name})")
     return Derivation("adjoint", prove(moved, "adjoint", Adjoint(OUTPUT)))
 
 

@@ -21,7 +21,7 @@ from wideproof.derive.calculus.recursion_rules import (
     refuse_products,
     time_root,
 )
-from wideproof.derive.calculus.tangent import tangent, trained_only
+from wideproof.derive.calculus.tangent import refuse_jumps, tangent, trained_only
 from wideproof.derive.emit.derivation import Derivation, Reading, as_program
 from wideproof.derive.emit.formula import Formula
 from wideproof.derive.expectation.symbolic_expectation import GaussianMean
@@ -56,11 +56,14 @@ def ntk(
     `parameterization="entries"` differentiates by the entries, "ntk" by unit-variance parameters.
     Gated recursions: as for `nngp`.
     `parameters=("W", "b")` gives the part that these contribute: the kernel with the others frozen.
+    Errors: NotClosed where a gradient passes through an activation that jumps, such as step or sign.
     Source: emami2021implicit, (13), (15), Lemma B.1; for non-linear maps yang2020tensor2.
     """
     program = as_program(recursion)
     chosen = program if parameters is None else trained_only(program, parameters)
-    return _kernel("ntk", tangent(chosen, parameterization))
+    moved = tangent(chosen, parameterization)
+    refuse_jumps(moved, f"ntk({program.name})")
+    return _kernel("ntk", moved)
 
 
 def _one_row(side: sp.Expr) -> sp.Expr:

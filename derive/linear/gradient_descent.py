@@ -22,7 +22,7 @@ from wideproof.derive.language.notation import T, j, k, n_x, n_y
 from wideproof.derive.language.program import Program
 from wideproof.derive.language.recursion import Recursion
 from wideproof.derive.linear.convolution import Rho
-from wideproof.derive.linear.scale_factor_bounds import certify, program_with_closed_form
+from wideproof.derive.linear.scale_factor_bounds import certify, closed_of, domain, program_with_closed_form
 from wideproof.derive.proof.claims import Claim, Equation, Inequality, MatrixEquation
 from wideproof.derive.proof.proof import prove
 from wideproof.derive.proof.rules import Ask, rule
@@ -255,7 +255,7 @@ def gain(subject: Any, ask: Ask) -> Claim:
     """A geometric sum is a divided difference at 1 and the ratio: both start at 0 and grow by the next power."""
     ratio = 1 - ETA * SIGMA
     closed = PowerDD(j, 1, ratio)
-    if closed.subs(j, 0) != 0 or sp.expand(_stepped((sp.S.One, ratio), sp.S.One) - closed - ratio**j) != 0:
+    if closed.subs(j, 0) != 0 or sp.expand(_stepped((sp.S.One, ratio), sp.S.One) - closed - PowerDD(j, ratio)) != 0:
         raise ProofError("gain", "a sum that grows by the next power", closed, "The closed form is wrong.")
     return Equation(subject, closed.subs(j, STEP))
 
@@ -370,7 +370,9 @@ def expected_residual(subject: Any, ask: Ask) -> Claim:
     """|u_0| <= |y| + |Toep| |L^0|, and every lag of L^0 has n_x n_y entries of variance at most that of lag 0."""
     law = ask.limit("limit-law", Entry(ROW, COLUMN, ROW2, COLUMN2, j, k))
     variance = law.right.subs({ROW2: ROW, COLUMN2: COLUMN, k: j})
-    node, first = sp.cancel(variance.subs(j, j + 1) / variance), variance.subs(j, 0)
-    if node.has(j):
+    closed = closed_of(variance, "expected_residual")
+    if closed.order:
         raise NotClosed("expected_residual", "a variance that is one power", variance, "Sum it by hand.")
-    return Inequality(subject, Length(OUTPUTS) + Norm(DATA) * sp.sqrt(n_x * n_y * T * first), (sp.Le(node, 1),))
+    first = closed.weights[0]
+    within = domain(closed, sp.Le(closed.node, 1))
+    return Inequality(subject, Length(OUTPUTS) + Norm(DATA) * sp.sqrt(n_x * n_y * T * first), within)

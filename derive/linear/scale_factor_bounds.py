@@ -73,15 +73,14 @@ def closed_of(rho: sp.Expr, where: str) -> Closed:
     weights: dict[int, sp.Expr] = {}
     nodes: set[sp.Expr] = set()
     for term in sp.Add.make_args(sp.expand(rho)):
-        power = next((x for x in sp.Mul.make_args(term) if x.has(j)), None)
-        if isinstance(power, PowerDD):
-            found = power.args[1:]
-        elif power is not None and power.is_Pow and power.exp == j:
-            found = (power.base,)
-        else:
+        factors = list(sp.Mul.make_args(term))
+        power = next((x for x in factors if x.has(j)), sp.S.One)
+        found = _nodes_of(power)
+        if found is None:
             raise NotClosed(where, "powers of one node", term, "Its scale factors are no sum of powers in the lag.")
         nodes |= set(found)
-        weights[len(found) - 1] = weights.get(len(found) - 1, sp.S.Zero) + term / power
+        weight = sp.Mul(*(x for x in factors if x != power))
+        weights[len(found) - 1] = weights.get(len(found) - 1, sp.S.Zero) + weight
     if len(nodes) != 1 or not all(c.is_nonnegative for c in weights.values()):
         raise NotClosed(
             where,
@@ -90,6 +89,29 @@ def closed_of(rho: sp.Expr, where: str) -> Closed:
             "Bound the divided differences of different nodes by hand.",
         )
     return Closed(nodes.pop(), tuple(weights.get(k, sp.S.Zero) for k in range(max(weights) + 1)))
+
+
+def _nodes_of(power: sp.Expr) -> tuple[sp.Expr, ...] | None:
+    """The nodes of a divided difference of x^j as SymPy has written it, or None for another function of the lag."""
+    if isinstance(power, PowerDD):
+        return power.args[1:]
+    if isinstance(power, sp.KroneckerDelta):  # that of zeros
+        return (sp.S.Zero,) * (int(power.args[0] if power.args[0].is_Integer else power.args[1]) + 1)
+    if power == 1:
+        return (sp.S.One,)
+    return (power.base,) if power.is_Pow and power.exp == j else None
+
+
+def domain(closed: Closed, *relations: sp.Expr) -> tuple[sp.Expr, ...]:
+    """The relations that are not known to hold.  Errors: ParameterError where the numbers of a model break one."""
+    if sp.false in relations:
+        raise ParameterError(
+            "bounds of scale factors",
+            "a factor per lag above 0, and up to 1 but for the sharp form (below 1 for the peak)",
+            closed.node,
+            "Outside, scale_factors(…) itself is the answer: at 0 few lags are not 0, from 1 on there is no largest.",
+        )
+    return tuple(relation for relation in relations if relation != sp.true)
 
 
 def choose(lag: sp.Expr, count: int) -> sp.Expr:
@@ -224,7 +246,7 @@ def bound_sharp(subject: Any, ask: Ask) -> Claim:
     slack = free.total(lambda k: choose(T - 1, k)) - free.total(lambda k: choose(j, k))
     certify(slack, {T: j + 1 + m}, "bound-sharp")
     right = closed.node ** (j - closed.order) * closed.total(lambda k: choose(T - 1, k))
-    return Inequality(subject, right, (sp.Gt(closed.node, 0), sp.Le(j + 1, T)))
+    return Inequality(subject, right, domain(closed, sp.Gt(closed.node, 0), sp.Le(j + 1, T)))
 
 
 @rule(
@@ -247,7 +269,7 @@ def bound_t_free(subject: Any, ask: Ask) -> Claim:
         * sp.Add(*(choose(j, k) for k in range(closed.order + 1)))
         * sp.Max(*closed.weights)
     )
-    return Inequality(subject, right, (sp.Gt(closed.node, 0), sp.Le(closed.node, 1)))
+    return Inequality(subject, right, domain(closed, sp.Gt(closed.node, 0), sp.Le(closed.node, 1)))
 
 
 @rule(
@@ -264,7 +286,7 @@ def bound_paper(subject: Any, ask: Ask) -> Claim:
     slack = free.total(lambda k: choose(T, k), powers=False) - free.total(lambda k: choose(j, k))
     certify(slack, {T: j + 1 + m}, "bound-paper")
     right = closed.node ** (j - closed.order) * closed.total(lambda k: choose(T, k), powers=False)
-    return Inequality(subject, right, (sp.Gt(closed.node, 0), sp.Le(closed.node, 1), sp.Le(j + 1, T)))
+    return Inequality(subject, right, domain(closed, sp.Gt(closed.node, 0), sp.Le(closed.node, 1), sp.Le(j + 1, T)))
 
 
 @rule(
@@ -280,9 +302,8 @@ def bound_uniform(subject: Any, ask: Ask) -> Claim:
     free = _letters(closed)
     slack = free.total(lambda k: choose(T, k), powers=False) - free.total(lambda k: choose(j, k), powers=False)
     certify(slack, {T: j + 1 + m}, "bound-uniform")
-    return Inequality(
-        subject, closed.total(lambda k: choose(T, k), powers=False), (sp.Le(closed.node, 1), sp.Le(j + 1, T))
-    )
+    right = closed.total(lambda k: choose(T, k), powers=False)
+    return Inequality(subject, right, domain(closed, sp.Le(closed.node, 1), sp.Le(j + 1, T)))
 
 
 # ---- rules: where rho_j rises ---------------------------------------------------------------------
@@ -296,6 +317,7 @@ def rise(subject: Any, ask: Ask) -> Claim:
     """rho_{j+1} - rho_j is a power of the node times a function that is affine in the lag and falls."""
     program = ask.program
     closed = closed_scale(program, ask)
+    domain(closed, sp.Gt(closed.node, 0))
     bracket = _bracket(closed)
     return Equation(subject, closed.node ** (j - closed.order) * bracket)
 
@@ -315,8 +337,8 @@ def _affine(closed: Closed) -> tuple[sp.Expr, sp.Expr]:
     if closed.order != 1:
         raise NotClosed("scale_factor_peak", "a weight that grows with the lag", closed.weights, "They only fall.")
     after = closed.total(lambda k: choose(j + 1, k)) * closed.node
-    slope, level = sp.Poly(after - closed.total(lambda k: choose(j, k)), j).all_coeffs()
-    return slope, level
+    bracket = sp.Poly(after - closed.total(lambda k: choose(j, k)), j)
+    return bracket.coeff_monomial(j), bracket.coeff_monomial(1)
 
 
 @rule("first-rise", source="difference of the closed form at two lags", rank=310, says="at lag 0 this is")
@@ -347,6 +369,7 @@ def peak(subject: Any, ask: Ask) -> Claim:
     claim = ask.equation("rise", Rho(j + 1) - Rho(j))
     closed = closed_scale(program, ask)
     assert claim.right == closed.node ** (j - closed.order) * _bracket(closed)
+    within = domain(closed, sp.Gt(closed.node, 0), sp.Lt(closed.node, 1), sp.Gt(closed.weights[1], 0))
     certify(-_affine(_letters(closed))[0], {}, "peak")
     x = sp.Symbol("x", positive=True)
     free = Closed(x, _letters(closed).weights)
@@ -356,7 +379,7 @@ def peak(subject: Any, ask: Ask) -> Claim:
         raise ProofError("peak", -level / slope, zero, "The zero of the affine factor is another one.")
     zero = zero.subs({x: closed.node, **dict(zip(free.weights, closed.weights, strict=True))}, simultaneous=True)
     right = Rho(sp.Max(0, sp.ceiling(zero)))
-    return Inequality(subject, right, (sp.Gt(closed.node, 0), sp.Lt(closed.node, 1), sp.Gt(closed.weights[1], 0)))
+    return Inequality(subject, right, within)
 
 
 # ---- rules: false bounds --------------------------------------------------------------------------
@@ -366,6 +389,7 @@ Believed = Callable[[Closed, sp.Expr, sp.Expr, sp.Expr], sp.Expr]
 
 def _refute(program: Program, subject: Any, closed: Closed, believed: Believed) -> Claim:
     """The first point of a small grid, in a fixed order, at which rho_j exceeds the believed bound."""
+    domain(closed, sp.Gt(closed.node, 0))
     symbols = list(program.symbols.values())
     corners = list(product((sp.Integer(1), sp.Rational(3, 10), sp.Rational(9, 10)), repeat=len(symbols)))
     forms = [closed.at(dict(zip(symbols, values, strict=True))) for values in corners]

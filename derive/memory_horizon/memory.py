@@ -16,7 +16,7 @@ import sympy as sp
 
 from wideproof.derive.emit.derivation import Derivation, Reading, as_program
 from wideproof.derive.emit.mean_formula import MeanFormula
-from wideproof.derive.language.errors import NotClosed
+from wideproof.derive.language.errors import NotClosed, ParameterError
 from wideproof.derive.language.program import Coordinate, Program
 from wideproof.derive.language.recursion import Recursion
 from wideproof.derive.memory_horizon.memory_rules import BASE, Evaluated, critical_parts
@@ -202,9 +202,17 @@ def _derived(program: Program, name: str, subject: sp.Expr) -> Derivation:
 def _proof(program: Program, subject: sp.Expr) -> Proof:
     """The closed form of a quantity where the table of dual activations has one, else its expectations."""
     try:
-        return prove(program, "closed-form", subject)
+        proof = prove(program, "closed-form", subject)
     except NotClosed:
-        return prove(program, BASE[type(subject)], subject)
+        proof = prove(program, BASE[type(subject)], subject)
+    if isinstance(proof.goal, Equation) and proof.goal.right.has(sp.zoo):
+        raise ParameterError(
+            f"memory({program.name})",
+            "a slope chi other than 1",
+            "variances on the critical line chi = 1",
+            "There no exponential rate is left: differences are forgotten more slowly, if at all.",
+        )
+    return proof
 
 
 def _fixed_point(program: Program, subject: FixedPoint) -> Derivation:

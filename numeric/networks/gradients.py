@@ -102,7 +102,7 @@ def run_forward(
     choice = choose_matrices(program, width, count * (1 + cotangents), horizon, method, given=bool(weights))
     sizes = {"trials": trials, "width": width, "n_x": n_x, "n_y": n_y}
     kind = KeptMatrices if choice.name == DENSE else KeptRevealed
-    drawn = kind(source, sizes, lambda expr: float(sp.sympify(expr).subs(values)), dict(weights or {}))
+    drawn = kind(source, sizes, lambda expr: float(sp.sympify(expr, strict=True).subs(values)), dict(weights or {}))
     run = Run(program, values, drawn, source, (trials, count, width))
     outputs, steps = [], []
     run.begin()

@@ -117,7 +117,7 @@ def symbol_values(program: Program, parameters: Mapping[str, float]) -> dict[sp.
 
 
 def _number(expr: sp.Expr, values: Mapping[sp.Symbol, float]) -> float:
-    return float(sp.sympify(expr).subs(dict(values)))
+    return float(sp.sympify(expr, strict=True).subs(dict(values)))
 
 
 @dataclass

@@ -104,7 +104,7 @@ class Layout:
 
     def number(self, expr: sp.Expr) -> float:
         """The value of an expression in the parameters."""
-        return float(sp.sympify(expr).subs(dict(self.values)))
+        return float(sp.sympify(expr, strict=True).subs(dict(self.values)))
 
     def backward(self, process: sp.Expr) -> bool:
         """Whether a process is a state that reads the sequence from its end."""

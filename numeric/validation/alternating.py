@@ -219,7 +219,7 @@ def _claim(k: int, limit: float, found: LineMeasurements) -> Claim:
 
 def _drawn(source: Source, size: int, numbers: Mapping[sp.Expr, float], drawn: Stream, xp: Namespace) -> Array:
     """Independent entries of a mixture: a uniform number, from two Gaussian ones, chooses the component."""
-    weights, variances = (np.asarray([float(sp.sympify(part[i]).subs(numbers)) for part in source.law])
+    weights, variances = (np.asarray([float(sp.sympify(part[i], strict=True).subs(numbers)) for part in source.law])
                           for i in (0, 1))  # fmt: skip
     standard, uniform = drawn.normal(size), xp.exp(-(drawn.normal(size) ** 2 + drawn.normal(size) ** 2) / 2)
     scale = xp.full(size, math.sqrt(variances[0]))

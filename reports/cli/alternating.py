@@ -41,9 +41,9 @@ def refuse_meaningless(program: AlternatingProgram, given: Mapping[str, float], 
     wanted += [("a probability between 0 and 1", weight, 0.0, 1.0) for weight, _ in laws]
     wanted += [("a variance >= 0", variance, 0.0, math.inf) for _, variance in laws]
     for words, expr, least, most in wanted:
-        value = sp.sympify(expr).subs(at)
+        value = sp.sympify(expr, strict=True).subs(at)
         if value.is_number and not least <= float(value) <= most:
-            names = sorted(map(str, sp.sympify(expr).free_symbols))
+            names = sorted(map(str, sp.sympify(expr, strict=True).free_symbols))
             hint = "For example " + " ".join(f"--{name.replace('_', '-')} 0.3" for name in names) + "."
             raise ParameterError(where, words, f"{float(value):g}", hint)
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import sympy as sp
 
+from wideproof.derive.language.grammar import parse
 from wideproof.derive.linear.errata import ERRATA, Erratum
 from wideproof.derive.linear.scale_factor_bounds import LargestRho
 from wideproof.numeric.paper.errata import check_errata
@@ -122,7 +123,7 @@ def _shown(found: object) -> tuple[Inline, ...]:
 
 
 def _parsed(text: str) -> sp.Expr:
-    return sp.sympify(text, locals=LETTERS | {"LargestRho": LargestRho})
+    return parse(text, LETTERS, {"LargestRho": LargestRho}, "erratum")
 
 
 ERRATUM_ITEMS = tuple(erratum_item(erratum) for erratum in ERRATA)

@@ -65,7 +65,7 @@ class Printer(MathPrinter):
         """The expression as LaTeX; `Latex` passes as it stands."""
         if isinstance(expr, Latex):
             return expr
-        return Latex(SPACES.sub(r"\\,", super().doprint(sp.sympify(expr))))
+        return Latex(SPACES.sub(r"\\,", super().doprint(sp.sympify(expr, strict=True))))
 
     def sum_terms(self, expr: Term) -> list[str]:
         """The terms of a sum as printed, each but the first with its sign in front."""
@@ -91,7 +91,7 @@ def display(left: Term, *rights: Term, relation: str = "=", terms: int = TERMS,
 
     One short right side stays on one line.  The body of an `Equation`.
     """
-    if any(sp.sympify(right).has(GaussianMean) for right in rights if not isinstance(right, Latex)):
+    if any(sp.sympify(right, strict=True).has(GaussianMean) for right in rights if not isinstance(right, Latex)):
         return equations([(left if i == 0 else Latex(""), right) for i, right in enumerate(rights)], program)
     lines = [_lines(right, terms, program) for right in rights]
     if len(lines) == 1 and len(lines[0]) == 1:
@@ -218,7 +218,7 @@ def shorthand(exprs: Sequence[Term], program: Program) -> dict[sp.Expr, str]:
     """Letters and indices for the sums that activations are applied to and for the longer vectors of matrices."""
     sums: list[tuple[str, sp.Expr, str]] = []
     seen: set[sp.Expr] = set()
-    todo = [sp.sympify(x) for x in exprs if not isinstance(x, Latex)]
+    todo = [sp.sympify(x, strict=True) for x in exprs if not isinstance(x, Latex)]
     while todo:
         expr = todo.pop(0)
         if expr in seen:
@@ -282,7 +282,9 @@ class Averaged(sp.Function):
 
 def averages(pairs: Sequence[tuple[Term, Term]]) -> bool:
     """Whether equations will be set with means over one Gaussian variable, whose notation is to be told."""
-    return any(sp.sympify(x).has(Averaged) for pair in with_laws(pairs) for x in pair if not isinstance(x, Latex))
+    return any(
+        sp.sympify(x, strict=True).has(Averaged) for pair in with_laws(pairs) for x in pair if not isinstance(x, Latex)
+    )
 
 
 def _shift(printer: Any, mean: sp.Expr) -> str:
@@ -315,7 +317,7 @@ def with_laws(pairs: Sequence[tuple[Term, Term]]) -> list[tuple[Term, Term]]:
 
     Several laws that are each of one variable stand at the sign of expectation instead.
     """
-    sides = [sp.sympify(side) for pair in pairs for side in reversed(pair) if not isinstance(side, Latex)]
+    sides = [sp.sympify(side, strict=True) for pair in pairs for side in reversed(pair) if not isinstance(side, Latex)]
     found = [x for side in sides for x in sp.preorder_traversal(side) if isinstance(x, GaussianMean)]
     sizes = {mean.args[2]: len(mean.args[0]) for mean in found}
     mirrored = {law: signs(law, size) for law, size in sizes.items()} if len(sizes) > FEW else {}
@@ -325,7 +327,7 @@ def with_laws(pairs: Sequence[tuple[Term, Term]]) -> list[tuple[Term, Term]]:
     if one:
         means = {x: Averaged(*x.args[:2], mirrored[x.args[2]], x.args[2][0]) for x in found}
     rows: list[tuple[Term, Term]] = [
-        tuple(x if isinstance(x, Latex) else sp.sympify(x).xreplace(means) for x in pair)  # type: ignore[misc]
+        tuple(x if isinstance(x, Latex) else sp.sympify(x, strict=True).xreplace(means) for x in pair)  # type: ignore[misc]
         for pair in pairs
     ]
     if one:

@@ -56,7 +56,7 @@ class Evaluator:
 
     def named(self, name: str) -> Any:
         """The value of a scalar symbol by its name."""
-        return scalar(sp.sympify(next((v for x, v in self.at.items() if x.name == name), DEFAULTS[name])))
+        return scalar(sp.sympify(next((v for x, v in self.at.items() if x.name == name), DEFAULTS[name]), strict=True))
 
     def value(self, expr: sp.Expr) -> Any:
         """A matrix, or a scalar; a scalar added to a matrix is a multiple of the identity."""

@@ -15,7 +15,7 @@ SERIES = 160
 
 
 def _values(world: World, expr: sp.Expr, at: Any) -> list[sp.Expr]:
-    return [sp.sympify(x).subs({**world.parameters, **at}) for x in expr.args]
+    return [sp.sympify(x, strict=True).subs({**world.parameters, **at}) for x in expr.args]
 
 
 def _steps_moved(world: World, expr: sp.Expr, at: Any) -> Any:

@@ -104,7 +104,7 @@ def limits(run: KernelRun) -> Section:
 
 def _letters(run: KernelRun) -> tuple[Inline, ...]:
     """What the variables of Gaussian expectations are, where there are any."""
-    rights = [sp.sympify(right) for d in (run.nngp, run.ntk) for _, right in _stated(d)]
+    rights = [sp.sympify(right, strict=True) for d in (run.nngp, run.ntk) for _, right in _stated(d)]
     if not any(right.has(Phi, GaussianMean) for right in rights):
         return ()
     primes = "Primes of activations are derivatives. "

@@ -149,7 +149,7 @@ def test_linear_maps_are_linear(rnn):
     assert repr(a * W + V) == "a*W + V"
 
 
-@pytest.mark.parametrize("variance", ["nu", 2, Fraction(3, 10), sp.Symbol("s", positive=True) ** 2, 0])
+@pytest.mark.parametrize("variance", ["nu", 2, Fraction(3, 10), sp.Symbol("scale", positive=True) ** 2, 0])
 def test_variances_may_be_names_numbers_and_expressions(variance):
     r = Recursion("r")
     F, C, h = r.input_map("F", variance), r.readout("C"), r.state("h")

@@ -9,8 +9,8 @@ import sympy as sp
 
 from wideproof.derive import (
     Equation,
+    LanguageError,
     NotClosed,
-    ParameterError,
     ProofError,
     Recursion,
     define,
@@ -182,10 +182,13 @@ def test_what_has_no_map_is_refused_with_the_reason(model, word):
 
 def test_a_parameter_named_as_a_letter_is_refused():
     recursion = Recursion("named")
-    W, C, h = recursion.matrix("W", "q"), recursion.readout("C"), recursion.state("h")
+    for letter in ("q", "c", "X"):
+        with pytest.raises(LanguageError, match="These stand for"):
+            recursion.matrix("W", letter)
+    W, C, h = recursion.matrix("W", "q_h"), recursion.readout("C"), recursion.state("h")
     recursion.update(h, relu(W @ h))
     recursion.output(C @ h)
-    with pytest.raises(ParameterError, match="rename"):
+    with pytest.raises(LanguageError, match="rename"):
         memory(recursion)
 
 
