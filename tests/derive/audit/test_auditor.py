@@ -15,7 +15,7 @@ from wideproof.derive.audit.auditor import highest_order
 from wideproof.derive.calculus import moments as users
 from wideproof.derive.expectation import symbolic_expectation as engine
 from wideproof.derive.language.activations import Z
-from wideproof.derive.language.errors import DeriveError
+from wideproof.derive.language.errors import DeriveError, LanguageError
 from wideproof.derive.language.notation import n
 from wideproof.derive.proof.claims import Equation, Hypothesis, Recurrence
 from wideproof.derive.proof.proof import Step
@@ -227,12 +227,15 @@ def test_the_first_theorem_takes_no_product_inside_a_matrix():
 
 
 def test_indices_are_told_apart_by_what_they_are_and_not_by_their_names():
-    """Parameters named like a row, a lag or a step."""
+    """A parameter whose symbol is printed as a row, a lag or a step is, but is another symbol."""
     r = Recursion("named")
     h = r.state("h")
-    r.update(h, tanh(r.matrix("W", "k") @ h + r.input_map("F", "r") @ r.x + r.bias("b", "t_0")))
-    r.output(r.readout("C", "c") @ h)
+    r.update(h, tanh(r.matrix("W", "k_0") @ h + r.input_map("F", "r_0") @ r.x + r.bias("b", "t_0")))
+    r.output(r.readout("C", "c_0") @ h)
     ntk(r).proof.verify()
+    for name in ("k", "r", "c"):
+        with pytest.raises(LanguageError, match="no other meaning"):
+            Recursion("taken").matrix("W", name)
 
 
 def test_roots_in_a_definition_are_evaluated():
