@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import signal
 import time
 
 from tests.mutants.report import page, table
@@ -17,6 +18,7 @@ def main() -> None:
     parser.add_argument("--write", metavar="FILE", help="write the page to a file")
     given = parser.parse_args()
     start = time.monotonic()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a run that is ended early shows what it has
     known = measured()
     print(f"{len(known)} quantities and oracles measured in {time.monotonic() - start:.0f} s", flush=True)
     chosen = [x for x in sample(0 if given.only else given.count, given.seed) if given.only in x.id]

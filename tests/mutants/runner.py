@@ -31,10 +31,12 @@ for _name in ("sympy", "mpmath", "pytest", "scipy.integrate", "scipy.special", "
     importlib.import_module(_name)  # once, before the forks: what takes long to import and is never mutated
 CLOSE = {"rtol": 1e-8, "atol": 1e-12, "equal_nan": True}
 LIMIT = 25.0
-"""Seconds that one quantity may take with a mistake in it."""
+"""Seconds of computing that one quantity may take with a mistake in it, besides five times its own."""
 BUDGET = 2.0
 """Seconds of quantities, by their time without a mistake and traced, that a mutant is tried on; two at least."""
 
+ENOUGH = 3
+"""Quantities that refuse, and none that changes unseen, make a mutant caught; oracles come first, one is enough."""
 FEW = 40
 """Calls of one function that are traced, line by line."""
 
@@ -62,7 +64,6 @@ class Outcome:
     result: str
     changed: list[str] = field(default_factory=list)
     complaints: list[str] = field(default_factory=list)
-    seconds: float = 0.0
 
     @property
     def room(self) -> str:
@@ -108,8 +109,6 @@ def forked(work: Callable[[Callable[[Any], None]], None]) -> tuple[int, int]:
         return pid, read
     os.close(read)
     warnings.simplefilter("ignore")
-    for name in [x for x in sys.modules if x.split(".")[0] == "wideproof" or x == "tests.mutants.quantities"]:
-        del sys.modules[name]  # another test may have imported the engine before the fork
     with os.fdopen(write, "w") as pipe, open(os.devnull, "w") as null:
         os.dup2(null.fileno(), 1)
         os.dup2(null.fileno(), 2)
@@ -128,16 +127,28 @@ def forked(work: Callable[[Callable[[Any], None]], None]) -> tuple[int, int]:
 def try_mutant(mutant: Mutant, names: Sequence[str], known: dict[str, Known], tell: Callable[[Any], None]) -> None:
     """In a child: put the mistake in place, import the engine, and compare what is derived with what is known."""
     setattr(builtins, SCALED, scaling.scaled)
+    _forget_the_engine()
     sys.meta_path.insert(0, _Finder(mutant.module, mutated(mutant)))
     from tests.mutants.quantities import items
 
-    signal.signal(signal.SIGALRM, _too_long)
+    signal.signal(signal.SIGPROF, _too_long)
     run = {item.name: item.run for item in items()}
+    refusals = 0
     for name in names:
-        signal.setitimer(signal.ITIMER_REAL, LIMIT + 5 * known[name].cost)
-        tell([name, *_judged(run[name], known[name])])
-        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.setitimer(signal.ITIMER_PROF, LIMIT + 5 * known[name].cost)
+        result, text = _judged(run[name], known[name])
+        signal.setitimer(signal.ITIMER_PROF, 0)
+        tell([name, result, text])
+        refusals += result in ("complaint", "timeout")
+        if result == "changed" or refusals == ENOUGH or (refusals and known[name].is_oracle):
+            break
     tell(["applied", str(bool(scaling.applied)), ""])
+
+
+def _forget_the_engine() -> None:
+    """Another test may have imported it before the fork."""
+    for name in [x for x in sys.modules if x.split(".")[0] == "wideproof" or x == "tests.mutants.quantities"]:
+        del sys.modules[name]
 
 
 class _TooLongError(BaseException):
@@ -179,37 +190,34 @@ def difference(before: dict[str, Any], after: dict[str, Any]) -> str:
 # ---- what reaches what --------------------------------------------------------------------------------
 def measured(keep: Callable[[str], bool] = lambda name: True) -> dict[str, Known]:
     """Every quantity without a mistake; a child each, so that no cache hides what it runs."""
-    names = _answer(lambda tell: tell([item.name for item in _items() if keep(item.name)]))
-    files = {str(path_of(module)): module for module in MODULES}
     found = {}
-    for name, told in in_parallel(
-        [(name, lambda tell, name=name: tell(_traced(name, files))) for name in names], 600.0
-    ):
-        is_oracle, cost, numbers, lines = told[0]
+    ((_, told),) = in_parallel([("", lambda tell: _measure(keep, tell))], 3600.0)
+    for name, is_oracle, cost, numbers, lines in told:
         if isinstance(cost, str):
-            raise RuntimeError(f"{name} fails without any mistake: {numbers}")
+            raise RuntimeError(f"{name} fails without any mistake: {cost}")
         arrays = {k: np.array(v) for k, v in numbers.items()}
         found[name] = Known(is_oracle, cost, arrays, {k: set(v) for k, v in lines.items()})
     return found
 
 
-def _items() -> list[Any]:
+def _measure(keep: Callable[[str], bool], tell: Callable[[Any], None]) -> None:
+    """In a child that has imported all modules, so that only calls are traced: one child more for each quantity."""
+    _forget_the_engine()
+    for module in (*MODULES, "wideproof.derive.audit"):
+        importlib.import_module(module)
     from tests.mutants.quantities import items
 
-    return items()
+    files = {str(path_of(module)): module for module in MODULES}
+    work = [(x.name, lambda tell, x=x: tell(_traced(x, files))) for x in items() if keep(x.name)]
+    for name, told in in_parallel(work, 900.0):
+        tell([name, *told[0]])
 
 
-def _answer(work: Callable[[Callable[[Any], None]], None]) -> Any:
-    ((_, told),) = in_parallel([("", work)], 600.0)
-    return told[0]
-
-
-def _traced(name: str, files: dict[str, str]) -> tuple[bool, Any, Any, Any]:
-    """Numbers, lines and cost of one quantity; what is called often is traced at its first calls only."""
-    item = next(x for x in _items() if x.name == name)
+def _traced(item: Any, files: dict[str, str]) -> tuple[bool, Any, Any, Any]:
+    """Whether it is an oracle, cost, numbers, lines; what is called often is traced at its first calls only."""
     lines: dict[str, set[int]] = {}
     calls: Counter[CodeType] = Counter()
-    start = time.perf_counter()
+    start = time.process_time()
 
     def trace(frame: FrameType, event: str, argument: Any) -> Any:
         module = files.get(frame.f_code.co_filename)
@@ -233,11 +241,11 @@ def _traced(name: str, files: dict[str, str]) -> tuple[bool, Any, Any, Any]:
         for proof in proofs:
             proof.verify()
     except Exception as error:
-        return item.is_oracle, "fails", repr(error), {}
+        return item.is_oracle, repr(error), {}, {}
     finally:
         sys.settrace(None)
     plain = {k: np.asarray(v, dtype=float).tolist() for k, v in numbers.items()}
-    return item.is_oracle, time.perf_counter() - start, plain, {k: sorted(v) for k, v in lines.items()}
+    return item.is_oracle, time.process_time() - start, plain, {k: sorted(v) for k, v in lines.items()}
 
 
 def reaching(mutant: Mutant, known: dict[str, Known]) -> list[str]:
@@ -299,24 +307,30 @@ def outcome_of(mutant: Mutant, told: Sequence[Any]) -> Outcome:
 def in_parallel(work: Sequence[tuple[str, Any]], limit: float) -> Iterator[tuple[str, list[Any]]]:
     """What each child told, two children at a time; one that outlives the limit is ended."""
     waiting, live = list(reversed(work)), {}
-    while waiting or live:
-        while waiting and len(live) < 2:
-            name, job = waiting.pop()
-            pid, descriptor = forked(job)
-            live[descriptor] = (name, pid, time.monotonic(), bytearray())
-        ready, _, _ = select.select(list(live), [], [], 1.0)
-        for descriptor, (name, pid, start, text) in list(live.items()):
-            late = time.monotonic() - start > limit
-            more = os.read(descriptor, 1 << 16) if descriptor in ready else None
-            if more:
-                text += more
-            if late:
-                os.kill(pid, signal.SIGKILL)
-            if late or more == b"":
-                os.waitpid(pid, 0)
-                os.close(descriptor)
-                del live[descriptor]
-                yield name, [json.loads(x) for x in text.decode().splitlines()]
+    try:
+        while waiting or live:
+            while waiting and len(live) < 2:
+                name, job = waiting.pop()
+                pid, descriptor = forked(job)
+                live[descriptor] = (name, pid, time.monotonic(), bytearray())
+            ready, _, _ = select.select(list(live), [], [], 1.0)
+            for descriptor, (name, pid, start, text) in list(live.items()):
+                late = time.monotonic() - start > limit
+                more = os.read(descriptor, 1 << 16) if descriptor in ready else None
+                text += more or b""
+                if late or more == b"":
+                    _end(descriptor, pid)
+                    del live[descriptor]
+                    yield name, [json.loads(x) for x in text.decode().rpartition("\n")[0].splitlines()]
+    finally:
+        for descriptor, (_, pid, *_) in live.items():
+            _end(descriptor, pid)
+
+
+def _end(descriptor: int, pid: int) -> None:
+    os.kill(pid, signal.SIGKILL)  # nothing, where it has ended
+    os.waitpid(pid, 0)
+    os.close(descriptor)
 
 
 def sample(count: int, seed: int) -> list[Mutant]:
