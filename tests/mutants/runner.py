@@ -133,14 +133,18 @@ def try_mutant(mutant: Mutant, names: Sequence[str], known: dict[str, Known], te
 
     signal.signal(signal.SIGPROF, _too_long)
     run = {item.name: item.run for item in items()}
-    refusals = 0
-    for name in names:
+    refusals, unseen = 0, False
+    for index, name in enumerate(names):
+        late = known[name].is_oracle and not all(known[x].is_oracle for x in names[:index])
+        if late != unseen:  # further oracles are for what changed a number unseen, and for nothing else
+            continue
         signal.setitimer(signal.ITIMER_PROF, LIMIT + 5 * known[name].cost)
         result, text = _judged(run[name], known[name])
         signal.setitimer(signal.ITIMER_PROF, 0)
         tell([name, result, text])
         refusals += result in ("complaint", "timeout")
-        if result == "changed" or refusals == ENOUGH or (refusals and known[name].is_oracle):
+        unseen |= result == "changed"
+        if refusals == ENOUGH or (refusals and known[name].is_oracle):
             break
     tell(["applied", str(bool(scaling.applied)), ""])
 
@@ -173,10 +177,13 @@ def _judged(run: Callable[[], Any], known: Known) -> tuple[str, str]:
 
 
 def difference(before: dict[str, Any], after: dict[str, Any]) -> str:
-    """The first number that changed, in words; empty where none did."""
-    if set(before) != set(after):
+    """The first number that changed, in words; empty where none did.
+
+    A closed form that is not found is none of them, as long as the numbers of the recurrence are there.
+    """
+    if before and not set(before) & set(after):
         return f"numbers of {sorted(before)} became those of {sorted(after)}"
-    for label in before:
+    for label in sorted(set(before) & set(after)):
         old, new = (np.asarray(x[label], dtype=float) for x in (before, after))
         if old.shape != new.shape:
             return f"{label}: shape {old.shape} became {new.shape}"
@@ -249,21 +256,23 @@ def _traced(item: Any, files: dict[str, str]) -> tuple[bool, Any, Any, Any]:
 
 
 def reaching(mutant: Mutant, known: dict[str, Known]) -> list[str]:
-    """The quantities that run the place of a mutant, and of those as many as the budget holds, oracles first."""
+    """The quantities that run the place of a mutant, as many as the budget holds.
+
+    Where oracles count, some come first, and all others last: the resort before a mutant is called a survivor.
+    """
     place = set(range(mutant.line, mutant.end + 1))
     reached = [name for name, x in known.items() if place & x.lines.get(mutant.module, set())]
     if mutant.scope == "table":  # it ran when the module was imported: what runs any line of that module
         reached = [name for name, x in known.items() if mutant.module in x.lines]
     random.Random(mutant.id).shuffle(reached)
-    found: list[str] = []
-    for is_oracle in (True, False):
-        spent = 0.0
-        for count, name in enumerate(x for x in reached if known[x].is_oracle == is_oracle):
-            if (is_oracle and room_of(mutant) not in OUTSIDE_PROOFS) or (count >= 2 and spent > BUDGET):
-                break
-            found.append(name)
-            spent += known[name].cost
-    return found
+    oracles = [x for x in reached if known[x].is_oracle] if room_of(mutant) in OUTSIDE_PROOFS else []
+    first, quantities = _affordable(oracles, known), _affordable([x for x in reached if not known[x].is_oracle], known)
+    return [*first, *quantities, *(x for x in oracles if x not in first and quantities)]
+
+
+def _affordable(names: list[str], known: dict[str, Known]) -> list[str]:
+    spent = np.cumsum([0.0, *(known[name].cost for name in names)])
+    return [name for index, name in enumerate(names) if index < 2 or spent[index] <= BUDGET]
 
 
 # ---- all of them --------------------------------------------------------------------------------------

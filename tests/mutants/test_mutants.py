@@ -68,6 +68,19 @@ def test_an_oracle_that_refuses_outranks_a_changed_number_outside_proofs_only():
         assert runner.outcome_of(mutant, told).result == result
 
 
+def test_all_oracles_are_asked_before_a_mutant_is_called_a_survivor():
+    def known(is_oracle):
+        return runner.Known(is_oracle, 1.0, {}, {"wideproof.derive.emit.formula": {1}})
+
+    every = {f"test_{i} in a.py": known(True) for i in range(9)} | {f"nngp of {i}": known(False) for i in range(9)}
+    names = runner.reaching(Mutant("wideproof.derive.emit.formula", "f", "sign", 1, "function", 1, 1, ""), every)
+    first = next(i for i, name in enumerate(names) if name.startswith("nngp"))
+    last = len(names) - next(i for i, name in enumerate(reversed(names)) if name.startswith("nngp"))
+    assert (first, last, len(names)) == (3, 6, 12)
+    rule = Mutant("wideproof.derive.emit.formula", "f", "sign", 1, "rule", 1, 1, "")
+    assert not any(name.startswith("test_") for name in runner.reaching(rule, every))
+
+
 def test_a_child_that_never_ends_is_a_timeout():
     told = [["nngp", "same", ""]]
     mutant = Mutant("wideproof.derive.emit.formula", "f", "sign", 1, "function", 1, 1, "a + b  →  a - b")
