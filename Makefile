@@ -17,6 +17,9 @@ report: $(VENV)/.pdf     ## derive, confirm and typeset the linear RNN into repo
 test: $(VENV)/.test      ## run the tests
 	$(BIN)/python -m pytest -n 2
 
+mutants: $(VENV)/.test   ## try small mistakes in the engine and write which ones nothing noticed: docs/mutants.md
+	$(BIN)/python -m tests.mutants --write docs/mutants.md
+
 check: lint types test   ## what a change must pass: lint, format, types, tests
 
 lint: $(VENV)/.test      ## ruff: rules, and the format of every file
@@ -63,5 +66,5 @@ $(VENV)/.test: $(VENV)/.python pyproject.toml
 clean:           ## remove the environments and the reports
 	rm -rf $(VENV) $(VENV)-3.* report dist build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
-.PHONY: help report test check lint format types lowest pythons clean
+.PHONY: help report test mutants check lint format types lowest pythons clean
 .DEFAULT_GOAL := help

@@ -1,0 +1,1 @@
+"""Which mistakes in the engine reach a user unseen: mutated rules, definitions, tables, emitters and evaluators."""
