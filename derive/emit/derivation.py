@@ -37,6 +37,7 @@ class Reading:
     def __call__(self, proof: Proof) -> Formula:
         """The formula that the goal of a proof states."""
         goal = proof.goal
+        self._refuse_shifted(getattr(goal, "left", sp.S.Zero))
         if self.part is not None:
             return self._written(self.part(goal), proof)
         if isinstance(goal, Recurrence | ProcessForm):
@@ -44,6 +45,12 @@ class Reading:
         if isinstance(goal, Limit) and goal.form is not None:
             return self._determined(None if goal.right == goal.form.right else goal.right, goal.form, proof)
         return self._written(getattr(goal, "right"), proof)  # noqa: B009 (the kinds of claim that have a right side)
+
+    def _refuse_shifted(self, left: sp.Expr) -> None:
+        """Raise ProofError where the goal is about an index other than the argument itself, such as j + 1."""
+        for x in () if self.own else self.indices:
+            if x in left.free_symbols and x not in left.args:
+                raise ProofError(f"goal of {self.name}", f"a claim about {x}", left, "It is about another index.")
 
     def _written(self, expr: sp.Expr, proof: Proof) -> Formula:
         if not self.own:

@@ -8,6 +8,7 @@ import sympy as sp
 from wideproof import derive
 from wideproof.derive import ProofError, models
 from wideproof.derive.emit.derivation import Reading
+from wideproof.derive.language.notation import j as J
 from wideproof.derive.proof.claims import Definition, Equation, Limit, ProcessForm, Recurrence
 
 CASES = {
@@ -101,6 +102,14 @@ def test_the_proof_begins_with_the_users_recursion(derivation):
         for step in proof.steps
     )
     refused(replace(derivation, proof=replace(proof, steps=changed)))
+
+
+def test_a_goal_about_another_lag_is_no_goal_of_the_quantity():
+    rho = derive.scale_factors(models.linear_rnn())
+    goal = rho.proof.goal
+    moved = replace(goal, left=goal.left.subs(J, J + 1))
+    with pytest.raises(ProofError, match="another index"):
+        replace(rho, proof=replace(rho.proof, goal=moved), formula=None)
 
 
 def test_the_closed_form_and_the_recurrence_of_a_kernel_are_one_goal():

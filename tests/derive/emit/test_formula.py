@@ -2,11 +2,13 @@
 
 import importlib.util
 import inspect
+import itertools
 
 import numpy as np
 import pytest
 import sympy as sp
 
+from wideproof.derive import models, ntk
 from wideproof.derive.emit.formula import _Emitted
 from wideproof.derive.language.errors import ParameterError, TooLarge
 
@@ -134,3 +136,17 @@ def test_the_grid_needs_a_gram(derived):
 def test_integer_lags_and_floats_agree(rho):
     f = rho.compile()
     assert float(f(j=3.0, **VALUES)) == float(f(j=3, **VALUES)) == float(f(j=np.int32(3), **VALUES))
+
+
+def test_a_kernel_at_two_times_is_that_of_the_sequences_up_to_them():
+    """Rows are times of the first sequence: lengths differ, and every entry is the last of the shorter sequences."""
+    rng = np.random.default_rng(0)
+    x, y = rng.standard_normal((3, 2)), rng.standard_normal((2, 2))
+    f = ntk(models.elman("erf")).formula.compile()
+    values = {"nu_W": 0.7, "nu_F": 1.1, "nu_b": 0.2, "nu_C": 0.9}
+    whole = f(X=x @ y.T, X1=x @ x.T, X2=y @ y.T, **values)
+    assert whole.shape == (3, 2)
+    for i, k in itertools.product(range(3), range(2)):
+        a, b = x[: i + 1], y[: k + 1]
+        last = f(X=a @ b.T, X1=a @ a.T, X2=b @ b.T, readout="last", **values)
+        np.testing.assert_allclose(whole[i, k], last, rtol=1e-12)
