@@ -10,6 +10,7 @@ BANNED = {"eval", "exec", "compile", "parse_expr", "S", "sympify", "lambdify", "
 ALLOWED = {
     ("derive/algebra/array_code.py", "lambdify"): "the emitter: what proofs concluded, by a printer that refuses",
     ("derive/emit/lag_grid.py", "lambdify"): "coefficients of a derived recurrence, by the same printer",
+    ("derive/expectation/steep_places.py", "lambdify"): "declared activations, admissible expressions by then",
     ("derive/audit/growth.py", "lambdify"): "the audit: maps of a program, whose functions are those of the language",
     ("derive/audit/meanings.py", "lambdify"): "the audit: integrands of claims",
     ("derive/audit/memory_horizon.py", "lambdify"): "the audit: definitions of activations",

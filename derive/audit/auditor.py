@@ -270,7 +270,7 @@ def _widths(*exprs: sp.Expr) -> range:
 
 def _powers_of_width(term: sp.Expr) -> tuple[sp.Expr, sp.Expr]:
     """The lowest and the highest power of n in a term."""
-    power = sp.sympify(term.as_coeff_exponent(n)[1]) if not term.atoms(*AT_WIDTH) else sp.S.Zero
+    power = term.as_coeff_exponent(n)[1] + sp.S.Zero if not term.atoms(*AT_WIDTH) else sp.S.Zero
     low = high = power if power.is_number else sp.S.Zero
     for x in term.atoms(*AT_WIDTH):
         if isinstance(x, TraceMean):

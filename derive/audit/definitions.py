@@ -180,7 +180,7 @@ def _check_readable(program: Program, expr: sp.Expr, done: set[Coordinate], read
 
 def _perturbation(parameter: Parameter, parameterization: str) -> Parameter:
     """The law of the perturbation: centred, of unit variance in entries, of the parameter's own in "ntk"."""
-    variance = {"entries": sp.S.One, "ntk": sp.sympify(parameter.variance)}[parameterization]
+    variance = {"entries": sp.S.One, "ntk": sp.sympify(parameter.variance, strict=True)}[parameterization]
     return Parameter(MOVED + parameter.name, parameter.role, variance, parameter.tied, True, sp.S.Zero)
 
 

@@ -63,7 +63,7 @@ def _met(world: World, relation: sp.Expr, at: Mapping[sp.Symbol, Any], x: sp.Sym
     left, right = (_moved(world, at).number(side, at) for side in relation.args)
     if left == 0 or right <= 0:
         return at[x]
-    found = sp.sympify(at[x] * right / left)
+    found = sp.sympify(at[x] * right / left, strict=True)
     return found if found.is_Rational else sp.Rational(sp.N(found * (1 - TINY), DIGITS))
 
 

@@ -198,7 +198,7 @@ def _integral(world: World, expr: sp.Expr, at: Any) -> Any:
 
 def _damped(world: World, expr: sp.Expr, at: Any) -> Any:
     """exp(-x) sinh(y), or cosh(y) for an even one, from exponentials."""
-    x, y, odd = (sp.sympify(a).subs({**world.parameters, **at}) for a in expr.args)
+    x, y, odd = (sp.sympify(a, strict=True).subs({**world.parameters, **at}) for a in expr.args)
     return (sp.exp(y - x) + (-1 if odd == 1 else 1) * sp.exp(-y - x)) / 2
 
 

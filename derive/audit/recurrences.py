@@ -150,4 +150,4 @@ def _initial(world: World, key: tuple[Any, ...]) -> Any:
     both = all(_is_outside(world, x, time) for x, time in ((u, first), (v, second)))
     if a != b and both and u in world.program.bodies and v in world.program.bodies:
         return sp.S.Zero
-    return sp.sympify(world.moment(u, v, first, second, a, b))
+    return sp.sympify(world.moment(u, v, first, second, a, b), strict=True)

@@ -48,14 +48,16 @@ def real(
     inside = found > least if above else found >= least
     if math.isnan(found) or not inside or (math.isinf(found) and not infinite) or (found >= below < math.inf):
         want = "a number" if infinite else "a finite number"
-        want += f" {'>' if above else '>='} {least:g}" * (least > -math.inf) + f" below {below:g}" * (below < math.inf)
+        want += f" {'>' if above else '>='} {least:g}" * (least > -math.inf)
+        if below < math.inf:
+            want = f"a number in {'(' if above else '['}{least:g}, {below:g})"
         raise ParameterError(name, want, shown(value), hint)
     return found
 
 
 def _number(value: Any) -> float:
     """A real number as a float, NaN for what is none."""
-    if isinstance(value, bool | np.bool_) or not (
+    if isinstance(value, bool | np.bool_ | np.ma.MaskedArray) or not (
         isinstance(value, Real)
         or (isinstance(value, sp.Expr) and value.is_number and value.is_extended_real)
         or (getattr(value, "shape", None) == () and _kind(value) in tuple("iuf"))

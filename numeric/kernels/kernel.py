@@ -76,7 +76,7 @@ class Kernel:
         choice("Kernel: readout", readout, READOUTS, '"all" steps, the "last" one, or their "average".')
         choice("Kernel: parameterization", parameterization, ("entries", "ntk"), "See wideproof.ntk.")
         choice("Kernel: backend", backend, BACKENDS, "CuPy computes on a GPU.")
-        memory = real("Kernel: memory", memory, 0.0, above=True, hint="Bytes, for example 2.0**28.")
+        memory = real("Kernel: memory", memory, 0.0, above=True, hint="In bytes, for example 2.0**28.")
         self.recursion, self.parameterization = as_program(recursion), parameterization
         symbol_values(self.recursion, parameters)
         self.backend, self.readout, self.memory, self.parameters = backend, readout, memory, parameters

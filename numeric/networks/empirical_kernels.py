@@ -16,7 +16,7 @@ from wideproof.derive.calculus.tangent import MARK, tangent
 from wideproof.derive.emit.derivation import as_program
 from wideproof.derive.language.errors import ParameterError
 from wideproof.derive.language.program import Parameter
-from wideproof.numeric.core.arrays import Array, backend
+from wideproof.numeric.core.arrays import Array, Stream, backend
 from wideproof.numeric.core.inputs import choice, names as named, sequences, whole
 from wideproof.numeric.networks.gradients import Network, Reverse, run_forward, trained
 from wideproof.numeric.networks.simulation import sizes_of, weights_of
@@ -68,10 +68,12 @@ def empirical_ntk(
     choice("empirical_ntk: readout", readout, ("all", "last", "average"), "See Kernel.")
     program = as_program(recursion)
     names = named("empirical_ntk: parameters", parameters)
-    inputs = sequences("empirical_ntk: inputs", inputs, backend(options.get("device", "numpy")))
+    seed = options.get("seed")
+    xp = seed.xp if isinstance(seed, Stream) else backend(options.get("device", "numpy"))
+    inputs = sequences("empirical_ntk: inputs", inputs, xp)
     width, n_y, trials = sizes_of("empirical_ntk", width, n_y, trials)
     if options.get("weights"):
-        options["weights"] = weights_of(options["weights"], backend(options.get("device", "numpy")))
+        options["weights"] = weights_of(options["weights"], xp)
     horizon, some = int(inputs.shape[1]), n_y if rows is None else min(whole("empirical_ntk: rows", rows, 1), n_y)
     several = some * (horizon if readout == "all" else 1)
     network = run_forward(program, inputs, width, n_y=n_y, trials=trials, cotangents=several, **options)

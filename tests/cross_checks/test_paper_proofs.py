@@ -9,6 +9,7 @@ import sympy as sp
 from wideproof.derive import (
     Counterexample,
     ProofError,
+    Recursion,
     convolution_of,
     flow_gain,
     models,
@@ -39,6 +40,17 @@ FILES = (
 )
 
 
+def coupled():
+    """Two linear states that feed each other through matrices of their own."""
+    r = Recursion("coupled")
+    h, g = r.state("h"), r.state("g")
+    W, V, U, Z = (r.matrix(name, f"nu_{name}") for name in "WVUZ")
+    r.update(h, W @ h + V @ g + r.input_map("F", "nu_F") @ r.x)
+    r.update(g, U @ h + Z @ g)
+    r.output(r.readout("C", "nu_C") @ h)
+    return r
+
+
 @cache
 def proofs():
     rnn = models.linear_rnn()
@@ -59,6 +71,7 @@ def proofs():
         "convolution": convolution_of(rnn),
         "realization": realization([1, 2]),
         "stability": stability(rnn),
+        "coupled": stability(coupled()),
         "moments": moments(rnn, lag=3, order=4),
         "mixed": moments(rnn, lags=(0, 1, 1, 2)),
     }
@@ -86,6 +99,7 @@ NAMES = (
     "convolution",
     "realization",
     "stability",
+    "coupled",
     "moments",
     "mixed",
 )

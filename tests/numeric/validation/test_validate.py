@@ -78,7 +78,7 @@ def test_over_many_seeds_the_truth_is_refuted_at_the_level_and_two_percent_alway
 
 def renamed():
     rnn = Recursion("renamed")
-    A, B, R = rnn.matrix("A", "a"), rnn.input_map("B", "b"), rnn.readout("R", "c")
+    A, B, R = rnn.matrix("A", "a"), rnn.input_map("B", "b"), rnn.readout("R", "d")
     z = rnn.state("z")
     rnn.update(z, A @ z + B @ rnn.x)
     rnn.output(R @ z)
@@ -86,7 +86,7 @@ def renamed():
 
 
 def test_a_linear_rnn_under_other_names_needs_its_own_variances():
-    found = validate(renamed(), 1024, 1000, horizon=2, seed=3, a=0.6, b=1.2, c=0.8)
+    found = validate(renamed(), 1024, 1000, horizon=2, seed=3, a=0.6, b=1.2, d=0.8)
     same = validate(models.linear_rnn(), 1024, 1000, horizon=2, seed=3, nu_W=0.6, nu_F=1.2, nu_C=0.8)
     assert found.checks == same.checks
     with pytest.raises(ParameterError) as error:

@@ -129,7 +129,6 @@ def test_a_quantity_that_a_model_lacks_is_a_reason_among_all_and_an_error_by_nam
     monkeypatch.setattr(cli_models, "gallery", lambda: {"skip": skip})
     made = json_of("derive", "skip")
     lacking = {"scale-factors", "equivalent-convolution", "scale-factor-bound", "scale-factor-peak", "training-bound"}
-    lacking |= {"memory"}
     assert {lack["quantity"] for lack in made["underivable"]} == lacking
     assert set(made["underivable"][0]["error"]) == {"where", "expected", "got", "hint"}
     assert "scale-factors of skip does not exist" in run("derive", "skip").stdout

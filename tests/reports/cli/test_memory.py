@@ -63,7 +63,7 @@ def test_the_check_exits_with_its_verdict():
     (("memory", "leaky", "--nu-W", "1"), "carries itself over"), (("memory", "elman"), "no --nu-b"),
     (("memory", "gru"), "gate"), (("memory", "nothing"), "wideproof models"),
     (("memory", "linear-rnn", "--activation", "tanh"), "got --activation"),
-    ((*RELU, "--nu-W"), "a finite number"), ((*RELU, "--nu-W", "-1"), "nu_W = -1"),
+    ((*RELU, "--nu-W"), "a finite number"), ((*RELU, "--nu-W", "-1"), "nu_W: expected a finite number >= 0, got -1"),
     ((*RELU, "--check"), "no --nu-W"), ((*RELU, "--mu", "1"), "got --mu"),
 ])  # fmt: skip
 def test_errors_say_what_to_do(words, said):
