@@ -39,6 +39,11 @@ def _linear(name: str, make: Any) -> Iterator[Covered]:
         yield Covered(name, quantity.__name__.replace("_", "-"), lambda q=quantity: q(make()))
 
 
+def _evolving(name: str, make: Any) -> Iterator[Covered]:
+    for quantity in (nngp, state_evolution):
+        yield Covered(name, quantity.__name__.replace("_", "-"), lambda q=quantity: q(make()))
+
+
 def _refuted(index: int) -> Derivation:
     return refuted_bounds(models.linear_rnn())[index]
 
@@ -60,6 +65,11 @@ COVERED: tuple[Covered, ...] = (
     *_linear("linear-rnn", models.linear_rnn),
     *_linear("deep-linear", models.deep_linear),
     *_bounds(),
+    *_evolving("elman-erf", lambda: models.elman("erf")),
+    *_evolving("elman-relu", lambda: models.elman("relu")),
+    *_evolving("elman-tanh-untied", lambda: models.elman("tanh", tied=False)),
+    *_evolving("feed-forward", models.feed_forward),
+    *_evolving("stacked", models.stacked),
 )
 """The quantities of the gallery that `make certify` checks; other recursions of these kinds are covered too."""
 

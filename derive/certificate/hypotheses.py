@@ -13,8 +13,9 @@ import sympy as sp
 from wideproof.derive.calculus.recursion_rules import OUTPUT
 from wideproof.derive.calculus.tangent import MARK
 from wideproof.derive.certificate.terms import Writer, comment
+from wideproof.derive.language.activations import Phi
 from wideproof.derive.language.errors import NotCertified
-from wideproof.derive.language.program import Parameter, Program
+from wideproof.derive.language.program import MatVec, Parameter, Program
 
 SPACE = """
 (* Random variables in the limit of infinite width, one coordinate of each wide vector, and E of a product of two. *)
@@ -94,6 +95,36 @@ Hint Rewrite emami2021implicit_lemma_C1_independent inputs_independent biases_in
 Ltac expand := repeat progress (autorewrite with expand linear; cbn [variance]).
 """.strip()
 
+ACTIVATIONS = """
+(* act f k u is the k-th derivative of f at u. Products, inputs and biases are jointly Gaussian in the limit, so E of a
+   product of two activations of their combinations is a function of three covariances, and of one, of its variance. *)
+Variable act : activation -> nat -> V -> V.
+Variable gaussian : V -> Prop.
+Hypothesis gaussian_product : forall M i v, gaussian (product M i v).
+Hypothesis gaussian_input : forall M i a t, gaussian (input M i a t).
+Hypothesis gaussian_bias : forall M i, gaussian (bias M i).
+Hypothesis gaussian_plus : forall u v, gaussian u -> gaussian v -> gaussian (plus u v).
+Hypothesis gaussian_scale : forall c u, gaussian u -> gaussian (scale c u).
+Variable gaussian_mean1 : activation -> nat -> R -> R.
+Variable gaussian_mean2 : activation -> nat -> activation -> nat -> R -> R -> R -> R.
+Hypothesis emami2021implicit_lemma_C1_gaussian1 : forall f k u, gaussian u ->
+  E one (act f k u) = gaussian_mean1 f k (E u u).
+Hypothesis emami2021implicit_lemma_C1_gaussian2 : forall f k g l u v, gaussian u -> gaussian v ->
+  E (act f k u) (act g l v) = gaussian_mean2 f k g l (E u u) (E u v) (E v v).
+Hypothesis emami2021implicit_lemma_C1_uncorrelated : forall f k g l u v, gaussian u -> gaussian v -> E u v = 0 ->
+  E (act f k u) (act g l v) = gaussian_mean1 f k (E u u) * gaussian_mean1 g l (E v v).
+Ltac gaussians :=
+  repeat first
+    [ apply gaussian_product | apply gaussian_input | apply gaussian_bias
+    | apply gaussian_plus | apply gaussian_scale ].
+Ltac gaussian_means :=
+  first
+    [ rewrite emami2021implicit_lemma_C1_gaussian2 by gaussians; expand; solve [ f_equal; ring ]
+    | rewrite emami2021implicit_lemma_C1_gaussian1 by gaussians; expand; solve [ f_equal; ring ]
+    | rewrite emami2021implicit_lemma_C1_uncorrelated by solve [ gaussians | expand; ring ]; expand;
+      solve [ f_equal; f_equal; ring | rewrite Rmult_comm; f_equal; f_equal; ring ] ].
+""".strip()
+
 
 def hypotheses(writer: Writer, parameterization: str | None) -> str:
     """The section's variables and hypotheses, from the recursion as given and, for its tangent, Lemma B.1."""
@@ -105,10 +136,23 @@ def hypotheses(writer: Writer, parameterization: str | None) -> str:
             SPACE,
             _parameters(writer, program, parameterization),
             LAWS,
+            *([_activations(writer, program)] if _applied(program) else []),
             "\n".join(_definition(writer, program)),
             *(["\n".join(_differential(writer, program))] if parameterization else []),
         )
     )
+
+
+def _applied(program: Program) -> list[sp.Expr]:
+    """The names of the activations of a recursion."""
+    exprs = [body for _, body in program.updates] + [program.output]
+    exprs += [term.vector for _, term in program.terms if isinstance(term, MatVec)]
+    return sorted({phi.args[0] for expr in exprs for phi in sp.sympify(expr).atoms(Phi)}, key=str)
+
+
+def _activations(writer: Writer, program: Program) -> str:
+    """Lemma C.1 for activations: E of a product of two is a function of three covariances."""
+    return f"Inductive activation := {' | '.join(map(writer.activation, _applied(program)))}.\n{ACTIVATIONS}"
 
 
 def _refuse(program: Program) -> None:

@@ -88,8 +88,8 @@ def evolution(context: Context, step: Step) -> Iterator[Lemma]:
     for equation in claim.equations:
         name = context.lemma("covariance", equation.left)
         cases.append(
-            f"intros s t. rewrite ({name} s t). destruct t as [|t], s as [|s]; cbn [before]; "
-            f"{_tactics(zeros)} expand; ring."
+            f"intros s t. rewrite ({name} s t). first [ring | destruct t as [|t], s as [|s]; cbn [before]; "
+            f"{_tactics(zeros)} expand; ring]."
         )
     name = context.name("evolution")
     script = "repeat split.\n  " + "\n  ".join(f"- {x}" for x in cases) if len(cases) > 1 else cases[0]

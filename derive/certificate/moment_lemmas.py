@@ -8,11 +8,12 @@ from typing import Any
 import sympy as sp
 
 from wideproof.derive.calculus.moments import Moment
-from wideproof.derive.calculus.recursion_rules import Response
-from wideproof.derive.calculus.tangent import MARK
+from wideproof.derive.calculus.recursion_rules import OUTPUT, Response
 from wideproof.derive.certificate.lemmas import Context, Lemma, binder, exports, labels, pair_name
 from wideproof.derive.certificate.terms import ROWS, SEQUENCES, natural, pieces
+from wideproof.derive.expectation.symbolic_expectation import GaussianMean
 from wideproof.derive.language.errors import NotCertified
+from wideproof.derive.language.program import Coordinate
 from wideproof.derive.proof.claims import Equation
 from wideproof.derive.proof.proof import Step
 
@@ -36,7 +37,7 @@ def update(context: Context, step: Step) -> Iterator[Lemma]:
     row, rows = ("r", "r ") if is_output else ("0", "")
     lemma = context.name(step.rule, name)
     left, right = (tested(context, claim.right, row, side) for side in ("E {} w", "E w {}"))
-    base = name.removeprefix(MARK)
+    base = context.writer.output(OUTPUT) if is_output else context.writer.state(unperturbed(context, claim.left))
     opened = f"rewrite <- d_{base}, {base}_definition." if step.rule == "tangent" else f"rewrite {name}_definition."
     yield Lemma(
         lemma,
@@ -49,6 +50,13 @@ def update(context: Context, step: Step) -> Iterator[Lemma]:
         f"intros. rewrite !(E_symmetric w). apply {lemma}.",
     )
     context.written[step.rule, claim.left] = lemma
+
+
+def unperturbed(context: Context, updated: sp.Expr) -> Coordinate:
+    """The state of which another is the response; a state that is no response itself."""
+    program = context.program
+    names = [c for c, _ in program.updates]
+    return names[names.index(updated) % len(program.base.updates if program.base else names)]
 
 
 def _opened(context: Context, process: sp.Expr) -> str:
@@ -91,9 +99,20 @@ def written_out(context: Context, step: Step) -> Iterator[Lemma]:
     yield Lemma(
         name,
         f"{before}{rows}{context.writer.real(subject)} = {context.writer.real(claim.right)}",
-        f"intros. {opening(context, subject)} expand. ring.",
+        f"intros. {opening(context, subject)} {calculation(claim.right)}",
     )
     context.written[step.rule, subject] = name
+
+
+def calculation(right: sp.Expr) -> str:
+    """The script that both sides written out are equal: by linearity, or as means of activations."""
+    if right.has(GaussianMean):
+        if not all(isinstance(x, GaussianMean) for x in sp.Mul.make_args(right)):
+            raise NotCertified(
+                "means of activations", "one mean, or a product of independent ones", right, "Sums are not covered yet."
+            )
+        return "first [ gaussian_means | rewrite E_symmetric; gaussian_means ]."
+    return "expand. ring."
 
 
 def view_of(subject: sp.Expr) -> tuple[str, ...]:

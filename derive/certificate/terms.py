@@ -11,6 +11,8 @@ import sympy as sp
 from wideproof.derive.algebra.linear_recurrences import PowerDD
 from wideproof.derive.calculus.moments import FIRST, SECOND, Gram, Moment
 from wideproof.derive.calculus.recursion_rules import ROW, ROW2, Response
+from wideproof.derive.expectation.symbolic_expectation import GaussianMean
+from wideproof.derive.language.activations import Phi
 from wideproof.derive.language.errors import NotCertified
 from wideproof.derive.language.notation import T, j, k, m, n, p, q, s, t
 from wideproof.derive.language.program import Bias, Coordinate, Input, MatVec, Parameter, Previous, Program, Updated
@@ -20,95 +22,15 @@ from wideproof.derive.linear.scale_factor_bounds import LargestRho
 WHOLE = {j: "j", k: "k", m: "m", p: "p", q: "q", s: "s", t: "t", T: "T", n: "n"}
 SEQUENCES = {FIRST: "x", SECOND: "x'", p: "(impulse p)", q: "(impulse q)"}
 ROWS = {ROW: "r", ROW2: "r'", sp.Symbol("c"): "c", sp.Symbol("c'"): "c'"}
-TAKEN = frozenset(
-    [
-        "as",
-        "at",
-        "by",
-        "cofix",
-        "else",
-        "end",
-        "exists",
-        "exists2",
-        "fix",
-        "for",
-        "forall",
-        "fun",
-        "if",
-        "IF",
-        "in",
-        "let",
-        "match",
-        "mod",
-        "Prop",
-        "return",
-        "Set",
-        "then",
-        "Type",
-        "using",
-        "where",
-        "with",
-        "Definition",
-        "E",
-        "R",
-        "S",
-        "O",
-        "I",
-        "V",
-        "d",
-        "x",
-        "r",
-        "a",
-        "b",
-        "c",
-        "t",
-        "s",
-        "j",
-        "k",
-        "m",
-        "p",
-        "q",
-        "w",
-        "u",
-        "v",
-        "i",
-        "n",
-        "T",
-        "one",
-        "zero",
-        "plus",
-        "scale",
-        "product",
-        "input",
-        "bias",
-        "before",
-        "variance",
-        "impulse",
-        "gram",
-        "step",
-        "nat",
-        "INR",
-        "delta",
-        "PowerDD",
-        "lag_sum",
-        "expand",
-        "deltas",
-        "rho",
-        "kernel",
-        "tends_to",
-        "max",
-        "Rmax",
-        "sqrt",
-        "pow",
-        "list",
-        "length",
-        "app",
-        "In",
-        "sequence",
-        "parameter",
-        "H",
-    ]
-)
+_WORDS = """
+as at by cofix else end exists exists2 fix for forall fun if IF in let match mod Prop return Set then Type
+using where with Definition E R S O I V d x r a b c t s j k m p q w u v i n T one zero plus scale product
+input bias before variance impulse gram step nat INR delta PowerDD lag_sum expand deltas rho kernel tends_to
+max Rmax sqrt pow list length app In sequence parameter H act activation gaussian gaussian_mean1
+gaussian_mean2 gain theta convolved entry random f g l largest nonneg gaussians gaussian_means unimodal
+tends_in_law
+"""
+TAKEN = frozenset(_WORDS.split())
 """Words of Coq and of the section itself, which no letter of a user may take."""
 
 
@@ -122,7 +44,8 @@ class Names:
         """The identifier of a thing, made from `wanted` on the first call."""
         if thing not in self.given:
             name = re.sub(r"\W+", "_", wanted.replace("'", "")).strip("_") or "term"
-            name = name if not name[0].isdigit() else f"n{name}"
+            name = f"n{name}" if name[0].isdigit() or name.startswith("d_") else name
+            name += "_" * name.endswith(("_definition", "_sign", "_right"))  # made from other names below
             while name in TAKEN or name in self.given.values():
                 name += "_"
             self.given[thing] = name
@@ -197,9 +120,12 @@ class Writer:
         return total
 
     def coordinate(self, coordinate: sp.Expr, time: str, label: str, row: str = "0") -> str:
-        """One coordinate inside the body at a time; `row` is that of a readout."""
+        """One coordinate, or an activation of some, inside the body at a time; `row` is that of a readout."""
         if coordinate == 1:
             return "one"
+        if isinstance(coordinate, Phi):
+            name, order, argument = coordinate.args
+            return f"(act {self.activation(name)} {order} {self.vector(argument, time, label)})"
         match self.program.table.get(coordinate):
             case Previous(state):
                 return f"(before ({self.state(self.program.updated[state])} {label}) {time})"
@@ -219,15 +145,19 @@ class Writer:
             case _:
                 raise NotCertified(
                     f"the term {coordinate}",
-                    "states, products and biases, with coefficients",
+                    "states, products, biases and activations of them, with coefficients",
                     coordinate,
-                    "Activations and products of coordinates have no certificate yet.",
+                    "Products of coordinates have no certificate yet.",
                 )
 
     def _copy(self, parameter: Parameter, time: str, label: str, row: str) -> str:
         if parameter.role == "readout" or (parameter.role == "bias" and row != "0"):
             return row
         return "0" if parameter.tied else f"(step {label} {time})"
+
+    def activation(self, name: sp.Expr) -> str:
+        """The identifier of an activation."""
+        return self.names(("activation", name), str(name))
 
     # ---- numbers --------------------------------------------------------------------------------------
     def real(self, expr: sp.Expr) -> str:
@@ -272,6 +202,8 @@ class Writer:
                 return f"(PowerDD [{nodes}] {natural(expr.args[0])})"
             case Moment() | Response() | Gram():
                 return self._moment(expr)
+            case GaussianMean():
+                return self._gaussian_mean(expr)
             case Rho():
                 return f"(rho {natural(expr.args[0])})"
             case LargestRho():
@@ -287,6 +219,16 @@ class Writer:
                 raise NotCertified(
                     f"the term {expr}", "powers, sums over lags and moments", type(expr).__name__, "It is not covered."
                 )
+
+    def _gaussian_mean(self, expr: GaussianMean) -> str:
+        """E of an activation, or of a product of two, of centred Gaussian variables with these covariances."""
+        functions, means, covariances = expr.args
+        if len(functions) > 2 or any(mean != 0 for mean in means):
+            raise NotCertified(
+                "Gaussian mean", "at most two activations of centred variables", expr, "Not covered yet."
+            )
+        words = [f"{self.activation(name)} {order}" for name, order in functions]
+        return f"(gaussian_mean{len(words)} {' '.join((*words, *map(self.real, covariances)))})"
 
     def _moment(self, expr: sp.Expr) -> str:
         match expr:
@@ -329,7 +271,7 @@ class Writer:
 def pieces(expr: sp.Expr) -> Iterator[tuple[sp.Expr, sp.Expr]]:
     """(coefficient, coordinate or product of coordinates) of each summand that is not zero."""
     for summand in sp.Add.make_args(sp.expand(expr)):
-        coefficient, monomial = summand.as_independent(Coordinate, as_Add=False)
+        coefficient, monomial = summand.as_independent(Coordinate, Phi, as_Add=False)
         if coefficient != 0:
             yield coefficient, monomial
 

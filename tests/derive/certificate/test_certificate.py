@@ -25,9 +25,10 @@ from wideproof.derive.certificate.certificate import certify
 from wideproof.derive.certificate.coqc import check
 from wideproof.derive.certificate.lemmas import Exporter
 from wideproof.derive.language.errors import NotCertified
-from wideproof.derive.language.notation import T, j
+from wideproof.derive.language.notation import T, j, parameter
 from wideproof.derive.proof.rules import Rule
 
+NU_W = parameter("nu_W")
 coqc = pytest.mark.skipif(shutil.which("coqc") is None, reason="coqc is not installed: the file cannot be checked")
 
 
@@ -96,6 +97,14 @@ def test_coqc_refuses_an_altered_step(name):
     assert found.verdict == "refuted"
     lemma = found.reason.partition(":")[0]
     assert lemma.startswith(rule.replace("-", "_")), found.reason
+
+
+@coqc
+def test_an_altered_covariance_of_activations_is_refused():
+    proof = nngp(models.elman("erf")).proof
+    assert check(certify(proof)).verdict == "holds"
+    altered = with_claim(proof, "covariance", right(lambda side: side.subs(NU_W, NU_W * sp.Rational(1001, 1000))))
+    assert check(certify(altered)).reason.startswith("covariance_h_h")
 
 
 @coqc
