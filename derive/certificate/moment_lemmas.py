@@ -13,6 +13,7 @@ from wideproof.derive.certificate.lemmas import Context, Lemma, binder, exports,
 from wideproof.derive.certificate.terms import ROWS, SEQUENCES, natural, pieces
 from wideproof.derive.expectation.symbolic_expectation import GaussianMean
 from wideproof.derive.language.errors import NotCertified
+from wideproof.derive.language.notation import s, t
 from wideproof.derive.language.program import Coordinate
 from wideproof.derive.proof.claims import Equation
 from wideproof.derive.proof.proof import Step
@@ -112,6 +113,8 @@ def calculation(right: sp.Expr) -> str:
                 "means of activations", "one mean, or a product of independent ones", right, "Sums are not covered yet."
             )
         return "first [ gaussian_means | rewrite E_symmetric; gaussian_means ]."
+    if right.has(sp.KroneckerDelta(s, t)):
+        return "expand. rewrite ?(delta_symmetric t s). ring."
     return "expand. ring."
 
 

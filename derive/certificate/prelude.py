@@ -15,6 +15,8 @@ Lemma delta_same : forall i, delta i i = 1.
 Proof. intros i. unfold delta. now rewrite Nat.eqb_refl. Qed.
 Lemma delta_apart : forall i k, i <> k -> delta i k = 0.
 Proof. intros i k H. unfold delta. now rewrite (proj2 (Nat.eqb_neq i k) H). Qed.
+Lemma delta_symmetric : forall i k, delta i k = delta k i.
+Proof. intros. unfold delta. now rewrite Nat.eqb_sym. Qed.
 
 (* Each delta of lags that are certainly equal or certainly different becomes 1 or 0. *)
 Ltac deltas :=

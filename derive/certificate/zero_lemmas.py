@@ -41,8 +41,9 @@ def zero_moments(context: Context, step: Step) -> Iterator[Lemma]:
     script = [f"{opened}intros i. induction i as [|i IH]; intros {rest}."]
     script += ["{ " + _zero_case(context, members, at_start, covariances, names, "0", lag) + " }"]
     for i, member in enumerate(members):
-        general_in = "" if member[0] == 1 else f"fun {rest} => "
-        known = _part(f"(IH {'0%nat' if member[0] == 1 else rest})", i, len(members))
+        is_general = re.search(rf"\b{rest}\b", general[i]) is not None
+        general_in = f"fun {rest} => " if is_general else ""
+        known = _part(f"(IH {rest if is_general else '0%nat'})", i, len(members))
         script.append(f"pose proof ({general_in}{known}) as I{i}.")
         if member[2] in "<>":
             wider = general[i].replace("(S (i + m))", "(S (S (i + m)))")

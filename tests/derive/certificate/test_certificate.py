@@ -12,6 +12,7 @@ import sympy as sp
 from wideproof.derive import (
     Recursion,
     adjoint,
+    impulse_response,
     models,
     nngp,
     refuted_bounds,
@@ -97,6 +98,12 @@ def test_coqc_refuses_an_altered_step(name):
     assert found.verdict == "refuted"
     lemma = found.reason.partition(":")[0]
     assert lemma.startswith(rule.replace("-", "_")), found.reason
+
+
+@coqc
+def test_every_parameter_may_be_drawn_afresh_at_each_step():
+    rnn = models.elman("identity", bias=False, tied=False)
+    assert check(certify(impulse_response(rnn).proof)).verdict == "holds"
 
 
 @coqc
