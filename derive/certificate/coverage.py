@@ -39,6 +39,12 @@ def _linear(name: str, make: Any) -> Iterator[Covered]:
         yield Covered(name, quantity.__name__.replace("_", "-"), lambda q=quantity: q(make()))
 
 
+def _redrawn() -> Iterator[Covered]:
+    untied = partial(models.elman, "identity", bias=False, tied=False)
+    for quantity in (impulse_response, nngp, ntk, state_evolution):
+        yield Covered("linear-untied", quantity.__name__.replace("_", "-"), lambda q=quantity: q(untied()))
+
+
 def _evolving(name: str, make: Any) -> Iterator[Covered]:
     for quantity in (nngp, state_evolution):
         yield Covered(name, quantity.__name__.replace("_", "-"), lambda q=quantity: q(make()))
@@ -64,6 +70,7 @@ def _bound(form: str) -> Derivation:
 COVERED: tuple[Covered, ...] = (
     *_linear("linear-rnn", models.linear_rnn),
     *_linear("deep-linear", models.deep_linear),
+    *_redrawn(),
     *_bounds(),
     *_evolving("elman-erf", lambda: models.elman("erf")),
     *_evolving("elman-relu", lambda: models.elman("relu")),

@@ -49,7 +49,7 @@ class Context:
     steps: tuple[Step, ...]
     written: dict[tuple[str, Any], str] = field(default_factory=dict)
     diagonals: dict[sp.Expr, sp.Expr] = field(default_factory=dict)
-    superposed: dict[str, list[Any]] = field(default_factory=dict)
+    superposed: dict[Any, tuple[str, int]] = field(default_factory=dict)
 
     @property
     def program(self) -> Program:
@@ -78,9 +78,9 @@ class Context:
             raise NotCertified(f"step by {step.rule}", f"a premise by {rule}", "none", "The proof has another shape.")
         return found[0]
 
-    def diagonal_step(self, pair: Any) -> dict[Any, sp.Expr]:
+    def diagonal_step(self, pair: Any, at: tuple[sp.Expr, sp.Expr]) -> dict[Any, sp.Expr]:
         """The coefficients by which a moment at the next lag reads those at this one."""
-        right = sp.expand(self.diagonals[Moment(*pair, j + 1, j + 1, p, q)])
+        right = sp.expand(self.diagonals[Moment(*pair, j + 1, j + 1, *at)])
         return {x.args[:2]: right.coeff(x) for x in right.atoms(Moment)}
 
     @property

@@ -49,12 +49,7 @@ def right(change):
 @coqc
 @pytest.mark.parametrize(
     ("model", "quantity"),
-    [
-        ("linear_rnn", "ntk"),
-        ("stacked", "equivalent_convolution"),
-        ("skip", "impulse_response"),
-        ("untied", "impulse_response"),
-    ],
+    [("linear_rnn", "ntk"), ("stacked", "equivalent_convolution"), ("skip", "impulse_response"), ("untied", "ntk")],
 )
 def test_coqc_accepts_what_is_derived(model, quantity, derived):
     found = check(certify(derived(model, quantity).proof))
