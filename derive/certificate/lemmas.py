@@ -124,7 +124,7 @@ def exports(*rules: str, believes: str = "") -> Callable[[Export], Export]:
     return register
 
 
-def labels(*, labels: tuple[sp.Expr, sp.Expr]) -> bool:
+def is_impulse(labels: tuple[sp.Expr, sp.Expr]) -> bool:
     """Whether two labels are times of impulses, and not sequences."""
     return labels[0] in (p, q)
 
@@ -146,7 +146,7 @@ def binder(context: Context, subject: sp.Expr, times: Iterable[sp.Expr]) -> str:
     symbols = sorted({x for time in times for x in time.free_symbols}, key=str)
     names = [natural(x) for x in symbols]
     a, b = subject.args[-2:]
-    if labels(labels=(a, b)):
+    if is_impulse((a, b)):
         impulses, premise = context.impulses(a, b)
         lags = f"forall {' '.join(names)} : nat, " if names else ""
         return f"forall {impulses} : nat, {premise}{lags}"

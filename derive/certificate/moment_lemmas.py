@@ -9,7 +9,7 @@ import sympy as sp
 
 from wideproof.derive.calculus.moments import Moment
 from wideproof.derive.calculus.recursion_rules import OUTPUT, Response
-from wideproof.derive.certificate.lemmas import Context, Lemma, binder, exports, labels, pair_name
+from wideproof.derive.certificate.lemmas import Context, Lemma, binder, exports, is_impulse, pair_name
 from wideproof.derive.certificate.terms import ROWS, SEQUENCES, natural, pieces
 from wideproof.derive.expectation.symbolic_expectation import GaussianMean
 from wideproof.derive.language.errors import NotCertified
@@ -120,13 +120,13 @@ def calculation(right: sp.Expr) -> str:
 
 def view_of(subject: sp.Expr) -> tuple[str, ...]:
     """A word in the name of a lemma about sequences, and not impulses."""
-    return () if labels(labels=subject.args[-2:]) else ("in_time",)
+    return () if is_impulse(subject.args[-2:]) else ("in_time",)
 
 
 def covariance_at(context: Context, claim: Any, first: str, second: str, a: sp.Expr, b: sp.Expr) -> str:
     """A rewriting by the covariance equation of a pair at two times."""
     name = context.lemma("covariance", claim.left)
-    if labels(labels=(a, b)):
+    if is_impulse((a, b)):
         left, right = (SEQUENCES[x].removeprefix("(impulse ").removesuffix(")") for x in (a, b))
         return f"rewrite ?({name} {left} {right} {first} {second})."
     return f"rewrite ?({name} {_ordered(claim.left, first, second)})."

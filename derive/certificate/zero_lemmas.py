@@ -10,7 +10,7 @@ import sympy as sp
 
 from wideproof.derive.calculus.moments import Moment
 from wideproof.derive.calculus.recursion_rules import Response
-from wideproof.derive.certificate.lemmas import Context, Lemma, exports, labels, pair_name
+from wideproof.derive.certificate.lemmas import Context, Lemma, exports, is_impulse, pair_name
 from wideproof.derive.certificate.moment_lemmas import covariance_at, ordered_covariances, view_of
 from wideproof.derive.certificate.terms import SEQUENCES
 from wideproof.derive.language.notation import j, k
@@ -30,7 +30,7 @@ def zero_moments(context: Context, step: Step) -> Iterator[Lemma]:
     name = context.name("zero-moments", *view_of(claim.about))
     covariances = ordered_covariances(context, step)
     members = _by_dependency(claim.members, covariances)
-    lag = labels(labels=claim.about.args[-2:]) if isinstance(claim.about, Response) else False
+    lag = is_impulse(claim.about.args[-2:]) if isinstance(claim.about, Response) else False
     at_start = [_zero(context, x, "0", lag) for x in members]
     later = [_zero(context, x, "(S i)", lag) for x in members]
     general = [_zero(context, x, "i", lag) for x in members]
