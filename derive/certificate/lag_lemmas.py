@@ -58,7 +58,9 @@ def recurrence_of(context: Context, step: Step) -> tuple[LinearRecurrence, list[
         if first == 0:
             base[pair] = claim.right
         else:
-            steps[pair] = {x.args[:2]: sp.expand(claim.right).coeff(x) for x in claim.right.atoms(Moment)}
+            steps[pair] = {
+                x.args[:2]: sp.expand(claim.right).coeff(x) for x in sorted(claim.right.atoms(Moment), key=str)
+            }
     return LinearRecurrence(steps, base), sorted(steps, key=str)
 
 

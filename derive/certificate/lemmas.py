@@ -81,7 +81,7 @@ class Context:
     def diagonal_step(self, pair: Any, at: tuple[sp.Expr, sp.Expr]) -> dict[Any, sp.Expr]:
         """The coefficients by which a moment at the next lag reads those at this one."""
         right = sp.expand(self.diagonals[Moment(*pair, j + 1, j + 1, *at)])
-        return {x.args[:2]: right.coeff(x) for x in right.atoms(Moment)}
+        return {x.args[:2]: right.coeff(x) for x in sorted(right.atoms(Moment), key=str)}
 
     @property
     def apart(self) -> bool:
