@@ -14,6 +14,9 @@ help:            ## list the targets
 report: $(VENV)/.pdf     ## derive, confirm and typeset the linear RNN into report/linear-rnn/
 	$(BIN)/wideproof report linear-rnn -o report/linear-rnn
 
+certify: $(VENV)/.test   ## write every covered proof as a Coq file and let coqc check it: apt-get install coq
+	$(BIN)/wideproof certify all -o certificates
+
 test: $(VENV)/.test      ## run the tests
 	$(BIN)/python -m pytest -n 2
 
@@ -64,7 +67,7 @@ $(VENV)/.test: $(VENV)/.python pyproject.toml
 	@touch $@ $(VENV)/.pdf
 
 clean:           ## remove the environments and the reports
-	rm -rf $(VENV) $(VENV)-3.* report dist build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(VENV)-3.* report certificates dist build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
-.PHONY: help report test mutants check lint format types lowest pythons clean
+.PHONY: help report certify test mutants check lint format types lowest pythons clean
 .DEFAULT_GOAL := help

@@ -61,3 +61,7 @@ class NotDiagonal(DeriveError):
 
 class NotAccurate(DeriveError):
     """A number whose error bound is larger than what wideproof lets pass."""
+
+
+class NotCertified(DeriveError):
+    """A step of a proof that no certificate covers yet."""

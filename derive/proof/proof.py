@@ -21,6 +21,9 @@ from wideproof.derive.proof.rules import GIVEN, PERTURBATION, Ask, Root, Rule, S
 CHECKS = ("wideproof.derive.audit", "wideproof.derive.emit.derivation")
 """What enters itself in `Proof.auditors`, by name: no room below imports it."""
 
+CERTIFICATE = "wideproof.derive.certificate.certificate"
+"""What writes a proof as a Coq file, by name: it reads all rules, and no room below imports it."""
+
 
 @dataclass(frozen=True)
 class Step:
@@ -62,6 +65,14 @@ class Proof:
             self.replay(index)
         for audit in self.auditors:
             audit(self)
+
+    def coq(self) -> str:
+        """The proof as a Coq file: what is believed as hypotheses, and every other step as a lemma that coqc checks.
+
+        Errors: NotCertified names the first step that no certificate covers, and the reason.
+        """
+        text: str = importlib.import_module(CERTIFICATE).certify(self).text
+        return text
 
     def check_structure(self) -> None:
         """The last step is the goal, every step is used once listed, and the order is the canonical one."""

@@ -31,7 +31,7 @@ from wideproof.reports.sections.report import Report
 VALIDATE = sys.modules["wideproof.numeric.validation.validate"]  # the name of a function too
 NU = ("--nu-W", "0.3", "--nu-F", "1", "--nu-C", "1")
 HOLDS = ("validate", "linear-rnn", "--width", "200", "--trials", "4000", "--seed", "7")
-COMMANDS = ("models", "derive", "eval", "validate", "report", "reproduce")
+COMMANDS = ("models", "derive", "certify", "eval", "validate", "report", "reproduce")
 
 
 def run(*words, code=0, env=None):

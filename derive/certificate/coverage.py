@@ -1,0 +1,86 @@
+"""What certificates cover: quantities of the gallery, and what is believed in each kind of step."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from wideproof.derive import models
+from wideproof.derive.certificate.certificate import Certificate, certify
+from wideproof.derive.certificate.lemmas import Exporter
+from wideproof.derive.emit.derivation import Derivation
+from wideproof.derive.limits.kernels import nngp, ntk, state_evolution
+from wideproof.derive.linear.convolution import equivalent_convolution, impulse_response, scale_factors
+from wideproof.derive.linear.scale_factor_bounds import FORMS, refuted_bounds, scale_factor_bound, scale_factor_peak
+
+
+@dataclass(frozen=True)
+class Covered:
+    """One quantity of one model whose proof is certified."""
+
+    model: str
+    quantity: str
+    make: Any
+
+    def derivation(self) -> Derivation:
+        """The quantity, derived."""
+        found: Derivation = self.make()
+        return found
+
+    def certificate(self) -> Certificate:
+        """The certificate of its proof."""
+        return certify(self.derivation().proof)
+
+
+def _linear(name: str, make: Any) -> Iterator[Covered]:
+    for quantity in (impulse_response, scale_factors, equivalent_convolution, nngp, ntk, state_evolution):
+        yield Covered(name, quantity.__name__.replace("_", "-"), lambda q=quantity: q(make()))
+
+
+def _redrawn() -> Iterator[Covered]:
+    untied = partial(models.elman, "identity", bias=False, tied=False)
+    for quantity in (impulse_response, nngp, ntk, state_evolution):
+        yield Covered("linear-untied", quantity.__name__.replace("_", "-"), lambda q=quantity: q(untied()))
+
+
+def _evolving(name: str, make: Any) -> Iterator[Covered]:
+    for quantity in (nngp, state_evolution):
+        yield Covered(name, quantity.__name__.replace("_", "-"), lambda q=quantity: q(make()))
+
+
+def _refuted(index: int) -> Derivation:
+    return refuted_bounds(models.linear_rnn())[index]
+
+
+def _bounds() -> Iterator[Covered]:
+    for form in FORMS:
+        yield Covered("linear-rnn", f"scale-factor-bound-{form}", partial(_bound, form))
+    yield Covered("linear-rnn", "scale-factor-peak", lambda: scale_factor_peak(models.linear_rnn()))
+    yield Covered("linear-rnn", "scale-factor-rise", lambda: scale_factor_peak(models.linear_rnn()).rise)
+    for index, name in enumerate(("refuted-power", "refuted-power-largest", "refuted-shifted-largest")):
+        yield Covered("linear-rnn", name, partial(_refuted, index))
+
+
+def _bound(form: str) -> Derivation:
+    return scale_factor_bound(models.linear_rnn(), form=form)
+
+
+COVERED: tuple[Covered, ...] = (
+    *_linear("linear-rnn", models.linear_rnn),
+    *_linear("deep-linear", models.deep_linear),
+    *_redrawn(),
+    *_bounds(),
+    *_evolving("elman-erf", lambda: models.elman("erf")),
+    *_evolving("elman-relu", lambda: models.elman("relu")),
+    *_evolving("elman-tanh-untied", lambda: models.elman("tanh", tied=False)),
+    *_evolving("feed-forward", models.feed_forward),
+    *_evolving("stacked", models.stacked),
+)
+"""The quantities of the gallery that `make certify` checks; other recursions of these kinds are covered too."""
+
+
+def believed() -> dict[str, str]:
+    """What is believed in the steps of each rule, and not proved by coqc; the other covered rules are proved."""
+    return {rule: exporter.believes for rule, exporter in sorted(Exporter.registry.items()) if exporter.believes}

@@ -1,0 +1,94 @@
+"""The verb `certify`: a proof as a Coq file, checked by coqc where it is installed."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from wideproof.derive.certificate.certificate import Certificate, certify
+from wideproof.derive.certificate.coqc import CoqVerdict, check
+from wideproof.derive.certificate.coverage import COVERED
+from wideproof.reports.cli.console import EXIT, Stages, out, print_json, table
+from wideproof.reports.cli.derive import QUANTITIES, quantity_named
+from wideproof.reports.cli.models import Model, model_with
+from wideproof.reports.cli.symbols import Json, parameters
+
+
+def certify_command(
+    context: typer.Context,
+    model: Model,
+    quantity: Annotated[
+        str,
+        typer.Argument(
+            metavar="[QUANTITY]",
+            help=f"One of {', '.join(QUANTITIES)}; left out with the model `all`, every quantity that is covered.",
+            autocompletion=lambda: list(QUANTITIES),
+        ),
+    ] = "",
+    folder: Annotated[Path, typer.Option("-o", "--output", metavar="DIR", help="Where the .v file goes.")] = Path(
+        "certificates"
+    ),
+    as_json: Json = False,
+) -> None:
+    """Write the proof of a quantity as a Coq file, and let coqc check every step of it.
+
+    Exit codes: 0 coqc accepts it, 1 coqc refutes it, 3 undecided: coqc is not installed.
+
+    Examples: [b]wideproof certify linear-rnn scale-factors -o certificates[/b],
+    [b]wideproof certify all -o certificates[/b]
+    """
+    if model == "all" and not quantity:
+        parameters(context, ())
+        wanted = {f"{row.model}-{row.quantity}": row.certificate for row in COVERED}
+    else:
+        recursion, make = model_with(context, model), quantity_named(quantity)
+        parameters(context, ())
+        wanted = {f"{model}-{quantity}": lambda: certify(make(recursion).proof)}
+    folder.mkdir(parents=True, exist_ok=True)
+    found: dict[str, CoqVerdict] = {}
+    with Stages(quiet=as_json) as stages:
+        for name, certificate in wanted.items():
+            with stages(f"certificate of {name}") as progress:
+                found[name] = _checked(certificate(), folder / f"{name}.v")
+                progress(1, 1)
+    worst = max(
+        (x.verdict for x in found.values()), key=lambda verdict: ("holds", "undecided", "refuted").index(verdict)
+    )
+    if as_json:
+        print_json({"verdict": worst, "certificates": [_row(name, x, folder) for name, x in found.items()]})
+    else:
+        _told(found, folder)
+    raise typer.Exit(EXIT[worst])
+
+
+def _checked(certificate: Certificate, path: Path) -> CoqVerdict:
+    path.write_text(certificate.text, encoding="utf-8")
+    return check(certificate)
+
+
+def _row(name: str, found: CoqVerdict, folder: Path) -> dict[str, object]:
+    return {"name": name, "file": str(folder / f"{name}.v"), **asdict(found)}
+
+
+def _told(found: dict[str, CoqVerdict], folder: Path) -> None:
+    """The verdicts, then what the goals rest on."""
+    table(("certificate", "lemmas", "verdict"), [(name, str(x.lemmas), x.verdict) for name, x in found.items()])
+    for name, x in found.items():
+        if x.reason:
+            out.print(f"{name}: {x.reason}", markup=False)
+    out.print(f"{sum(x.lemmas for x in found.values())} lemmas, written to {folder}", markup=False)
+    for head, names in (
+        ("Believed: the definition and", {y for x in found.values() for y in x.assumed if _is_theorem(y)}),
+        ("Axioms of the real numbers:", {y for x in found.values() for y in x.axioms}),
+    ):
+        if names:
+            out.print(f"{head} {', '.join(sorted(names))}", markup=False)
+
+
+def _is_theorem(name: str) -> bool:
+    """Whether an assumption is a cited theorem: its name begins with a key of the bibliography."""
+    return re.match(r"[a-z]+\d{4}[a-z0-9]+_", name) is not None
