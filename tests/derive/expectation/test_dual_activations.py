@@ -16,6 +16,7 @@ from wideproof.derive.expectation.dual_activations import (
     DERIVED,
     FACTS,
     STRETCHED,
+    Damped,
     Dual,
     a,
     b,
@@ -411,3 +412,13 @@ def test_shortened_derivatives_are_accurate_where_the_variables_coincide_or_oppo
                 want, most = (exact(*map(mpmath.mpf, (size, size, x * size))) for x in (part, 1.0))
             assert bound == 0.0
             assert abs(float(found) - float(want)) <= 16 * np.finfo(float).eps * float(most), (size, part)
+
+
+@pytest.mark.parametrize("odd", [0, 1])
+def test_a_damped_function_has_the_derivatives_of_what_it_stands_for(odd):
+    x, y = sp.symbols("x y", positive=True)
+    damped = Damped(x, y, odd)
+    at = {x: sp.Rational(7, 5), y: sp.Rational(3, 4)}
+    for letter in (x, y):
+        want = sp.diff(damped.doit(), letter).subs(at)
+        assert abs(sp.N(sp.diff(damped, letter).doit().subs(at) - want, 30)) < 1e-25
