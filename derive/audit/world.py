@@ -174,7 +174,7 @@ class World:
                 ((new,),) = self._variable("sum", tuple(((i,), c) for i, c in sorted(members)))
                 gone = {i for i, _ in members}
                 value = {m: c for m, c in value.items() if not gone & set(m)}
-                value |= {tuple(sorted((*m, new))): c for m, c in monomials}
+                value = sum_of(value, {tuple(sorted((*m, new))): c for m, c in monomials})
         return value
 
     def _coordinate(self, c: Coordinate, time: int, label: Any, row: int) -> Polynomial:

@@ -255,3 +255,15 @@ def test_roots_in_a_definition_are_evaluated():
 def test_a_defined_activation_is_audited_by_its_values():
     wavy = define("wavy_audited", Z + sp.sin(Z) / 2)
     nngp(bent(wavy)).proof.verify()
+
+
+@pytest.mark.parametrize("quantity", [nngp, ntk])
+@pytest.mark.parametrize("body", [lambda z: z + tanh(z), lambda z: z - z * tanh(z) / 3, lambda z: tanh(z) - 2 * z])
+def test_a_variable_that_stands_bare_beside_its_activation_is_added_and_not_replaced(body, quantity):
+    """The sum of products inside an activation and beside it is one variable of the world."""
+    r = Recursion("bare")
+    h = r.state("h")
+    z = r.matrix("W", "nu_W") @ h + r.input_map("F", "nu_F") @ r.x
+    r.update(h, body(z))
+    r.output(r.readout("C", "nu_C") @ h)
+    quantity(r).verify()
