@@ -5,17 +5,18 @@ from __future__ import annotations
 import re
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from wideproof.derive.certificate.certificate import Certificate, certify
-from wideproof.derive.certificate.coqc import CoqVerdict, check
-from wideproof.derive.certificate.coverage import COVERED
 from wideproof.reports.cli.console import EXIT, Stages, out, print_json, table
 from wideproof.reports.cli.derive import QUANTITIES, quantity_named
 from wideproof.reports.cli.models import Model, model_with
 from wideproof.reports.cli.symbols import Json, parameters
+
+if TYPE_CHECKING:
+    from wideproof.derive.certificate.certificate import Certificate
+    from wideproof.derive.certificate.coqc import CoqVerdict
 
 
 def certify_command(
@@ -43,10 +44,14 @@ def certify_command(
     """
     if model == "all" and not quantity:
         parameters(context, ())
+        from wideproof.derive.certificate.coverage import COVERED
+
         wanted = {f"{row.model}-{row.quantity}": row.certificate for row in COVERED}
     else:
         recursion, make = model_with(context, model), quantity_named(quantity)
         parameters(context, ())
+        from wideproof.derive.certificate.certificate import certify
+
         wanted = {f"{model}-{quantity}": lambda: certify(make(recursion).proof)}
     folder.mkdir(parents=True, exist_ok=True)
     found: dict[str, CoqVerdict] = {}
@@ -67,6 +72,8 @@ def certify_command(
 
 def _checked(certificate: Certificate, path: Path) -> CoqVerdict:
     path.write_text(certificate.text, encoding="utf-8")
+    from wideproof.derive.certificate.coqc import check
+
     return check(certificate)
 
 
