@@ -28,7 +28,7 @@ import wideproof as wp
 import derive, numeric, reports
 from wideproof.numeric.recordings import RECORDINGS, load_recording
 from wideproof.reports.document.blocks import Document, Equation, Paragraph, Section
-from wideproof.reports.write.mathtext import display
+from wideproof.derive.latex.displays import display
 from wideproof.reports.render.render import render
 rho = wp.scale_factors(wp.models.linear_rnn())
 rho.proof.verify()

@@ -1,1 +1,1 @@
-"""From a proved goal to a formula: LaTeX, array code, and evaluators of recurrences."""
+"""From a proved goal to a formula: array code, and evaluators of recurrences."""

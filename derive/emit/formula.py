@@ -21,12 +21,13 @@ from wideproof.derive.calculus.innovations import InnovationsForm
 from wideproof.derive.calculus.moments import Gram, Moment
 from wideproof.derive.emit.kernel_stepper import MOVES, STILL, Equations, Grams, Inputs, Move, Stepper
 from wideproof.derive.emit.lag_grid import Grid
-from wideproof.derive.emit.latex import latex, latex_lines
 from wideproof.derive.expectation.mehler_series import UNREACHED
 from wideproof.derive.expectation.symbolic_expectation import GaussianMean
 from wideproof.derive.language.errors import NotClosed, ParameterError, TooLarge
 from wideproof.derive.language.notation import s, t
 from wideproof.derive.language.program import Program
+from wideproof.derive.latex.displays import alone, column, equation_parts
+from wideproof.derive.latex.text import Latex
 from wideproof.derive.proof.claims import ProcessForm, Recurrence
 
 READOUTS = ("all", "last", "average")
@@ -49,13 +50,23 @@ class Formula:
     recurrence: Recurrence | None = None
     process: ProcessForm | None = None
 
-    def latex(self) -> str:
-        """LaTeX of the closed form in its textbook form, or of the recurrence."""
-        if self.expr is not None:
-            return latex(self.expr, self.program)
+    def latex(self) -> Latex:
+        """LaTeX of the closed form, or of the recurrence or process, in lines that fit a column of 6.5 in.
+
+        It is one block; where that is taller than a page, `displays` gives the same in parts.
+        """
+        return alone(self.expr, self.program) if self.expr is not None else column(self._stated(), self.program)
+
+    def displays(self) -> list[Latex]:
+        """The same as displays of at most a quarter of a page each."""
+        return [self.latex()] if self.expr is not None else equation_parts(self._stated(), self.program)
+
+    def _stated(self) -> list[tuple[sp.Expr, sp.Expr]]:
+        """What is wanted, and the equations that determine it."""
         stated = self.recurrence or self.process
         assert stated is not None
-        return latex_lines(stated, self.program)
+        wanted = [] if isinstance(stated.right, sp.Tuple) else [(stated.left, stated.right)]
+        return [*wanted, *((e.left, e.right) for e in stated.equations)]
 
     def _repr_latex_(self) -> str:
         return rf"$\displaystyle {self.latex()}$"

@@ -14,7 +14,7 @@ from wideproof.derive.algebra.array_code import BACKENDS, emitted, namespace
 from wideproof.derive.algebra.perron_roots import PerronGap, PerronRoot
 from wideproof.derive.emit.formula import Formula
 from wideproof.derive.emit.kernel_stepper import variables_of
-from wideproof.derive.expectation.dual_activations import ATOMS, a, b, c, dual, k, m, written
+from wideproof.derive.expectation.dual_activations import a, b, c, dual, k, m, written
 from wideproof.derive.expectation.pair_integrals import Factor, expectation
 from wideproof.derive.expectation.symbolic_expectation import GaussianMean
 from wideproof.derive.language.errors import ParameterError
@@ -106,11 +106,6 @@ def closed(expr: sp.Expr) -> sp.Expr | None:
     if any(value is None for value in found.values()):
         return None
     return expr.xreplace(found)
-
-
-def is_elementary(expr: sp.Expr) -> bool:
-    """Whether an expression holds no Gaussian mean and no atom of the table."""
-    return not expr.has(GaussianMean, *ATOMS)
 
 
 @dataclass(frozen=True)

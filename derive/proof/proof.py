@@ -21,6 +21,9 @@ from wideproof.derive.proof.rules import GIVEN, PERTURBATION, Ask, Root, Rule, S
 CHECKS = ("wideproof.derive.audit", "wideproof.derive.emit.derivation")
 """What enters itself in `Proof.auditors`, by name: no room below imports it."""
 
+NARRATION = "wideproof.derive.latex.narration"
+"""What tells a proof in sentences and displays, by name: it reads all kinds of claims."""
+
 CERTIFICATE = "wideproof.derive.certificate.certificate"
 """What writes a proof as a Coq file, by name: it reads all rules, and no room below imports it."""
 
@@ -72,6 +75,15 @@ class Proof:
         Errors: NotCertified names the first step that no certificate covers, and the reason.
         """
         text: str = importlib.import_module(CERTIFICATE).certify(self).text
+        return text
+
+    def latex(self, name: str = "proof") -> str:
+        r"""The proof for a paper: sentences and displays, numbered and labelled `eq:name-1`, `eq:name-2`, ...
+
+        It wants the packages amsmath, amssymb and amsthm, and fits a column of 6.5 in. `\cite` names entries of the
+        bibliography that reports write beside themselves, `refs.bib`.
+        """
+        text: str = importlib.import_module(NARRATION).as_latex(self, name)
         return text
 
     def check_structure(self) -> None:

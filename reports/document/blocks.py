@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Literal, TypeAlias
 
-from wideproof.reports.document.text import Cite, DocumentError, Latex, Ref, Text, require_latex
+from wideproof.derive.latex.text import Cite, DocumentError, Latex, Ref, Text, require_latex
 
 Kind: TypeAlias = Literal["theorem", "lemma", "proposition", "corollary", "definition", "remark"]
 KINDS: tuple[Kind, ...] = ("theorem", "lemma", "proposition", "corollary", "definition", "remark")

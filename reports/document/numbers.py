@@ -7,7 +7,7 @@ from decimal import ROUND_HALF_EVEN, Decimal
 from typing import SupportsFloat
 
 from wideproof.derive.language.errors import ParameterError
-from wideproof.reports.document.text import Latex, Math
+from wideproof.derive.latex.text import Latex, Math
 
 LARGE, SMALL = 5, -4  # powers of ten from which, and up to which, a number is printed as m x 10^k
 ERROR_DIGITS = 2

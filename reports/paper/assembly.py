@@ -8,17 +8,16 @@ from pathlib import Path
 from typing import Any
 
 from wideproof.derive.language.errors import ParameterError
+from wideproof.derive.latex.text import Cite, Ref
 from wideproof.numeric.core.checks import Verdict
 from wideproof.reports.document.blocks import Document, Paragraph, Section, Table
 from wideproof.reports.document.numbers import value
-from wideproof.reports.document.text import Cite, Ref
 from wideproof.reports.paper.catalogue import ITEMS
 from wideproof.reports.paper.item import Context, Item, PaperClaim, Result, section, worst
 from wideproof.reports.paper.settings import USED, choices_of
 from wideproof.reports.paper.width_gaps import EFFECT, LEVEL, ROUNDING
 from wideproof.reports.render.render import Engine, Rendered, render
 from wideproof.reports.render.run_json import write_run
-from wideproof.reports.sections.linear import Stage
 
 
 @dataclass(frozen=True)
@@ -142,8 +141,3 @@ def document(made: Reproduction) -> Document:
         f"is said, measured at finite width, and judged{'; with the errata that came up' if whole else ''}."
     )
     return Document("Implicit Bias of Linear RNNs, item by item", abstract, sections, "wideproof")
-
-
-def context_for(stage: Stage, folder: Path, quick: bool, seed: int, data: tuple[str, ...]) -> Context:
-    """A fresh context whose figures go to `folder`/figures."""
-    return Context(stage, folder / "figures", quick, seed, data)

@@ -8,16 +8,16 @@ from typing import Any
 import sympy as sp
 
 from wideproof.derive.language.grammar import parse
+from wideproof.derive.latex.printer import math
+from wideproof.derive.latex.text import Emph, Inline, Ref, Text
 from wideproof.derive.linear.errata import ERRATA, Erratum
 from wideproof.derive.linear.scale_factor_bounds import LargestRho
 from wideproof.numeric.paper.errata import check_errata
 from wideproof.reports.document.blocks import Block, Paragraph, Table
 from wideproof.reports.document.numbers import value
-from wideproof.reports.document.text import Emph, Inline, Ref, Text
 from wideproof.reports.paper.item import Context, Item, PaperClaim, Result
 from wideproof.reports.paper.settings import USED
 from wideproof.reports.write.inline_math import inlines
-from wideproof.reports.write.mathtext import math
 
 LETTERS = {name: sp.Symbol(name) for name in ("nu_W", "nu_F", "nu_C", "T", "j", "n", "N", "n_x", "n_y")}
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 from scipy import special
 
+from wideproof.derive.latex.text import Ref, Text
 from wideproof.numeric.core.checks import Verdict
 from wideproof.numeric.core.statistics import holm
 from wideproof.numeric.linear_rnn.training_choice import DRAWN, EXACT
@@ -27,7 +28,6 @@ from wideproof.numeric.paper.experiments.assumptions import whole
 from wideproof.numeric.paper.experiments.bias_verdicts import FALSE_ALARM, MARGIN
 from wideproof.numeric.paper.experiments.model_selection import UNSCALED
 from wideproof.reports.document.blocks import Block, Figure, Paragraph, Table
-from wideproof.reports.document.text import Ref, Text
 from wideproof.reports.paper.item import Context, Item, PaperClaim, Result
 from wideproof.reports.paper.width_gaps import LEVEL, gap_figure, gaps_of, rate
 from wideproof.reports.sections.linear.confirmation import trained

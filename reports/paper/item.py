@@ -11,6 +11,10 @@ from typing import Any, TypeVar
 import sympy as sp
 
 from wideproof.derive import Derivation, Program, Recursion, models
+from wideproof.derive.latex.displays import display
+from wideproof.derive.latex.narration import Told
+from wideproof.derive.latex.printer import math
+from wideproof.derive.latex.text import Inline, Text
 from wideproof.derive.proof.claims import Counterexample, Equation as EquationClaim, Inequality, Limit, MatrixEquation
 from wideproof.numeric.core.checks import Check, Verdict
 from wideproof.numeric.linear_rnn.training_choice import Announce
@@ -20,12 +24,10 @@ from wideproof.numeric.validation.linear_rnn import Validation
 from wideproof.numeric.validation.validate import validate
 from wideproof.reports.document.blocks import Block, Equation, Kind, Paragraph, Section, Table, Theorem
 from wideproof.reports.document.numbers import value
-from wideproof.reports.document.text import Inline, Latex, Text
 from wideproof.reports.paper.settings import assumptions, setting_of
 from wideproof.reports.sections.linear import Stage
 from wideproof.reports.write import prose
 from wideproof.reports.write.inline_math import mathematical
-from wideproof.reports.write.mathtext import display, math
 
 Kinds = TypeVar("Kinds")
 
@@ -64,7 +66,7 @@ class Context:
     method: str = "auto"
     announce: Announce | None = None
     rnn: Recursion = field(default_factory=models.linear_rnn)
-    told: prose.Told = field(default_factory=dict)
+    told: Told = field(default_factory=dict)
     shown: dict[type, str] = field(default_factory=dict)
     runs: dict[str, Any] = field(default_factory=dict)
 
@@ -143,7 +145,7 @@ def goal(derivation: Derivation, label: str) -> tuple[Block, ...]:
     claim, program = derivation.proof.goal, derivation.program
     relation = r"\leq" if isinstance(claim, Inequality) else ">" if isinstance(claim, Counterexample) else "="
     if not isinstance(claim, EquationClaim | Limit | MatrixEquation | Inequality | Counterexample):
-        return (Equation(Latex(derivation.formula.latex()), label),)
+        return (Equation(derivation.formula.latex(), label),)
     shown = Equation(display(claim.left, claim.right, relation=relation, program=program), label)
     if isinstance(claim, Inequality):
         return shown, Paragraph(("wherever ", *_facts(claim.domain, program), "."))

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from wideproof.derive import Recursion
+from wideproof.derive.latex.text import Cite, Latex, Math, Ref, Text
 from wideproof.numeric.kernels.kernel import Kernel
 from wideproof.numeric.linear_rnn.quadratic_loss import Quadratic, weights
 from wideproof.numeric.paper.experiments import Ladder, LinearisedGaps, Protocol, RankSizes, Setting, linearised_gaps
@@ -16,7 +17,6 @@ from wideproof.numeric.paper.experiments.scale_factors import scale_of_lags
 from wideproof.numeric.paper.experiments.training_dynamics import teacher_data
 from wideproof.reports.document.blocks import Block, Equation, Figure, Paragraph, Table, Theorem
 from wideproof.reports.document.numbers import value
-from wideproof.reports.document.text import Cite, Latex, Math, Ref, Text
 from wideproof.reports.paper.item import Context, PaperClaim, Result
 from wideproof.reports.paper.width_gaps import at_most, gap_figure, gaps_of, rate
 from wideproof.reports.write import figures

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from wideproof.derive import Recursion, models, ntk, state_evolution
 from wideproof.derive.calculus.innovations import columns
+from wideproof.derive.latex.text import Cite, Latex, Math, Ref, Text
 from wideproof.numeric.paper.experiments import ResponseSizes, StateSizes
 from wideproof.numeric.paper.perturbation import response_covariance
 from wideproof.numeric.validation.convergence import row_distance, state_distance
 from wideproof.reports.document.blocks import Block, Equation, Paragraph, Table, Theorem
-from wideproof.reports.document.text import Cite, Latex, Math, Ref, Text
 from wideproof.reports.paper.item import Context, PaperClaim, Result, from_checks, goal, theorem, verified
 from wideproof.reports.paper.theory import drawn
 from wideproof.reports.paper.width_gaps import LAW_POWER, at_most, falling, power, slope_claim
@@ -107,7 +107,7 @@ def lemma_c1(context: Context) -> Result:
             "where a prime marks a second sequence, and inputs enter through their inner products.",
         ),
         Paragraph("In the innovations form, each new product is conditioned on the earlier ones,"),
-        Equation(Latex(inno.formula.latex()), "eq:innovations"),
+        Equation(inno.formula.latex(), "eq:innovations"),
         Paragraph((
             "for every ", Math(Latex(r"k = 1, \ldots, t")), ". Here ", Math(Latex(r"\Phi_{t,i}")), " is the weight of "
             "the product ", Math(Latex("i")), " steps earlier in the best linear prediction of the product at step ",
@@ -182,7 +182,7 @@ def _general(context: Context) -> tuple[tuple[Block, ...], tuple[PaperClaim, ...
             "rank one: the paper's claim that it is almost surely of full rank fails (E7). Columns that add nothing "
             "get weight zero, which is a generalised inverse, and nothing is left to be random after the first step:"
         ),
-        Equation(Latex(singular.formula.latex()), "eq:innovations-singular"),
+        Equation(singular.formula.latex(), "eq:innovations-singular"),
     )
     return blocks, tuple(claims)
 

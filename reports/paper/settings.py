@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any, TypeVar
 
 from wideproof.derive.language.errors import ParameterError
+from wideproof.derive.latex.text import Code, Ref, Text
 from wideproof.numeric.paper.experiments import (
     Assumption,
     BoundSizes,
@@ -30,7 +31,6 @@ from wideproof.numeric.paper.experiments import (
 )
 from wideproof.numeric.paper.experiments.recording_protocol import QUICK as QUICK_PROTOCOL
 from wideproof.reports.document.blocks import Block, Paragraph, Table
-from wideproof.reports.document.text import Code, Ref, Text
 from wideproof.reports.write.inline_math import mathematical
 
 Kind = TypeVar("Kind")

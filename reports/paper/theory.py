@@ -16,6 +16,8 @@ from wideproof.derive import (
     scale_factor_peak,
     scale_factors,
 )
+from wideproof.derive.latex.displays import display
+from wideproof.derive.latex.text import Latex, Math, Ref, Text
 from wideproof.derive.linear.realization import convolution_of
 from wideproof.numeric.core.checks import Check, overall
 from wideproof.numeric.kernels.kernel import Kernel
@@ -28,11 +30,9 @@ from wideproof.numeric.validation.convergence import kernel_error
 from wideproof.numeric.validation.validate import DEFAULTS
 from wideproof.reports.document.blocks import Block, Equation, Paragraph, Table
 from wideproof.reports.document.numbers import value
-from wideproof.reports.document.text import Latex, Math, Ref, Text
 from wideproof.reports.paper.item import Context, PaperClaim, Result, from_checks, goal, theorem, verified
 from wideproof.reports.paper.width_gaps import exact, falling, slope_claim
 from wideproof.reports.write.inline_math import mathematical
-from wideproof.reports.write.mathtext import display
 
 
 def proposition_21a(context: Context) -> Result:

@@ -8,13 +8,13 @@ import numpy as np
 from scipy import special
 
 from wideproof.derive import training_bound
+from wideproof.derive.latex.text import Cite, Latex, Math, Ref, Text
 from wideproof.numeric.core.checks import Verdict
 from wideproof.numeric.paper.experiments import BoundSizes, Setting
 from wideproof.numeric.paper.experiments.assumptions import whole
 from wideproof.numeric.paper.training_bound import BoundRun, LearningSteps, learning_steps, measure_bound
 from wideproof.reports.document.blocks import Block, Figure, Paragraph
 from wideproof.reports.document.numbers import value
-from wideproof.reports.document.text import Cite, Latex, Math, Ref, Text
 from wideproof.reports.paper.item import Context, PaperClaim, Result, goal, theorem, verified
 from wideproof.reports.paper.width_gaps import LEVEL, exact, rate
 from wideproof.reports.write import figures

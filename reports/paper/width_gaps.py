@@ -6,12 +6,12 @@ from dataclasses import replace
 
 import numpy as np
 
+from wideproof.derive.latex.text import Ref
 from wideproof.numeric.core.statistics import normal_quantile, two_sided_p
 from wideproof.numeric.paper.experiments import GapLadder, Setting, Sizes, gap_ladder
 from wideproof.numeric.paper.experiments.training_dynamics import fit_rate
 from wideproof.numeric.validation.convergence import KernelError
 from wideproof.reports.document.blocks import Block, Figure, Paragraph
-from wideproof.reports.document.text import Ref
 from wideproof.reports.paper.item import Context, PaperClaim
 from wideproof.reports.write import figures
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
+from wideproof.derive.latex.text import DocumentError
 from wideproof.reports.document.assets import read
-from wideproof.reports.document.text import DocumentError
 
 ENTRY = re.compile(r"^@\w+\{([^,\s]+),\n.*?^\}$", re.MULTILINE | re.DOTALL)
 

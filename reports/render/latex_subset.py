@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from wideproof.reports.document.text import DocumentError
+from wideproof.derive.latex.text import DocumentError
 
 TEXT = """documentclass begin end maketitle section subsection subsubsection label ref eqref cite nocite
 caption centering small includegraphics linewidth toprule midrule bottomrule item emph texttt textbf

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Literal, TypeAlias
 
 from wideproof.derive.language.errors import ParameterError
+from wideproof.derive.latex.text import DocumentError
 from wideproof.reports.document.assets import write_atomically
 from wideproof.reports.document.blocks import Document, citations, figures
-from wideproof.reports.document.text import DocumentError
 from wideproof.reports.render import html_page, pandoc, pdftex
 from wideproof.reports.render.bibliography import extract
 from wideproof.reports.render.latex_subset import lint_tex

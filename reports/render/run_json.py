@@ -15,8 +15,8 @@ from typing import Any
 
 import numpy as np
 
+from wideproof.derive.latex.text import DocumentError
 from wideproof.reports.document.assets import write_atomically
-from wideproof.reports.document.text import DocumentError
 
 PACKAGES = ("wideproof", "sympy", "numpy", "scipy", "matplotlib", "jinja2", "pypandoc-binary", "typst")
 

@@ -9,22 +9,9 @@ from typing import cast
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from wideproof.derive.latex.text import Cite, Code, Emph, Inline, Latex, Math, Ref, Text, clean, escape, inlines, plain
 from wideproof.reports.document.assets import templates
 from wideproof.reports.document.blocks import BLOCKS, Block, Document, Equation, Paragraph, Section, citations, labels
-from wideproof.reports.document.text import (
-    Cite,
-    Code,
-    Emph,
-    Inline,
-    Latex,
-    Math,
-    Ref,
-    Text,
-    clean,
-    escape,
-    inlines,
-    plain,
-)
 from wideproof.reports.render.bibliography import extract
 from wideproof.reports.render.glyphs import glyphs
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from wideproof.reports.document.text import Inline, Latex, Math, Text
+from wideproof.derive.latex.text import Inline, Latex, Math, Text
 
 GREEK = {"nu": r"\nu", "rho": r"\rho", "phi": r"\varphi", "theta": r"\theta"}
 LETTER = r"(?:nu|rho|phi|theta|[A-Za-z])"

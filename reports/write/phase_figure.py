@@ -7,8 +7,8 @@ import numpy as np
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 
-from wideproof.derive.emit.latex import latex
 from wideproof.derive.language.notation import parameter
+from wideproof.derive.latex.printer import latex
 from wideproof.numeric.memory_horizon.phase_diagram import PhaseDiagram
 from wideproof.reports.write.figures import STYLE, canvas
 

@@ -8,6 +8,9 @@ import pytest
 import sympy as sp
 
 from wideproof.derive import models
+from wideproof.derive.latex.displays import display
+from wideproof.derive.latex.printer import latex, math
+from wideproof.derive.latex.text import Cite, Code, Emph, Ref
 from wideproof.reports.document.blocks import (
     Document,
     Enumerate,
@@ -22,10 +25,9 @@ from wideproof.reports.document.blocks import (
     Theorem,
 )
 from wideproof.reports.document.numbers import value
-from wideproof.reports.document.text import Cite, Code, Emph, Ref
 from wideproof.reports.sections.linear import LinearRun, run_linear
 from wideproof.reports.sections.report import silent
-from wideproof.reports.write import figures, mathtext
+from wideproof.reports.write import figures
 
 linear_run = sys.modules["wideproof.reports.sections.linear.run"]
 j = sp.Symbol("j", integer=True, nonnegative=True)
@@ -37,10 +39,7 @@ def small() -> Document:
     """One of each block but the figure."""
     rho = sp.Symbol("rho_j")
     statement = Theorem(
-        (
-            Paragraph(("For every lag ", mathtext.math(j), ",")),
-            Equation(mathtext.display(rho, j * nu ** (j - 1) + nu**j), "eq:rho"),
-        ),
+        (Paragraph(("For every lag ", math(j), ",")), Equation(display(rho, j * nu ** (j - 1) + nu**j), "eq:rho")),
         title="Scale factors [a_b]",
         label="thm:rho",
     )
@@ -55,7 +54,7 @@ def small() -> Document:
         Enumerate(("one", ("two ", Emph("words"), " ", Code("a_b")))),
         Listing("x = {a_b} % $"),
         Table(("lag", "prediction", "measured", "verdict"), rows, "Checks.", "tab:check", "rrrl"),
-        Section("Inner", (Equation(mathtext.latex(nu)),), "sec:inner"),
+        Section("Inner", (Equation(latex(nu)),), "sec:inner"),
     )
     return Document("Title & more", "An abstract.", (Section("Statement", body, "sec:statement"),), "wideproof")
 

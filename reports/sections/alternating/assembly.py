@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from wideproof.derive.latex.text import Code
 from wideproof.reports.document.blocks import Document, Paragraph, Section
-from wideproof.reports.document.text import Code
 from wideproof.reports.sections.alternating.confirmation import confirmation
 from wideproof.reports.sections.alternating.limit import limits, model
 from wideproof.reports.sections.alternating.run import LinesRun

@@ -8,12 +8,12 @@ import numpy as np
 import sympy as sp
 
 from wideproof.derive.alternating.terms import GaussianPart, MeanSquare
+from wideproof.derive.latex.printer import math
+from wideproof.derive.latex.text import Inline, Latex, Math, Ref, Text
 from wideproof.reports.document.blocks import Block, Figure, Paragraph, Section, Table
 from wideproof.reports.document.numbers import value
-from wideproof.reports.document.text import Inline, Latex, Math, Ref, Text
 from wideproof.reports.sections.alternating.run import PARTS_WIDTH, LinesRun
 from wideproof.reports.write import figures
-from wideproof.reports.write.mathtext import math
 
 
 def confirmation(run: LinesRun, folder: Path) -> Section:

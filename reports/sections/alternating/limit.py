@@ -10,12 +10,14 @@ from wideproof.derive import Derivation
 from wideproof.derive.alternating.terms import Coefficient, Covariance, GaussianPart, Image, MeanSquare, Query
 from wideproof.derive.expectation.truncated_moments import Ramp
 from wideproof.derive.language.alternating import AlternatingProgram
+from wideproof.derive.latex.displays import equations
+from wideproof.derive.latex.narration import Told
+from wideproof.derive.latex.printer import latex, math
+from wideproof.derive.latex.text import Cite, Latex, Math, Ref, Text
 from wideproof.reports.document.blocks import Block, Equation, Paragraph, Section, Table, Theorem
 from wideproof.reports.document.numbers import value
-from wideproof.reports.document.text import Cite, Latex, Math, Ref, Text
 from wideproof.reports.sections.alternating.run import LinesRun
 from wideproof.reports.write import prose
-from wideproof.reports.write.mathtext import equations, latex, math
 
 SIDES = {"n": "columns", "m": "rows"}
 
@@ -96,7 +98,7 @@ def _sources(program: AlternatingProgram) -> Table:
 
 def limits(run: LinesRun) -> Section:
     """Both theorems, each with its proof."""
-    told: prose.Told = {}
+    told: Told = {}
     return Section("The limit of infinite width", (*_corrections(run, told), *_evolution(run, told)), "sec:limit")
 
 
@@ -106,7 +108,7 @@ def _pairs(derivation: Derivation, *kinds: type) -> list[tuple[sp.Expr, sp.Expr]
     return [(e.left, e.right) for e in stated.equations if isinstance(e.left, kinds) and e.right != 0]
 
 
-def _corrections(run: LinesRun, told: prose.Told) -> tuple[Block, ...]:
+def _corrections(run: LinesRun, told: Told) -> tuple[Block, ...]:
     derivation = run.corrections
     return (
         Theorem(
@@ -138,7 +140,7 @@ def _corrections(run: LinesRun, told: prose.Told) -> tuple[Block, ...]:
     )  # fmt: skip
 
 
-def _evolution(run: LinesRun, told: prose.Told) -> tuple[Block, ...]:
+def _evolution(run: LinesRun, told: Told) -> tuple[Block, ...]:
     derivation = run.evolution
     ramps = _pairs(derivation, Ramp)
     steps = [x for x in _pairs(derivation, Coefficient, Covariance, MeanSquare) if not x[1].is_number]

@@ -6,14 +6,14 @@ from pathlib import Path
 
 import sympy as sp
 
+from wideproof.derive.latex.printer import math
+from wideproof.derive.latex.text import Code, Text
 from wideproof.reports.document.blocks import Document, Itemize, Paragraph, Section
 from wideproof.reports.document.numbers import value
-from wideproof.reports.document.text import Code, Text
 from wideproof.reports.sections.linear.confirmation import confirmation, training
 from wideproof.reports.sections.linear.limit import formulas, limit, model
 from wideproof.reports.sections.linear.recordings import recordings
 from wideproof.reports.sections.linear.run import LinearRun
-from wideproof.reports.write.mathtext import math
 
 
 def document(run: LinearRun, out_dir: Path) -> Document:

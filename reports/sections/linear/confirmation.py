@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from pathlib import Path
 
+from wideproof.derive.latex.text import Cite, Latex, Math, Ref, Text
 from wideproof.numeric.paper.experiments import Dynamics
 from wideproof.reports.document.blocks import Figure, Paragraph, Section, Table
 from wideproof.reports.document.numbers import value
-from wideproof.reports.document.text import Cite, Latex, Math, Ref, Text
 from wideproof.reports.sections.linear.run import LinearRun, checks_of, lags_of
 from wideproof.reports.write import figures
 

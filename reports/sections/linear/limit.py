@@ -10,13 +10,14 @@ import sympy as sp
 
 from wideproof.derive import Derivation
 from wideproof.derive.language.notation import LETTERS, j
+from wideproof.derive.latex.displays import display, equations
+from wideproof.derive.latex.printer import latex, math
+from wideproof.derive.latex.text import Cite, Code, Inline, Latex, Math, Ref, Text
 from wideproof.derive.linear.convolution import Gain, Rho
 from wideproof.reports.document.blocks import Block, Equation, Figure, Paragraph, Proof, Section, Table, Theorem
 from wideproof.reports.document.numbers import value
-from wideproof.reports.document.text import Cite, Code, Inline, Latex, Math, Ref, Text
 from wideproof.reports.sections.linear.run import LinearRun
 from wideproof.reports.write import figures, prose
-from wideproof.reports.write.mathtext import display, equations, latex, math
 
 DECAYS = (0.1, 0.3, 0.5, 0.7, 0.9)
 

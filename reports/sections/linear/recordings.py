@@ -8,12 +8,12 @@ from pathlib import Path
 
 import numpy as np
 
+from wideproof.derive.latex.text import Cite, Inline, Latex, Math, Ref, Text
 from wideproof.numeric.paper.experiments import RecordingComparison
 from wideproof.numeric.paper.experiments.bias_verdicts import FALSE_ALARM, MARGIN, JudgedDifferences
 from wideproof.numeric.paper.experiments.recording_comparison import Regime
 from wideproof.reports.document.blocks import Block, Figure, Paragraph, Section, Table
 from wideproof.reports.document.numbers import value
-from wideproof.reports.document.text import Cite, Inline, Latex, Math, Ref, Text
 from wideproof.reports.sections.linear.run import LinearRun
 from wideproof.reports.write import figures
 

@@ -6,14 +6,14 @@ from pathlib import Path
 
 import sympy as sp
 
+from wideproof.derive.latex.printer import math
+from wideproof.derive.latex.text import Code, Inline
 from wideproof.reports.document.blocks import Document, Paragraph, Section
 from wideproof.reports.document.numbers import value
-from wideproof.reports.document.text import Code, Inline
 from wideproof.reports.sections.nonlinear.confirmation import confirmation, tied, training
 from wideproof.reports.sections.nonlinear.limit import gradients, limits, model
 from wideproof.reports.sections.nonlinear.memory import remembered
 from wideproof.reports.sections.nonlinear.run import KernelRun
-from wideproof.reports.write.mathtext import math
 
 
 def document(run: KernelRun, out_dir: Path) -> Document:

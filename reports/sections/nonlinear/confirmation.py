@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 from matplotlib.ticker import LogLocator, MaxNLocator
 
+from wideproof.derive.latex.text import Inline, Latex, Math, Ref, Text
 from wideproof.numeric.core.checks import Check
 from wideproof.reports.document.blocks import Figure, Paragraph, Section, Table
 from wideproof.reports.document.numbers import value
-from wideproof.reports.document.text import Inline, Latex, Math, Ref, Text
 from wideproof.reports.sections.nonlinear.run import SEEN, SEQUENCES, STEPS, KernelRun
 from wideproof.reports.write import figures
 

@@ -8,12 +8,14 @@ from wideproof.derive import Derivation, Program
 from wideproof.derive.expectation.symbolic_expectation import GaussianMean
 from wideproof.derive.language.activations import Phi
 from wideproof.derive.language.notation import LETTERS
+from wideproof.derive.latex.displays import equations
+from wideproof.derive.latex.narration import Told
+from wideproof.derive.latex.printer import latex
+from wideproof.derive.latex.text import Cite, Inline, Latex, Math, Ref, Text, inlines
 from wideproof.reports.document.blocks import Block, Equation, Paragraph, Section, Table, Theorem
 from wideproof.reports.document.numbers import value
-from wideproof.reports.document.text import Cite, Inline, Latex, Math, Ref, Text, inlines
 from wideproof.reports.sections.nonlinear.run import KernelRun
 from wideproof.reports.write import prose
-from wideproof.reports.write.mathtext import equations, latex
 
 ROLES = {"matrix": "matrix", "input_map": "input map", "readout": "readout", "bias": "bias"}
 SIZES = {"matrix": r"n \times n", "input_map": r"n \times n_x", "readout": r"n_y \times n", "bias": "n"}
@@ -79,7 +81,7 @@ def _is_read_out(program: Program, name: str) -> bool:
 
 def limits(run: KernelRun) -> Section:
     """Both kernels as the engine states and proves them."""
-    told: prose.Told = {}
+    told: Told = {}
     return Section(
         "The limit of infinite width",
         (
@@ -122,7 +124,7 @@ def _stated(derivation: Derivation) -> list[tuple[sp.Expr, sp.Expr]]:
     return [(stated.left, stated.right), *((e.left, e.right) for e in stated.equations)]
 
 
-def _theorem(derivation: Derivation, title: str, name: str, claim: str, told: prose.Told) -> tuple[Block, ...]:
+def _theorem(derivation: Derivation, title: str, name: str, claim: str, told: Told) -> tuple[Block, ...]:
     pairs = _stated(derivation)
     return (
         Theorem(

@@ -9,14 +9,14 @@ from typing import Any
 import numpy as np
 
 from wideproof.derive.language.errors import DeriveError
+from wideproof.derive.latex.displays import equations
+from wideproof.derive.latex.text import Cite, Code, Latex, Math, Ref, Text
 from wideproof.numeric.memory_horizon.fixed_points import groups_of
 from wideproof.numeric.memory_horizon.phase_diagram import critical_gains, phase_diagram
 from wideproof.reports.document.blocks import Block, Equation, Figure, Paragraph, Section, Table, Theorem
 from wideproof.reports.document.numbers import value
-from wideproof.reports.document.text import Cite, Code, Latex, Math, Ref, Text
 from wideproof.reports.sections.nonlinear.run import INPUT_SIZE, KernelRun
 from wideproof.reports.write import figures, prose
-from wideproof.reports.write.mathtext import equations
 from wideproof.reports.write.phase_figure import phase_figure
 
 CELLS = (44, 28)

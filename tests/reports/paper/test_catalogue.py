@@ -12,12 +12,12 @@ from typer.testing import CliRunner
 
 from wideproof.derive import Recursion, models, state_evolution
 from wideproof.derive.language.errors import ParameterError
+from wideproof.derive.latex.text import Math
 from wideproof.numeric.paper.experiments import GapLadder, Protocol, Setting
 from wideproof.numeric.paper.experiments.scale_factors import scale_of_lags
 from wideproof.numeric.paper.experiments.training_dynamics import teacher_data
 from wideproof.reports.cli.app import app
 from wideproof.reports.document.blocks import Document, Paragraph, Table
-from wideproof.reports.document.text import Math
 from wideproof.reports.paper import ITEMS, figures, kernel_regime, lemmas, training_bound
 from wideproof.reports.paper.item import Context, section
 from wideproof.reports.paper.settings import FULL, QUICK, USED, choices_of, parse_changes

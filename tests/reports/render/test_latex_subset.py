@@ -1,6 +1,6 @@
 import pytest
 
-from wideproof.reports.document.text import DocumentError
+from wideproof.derive.latex.text import DocumentError
 from wideproof.reports.render.latex_subset import lint_tex
 
 FORBIDDEN = [

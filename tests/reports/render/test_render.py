@@ -11,8 +11,8 @@ import pypdf
 import pytest
 
 from wideproof.derive.language.errors import DeriveError
+from wideproof.derive.latex.text import Cite, DocumentError, Latex
 from wideproof.reports.document.blocks import Document, Equation, Paragraph, Section, Table
-from wideproof.reports.document.text import Cite, DocumentError, Latex
 from wideproof.reports.render import pandoc, pdftex, render as module
 from wideproof.reports.render.render import render
 from wideproof.reports.render.subprocesses import MissingEngine, RenderError, run

@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from wideproof.derive.latex.text import DocumentError
 from wideproof.reports.document.assets import write_atomically
-from wideproof.reports.document.text import DocumentError
 from wideproof.reports.render.run_json import write_run
 
 

@@ -4,6 +4,7 @@ from pathlib import Path
 import jinja2
 import pytest
 
+from wideproof.derive.latex.text import Cite, DocumentError, Latex, Ref
 from wideproof.reports.document.assets import templates
 from wideproof.reports.document.blocks import (
     BLOCKS,
@@ -16,7 +17,6 @@ from wideproof.reports.document.blocks import (
     Table,
     Theorem,
 )
-from wideproof.reports.document.text import Cite, DocumentError, Latex, Ref
 from wideproof.reports.render import typeset as module
 from wideproof.reports.render.bibliography import entries, extract
 from wideproof.reports.render.latex_subset import lint_tex

@@ -10,16 +10,17 @@ import pytest
 
 from wideproof import derive
 from wideproof.derive import DeriveError, Recursion, models
+from wideproof.derive.latex.displays import with_laws
+from wideproof.derive.latex.printer import latex
+from wideproof.derive.latex.text import Ref, plain
 from wideproof.derive.linear.finite_width import moments
 from wideproof.derive.linear.scale_factor_bounds import FORMS, refuted_bounds, scale_factor_bound, scale_factor_peak
 from wideproof.derive.proof.claims import Counterexample, Hypothesis, Inequality, Vanishing
 from wideproof.derive.proof.proof import Proof, Step
 from wideproof.reports.document import blocks as doc
-from wideproof.reports.document.text import Ref, plain
 from wideproof.reports.render.latex_subset import lint_tex
 from wideproof.reports.render.typeset import typeset
 from wideproof.reports.write import prose
-from wideproof.reports.write.mathtext import latex, with_laws
 
 QUANTITIES = ("impulse_response", "scale_factors", "equivalent_convolution", "nngp", "ntk", "state_evolution")
 

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from wideproof.derive import Proof, models
+from wideproof.derive.latex.text import Math, Ref, plain
 from wideproof.reports.document import blocks as doc
-from wideproof.reports.document.text import Math, Ref, plain
 from wideproof.reports.render.latex_subset import lint_tex
 from wideproof.reports.render.typeset import typeset
 from wideproof.reports.sections import report as report_module
@@ -143,7 +143,7 @@ def test_report_writes_all_files(small, tmp_path, monkeypatch):
 
 def breadth(body):
     """The longest left side of a display beside its longest line, in letters."""
-    from wideproof.reports.write.mathtext import width
+    from wideproof.derive.latex.displays import width
 
     rows = [row.replace(r"\begin{aligned}", "").partition("&") for row in body.split("\\\\\n")]
     return max(width(left) for left, _, _ in rows) + max(width(right) for _, _, right in rows)
@@ -155,8 +155,8 @@ def test_limits_of_gates_layers_and_sums_fit_the_page(make):
     from types import SimpleNamespace
 
     from wideproof.derive import adjoint, nngp, ntk
+    from wideproof.derive.latex.displays import FULL, TALL, width
     from wideproof.reports.sections.nonlinear.limit import gradients, limits
-    from wideproof.reports.write.mathtext import FULL, TALL, width
 
     program = make().program()
     part = SimpleNamespace(program=program, nngp=nngp(program), ntk=ntk(program), gradient=adjoint(program), values={})

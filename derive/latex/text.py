@@ -118,4 +118,4 @@ def _plain(part: Inline) -> str:
 def require_latex(where: str, body: object) -> None:
     """Refuse a formula given as a plain string.  Errors: `DocumentError`."""
     if not isinstance(body, Latex):
-        raise DocumentError(where, "Latex", type(body).__name__, "Print it with wideproof.reports.write.mathtext.")
+        raise DocumentError(where, "Latex", type(body).__name__, "Print it with wideproof.derive.latex.displays.")

@@ -1,9 +1,10 @@
 import pytest
 import sympy as sp
 
-from wideproof.reports.document.text import Latex
+from wideproof.derive.latex.displays import display, equations, pack, width
+from wideproof.derive.latex.printer import latex, math
+from wideproof.derive.latex.text import Latex
 from wideproof.reports.render.latex_subset import lint_tex
-from wideproof.reports.write.mathtext import display, equations, latex, math, pack, width
 
 x, y = sp.symbols("x y", positive=True)
 
@@ -82,7 +83,7 @@ def test_several_laws_of_one_variable_stand_at_the_sign_of_expectation():
 
 
 def test_a_line_of_capitals_and_transposes_is_as_wide_as_it_prints():
-    from wideproof.reports.write.mathtext import FULL, equation_parts
+    from wideproof.derive.latex.displays import FULL, equation_parts
 
     assert width(r"W^{\mathsf T} W^{\mathsf{T}}") == 2 + width("WW") == 2 + 3
     assert width("ww") == 2
@@ -92,7 +93,7 @@ def test_a_line_of_capitals_and_transposes_is_as_wide_as_it_prints():
 
 
 def test_a_sum_taller_than_a_display_goes_on_in_the_next_and_loses_no_term():
-    from wideproof.reports.write.mathtext import CONTINUED, TALL, equation_parts
+    from wideproof.derive.latex.displays import CONTINUED, TALL, equation_parts
 
     terms = [sp.Symbol(f"{'w' * 40}_{k}") for k in range(2 * TALL + 3)]
     first, *rest = equation_parts([(x, sp.Add(*terms)), (y, x)])

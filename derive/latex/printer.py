@@ -1,29 +1,51 @@
-"""SymPy expressions and claims of the engine as LaTeX, in the letters of the notation table."""
+"""SymPy expressions of the engine as LaTeX: one set of conventions, in the letters of the notation table."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import Any, TypeAlias
 
 import sympy as sp
 from sympy.printing.latex import LatexPrinter
 
 from wideproof.derive.language.notation import latex_name, t
 from wideproof.derive.language.program import Bias, Coordinate, Input, MatVec, Previous, Program, Updated
+from wideproof.derive.latex.text import Latex, Math
 
-if TYPE_CHECKING:
-    from wideproof.derive.proof.claims import ProcessForm, Recurrence
-
+Term: TypeAlias = Any  # a SymPy expression, an object with `_latex(printer)`, or Latex as it stands
 MARK = "δ"
+SPACES = re.compile(r"\\[;:!]")
 
 
-class MathPrinter(LatexPrinter):
-    """Fixed settings; a coordinate prints as what it stands for, at the time the printer is at."""
+class Printer(LatexPrinter):
+    """Fixed settings; a coordinate prints as what it stands for, at the time the printer is at.
 
-    def __init__(self, program: Program | None = None) -> None:
+    `names` gives letters to long arguments of activations and long vectors; they print at the time they stand at.
+    """
+
+    def __init__(self, program: Program | None = None, names: Mapping[sp.Expr, str] | None = None) -> None:
         super().__init__({"inv_trig_style": "full", "mul_symbol": r"\,", "long_frac_ratio": 3})
-        self.program, self.time, self.mark = program, t, ""
+        self.program, self.time, self.mark, self.names = program, t, "", names or {}
+
+    def doprint(self, expr: Term) -> Latex:
+        """The expression as LaTeX; `Latex` passes as it stands."""
+        if isinstance(expr, Latex):
+            return expr
+        return Latex(SPACES.sub(r"\\,", super().doprint(sp.sympify(expr, strict=True))))
+
+    def sum_terms(self, expr: Term) -> list[str]:
+        """The terms of a sum as printed, each but the first with its sign in front."""
+        if not isinstance(expr, sp.Add):
+            return [self.doprint(expr)]
+        printed = [self.doprint(term) for term in self._as_ordered_terms(expr)]
+        return [printed[0], *(signed(text) for text in printed[1:])]
+
+    def named(self, expr: sp.Expr) -> str:
+        """The letter of a long vector or argument, at the time the printer is at."""
+        letter, _, index = self.names[expr].partition(" ")
+        return f"{letter}{self.mark}_{{{index},{self._print(self.time)}}}"
 
     @contextmanager
     def at(self, time: sp.Expr, mark: str = "") -> Iterator[None]:
@@ -72,8 +94,8 @@ class MathPrinter(LatexPrinter):
             case Bias(parameter):
                 return self._parameter(parameter.name)
             case MatVec(matrix, vector):
-                inner = self._print(vector)
-                if vector.is_Add or vector.is_Mul:
+                inner = self.named(vector) if vector in self.names else self._print(vector)
+                if vector not in self.names and (vector.is_Add or vector.is_Mul):
                     inner = rf"\left({inner}\right)"
                 scale = "" if matrix.role == "input_map" else r"n^{-1/2} "
                 return rf"{scale}{self._parameter(matrix.name)} {inner}"
@@ -121,6 +143,8 @@ class MathPrinter(LatexPrinter):
         return rf"\mathrm{{Cov}}\left[{left},\,{right}\right]"
 
     def _factor(self, expr: sp.Expr) -> str:
+        if expr in self.names:
+            return self.named(expr)
         text = self._print(expr)
         return rf"\left({text}\right)" if expr.is_Add else text
 
@@ -138,7 +162,8 @@ class MathPrinter(LatexPrinter):
 
     def _print_Phi(self, expr: sp.Expr, exp: str | None = None) -> str:
         name, order, z = expr.args
-        body = rf"\mathrm{{{name}}}{chr(39) * int(order)}\left({self._print(z)}\right)"
+        inside = f"({self.named(z)})" if z in self.names else rf"\left({self._print(z)}\right)"
+        body = rf"\mathrm{{{name}}}{chr(39) * int(order)}{inside}"
         return rf"{{{body}}}^{{{exp}}}" if exp else body
 
     def _print_GaussianMean(self, expr: sp.Expr, exp: str | None = None) -> str:
@@ -221,19 +246,16 @@ class MathPrinter(LatexPrinter):
         return rf"\mathcal{{R}}_{{{self._print(expr.args[0])}}}"
 
 
-def latex(expr: sp.Expr, program: Program | None = None) -> str:
-    """LaTeX of an expression, coordinates at the time t."""
-    return str(MathPrinter(program).doprint(expr))
+def latex(expr: Term, program: Program | None = None) -> Latex:
+    """The LaTeX of an expression, on one line; coordinates of a program as its products and states."""
+    return Printer(program).doprint(expr)
 
 
-def latex_equation(left: sp.Expr, right: sp.Expr, program: Program | None = None) -> str:
-    """`left = right` as one line of LaTeX."""
-    return f"{latex(left, program)} = {latex(right, program)}"
+def math(expr: Term, program: Program | None = None) -> Math:
+    """The expression inside a line of text."""
+    return Math(latex(expr, program))
 
 
-def latex_lines(recurrence: Recurrence | ProcessForm, program: Program | None = None) -> str:
-    """A recurrence or a process as aligned lines: what is wanted, then the equations that determine it."""
-    lines = [] if isinstance(recurrence.right, sp.Tuple) else [(recurrence.left, recurrence.right)]
-    lines += [(e.left, e.right) for e in recurrence.equations]
-    rows = (f"{latex(left, program)} &= {latex(right, program)}" for left, right in lines)
-    return "\\begin{aligned}\n" + " \\\\\n".join(rows) + "\n\\end{aligned}"
+def signed(text: str) -> str:
+    """A printed term as it follows others."""
+    return f"- {text[1:].lstrip()}" if text.startswith("-") else f"+ {text}"

@@ -1,88 +1,31 @@
-"""SymPy to LaTeX, with one set of conventions, in lines that fit the page."""
+"""Equations as LaTeX in lines that fit the page; laws of Gaussian variables and long vectors are named once."""
 
 from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import combinations_with_replacement
-from typing import Any, TypeAlias
+from typing import Any
 
 import sympy as sp
 
-from wideproof.derive.emit.latex import MARK, MathPrinter
 from wideproof.derive.expectation.symbolic_expectation import GaussianMean
 from wideproof.derive.language.activations import Phi
 from wideproof.derive.language.program import Bias, Coordinate, MatVec, Program, coordinates_of
-from wideproof.reports.document.text import Latex, Math
+from wideproof.derive.latex.printer import MARK, Printer, Term, latex, signed
+from wideproof.derive.latex.text import Latex
 
-Term: TypeAlias = Any  # a SymPy expression, an object with `_latex(printer)`, or Latex as it stands
 TERMS, WIDTH = 6, 58  # most terms, and most letters, on one line of a displayed sum
-Row: TypeAlias = tuple[str, str, list[str]]
+Row = tuple[str, str, list[str]]
 FEW = 2  # laws of one variable that are still written out below
 TALL = 10  # most lines of one display: about a quarter of a page, so that no page ends half empty
 RELATION = 3  # letters of a sign between two sides
 FULL = 74  # letters of a whole line of the page, both sides of an equation together
-SPACES = re.compile(r"\\[;:!]")
 WORDS = re.compile(r"\\((?:arc)?(?:sin|cos|tan)h?|log|exp|max|min|det)\b")
 CONTINUED = "\\begin{aligned}\n& \\quad"
 TRANSPOSED = re.compile(r"\\mathsf(?: T|\{T\})")
 GLYPH = re.compile(r"\\(?:begin|end|left|right|mathbb|mathcal|mathrm|operatorname|quad|,)\b|[{}^_&\s]|\\,")
-
-
-class Printer(MathPrinter):
-    """The LaTeX printer of every report: that of `derive`, kept to the commands of `reports.render.latex_subset`.
-
-    `names` gives letters to long arguments of activations and long vectors; they print at the time they stand at.
-    """
-
-    def __init__(self, program: Program | None = None, names: Mapping[sp.Expr, str] | None = None) -> None:
-        super().__init__(program)
-        self.names = names or {}
-
-    def _named(self, expr: sp.Expr) -> str:
-        letter, _, index = self.names[expr].partition(" ")
-        return f"{letter}{self.mark}_{{{index},{self._print(self.time)}}}"
-
-    def _factor(self, expr: Term) -> str:
-        return self._named(expr) if expr in self.names else super()._factor(expr)
-
-    def _print_Phi(self, expr: Term, exp: str | None = None) -> str:
-        name, order, z = expr.args
-        if z not in self.names:
-            return super()._print_Phi(expr, exp)
-        body = rf"\mathrm{{{name}}}{chr(39) * int(order)}({self._named(z)})"
-        return rf"{{{body}}}^{{{exp}}}" if exp else body
-
-    def _coordinate(self, c: Coordinate) -> str:
-        term = self.program.table.get(c) if self.program is not None else None
-        if not isinstance(term, MatVec) or term.vector not in self.names:
-            return super()._coordinate(c)
-        scale = "" if term.matrix.role == "input_map" else r"n^{-1/2} "
-        return rf"{scale}{self._parameter(term.matrix.name)} {self._named(term.vector)}"
-
-    def doprint(self, expr: Term) -> Latex:
-        """The expression as LaTeX; `Latex` passes as it stands."""
-        if isinstance(expr, Latex):
-            return expr
-        return Latex(SPACES.sub(r"\\,", super().doprint(sp.sympify(expr, strict=True))))
-
-    def sum_terms(self, expr: Term) -> list[str]:
-        """The terms of a sum as printed, each but the first with its sign in front."""
-        if not isinstance(expr, sp.Add):
-            return [self.doprint(expr)]
-        printed = [self.doprint(term) for term in self._as_ordered_terms(expr)]
-        return [printed[0], *(_signed(text) for text in printed[1:])]
-
-
-def latex(expr: Term, program: Program | None = None) -> Latex:
-    """The LaTeX of an expression, on one line; coordinates of a program as its products and states."""
-    return Printer(program).doprint(expr)
-
-
-def math(expr: Term, program: Program | None = None) -> Math:
-    """The expression inside a line of text."""
-    return Math(latex(expr, program))
 
 
 def display(left: Term, *rights: Term, relation: str = "=", terms: int = TERMS,
@@ -121,6 +64,31 @@ def equation_parts(pairs: Sequence[tuple[Term, Term]], program: Program | None =
     return [_set(part) for part in parts if part]
 
 
+def column(pairs: Sequence[tuple[Term, Term]], program: Program | None = None) -> Latex:
+    """The same as one block that nothing follows, however tall; where sides do not fit beside each other, unaligned."""
+    rows = _told(pairs, program)
+    return _set(rows) if _fits(rows) else _stacked(line for row in rows for line in _unaligned(row))
+
+
+def alone(expr: Term, program: Program | None = None) -> Latex:
+    """An expression alone, a sum broken into lines where it is longer than one."""
+    lines = pack(Printer(program).sum_terms(expr))
+    return Latex(lines[0]) if len(lines) == 1 else _stacked([lines[0], *(rf"\quad {line}" for line in lines[1:])])
+
+
+def _unaligned(row: Row) -> list[str]:
+    left, relation, (first, *rest) = row
+    one = width(left) + RELATION + width(first) <= FULL
+    start = [f"{left} {relation} {first}"] if one else [left, rf"\quad {relation} {first}"]
+    return [*start, *(rf"\quad {line}" for line in rest)]
+
+
+def _stacked(lines: Iterable[str]) -> Latex:
+    """Lines that begin at one margin."""
+    body = " \\\\\n".join(f"& {line}" for line in lines)
+    return Latex(f"\\begin{{aligned}}\n{body}\n\\end{{aligned}}")
+
+
 def _cut(row: Row) -> list[Row]:
     """A sum as several rows of about one height where it is taller than a display, the later ones without a left side.
 
@@ -155,7 +123,7 @@ def _told(pairs: Sequence[tuple[Term, Term]], program: Program | None) -> list[R
     if program is not None and not all(_fits([row]) for row in rows):
         names = shorthand([x for pair in pairs for x in pair], program)
         said = Printer(program, names)
-        written = [(Latex(said._named(x)), x) for x in names]
+        written = [(Latex(said.named(x)), x) for x in names]
         rows = _rows(pairs, program, names) + _rows(written, program, names)
     return _packed(rows)
 
@@ -288,7 +256,7 @@ def averages(pairs: Sequence[tuple[Term, Term]]) -> bool:
 
 
 def _shift(printer: Any, mean: sp.Expr) -> str:
-    return "" if mean == 0 else f" {_signed(printer._print(mean))}"
+    return "" if mean == 0 else f" {signed(printer._print(mean))}"
 
 
 def signs(law: sp.Tuple, count: int) -> sp.Tuple | None:
@@ -345,10 +313,6 @@ def aligned(rows: Sequence[tuple[str, str, Sequence[str]]]) -> Latex:
     lines = [f"{left} &".lstrip() + f"{relation} " + " \\\\\n&\\quad ".join(parts) for left, relation, parts in rows]
     body = " \\\\\n".join(lines)
     return Latex(f"\\begin{{aligned}}\n{body}\n\\end{{aligned}}")
-
-
-def _signed(text: str) -> str:
-    return f"- {text[1:].lstrip()}" if text.startswith("-") else f"+ {text}"
 
 
 def width(text: str) -> int:

@@ -3,8 +3,8 @@
 import pytest
 import sympy as sp
 
-from wideproof.derive.emit.latex import latex
 from wideproof.derive.language.notation import j, k, latex_name, s, t
+from wideproof.derive.latex.printer import latex
 
 GOLDEN = {
     ("linear_rnn", "scale_factors"): r"\nu_C\,\nu_F\,j\,\nu_W^{j - 1} + \nu_C\,\nu_W^{j} + \nu_F\,\nu_W^{j}",

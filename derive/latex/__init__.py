@@ -1,0 +1,1 @@
+"""Expressions, equations and proofs as LaTeX: the one printer, lines that fit the page, and sentences."""
