@@ -13,6 +13,7 @@ from wideproof.derive.language.alternating import Alternating, AlternatingProgra
 from wideproof.derive.language.errors import LanguageError, ProofError
 from wideproof.derive.language.program import Program
 from wideproof.derive.language.recursion import Recursion
+from wideproof.derive.latex.notebook import displayed, folded, heading
 from wideproof.derive.proof.claims import Limit, ProcessForm, Recurrence
 from wideproof.derive.proof.proof import Proof
 
@@ -113,8 +114,17 @@ class Derivation:
         """As `proof.verify()`: from the definition over every step to the formula.  Errors: ProofError."""
         self.proof.verify()
 
+    def __repr__(self) -> str:
+        steps = len(self.proof.steps)
+        about = f"{self.quantity} of {self.program.name}"
+        return f"{type(self).__name__}({about}: {self.formula.in_words()}; {steps} steps)"
+
     def _repr_latex_(self) -> str:
         return self.formula._repr_latex_()
+
+    def _repr_html_(self) -> str:
+        parts = "".join(map(displayed, self.formula.displays()))
+        return heading(f"{self.quantity} of {self.program.name}") + parts + folded("proof", self.proof._repr_html_())
 
 
 def formula_is_the_goals(proof: Proof) -> None:
@@ -124,7 +134,8 @@ def formula_is_the_goals(proof: Proof) -> None:
     quantity, shown = proof.formula
     stated = read_off(quantity, proof)
     if shown != stated:
-        raise ProofError(f"formula of {quantity}", str(stated), shown, "A formula is read off the goal of its proof.")
+        what = f"the formula that its goal states, {stated}"
+        raise ProofError(f"formula of {quantity}", what, shown, "A formula is read off the goal of its proof.")
 
 
 Proof.auditors.append(formula_is_the_goals)

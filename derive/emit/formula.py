@@ -17,6 +17,7 @@ import numpy as np
 import sympy as sp
 
 from wideproof.derive.algebra.array_code import BACKENDS, emitted, namespace
+from wideproof.derive.algebra.linear_recurrences import PowerDD
 from wideproof.derive.calculus.innovations import InnovationsForm
 from wideproof.derive.calculus.moments import Gram, Moment
 from wideproof.derive.emit.kernel_stepper import MOVES, STILL, Equations, Grams, Inputs, Move, Stepper
@@ -26,6 +27,7 @@ from wideproof.derive.expectation.symbolic_expectation import GaussianMean
 from wideproof.derive.language.errors import NotClosed, ParameterError, TooLarge
 from wideproof.derive.language.notation import s, t
 from wideproof.derive.language.program import Program
+from wideproof.derive.language.shown import cut
 from wideproof.derive.latex.displays import alone, column, equation_parts
 from wideproof.derive.latex.text import Latex
 from wideproof.derive.proof.claims import ProcessForm, Recurrence
@@ -49,6 +51,18 @@ class Formula:
     program: Program
     recurrence: Recurrence | None = None
     process: ProcessForm | None = None
+
+    def __repr__(self) -> str:
+        return f"Formula({self.name} of {self.program.name}: {self.in_words()})"
+
+    def in_words(self) -> str:
+        """The closed form as text, or what stands in its place; on one line, cut where it is long."""
+        if self.expr is not None:
+            return cut(self.expr.xreplace({power: power.doit() for power in self.expr.atoms(PowerDD)}))
+        stated = self.recurrence or self.process
+        assert stated is not None
+        kind = "an expectation over the process of" if self.process is not None else "a recurrence of"
+        return f"{kind} {len(stated.equations)} equations in {', '.join(self.symbols)}"
 
     def latex(self) -> Latex:
         """LaTeX of the closed form, or of the recurrence or process, in lines that fit a column of 6.5 in.

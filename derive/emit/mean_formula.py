@@ -108,7 +108,7 @@ def closed(expr: sp.Expr) -> sp.Expr | None:
     return expr.xreplace(found)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class MeanFormula(Formula):
     """A formula in Gaussian means `nodes`; `expr` is its closed form where the table has one, else the same.
 

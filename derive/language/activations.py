@@ -96,7 +96,7 @@ def activation(name: str, *parameters: object) -> Function:
             )
         return Phi(symbol, 0, sp.sympify(z, strict=True))
 
-    apply.__name__ = symbol.name
+    apply.__name__ = apply.__qualname__ = symbol.name
     apply.__doc__ = f"The activation {symbol}, opaque to the calculus."
     return apply
 

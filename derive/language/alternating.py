@@ -17,6 +17,7 @@ from wideproof.derive.language.errors import LanguageError, ShapeError
 from wideproof.derive.language.grammar import shortened
 from wideproof.derive.language.program import NAME, Coordinate, Parameter, Program, coordinates_of
 from wideproof.derive.language.scalars import exact, variance as nonnegative
+from wideproof.derive.language.shown import InNotebooks, cut
 
 Side = Literal["n", "m"]
 Law = tuple[tuple[sp.Expr, sp.Expr], ...]
@@ -42,7 +43,7 @@ class Product:
     corrected: bool
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class AlternatingProgram(Program):
     """A frozen alternating program; `lines` are its products in order, each a function of earlier ones."""
 
@@ -51,6 +52,11 @@ class AlternatingProgram(Program):
     lines: tuple[tuple[Coordinate, Product], ...] = ()
     sources: tuple[tuple[Coordinate, Source], ...] = ()
     vectors: tuple[tuple[str, sp.Expr], ...] = ()
+
+    def lines_of_text(self) -> str:
+        """The lines and the named results on one line."""
+        lines = [f"{c.label} = {cut(line.vector)}" for c, line in self.lines]
+        return "; ".join([*lines, *(f"{name} = {cut(vector)}" for name, vector in self.vectors)])
 
     @cached_property
     def symbols(self) -> dict[str, sp.Symbol]:
@@ -77,7 +83,7 @@ class AlternatingProgram(Program):
 
 
 @dataclass
-class Alternating:
+class Alternating(InNotebooks):
     """A builder: one matrix, given vectors, products in the order they are written, named results."""
 
     name: str
@@ -86,6 +92,10 @@ class Alternating:
     _lines: dict[Coordinate, Product] = field(default_factory=dict)
     _sources: dict[Coordinate, Source] = field(default_factory=dict)
     _vectors: dict[str, sp.Expr] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        lines = [f"{c.label} = {cut(line.vector)}" for c, line in self._lines.items()]
+        return f"Alternating({self.name}: {'; '.join(lines) or 'no line yet'})"
 
     def matrix(self, name: str, variance: object = 1, aspect: object = "delta") -> Rectangular:
         """Declare the m x n matrix of the program: variance of an entry, and aspect ratio m/n."""

@@ -15,6 +15,7 @@ from typing import Any, Literal, TypeAlias
 import sympy as sp
 
 from wideproof.derive.language.errors import LanguageError, NotClosed
+from wideproof.derive.language.shown import InNotebooks, cut
 
 Role = Literal["matrix", "input_map", "readout", "bias"]
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*\Z")
@@ -137,7 +138,7 @@ def coordinates_of(expr: sp.Expr) -> list[Coordinate]:
 
 
 @dataclass(frozen=True)
-class Program:
+class Program(InNotebooks):
     """A complete recursion, frozen: what every derivation reads.
 
     `updates` and `output` are SymPy expressions in coordinates; in an update a state is h_{t-1} and its primed
@@ -152,6 +153,14 @@ class Program:
     terms: tuple[tuple[Coordinate, Term], ...]
     base: Program | None = None
     parameterization: str = "entries"
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.name}: {self.lines_of_text()})"
+
+    def lines_of_text(self) -> str:
+        """Updates and output on one line."""
+        lines = [f"{c.label} = {cut(body)}" for c, body in self.updates]
+        return "; ".join([*lines, f"y = {cut(self.output)}"])
 
     @cached_property
     def table(self) -> dict[Coordinate, Term]:

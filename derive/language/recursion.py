@@ -28,6 +28,7 @@ from wideproof.derive.language.program import (
     coordinates_of,
 )
 from wideproof.derive.language.scalars import check_one_symbol_each, exact, flag, scalar, variance as nonnegative
+from wideproof.derive.language.shown import InNotebooks, cut
 
 SHAPES: dict[str, str] = {"matrix": "n x n", "input_map": "n x n_x", "readout": "n_y x n", "bias": "n"}
 RECURSION_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_ -]*\Z")
@@ -93,7 +94,7 @@ class LinearMap:
 
 
 @dataclass
-class Recursion:
+class Recursion(InNotebooks):
     """A time-homogeneous wide random recursion, written in its own words and frozen by `program()`.
 
     `W @ v` means n^{-1/2} W v, `C @ v` means n^{-1/2} C v, `F @ x` is unscaled; entries are i.i.d. Gaussian.
@@ -114,6 +115,16 @@ class Recursion:
             raise LanguageError(
                 "Recursion", "a name of letters, digits, - and _", repr(self.name), "For example Recursion('my-rnn')."
             )
+
+    def __repr__(self) -> str:
+        lines = [f"{c.label} = {cut(body)}" for c, body in self._updates.items()]
+        lines += [f"y = {cut(self._output)}"] if self._output is not None else []
+        return f"Recursion({self.name}: {'; '.join(lines) or 'no update yet'})"
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether every state has its update, and there is an output."""
+        return self._output is not None and len(self._updates) == len(self._states)
 
     # ---- declarations ---------------------------------------------------------------------------------
     def matrix(self, name: str, variance: object = 1, tied: bool = True, trainable: bool = True) -> LinearMap:

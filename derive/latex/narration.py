@@ -117,7 +117,7 @@ class _Narrator:
         because = self._because([i for _, step in group for i in step.premises])
         if rule in COLLECTED:
             return [Said((*self._lead(rule, ()), "."))]
-        pairs = [pair for _, step in group for pair in _pairs(step, self.program)]
+        pairs = [pair for _, step in group for pair in pairs_of(step)]
         new = [pair for pair in pairs if pair not in self.stated[0]]
         many = len(pairs) - len(new) > MANY
         words = self._lead(rule, because)
@@ -288,7 +288,7 @@ def _with_maths(text: str) -> tuple[Inline, ...]:
     return tuple(part for part in parts if part)
 
 
-def _pairs(step: Step, program: Program) -> list[tuple[sp.Expr, sp.Expr]]:
+def pairs_of(step: Step) -> list[tuple[sp.Expr, sp.Expr]]:
     """What a step says, as (left, right)."""
     claim = step.claim
     if isinstance(claim, Recurrence | ProcessForm):

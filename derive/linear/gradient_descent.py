@@ -71,7 +71,7 @@ class RootMeanSquare(sp.Function):
 MOVED = LagTaps(j, STEP) - LagTaps(j, 0)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class TrainingBound(Derivation):
     """`formula` bounds the movement of lag j after l steps by eta |Toep_j| |u_0| rho_j l, for eta at most `step_size`.
 

@@ -93,7 +93,7 @@ class Lagrange(sp.Function):
         return rf"\ell^{{({horizon})}}_{{{k},{i}}}"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Realization(Derivation):
     """A linear RNN with T n_x n_y units whose impulse response is the given one, exactly in rational numbers.
 

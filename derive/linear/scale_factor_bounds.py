@@ -180,7 +180,7 @@ def refuted_bounds(recursion: Recursion | Program) -> tuple[Derivation, ...]:
     return tuple(found)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Peak(Derivation):
     """The lag of the largest scale factor (`formula`); rho_1 > rho_0 exactly where `rise` is positive."""
 

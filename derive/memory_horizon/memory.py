@@ -42,7 +42,7 @@ from wideproof.derive.proof.claims import Equation
 from wideproof.derive.proof.proof import Proof, prove
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Memory(Derivation):
     """The memory horizon of a recursion in steps, where both runs agree, and all that it follows from.
 

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import heapq
 import importlib
+from collections import Counter
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, ClassVar
 
 from wideproof.derive.language.errors import ProofError
+from wideproof.derive.language.shown import InNotebooks
 from wideproof.derive.proof.claims import Claim, Definition
 from wideproof.derive.proof.rules import GIVEN, PERTURBATION, Ask, Root, Rule, Status
 
@@ -38,9 +40,12 @@ class Step:
     status: Status
     premises: tuple[int, ...] = ()
 
+    def __repr__(self) -> str:
+        return f"Step({self.rule} from {list(self.premises)}; {self.status}; {self.source})"
+
 
 @dataclass(frozen=True)
-class Proof:
+class Proof(InNotebooks):
     """A goal about a program, and the steps that reach it, premises before conclusions.
 
     `formula` is what a derivation reads off the goal; `verify` reads it again.
@@ -51,6 +56,11 @@ class Proof:
     steps: tuple[Step, ...]
     formula: Any = field(default=None, compare=False, repr=False)
     auditors: ClassVar[list[Callable[[Proof], None]]] = []
+
+    def __repr__(self) -> str:
+        count = Counter(step.status for step in self.steps)
+        kinds = ", ".join(f"{number} {status}" for status, number in count.items())
+        return f"Proof({self.program.name}: {len(self.steps)} steps; {kinds})"
 
     def verify(self) -> None:
         """Raise ProofError unless the definition is the program's, every step replays, and the audit agrees.

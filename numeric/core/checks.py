@@ -13,6 +13,7 @@ from types import MappingProxyType
 from typing import Literal
 
 from wideproof.numeric.core.inputs import real
+from wideproof.numeric.core.shown import counted, judged_html
 from wideproof.numeric.core.statistics import holm, normal_quantile, two_sided_p
 
 Verdict = Literal["holds", "refuted", "undecided"]
@@ -186,3 +187,9 @@ class Judged:
     def verdict(self) -> Verdict:
         """The joint verdict, as `overall` says."""
         return overall(self.checks)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.verdict}: {counted(self.checks)})"
+
+    def _repr_html_(self) -> str:
+        return judged_html(self.method, self.verdict, self.checks)

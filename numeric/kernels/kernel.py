@@ -15,6 +15,7 @@ from wideproof.derive.emit.derivation import as_program
 from wideproof.derive.language.errors import ParameterError, TooLarge
 from wideproof.numeric.core.arrays import BACKENDS, Array, backend
 from wideproof.numeric.core.inputs import choice, names as named, real
+from wideproof.numeric.core.shown import InOneLine, described
 from wideproof.numeric.kernels.sequence_batches import Pairs, SequenceBatch, by_length, check_fit, distinct, equal
 from wideproof.numeric.networks.simulation import symbol_values
 from wideproof.numeric.process import REPLICATES, Effort, Numbers, ProcessKernel, padded
@@ -26,8 +27,8 @@ BLOCK = 256  # sequences: arrays of 256 x 256 pairs stay in the cache, and calls
 LIVE = 16  # arrays of pairs alive at once while one step is computed, besides the moments kept
 
 
-@dataclass(frozen=True, eq=False)
-class KernelValue:
+@dataclass(frozen=True, eq=False, repr=False)
+class KernelValue(InOneLine):
     """A kernel, how far its entries may be off, and the method that it comes from.
 
     `error` is an estimate of the error of each entry, never a certified bound. Where the derived recursion is stepped,
@@ -82,6 +83,16 @@ class Kernel:
         self.backend, self.readout, self.memory, self.parameters = backend, readout, memory, parameters
         self.effort = Effort(points, seed, memory, progress)
         self._functions: dict[Any, Any] = {}
+
+    def __repr__(self) -> str:
+        values = ", ".join(f"{name}={value:.6g}" for name, value in self.parameters.items())
+        how = f"readout={self.readout!r}, parameterization={self.parameterization!r}"
+        return f"Kernel({self.recursion!r}, {how}, {values})"
+
+    def _repr_html_(self) -> str:
+        rows = [("readout", self.readout), ("parameterization", self.parameterization)]
+        rows += [(name, f"{value:.6g}") for name, value in self.parameters.items()]
+        return self.recursion._repr_html_() + described(f"Kernel of {self.recursion.name}", rows)
 
     def nngp(self, X1: Any, X2: Any = None) -> Array:
         """Return the covariance of the outputs of random networks.

@@ -13,11 +13,12 @@ from wideproof.derive import Derivation, flow_gain, models, momentum_flow_gain, 
 from wideproof.derive.language.errors import ParameterError, ShapeError
 from wideproof.numeric.core.arrays import Array, Host, namespace, to_host
 from wideproof.numeric.core.inputs import finite_array, instance, names, real, whole
+from wideproof.numeric.core.shown import ROWS, InOneLine, described
 from wideproof.numeric.kernels.kernel import Kernel
 
 
-@dataclass(frozen=True, eq=False)
-class Prediction:
+@dataclass(frozen=True, eq=False, repr=False)
+class Prediction(InOneLine):
     """The outputs of an ensemble of trained networks are Gaussian, with this mean and covariance.
 
     Shapes: for N new sequences mean (N, *Y.shape[1:]); covariance (N, N), or (N, T, N, T) for every step, of each
@@ -27,6 +28,12 @@ class Prediction:
 
     mean: Array
     covariance: Array | None
+
+    def _repr_html_(self) -> str:
+        mean, std = (np.ravel(to_host(x)) for x in (self.mean, self.std + self.mean * 0.0))
+        rows = [(str(i), f"{m:.6g} ± {d:.2g}") for i, (m, d) in enumerate(zip(mean[:ROWS], std[:ROWS], strict=True))]
+        more = [("…", f"{mean.size - ROWS} more")] if mean.size > ROWS else []
+        return described(f"Prediction of shape {tuple(self.mean.shape)}: mean ± standard deviation", [*rows, *more])
 
     @property
     def std(self) -> Array:
@@ -40,8 +47,8 @@ class Prediction:
         return xp.reshape(xp.sqrt(xp.maximum(flat, flat * 0.0)), shape)
 
 
-@dataclass(frozen=True, eq=False)
-class Spectrum:
+@dataclass(frozen=True, eq=False, repr=False)
+class Spectrum(InOneLine):
     """Full-batch descent of the mean square error, by the eigenvectors of the tangent kernel on the training data.
 
     The loss is the mean of `count` squares plus ridge/count times the squared distance of the parameters from their

@@ -18,14 +18,15 @@ from wideproof.derive.language.errors import ParameterError
 from wideproof.derive.language.program import Parameter
 from wideproof.numeric.core.arrays import Array, Stream, backend
 from wideproof.numeric.core.inputs import choice, names as named, sequences, whole
+from wideproof.numeric.core.shown import InOneLine
 from wideproof.numeric.networks.gradients import Network, Reverse, run_forward, trained
 from wideproof.numeric.networks.simulation import sizes_of, weights_of
 
 Readout = Literal["all", "last", "average"]
 
 
-@dataclass(frozen=True, eq=False)
-class EmpiricalKernels:
+@dataclass(frozen=True, eq=False, repr=False)
+class EmpiricalKernels(InOneLine):
     """The tangent kernels of random networks, one part for each trainable parameter, and the outputs they belong to.
 
     `given_states` is the covariance of the outputs over the readouts alone, the states being what they are: outputs

@@ -21,13 +21,14 @@ from wideproof.derive.language.program import Bias, Coordinate, Input, MatVec, P
 from wideproof.numeric.core.activations import activation_function
 from wideproof.numeric.core.arrays import Array, Namespace, Stream, backend, seed_sequence, stream
 from wideproof.numeric.core.inputs import finite_array, instance, real, sequences, whole
+from wideproof.numeric.core.shown import InOneLine
 from wideproof.numeric.sampling.linear.setting import LARGEST_WIDTH
 from wideproof.numeric.sampling.revealed_matrices import DENSE, RevealedMatrices, choose_matrices
 from wideproof.numeric.sampling.whole_matrices import WholeMatrices
 
 
-@dataclass(frozen=True, eq=False)
-class Simulation:
+@dataclass(frozen=True, eq=False, repr=False)
+class Simulation(InOneLine):
     """Independent trials of a recursion at finite width, each on the same N input sequences.
 
     Shapes: outputs (B, N, T, n_y); states by name (B, N, T, n), empty unless asked for.

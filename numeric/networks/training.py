@@ -18,6 +18,7 @@ from wideproof.numeric.core.arrays import Array, Host, backend, to_host
 from wideproof.numeric.core.batched_moments import SAVE_EVERY, Progress
 from wideproof.numeric.core.checkpoints import load, save
 from wideproof.numeric.core.inputs import callback, choice, finite_array, real, sequences, whole
+from wideproof.numeric.core.shown import InOneLine
 from wideproof.numeric.networks.empirical_kernels import Readout, empirical_ntk, scales_of
 from wideproof.numeric.networks.gradients import Network, network_gradients, run_forward, shape_of, trained
 from wideproof.numeric.networks.simulation import weights_of
@@ -25,8 +26,8 @@ from wideproof.numeric.networks.simulation import weights_of
 BLOW_UP = 1e6  # a loss this many times the first one, or the targets' power, has diverged
 
 
-@dataclass(frozen=True, eq=False)
-class NetworkTraining:
+@dataclass(frozen=True, eq=False, repr=False)
+class NetworkTraining(InOneLine):
     """Entry l of the loss is the mean square error after l steps; the outputs are those before and after training.
 
     Shapes: loss (steps + 1,); first, last as the targets; weights by parameter name as `simulate` takes them.

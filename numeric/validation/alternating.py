@@ -32,7 +32,7 @@ THRESHOLD = 0.7
 """Our assumption for the symbols of the gallery; thresholds after the first are all alike."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class LinesValidation(Judged):
     """The checks of an alternating program."""
 

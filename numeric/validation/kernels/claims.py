@@ -132,7 +132,7 @@ def _claim(
     )  # fmt: skip
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class KernelValidation(Judged):
     """The checks of two kernels, and what was measured.
 
