@@ -17,7 +17,7 @@ import sympy as sp
 from wideproof.derive.audit.definitions import SmallMatrices, check_program, still_coordinates
 from wideproof.derive.audit.growth import GROWTH, measured_growth
 from wideproof.derive.audit.meanings import MEANINGS
-from wideproof.derive.audit.recurrences import check_closed, check_stepped
+from wideproof.derive.audit.recurrences import check_closed, check_starts, check_starts_stated, check_stepped
 from wideproof.derive.audit.world import HORIZON, World, expressions_of
 from wideproof.derive.calculus.gaussian_process import Cov
 from wideproof.derive.calculus.innovations import NORMAL
@@ -135,9 +135,10 @@ def _(claim: Limit, world: World) -> None:
 
 @check.register
 def _(claim: Recurrence, world: World) -> None:
+    check_closed(claim)
+    check_starts_stated(claim)
     for equation in claim.equations:
         check(equation, world)
-    check_closed(claim)
     check_stepped(claim, world)
     if isinstance(claim.right, sp.Tuple):
         _check_determined(claim, world)
@@ -160,6 +161,7 @@ def _(claim: ProcessForm, world: World) -> None:
         check(Equation(claim.left, claim.right), world)
     if {e.left for e in claim.paths} != set(world.program.bodies):
         raise ProofError("audit", "the path of every state", claim.paths, "A state is not determined.")
+    check_starts(claim, world)
     stated = {e.left.args[:2] for e in claim.covariances}
     products = [c for c, term in world.program.terms if isinstance(term, MatVec | Bias) and _is_read(world.program, c)]
     for c, d in product(products, repeat=2):
@@ -191,9 +193,10 @@ def _check_determined(claim: Recurrence, world: World) -> None:
 @check.register
 def _(claim: Vanishing, world: World) -> None:
     for u, v, relation, labels in claim.members:
-        for (first, second), start in product(GAPS[relation], range(3)):
-            lags = map(sp.Integer, (start + first, start + second))
-            _same(world, claim, world.number(Moment(u, v, *lags, *labels), {}), sp.S.Zero)
+        for (first, second), start in product(GAPS[relation], range(-1, 3)):
+            times = (start + first, start + second)
+            if all(time >= 0 or x in world.program.bodies for x, time in zip((u, v), times, strict=True)):
+                _same(world, claim, world.number(Moment(u, v, *map(sp.Integer, times), *labels), {}), sp.S.Zero)
 
 
 @check.register

@@ -27,6 +27,7 @@ from wideproof.derive.calculus.recursion_rules import (
     theorem,
     time_root,
 )
+from wideproof.derive.calculus.starts import of_two
 from wideproof.derive.language.activations import Phi
 from wideproof.derive.language.notation import s, t
 from wideproof.derive.language.program import (
@@ -280,7 +281,18 @@ def process(subject: Any, ask: Ask) -> Claim:
     else:
         readout = ask.equation("process-readout", subject)
         right = readout.right
-    return ProcessForm(subject, right, covariances, paths, (t, s))
+    return ProcessForm(subject, right, covariances, paths, _starts(program, ask), (t, s))
+
+
+def _starts(program: Program, ask: Ask) -> tuple[Equation, ...]:
+    """How each forward state starts: within one sequence and, where it is not zero, between two."""
+    found: list[Equation] = []
+    for state, u in program.updated.items():
+        if not state.backward:
+            within, between = (of_two(u, u, FIRST, label) for label in (FIRST, SECOND))
+            found.append(ask.equation("start", within))
+            found += [ask.equation("start", between)] if found[-1].right != 0 else []
+    return tuple(found)
 
 
 @rule(

@@ -14,6 +14,7 @@ from wideproof.derive.calculus.recursion_rules import (
     ROW,
     ROW2,
     Response,
+    ask_start,
     kind,
     lag_root,
     offsets,
@@ -21,6 +22,7 @@ from wideproof.derive.calculus.recursion_rules import (
     system,
     without,
 )
+from wideproof.derive.calculus.starts import start_equations
 from wideproof.derive.language.errors import NotDiagonal
 from wideproof.derive.language.notation import j, k, p, q, s, t
 from wideproof.derive.language.program import Program
@@ -170,7 +172,8 @@ def lag_recurrence(subject: Any, ask: Ask) -> Claim:
             needed.append(pair)
             todo += heads(pairs[pair])
     equations = tuple(Equation(Moment(*pair, j, k, *labels), pairs[pair]) for pair in sorted(needed, key=str))
-    return Recurrence(subject, right.subs(ROW2, ROW), equations, (j, k))
+    starts = start_equations([right, *(e.right for e in equations)], lambda left: ask_start(ask, left), (j, k), p)
+    return Recurrence(subject, right.subs(ROW2, ROW), (*starts, *equations), (j, k))
 
 
 def _everywhere_zero(zeros: set[Any]) -> set[Any]:

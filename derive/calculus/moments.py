@@ -143,33 +143,30 @@ class Calculus:
         bodies = self.program.bodies
         if a.process not in bodies and b.process not in bodies:
             return self._features(a, b)
-        early = [x for x in (a, b) if x.process in bodies and _is_initial(x.time)]
-        if not early:
-            return Moment(a.process, b.process, a.time, b.time, a.label, b.label)
-        return self._initial(a, b)
-
-    def _initial(self, a: Piece, b: Piece) -> sp.Expr:
-        """Initial states are independent of every matrix and bias, so of all but themselves and what they feed."""
-        first, second = self._initial_state(a), self._initial_state(b)
-        if first is not None and second is not None:
-            same = first == second and (first.shared or a.label == b.label)
-            return first.initial if same else sp.S.Zero
-        initial, other = (first, b) if first is not None else (second, a)
-        assert initial is not None
-        if (
-            initial.initial == 0
-            or other.process == 1
-            or isinstance(self.program.table.get(other.process), MatVec | Bias)
-        ):
-            return sp.S.Zero
-        if other.process not in self.program.bodies:
-            return self._features(a, b)
+        if self._is_start(a) or self._is_start(b):
+            return self._with_start(a, b)
         return Moment(a.process, b.process, a.time, b.time, a.label, b.label)
 
-    def _initial_state(self, piece: Piece) -> State | None:
-        if piece.process not in self.program.bodies or not _is_initial(piece.time):
-            return None
-        term = self.program.table[piece.process]
+    def start(self, moment: Moment) -> sp.Expr:
+        """E[u_{-1} v_{-1}]: starts are independent of each other, and shared between sequences or drawn for each."""
+        u, v, _, _, a, b = moment.args
+        first, second = self._state(u), self._state(v)
+        return first.initial if first == second and (first.shared or a == b) else sp.S.Zero
+
+    def _with_start(self, a: Piece, b: Piece) -> sp.Expr:
+        """A start is independent of every parameter, so of all but the states that it feeds."""
+        other = b if self._is_start(a) else a
+        if other.process in self.program.bodies:
+            return Moment(a.process, b.process, a.time, b.time, a.label, b.label)
+        if other.process == 1 or isinstance(self.program.table.get(other.process), MatVec | Bias):
+            return sp.S.Zero
+        return self._features(a, b)
+
+    def _is_start(self, piece: Piece) -> bool:
+        return piece.process in self.program.bodies and _is_initial(piece.time)
+
+    def _state(self, process: sp.Expr) -> State:
+        term = self.program.table[process]
         assert isinstance(term, Updated)
         return term.state
 

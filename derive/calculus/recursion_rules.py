@@ -8,6 +8,7 @@ from typing import Any
 import sympy as sp
 
 from wideproof.derive.calculus.moments import FIRST, LAG, SECOND, TIME, Calculus, Moment, heads
+from wideproof.derive.calculus.starts import BEFORE, Starts, start_equations
 from wideproof.derive.calculus.tangent import MARK, differential_of, tangent
 from wideproof.derive.language.activations import Phi, is_bounded, is_lipschitz
 from wideproof.derive.language.errors import NotClosed, ProofError
@@ -171,6 +172,36 @@ def covariance(subject: Any, ask: Ask) -> Claim:
     return Equation(subject, calculus(program, subject.args[4]).expand(subject))
 
 
+@rule("start", source="definition", rank=65, says="before the first step, by the declared starts,")
+def start(subject: Any, ask: Ask) -> Claim:
+    """The moment of two states at time -1, as they were declared: zero, drawn for each sequence or for all."""
+    assert isinstance(subject, Moment)
+    assert subject.args[2:4] == (BEFORE, BEFORE)
+    return Equation(subject, calculus(ask.program, subject.args[4]).start(subject))
+
+
+@rule(
+    "start-covariance",
+    source="definition; emami2021implicit, Lemma C.1",
+    rank=75,
+    says="a start is independent of all parameters, so with the update of the later state written out once,",
+)
+def start_covariance(subject: Any, ask: Ask) -> Claim:
+    """The moment of a state at time -1 with a process at s, one step back."""
+    program = ask.program
+    assert isinstance(subject, Moment)
+    assert subject.args[2] == BEFORE
+    ask(theorem(program), theorem(program))
+    if subject.args[1] in program.bodies:
+        ask_body(program, ask, subject.args[1])
+    return Equation(subject, calculus(program, subject.args[4]).expand(subject))
+
+
+def ask_start(ask: Ask, left: Moment) -> sp.Expr:
+    """The right side of the equation about a moment with a start, from the step that states it."""
+    return ask.equation("start" if left.args[3] == BEFORE else "start-covariance", left).right
+
+
 @rule(
     "readout",
     source="emami2021implicit, (1) and Lemma C.1: rows of a Gaussian matrix are independent",
@@ -314,15 +345,13 @@ def evolution(subject: Any, ask: Ask) -> Claim:
             left = Moment(*pair, *at)
             equations[pair] = Equation(left, without(ask.equation("covariance", left).right, zeros))
             todo += heads(equations[pair].right)
-    start = [
-        Equation(Moment(u, u, -1, -1, FIRST, SECOND), term.state.initial)
-        for u in program.bodies
-        if isinstance(term := program.table[u], Updated)
-        and term.state.shared
-        and (u, u) in equations
-        and term.state.initial != 0
-    ]
-    return Recurrence(subject, right, (*start, *(equations[pair] for pair in sorted(equations, key=str))), (t, s))
+    first = start_equations(
+        [right, *(e.right for e in equations.values())],
+        lambda left: without(ask_start(ask, left), zeros),
+        (t, s),
+        FIRST,
+    )
+    return Recurrence(subject, right, (*first, *(equations[pair] for pair in sorted(equations, key=str))), (t, s))
 
 
 @rule("unrolled", source="substitution, one step after the other", rank=100, says="written out step by step, these are")
@@ -347,24 +376,19 @@ def values_at(program: Program, ask: Ask) -> Callable[[sp.Expr], sp.Expr]:
 
     def one(moment: Moment) -> sp.Expr:
         if moment not in known:
-            u, v, *at = moment.args
-            generic = ask.equation("covariance", Moment(u, v, t, s, FIRST, SECOND)).right
-            moved = generic.xreplace(dict(zip((t, s, FIRST, SECOND), at, strict=True)))
-            before = any(time.is_negative for time in at[:2])
-            known[moment] = value(initial_values(program, calculus(program, at[2]).expand(moment) if before else moved))
+            known[moment] = value(
+                right(moment).xreplace(dict(zip((t, s, FIRST, SECOND), moment.args[2:], strict=True)))
+            )
         return known[moment]
 
-    return value
-
-
-def initial_values(program: Program, expr: sp.Expr) -> sp.Expr:
-    """Moments at time -1 by the initial states: independent of all matrices, shared between sequences or not."""
-
-    def value(moment: Moment) -> sp.Expr:
+    def right(moment: Moment) -> sp.Expr:
         u, v, first, second, a, b = moment.args
-        return calculus(program, a).moment(u, v, first, second, a, b)
+        if first.is_negative or second.is_negative:
+            return declared.right((u, v), (int(first), int(second)), a == b)
+        return ask.equation("covariance", Moment(u, v, t, s, FIRST, SECOND)).right
 
-    return expr.xreplace({x: value(x) for x in expr.atoms(Moment) if any(c.is_negative for c in x.args[2:4])})
+    declared = Starts(lambda left: ask_start(ask, left))
+    return value
 
 
 def refuse_products(program: Program) -> None:

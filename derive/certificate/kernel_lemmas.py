@@ -15,6 +15,7 @@ from wideproof.derive.calculus.lags import Entry
 from wideproof.derive.calculus.moments import FIRST, SECOND, Moment
 from wideproof.derive.calculus.recursion_rules import Response, time_root
 from wideproof.derive.certificate.lemmas import Context, Lemma, binder, exports
+from wideproof.derive.certificate.zero_lemmas import is_start, start_case
 from wideproof.derive.language.notation import j, s, t
 from wideproof.derive.linear.convolution import Rho
 from wideproof.derive.proof.claims import Equation, Limit, Recurrence, Vanishing
@@ -86,6 +87,9 @@ def evolution(context: Context, step: Step) -> Iterator[Lemma]:
             f"intros r r' s t. rewrite ({context.lemma('readout', claim.left)} s t r r'). {' '.join(zeros)} ring."
         )
     for equation in claim.equations:
+        if is_start(equation.left):
+            cases.append(start_case(context, equation.left))
+            continue
         name = context.lemma("covariance", equation.left)
         cases.append(
             f"intros s t. rewrite ({name} s t). first [ring | destruct t as [|t], s as [|s]; cbn [before]; "

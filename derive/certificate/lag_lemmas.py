@@ -13,7 +13,7 @@ from wideproof.derive.calculus.recursion_rules import RELATIONS
 from wideproof.derive.certificate.lemmas import Context, Lemma, binder, exports, pair_name, taken_apart
 from wideproof.derive.certificate.moment_lemmas import covariance_at, ordered_covariances, same_labels
 from wideproof.derive.certificate.terms import SEQUENCES, natural
-from wideproof.derive.certificate.zero_lemmas import zeros_equal
+from wideproof.derive.certificate.zero_lemmas import is_start, start_case, zeros_equal
 from wideproof.derive.language.errors import NotCertified
 from wideproof.derive.language.notation import j, k, p, q
 from wideproof.derive.proof.claims import Equation, Recurrence, Vanishing
@@ -223,6 +223,9 @@ def lag_recurrence(context: Context, step: Step) -> Iterator[Lemma]:
         read = context.lemma("readout", context.premise(step, "readout").left)
         scripts = [f"{introduced} r j k. rewrite ({read} {left} {right} j k r r), delta_same; {use} ring."]
         for equation in claim.equations:
+            if is_start(equation.left):
+                scripts.append(start_case(context, equation.left))
+                continue
             at_pq = Moment(*equation.left.args[:4], p, q)
             name = context.lemma("covariance", at_pq)
             scripts.append(

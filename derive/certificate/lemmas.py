@@ -150,7 +150,7 @@ def binder(context: Context, subject: sp.Expr, times: Iterable[sp.Expr]) -> str:
         impulses, premise = context.impulses(a, b)
         lags = f"forall {' '.join(names)} : nat, " if names else ""
         return f"forall {impulses} : nat, {premise}{lags}"
-    return f"forall {' '.join(names)} : nat, "
+    return f"forall {' '.join(names)} : nat, " if names else ""
 
 
 def taken_apart(proof: str, names: list[str]) -> str:

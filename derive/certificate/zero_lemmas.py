@@ -10,7 +10,8 @@ import sympy as sp
 
 from wideproof.derive.calculus.moments import Moment
 from wideproof.derive.calculus.recursion_rules import Response
-from wideproof.derive.certificate.lemmas import Context, Lemma, exports, is_impulse, pair_name
+from wideproof.derive.calculus.starts import BEFORE
+from wideproof.derive.certificate.lemmas import Context, Lemma, binder, exports, is_impulse, pair_name
 from wideproof.derive.certificate.moment_lemmas import covariance_at, ordered_covariances, view_of
 from wideproof.derive.certificate.terms import SEQUENCES
 from wideproof.derive.language.notation import j, k
@@ -18,6 +19,29 @@ from wideproof.derive.proof.claims import Vanishing
 from wideproof.derive.proof.proof import Step
 
 RELATION_NAMES = {"=": "equal", "<": "earlier", ">": "later", "any": "any"}
+
+
+def is_start(left: sp.Expr) -> bool:
+    """Whether a moment is that of two states before the first step."""
+    return isinstance(left, Moment) and left.args[2:4] == (BEFORE, BEFORE)
+
+
+def start_case(context: Context, left: sp.Expr) -> str:
+    """The script of a start among the parts of a recurrence."""
+    return f"exact {context.lemma('start', left)}."
+
+
+@exports("start")
+def start(context: Context, step: Step) -> Iterator[Lemma]:
+    """A state that starts at zero is zero before the first step."""
+    claim: Any = step.claim
+    name = context.name("start", *pair_name(context, claim.left), *view_of(claim.left))
+    yield Lemma(
+        name,
+        f"{binder(context, claim.left, ())}{context.writer.real(claim.left)} = {context.writer.real(claim.right)}",
+        "intros. cbn [before]. expand. reflexivity.",
+    )
+    context.written["start", claim.left] = name
 
 
 @exports("zero-moments")

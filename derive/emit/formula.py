@@ -20,6 +20,7 @@ from wideproof.derive.algebra.array_code import BACKENDS, emitted, namespace
 from wideproof.derive.algebra.linear_recurrences import PowerDD
 from wideproof.derive.calculus.innovations import InnovationsForm
 from wideproof.derive.calculus.moments import Gram, Moment
+from wideproof.derive.calculus.starts import differ
 from wideproof.derive.emit.kernel_stepper import MOVES, STILL, Equations, Grams, Inputs, Move, Stepper
 from wideproof.derive.emit.lag_grid import Grid
 from wideproof.derive.expectation.mehler_series import UNREACHED
@@ -109,7 +110,8 @@ class Formula:
             and self.recurrence.equations
             and (
                 _across_sequences(self.recurrence)
-                or any(state.backward or (state.initial != 0 and not state.shared) for state in self.program.states)
+                or differ(self.recurrence)
+                or any(state.backward for state in self.program.states)
             )
         ):
             return OnSequences(self, backend)
@@ -355,7 +357,7 @@ class _Stepped(_Function):
         lags = [arrays.pop(i.name, first) for i in recurrence.indices]
         lags = list(xp.broadcast_arrays(*lags, *arrays.values()))[: len(lags)]
         sizes = [int(lag.max()) + 1 if lag.size else 1 for lag in lags]
-        table = Grid(recurrence, self.formula.program, xp, arrays).table(sizes)
+        table = Grid(recurrence, xp, arrays).table(sizes)
         shape = lags[0].shape
         stacked = xp.stack(
             [xp.broadcast_to(xp.asarray(table[index]), shape) for index in itertools.product(*map(range, sizes))]
@@ -383,7 +385,7 @@ class _Stepped(_Function):
         gram = xp.asarray(gram, dtype=xp.float64)
         parameters = self._checked({**values, **{n: 0 for n in ("t", "s") if n in self.arguments}})
         assert self.formula.recurrence is not None
-        table = Grid(self.formula.recurrence, self.formula.program, xp, parameters, gram).table(gram.shape[-2:])
+        table = Grid(self.formula.recurrence, xp, parameters, gram).table(gram.shape[-2:])
         columns = range(gram.shape[-1])
         return xp.stack(
             [

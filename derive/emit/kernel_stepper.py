@@ -16,7 +16,8 @@ import numpy as np
 import sympy as sp
 
 from wideproof.derive.algebra.array_code import emitted, namespace
-from wideproof.derive.calculus.moments import FIRST, SECOND, Calculus, Gram, Moment
+from wideproof.derive.calculus.moments import FIRST, SECOND, Gram, Moment
+from wideproof.derive.calculus.starts import Starts, differ
 from wideproof.derive.expectation.pair_integrals import Factor, Variables, value
 from wideproof.derive.expectation.symbolic_expectation import GaussianMean
 from wideproof.derive.language.errors import ParameterError, TooLarge
@@ -167,18 +168,22 @@ class Equations:
         """The rule of a moment at times that are not negative."""
         return self._rule(key.pair, key.side, self.right[key.pair], key.times)
 
-    def started(self, key: Key, same: bool) -> CompiledEquation:
-        """The rule of a moment with a time before the first step; `same` takes both sequences for one."""
-        if (key, same) not in self.rules:
-            labels = {WITHIN_FIRST: (FIRST, FIRST), WITHIN_SECOND: (SECOND, SECOND)}.get(
-                key.side, (FIRST, FIRST if same else SECOND)
-            )
-            times = map(sp.Integer, key.times)
-            expr = Calculus(self.program).expand(Moment(*key.pair, *times, *labels))
-            self.rules[key, same] = compiled_equation(_settled(expr, key.times), self.symbols, self.backend)
-        return self.rules[key, same]
+    @cached_property
+    def starts(self) -> Starts:
+        """What the recurrence says about the time before the first step."""
+        return Starts.of(self.recurrence)
 
-    def _rule(self, pair: Pair | None, side: int, expr: sp.Expr, index: Index) -> CompiledEquation:
+    def before(self, key: Key, same: bool) -> CompiledEquation:
+        """The rule of a moment with a time before the first step; `same` takes both sequences for one."""
+        early = tuple(time < 0 for time in key.times)
+        right = self.starts.right(key.pair, key.times, same)
+        return self._rule((key.pair, early, same), key.side, right, key.times)
+
+    def is_zero(self, key: Key) -> bool:
+        """Whether one of the two states is at rest before the first step, and the moment is there."""
+        return any(time < 0 and self.starts.at_rest(u) for u, time in zip(key.pair, key.times, strict=True))
+
+    def _rule(self, pair: Any, side: int, expr: sp.Expr, index: Index) -> CompiledEquation:
         known = (pair, side, index[0] == index[1] if expr.has(sp.KroneckerDelta) else None)
         if known not in self.rules:
             within = {WITHIN_FIRST: {SECOND: FIRST}, WITHIN_SECOND: {FIRST: SECOND}}.get(side, {})
@@ -255,9 +260,7 @@ class Stepper:
         self.values: dict[Key, Any] = {}
         self.laws: dict[Any, Variables] = {}
         self.ends = {WITHIN_FIRST: (sizes[0],) * 2, WITHIN_SECOND: (sizes[1],) * 2, ACROSS: sizes}
-        states = equations.program.states
-        self.at_rest = all(state.initial == 0 for state in states)
-        if any(state.initial != 0 and not state.shared for state in states) and inputs.same is None:
+        if differ(equations.recurrence) and inputs.same is None:
             raise ParameterError(
                 "kernel",
                 "same, which pairs are one sequence",
@@ -310,10 +313,11 @@ class Stepper:
             return []  # beyond the end of the sequence backward states are zero
         if min(key.times) >= 0:
             return [self.equations.of(key)]
-        if self.at_rest:
+        if self.equations.is_zero(key):
             return []
-        answers = [False, True] if key.side == ACROSS and self.inputs.same is not None else [False]
-        return [self.equations.started(key, same) for same in answers]
+        if key.side == ACROSS and max(key.times) < 0 and self.inputs.same is not None:
+            return [self.equations.before(key, same) for same in (False, True)]
+        return [self.equations.before(key, key.side != ACROSS)]
 
     def _value(self, key: Key, rules: list[CompiledEquation]) -> Any:
         found = [self._apply(rule, key.side, key.times) for rule in rules]

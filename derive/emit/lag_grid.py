@@ -13,8 +13,9 @@ from typing import Any
 import sympy as sp
 
 from wideproof.derive.algebra.array_code import printer
-from wideproof.derive.calculus.moments import FIRST, SECOND, Calculus, Gram, Moment
-from wideproof.derive.language.program import Program
+from wideproof.derive.calculus.moments import Gram, Moment
+from wideproof.derive.calculus.starts import BEFORE, Starts
+from wideproof.derive.language.notation import s, t
 from wideproof.derive.proof.claims import Recurrence
 
 
@@ -31,16 +32,9 @@ class _Term:
 class Grid:
     """The values of a recurrence on a grid of indices, each moment after those it needs."""
 
-    def __init__(
-        self, recurrence: Recurrence, program: Program, xp: Any, parameters: Mapping[str, Any], gram: Any = None
-    ) -> None:
-        self.indices, self.program, self.xp, self.parameters, self.gram = (
-            recurrence.indices,
-            program,
-            xp,
-            parameters,
-            gram,
-        )
+    def __init__(self, recurrence: Recurrence, xp: Any, parameters: Mapping[str, Any], gram: Any = None) -> None:
+        self.indices, self.starts = recurrence.indices, Starts.of(recurrence)
+        self.xp, self.parameters, self.gram = xp, parameters, gram
         rights = recurrence.right if isinstance(recurrence.right, sp.Tuple) else [recurrence.right]
         self.outputs = [self._terms(right, self.indices) for right in rights]
         self.base: dict[Any, list[_Term]] = {}
@@ -48,7 +42,7 @@ class Grid:
         for equation in recurrence.equations:
             times = equation.left.args[2:4][: len(self.indices)]
             rules = self.base if all(time == 0 for time in times) else self.step
-            if not any(time.is_negative for time in times):  # those are in the program
+            if not any(time.is_negative for time in times):  # those are starts
                 rules[equation.left.args[:2]] = self._terms(equation.right, times)
         self.values: dict[Any, Any] = {}
 
@@ -111,12 +105,10 @@ class Grid:
         return self.values[pair, index]
 
     def _started(self, pair: Any, index: tuple[int, ...]) -> Any:
-        """A moment with one time before the first step, from the initial states."""
-        if all(state.initial == 0 for state in self.program.states):
-            return 0.0
+        """A moment with a time before the first step, of two sequences, by the equations about starts."""
         if (pair, index) not in self.values:
-            times = tuple(map(sp.Integer, index))
-            right = Calculus(self.program).expand(Moment(*pair, *times, FIRST, SECOND))
+            times = tuple(BEFORE if i < 0 else x for i, x in zip(index, (t, s), strict=True))
+            right = self.starts.right(pair, index, same=False)  # type: ignore[arg-type]
             self.values[pair, index] = self._sum(self._terms(right, times), index)
         return self.values[pair, index]
 

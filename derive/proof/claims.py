@@ -61,7 +61,9 @@ class Vanishing:
 class Recurrence(_AboutLeft):
     """left = right, where the moments in `right` are determined by `equations`, each in earlier moments.
 
-    At negative times states have their initial values, zero unless declared. `indices` are the times stepped.
+    At the time -1, before the first step, they state the starts: between two sequences and within one. A state whose
+    own start has no variance is zero there, and so is every moment with it. Backward states are zero from the end of
+    their sequence on. `indices` are the times stepped.
     """
 
     right: sp.Expr
@@ -110,18 +112,20 @@ class ProcessForm(_AboutLeft):
     """left = right, expectations over states that jointly Gaussian products drive by `paths`.
 
     `covariances` are those of the products and biases; pairs that are not listed are independent. Each covariance
-    is an expectation over strictly earlier products, so the law is found step by step. `indices` are the two times.
+    is an expectation over strictly earlier products, so the law is found step by step. `starts` are the moments of
+    the states at the time -1, as in a recurrence; different states start independently. `indices` are the two times.
     """
 
     right: sp.Expr
     covariances: tuple[Any, ...]
     paths: tuple[Any, ...]
+    starts: tuple[Any, ...]
     indices: tuple[sp.Symbol, ...]
 
     @property
     def equations(self) -> tuple[Any, ...]:
-        """The covariances and the paths."""
-        return self.covariances + self.paths
+        """The covariances, the paths and the starts."""
+        return self.covariances + self.paths + self.starts
 
 
 Mode: TypeAlias = Literal["in law, to a centred Gaussian with this covariance", "in probability"]

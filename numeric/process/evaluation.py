@@ -121,7 +121,7 @@ def _sampled(layout: Layout, xp: Any, first: Sequences, second: Sequences | None
     sizes, steps = (first.X.shape[0], (second or first).X.shape[0]), first.X.shape[1]
     together = sizes[0] if second is None else sum(sizes)
     products = products_of_terms(layout, together, steps)
-    apart = _random_starts(layout) == 0 and products <= TERMS
+    apart = layout.random_starts == 0 and products <= TERMS
     points = effort.points << (min(MORE, TERMS // products).bit_length() - 1) if apart else effort.points
     side, by = (max(sizes), grouped) if apart else (_side(layout, sizes, steps, together, effort), sampled)
     told = _Told(effort.progress, REPLICATES)
@@ -174,11 +174,7 @@ def _is_short(layout: Layout, sizes: tuple[int, int], steps: int, symmetric: boo
     """Whether every pair of sequences can go to quadrature."""
     at_once = 1 if symmetric and sizes[0] == 1 else 2
     few = axes_needed(layout, at_once, steps) <= AXES and sizes[0] * sizes[1] <= PAIRS
-    return few and _random_starts(layout) == 0
-
-
-def _random_starts(layout: Layout) -> int:
-    return sum(state.initial != 0 for state in layout.program.states)
+    return few and layout.random_starts == 0
 
 
 def _side(layout: Layout, sizes: tuple[int, int], steps: int, together: int, effort: Effort) -> int:

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import sympy as sp
 
 from wideproof.derive import Program
-from wideproof.derive.calculus.moments import Gram, Moment
+from wideproof.derive.calculus.moments import FIRST, SECOND, Gram, Moment
 from wideproof.derive.calculus.recursion_rules import ROW, ROW2
 from wideproof.derive.language.activations import Phi
 from wideproof.derive.language.program import Bias, Coordinate, MatVec, Updated, coordinates_of
@@ -86,6 +86,7 @@ class Layout:
         one_row = {x: sp.S.One for x in self.process.right.atoms(sp.KroneckerDelta) if set(x.args) == {ROW, ROW2}}
         self.read = [self._law(x) for x in sp.Add.make_args(sp.expand(self.process.right.xreplace(one_row)))]
         self.bodies = {e.left: self.in_forms(e.right) for e in self.process.paths}
+        self.starts = {e.left.args[:1] + e.left.args[4:]: self.number(e.right) for e in self.process.starts}
         for law in (*self.laws.values(), *self.read):
             for process in law.moment or ():
                 self.in_forms(process)
@@ -105,6 +106,18 @@ class Layout:
     def number(self, expr: sp.Expr) -> float:
         """The value of an expression in the parameters."""
         return float(sp.sympify(expr, strict=True).subs(dict(self.values)))
+
+    def start(self, state: sp.Expr) -> tuple[float, float]:
+        """The variance of a state before its first step, and the covariance of two sequences; 0 beyond the end."""
+        if self.backward(state):
+            return 0.0, 0.0
+        within = self.starts[state, FIRST, FIRST]
+        return within, self.starts[state, FIRST, SECOND] if within else 0.0
+
+    @property
+    def random_starts(self) -> int:
+        """How many states do not start at zero."""
+        return sum(self.start(state)[0] != 0 for state in self.bodies)
 
     def backward(self, process: sp.Expr) -> bool:
         """Whether a process is a state that reads the sequence from its end."""

@@ -11,7 +11,7 @@ from typing import Any
 
 import sympy as sp
 
-from wideproof.derive.language.program import Previous, Updated
+from wideproof.derive.language.program import Previous
 from wideproof.numeric.core.arrays import Array
 from wideproof.numeric.process.block_cholesky import Revealed
 from wideproof.numeric.process.layout import Law, Layout, evaluate
@@ -73,14 +73,13 @@ class Paths:
         return self.value(symbol, step)
 
     def _initial(self, state: sp.Expr) -> Array:
-        term = self.layout.program.table[state]
-        assert isinstance(term, Updated)
-        declared = term.state
-        deviation = self.layout.number(declared.initial) ** 0.5
+        within, between = self.layout.start(state)
         shape = (self.count, self.X.shape[0])
-        if deviation == 0:
-            return self.xp.zeros(shape)
-        return deviation * self.xp.broadcast_to(self.normals(1 if declared.shared else shape[1]), shape)
+        total = self.xp.zeros(shape)
+        for variance, draws in ((between, 1), (within - between, shape[1])):
+            if variance > 0:
+                total = total + variance**0.5 * self.normals(draws)
+        return total
 
     # ---- Gaussian forms -------------------------------------------------------------------------------
     def _form(self, name: sp.Symbol, step: int) -> Array:

@@ -25,8 +25,7 @@ Told = Callable[[], None]
 
 def dimensions(layout: Layout, sequences: int, steps: int) -> int:
     """Return how many independent normal variables one path takes."""
-    random_starts = sum(state.initial != 0 for state in layout.program.states)
-    return sequences * (steps * len(layout.forms) + random_starts)
+    return sequences * (steps * len(layout.forms) + layout.random_starts)
 
 
 def sampled(layout: Layout, xp: Any, X: Array, weights: Array, points: int, seed: int, told: Told) -> Numbers:

@@ -132,7 +132,7 @@ def _theorem(derivation: Derivation, title: str, name: str, claim: str, told: To
                 Paragraph(("As ", Math(Latex(r"n \to \infty")), f", the outputs {claim}")),
                 *prose.displays(pairs, derivation.program, f"eq:{name}"),
                 Paragraph(
-                    f"Before the first step, moments are those of the initial states{_start(derivation.program)}."
+                    "A state whose start has no variance is zero before the first step, and so is every moment with it."
                 ),
             ),
             title=title,
@@ -141,10 +141,6 @@ def _theorem(derivation: Derivation, title: str, name: str, claim: str, told: To
         prose.proof(derivation.proof, name, told, (pairs, f"eq:{name}")),
         prose.premises_line(derivation.proof),
     )
-
-
-def _start(program: Program) -> str:
-    return "" if any(state.initial != 0 for state in program.states) else ", which are zero"
 
 
 def gradients(run: KernelRun) -> Section:
