@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import is_dataclass, replace
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -29,6 +30,8 @@ def _changed(value: Any) -> Any:
         return value * FACTOR if value != 0 else None
     if isinstance(value, int | float | np.number) or (isinstance(value, np.ndarray) and value.dtype.kind == "f"):
         return value * 1.001 if np.any(value) and not isinstance(value, int) else None
+    if isinstance(value, Fraction):
+        return value * Fraction(1001, 1000) if value else None
     if is_dataclass(value) and hasattr(value, "right"):
         changed = _changed(value.right)
         return None if changed is None else replace(value, right=changed)
