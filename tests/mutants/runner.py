@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 
 from tests.mutants import scaling
-from tests.mutants.mutations import SCALED, Mutant, mutants, mutated, path_of
+from tests.mutants.mutations import SCALED, SHOWN, WIDENED, Mutant, mutants, mutated, path_of
 from tests.mutants.targets import CHOICES, MODULES, OUTSIDE_PROOFS, WEIGHTS
 
 for _name in ("sympy", "mpmath", "pytest", "scipy.integrate", "scipy.special", "scipy.stats", "hypothesis"):
@@ -134,6 +134,7 @@ def forked(work: Callable[[Callable[[Any], None]], None]) -> tuple[int, int]:
 def try_mutant(mutant: Mutant, names: Sequence[str], known: dict[str, Known], tell: Callable[[Any], None]) -> None:
     """In a child: put the mistake in place, import the engine, and compare what is derived with what is known."""
     setattr(builtins, SCALED, scaling.scaled)
+    setattr(builtins, WIDENED, scaling.widened)
     _forget_the_engine()
     sys.meta_path.insert(0, _Finder(mutant.module, mutated(mutant)))
     from tests.mutants.quantities import items
@@ -307,7 +308,9 @@ def outcome_of(mutant: Mutant, told: Sequence[Any]) -> Outcome:
     by_oracle = any(k == "complaint" and " in " in name and name.startswith("test_") for name, k, _ in told)
     found = Outcome(mutant, "harmless", of["changed"], of["complaint"])
     ended = any(name == "applied" for name, *_ in told)
-    if ["applied", "False", ""] in [list(x) for x in told] and "1.001 * " in mutant.change.partition("→")[2]:
+    if ["applied", "False", ""] in [list(x) for x in told] and any(
+        x in mutant.change.partition("→")[2] for x in SHOWN.values()
+    ):
         found.result = "void"
     elif by_oracle and is_outside_proofs(mutant):
         found.result = "caught by oracle"

@@ -1,4 +1,4 @@
-"""x → 1.001 x for whatever a function of the engine holds: numbers, arrays, expressions, claims."""
+"""x → 1.001 x for whatever a function of the engine holds, and x → (1 + (n - 1)(n - 2)) x for what is about a width."""
 
 from __future__ import annotations
 
@@ -10,6 +10,9 @@ import numpy as np
 import sympy as sp
 
 FACTOR = sp.Rational(1001, 1000)
+WIDTH = sp.Symbol("n", integer=True, positive=True)
+ZEROS = (WIDTH - 1) * (WIDTH - 2)
+"""What vanishes at the two smallest widths: a judge that tries no others does not see it."""
 applied: list[type] = []
 """What has been scaled in this process: a mutant that never met a number is none."""
 
@@ -21,6 +24,24 @@ def scaled(value: Any) -> Any:
         return value
     applied.append(type(value))
     return changed
+
+
+def widened(value: Any) -> Any:
+    """The value of an expression or claim about a width, right at the widths 1 and 2 and at no other."""
+    changed = _widened(value)
+    if changed is None:
+        return value
+    applied.append(type(value))
+    return changed
+
+
+def _widened(value: Any) -> Any:
+    if isinstance(value, sp.Expr) and not isinstance(value, sp.Symbol) and WIDTH in value.free_symbols:
+        return value * (1 + ZEROS)
+    if is_dataclass(value) and isinstance(getattr(value, "right", None), sp.Expr):
+        about = WIDTH in value.left.free_symbols | value.right.free_symbols
+        return replace(value, right=value.right * (1 + ZEROS) if value.right != 0 else ZEROS) if about else None
+    return None
 
 
 def _changed(value: Any) -> Any:
