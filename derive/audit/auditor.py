@@ -6,7 +6,7 @@ by differentiating those; theorems' hypotheses by difference quotients of the ma
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import fields, is_dataclass
 from functools import singledispatch
 from itertools import product
@@ -44,6 +44,8 @@ from wideproof.derive.proof.proof import Proof, Step
 
 WORLDS = 2
 AT_WIDTH = (ResponseMoment, TraceMean)
+WANTED: dict[type, Callable[[Any, tuple[Equation, ...]], Iterable[sp.Expr]]] = {}
+"""Kind of subject -> what a form about it must have equations for, given the program and the equations it has."""
 LIPSCHITZ_ONLY = "lemma-c1"
 """The theorem that takes no map of polynomial growth."""
 HELD = "held"
@@ -193,6 +195,9 @@ def _check_determined(claim: Recurrence, world: World) -> None:
             left = Moment(u, v, claim.indices[0], claim.indices[1], FIRST, SECOND)
             if left not in stated:
                 check(Equation(left, sp.S.Zero), world)
+    for left in WANTED.get(type(claim.left), lambda program, stated: ())(world.program, claim.equations):
+        if left not in stated:
+            raise ProofError("audit", "an equation for each quantity", left, "It is not determined.")
 
 
 @check.register

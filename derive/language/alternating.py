@@ -179,6 +179,9 @@ class Alternating:
                 SHAPE[found],
                 "A @ x takes size n to m, A.T @ z takes size m to n.",
             )
+        for c, line in self._lines.items():
+            if (line.side, line.vector, line.corrected) == (side, expr, corrected):
+                return c  # the same product again is the same vector
         index = len(self._lines)
         c = _coordinate(self.name, f"p_{index}", sp.srepr(expr) + str(corrected))
         self._lines[c] = Product(index, side, expr, corrected)
