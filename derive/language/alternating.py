@@ -14,6 +14,7 @@ from typing import Literal
 import sympy as sp
 
 from wideproof.derive.language.errors import LanguageError, ShapeError
+from wideproof.derive.language.folding import folded
 from wideproof.derive.language.grammar import shortened
 from wideproof.derive.language.program import NAME, Coordinate, Parameter, Program, coordinates_of
 from wideproof.derive.language.scalars import exact, variance as nonnegative
@@ -221,4 +222,4 @@ def _coordinate(program: str, label: str, declaration: str) -> Coordinate:
 
 
 def _expression(where: str, value: object) -> sp.Expr:
-    return exact(where, value, "a SymPy expression in the vectors")
+    return folded(exact(where, value, "a SymPy expression in the vectors"))
