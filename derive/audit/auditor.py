@@ -195,7 +195,8 @@ def _check_determined(claim: Recurrence, world: World) -> None:
             left = Moment(u, v, claim.indices[0], claim.indices[1], FIRST, SECOND)
             if left not in stated:
                 check(Equation(left, sp.S.Zero), world)
-    for left in WANTED.get(type(claim.left), lambda program, stated: ())(world.program, claim.equations):
+    wanted = WANTED.get(type(claim.left))
+    for left in wanted(world.program, claim.equations) if wanted is not None else ():
         if left not in stated:
             raise ProofError("audit", "an equation for each quantity", left, "It is not determined.")
 

@@ -178,7 +178,7 @@ def critical_gains(derived: Memory, drive: float) -> tuple[float, ...]:
     Source: wideproof.memory, `critical`.
     """
     if "gain" not in derived.critical:
-        line = derived.critical.get("nu_W")
+        line: Any = derived.critical.get("nu_W")
         return (float(line.formula.expr),) if line is not None and line.formula.expr.is_number else ()
     gain, whole = (derived.critical[part].formula for part in ("gain", "drive"))
     compiled: Any = whole.compile("numpy")
