@@ -6,7 +6,7 @@ without derivatives; the law given known products is a regression of vec(A), A r
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -41,11 +41,13 @@ from wideproof.derive.alternating.terms import (
     GaussianPart,
     Image,
     KnownLaw,
+    LineLimits,
     MeanSquare,
     Pairing,
     Query,
+    Tape,
 )
-from wideproof.derive.audit.auditor import check
+from wideproof.derive.audit.auditor import WANTED, check
 from wideproof.derive.audit.meanings import MEANINGS
 from wideproof.derive.audit.memory_horizon import ACCURACY, against_normal, numerically
 from wideproof.derive.audit.world import World
@@ -277,6 +279,26 @@ MEANINGS[Pairing] = lambda world, expr, at: tape(world).pairing(*map(int, expr.a
 MEANINGS[MeanSquare] = lambda world, expr, at: tape(world).mean(
     sp.expand(tape(world).polynomial(dict(tape(world).program.vectors)[str(expr.args[0])]) ** 2)
 )
+
+
+def _of_all_lines(program: AlternatingProgram, equations: tuple[Equation, ...]) -> Iterator[sp.Expr]:
+    """Every line, its factors by Stein's rule, the covariances of Gaussian parts and the named mean squares."""
+    count = len(program.lines)
+    sides = [line.side for _, line in program.lines]
+    for k in range(count):
+        yield Image(k)
+        yield from (Coefficient(k, j) for j in range(k) if sides[j] != sides[k])
+        yield from (Covariance(j, k) for j in range(k + 1))
+    yield from (MeanSquare(sp.Symbol(name)) for name, _ in program.vectors)
+
+
+def _of_all_limits(program: AlternatingProgram, equations: tuple[Equation, ...]) -> Iterator[sp.Expr]:
+    """The factors and mean squares, and whatever the equations read."""
+    yield from (x for x in _of_all_lines(program, equations) if isinstance(x, Coefficient | MeanSquare))
+    yield from (x for e in equations for x in e.right.atoms(Coefficient, Covariance, MeanSquare))
+
+
+WANTED |= {Tape: _of_all_lines, LineLimits: _of_all_limits}
 
 
 def _ramp(world: World, expr: sp.Expr, at: Any) -> Any:

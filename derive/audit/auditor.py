@@ -6,7 +6,7 @@ by differentiating those; theorems' hypotheses by difference quotients of the ma
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import fields, is_dataclass
 from functools import singledispatch
 from itertools import product
@@ -18,7 +18,7 @@ from wideproof.derive.audit.definitions import SmallMatrices, check_program, sti
 from wideproof.derive.audit.growth import GROWTH, measured_growth
 from wideproof.derive.audit.meanings import MEANINGS
 from wideproof.derive.audit.recurrences import check_closed, check_starts, check_starts_stated, check_stepped
-from wideproof.derive.audit.world import HORIZON, World, expressions_of
+from wideproof.derive.audit.world import HORIZON, Curved, World, curved_groups, expressions_of
 from wideproof.derive.calculus.gaussian_process import Cov
 from wideproof.derive.calculus.innovations import NORMAL
 from wideproof.derive.calculus.moments import FIRST, SECOND, Moment
@@ -44,6 +44,8 @@ from wideproof.derive.proof.proof import Proof, Step
 
 WORLDS = 2
 AT_WIDTH = (ResponseMoment, TraceMean)
+WANTED: dict[type, Callable[[Any, tuple[Equation, ...]], Iterable[sp.Expr]]] = {}
+"""Kind of subject -> what a form about it must have equations for, given the program and the equations it has."""
 LIPSCHITZ_ONLY = "lemma-c1"
 """The theorem that takes no map of polynomial growth."""
 HELD = "held"
@@ -55,8 +57,15 @@ GAPS = {"=": [(0, 0)], "<": [(0, 1), (0, 2)], ">": [(1, 0), (2, 0)], "any": [(0,
 
 
 def worlds(program: Program, seed: int = 0, order: int = 1) -> list[World]:
-    """A few random worlds of a program, in which activations have derivatives of an order and beyond."""
-    return [World(program, seed + i, MEANINGS, order) for i in range(WORLDS)]
+    """A few random worlds of a program, in which activations have derivatives of an order and beyond.
+
+    Where states multiply, activations of the least degree have constant derivatives: in further worlds they are curved.
+    """
+    drawn = [World(program, seed + i, MEANINGS, order) for i in range(WORLDS)]
+    groups = curved_groups(program) if drawn[0].grows else ()
+    for latest, names in enumerate(groups):
+        drawn += [World(program, seed + len(drawn), MEANINGS, order, Curved(names, latest))] if names else []
+    return drawn
 
 
 def audit(proof: Proof, seed: int = 0) -> None:
@@ -188,6 +197,10 @@ def _check_determined(claim: Recurrence, world: World) -> None:
             left = Moment(u, v, claim.indices[0], claim.indices[1], FIRST, SECOND)
             if left not in stated:
                 check(Equation(left, sp.S.Zero), world)
+    wanted = WANTED.get(type(claim.left))
+    for left in wanted(world.program, claim.equations) if wanted is not None else ():
+        if left not in stated:
+            raise ProofError("audit", "an equation for each quantity", left, "It is not determined.")
 
 
 @check.register
@@ -195,7 +208,8 @@ def _(claim: Vanishing, world: World) -> None:
     for u, v, relation, labels in claim.members:
         for (first, second), start in product(GAPS[relation], range(-1, 3)):
             times = (start + first, start + second)
-            if all(time >= 0 or x in world.program.bodies for x, time in zip((u, v), times, strict=True)):
+            begun = all(time >= 0 or x in world.program.bodies for x, time in zip((u, v), times, strict=True))
+            if begun and world.looks_at(times):
                 _same(world, claim, world.number(Moment(u, v, *map(sp.Integer, times), *labels), {}), sp.S.Zero)
 
 
@@ -244,14 +258,15 @@ def _points(world: World, *exprs: sp.Expr) -> Iterator[dict[sp.Symbol, int]]:
     rows = [x for x in free if x in (ROW, COLUMN, ROW2, COLUMN2)]
     times = [x for x in free if x not in rows and x != n]
     late = tuple(world.random.randint(0, world.horizon - 1) for _ in times)
-    grid = [at for at in product(range(SMALL), repeat=len(times)) if sum(at) <= world.horizon]
-    grid = grid if len(times) <= 2 else [(1,) * len(times)]
+    grid = [at for at in product(range(SMALL), repeat=len(times)) if sum(at) <= world.horizon and world.looks_at(at)]
+    second = (int(world.looks_at([1])),) * len(times)
+    grid = grid if len(times) <= 2 else [second]
     points = [(at, 0, 0) for at in (*grid, late)]
-    points += [((1,) * len(times), *unequal) for unequal in ((0, 1), (1, 0)) if rows]
+    points += [(second, *unequal) for unequal in ((0, 1), (1, 0)) if rows]
     widths = _widths(*exprs) if n in free else range(1)
-    for width, (at, first, second) in product(widths, points):
+    for width, (at, row, row2) in product(widths, points):
         values = {x: max(time, int(x.is_positive or 0)) for x, time in zip(times, at, strict=True)}
-        values |= {x: second if x in (ROW2, COLUMN2) else first for x in rows}
+        values |= {x: row2 if x in (ROW2, COLUMN2) else row for x in rows}
         values |= {x: width for x in free if x == n}
         yield values | _normal_equation(world, free)
 

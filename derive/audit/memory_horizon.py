@@ -26,6 +26,7 @@ from wideproof.derive.expectation.symbolic_expectation import GaussianMean
 from wideproof.derive.language.activations import Phi, Z, definition
 from wideproof.derive.language.errors import ProofError
 from wideproof.derive.language.program import Coordinate, MatVec, Previous, Program, Updated, coordinates_of
+from wideproof.derive.memory_horizon.critical_variances import AtSlopeOne
 from wideproof.derive.memory_horizon.memory_rules import Centred, Evaluated, EvaluatedRadius, FixedAt, OfLetters
 from wideproof.derive.memory_horizon.two_run_maps import (
     CorrelationMap,
@@ -508,3 +509,30 @@ def _(claim: FixedAt, world: World) -> None:
             found, 1e-3
         ):
             raise ProofError("audit", str(kept[letter]), found, f"At {at} the map does not keep {claim.kept}.")
+
+
+@check.register
+def _(claim: AtSlopeOne, world: World) -> None:
+    """The slope is that of the program for any variances, and one at the value claimed, with every relation held."""
+    nu = claim.left.args[-1]
+    if claim.moved != nu or pair_in(claim.left.args)[0] != pair_in(claim.slope.args)[0]:
+        raise ProofError("audit", str(claim.left), claim.slope, "It is the slope of others, or at another variance.")
+    agree = not isinstance(claim.slope, DifferenceGrowth)
+    if agree and claim.slope.args[len(of_pair(pair_in(claim.slope.args)[0])) :] != _same_letters(world):
+        raise ProofError("audit", "the slope where both runs agree", claim.slope, "It is that at other moments.")
+    check(OfLetters(claim.slope, claim.nodes), world)
+    for _trial in range(200):
+        at = _letters_at(world, sp.Tuple(claim.nodes, claim.right, *claim.domain))
+        if all(x.func(*(sp.N(side.subs(at)) for side in x.args)) == sp.true for x in claim.domain):
+            break
+    else:
+        raise ProofError("audit", "a point of the domain", claim.domain, "The domain is empty.")
+    value = float(sp.N(claim.right.subs(at)))
+    found = numerically(claim.nodes, {**at, nu: value}) if value > 0 else 0.0
+    if abs(found - 1) > ACCURACY:
+        raise ProofError("audit", "a slope of one", found, f"At {at} and {nu} = {value} {claim.left} is not critical.")
+
+
+def _same_letters(world: World) -> tuple[sp.Symbol, ...]:
+    own = tuple(letters(world.program)[0].values())
+    return own + own

@@ -9,10 +9,10 @@ zero sets, no closed forms.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from fractions import Fraction
 from itertools import product
-from typing import Any
+from typing import Any, NamedTuple
 
 import sympy as sp
 
@@ -27,21 +27,38 @@ HORIZON, DIGITS = 4, 120
 Polynomial = dict[tuple[int, ...], Fraction]
 
 
+class Curved(NamedTuple):
+    """Activations of a degree more than the others, and the last step at which claims are looked at with them."""
+
+    names: frozenset[str]
+    latest: int
+
+
 class World:
     """The values of all expressions about a program, for one random draw of its free symbols and inputs.
 
     `meanings` says what the functions of the engine stand for, `order` is the highest derivative of an activation that
-    is spoken of. Gaussian variables are numbered as they appear.
+    is spoken of. Gaussian variables are numbered as they appear. With `curved` activations, of which no
+    derivative in use is constant, a world looks at the first steps alone.
     """
 
-    def __init__(self, program: Program, seed: int, meanings: Mapping[type, Meaning], order: int = 1) -> None:
+    def __init__(
+        self,
+        program: Program,
+        seed: int,
+        meanings: Mapping[type, Meaning],
+        order: int = 1,
+        curved: Curved | None = None,
+    ) -> None:
         self.program, self.random, self.meanings = program, random.Random(seed), meanings
         self.order = max([order, *(int(x.args[1]) for e in expressions_of(program) for x in e.atoms(Phi))])
         self.parameters = {x: self.rational(signed=not x.is_nonnegative) for x in program.symbols.values()}
-        grows = self._grows()
-        self.horizon, self.degree = HORIZON - grows, max(1, self.order) if grows else self.order + 1
-        names = {str(phi.args[0]) for e in expressions_of(program) for phi in e.atoms(Phi)}
-        self.activations = {name: self.coefficients() for name in sorted(names)}
+        self.grows = self._grows()
+        self.horizon, self.degree = HORIZON - self.grows, max(1, self.order) if self.grows else self.order + 1
+        self.latest = curved and curved.latest
+        self.horizon = curved.latest + 1 if curved else self.horizon
+        names = sorted({str(phi.args[0]) for e in expressions_of(program) for phi in e.atoms(Phi)})
+        self.activations = {name: self.coefficients(curved is not None and name in curved.names) for name in names}
         self.impulses, self.exact = {p: 0, q: 2}, True
         self.inputs = {
             (label, time): [self.rational() for _ in range(2)]
@@ -58,9 +75,13 @@ class World:
         size = Fraction(self.random.randint(1, 9), self.random.randint(2, 7))
         return size * self.random.choice((1, -1)) if signed else size
 
-    def coefficients(self) -> list[Fraction]:
+    def coefficients(self, curved: bool = False) -> list[Fraction]:
         """A fresh polynomial to stand for an activation."""
-        return [self.rational() for _ in range(self.degree + 1)]
+        return [self.rational() for _ in range(self.degree + curved + 1)]
+
+    def looks_at(self, times: Iterable[int]) -> bool:
+        """Whether a world evaluates claims at these times: where activations are curved at the first steps alone."""
+        return self.latest is None or max(times, default=0) <= self.latest
 
     def _grows(self) -> bool:
         """Whether states multiply, so that their degree grows with time: then activations are of the least degree."""
@@ -279,6 +300,22 @@ class World:
         if isinstance(label, tuple):  # (impulse label, index of the unit vector)
             return [Fraction(time == self.impulses[label[0]] and i == label[1]) for i in range(2)]
         return self.inputs[label, time] if time >= 0 else [Fraction(0)] * 2
+
+
+def curved_groups(program: Program) -> tuple[frozenset[str], frozenset[str]]:
+    """The activations of states or of other activations, and those of products and biases alone.
+
+    Curved together, or the former beyond the first step, they would be of too high a degree.
+    """
+    arguments: dict[str, set[sp.Basic]] = {}
+    for phi in (phi for e in expressions_of(program) for phi in e.atoms(Phi)):
+        arguments.setdefault(str(phi.args[0]), set()).update(phi.args[2].atoms(Coordinate, Phi))
+    flat = frozenset(
+        name
+        for name, read in arguments.items()
+        if all(isinstance(x, Coordinate) and isinstance(program.table[x], MatVec | Bias) for x in read)
+    )
+    return frozenset(arguments) - flat, flat
 
 
 def rational(value: sp.Expr) -> Fraction:

@@ -10,7 +10,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable
 from fractions import Fraction
-from functools import cache
+from functools import cache, reduce
 from typing import Any
 
 import sympy as sp
@@ -276,6 +276,22 @@ def has_jump(name: str, order: int) -> bool:
 def definition_at(name: str, order: int, z: sp.Expr) -> sp.Expr:
     """The value of phi^{(order)} at a number, from the definition of the activation."""
     return definition(name, order).subs(Z, z)
+
+
+@cache
+def affine_definition(name: str) -> tuple[sp.Expr, sp.Expr] | None:
+    """Slope and offset of an activation that is an affine function, such as leaky_relu(1) or 2 z; else None."""
+    expr = definition(name).replace(sp.Max, _larger).replace(sp.Min, lambda *x: -_larger(*(-y for y in x)))
+    expr = sp.expand(expr)
+    if not expr.is_polynomial(Z) or sp.degree(expr, Z) > 1:
+        return None
+    return expr.coeff(Z, 1), expr.coeff(Z, 0)
+
+
+def _larger(*values: sp.Expr) -> sp.Expr:
+    """The largest of real numbers by absolute values, which cancel where the maximum is no kink."""
+    first, *rest = values
+    return reduce(lambda a, b: (a + b + sp.Abs(a - b)) / 2, rest, first)
 
 
 def is_declared(name: str) -> bool:

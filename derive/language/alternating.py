@@ -14,6 +14,7 @@ from typing import Literal
 import sympy as sp
 
 from wideproof.derive.language.errors import LanguageError, ShapeError
+from wideproof.derive.language.folding import folded
 from wideproof.derive.language.grammar import shortened
 from wideproof.derive.language.program import NAME, Coordinate, Parameter, Program, coordinates_of
 from wideproof.derive.language.scalars import exact, variance as nonnegative
@@ -189,6 +190,9 @@ class Alternating(InNotebooks):
                 SHAPE[found],
                 "A @ x takes size n to m, A.T @ z takes size m to n.",
             )
+        for c, line in self._lines.items():
+            if (line.side, line.vector, line.corrected) == (side, expr, corrected):
+                return c  # the same product again is the same vector
         index = len(self._lines)
         c = _coordinate(self.name, f"p_{index}", sp.srepr(expr) + str(corrected))
         self._lines[c] = Product(index, side, expr, corrected)
@@ -228,4 +232,4 @@ def _coordinate(program: str, label: str, declaration: str) -> Coordinate:
 
 
 def _expression(where: str, value: object) -> sp.Expr:
-    return exact(where, value, "a SymPy expression in the vectors")
+    return folded(exact(where, value, "a SymPy expression in the vectors"))

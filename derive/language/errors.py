@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
+LONGEST, LONGEST_HINT = 600, 1200
+"""Characters of a message before its hint, and of the hint, which may list all names that are taken."""
+
+
+def bounded(text: str, most: int) -> str:
+    """The text, or its beginning and how many characters were left out."""
+    return text if len(text) <= most else f"{text[:most]}... ({len(text) - most} characters left out)"
+
 
 class DeriveError(Exception):
-    """Base of every error wideproof raises on purpose: where, what was expected, what came, what to do."""
+    """Base of every error wideproof raises on purpose: where, what was expected, what came, what to do.
+
+    The message of a long formula is its beginning; the fields hold all of it.
+    """
 
     def __init__(self, where: str, expected: str, got: object, hint: str) -> None:
-        super().__init__(f"{where}: expected {expected}, got {got}. {hint}")
+        parts = (bounded(str(x), LONGEST // 3) for x in (where, expected, got))
+        super().__init__("{}: expected {}, got {}. {}".format(*parts, bounded(hint, LONGEST_HINT)))
         self.where, self.expected, self.got, self.hint = where, expected, got, hint
 
     def __reduce__(self) -> tuple[object, ...]:

@@ -1,7 +1,8 @@
 """Products of functions of one argument, such as z tanh(z), as one function of it: an activation by its own name.
 
 The calculus takes activations of Gaussian variables. A product of several of the same variable is one of them; kept as
-a product it would need derivatives that a kink or a jump does not have, or moments of many variables.
+a product it would need derivatives that a kink or a jump does not have, or moments of many variables. An affine
+function is no activation, and is written out.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import itertools
 
 import sympy as sp
 
-from wideproof.derive.language.activations import Phi, product_name
+from wideproof.derive.language.activations import Phi, affine_definition, product_name
 from wideproof.derive.language.program import Coordinate
 
 Factor = tuple[sp.Expr, int]
@@ -19,11 +20,22 @@ Combination = dict[tuple[str, ...], sp.Expr]
 
 
 def folded(expr: sp.Expr) -> sp.Expr:
-    """The same expression, activations of one argument multiplied by each other or by it joined to one activation."""
+    """The same expression, affine activations written out, and products of functions of one argument one activation."""
+    return _folded(expr.replace(Phi, _written_out))
+
+
+def _written_out(name: sp.Symbol, order: sp.Expr, z: sp.Expr) -> sp.Expr:
+    """An activation that is an affine function, as what it is: a linear recursion is then seen to be one."""
+    affine = affine_definition(str(name)) if order == 0 else None
+    return Phi(name, order, z) if affine is None else affine[0] * z + affine[1]
+
+
+def _folded(expr: sp.Expr) -> sp.Expr:
+    """Activations of one argument multiplied by each other or by it joined to one activation."""
     if isinstance(expr, sp.Add):
-        return sp.Add(*map(folded, _collected(expr)))
+        return sp.Add(*map(_folded, _collected(expr)))
     if isinstance(expr, Phi):
-        return Phi(*expr.args[:2], folded(expr.args[2]))
+        return Phi(*expr.args[:2], _folded(expr.args[2]))
     if not expr.has(Phi):
         return expr
     factors = [_power(x) for x in sp.Mul.make_args(expr)]
@@ -39,7 +51,7 @@ def _collected(expr: sp.Add) -> list[sp.Expr]:
     terms = []
     for functions, besides in groups.items():
         whole = sp.Mul(sp.Add(*besides), functions, evaluate=False)
-        folds = functions != 1 and len(besides) > 1 and folded(whole).atoms(Phi) != functions.atoms(Phi)
+        folds = functions != 1 and len(besides) > 1 and _folded(whole).atoms(Phi) != functions.atoms(Phi)
         terms += [whole] if folds else [beside * functions for beside in besides]
     return terms
 
@@ -47,7 +59,7 @@ def _collected(expr: sp.Add) -> list[sp.Expr]:
 def _power(factor: sp.Expr) -> Factor | None:
     """A factor as base and whole positive power; what holds no coordinate is its own base."""
     base, power = factor.as_base_exp() if factor.has(Coordinate) else (factor, sp.S.One)
-    return (folded(base), int(power)) if power.is_Integer and power > 0 else None
+    return (_folded(base), int(power)) if power.is_Integer and power > 0 else None
 
 
 def _joined(factors: list[Factor]) -> sp.Expr:

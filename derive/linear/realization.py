@@ -7,10 +7,13 @@ coefficients of Lagrange's polynomials, so the solution is exact for any distinc
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any
+from functools import cached_property
+from numbers import Integral
+from typing import Any, TypeAlias
 
 import sympy as sp
 
@@ -19,6 +22,7 @@ from wideproof.derive.calculus.moments import is_linear
 from wideproof.derive.calculus.recursion_rules import OUTPUT, ask_body
 from wideproof.derive.emit.derivation import Derivation, as_program, reads
 from wideproof.derive.language.errors import NotClosed, NotLinear, ParameterError, ProofError
+from wideproof.derive.language.grammar import shortened
 from wideproof.derive.language.notation import j, k, m, n, t
 from wideproof.derive.language.program import (
     Bias,
@@ -37,6 +41,7 @@ from wideproof.derive.proof.proof import prove
 from wideproof.derive.proof.rules import Ask, rule
 
 ROW_LAG = sp.Symbol("i", integer=True, nonnegative=True)
+Blocks: TypeAlias = tuple[tuple[tuple[Fraction, ...], ...], ...]
 TRANSITION, INPUTS, READOUTS = MatrixSymbol("A"), MatrixSymbol("B"), MatrixSymbol("R")
 
 
@@ -98,30 +103,67 @@ class Realization(Derivation):
     """A linear RNN with T n_x n_y units whose impulse response is the given one, exactly in rational numbers.
 
     Unit (r, c, k) carries node k for output r and input c. n^{-1/2} W = diag(nodes repeated), its input map has a
-    1 in column c, and n^{-1/2} C has weights[k][r][c] in row r.  Shapes: nodes (T,), weights (T, n_y, n_x).
+    1 in column c, and n^{-1/2} C has weights[k][r][c] in row r.  Weights and the impulse response are the two sums of
+    the proof's goal at these nodes, and what it states about them is checked.
+    Shapes: nodes (T,), target (T, n_y, n_x), weights (T, n_y, n_x).  Errors: ProofError for other numbers.
     """
 
     nodes: tuple[Fraction, ...]
-    weights: tuple[tuple[tuple[Fraction, ...], ...], ...]
+    target: Blocks
+
+    def __post_init__(self) -> None:
+        """Read the formula off the goal, and compare the response of the realisation with the given one."""
+        super().__post_init__()
+        if self.impulse(len(self.nodes)) != self.target:
+            raise ProofError("realization", "the given impulse response", "another", "The numbers are not the goal's.")
 
     @property
     def units(self) -> int:
         """The number of hidden units, T n_x n_y."""
-        return len(self.weights) * len(self.weights[0]) * len(self.weights[0][0])
+        return len(self.nodes) * len(self.target[0]) * len(self.target[0][0])
 
-    def impulse(self, lags: int) -> tuple[tuple[tuple[Fraction, ...], ...], ...]:
+    @cached_property
+    def weights(self) -> Blocks:
+        """The weights of the goal, sum_i (coefficient of x^i in Lagrange's polynomial of node k) L_i."""
+        table = [lagrange_coefficients(self.nodes, node) for node in range(len(self.nodes))]
+        known = {"Lagrange": lambda i, k, _: table[k][i], "Target": lambda i: _Matrix(self.target[i])}
+        of = sp.lambdify((k, HORIZON), _weight(self._realised), [known])
+        return tuple(of(node, len(self.nodes)).rows for node in range(len(self.nodes)))
+
+    def impulse(self, lags: int) -> Blocks:
         """The impulse response of the realisation, exactly, at the lags 0 ... lags - 1, past T as well."""
-        n_y, n_x = len(self.weights[0]), len(self.weights[0][0])
-        return tuple(
-            tuple(
-                tuple(
-                    sum((w[r][c] * x**lag for w, x in zip(self.weights, self.nodes, strict=True)), start=Fraction(0))
-                    for c in range(n_x)
-                )
-                for r in range(n_y)
-            )
-            for lag in range(lags)
-        )
+        known = {"Weight": lambda k: _Matrix(self.weights[k]), "Node": lambda k: self.nodes[k]}
+        outer = self._realised.xreplace({_weight(self._realised): sp.Function("Weight")(k)})
+        of = sp.lambdify((j, HORIZON), outer, [known])
+        return tuple(of(lag, len(self.nodes)).rows for lag in range(lags))
+
+    @property
+    def _realised(self) -> sp.Sum:
+        """The sum over nodes that the goal states to be the target."""
+        return self.formula.expr
+
+
+def _weight(realised: sp.Sum) -> sp.Expr:
+    """The weight of a node in the goal: what its power is multiplied by."""
+    return realised.function.as_independent(Node, as_Add=False)[0]
+
+
+@dataclass(frozen=True)
+class _Matrix:
+    """A matrix of Fractions that is added and multiplied by numbers; 0 + x is x, so that sums may start."""
+
+    rows: tuple[tuple[Fraction, ...], ...]
+
+    def __add__(self, other: _Matrix) -> _Matrix:
+        return _Matrix(tuple(tuple(map(operator.add, *pair)) for pair in zip(self.rows, other.rows, strict=True)))
+
+    def __radd__(self, zero: int) -> _Matrix:
+        return self
+
+    def __mul__(self, factor: Fraction) -> _Matrix:
+        return _Matrix(tuple(tuple(factor * x for x in row) for row in self.rows))
+
+    __rmul__ = __mul__
 
 
 def realization(impulse: Sequence[Any], nodes: Sequence[Any] | None = None) -> Realization:
@@ -130,16 +172,16 @@ def realization(impulse: Sequence[Any], nodes: Sequence[Any] | None = None) -> R
     Numbers are taken as the rationals they are, so the result is exact; `numeric.linear_rnn.realization` gives it in
     doubles with its error and condition number, on better nodes, and balanced.
     Shapes: impulse (T, n_y, n_x), or (T,) for one input and output; nodes (T,), by default rationals close to
-    Chebyshev's.  Errors: ParameterError for nodes that coincide or do not match.
+    Chebyshev's.  Errors: ParameterError for nodes that coincide or do not match, and for what is no real number.
     Source: emami2021implicit, Proposition 2.1(b), (33)-(35).
     """
     blocks = _blocks(impulse)
     count = len(blocks)
-    found = chebyshev(count) if nodes is None else tuple(map(Fraction, nodes))
+    found = chebyshev(count) if nodes is None else tuple(exactly("realization: nodes", x) for x in _items(nodes))
     if len(found) != count or len(set(found)) != count:
         raise ParameterError("realization: nodes", f"{count} different numbers", found, "One node for each lag.")
     program = linear_rnn().program()
-    return Realization("realization", prove(program, "vandermonde", _realised(j + 1 + m)), found, _solve(blocks, found))
+    return Realization("realization", prove(program, "vandermonde", _realised(j + 1 + m)), found, blocks)
 
 
 def convolution_of(recursion: Recursion | Program) -> Derivation:
@@ -164,31 +206,42 @@ def chebyshev(count: int) -> tuple[Fraction, ...]:
     return tuple(Fraction(str(x)).limit_denominator(64 * count**2) for x in near)
 
 
-def _blocks(impulse: Sequence[Any]) -> list[list[list[Fraction]]]:
+def _blocks(impulse: Sequence[Any]) -> Blocks:
     """Numbers as Fractions, one matrix per lag."""
-
-    def exact(x: Any) -> Fraction:
-        return Fraction(int(x.p), int(x.q)) if isinstance(x, sp.Rational) else Fraction(x)
-
-    rows = [x if hasattr(x, "__len__") else [[x]] for x in impulse]
-    if not rows or len({(len(x), *map(len, x)) for x in rows}) != 1 or not len(rows[0]) or not len(rows[0][0]):
-        raise ParameterError("realization", "an impulse response of shape (T, n_y, n_x)", impulse, "One block per lag.")
-    return [[[exact(v) for v in row] for row in block] for block in rows]
+    rows = [x if _is_row(x) else [[x]] for x in _items(impulse)]
+    shapes = {(len(x), *(len(y) if _is_row(y) else 0 for y in x)) for x in rows}
+    if len(shapes) != 1 or 0 in min(shapes) or len(min(shapes)) == 1:
+        shape = "an impulse response of shape (T,) or (T, n_y, n_x)"
+        raise ParameterError("realization", shape, shortened(impulse), "One block per lag.")
+    return tuple(tuple(tuple(exactly("realization", v) for v in row) for row in block) for block in rows)
 
 
-def _solve(
-    blocks: list[list[list[Fraction]]], nodes: tuple[Fraction, ...]
-) -> tuple[tuple[tuple[Fraction, ...], ...], ...]:
-    """weights[k] = sum_i (coefficient of x^i in Lagrange's polynomial of node k) L_i."""
-    table = [lagrange_coefficients(nodes, k) for k in range(len(nodes))]
-    shape = range(len(blocks[0])), range(len(blocks[0][0]))
-    return tuple(
-        tuple(
-            tuple(sum((c * blocks[i][r][s] for i, c in enumerate(row)), start=Fraction(0)) for s in shape[1])
-            for r in shape[0]
-        )
-        for row in table
-    )
+def _items(values: Any) -> list[Any]:
+    """The items of a list or an array."""
+    if not _is_row(values):
+        hint = "For example realization([1, 0.5, 0.25]); convolution_of(rnn) has the impulse response of a recursion."
+        raise ParameterError("realization", "an impulse response, one number or matrix per lag", _called(values), hint)
+    return list(values)
+
+
+def _is_row(x: Any) -> bool:
+    """Whether items stand in an order: a list, a tuple, an array with an axis."""
+    return isinstance(x, list | tuple) or bool(getattr(x, "shape", ()))
+
+
+def _called(value: Any) -> str:
+    return f"the recursion {value.name!r}" if isinstance(value, Recursion | Program) else shortened(value)
+
+
+def exactly(where: str, x: Any) -> Fraction:
+    """A real finite number as the rational it is.  Errors: ParameterError for anything else, text included."""
+    try:
+        if not isinstance(x, str | bool):
+            ratio = (x.p, x.q) if isinstance(x, sp.Rational) else (x, 1) if isinstance(x, Integral) else None
+            return Fraction(*map(int, ratio or x.as_integer_ratio()))
+    except (AttributeError, TypeError, ValueError, OverflowError):
+        pass
+    raise ParameterError(where, "real and finite numbers", f"{type(x).__name__} {shortened(x)}", "Without quotes.")
 
 
 def lagrange_coefficients(nodes: Sequence[Fraction], k: int) -> list[Fraction]:

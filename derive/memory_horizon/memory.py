@@ -16,9 +16,10 @@ import sympy as sp
 
 from wideproof.derive.emit.derivation import Derivation, Reading, as_program
 from wideproof.derive.emit.mean_formula import MeanFormula
-from wideproof.derive.language.errors import NotClosed, ParameterError
+from wideproof.derive.language.errors import DeriveError, NotClosed, ParameterError
 from wideproof.derive.language.program import Coordinate, Program
 from wideproof.derive.language.recursion import Recursion
+from wideproof.derive.memory_horizon.critical_variances import reason, wanted
 from wideproof.derive.memory_horizon.memory_rules import BASE, Evaluated, critical_parts
 from wideproof.derive.memory_horizon.two_run_maps import (
     Chain,
@@ -108,22 +109,40 @@ class Memory(Derivation):
 
     @cached_property
     def critical(self) -> dict[str, Derivation]:
-        """The line chi = 1 by the pre-activation variance a: "gain" nu_W and "drive" nu_F X + nu_b.
+        """The line chi = 1; empty where it has no formula, and `critical_line` says why.
 
-        Empty but for one state with one activation of one matrix product.
+        Of one state with one activation of one matrix product by the pre-activation variance a: "gain" nu_W and
+        "drive" nu_F X + nu_b. Of states whose slope does not depend on their variance, linear or relu and coupled or
+        not, by the name of each variance of a matrix its value in the others, where these alone keep the slope below
+        one.
         """
-        if (
-            not self.chain.closed
-            or critical_parts(self.program) is None
-            or self.chain.preactivation.name in self.program.symbols
-        ):
-            return {}
-        (u,) = self.chain.states.values()
-        kinds: dict[str, Any] = {"gain": CriticalGain, "drive": CriticalDrive}
-        return {
-            name: _derived(self.program, f"critical_{name}", kind(u, self.chain.preactivation))
-            for name, kind in kinds.items()
-        }
+        return self._critical[0]
+
+    @property
+    def critical_line(self) -> dict[str, Derivation]:
+        """The line chi = 1 as in `critical`.  Errors: NotClosed with the reason where it has no formula."""
+        found, errors = self._critical
+        if not found:
+            raise reason(errors, f"critical line of {self.program.name}")
+        return found
+
+    @cached_property
+    def _critical(self) -> tuple[dict[str, Derivation], list[DeriveError]]:
+        found, errors = dict[str, Derivation](), list[DeriveError]()
+        parts = critical_parts(self.program) if self.chain.closed else None
+        if parts is not None:
+            (u,) = self.chain.states.values()
+            kinds: dict[str, Any] = {"gain": CriticalGain, "drive": CriticalDrive}
+            for name, kind in kinds.items():
+                found[name] = _derived(self.program, f"critical_{name}", kind(u, self.chain.preactivation))
+            return found, errors
+        for name, subject in wanted(self.program):
+            try:
+                proof = prove(self.program, "critical-variance", subject)
+                found[name] = Derivation("critical_variance", proof)
+            except NotClosed as error:
+                errors.append(error)
+        return found, errors
 
     @property
     def parts(self) -> dict[str, Derivation]:
@@ -232,6 +251,16 @@ def _reads_means(quantity: str) -> None:
 
     Reading.registry[quantity] = read
 
+
+def _critical_variance(proof: Proof) -> MeanFormula:
+    """The value of the variance in the symbols that it reads."""
+    goal = proof.goal
+    assert isinstance(goal, Equation)
+    read = {x.name: x for x in sorted(goal.right.free_symbols, key=str)}
+    return MeanFormula("critical_variance", goal.right, read, proof.program, nodes=goal.right)
+
+
+Reading.registry["critical_variance"] = _critical_variance
 
 for _quantity in (
     "memory",

@@ -15,7 +15,7 @@ from wideproof.derive.emit.mean_formula import SHORT, V, closed_mean, price
 from wideproof.derive.expectation.symbolic_expectation import GaussianMean
 from wideproof.derive.language.errors import NotClosed
 from wideproof.derive.language.notation import s, t
-from wideproof.derive.language.program import Program
+from wideproof.derive.language.program import Coordinate, Program
 from wideproof.derive.memory_horizon.two_run_maps import (
     CorrelationMap,
     CorrelationSlope,
@@ -314,8 +314,16 @@ def difference_growth(subject: Any, ask: Ask) -> Claim:
     Q = (1 - (a^2 + s) z)^2 - 4 a^2 s z^2; the fresh V_t d_{t-1} starts it anew, which gives 1/(Q^{1/2} - r z). Its
     singularity next to zero is at z = 1/(a^2 + s + (4 a^2 s + r^2)^{1/2}).
     """
-    program = ask.program
     (u,) = subject.args
+    carried, tied, redrawn_ = carried_and_added(ask, u)
+    if redrawn_ == 0:
+        return OfLetters(subject, (sp.Abs(carried) + sp.sqrt(tied)) ** 2)
+    return OfLetters(subject, carried**2 + tied + sp.sqrt(4 * carried**2 * tied + redrawn_**2))
+
+
+def carried_and_added(ask: Ask, u: Coordinate) -> tuple[sp.Expr, sp.Expr, sp.Expr]:
+    """What a linear state carries over, and the variance that tied and that redrawn matrices add to it."""
+    program = ask.program
     own = [read for read in state_reads(program, {u: ask_body(program, ask, u)}) if read.source == u]
     carried = sp.Add(*(read.factor for read in own if read.matrix is None))
     tied, redrawn_ = (
@@ -326,9 +334,7 @@ def difference_growth(subject: Any, ask: Ask) -> Claim:
         ))
         for kept in (True, False)
     )  # fmt: skip
-    if redrawn_ == 0:
-        return OfLetters(subject, (sp.Abs(carried) + sp.sqrt(tied)) ** 2)
-    return OfLetters(subject, carried**2 + tied + sp.sqrt(4 * carried**2 * tied + redrawn_**2))
+    return carried, tied, redrawn_
 
 
 @rule(

@@ -111,6 +111,14 @@ class CriticalDrive(_OfRuns):
     head = r"\beta^{\mathrm{crit}}"
 
 
+class CriticalVariance(_OfRuns):
+    """The variance at which the slope of a state and of all that feed it is one; arguments state or pair, variance."""
+
+    def _latex(self, printer: Any, exp: str | None = None) -> str:
+        body = rf"{printer._print(self.args[-1])}^{{\mathrm{{crit}}}}"
+        return f"{{{body}}}^{{{exp}}}" if exp else body
+
+
 Pair: TypeAlias = tuple[Coordinate, Coordinate]
 """Two updated states, or one twice, in the order of their declaration."""
 
@@ -223,7 +231,8 @@ def chain_of(program: Program) -> Chain:
             "There is no memory over time. The depth of a feed-forward net is the time of an Elman "
             "recursion with tied=False: memory(models.elman(activation=…, tied=False)).",
         )
-    return Chain({state: program.updated[state] for state in program.states}, groups, closed)
+    free = next(x for x in map(parameter, (PREACTIVATION.name, "a_z", "a_zz")) if x.name not in program.symbols)
+    return Chain({state: program.updated[state] for state in program.states}, groups, closed, free)
 
 
 def refuse_names(program: Program, where: str) -> None:

@@ -51,8 +51,8 @@ def phase_diagram(
     Source: wideproof.memory; schoenholz2017deep, figure 2.
     """
     derived = recursion if isinstance(recursion, Memory) else memory(recursion)
-    if len(derived.chain.states) != 1 or not derived.critical:
-        got = f"{len(derived.chain.states)} states, {'no' if not derived.critical else 'one'} activation"
+    if "gain" not in derived.critical:
+        got = f"{len(derived.chain.states)} states, none or several of them with activations"
         hint = (
             "wideproof.numeric.memory_horizon.fixed_points.analyse evaluates single points of any chain; a linear "
             "state is critical at nu_W = 1."
@@ -177,8 +177,9 @@ def critical_gains(derived: Memory, drive: float) -> tuple[float, ...]:
     at pre-activation variances from 1e-9 to 1e3, or where there is no derived line.
     Source: wideproof.memory, `critical`.
     """
-    if not derived.critical:
-        return ()
+    if "gain" not in derived.critical:
+        line: Any = derived.critical.get("nu_W")
+        return (float(line.formula.expr),) if line is not None and line.formula.expr.is_number else ()
     gain, whole = (derived.critical[part].formula for part in ("gain", "drive"))
     compiled: Any = whole.compile("numpy")
     grid = np.geomspace(1e-9, 1e3, 200)

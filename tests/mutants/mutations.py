@@ -16,6 +16,10 @@ from pathlib import Path
 
 SCALED = "scaled_by_a_thousandth"
 """The name under which the process of a mutant knows `tests.mutants.scaling.scaled`."""
+WIDENED = "times_what_is_one_at_small_widths"
+"""The same for `tests.mutants.scaling.widened`."""
+SHOWN = {SCALED: "1.001 * ", WIDENED: "(1 + (n - 1) (n - 2)) * "}
+"""How calls of these are shown."""
 TIMES = {"t", "s", "j", "k", "lag", "time"}
 SWAPS: dict[type, type] = {
     ast.Add: ast.Sub, ast.Sub: ast.Add, ast.Mult: ast.Div, ast.Div: ast.Mult,
@@ -77,8 +81,9 @@ def _tree(module: str) -> ast.Module:
 def _sites(module: str) -> list[tuple[Mutant, ast.AST, Change]]:
     found, counts = [], Counter()
     premises = sorted({_premise(node) for node in ast.walk(_tree(module))} - {""})
+    width = _knows_widths(_tree(module))
     for function, scope, node in _nodes(_tree(module)):
-        for kind, change in _changes(node, premises):
+        for kind, change in _changes(node, premises, width):
             counts[function, kind] += 1
             before, after = (_line(x) for x in (node, change(copy.deepcopy(node))))
             if before != after:
@@ -89,7 +94,16 @@ def _sites(module: str) -> list[tuple[Mutant, ast.AST, Change]]:
 
 
 def _line(node: ast.AST) -> str:
-    return " ".join(ast.unparse(node).replace(SCALED, "1.001 * ").split())
+    text = ast.unparse(node)
+    for name, shown in SHOWN.items():
+        text = text.replace(name, shown)
+    return " ".join(text.split())
+
+
+def _knows_widths(tree: ast.Module) -> bool:
+    """Whether a module speaks of n, the width."""
+    imported = (x for x in tree.body if isinstance(x, ast.ImportFrom) and x.module and x.module.endswith("notation"))
+    return any(name.name == "n" for x in imported for name in x.names)
 
 
 def _replaced(tree: ast.Module, node: ast.AST, change: Change) -> ast.Module:
@@ -155,8 +169,9 @@ def _premise(node: ast.AST) -> str:
 
 
 # ---- the kinds ----------------------------------------------------------------------------------------
-def _changes(node: ast.AST, premises: list[str]) -> Iterator[tuple[str, Change]]:
+def _changes(node: ast.AST, premises: list[str], width: bool = False) -> Iterator[tuple[str, Change]]:
     yield from _of_values(node)
+    yield from _of_widths(node) if width else ()
     yield from _of_guards(node)
     yield from _of_statements(node)
     match node:
@@ -210,6 +225,20 @@ def _of_statements(node: ast.AST) -> Iterator[tuple[str, Change]]:
             yield ("dropped premise" if "ask" in _called(node.value) else "dropped term"), lambda x: ast.Pass()
 
 
+def _of_widths(node: ast.AST) -> Iterator[tuple[str, Change]]:
+    """An extra factor that is 1 at the widths 1 and 2, of what is returned, named or added."""
+    match node:
+        case ast.Return(value=ast.expr()):
+            yield "zeros in n", lambda x: ast.Return(_widened(x.value))
+        case ast.Assign(targets=[ast.Name()], value=value) if not isinstance(value, ast.Constant):
+            yield "zeros in n", lambda x: ast.copy_location(ast.Assign(x.targets, _widened(x.value)), x)
+        case ast.BinOp(op=ast.Add() | ast.Sub()):
+            yield "zeros in n", lambda x: ast.BinOp(_widened(x.left), x.op, x.right)
+            yield "zeros in n", lambda x: ast.BinOp(x.left, x.op, _widened(x.right))
+        case ast.GeneratorExp() | ast.ListComp():
+            yield "zeros in n", lambda x: type(x)(_widened(x.elt), x.generators)
+
+
 def _of_terms(node: ast.BinOp) -> Iterator[tuple[str, Change]]:
     if type(node.op) not in SWAPS:
         return
@@ -246,3 +275,7 @@ def _not_tested(node: ast.If | ast.IfExp) -> ast.AST:
 
 def _scaled(value: ast.expr) -> ast.Call:
     return ast.Call(ast.Name(SCALED, ast.Load()), [value], [])
+
+
+def _widened(value: ast.expr) -> ast.Call:
+    return ast.Call(ast.Name(WIDENED, ast.Load()), [value], [])

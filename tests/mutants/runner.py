@@ -24,8 +24,8 @@ from typing import Any
 import numpy as np
 
 from tests.mutants import scaling
-from tests.mutants.mutations import SCALED, Mutant, mutants, mutated, path_of
-from tests.mutants.targets import MODULES, OUTSIDE_PROOFS, WEIGHTS
+from tests.mutants.mutations import SCALED, SHOWN, WIDENED, Mutant, mutants, mutated, path_of
+from tests.mutants.targets import CHOICES, MODULES, OUTSIDE_PROOFS, WEIGHTS
 
 for _name in ("sympy", "mpmath", "pytest", "scipy.integrate", "scipy.special", "scipy.stats", "hypothesis"):
     importlib.import_module(_name)  # once, before the forks: what takes long to import and is never mutated
@@ -75,6 +75,11 @@ class Outcome:
 
 def room_of(mutant: Mutant) -> str:
     return "rule" if mutant.scope == "rule" else MODULES[mutant.module]
+
+
+def is_outside_proofs(mutant: Mutant) -> bool:
+    """Whether no proof states the numbers of its place, so that an oracle by definition may catch it."""
+    return room_of(mutant) in OUTSIDE_PROOFS or mutant.id.startswith(CHOICES)
 
 
 # ---- one process per mutant ---------------------------------------------------------------------------
@@ -129,6 +134,7 @@ def forked(work: Callable[[Callable[[Any], None]], None]) -> tuple[int, int]:
 def try_mutant(mutant: Mutant, names: Sequence[str], known: dict[str, Known], tell: Callable[[Any], None]) -> None:
     """In a child: put the mistake in place, import the engine, and compare what is derived with what is known."""
     setattr(builtins, SCALED, scaling.scaled)
+    setattr(builtins, WIDENED, scaling.widened)
     _forget_the_engine()
     sys.meta_path.insert(0, _Finder(mutant.module, mutated(mutant)))
     from tests.mutants.quantities import items
@@ -267,7 +273,7 @@ def reaching(mutant: Mutant, known: dict[str, Known]) -> list[str]:
     if mutant.scope == "table":  # it ran when the module was imported: what runs any line of that module
         reached = [name for name, x in known.items() if mutant.module in x.lines]
     random.Random(mutant.id).shuffle(reached)
-    oracles = [x for x in reached if known[x].is_oracle] if room_of(mutant) in OUTSIDE_PROOFS else []
+    oracles = [x for x in reached if known[x].is_oracle] if is_outside_proofs(mutant) else []
     first, quantities = _affordable(oracles, known), _affordable([x for x in reached if not known[x].is_oracle], known)
     return [*first, *quantities, *(x for x in oracles if x not in first and quantities)]
 
@@ -302,9 +308,11 @@ def outcome_of(mutant: Mutant, told: Sequence[Any]) -> Outcome:
     by_oracle = any(k == "complaint" and " in " in name and name.startswith("test_") for name, k, _ in told)
     found = Outcome(mutant, "harmless", of["changed"], of["complaint"])
     ended = any(name == "applied" for name, *_ in told)
-    if ["applied", "False", ""] in [list(x) for x in told] and "1.001 * " in mutant.change.partition("→")[2]:
+    if ["applied", "False", ""] in [list(x) for x in told] and any(
+        x in mutant.change.partition("→")[2] for x in SHOWN.values()
+    ):
         found.result = "void"
-    elif by_oracle and room_of(mutant) in OUTSIDE_PROOFS:
+    elif by_oracle and is_outside_proofs(mutant):
         found.result = "caught by oracle"
     elif of["changed"]:
         found.result = "survivor"

@@ -41,6 +41,17 @@ def test_a_rule_wrong_by_a_thousandth_is_caught(known):
     assert not found.changed
 
 
+def test_what_vanishes_at_the_widths_one_and_two_is_caught_at_others():
+    """Polynomials in n are judged at more widths than their degree; a rule that is wrong from n = 3 on is refused."""
+    module, item = "wideproof.derive.linear.finite_width", "moments (2, 2, 2, 2) of linear_rnn"
+    known = runner.measured(lambda name: name == item)
+    for function in ("loop_equations", "readout_pairings"):
+        wrong = [m for m in mutants(module) if (m.function, m.kind) == (function, "zeros in n")]
+        results = {outcome(m, known, [item]).result for m in wrong}
+        assert "caught" in results
+        assert results <= {"caught", "void"}
+
+
 def test_what_changes_no_number_is_harmless(known):
     """Terms with a factor zero, written out, add nothing."""
     mutant = first("wideproof.derive.calculus.moments", "Calculus._bilinear", "guard", "coefficient != 0 or")
@@ -132,12 +143,14 @@ def room_of_proofs(mutant):
     return runner.room_of(mutant) in ("rule", "definition")
 
 
-def changes(text):
+def changes(text, width=False):
     """Kind and new text of every mutation of a function body."""
     from tests.mutants import mutations
 
     tree = ast.parse(text)
-    places = [(node, *made) for *_, node in mutations._nodes(tree) for made in mutations._changes(node, ["a", "b"])]
+    places = [
+        (node, *made) for *_, node in mutations._nodes(tree) for made in mutations._changes(node, ["a", "b"], width)
+    ]
     found = [(kind, ast.unparse(mutations._replaced(tree, node, change))) for node, kind, change in places]
     return {(kind, new.partition("\n")[2].strip()) for kind, new in found}
 
@@ -160,4 +173,7 @@ def test_every_kind_of_mistake_is_made():
     assert ("guard", "if a or b:\n        pass") in changes("def f():\n    if a and b:\n        pass")
     assert ("flag", "g(not p.tied)") in changes("def f():\n    g(p.tied)")
     assert ("swapped arguments", "g(b, a)") in changes("def f():\n    g(a, b)")
+    zeros = ("zeros in n", "return times_what_is_one_at_small_widths(x)")
+    assert zeros in changes("def f():\n    return x", width=True)
+    assert zeros not in changes("def f():\n    return x")
     assert changes("def f():\n    raise ValueError(f'{1 + t}')") == set()

@@ -319,3 +319,23 @@ def test_state_evolution_takes_alternating_programs_and_the_rest_says_what_there
         nngp(models.amp(1))
     with pytest.raises(ParameterError, match="as it is written"):
         state_evolution(models.amp(1), horizon=2)
+
+
+@pytest.mark.parametrize("made", [corrections(recursion()), limits(models.amp(2))], ids=["corrections", "limits"])
+def test_a_form_that_leaves_out_an_equation_is_refused(made):
+    goal = made.proof.goal
+    drawn = worlds(made.program)
+    for left in {type(e.left): e.left for e in goal.equations if not isinstance(e.left, Ramp)}.values():
+        kept = tuple(e for e in goal.equations if e.left != left)
+        less = replace(goal, right=sp.Tuple(*(e.left for e in kept)), equations=kept)
+        with pytest.raises(ProofError):
+            audit_step(replace(made.proof.steps[-1], claim=less), drawn)
+
+
+def test_the_same_product_again_is_the_same_line():
+    run = Alternating("again")
+    A, x = run.matrix("A"), run.source("x", "n")
+    assert A @ x == A @ x
+    run.keep("twice", A.T @ (A @ x + 2 * (A @ x)))
+    assert len(run.program().lines) == 2
+    corrections(run).proof.verify()

@@ -180,3 +180,30 @@ def test_the_proof_reads_as_sentences():
         assert ("odd number of times" in text) == (quantity == "ntk")
         assert "the rule" not in text
         assert "yang2020tensor2" in repr(premises_line(found.proof))
+
+
+def test_arguments_of_derivatives_exchanged_between_two_gates_are_refused():
+    """Affine activations have constant derivatives and do not see it; curved ones do, at the first steps."""
+    found = derived("gru", "ntk").proof
+    step = next(
+        x
+        for x in found.steps
+        if isinstance(x.claim, Equation) and isinstance(x.claim.left, Cov)
+        and any(phi.args[1] for phi in x.claim.right.atoms(Phi))
+    )  # fmt: skip
+    gate = next(phi for phi in sorted(step.claim.right.atoms(Phi), key=str) if phi.args[1])
+    gates = {phi for _, body in found.program.updates for phi in body.atoms(Phi) if phi.args[:2] == gate.args[:2]}
+    other = next(phi for phi in sorted(gates, key=str) if phi != gate)
+    wrong = replace(step, claim=replace(step.claim, right=step.claim.right.xreplace({gate: other})))
+    straight = [world for world in worlds(found.program) if world.latest is None]
+    curved = [world for world in worlds(found.program) if world.latest is not None]
+    audit_step(wrong, straight)
+    audit_step(step, curved)
+    with pytest.raises(ProofError):
+        audit_step(wrong, curved)
+
+
+@pytest.mark.parametrize("name", ["gru", "mgu", "lstm"])
+def test_every_activation_of_a_gated_recursion_is_curved_in_one_world(name):
+    drawn_ = worlds(derived(name, "ntk").proof.program)
+    assert {phi for world in drawn_ for phi, c in world.activations.items() if len(c) > 2} == {"sigmoid", "tanh"}

@@ -3,7 +3,20 @@
 import pytest
 import sympy as sp
 
-from wideproof.derive import Recursion, leaky_relu, sigmoid, step, tanh
+from wideproof.derive import (
+    Alternating,
+    Recursion,
+    define,
+    leaky_relu,
+    memory,
+    relu,
+    scale_factors,
+    sigmoid,
+    stability,
+    state_evolution,
+    step,
+    tanh,
+)
 from wideproof.derive.language.activations import Phi, definition, family_of, is_lipschitz, product_name
 from wideproof.derive.language.folding import folded
 
@@ -74,3 +87,55 @@ def test_a_product_is_as_tame_as_it_is():
     tame |= {"z^2*tanh": False, "z*sin": False, "step*sign": False}
     assert {name: is_lipschitz(name) for name in tame} == tame
     assert definition("z*step", 1) == sp.Heaviside(z)
+
+
+AFFINE = {
+    "leaky_relu(1)": (lambda z: leaky_relu(z, 1), 1),
+    "define z": (define("plain_z", "z"), 1),
+    "define 2 z": (define("twice_z", "2*z"), 2),
+    "define a sum": (define("half_and_more", "z/2 + z + abs(z) - abs(z)"), sp.Rational(3, 2)),
+}
+
+
+def with_activation(phi):
+    r = Recursion("with-activation")
+    w, f, c, state = r.matrix("W", "nu_W"), r.input_map("F", "nu_F"), r.readout("C", "nu_C"), r.state("h")
+    r.update(state, phi(w @ state + f @ r.x))
+    r.output(c @ state)
+    return r
+
+
+@pytest.mark.parametrize("name", AFFINE)
+def test_an_activation_that_is_linear_makes_a_linear_recursion(name):
+    phi, slope = AFFINE[name]
+    found, plain = with_activation(phi), with_activation(lambda z: slope * z)
+    assert found.program().updates == plain.program().updates
+    nu = found.program().symbols["nu_W"]
+    assert stability(found).formula.expr == slope * sp.sqrt(nu)
+    assert memory(found).formula.expr == -1 / sp.log(slope**2 * nu)
+    assert memory(found).critical["nu_W"].formula.expr == sp.Rational(1) / slope**2
+    assert scale_factors(found).formula.expr == scale_factors(plain).formula.expr
+
+
+@pytest.mark.parametrize("phi", [relu, lambda z: leaky_relu(z, sp.Rational(999, 1000)), tanh, define("bent", "abs(z)")])
+def test_what_has_a_kink_or_bends_stays_an_activation(phi):
+    assert with_activation(phi).program().updates[0][1].has(Phi)
+
+
+def test_an_affine_function_keeps_its_offset_and_its_place_in_products():
+    offset = define("z_and_one", "2*z + 1")
+    assert folded(offset(Z1)) == 2 * Z1 + 1
+    assert sp.expand(folded(h * leaky_relu(Y, 1))) == sp.expand(h * Y)
+    assert folded(tanh(offset(Y))) == tanh(2 * Y + 1)
+
+
+def test_alternating_programs_write_linear_activations_out_and_fold_products():
+    run = Alternating("alternating")
+    a, x = run.matrix("A", "nu_A"), run.source("x", "n")
+    line = a @ leaky_relu(x, 1)
+    run.keep("folded", tanh(line) * line)
+    program = run.program()
+    assert program.lines[0][1].vector == x
+    assert len(dict(program.vectors)["folded"].atoms(Phi)) == 1
+    assert isinstance(dict(program.vectors)["folded"], Phi)
+    state_evolution(run).proof.verify()

@@ -56,10 +56,75 @@ def test_given_nodes_are_used_and_must_differ():
 def test_lagrange_polynomials_are_one_at_their_node_and_zero_at_the_others():
     nodes = chebyshev(6)
     assert len(set(nodes)) == 6
-    assert max(map(abs, nodes)) < 1
     for k in range(6):
         row = lagrange_coefficients(nodes, k)
         assert [sum(c * x**i for i, c in enumerate(row)) for x in nodes] == [int(i == k) for i in range(6)]
+
+
+def test_nodes_are_the_rationals_next_to_those_of_chebyshev():
+    for count in (1, 2, 4, 9):
+        want = np.cos((2 * np.arange(count) + 1) * np.pi / (2 * count))
+        found = chebyshev(count)
+        assert len(set(found)) == count
+        for x, y in zip(found, want, strict=True):
+            assert x == Fraction(y).limit_denominator(64 * count**2)
+
+
+def test_other_numbers_than_the_goal_s_are_refused():
+    made = realization([1, 2, Fraction(1, 3)])
+    made.verify()
+    for other in (
+        {"target": (((Fraction(1001, 1000),),), *made.target[1:])},
+        {"nodes": (*made.nodes[:2], Fraction(7))},
+    ):
+        if "nodes" in other:  # any nodes will do, and the weights are theirs
+            assert replace(made, **other).impulse(3) == made.target
+            continue
+        object.__setattr__(made, "target", other["target"])
+        with pytest.raises(ProofError, match="given impulse response"):
+            made.__post_init__()
+
+
+def test_numbers_are_taken_as_the_rationals_they_are():
+    mixed = [1, 0.1, Fraction(1, 3), sp.Rational(2, 7), np.float64(0.7), np.int64(3), np.float32(0.1)]
+    found = [block[0][0] for block in realization(mixed).impulse(7)]
+    assert found == [1, Fraction(0.1), Fraction(1, 3), Fraction(2, 7), Fraction(0.7), 3, Fraction(float(mixed[-1]))]
+
+
+@pytest.mark.parametrize(
+    ("given", "what"),
+    [
+        (models.linear_rnn(), "the recursion 'linear-rnn'"),
+        (models.linear_rnn().program(), "the recursion 'linear-rnn'"),
+        ("0.5", "got 0.5"),
+        (3, "got 3"),
+        (None, "got None"),
+        ({0: 1}, "got {0: 1}"),
+        ([1, "0.5"], "str 0.5"),
+        ([[["1"]]], "str 1"),
+        (["ab"], "str ab"),
+        ([True], "bool True"),
+        ([float("nan")], "float nan"),
+        ([1j], "complex 1j"),
+        ([None], "NoneType None"),
+        (np.ma.masked_array([1.0, 2.0], mask=[0, 1]), "Masked"),
+        ([[1, 2]], "shape"),
+        (np.zeros((2, 3)), "shape"),
+        (np.zeros((2, 0, 1)), "shape"),
+        ([], "shape"),
+    ],
+    ids=str,
+)
+def test_what_is_no_impulse_response_is_refused_with_what_to_pass(given, what):
+    with pytest.raises(ParameterError, match="realization") as caught:
+        realization(given)
+    assert what in str(caught.value)
+
+
+@pytest.mark.parametrize("nodes", ["ab", [0, "1"], 3, [0, float("inf")], [0, 1j]], ids=str)
+def test_nodes_that_are_no_numbers_are_refused(nodes):
+    with pytest.raises(ParameterError, match="realization"):
+        realization([1, 2], nodes=nodes)
 
 
 def test_the_impulse_response_is_the_paper_s_and_of_a_combination_too():

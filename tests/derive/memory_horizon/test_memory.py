@@ -56,6 +56,110 @@ def test_the_proofs_of_the_parts_verify(part):
     derived("erf").parts[part].proof.verify()
 
 
+def pair(activation=None, turned=False, tied=True):
+    """Two states that feed each other, their updates in either order."""
+    r = Recursion("pair")
+    W, V, U, Z = (r.matrix(x, f"nu_{x}", tied=tied) for x in "WVUZ")
+    h, g, phi = r.state("h"), r.state("g"), activation or (lambda z: z)
+    lines = [(h, phi(W @ h + V @ g + r.input_map("F") @ r.x)), (g, phi(U @ h + Z @ g))]
+    for state, body in lines[::-1] if turned else lines:
+        r.update(state, body)
+    r.output(r.readout("C") @ h)
+    return r
+
+
+def delayed():
+    r = Recursion("delayed")
+    W, V, h, g = r.matrix("W", "nu_W"), r.matrix("V", "nu_V"), r.state("h"), r.state("g")
+    r.update(g, h)
+    r.update(h, W @ h + V @ g + r.input_map("F") @ r.x)
+    r.output(r.readout("C") @ h)
+    return r
+
+
+def three():
+    """A ring of three linear states with a loop at each."""
+    r = Recursion("three")
+    states = [r.state(x) for x in "fgh"]
+    for i, state in enumerate(states):
+        own, other = r.matrix(f"W_{i}", f"nu_{i}"), r.matrix(f"V_{i}", f"mu_{i}")
+        r.update(state, own @ state + other @ states[i - 1] + (r.input_map("F") @ r.x if i == 0 else 0))
+    r.output(r.readout("C") @ states[0])
+    return r
+
+
+def carried():
+    """A state that is carried over beside a tied and a redrawn matrix."""
+    r = Recursion("carried")
+    W, V, h = r.matrix("W", "nu_W"), r.matrix("V", "nu_V", tied=False), r.state("h")
+    r.update(h, sp.Symbol("a_0", real=True) * h + W @ h + V @ h + r.input_map("F") @ r.x)
+    r.output(r.readout("C") @ h)
+    return r
+
+
+LINES = {
+    "linear": (models.linear_rnn, "nu_W", {}, 1.0),
+    "linear elman": (lambda: models.elman("identity"), "nu_W", {}, 1.0),
+    "coupled": (pair, "nu_W", {"nu_V": 0.5, "nu_U": 0.5, "nu_Z": 0.3}, 1 - 0.25 / 0.7),
+    "coupled, turned": (lambda: pair(turned=True), "nu_V", {"nu_W": 0.3, "nu_U": 0.5, "nu_Z": 0.3}, 0.49 / 0.5),
+    "coupled, redrawn": (lambda: pair(tied=False), "nu_U", {"nu_W": 0.3, "nu_V": 0.5, "nu_Z": 0.3}, 0.49 / 0.5),
+    "coupled relu": (lambda: pair(relu), "nu_Z", {"nu_W": 0.6, "nu_V": 1.0, "nu_U": 1.0}, 2 - 1 / 1.4),
+    "delayed": (delayed, "nu_W", {"nu_V": 0.3}, 0.7),
+    "leaky": (lambda: models.leaky("identity"), "nu_W", {"alpha": 1.5}, (0.5 / 1.5) ** 2),
+    "leaky, redrawn": (lambda: untied(models.leaky("identity")), "nu_W", {"alpha": 0.3}, 0.51 / 0.09),
+    "stacked": (lambda: models.stacked(2, "identity"), "nu_W h_2", {}, 1.0),
+    "three": (three, "mu_1", {"nu_0": 0.1, "nu_1": 0.2, "nu_2": 0.3, "mu_0": 0.8, "mu_2": 0.9}, 0.504 / 0.72),
+    "carried": (carried, "nu_V", {"a_0": -0.3, "nu_W": 0.2}, (0.71**2 - 0.072) ** 0.5),
+}
+
+
+@pytest.mark.parametrize("name", LINES)
+def test_the_critical_variance_of_linear_and_relu_states_makes_the_slope_one(name):
+    make, symbol, others, want = LINES[name]
+    line = memory(make()).critical_line[symbol]
+    assert line.formula.compile("numpy")(**others) == pytest.approx(want, rel=1e-12)
+    line.proof.verify()
+    step = line.proof.steps[-1]
+    drawn = worlds(line.program)
+    for wrong in (
+        replace(step.claim, right=step.claim.right * sp.Rational(1001, 1000)),
+        replace(step.claim, nodes=step.claim.nodes * sp.Rational(1001, 1000)),
+        replace(step.claim, moved=sp.Symbol("nu_other", nonnegative=True)),
+    ):
+        with pytest.raises(ProofError):
+            audit_step(replace(step, claim=wrong), drawn)
+
+
+def test_the_perron_root_is_one_on_the_critical_line_of_three_states():
+    """Of the several eigenvalues it is the largest, whichever variance was solved for."""
+    given = {"nu_0": 0.1, "nu_1": 0.2, "nu_2": 0.3, "mu_0": 0.8, "mu_1": 0.7, "mu_2": 0.9}
+    for symbol, line in memory(three()).critical.items():
+        at = {**given, symbol: float(line.formula.compile()(**{k: given[k] for k in line.formula.arguments}))}
+        matrix = np.diag([at[f"nu_{i}"] for i in range(3)])
+        for i in range(3):
+            matrix[i, i - 1] = at[f"mu_{i}"]
+        assert max(abs(np.linalg.eigvals(matrix))) == pytest.approx(1.0, rel=1e-12)
+
+
+@pytest.mark.parametrize("make", [lambda: pair(tanh), lambda: models.stacked(2, "erf")])
+def test_where_the_slope_depends_on_the_variance_there_is_no_formula_and_the_reason_is_told(make):
+    found = memory(make())
+    assert found.critical == {}
+    with pytest.raises(NotClosed, match="depends on q_"):
+        _ = found.critical_line
+
+
+def test_a_symbol_named_as_the_variance_of_the_activation_leaves_the_line():
+    r = Recursion("named")
+    W, h = r.matrix("W", "a"), r.state("h")
+    r.update(h, tanh(W @ h + r.input_map("F", "nu_F") @ r.x))
+    r.output(r.readout("C") @ h)
+    gain = memory(r).critical_line["gain"]
+    assert gain.formula.arguments == ("a_z",)
+    plain = derived("tanh").critical["gain"].formula.compile("numpy")
+    assert gain.formula.compile("numpy")(a_z=0.7) == pytest.approx(plain(a=0.7))
+
+
 def altered(claim):
     yield replace(claim, right=claim.right * sp.Rational(1001, 1000))
     yield replace(claim, right=claim.right + sp.Rational(1, 500))

@@ -19,6 +19,7 @@ from typer.testing import CliRunner
 
 from wideproof.derive import Proof, ProofError, Recursion, models, scale_factors
 from wideproof.derive.language.errors import ParameterError
+from wideproof.numeric.memory_horizon.fixed_points import analyse
 from wideproof.numeric.recordings import RECORDINGS
 from wideproof.reports.cli import models as cli_models
 from wideproof.reports.cli.app import app
@@ -159,6 +160,17 @@ def test_eval_of_a_quantity_without_a_lag_is_one_number():
     assert run("eval", "linear-rnn", "memory", "--nu-W", "0.25", "--q", "1").stdout.startswith("0.7213475204")
     assert "leave --lags out" in fields("eval", "linear-rnn", "stability", *NU, "--lags", "3")["hint"]
     assert "wideproof.Kernel" in fields("eval", "linear-rnn", "ntk", *NU)["hint"]
+
+
+def test_eval_of_memory_is_where_the_recursion_settles_unless_the_moments_are_given():
+    nu = ("elman", "memory", "--activation", "relu", "--nu-W", "1.2", "--nu-b", "0.1")
+    assert json_of("eval", *nu)["values"] == pytest.approx([-1 / np.log(0.6)])
+    tanh = ("stacked", "memory", "--activation", "tanh", "--nu-W", "0.9", "--nu-U", "0.8", "--nu-b", "0.1")
+    settled = analyse(models.stacked(activation="tanh"), nu_W=0.9, nu_U=0.8, nu_b=0.1).settled
+    assert json_of("eval", *tanh)["values"] == pytest.approx([settled.horizon])
+    moments = [word for name, q in settled.q.items() for word in (f"--q-{name.replace('_', '-')}", str(q))]
+    assert json_of("eval", *tanh, *moments, "--nu-F", "0", "--X", "0")["values"] == pytest.approx([settled.horizon])
+    assert "--nu-W" in run("eval", "elman", "memory", "--activation", "tanh", code=2).stderr
 
 
 def test_validate_holds_and_says_everything_a_program_needs():
