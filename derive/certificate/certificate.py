@@ -6,7 +6,7 @@ from collections.abc import Hashable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from wideproof.derive.certificate import (  # noqa: F401 (they register)
+from wideproof.derive.certificate.exporters import (  # noqa: F401 (they register)
     bound_lemmas,
     kernel_lemmas,
     lag_lemmas,

@@ -46,7 +46,7 @@ def _redrawn() -> Iterator[Covered]:
 
 
 def _evolving(name: str, make: Any) -> Iterator[Covered]:
-    for quantity in (nngp, state_evolution):
+    for quantity in (nngp, ntk, state_evolution):
         yield Covered(name, quantity.__name__.replace("_", "-"), lambda q=quantity: q(make()))
 
 

@@ -14,6 +14,7 @@ import sympy as sp
 
 from wideproof.derive.calculus.moments import Moment
 from wideproof.derive.calculus.recursion_rules import offsets
+from wideproof.derive.certificate.hypotheses import for_all_sequences
 from wideproof.derive.certificate.terms import Writer, natural
 from wideproof.derive.language.errors import NotCertified
 from wideproof.derive.language.notation import j, p, q
@@ -88,6 +89,21 @@ class Context:
         """Whether equal and different impulse times are told apart: a matrix is redrawn."""
         return len(offsets(self.program)) > 1
 
+    @property
+    def pair(self) -> str:
+        """The binder of two sequences; nothing where they are variables of the section."""
+        return "forall x x' : sequence, given x -> given x' -> " if for_all_sequences(self.program) else ""
+
+    @property
+    def of_pair(self) -> str:
+        """The names that such a binder introduces, and the arguments of a lemma with one."""
+        return "x x' G G' " if self.pair else ""
+
+    @property
+    def kernel(self) -> str:
+        """The kernel of a network of finite width, of two sequences."""
+        return "kernel x x'" if self.pair else "kernel"
+
     def impulses(self, a: sp.Expr, b: sp.Expr) -> tuple[str, str]:
         """Binder and premise for the times of the impulses of two labels."""
         if a == b:
@@ -150,7 +166,7 @@ def binder(context: Context, subject: sp.Expr, times: Iterable[sp.Expr]) -> str:
         impulses, premise = context.impulses(a, b)
         lags = f"forall {' '.join(names)} : nat, " if names else ""
         return f"forall {impulses} : nat, {premise}{lags}"
-    return f"forall {' '.join(names)} : nat, "
+    return f"{context.pair}forall {' '.join(names)} : nat, "
 
 
 def taken_apart(proof: str, names: list[str]) -> str:

@@ -28,7 +28,7 @@ using where with Definition E R S O I V d x r a b c t s j k m p q w u v i n T on
 input bias before variance impulse gram step nat INR delta PowerDD lag_sum expand deltas rho kernel tends_to
 max Rmax sqrt pow list length app In sequence parameter H act activation gaussian gaussian_mean1
 gaussian_mean2 gain theta convolved entry random f g l largest nonneg gaussians gaussian_means unimodal
-tends_in_law
+tends_in_law times given
 """
 TAKEN = frozenset(_WORDS.split())
 """Words of Coq and of the section itself, which no letter of a user may take."""
@@ -126,6 +126,8 @@ class Writer:
         if isinstance(coordinate, Phi):
             name, order, argument = coordinate.args
             return f"(act {self.activation(name)} {order} {self.vector(argument, time, label)})"
+        if isinstance(coordinate, sp.Mul):
+            return self._response_of_activation(coordinate, time, label)
         match self.program.table.get(coordinate):
             case Previous(state):
                 return f"(before ({self.state(self.program.updated[state])} {label}) {time})"
@@ -149,6 +151,19 @@ class Writer:
                     coordinate,
                     "Products of coordinates have no certificate yet.",
                 )
+
+    def _response_of_activation(self, product: sp.Expr, time: str, label: str) -> str:
+        """The derivative of an activation times a coordinate."""
+        slopes = [x for x in product.args if isinstance(x, Phi)]
+        others = [x for x in product.args if isinstance(x, Coordinate)]
+        if (len(slopes), len(others), len(product.args)) != (1, 1, 2):
+            raise NotCertified(
+                f"the term {product}",
+                "one activation times one coordinate",
+                product,
+                "Products of states or of activations, as in gates, have no certificate.",
+            )
+        return f"(times {self.coordinate(slopes[0], time, label)} {self.coordinate(others[0], time, label)})"
 
     def _copy(self, parameter: Parameter, time: str, label: str, row: str) -> str:
         if parameter.role == "readout" or (parameter.role == "bias" and row != "0"):

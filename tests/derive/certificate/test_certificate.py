@@ -15,10 +15,12 @@ from wideproof.derive import (
     impulse_response,
     models,
     nngp,
+    ntk,
     refuted_bounds,
     scale_factor_bound,
     scale_factor_peak,
     scale_factors,
+    tanh,
 )
 from wideproof.derive.algebra.linear_recurrences import PowerDD
 from wideproof.derive.calculus import tangent
@@ -107,6 +109,26 @@ def test_an_altered_covariance_of_activations_is_refused():
     assert check(certify(proof)).verdict == "holds"
     altered = with_claim(proof, "covariance", right(lambda side: side.subs(NU_W, NU_W * sp.Rational(1001, 1000))))
     assert check(certify(altered)).reason.startswith("covariance_h_h")
+
+
+@coqc
+def test_an_altered_mean_of_derivatives_of_activations_is_refused():
+    proof = ntk(models.elman("erf", bias=False)).proof
+    found = check(certify(proof))
+    assert (found.verdict, found.reason) == ("holds", "")
+    assert {"stein1981estimation_twice", "emami2021implicit_lemma_B1_chain"} <= set(found.assumed)
+    altered = with_claim(proof, "covariance", right(lambda side: side - side.args[0] / 1000), which=1)
+    assert check(certify(altered)).reason.startswith("covariance_δh_h")
+
+
+@coqc
+def test_activations_of_one_argument_are_added_and_multiplied_by_numbers():
+    rnn = Recursion("sum")
+    W, F, C, h = rnn.matrix("W", "nu_W"), rnn.input_map("F", "nu_F"), rnn.readout("C", "nu_C"), rnn.state("h")
+    z = W @ h + F @ rnn.x
+    rnn.update(h, z + 2 * tanh(z))
+    rnn.output(C @ h)
+    assert check(certify(nngp(rnn).proof)).verdict == "holds"
 
 
 @coqc
