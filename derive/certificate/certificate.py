@@ -8,6 +8,7 @@ from typing import Any
 
 from wideproof.derive.certificate.exporters import (  # noqa: F401 (they register)
     bound_lemmas,
+    finite_width,
     kernel_lemmas,
     lag_lemmas,
     moment_lemmas,
@@ -15,7 +16,7 @@ from wideproof.derive.certificate.exporters import (  # noqa: F401 (they registe
     zero_lemmas,
 )
 from wideproof.derive.certificate.hypotheses import hypotheses
-from wideproof.derive.certificate.lemmas import Context, Exporter, Lemma
+from wideproof.derive.certificate.lemmas import Context, Exporter, Lemma, Setting
 from wideproof.derive.certificate.prelude import PRELUDE
 from wideproof.derive.certificate.terms import Writer, comment
 from wideproof.derive.language.errors import NotCertified
@@ -64,11 +65,12 @@ def certify(proof: Proof) -> Certificate:
     """
     program, parameterization = _definition(proof)
     writer = Writer(program)
-    assumed = hypotheses(writer, parameterization)
+    setting = Setting.registry.get(proof.steps[-1].rule, Setting(hypotheses, ()))
+    assumed = setting.hypotheses(writer, parameterization)
     context = Context(writer, proof.steps)
     lemmas: list[tuple[str, Lemma]] = []
     for index, step in enumerate(proof.steps):
-        made = list(_written(context, index, step))
+        made = [] if step.rule in setting.stated else list(_written(context, index, step))
         said = comment(f"Step {index}, {step.rule} [{step.source}; {step.status}]: {_claim(step)}")
         lemmas += [(said if i == 0 else "", lemma) for i, lemma in enumerate(made)]
     goal = lemmas[-1][1]

@@ -13,6 +13,7 @@ from wideproof.derive.certificate.lemmas import Exporter
 from wideproof.derive.emit.derivation import Derivation
 from wideproof.derive.limits.kernels import nngp, ntk, state_evolution
 from wideproof.derive.linear.convolution import equivalent_convolution, impulse_response, scale_factors
+from wideproof.derive.linear.finite_width import moments
 from wideproof.derive.linear.scale_factor_bounds import FORMS, refuted_bounds, scale_factor_bound, scale_factor_peak
 
 
@@ -63,6 +64,17 @@ def _bounds() -> Iterator[Covered]:
         yield Covered("linear-rnn", name, partial(_refuted, index))
 
 
+def _finite_width() -> Iterator[Covered]:
+    for lag in range(4):
+        yield Covered("linear-rnn", f"second-moment-{lag}", partial(_moments, lag=lag))
+    yield Covered("linear-rnn", "fourth-moment-2", partial(_moments, lag=2, order=4))
+    yield Covered("linear-rnn", "moment-0-1-1-2", partial(_moments, lags=(0, 1, 1, 2)))
+
+
+def _moments(**which: Any) -> Derivation:
+    return moments(models.linear_rnn(), **which)
+
+
 def _bound(form: str) -> Derivation:
     return scale_factor_bound(models.linear_rnn(), form=form)
 
@@ -72,6 +84,7 @@ COVERED: tuple[Covered, ...] = (
     *_linear("deep-linear", models.deep_linear),
     *_redrawn(),
     *_bounds(),
+    *_finite_width(),
     *_evolving("elman-erf", lambda: models.elman("erf")),
     *_evolving("elman-relu", lambda: models.elman("relu")),
     *_evolving("elman-tanh-untied", lambda: models.elman("tanh", tied=False)),

@@ -219,7 +219,7 @@ def hypotheses(writer: Writer, parameterization: str | None) -> str:
     _refuse(program)
     return "\n\n".join(
         (
-            "\n".join(_letters(writer, program)),
+            "\n".join(letters(writer, program)),
             SPACE,
             *([] if for_all_sequences(writer.program) else [PAIR]),
             _parameters(writer, program, parameterization),
@@ -263,7 +263,7 @@ def _refuse(program: Program) -> None:
             raise NotCertified(f"definition of {program.name}", expected, ", ".join(names), "It is not covered yet.")
 
 
-def _letters(writer: Writer, program: Program) -> Iterator[str]:
+def letters(writer: Writer, program: Program) -> Iterator[str]:
     """Variances and coefficients, with the sign that each is declared with."""
     yield "(* Variances and coefficients of the recursion. *)"
     for symbol in program.symbols.values():

@@ -116,6 +116,7 @@ class Context:
 
 
 Export = Callable[[Context, Step], Iterable[Lemma]]
+Hypotheses = Callable[[Writer, str | None], str]
 
 
 @dataclass(frozen=True)
@@ -135,6 +136,26 @@ def exports(*rules: str, believes: str = "") -> Callable[[Export], Export]:
         for rule in rules:
             assert rule not in Exporter.registry, f"two exporters for {rule}"
             Exporter.registry[rule] = Exporter(rule, write, believes)
+        return write
+
+    return register
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What the section of a certificate holds before its steps, and the rules whose claims it states itself."""
+
+    hypotheses: Callable[[Writer, str | None], str]
+    stated: tuple[str, ...]
+    registry: ClassVar[dict[str, Setting]] = {}
+
+
+def setting(*goals: str, stated: tuple[str, ...] = ()) -> Callable[[Hypotheses], Hypotheses]:
+    """Register the decorated function as what proofs with such a goal rest on, instead of the limit of wide vectors."""
+
+    def register(write: Hypotheses) -> Hypotheses:
+        for goal in goals:
+            Setting.registry[goal] = Setting(write, stated)
         return write
 
     return register

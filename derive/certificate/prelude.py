@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 PRELUDE = r"""
-From Coq Require Import Reals Lra Lia Arith List.
+From Coq Require Import Reals Lra Lia Arith List ZArith.
 Import ListNotations.
 Open Scope R_scope.
 

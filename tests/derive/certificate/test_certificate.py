@@ -14,6 +14,7 @@ from wideproof.derive import (
     adjoint,
     impulse_response,
     models,
+    moments,
     nngp,
     ntk,
     refuted_bounds,
@@ -28,7 +29,7 @@ from wideproof.derive.certificate.certificate import certify
 from wideproof.derive.certificate.coqc import check
 from wideproof.derive.certificate.lemmas import Exporter
 from wideproof.derive.language.errors import NotCertified
-from wideproof.derive.language.notation import T, j, parameter
+from wideproof.derive.language.notation import T, j, n, parameter
 from wideproof.derive.proof.rules import Rule
 
 NU_W = parameter("nu_W")
@@ -129,6 +130,18 @@ def test_activations_of_one_argument_are_added_and_multiplied_by_numbers():
     rnn.update(h, z + 2 * tanh(z))
     rnn.output(C @ h)
     assert check(certify(nngp(rnn).proof)).verdict == "holds"
+
+
+@coqc
+def test_moments_at_finite_width_are_counted_in_the_file():
+    assert check(certify(moments(models.linear_rnn(), lags=(0, 1, 1, 2)).proof)).verdict == "holds"
+    proof = moments(models.linear_rnn(), lag=2).proof
+    found = check(certify(proof))
+    assert (found.verdict, found.lemmas) == ("holds", 2)
+    assert {"isserlis1918formula", "stein1981estimation"} <= set(found.assumed)
+    for rule in ("loop-equations", "readout-pairings"):
+        altered = with_claim(proof, rule, right(lambda side: side + side.subs(n, 1) / 1000))
+        assert check(certify(altered)).reason.startswith(rule.replace("-", "_"))
 
 
 @coqc
