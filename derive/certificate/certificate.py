@@ -12,7 +12,9 @@ from wideproof.derive.certificate.exporters import (  # noqa: F401 (they registe
     kernel_lemmas,
     lag_lemmas,
     moment_lemmas,
+    realization,
     superposition,
+    training,
     zero_lemmas,
 )
 from wideproof.derive.certificate.hypotheses import hypotheses
@@ -80,6 +82,8 @@ def certify(proof: Proof) -> Certificate:
 
 def _definition(proof: Proof) -> tuple[Program, str | None]:
     """The recursion of a proof, and the parameterization of its tangent where it has one."""
+    if proof.steps[-1].rule in Setting.registry and isinstance(proof.program, Program):
+        return proof.program.base or proof.program, None
     found: dict[str, Any] = {step.rule: step.claim for step in proof.steps if isinstance(step.claim, Definition)}
     if not found or not isinstance(claim := found.get(PERTURBATION, found.get(GIVEN)), Definition):
         raise NotCertified("proof", "a recursion as its first step", proof.steps[0].rule, "Only these are covered.")

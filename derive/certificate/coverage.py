@@ -14,6 +14,8 @@ from wideproof.derive.emit.derivation import Derivation
 from wideproof.derive.limits.kernels import nngp, ntk, state_evolution
 from wideproof.derive.linear.convolution import equivalent_convolution, impulse_response, scale_factors
 from wideproof.derive.linear.finite_width import moments
+from wideproof.derive.linear.gradient_descent import training_bound
+from wideproof.derive.linear.realization import realization
 from wideproof.derive.linear.scale_factor_bounds import FORMS, refuted_bounds, scale_factor_bound, scale_factor_peak
 
 
@@ -71,6 +73,12 @@ def _finite_width() -> Iterator[Covered]:
     yield Covered("linear-rnn", "moment-0-1-1-2", partial(_moments, lags=(0, 1, 1, 2)))
 
 
+def _training() -> Iterator[Covered]:
+    yield Covered("linear-rnn", "training-bound", lambda: training_bound(models.linear_rnn()))
+    yield Covered("linear-rnn", "training-steps", lambda: training_bound(models.linear_rnn()).steps)
+    yield Covered("linear-rnn", "training-trajectory", lambda: training_bound(models.linear_rnn()).trajectory)
+
+
 def _moments(**which: Any) -> Derivation:
     return moments(models.linear_rnn(), **which)
 
@@ -85,6 +93,8 @@ COVERED: tuple[Covered, ...] = (
     *_redrawn(),
     *_bounds(),
     *_finite_width(),
+    *_training(),
+    Covered("linear-rnn", "realization", lambda: realization([1])),
     *_evolving("elman-erf", lambda: models.elman("erf")),
     *_evolving("elman-relu", lambda: models.elman("relu")),
     *_evolving("elman-tanh-untied", lambda: models.elman("tanh", tied=False)),

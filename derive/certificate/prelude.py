@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 PRELUDE = r"""
-From Coq Require Import Reals Lra Lia Arith List ZArith.
+From Coq Require Import Reals Lra Lia Arith List ZArith FinFun.
 Import ListNotations.
 Open Scope R_scope.
 
@@ -110,6 +110,10 @@ Proof.
   - induction more as [|i more IH]; [lra|]. apply Rle_trans with (f i); [apply falling|]; assumption.
 Qed.
 Fixpoint largest (f : nat -> R) (n : nat) : R := match n with O => f O | S i => Rmax (largest f i) (f n) end.
+
+
+(* The sum of f 0, ..., f (n - 1). *)
+Fixpoint sum_below (f : nat -> R) (n : nat) : R := match n with O => 0 | S i => sum_below f i + f i end.
 
 (* Powers of a number between 0 and 1, and their divided difference at two equal nodes. *)
 Lemma pow_at_most_1 : forall l j, 0 <= l <= 1 -> 0 <= l ^ j <= 1.

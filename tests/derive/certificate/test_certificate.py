@@ -17,11 +17,13 @@ from wideproof.derive import (
     moments,
     nngp,
     ntk,
+    realization,
     refuted_bounds,
     scale_factor_bound,
     scale_factor_peak,
     scale_factors,
     tanh,
+    training_bound,
 )
 from wideproof.derive.algebra.linear_recurrences import PowerDD
 from wideproof.derive.calculus import tangent
@@ -30,6 +32,7 @@ from wideproof.derive.certificate.coqc import check
 from wideproof.derive.certificate.lemmas import Exporter
 from wideproof.derive.language.errors import NotCertified
 from wideproof.derive.language.notation import T, j, n, parameter
+from wideproof.derive.linear.gradient_descent import ETA
 from wideproof.derive.proof.rules import Rule
 
 NU_W = parameter("nu_W")
@@ -142,6 +145,41 @@ def test_moments_at_finite_width_are_counted_in_the_file():
     for rule in ("loop-equations", "readout-pairings"):
         altered = with_claim(proof, rule, right(lambda side: side + side.subs(n, 1) / 1000))
         assert check(certify(altered)).reason.startswith(rule.replace("-", "_"))
+
+
+TRAINING = {
+    "residual-step": right(lambda side: side.subs(ETA, ETA * sp.Rational(1001, 1000))),
+    "blocks": right(lambda side: side * sp.Rational(1001, 1000)),
+    "contraction": right(lambda side: side * sp.Rational(999, 1000)),
+    "step-bound": right(lambda side: side * sp.Rational(999, 1000)),
+    "movement": right(lambda side: side * sp.Rational(999, 1000)),
+    "slow-lags": lambda claim: replace(claim, left=claim.left * sp.Rational(1001, 1000)),
+}  # fmt: skip
+
+
+@coqc
+def test_the_inequalities_of_gradient_descent_hold():
+    bound = training_bound(models.linear_rnn())
+    assert check(certify(bound.steps.proof)).verdict == "holds"
+    assert check(certify(bound.trajectory.proof)).verdict == "holds"
+
+
+@coqc
+@pytest.mark.parametrize("rule", ["residual-step", "movement"])
+def test_an_altered_step_of_gradient_descent_is_refused(rule):
+    proof = training_bound(models.linear_rnn()).steps.proof
+    assert check(certify(with_claim(proof, rule, TRAINING[rule]))).reason.startswith(rule.replace("-", "_"))
+
+
+@coqc
+def test_every_convolution_is_a_recursion_by_the_standard_library_alone():
+    proof = realization([1, 2, 3]).proof
+    found = check(certify(proof))
+    assert found.verdict == "holds"
+    assert set(found.assumed) == {"node", "nodes_differ", "target"}
+    for rule in ("interpolation", "vandermonde"):
+        altered = with_claim(proof, rule, right(lambda side: side * sp.Rational(1001, 1000)))
+        assert check(certify(altered)).reason.startswith(rule)
 
 
 @coqc
