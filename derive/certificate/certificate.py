@@ -11,6 +11,7 @@ from wideproof.derive.certificate.exporters import (  # noqa: F401 (they registe
     finite_width,
     kernel_lemmas,
     lag_lemmas,
+    memory,
     moment_lemmas,
     realization,
     superposition,

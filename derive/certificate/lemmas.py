@@ -38,6 +38,8 @@ class Lemma:
         """The lemma as it stands in the file."""
         if not self.word:
             return self.statement
+        if self.word == "Definition":
+            return f"Definition {self.name} {self.statement}."
         head = f"{self.word} {self.name} :\n  {self.statement}."
         return head if not self.script else f"{head}\nProof.\n  {self.script}\nQed."
 

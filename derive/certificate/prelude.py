@@ -124,6 +124,8 @@ Proof.
   rewrite PowerDD_step, PowerDD_one, S_INR. pose proof (pow_at_most_1 l j H). split; nra.
 Qed.
 
+(* Equal by the axioms of a ring, or because their parts are. *)
+Ltac alike := first [ reflexivity | ring | progress f_equal; alike ].
 (* Sums, products and powers of what is not negative. *)
 Ltac nonneg :=
   repeat first

@@ -33,7 +33,8 @@ max Rmax sqrt pow list length app In sequence parameter H act activation gaussia
 gaussian_mean2 gain theta convolved entry random f g l largest nonneg gaussians gaussian_means unimodal
 tends_in_law times given matrix mzero mone
 madd mmul mscale tr mentry dot size norm mpower msum toeplitz gains targets contraction select block parameters
-residual taps lag_taps sum_below node target lagrange letter word strand response mean value total counted
+residual taps lag_taps sum_below correlation_map correlation_slope
+horizon price_after derivative node target lagrange letter word strand response mean value total counted
 """
 TAKEN = frozenset(_WORDS.split())
 """Words of Coq and of the section itself, which no letter of a user may take."""
@@ -221,8 +222,11 @@ class Writer:
         return self.names.given[symbol]
 
     def _power(self, base: sp.Expr, exponent: sp.Expr) -> str:
-        if exponent == sp.Rational(1, 2):
-            return f"(sqrt {self.real(base)})"
+        if exponent.is_Rational and exponent.q == 2:
+            root = (
+                f"(sqrt {self.real(base)})" if abs(exponent.p) == 1 else f"(sqrt {self.real(base)} ^ {abs(exponent.p)})"
+            )
+            return root if exponent.p > 0 else f"(/ {root})"
         parts = exponent.as_coefficients_dict()
         above = sp.Add(*(c * x for x, c in parts.items() if c > 0))
         below = sp.Add(*(-c * x for x, c in parts.items() if c < 0))

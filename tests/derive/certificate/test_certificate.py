@@ -13,6 +13,7 @@ from wideproof.derive import (
     Recursion,
     adjoint,
     impulse_response,
+    memory,
     models,
     moments,
     nngp,
@@ -180,6 +181,21 @@ def test_every_convolution_is_a_recursion_by_the_standard_library_alone():
     for rule in ("interpolation", "vandermonde"):
         altered = with_claim(proof, rule, right(lambda side: side * sp.Rational(1001, 1000)))
         assert check(certify(altered)).reason.startswith(rule)
+
+
+@coqc
+def test_the_maps_of_memory_and_their_slope_hold():
+    found = check(certify(memory(models.elman("erf")).proof))
+    assert (found.verdict, found.reason) == ("holds", "")
+    assert {"price1958useful", "dual_activation"} <= set(found.assumed)
+    assert check(certify(memory(models.linear_rnn()).proof)).verdict == "holds"
+
+
+@coqc
+@pytest.mark.parametrize("rule", ["correlation-slope", "memory-horizon"])
+def test_an_altered_map_of_memory_is_refused(rule):
+    altered = with_claim(memory(models.linear_rnn()).proof, rule, right(lambda side: side * sp.Rational(1001, 1000)), 0)
+    assert check(certify(altered)).reason.startswith(rule.replace("-", "_"))
 
 
 @coqc
