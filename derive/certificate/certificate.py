@@ -6,16 +6,20 @@ from collections.abc import Hashable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from wideproof.derive.certificate import (  # noqa: F401 (they register)
+from wideproof.derive.certificate.exporters import (  # noqa: F401 (they register)
     bound_lemmas,
+    finite_width,
     kernel_lemmas,
     lag_lemmas,
+    memory,
     moment_lemmas,
+    realization,
     superposition,
+    training,
     zero_lemmas,
 )
 from wideproof.derive.certificate.hypotheses import hypotheses
-from wideproof.derive.certificate.lemmas import Context, Exporter, Lemma
+from wideproof.derive.certificate.lemmas import Context, Exporter, Lemma, Setting
 from wideproof.derive.certificate.prelude import PRELUDE
 from wideproof.derive.certificate.terms import Writer, comment
 from wideproof.derive.language.errors import NotCertified
@@ -64,11 +68,12 @@ def certify(proof: Proof) -> Certificate:
     """
     program, parameterization = _definition(proof)
     writer = Writer(program)
-    assumed = hypotheses(writer, parameterization)
+    setting = Setting.registry.get(proof.steps[-1].rule, Setting(hypotheses, ()))
+    assumed = setting.hypotheses(writer, parameterization)
     context = Context(writer, proof.steps)
     lemmas: list[tuple[str, Lemma]] = []
     for index, step in enumerate(proof.steps):
-        made = list(_written(context, index, step))
+        made = [] if step.rule in setting.stated else list(_written(context, index, step))
         said = comment(f"Step {index}, {step.rule} [{step.source}; {step.status}]: {_claim(step)}")
         lemmas += [(said if i == 0 else "", lemma) for i, lemma in enumerate(made)]
     goal = lemmas[-1][1]
@@ -78,6 +83,8 @@ def certify(proof: Proof) -> Certificate:
 
 def _definition(proof: Proof) -> tuple[Program, str | None]:
     """The recursion of a proof, and the parameterization of its tangent where it has one."""
+    if proof.steps[-1].rule in Setting.registry and isinstance(proof.program, Program):
+        return proof.program.base or proof.program, None
     found: dict[str, Any] = {step.rule: step.claim for step in proof.steps if isinstance(step.claim, Definition)}
     if not found or not isinstance(claim := found.get(PERTURBATION, found.get(GIVEN)), Definition):
         raise NotCertified("proof", "a recursion as its first step", proof.steps[0].rule, "Only these are covered.")

@@ -57,8 +57,8 @@ def check(certificate: Certificate, seconds: float = TIME_LIMIT) -> CoqVerdict:
 
 def _refusal(text: str, error: str) -> str:
     """The lemma in which coqc stopped, and what it said."""
-    line = re.search(r"line (\d+)", error)
-    above = text.splitlines()[: int(line[1])] if line else []
+    lines = re.findall(r"line (\d+)", error.partition("Error:")[0])  # warnings come before the error
+    above = text.splitlines()[: int(lines[-1])] if lines else []
     named = [m[1] for x in above if (m := re.match(r"(?:Lemma|Theorem|Hypothesis|Definition) (\S+)", x))]
     said = " ".join(error.partition("Error:")[2].split()) or " ".join(error.split())
     return f"{named[-1] if named else 'the file'}: {said}"

@@ -11,9 +11,16 @@ from wideproof.derive import models
 from wideproof.derive.certificate.certificate import Certificate, certify
 from wideproof.derive.certificate.lemmas import Exporter
 from wideproof.derive.emit.derivation import Derivation
+from wideproof.derive.limits.adjoint import adjoint
 from wideproof.derive.limits.kernels import nngp, ntk, state_evolution
 from wideproof.derive.linear.convolution import equivalent_convolution, impulse_response, scale_factors
+from wideproof.derive.linear.finite_width import moments
+from wideproof.derive.linear.gradient_descent import training_bound
+from wideproof.derive.linear.momentum import momentum_gain
+from wideproof.derive.linear.realization import convolution_of, realization
 from wideproof.derive.linear.scale_factor_bounds import FORMS, refuted_bounds, scale_factor_bound, scale_factor_peak
+from wideproof.derive.linear.spectral_radius import stability
+from wideproof.derive.memory_horizon.memory import memory
 
 
 @dataclass(frozen=True)
@@ -46,7 +53,7 @@ def _redrawn() -> Iterator[Covered]:
 
 
 def _evolving(name: str, make: Any) -> Iterator[Covered]:
-    for quantity in (nngp, state_evolution):
+    for quantity in (nngp, ntk, state_evolution):
         yield Covered(name, quantity.__name__.replace("_", "-"), lambda q=quantity: q(make()))
 
 
@@ -63,6 +70,35 @@ def _bounds() -> Iterator[Covered]:
         yield Covered("linear-rnn", name, partial(_refuted, index))
 
 
+def _finite_width() -> Iterator[Covered]:
+    for lag in range(4):
+        yield Covered("linear-rnn", f"second-moment-{lag}", partial(_moments, lag=lag))
+    yield Covered("linear-rnn", "fourth-moment-2", partial(_moments, lag=2, order=4))
+    yield Covered("linear-rnn", "moment-0-1-1-2", partial(_moments, lags=(0, 1, 1, 2)))
+
+
+def _training() -> Iterator[Covered]:
+    yield Covered("linear-rnn", "training-bound", lambda: training_bound(models.linear_rnn()))
+    yield Covered("linear-rnn", "training-steps", lambda: training_bound(models.linear_rnn()).steps)
+    yield Covered("linear-rnn", "training-trajectory", lambda: training_bound(models.linear_rnn()).trajectory)
+
+
+def _memory() -> Iterator[Covered]:
+    yield Covered("linear-rnn", "memory", lambda: memory(models.linear_rnn()))
+    for name in ("erf", "relu", "tanh"):
+        yield Covered(f"elman-{name}", "memory", lambda name=name: memory(models.elman(name)))
+        for part in ("correlation_map", "slope"):
+            yield Covered(
+                f"elman-{name}",
+                f"memory-{part.replace('_', '-')}",
+                lambda name=name, part=part: memory(models.elman(name)).parts[part],
+            )
+
+
+def _moments(**which: Any) -> Derivation:
+    return moments(models.linear_rnn(), **which)
+
+
 def _bound(form: str) -> Derivation:
     return scale_factor_bound(models.linear_rnn(), form=form)
 
@@ -72,6 +108,10 @@ COVERED: tuple[Covered, ...] = (
     *_linear("deep-linear", models.deep_linear),
     *_redrawn(),
     *_bounds(),
+    *_finite_width(),
+    *_training(),
+    *_memory(),
+    Covered("linear-rnn", "realization", lambda: realization([1])),
     *_evolving("elman-erf", lambda: models.elman("erf")),
     *_evolving("elman-relu", lambda: models.elman("relu")),
     *_evolving("elman-tanh-untied", lambda: models.elman("tanh", tied=False)),
@@ -79,6 +119,69 @@ COVERED: tuple[Covered, ...] = (
     *_evolving("stacked", models.stacked),
 )
 """The quantities of the gallery that `make certify` checks; other recursions of these kinds are covered too."""
+
+
+@dataclass(frozen=True)
+class Uncovered:
+    """What no certificate covers yet, the reason, and a proof that is refused for it."""
+
+    what: str
+    reason: str
+    make: Any
+
+
+UNCOVERED: tuple[Uncovered, ...] = (
+    Uncovered(
+        "adjoint",
+        "it is about networks of finite width and sums over a run; the section has no vectors of finite width",
+        lambda: adjoint(models.linear_rnn()),
+    ),
+    Uncovered(
+        "stability",
+        "the step that matters is the circular law, cited whole; no random matrix is in the section",
+        lambda: stability(models.linear_rnn()),
+    ),
+    Uncovered(
+        "gated recursions (gru, mgu, lstm)",
+        "products of states and activations: no function of two variables' covariances",
+        lambda: nngp(models.gru()),
+    ),
+    Uncovered(
+        "leaky and residual recursions with an activation",
+        "a state carried over beside an activation is correlated with it through all earlier steps",
+        lambda: nngp(models.leaky()),
+    ),
+    Uncovered(
+        "bidirectional recursions", "states that read a sequence from its end", lambda: nngp(models.bidirectional())
+    ),
+    Uncovered(
+        "memory of several states",
+        "its slope is the Perron root of a matrix of derivatives",
+        lambda: memory(models.stacked()),
+    ),
+    Uncovered(
+        "memory: variance slope, fixed point, critical line",
+        "they differentiate by a variance, or hold at the solution of an equation",
+        lambda: memory(models.linear_rnn()).parts["fixed_point"],
+    ),
+    Uncovered(
+        "training_bound: the length of the first residual",
+        "a mean over random starts, which is no second moment in the limit alone (E4)",
+        lambda: training_bound(models.linear_rnn()).start,
+    ),
+    Uncovered(
+        "momentum and gradient flow",
+        "divided differences at complex nodes, and exponentials in time",
+        lambda: momentum_gain(models.linear_rnn()),
+    ),
+    Uncovered(
+        "convolution_of, Proposition 2.1(a)",
+        "matrices of finite width; the moments at finite width take the unrolled product as their definition",
+        lambda: convolution_of(models.linear_rnn()),
+    ),
+)
+"""Beside these: alternating programs, innovations, and the errata but for the refuted readings of (22) (E3), which are
+counter-examples, and E2, whose exact second moments are: the others are measured in draws, or matters of wording."""
 
 
 def believed() -> dict[str, str]:

@@ -40,19 +40,25 @@ Hint Rewrite E_one : expand.
 (* A state before the first step is zero. *)
 Definition before (u : nat -> V) (t : nat) : V := match t with O => zero | S i => u i end.
 
-(* Input sequences: x and x', and the unit impulse at each time; gram a b t s is the inner product of the inputs. *)
+(* Input sequences, and the unit impulse at each time; gram a b t s is the inner product of the inputs. *)
 Variable sequence : Type.
 Variable gram : sequence -> sequence -> nat -> nat -> R.
 Variable impulse : nat -> sequence.
-Variables x x' : sequence.
+Hypothesis gram_symmetric : forall a b t s, gram a b t s = gram b a s t.
 Hypothesis unit_impulses : forall p q j k, gram (impulse p) (impulse q) j k = delta 0 j * delta 0 k.
 Hint Rewrite unit_impulses : expand.
-(* The time since the sequences began, where a matrix is drawn afresh at each step. *)
+(* The time since a sequence began, where a matrix is drawn afresh at each step; those that are given begin at 0. *)
 Variable step : sequence -> nat -> nat.
 Hypothesis step_impulse : forall p j, step (impulse p) j = (j + p)%nat.
-Hypothesis step_x : forall t, step x t = t.
-Hypothesis step_x' : forall t, step x' t = t.
-Hint Rewrite step_impulse step_x step_x' : expand.
+Variable given : sequence -> Prop.
+Hypothesis step_given : forall a t, given a -> step a t = t.
+Hint Rewrite step_impulse : expand.
+Hint Rewrite step_given using assumption : expand.
+""".strip()
+PAIR = """
+Variables x x' : sequence.
+Hypothesis given_x : given x.
+Hypothesis given_x' : given x'.
 """.strip()
 LAWS = """
 (* product M i v is n^(-1/2) M v, input M i a t is M x_t, bias M i is the bias itself; i is the row of a readout, the
@@ -111,18 +117,99 @@ Hypothesis emami2021implicit_lemma_C1_gaussian1 : forall f k u, gaussian u ->
   E one (act f k u) = gaussian_mean1 f k (E u u).
 Hypothesis emami2021implicit_lemma_C1_gaussian2 : forall f k g l u v, gaussian u -> gaussian v ->
   E (act f k u) (act g l v) = gaussian_mean2 f k g l (E u u) (E u v) (E v v).
-Hypothesis emami2021implicit_lemma_C1_uncorrelated : forall f k g l u v, gaussian u -> gaussian v -> E u v = 0 ->
-  E (act f k u) (act g l v) = gaussian_mean1 f k (E u u) * gaussian_mean1 g l (E v v).
+(* Gaussian variables without covariance are independent; the order of two variables does not matter. *)
+Hypothesis emami2021implicit_lemma_C1_uncorrelated : forall f k g l a c,
+  gaussian_mean2 f k g l a 0 c = gaussian_mean1 f k a * gaussian_mean1 g l c.
+Hypothesis order_of_variables : forall f k g l a b c, gaussian_mean2 f k g l a b c = gaussian_mean2 g l f k c b a.
+(* E[a f(v)] = E[a v] E[f'(v)]. *)
+Hypothesis stein1981estimation : forall f k a v, gaussian a -> gaussian v ->
+  E a (act f k v) = E a v * gaussian_mean1 f (S k) (E v v).
+Lemma stein1981estimation_left : forall f k a v, gaussian a -> gaussian v ->
+  E (act f k v) a = E a v * gaussian_mean1 f (S k) (E v v).
+Proof. intros. rewrite E_symmetric. now apply stein1981estimation. Qed.
+Lemma mean_left : forall f k u, gaussian u -> E (act f k u) one = gaussian_mean1 f k (E u u).
+Proof. intros. rewrite E_symmetric. now apply emami2021implicit_lemma_C1_gaussian1. Qed.
 Ltac gaussians :=
-  repeat first
+  solve [ repeat first
     [ apply gaussian_product | apply gaussian_input | apply gaussian_bias
-    | apply gaussian_plus | apply gaussian_scale ].
+    | apply gaussian_plus | apply gaussian_scale ] ].
+(* Each E of activations becomes a Gaussian mean. *)
 Ltac gaussian_means :=
+  repeat first
+    [ rewrite emami2021implicit_lemma_C1_gaussian2 by gaussians
+    | rewrite emami2021implicit_lemma_C1_gaussian1 by gaussians | rewrite mean_left by gaussians
+    | rewrite stein1981estimation by gaussians | rewrite stein1981estimation_left by gaussians ].
+(* The covariances inside Gaussian means get names A; the mean of what is uncorrelated is a product; the others are
+   written in the covariances of a mean on the right that are equal to theirs, by linearity and `order`. *)
+Ltac name_covariances :=
+  repeat match goal with
+  | |- context [gaussian_mean2 _ _ _ _ (E ?u ?v) _ _] => remember (E u v)
+  | |- context [gaussian_mean2 _ _ _ _ _ (E ?u ?v) _] => remember (E u v)
+  | |- context [gaussian_mean2 _ _ _ _ _ _ (E ?u ?v)] => remember (E u v)
+  | |- context [gaussian_mean1 _ _ (E ?u ?v)] => remember (E u v)
+  end.
+Ltac equal A a order :=
+  tryif constr_eq A a then idtac else
+    let H := fresh in
+    assert (H : A = a) by
+      (first [match goal with N : A = E _ _ |- _ => rewrite N; expand; order end | idtac]; ring);
+    rewrite H; clear H.
+Ltac independent order :=
+  repeat match goal with |- context [gaussian_mean2 _ _ _ _ _ ?b _] => is_var b; equal b 0 order end;
+  rewrite ?emami2021implicit_lemma_C1_uncorrelated.
+Ltac exchange a b c :=
   first
-    [ rewrite emami2021implicit_lemma_C1_gaussian2 by gaussians; expand; solve [ f_equal; ring ]
-    | rewrite emami2021implicit_lemma_C1_gaussian1 by gaussians; expand; solve [ f_equal; ring ]
-    | rewrite emami2021implicit_lemma_C1_uncorrelated by solve [ gaussians | expand; ring ]; expand;
-      solve [ f_equal; f_equal; ring | rewrite Rmult_comm; f_equal; f_equal; ring ] ].
+    [ constr_eq a c
+    | repeat match goal with |- context [gaussian_mean2 ?f ?k ?g ?l c b a] =>
+        rewrite (order_of_variables f k g l c b a) end ].
+Ltac align order :=
+  independent order;
+  repeat match goal with |- ?lhs = ?rhs =>
+    match lhs with context [gaussian_mean2 _ _ _ _ ?A ?B ?C] =>
+      match rhs with context [gaussian_mean2 _ _ _ _ ?a ?b ?c] =>
+        tryif (constr_eq A a; constr_eq B b; constr_eq C c) then fail else
+          first
+            [ equal A a order; equal B b order; equal C c order
+            | equal A c order; equal B b order; equal C a order; exchange a b c ] end end end;
+  repeat match goal with |- ?lhs = ?rhs =>
+    match lhs with context [gaussian_mean1 _ _ ?A] =>
+      match rhs with context [gaussian_mean1 _ _ ?a] =>
+        tryif constr_eq A a then fail else equal A a order end end end.
+""".strip()
+
+RESPONSES = """
+(* Lemma B.1 for activations: the chain rule. times u v is the product of two random variables. By Stein's lemma, E of
+   products of Gaussian variables a, b and of activations is a sum over what each meets: E[a b F(u, v)] =
+   E[a b] E[F] + E[a u] E[b u] E[F_uu] + (E[a u] E[b v] + E[a v] E[b u]) E[F_uv] + E[a v] E[b v] E[F_vv]; derivatives
+   of activations with kinks are those of distributions. *)
+Variable times : V -> V -> V.
+Hypothesis times_plus : forall u v w, times u (plus v w) = plus (times u v) (times u w).
+Hypothesis times_scale : forall c u v, times u (scale c v) = scale c (times u v).
+Hypothesis times_zero : forall u, times u zero = zero.
+Hint Rewrite times_plus times_scale times_zero : linear.
+Hypothesis stein1981estimation_one : forall f k u a, gaussian u -> gaussian a ->
+  E one (times (act f k u) a) = E a u * gaussian_mean1 f (S k) (E u u).
+Hypothesis stein1981estimation_bare : forall f k u a b, gaussian u -> gaussian a -> gaussian b ->
+  E b (times (act f k u) a) =
+    E a b * gaussian_mean1 f k (E u u) + E a u * E b u * gaussian_mean1 f (S (S k)) (E u u).
+Hypothesis stein1981estimation_once : forall f k g l u v a, gaussian u -> gaussian v -> gaussian a ->
+  E (times (act f k u) a) (act g l v) =
+    E a u * gaussian_mean2 f (S k) g l (E u u) (E u v) (E v v)
+    + E a v * gaussian_mean2 f k g (S l) (E u u) (E u v) (E v v).
+Hypothesis stein1981estimation_twice : forall f k g l u v a b,
+  gaussian u -> gaussian v -> gaussian a -> gaussian b ->
+  E (times (act f k u) a) (times (act g l v) b) =
+    E a b * gaussian_mean2 f k g l (E u u) (E u v) (E v v)
+    + E a u * E b u * gaussian_mean2 f (S (S k)) g l (E u u) (E u v) (E v v)
+    + (E a u * E b v + E a v * E b u) * gaussian_mean2 f (S k) g (S l) (E u u) (E u v) (E v v)
+    + E a v * E b v * gaussian_mean2 f k g (S (S l)) (E u u) (E u v) (E v v).
+Ltac stein :=
+  repeat first
+    [ rewrite stein1981estimation_twice by gaussians | rewrite stein1981estimation_once by gaussians
+    | rewrite (E_symmetric (act _ _ _) (times _ _)) | rewrite stein1981estimation_one by gaussians
+    | rewrite (E_symmetric (times _ _) one) | rewrite stein1981estimation_bare by gaussians
+    | rewrite (E_symmetric (times _ _) (product _ _ _)) | rewrite (E_symmetric (times _ _) (input _ _ _ _))
+    | rewrite (E_symmetric (times _ _) (bias _ _)) ].
 """.strip()
 
 
@@ -132,27 +219,34 @@ def hypotheses(writer: Writer, parameterization: str | None) -> str:
     _refuse(program)
     return "\n\n".join(
         (
-            "\n".join(_letters(writer, program)),
+            "\n".join(letters(writer, program)),
             SPACE,
+            *([] if for_all_sequences(writer.program) else [PAIR]),
             _parameters(writer, program, parameterization),
             LAWS,
-            *([_activations(writer, program)] if _applied(program) else []),
+            *([_activations(writer, program)] if applied(program) else []),
+            *([RESPONSES] if applied(program) and parameterization else []),
             "\n".join(_definition(writer, program)),
             *(["\n".join(_differential(writer, program))] if parameterization else []),
         )
     )
 
 
-def _applied(program: Program) -> list[sp.Expr]:
+def applied(program: Program) -> list[sp.Expr]:
     """The names of the activations of a recursion."""
     exprs = [body for _, body in program.updates] + [program.output]
     exprs += [term.vector for _, term in program.terms if isinstance(term, MatVec)]
     return sorted({phi.args[0] for expr in exprs for phi in sp.sympify(expr, strict=True).atoms(Phi)}, key=str)
 
 
+def for_all_sequences(program: Program) -> bool:
+    """Whether lemmas are about all pairs of sequences: moments of one and of two are read beside each other."""
+    return program.base is not None and bool(applied(program))
+
+
 def _activations(writer: Writer, program: Program) -> str:
     """Lemma C.1 for activations: E of a product of two is a function of three covariances."""
-    return f"Inductive activation := {' | '.join(map(writer.activation, _applied(program)))}.\n{ACTIVATIONS}"
+    return f"Inductive activation := {' | '.join(map(writer.activation, applied(program)))}.\n{ACTIVATIONS}"
 
 
 def _refuse(program: Program) -> None:
@@ -169,7 +263,7 @@ def _refuse(program: Program) -> None:
             raise NotCertified(f"definition of {program.name}", expected, ", ".join(names), "It is not covered yet.")
 
 
-def _letters(writer: Writer, program: Program) -> Iterator[str]:
+def letters(writer: Writer, program: Program) -> Iterator[str]:
     """Variances and coefficients, with the sign that each is declared with."""
     yield "(* Variances and coefficients of the recursion. *)"
     for symbol in program.symbols.values():
@@ -220,6 +314,9 @@ def _differential(writer: Writer, program: Program) -> Iterator[str]:
     yield "Hypothesis d_plus : forall u v, d (plus u v) = plus (d u) (d v)."
     yield "Hypothesis d_scale : forall c u, d (scale c u) = scale c (d u)."
     hints = ["d_zero", "d_plus", "d_scale"]
+    if applied(program):
+        hints.append("emami2021implicit_lemma_B1_chain")
+        yield f"Hypothesis {hints[-1]} : forall f k u, d (act f k u) = times (act f (S k) u) (d u)."
     for x in program.parameters:
         name = writer.parameter(x)
         hints.append(f"emami2021implicit_lemma_B1_{name}")

@@ -14,6 +14,7 @@ import sympy as sp
 
 from wideproof.derive.calculus.moments import Moment
 from wideproof.derive.calculus.recursion_rules import offsets
+from wideproof.derive.certificate.hypotheses import for_all_sequences
 from wideproof.derive.certificate.terms import Writer, natural
 from wideproof.derive.language.errors import NotCertified
 from wideproof.derive.language.notation import j, p, q
@@ -37,6 +38,8 @@ class Lemma:
         """The lemma as it stands in the file."""
         if not self.word:
             return self.statement
+        if self.word == "Definition":
+            return f"Definition {self.name} {self.statement}."
         head = f"{self.word} {self.name} :\n  {self.statement}."
         return head if not self.script else f"{head}\nProof.\n  {self.script}\nQed."
 
@@ -88,6 +91,21 @@ class Context:
         """Whether equal and different impulse times are told apart: a matrix is redrawn."""
         return len(offsets(self.program)) > 1
 
+    @property
+    def pair(self) -> str:
+        """The binder of two sequences; nothing where they are variables of the section."""
+        return "forall x x' : sequence, given x -> given x' -> " if for_all_sequences(self.program) else ""
+
+    @property
+    def of_pair(self) -> str:
+        """The names that such a binder introduces, and the arguments of a lemma with one."""
+        return "x x' G G' " if self.pair else ""
+
+    @property
+    def kernel(self) -> str:
+        """The kernel of a network of finite width, of two sequences."""
+        return "kernel x x'" if self.pair else "kernel"
+
     def impulses(self, a: sp.Expr, b: sp.Expr) -> tuple[str, str]:
         """Binder and premise for the times of the impulses of two labels."""
         if a == b:
@@ -100,6 +118,7 @@ class Context:
 
 
 Export = Callable[[Context, Step], Iterable[Lemma]]
+Hypotheses = Callable[[Writer, str | None], str]
 
 
 @dataclass(frozen=True)
@@ -119,6 +138,26 @@ def exports(*rules: str, believes: str = "") -> Callable[[Export], Export]:
         for rule in rules:
             assert rule not in Exporter.registry, f"two exporters for {rule}"
             Exporter.registry[rule] = Exporter(rule, write, believes)
+        return write
+
+    return register
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What the section of a certificate holds before its steps, and the rules whose claims it states itself."""
+
+    hypotheses: Callable[[Writer, str | None], str]
+    stated: tuple[str, ...]
+    registry: ClassVar[dict[str, Setting]] = {}
+
+
+def setting(*goals: str, stated: tuple[str, ...] = ()) -> Callable[[Hypotheses], Hypotheses]:
+    """Register the decorated function as what proofs with such a goal rest on, instead of the limit of wide vectors."""
+
+    def register(write: Hypotheses) -> Hypotheses:
+        for goal in goals:
+            Setting.registry[goal] = Setting(write, stated)
         return write
 
     return register
@@ -145,12 +184,12 @@ def binder(context: Context, subject: sp.Expr, times: Iterable[sp.Expr]) -> str:
     """`forall` over impulses, rows and lags of a subject in the view of its labels, with its premise."""
     symbols = sorted({x for time in times for x in time.free_symbols}, key=str)
     names = [natural(x) for x in symbols]
+    lags = f"forall {' '.join(names)} : nat, " if names else ""
     a, b = subject.args[-2:]
     if is_impulse((a, b)):
         impulses, premise = context.impulses(a, b)
-        lags = f"forall {' '.join(names)} : nat, " if names else ""
         return f"forall {impulses} : nat, {premise}{lags}"
-    return f"forall {' '.join(names)} : nat, " if names else ""
+    return f"{context.pair}{lags}"
 
 
 def taken_apart(proof: str, names: list[str]) -> str:

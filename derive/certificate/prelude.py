@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 PRELUDE = r"""
-From Coq Require Import Reals Lra Lia Arith List.
+From Coq Require Import Reals Lra Lia Arith List ZArith FinFun.
 Import ListNotations.
 Open Scope R_scope.
 
@@ -111,6 +111,10 @@ Proof.
 Qed.
 Fixpoint largest (f : nat -> R) (n : nat) : R := match n with O => f O | S i => Rmax (largest f i) (f n) end.
 
+
+(* The sum of f 0, ..., f (n - 1). *)
+Fixpoint sum_below (f : nat -> R) (n : nat) : R := match n with O => 0 | S i => sum_below f i + f i end.
+
 (* Powers of a number between 0 and 1, and their divided difference at two equal nodes. *)
 Lemma pow_at_most_1 : forall l j, 0 <= l <= 1 -> 0 <= l ^ j <= 1.
 Proof. intros l j H. induction j as [|j IH]; simpl; [lra|]. split; nra. Qed.
@@ -120,6 +124,8 @@ Proof.
   rewrite PowerDD_step, PowerDD_one, S_INR. pose proof (pow_at_most_1 l j H). split; nra.
 Qed.
 
+(* Equal by the axioms of a ring, or because their parts are. *)
+Ltac alike := first [ reflexivity | ring | progress f_equal; alike ].
 (* Sums, products and powers of what is not negative. *)
 Ltac nonneg :=
   repeat first

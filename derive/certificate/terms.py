@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Hashable, Iterable, Iterator
+from collections.abc import Callable, Hashable, Iterable, Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 import sympy as sp
 
@@ -17,9 +18,11 @@ from wideproof.derive.language.errors import NotCertified
 from wideproof.derive.language.notation import T, j, k, m, n, p, q, s, t
 from wideproof.derive.language.program import Bias, Coordinate, Input, MatVec, Parameter, Previous, Program, Updated
 from wideproof.derive.linear.convolution import Rho
+from wideproof.derive.linear.gradient_descent import STEP
+from wideproof.derive.linear.realization import ROW_LAG
 from wideproof.derive.linear.scale_factor_bounds import LargestRho
 
-WHOLE = {j: "j", k: "k", m: "m", p: "p", q: "q", s: "s", t: "t", T: "T", n: "n"}
+WHOLE = {j: "j", k: "k", m: "m", p: "p", q: "q", s: "s", t: "t", T: "T", n: "n", STEP: "l", ROW_LAG: "i"}
 SEQUENCES = {FIRST: "x", SECOND: "x'", p: "(impulse p)", q: "(impulse q)"}
 ROWS = {ROW: "r", ROW2: "r'", sp.Symbol("c"): "c", sp.Symbol("c'"): "c'"}
 _WORDS = """
@@ -28,10 +31,27 @@ using where with Definition E R S O I V d x r a b c t s j k m p q w u v i n T on
 input bias before variance impulse gram step nat INR delta PowerDD lag_sum expand deltas rho kernel tends_to
 max Rmax sqrt pow list length app In sequence parameter H act activation gaussian gaussian_mean1
 gaussian_mean2 gain theta convolved entry random f g l largest nonneg gaussians gaussian_means unimodal
-tends_in_law
+tends_in_law times given matrix mzero mone
+madd mmul mscale tr mentry dot size norm mpower msum toeplitz gains targets contraction select block parameters
+residual taps lag_taps sum_below correlation_map correlation_slope
+horizon price_after derivative node target lagrange letter word strand response mean value total counted
 """
 TAKEN = frozenset(_WORDS.split())
 """Words of Coq and of the section itself, which no letter of a user may take."""
+
+
+Text = Callable[["Writer", Any], str]
+TERMS: dict[type, Text] = {}
+
+
+def term(*kinds: type) -> Callable[[Text], Text]:
+    """Register the decorated function as how terms of these kinds are written."""
+
+    def register(write: Text) -> Text:
+        TERMS.update(dict.fromkeys(kinds, write))
+        return write
+
+    return register
 
 
 @dataclass
@@ -67,7 +87,10 @@ def natural(time: sp.Expr) -> str:
         raise NotCertified("time", "a time that is not negative", time, "It is no natural number.")
     if rest == 0:
         return str(number)
-    text = " + ".join(WHOLE[x] for x in sorted(sp.Add.make_args(rest), key=list(WHOLE).index))
+    summands = sorted(sp.Add.make_args(rest), key=lambda x: list(WHOLE).index(x) if x in WHOLE else -1)
+    text = " + ".join(
+        f"Nat.max {' '.join(map(natural, x.args))}" if isinstance(x, sp.Max) else WHOLE[x] for x in summands
+    )
     text = f"({text})" if " " in text else text
     for _ in range(number):
         text = f"(S {text})"
@@ -126,6 +149,8 @@ class Writer:
         if isinstance(coordinate, Phi):
             name, order, argument = coordinate.args
             return f"(act {self.activation(name)} {order} {self.vector(argument, time, label)})"
+        if isinstance(coordinate, sp.Mul):
+            return self._response_of_activation(coordinate, time, label)
         match self.program.table.get(coordinate):
             case Previous(state):
                 return f"(before ({self.state(self.program.updated[state])} {label}) {time})"
@@ -149,6 +174,19 @@ class Writer:
                     coordinate,
                     "Products of coordinates have no certificate yet.",
                 )
+
+    def _response_of_activation(self, product: sp.Expr, time: str, label: str) -> str:
+        """The derivative of an activation times a coordinate."""
+        slopes = [x for x in product.args if isinstance(x, Phi)]
+        others = [x for x in product.args if isinstance(x, Coordinate)]
+        if (len(slopes), len(others), len(product.args)) != (1, 1, 2):
+            raise NotCertified(
+                f"the term {product}",
+                "one activation times one coordinate",
+                product,
+                "Products of states or of activations, as in gates, have no certificate.",
+            )
+        return f"(times {self.coordinate(slopes[0], time, label)} {self.coordinate(others[0], time, label)})"
 
     def _copy(self, parameter: Parameter, time: str, label: str, row: str) -> str:
         if parameter.role == "readout" or (parameter.role == "bias" and row != "0"):
@@ -184,15 +222,22 @@ class Writer:
         return self.names.given[symbol]
 
     def _power(self, base: sp.Expr, exponent: sp.Expr) -> str:
-        if exponent == sp.Rational(1, 2):
-            return f"(sqrt {self.real(base)})"
-        rest, number = shift_of(exponent)
-        if number < 0 or any(c < 0 for c in rest.as_coefficients_dict().values()):
-            below = self.real(base) if number == -1 else f"({self.real(base)} ^ {-number})"
-            return f"(/ {below})" if rest == 0 else f"({self.real(base)} ^ {natural(rest)} / {below})"
-        return f"({self.real(base)} ^ {natural(exponent)})"
+        if exponent.is_Rational and exponent.q == 2:
+            root = (
+                f"(sqrt {self.real(base)})" if abs(exponent.p) == 1 else f"(sqrt {self.real(base)} ^ {abs(exponent.p)})"
+            )
+            return root if exponent.p > 0 else f"(/ {root})"
+        parts = exponent.as_coefficients_dict()
+        above = sp.Add(*(c * x for x, c in parts.items() if c > 0))
+        below = sp.Add(*(-c * x for x, c in parts.items() if c < 0))
+        texts = [self.real(base) if x == 1 else f"({self.real(base)} ^ {natural(x)})" for x in (above, below) if x != 0]
+        if above == 0:
+            return f"(/ {texts[0]})"
+        return texts[0] if below == 0 else f"({' / '.join(texts)})"
 
     def _function(self, expr: sp.Expr) -> str:
+        if type(expr) in TERMS:
+            return TERMS[type(expr)](self, expr)
         match expr:
             case sp.KroneckerDelta():
                 left, right = (ROWS.get(x) or natural(x) for x in expr.args)
@@ -204,10 +249,6 @@ class Writer:
                 return self._moment(expr)
             case GaussianMean():
                 return self._gaussian_mean(expr)
-            case Rho():
-                return f"(rho {natural(expr.args[0])})"
-            case LargestRho():
-                return f"(largest rho {natural(expr.args[0] - 1)})"
             case sp.Max():
                 first, *rest = map(self.real, expr.args)
                 for other in rest:
@@ -253,7 +294,9 @@ class Writer:
         return self.names(("output", y), y.name)
 
     def _lag_sum(self, expr: sp.Sum) -> str:
-        """sum_{j <= min(t, s)} weight_j <x_{t-j}, x'_{s-j}>."""
+        """sum_{j <= min(t, s)} weight_j <x_{t-j}, x'_{s-j}>, or a sum of numbers from 0 to below a whole number."""
+        if not expr.has(Gram):
+            return self._sum_below(expr)
         (index, low, high), body = expr.limits[0], expr.function
         grams = [x for x in body.atoms(Gram) if x.has(index)]
         weight = sp.cancel(body / grams[0]) if len(grams) == 1 else body
@@ -266,6 +309,22 @@ class Writer:
             raise NotCertified("sum", "weights by lag times inner products of inputs", expr, "It is no sum over lags.")
         text = body.subs(grams[0], 1)
         return f"(lag_sum (fun j => {self.real(text)}) (gram x x') t s)"
+
+    def _sum_below(self, expr: sp.Expr) -> str:
+        (index, low, high), *more = expr.limits
+        if more or low != 0 or index not in WHOLE:
+            raise NotCertified("sum", "one index, from 0", expr, "Another sum has no certificate.")
+        return f"(sum_below (fun {WHOLE[index]} => {self.real(expr.function)}) {natural(high + 1)})"
+
+
+@term(Rho)
+def _scale_factor(writer: Writer, expr: sp.Expr) -> str:
+    return f"(rho {natural(expr.args[0])})"
+
+
+@term(LargestRho)
+def _largest(writer: Writer, expr: sp.Expr) -> str:
+    return f"(largest rho {natural(expr.args[0] - 1)})"
 
 
 def pieces(expr: sp.Expr) -> Iterator[tuple[sp.Expr, sp.Expr]]:

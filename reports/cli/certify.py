@@ -63,11 +63,22 @@ def certify_command(
     worst = max(
         (x.verdict for x in found.values()), key=lambda verdict: ("holds", "undecided", "refuted").index(verdict)
     )
+    left = _uncovered() if model == "all" else []
     if as_json:
-        print_json({"verdict": worst, "certificates": [_row(name, x, folder) for name, x in found.items()]})
+        rows = [_row(name, x, folder) for name, x in found.items()]
+        print_json({"verdict": worst, "certificates": rows, **({"uncovered": left} if left else {})})
     else:
         _told(found, folder)
+        if left:
+            table(("not exported", "reason"), [(row["what"], row["reason"]) for row in left])
     raise typer.Exit(EXIT[worst])
+
+
+def _uncovered() -> list[dict[str, str]]:
+    """What no certificate covers, each with its reason."""
+    from wideproof.derive.certificate.coverage import UNCOVERED
+
+    return [{"what": row.what, "reason": row.reason} for row in UNCOVERED]
 
 
 def _checked(certificate: Certificate, path: Path) -> CoqVerdict:

@@ -24,6 +24,7 @@ from wideproof.numeric.validation.linear_rnn import Validation
 from wideproof.numeric.validation.validate import validate
 from wideproof.reports.document.blocks import Block, Equation, Kind, Paragraph, Section, Table, Theorem
 from wideproof.reports.document.numbers import value
+from wideproof.reports.paper.certificates import FOLDER, certificate_line
 from wideproof.reports.paper.settings import assumptions, setting_of
 from wideproof.reports.sections.linear import Stage
 from wideproof.reports.write import prose
@@ -131,12 +132,13 @@ def theorem(
     context: Context, name: str, title: str, derivation: Derivation, lead: Text, kind: Kind = "theorem",
     tail: Text = (), first: tuple[Block, ...] = (),
 ) -> tuple[Block, ...]:  # fmt: skip
-    """Statement, proof and what the proof rests on; `first` opens the statement."""
+    """Statement, proof, what the proof rests on, and its certificate; `first` opens the statement."""
     statement: tuple[Block, ...] = (*first, Paragraph(lead), *goal(derivation, f"eq:{name}"))
     return (
         Theorem((*statement, *((Paragraph(tail),) if tail else ())), kind, title, f"thm:{name}"),
         prose.proof(derivation.proof, name, context.told),
         prose.premises_line(derivation.proof),
+        certificate_line(context.folder.parent / FOLDER, name, derivation, checked=not context.quick),
     )
 
 

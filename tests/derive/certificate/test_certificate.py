@@ -13,12 +13,18 @@ from wideproof.derive import (
     Recursion,
     adjoint,
     impulse_response,
+    memory,
     models,
+    moments,
     nngp,
+    ntk,
+    realization,
     refuted_bounds,
     scale_factor_bound,
     scale_factor_peak,
     scale_factors,
+    tanh,
+    training_bound,
 )
 from wideproof.derive.algebra.linear_recurrences import PowerDD
 from wideproof.derive.calculus import tangent
@@ -26,7 +32,8 @@ from wideproof.derive.certificate.certificate import certify
 from wideproof.derive.certificate.coqc import check
 from wideproof.derive.certificate.lemmas import Exporter
 from wideproof.derive.language.errors import NotCertified
-from wideproof.derive.language.notation import T, j, parameter
+from wideproof.derive.language.notation import T, j, n, parameter
+from wideproof.derive.linear.gradient_descent import ETA
 from wideproof.derive.proof.rules import Rule
 
 NU_W = parameter("nu_W")
@@ -107,6 +114,88 @@ def test_an_altered_covariance_of_activations_is_refused():
     assert check(certify(proof)).verdict == "holds"
     altered = with_claim(proof, "covariance", right(lambda side: side.subs(NU_W, NU_W * sp.Rational(1001, 1000))))
     assert check(certify(altered)).reason.startswith("covariance_h_h")
+
+
+@coqc
+def test_an_altered_mean_of_derivatives_of_activations_is_refused():
+    proof = ntk(models.elman("erf", bias=False)).proof
+    found = check(certify(proof))
+    assert (found.verdict, found.reason) == ("holds", "")
+    assert {"stein1981estimation_twice", "emami2021implicit_lemma_B1_chain"} <= set(found.assumed)
+    altered = with_claim(proof, "covariance", right(lambda side: side - side.args[0] / 1000), which=1)
+    assert check(certify(altered)).reason.startswith("covariance_δh_h")
+
+
+@coqc
+def test_activations_of_one_argument_are_added_and_multiplied_by_numbers():
+    rnn = Recursion("sum")
+    W, F, C, h = rnn.matrix("W", "nu_W"), rnn.input_map("F", "nu_F"), rnn.readout("C", "nu_C"), rnn.state("h")
+    z = W @ h + F @ rnn.x
+    rnn.update(h, z + 2 * tanh(z))
+    rnn.output(C @ h)
+    assert check(certify(nngp(rnn).proof)).verdict == "holds"
+
+
+@coqc
+def test_moments_at_finite_width_are_counted_in_the_file():
+    assert check(certify(moments(models.linear_rnn(), lags=(0, 1, 1, 2)).proof)).verdict == "holds"
+    proof = moments(models.linear_rnn(), lag=2).proof
+    found = check(certify(proof))
+    assert (found.verdict, found.lemmas) == ("holds", 2)
+    assert {"isserlis1918formula", "stein1981estimation"} <= set(found.assumed)
+    for rule in ("loop-equations", "readout-pairings"):
+        altered = with_claim(proof, rule, right(lambda side: side + side.subs(n, 1) / 1000))
+        assert check(certify(altered)).reason.startswith(rule.replace("-", "_"))
+
+
+TRAINING = {
+    "residual-step": right(lambda side: side.subs(ETA, ETA * sp.Rational(1001, 1000))),
+    "blocks": right(lambda side: side * sp.Rational(1001, 1000)),
+    "contraction": right(lambda side: side * sp.Rational(999, 1000)),
+    "step-bound": right(lambda side: side * sp.Rational(999, 1000)),
+    "movement": right(lambda side: side * sp.Rational(999, 1000)),
+    "slow-lags": lambda claim: replace(claim, left=claim.left * sp.Rational(1001, 1000)),
+}  # fmt: skip
+
+
+@coqc
+def test_the_inequalities_of_gradient_descent_hold():
+    bound = training_bound(models.linear_rnn())
+    assert check(certify(bound.steps.proof)).verdict == "holds"
+    assert check(certify(bound.trajectory.proof)).verdict == "holds"
+
+
+@coqc
+@pytest.mark.parametrize("rule", ["residual-step", "movement"])
+def test_an_altered_step_of_gradient_descent_is_refused(rule):
+    proof = training_bound(models.linear_rnn()).steps.proof
+    assert check(certify(with_claim(proof, rule, TRAINING[rule]))).reason.startswith(rule.replace("-", "_"))
+
+
+@coqc
+def test_every_convolution_is_a_recursion_by_the_standard_library_alone():
+    proof = realization([1, 2, 3]).proof
+    found = check(certify(proof))
+    assert found.verdict == "holds"
+    assert set(found.assumed) == {"node", "nodes_differ", "target"}
+    for rule in ("interpolation", "vandermonde"):
+        altered = with_claim(proof, rule, right(lambda side: side * sp.Rational(1001, 1000)))
+        assert check(certify(altered)).reason.startswith(rule)
+
+
+@coqc
+def test_the_maps_of_memory_and_their_slope_hold():
+    found = check(certify(memory(models.elman("erf")).proof))
+    assert (found.verdict, found.reason) == ("holds", "")
+    assert {"price1958useful", "dual_activation"} <= set(found.assumed)
+    assert check(certify(memory(models.linear_rnn()).proof)).verdict == "holds"
+
+
+@coqc
+@pytest.mark.parametrize("rule", ["correlation-slope", "memory-horizon"])
+def test_an_altered_map_of_memory_is_refused(rule):
+    altered = with_claim(memory(models.linear_rnn()).proof, rule, right(lambda side: side * sp.Rational(1001, 1000)), 0)
+    assert check(certify(altered)).reason.startswith(rule.replace("-", "_"))
 
 
 @coqc

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from wideproof.derive.certificate.coverage import COVERED, believed
+from wideproof.derive.certificate.certificate import certify
+from wideproof.derive.certificate.coverage import COVERED, UNCOVERED, believed
+from wideproof.derive.language.errors import NotCertified
 from wideproof.derive.proof.rules import Rule
 
 
@@ -14,6 +16,13 @@ def test_each_row_has_a_certificate_whose_goal_is_its_last_theorem(row):
     theorems = [lemma for _, lemma in made.lemmas if lemma.word == "Theorem"]
     assert [lemma.name for lemma in theorems] == [made.goal]
     assert made.lemmas[-1][1].script
+
+
+@pytest.mark.parametrize("row", UNCOVERED, ids=lambda row: row.what)
+def test_what_is_listed_as_not_covered_is_refused_by_name(row):
+    proof = row.make().proof
+    with pytest.raises(NotCertified):
+        certify(proof)
 
 
 def test_every_cited_rule_that_is_covered_says_what_is_believed():

@@ -7,11 +7,11 @@ from typing import Any
 
 import sympy as sp
 
-from wideproof.derive.calculus.moments import Moment
+from wideproof.derive.calculus.moments import Gram, Moment
 from wideproof.derive.calculus.recursion_rules import OUTPUT, Response
+from wideproof.derive.certificate.hypotheses import applied
 from wideproof.derive.certificate.lemmas import Context, Lemma, binder, exports, is_impulse, pair_name
 from wideproof.derive.certificate.terms import ROWS, SEQUENCES, natural, pieces
-from wideproof.derive.expectation.symbolic_expectation import GaussianMean
 from wideproof.derive.language.errors import NotCertified
 from wideproof.derive.language.notation import s, t
 from wideproof.derive.language.program import Coordinate
@@ -78,11 +78,26 @@ def opening(context: Context, moment: Any) -> str:
         sides = [(u, "", first, a), (v, "", second, b)]
     script = []
     for (process, row, time, label), suffix, mark in zip(sides, ("", "_right"), ("", "!"), strict=True):
-        if isinstance(moment, Response) or process in context.program.bodies:
+        if (base := _activated(context, process)) is not None:
+            at = f"{SEQUENCES[label]} {natural(time)}"
+            script.append(f"rewrite <- ?(d_{base} {at}), ({base}_definition {at}). autorewrite with tangent.")
+        elif isinstance(moment, Response) or process in context.program.bodies:
             script.append(
                 f"rewrite {mark}({_opened(context, process)}{suffix} {row}{SEQUENCES[label]} {natural(time)})."
             )
     return " ".join(script)
+
+
+def _activated(context: Context, process: sp.Expr) -> str | None:
+    """The state of which a process is the response to be written out whole, where activations are differentiated.
+
+    Each factor of Stein's lemma is then one sum, and not one of many summands.
+    """
+    program = context.program
+    if not (context.pair and process in program.bodies):
+        return None
+    base = unperturbed(context, process)
+    return None if base == process else context.writer.state(base)
 
 
 @exports("covariance", "readout", believes="Lemma C.1: E[(M u)(M v)] = variance E[u v]; independence")
@@ -100,22 +115,53 @@ def written_out(context: Context, step: Step) -> Iterator[Lemma]:
     yield Lemma(
         name,
         f"{before}{rows}{context.writer.real(subject)} = {context.writer.real(claim.right)}",
-        f"intros. {opening(context, subject)} {calculation(claim.right)}",
+        f"intros. {opening(context, subject)} {calculation(context, claim.right)}",
     )
     context.written[step.rule, subject] = name
 
 
-def calculation(right: sp.Expr) -> str:
-    """The script that both sides written out are equal: by linearity, or as means of activations."""
-    if right.has(GaussianMean):
-        if not all(isinstance(x, GaussianMean) for x in sp.Mul.make_args(right)):
-            raise NotCertified(
-                "means of activations", "one mean, or a product of independent ones", right, "Sums are not covered yet."
-            )
-        return "first [ gaussian_means | rewrite E_symmetric; gaussian_means ]."
+def calculation(context: Context, right: sp.Expr) -> str:
+    """The script that both sides written out are equal: by linearity, and as means of activations where there are."""
+    if applied(context.program):
+        _refuse_later(context, right)
+        stein = "stein; " if context.program.base else ""
+        same = right.has(sp.KroneckerDelta(s, t)) and context.program.base
+        end = f"ring{' || (destruct (Nat.eq_dec s t) as [->|]; deltas; ring)' if same else ''}"
+        order = _one_order(context, right)
+        return (
+            f"autorewrite with expand. {stein}gaussian_means. name_covariances. expand. {order}.\n  "
+            f"align ltac:(idtac; {order}). {end}."
+        )
     if right.has(sp.KroneckerDelta(s, t)):
         return "expand. rewrite ?(delta_symmetric t s). ring."
     return "expand. ring."
+
+
+def _refuse_later(context: Context, right: sp.Expr) -> None:
+    """Raise NotCertified for a moment of a state and a later activation."""
+    for moment in sorted(right.atoms(Moment), key=str):
+        if any(x != 1 and x not in context.program.bodies for x in moment.args[:2]):
+            raise NotCertified(
+                "covariance",
+                "moments of states, and Gaussian means",
+                moment,
+                "A state that is carried over beside an activation has no certificate.",
+            )
+
+
+def _one_order(context: Context, right: sp.Expr) -> str:
+    """A script that writes each moment that stands in both orders in one, and deltas of times in one."""
+    script = []
+    for moment in sorted(right.atoms(Moment), key=str):
+        u, v, first, second, a, b = moment.args
+        sides = [context.writer.at(x, time, SEQUENCES[label]) for x, time, label in ((u, first, a), (v, second, b))]
+        if sides[0] != sides[1]:
+            script.append(f"rewrite ?(E_symmetric {' '.join(sorted(sides, reverse=True))})")
+    if right.has(Gram):
+        script.append("rewrite ?(gram_symmetric x' x)")
+    if right.has(sp.KroneckerDelta(s, t)):
+        script.append("rewrite ?(delta_symmetric t s)")
+    return "; ".join(dict.fromkeys(script)) or "idtac"
 
 
 def view_of(subject: sp.Expr) -> tuple[str, ...]:
@@ -129,7 +175,7 @@ def covariance_at(context: Context, claim: Any, first: str, second: str, a: sp.E
     if is_impulse((a, b)):
         left, right = (SEQUENCES[x].removeprefix("(impulse ").removesuffix(")") for x in (a, b))
         return f"rewrite ?({name} {left} {right} {first} {second})."
-    return f"rewrite ?({name} {_ordered(claim.left, first, second)})."
+    return f"rewrite ?({name} {context.of_pair}{_ordered(claim.left, first, second)})."
 
 
 def _ordered(subject: Any, first: str, second: str) -> str:

@@ -9,9 +9,9 @@ import sympy as sp
 
 from wideproof.derive.calculus.moments import FIRST, SECOND, TIME, Calculus, Moment, heads
 from wideproof.derive.calculus.recursion_rules import Response, offsets
-from wideproof.derive.certificate.lag_lemmas import diagonal_lemma
+from wideproof.derive.certificate.exporters.lag_lemmas import diagonal_lemma
+from wideproof.derive.certificate.exporters.moment_lemmas import calculation, depending_first, opening, same_labels
 from wideproof.derive.certificate.lemmas import Context, Lemma, exports, pair_name, taken_apart
-from wideproof.derive.certificate.moment_lemmas import calculation, depending_first, opening, same_labels
 from wideproof.derive.language.notation import j, p, q, s, t
 from wideproof.derive.proof.claims import Claim, Equation
 from wideproof.derive.proof.proof import Step
@@ -62,7 +62,7 @@ def _covariance_in_time(context: Context, equation: Equation) -> Iterator[Lemma]
     yield Lemma(
         name,
         f"forall s t : nat, {context.writer.real(equation.left)} = {context.writer.real(equation.right)}",
-        f"intros. {opening(context, equation.left)} {calculation(equation.right)}",
+        f"intros. {opening(context, equation.left)} {calculation(context, equation.right)}",
     )
     context.written["covariance", equation.left] = name
 

@@ -14,8 +14,8 @@ import sympy as sp
 from wideproof.derive.calculus.lags import Entry
 from wideproof.derive.calculus.moments import FIRST, SECOND, Moment
 from wideproof.derive.calculus.recursion_rules import Response, time_root
+from wideproof.derive.certificate.exporters.zero_lemmas import is_start, start_case
 from wideproof.derive.certificate.lemmas import Context, Lemma, binder, exports
-from wideproof.derive.certificate.zero_lemmas import is_start, start_case
 from wideproof.derive.language.notation import j, s, t
 from wideproof.derive.linear.convolution import Rho
 from wideproof.derive.proof.claims import Equation, Limit, Recurrence, Vanishing
@@ -33,10 +33,11 @@ def _concentration(context: Context) -> Iterator[Lemma]:
     root = context.writer.real(time_root(context.program))
     yield Lemma("random", "Type", "", "Variable")
     yield Lemma("tends_to", "random -> R -> Prop", "", "Variable")
-    yield Lemma("kernel", "nat -> nat -> nat -> nat -> random", "", "Variable")
+    sequences = "sequence -> sequence -> " if context.pair else ""
+    yield Lemma("kernel", f"{sequences}nat -> nat -> nat -> nat -> random", "", "Variable")
     yield Lemma(
         "emami2021implicit_lemma_B1_concentration",
-        f"forall r r' t s, tends_to (kernel r r' t s) {root}",
+        f"{context.pair}forall r r' t s, tends_to ({context.kernel} r r' t s) {root}",
         "",
         "Hypothesis",
     )
@@ -79,12 +80,14 @@ def evolution(context: Context, step: Step) -> Iterator[Lemma]:
     zeros = []
     for vanishing in context.premises(step, "zero-moments"):
         assert isinstance(vanishing, Vanishing)
-        zeros += [f"rewrite ?{context.written['zero', member]}." for member in vanishing.members]
+        known = " by assumption" if context.pair else ""
+        zeros += [f"rewrite ?{context.written['zero', member]}{known}." for member in vanishing.members]
     parts = _conjunction(context, claim)
     cases = []
     if isinstance(claim.left, Response):
         cases.append(
-            f"intros r r' s t. rewrite ({context.lemma('readout', claim.left)} s t r r'). {' '.join(zeros)} ring."
+            f"intros r r' {context.of_pair}s t. "
+            f"rewrite ({context.lemma('readout', claim.left)} {context.of_pair}s t r r'). {' '.join(zeros)} ring."
         )
     for equation in claim.equations:
         if is_start(equation.left):
@@ -92,7 +95,8 @@ def evolution(context: Context, step: Step) -> Iterator[Lemma]:
             continue
         name = context.lemma("covariance", equation.left)
         cases.append(
-            f"intros s t. rewrite ({name} s t). first [ring | destruct t as [|t], s as [|s]; cbn [before]; "
+            f"intros {context.of_pair}s t. rewrite ({name} {context.of_pair}s t).\n    "
+            "first [reflexivity | ring | destruct t as [|t], s as [|s]; cbn [before]; "
             f"{_tactics(zeros)} expand; ring]."
         )
     name = context.name("evolution")
@@ -114,12 +118,16 @@ def kernel_recursion(context: Context, step: Step) -> Iterator[Lemma]:
     assert isinstance(claim.form, Recurrence)
     known = context.lemma("evolution", claim.form.left)
     name = context.name("kernel-recursion")
-    limit = f"(forall r r' t s : nat, tends_to (kernel r r' t s) {context.writer.real(claim.right)})"
+    limit = (
+        f"({context.pair}forall r r' t s : nat, "
+        f"tends_to ({context.kernel} r r' t s) {context.writer.real(claim.right)})"
+    )
     yield Lemma(
         name,
         " /\\\n  ".join((limit, *_conjunction(context, claim.form))),
         f"destruct {known} as [root rest]. split; [|exact (conj root rest)].\n  "
-        f"intros r r' t s. rewrite <- (root r r' s t). apply emami2021implicit_lemma_B1_concentration.",
+        f"intros {context.of_pair}r r' t s. rewrite <- (root r r' {context.of_pair}s t). "
+        f"apply emami2021implicit_lemma_B1_concentration{'; assumption' if context.pair else ''}.",
     )
     context.written["kernel-recursion", claim.left] = name
 

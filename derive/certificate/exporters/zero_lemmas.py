@@ -11,9 +11,10 @@ import sympy as sp
 from wideproof.derive.calculus.moments import Moment
 from wideproof.derive.calculus.recursion_rules import Response
 from wideproof.derive.calculus.starts import BEFORE
-from wideproof.derive.certificate.lemmas import Context, Lemma, binder, exports, is_impulse, pair_name
-from wideproof.derive.certificate.moment_lemmas import covariance_at, ordered_covariances, view_of
+from wideproof.derive.certificate.exporters.moment_lemmas import covariance_at, ordered_covariances, view_of
+from wideproof.derive.certificate.lemmas import Context, Lemma, binder, exports, is_impulse, pair_name, taken_apart
 from wideproof.derive.certificate.terms import SEQUENCES
+from wideproof.derive.language.errors import NotCertified
 from wideproof.derive.language.notation import j, k
 from wideproof.derive.proof.claims import Vanishing
 from wideproof.derive.proof.proof import Step
@@ -52,6 +53,10 @@ def zero_moments(context: Context, step: Step) -> Iterator[Lemma]:
     if not claim.members:
         return
     name = context.name("zero-moments", *view_of(claim.about))
+    context.written["zero-moments", claim.about] = name
+    if context.pair:
+        yield from _of_all_sequences(context, claim, name, ordered_covariances(context, step))
+        return
     covariances = ordered_covariances(context, step)
     members = _by_dependency(claim.members, covariances)
     lag = is_impulse(claim.about.args[-2:]) if isinstance(claim.about, Response) else False
@@ -87,7 +92,48 @@ def zero_moments(context: Context, step: Step) -> Iterator[Lemma]:
             f"{introduced}{' '.join(used)}. exact {_part(arguments, i, len(members))}.",
         )
         context.written["zero", member] = own
-    context.written["zero-moments", claim.about] = name
+
+
+def _of_all_sequences(context: Context, claim: Vanishing, name: str, covariances: list[Any]) -> Iterator[Lemma]:
+    """The zero moments of all pairs of sequences at all times, by induction on the first time."""
+    members = _by_dependency(claim.members, covariances)
+    if any(relation != "any" or 1 in (u, v) for u, v, relation, _ in members):
+        raise NotCertified("zero moments", "moments of two states at all times", claim.members, "Not covered yet.")
+    rules = {c.left.args[:2]: context.lemma("covariance", c.left) for c in covariances}
+
+    def goals(time: str) -> list[str]:
+        return [
+            f"{context.pair}forall k : nat, {_moment_text(context, u, v, time, 'k', at)} = 0" for u, v, _, at in members
+        ]
+
+    def case(time: str, known: list[str]) -> str:
+        parts = []
+        for index, (member, goal) in enumerate(zip(members, goals(time), strict=True)):
+            facts = [*known, *(f"Z{i}" for i in range(index))]
+            use = f"repeat progress (rewrite {', '.join('?' + x for x in facts)} by assumption); " if facts else ""
+            parts.append(
+                f"assert (Z{index} : {goal}).\n    {{ intros {context.of_pair}k. "
+                f"rewrite ({rules[member[:2]]} {context.of_pair}k {time}). "
+                f"destruct k as [|k]; cbn [before]; expand; {use}ring. }}"
+            )
+        return "\n    ".join((*parts, "repeat split; assumption."))
+
+    known = [f"I{i}" for i in range(len(members))]
+    yield Lemma(
+        name,
+        "forall i : nat, " + " /\\\n  ".join(f"({x})" for x in goals("i")),
+        "\n  ".join(
+            (
+                "intros i. induction i as [|i IH].",
+                f"{{ {case('0', [])} }}",
+                f"{taken_apart('IH', known)} {case('(S i)', known)}",
+            )
+        ),
+    )
+    for index, (member, goal) in enumerate(zip(members, goals("i"), strict=True)):
+        own = context.name("zero", *_member_name(context, member))
+        context.written["zero", member] = own
+        yield Lemma(own, f"forall i : nat, {goal}", f"intros i. exact {_part(f'({name} i)', index, len(members))}.")
 
 
 def _member_name(context: Context, member: Any) -> tuple[str, ...]:

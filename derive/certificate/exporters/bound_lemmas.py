@@ -13,7 +13,7 @@ from typing import Any
 import sympy as sp
 
 from wideproof.derive.certificate.lemmas import Context, Lemma, exports
-from wideproof.derive.certificate.terms import natural
+from wideproof.derive.certificate.terms import WHOLE, natural
 from wideproof.derive.language.errors import NotCertified
 from wideproof.derive.language.notation import T, j
 from wideproof.derive.linear.convolution import Rho
@@ -70,7 +70,7 @@ def domain(context: Context, claim: Inequality) -> tuple[list[str], str]:
         if relation == sp.true:
             continue
         left, right = relation.args
-        if relation.has(T):
+        if relation.free_symbols <= set(WHOLE):
             texts.append(f"({natural(left)} <= {natural(right)})%nat")
         else:
             sign = {">": ">", "<": "<", "<=": "<=", ">=": ">="}[relation.rel_op]

@@ -10,10 +10,10 @@ import sympy as sp
 from wideproof.derive.algebra.linear_recurrences import LinearRecurrence, PowerDD
 from wideproof.derive.calculus.moments import Moment
 from wideproof.derive.calculus.recursion_rules import RELATIONS
+from wideproof.derive.certificate.exporters.moment_lemmas import covariance_at, ordered_covariances, same_labels
+from wideproof.derive.certificate.exporters.zero_lemmas import is_start, start_case, zeros_equal
 from wideproof.derive.certificate.lemmas import Context, Lemma, binder, exports, pair_name, taken_apart
-from wideproof.derive.certificate.moment_lemmas import covariance_at, ordered_covariances, same_labels
 from wideproof.derive.certificate.terms import SEQUENCES, natural
-from wideproof.derive.certificate.zero_lemmas import is_start, start_case, zeros_equal
 from wideproof.derive.language.errors import NotCertified
 from wideproof.derive.language.notation import j, k, p, q
 from wideproof.derive.proof.claims import Equation, Recurrence, Vanishing
