@@ -30,6 +30,8 @@ from wideproof.derive.referee.values import value, value_or_none
 TRUE = ("referee-equality", "referee-bound", "referee-induction")
 FALSE = ("referee-counterexample", "referee-stepped")
 """Rules in the order in which they are tried."""
+SHOWN = 80
+"""Characters of an exact value that is shown as it is."""
 Given: TypeAlias = int | Fraction | sp.Expr
 
 
@@ -161,7 +163,7 @@ def _why_it_fails(goal: Refutation, values: tuple[sp.Expr | None, sp.Expr], indi
 def shown(number: sp.Expr) -> str:
     """A value as text: exact where it is short, else to 12 digits."""
     text = str(number)
-    return text if number.is_Rational and len(text) <= 24 else str(sp.N(number, 12))
+    return text if number.is_Rational and len(text) <= SHOWN else str(sp.N(number, 12))
 
 
 def _undecided(derived: Derivation, reasons: list[str]) -> str:

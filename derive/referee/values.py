@@ -14,8 +14,8 @@ from wideproof.derive.calculus.moments import Gram
 DIGITS, SAME = 60, 40
 """Digits of irrational values, and of those the ones that must agree."""
 LARGEST_EXPONENT, MOST_TERMS = 2000, 400
-LAGS, SMALL, PAIRS = 9, 5, 15
-"""Whole values of one letter, of each of several, and how many tuples of them."""
+LAGS, LATE, SMALL, PAIRS = 9, (12, 20, 35, 60), 5, 15
+"""Whole values of one letter and later ones, of each of several letters, and how many tuples of them."""
 SIZES = [sp.Rational(p, q) for p, q in ((1, 2), (2, 1), (1, 3), (3, 1), (2, 3), (3, 2), (1, 4), (5, 2), (3, 4))]
 ROWS = 6
 At = Mapping[sp.Symbol, sp.Expr]
@@ -112,13 +112,12 @@ def points_of(symbols: set[sp.Symbol]) -> Points:
     """The points that are tried, the same every time: small times first, all numbers 1, then all different, then 0."""
     whole = sorted((x for x in symbols if x.is_integer), key=str)
     real = sorted((x for x in symbols if not x.is_integer), key=str)
-    span = LAGS if len(whole) <= 1 else SMALL
-    grid = sorted(product(range(span), repeat=len(whole)), key=lambda row: (sum(row), row))
+    if len(whole) == 1:
+        grid: list[tuple[int, ...]] = [(lag,) for lag in (*range(LAGS), *LATE)]
+    else:
+        grid = sorted(product(range(SMALL), repeat=len(whole)), key=lambda row: (sum(row), row))[:PAIRS]
     least = [int(x.is_positive or 0) for x in whole]
-    times = [
-        {x: sp.Integer(k + low) for x, k, low in zip(whole, row, least, strict=True)}
-        for row in (grid if len(whole) <= 1 else grid[:PAIRS])
-    ]
+    times = [{x: sp.Integer(k + low) for x, k, low in zip(whole, row, least, strict=True)} for row in grid]
     return Points(times, list(_rows(real)))
 
 

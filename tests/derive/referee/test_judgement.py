@@ -110,6 +110,8 @@ def test_there_are_dozens_of_mutants():
         (RHO.replace("nu_C + nu_F", "2*nu_C"), {"j": 0}, "The two agree where nu_C = nu_F."),
         ("nu_W**j*nu_C + j*nu_C*nu_W**(j - 1)", {"j": 0}, "The formula does not contain nu_F."),
         (f"{RHO} + j*(j - 1)*(j - 2)*nu_C", {"j": 3}, "The two agree at lags 0 to 2."),
+        (f"{RHO} + max(0, j - 20)", {"j": 35}, "Formula minus derived: Max(0, j - 20)."),
+        (f"{RHO} + 10**(-60)", {"j": 0}, f"Formula minus derived: 1/{10**60}."),
     ],
 )
 def test_where_and_how_a_formula_differs(formula, point, sentence):
