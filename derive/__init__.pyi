@@ -65,3 +65,4 @@ from .proof.claims import (
     Recurrence as Recurrence,
 )
 from .proof.proof import Proof as Proof, Step as Step
+from .referee.judgement import Judgement as Judgement, check as check

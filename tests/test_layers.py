@@ -20,7 +20,7 @@ print(*sorted(set({forbidden}) & set(sys.modules)))"""
 ROOMS = {
     "derive": (
         "language", "models", "algebra", "proof", "expectation", "calculus", "latex", "emit", "alternating", "limits",
-        "linear", "memory_horizon", "audit", "certificate",
+        "linear", "memory_horizon", "referee", "audit", "certificate",
     ),
     "numeric": (
         "core", "recordings", "sampling", "networks", "process", "kernels", "linear_rnn", "memory_horizon",

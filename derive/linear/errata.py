@@ -10,6 +10,7 @@ class Erratum:
     """One claim of the paper as it stands or must be read, and its corrected form.
 
     `wording` says whether the paper's own words are known ("visible") or the display was restored ("restored").
+    `printed` holds readings of the paper's formula, as `wideproof.check` takes them; the referee refutes each.
     """
 
     item: str
@@ -17,6 +18,7 @@ class Erratum:
     claim: str
     corrected: str
     wording: str
+    printed: tuple[str, ...] = ()
 
 
 ERRATA: tuple[Erratum, ...] = (
@@ -27,6 +29,7 @@ ERRATA: tuple[Erratum, ...] = (
         "The radius tends to sqrt(nu_W), neither nu_W nor the operator norm 2 sqrt(nu_W); nu_W < 1 is a "
         "condition on the limit only, and draws of finite width near it are often unstable.",
         "restored",
+        ("nu_W", "2*sqrt(nu_W)"),
     ),
     Erratum(
         "E2",
@@ -34,6 +37,7 @@ ERRATA: tuple[Erratum, ...] = (
         "At every width E|L_t|^2 = n_x n_y nu_C nu_F nu_W^t.",
         "This is a limit; at width n the ratio is an explicit polynomial in 1/n, 1 + 2/n^2 at t = 2.",
         "restored",
+        ("nu_C*nu_F*nu_W**2",),
     ),
     Erratum(
         "E3",
@@ -42,6 +46,7 @@ ERRATA: tuple[Erratum, ...] = (
         "A pure power needs the exponent j - 1 and a constant that grows with T, or the factor j + 1; and rho_j "
         "rises up to a peak where nu_C nu_F > (1 - nu_W)(nu_C + nu_F).",
         "visible",
+        ("nu_W**j*(nu_C + nu_F + T*nu_C*nu_F)", "nu_W**j*rho_max", "nu_W**(j - 1)*rho_max"),
     ),
     Erratum(
         "E4",

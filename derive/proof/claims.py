@@ -144,6 +144,59 @@ class Limit(_AboutLeft):
     form: Recurrence | ProcessForm | None = None
 
 
+@dataclass(frozen=True)
+class Question:
+    """Is a formula what the goal `rule` about `about` states about a quantity, with the numbers `at` for its symbols?
+
+    Where the goal is a bound, the question is whether the formula is one too.
+    """
+
+    quantity: str
+    rule: str
+    about: Hashable
+    formula: sp.Expr
+    at: tuple[tuple[sp.Symbol, sp.Expr], ...] = ()
+
+
+@dataclass(frozen=True)
+class _AboutFormula:
+    """A claim about a formula that was put forward."""
+
+    question: Question
+
+    @property
+    def subject(self) -> Hashable:
+        """What the claim is about."""
+        return self.question
+
+
+@dataclass(frozen=True)
+class Agreement(_AboutFormula):
+    """formula = derived for all whole times and all variances at which both have a value or a limit."""
+
+    derived: sp.Expr
+
+
+@dataclass(frozen=True)
+class StillBounded(_AboutFormula):
+    """derived <= formula wherever every relation of the domain holds, so that the formula is a bound too."""
+
+    derived: sp.Expr
+    domain: tuple[sp.Expr, ...]
+
+
+@dataclass(frozen=True)
+class Refutation(_AboutFormula):
+    """At the exact point the formula has no value, or another than `derived`; as a bound, one below it.
+
+    Where two sequences enter, their inputs are x_t = (1, t) and x'_s = (1, s).
+    """
+
+    derived: sp.Expr
+    point: tuple[tuple[sp.Symbol, sp.Expr], ...]
+    relation: Literal["=", "<="] = "="
+
+
 Claim: TypeAlias = (
     Definition
     | Equation
@@ -155,4 +208,7 @@ Claim: TypeAlias = (
     | Counterexample
     | MatrixEquation
     | ProcessForm
+    | Agreement
+    | StillBounded
+    | Refutation
 )

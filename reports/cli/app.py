@@ -10,6 +10,7 @@ from typer.core import TyperGroup
 
 from wideproof.reports.cli.bench import bench_command
 from wideproof.reports.cli.certify import certify_command
+from wideproof.reports.cli.check import WithFormula, check_command
 from wideproof.reports.cli.console import errors
 from wideproof.reports.cli.derive import derive_command
 from wideproof.reports.cli.eval import eval_command
@@ -72,6 +73,7 @@ def wideproof(
 app.command("models")(list_models)
 app.command("derive", cls=WithSymbols)(derive_command)
 app.command("certify", cls=WithSymbols)(certify_command)
+app.command("check", cls=WithFormula)(check_command)
 app.command("eval", cls=WithSymbols)(eval_command)
 app.command("validate", cls=WithSymbols)(validate_command)
 app.command("report", cls=WithSymbols)(report_command)

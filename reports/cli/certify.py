@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from wideproof.derive.referee.quantities import QUANTITIES, quantity_named
 from wideproof.reports.cli.console import EXIT, Stages, out, print_json, table
-from wideproof.reports.cli.derive import QUANTITIES, quantity_named
 from wideproof.reports.cli.models import Model, model_with
 from wideproof.reports.cli.symbols import Json, parameters
 

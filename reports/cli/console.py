@@ -31,6 +31,7 @@ from wideproof.derive.emit.derivation import Derivation
 from wideproof.derive.language.errors import DeriveError, ParameterError
 from wideproof.derive.language.laws import declared
 from wideproof.derive.proof.claims import (
+    Agreement,
     Counterexample,
     Definition,
     Equation,
@@ -40,6 +41,8 @@ from wideproof.derive.proof.claims import (
     MatrixEquation,
     ProcessForm,
     Recurrence,
+    Refutation,
+    StillBounded,
     Vanishing,
 )
 
@@ -208,12 +211,30 @@ def said(claim: Any) -> list[str]:
             return own + [f"where {e.left} = {e.right}" for e in claim.equations]
         case Equation() | MatrixEquation():
             return [f"{claim.left} = {claim.right}"]
-        case Inequality():
-            return [f"{claim.left} <= {claim.right}", f"where {', '.join(map(str, claim.domain))}"]
-        case Counterexample():
-            return [f"{claim.left} > {claim.right}", f"at {', '.join(f'{x} = {value}' for x, value in claim.point)}"]
+        case Inequality() | Counterexample() | Agreement() | StillBounded() | Refutation():
+            return _compared(claim)
         case _:
             return [f"{field.name}: {getattr(claim, field.name)}" for field in fields(claim)]
+
+
+def _compared(claim: Any) -> list[str]:
+    """A claim that compares two expressions, with where it does."""
+    question = getattr(claim, "question", None)
+    left, right = (claim.left, claim.right) if question is None else (question.formula, claim.derived)
+    below = isinstance(claim, Refutation) and claim.relation == "<="
+    signs = {
+        Inequality: "<=",
+        Counterexample: ">",
+        Agreement: "=",
+        StillBounded: ">=",
+        Refutation: "<" if below else "!=",
+    }
+    lines = [f"{left} {signs[type(claim)]} {right}"]
+    if isinstance(claim, Inequality | StillBounded):
+        return [*lines, f"where {', '.join(map(str, claim.domain))}"]
+    if isinstance(claim, Counterexample | Refutation):
+        return [*lines, f"at {', '.join(f'{x} = {value}' for x, value in claim.point)}"]
+    return lines
 
 
 def verdict(found: Validation | KernelValidation | LinesValidation, every: bool) -> None:

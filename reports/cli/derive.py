@@ -1,46 +1,20 @@
-"""The quantities by their names on the command line, and the verb `derive`."""
+"""The verb `derive`: quantities by their names, with their proofs."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Annotated, Any
 
 import typer
 
-from wideproof import derive
 from wideproof.derive import Derivation, Memory, NotClosed, NotDiagonal, NotLinear
-from wideproof.derive.language.errors import DeriveError, ParameterError
+from wideproof.derive.language.errors import DeriveError
+from wideproof.derive.referee.quantities import QUANTITIES, quantity_named
 from wideproof.reports.cli.alternating import ALTERNATING, derive_lines
 from wideproof.reports.cli.console import Stages, describe, out, plain, print_json, said
 from wideproof.reports.cli.models import Model, lines_with, model_with
-from wideproof.reports.cli.symbols import Json, meant, parameters
-
-QUANTITIES: dict[str, Callable[..., Derivation]] = {
-    name.replace("_", "-"): getattr(derive, name)
-    for name in (
-        "impulse_response",
-        "scale_factors",
-        "equivalent_convolution",
-        "nngp",
-        "ntk",
-        "state_evolution",
-        "adjoint",
-        "scale_factor_bound",
-        "scale_factor_peak",
-        "training_bound",
-        "stability",
-        "memory",
-    )
-}
-
-
-def quantity_named(name: str) -> Callable[..., Derivation]:
-    """The derivation of that name.  Errors: ParameterError listing the names."""
-    if name not in QUANTITIES:
-        hint = f"{meant(name, QUANTITIES)}wideproof derive MODEL shows them all."
-        raise ParameterError("QUANTITY", ", ".join(QUANTITIES), repr(name), hint)
-    return QUANTITIES[name]
+from wideproof.reports.cli.symbols import Json, parameters
 
 
 def derive_command(

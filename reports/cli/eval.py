@@ -10,9 +10,9 @@ import typer
 
 from wideproof.derive.language.errors import ParameterError
 from wideproof.derive.memory_horizon.memory import Memory
+from wideproof.derive.referee.quantities import QUANTITIES, quantity_named
 from wideproof.reports.cli.alternating import ALTERNATING, evaluate_lines
 from wideproof.reports.cli.console import out, print_json, table
-from wideproof.reports.cli.derive import QUANTITIES, quantity_named
 from wideproof.reports.cli.models import Model, lines_with, model_with
 from wideproof.reports.cli.symbols import Json, demand, needed, parameters
 

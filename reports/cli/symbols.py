@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from typing import Annotated, Any
 
@@ -33,8 +33,10 @@ class WithSymbols(TyperCommand):
         return super().parse_args(ctx, kept)
 
 
-def parameters(context: typer.Context, names: Sequence[str]) -> dict[str, Any]:
-    """Options such as --nu-W 0.3 as numbers by symbol.
+def parameters(
+    context: typer.Context, names: Sequence[str], read: Callable[[str, str, str], Any] | None = None
+) -> dict[str, Any]:
+    """Options such as --nu-W 0.3 as numbers by symbol, floats unless `read` (text, where, hint) makes others.
 
     Errors: ParameterError for another option, and for what is no number.
     """
@@ -45,7 +47,7 @@ def parameters(context: typer.Context, names: Sequence[str]) -> dict[str, Any]:
             own = [p.opts[-1] for p in context.command.params if p.opts[-1].startswith("--")]
             hint = f"{meant(option, [*known, *own])}{where} --help shows an example."
             raise ParameterError(where, f"one of the options {', '.join([*known, *own])}", option, hint)
-        given[known[option]] = _number(text, f"{where}: {option}", f"For example {option} 0.3.")
+        given[known[option]] = (read or _number)(text, f"{where}: {option}", f"For example {option} 0.3.")
     return given
 
 

@@ -30,11 +30,12 @@ CHECKED = {
     "E1": "Spectral radius of W over sqrt(n) in random matrices, mean with standard error, and its limit sqrt(nu_W); "
           "the operator norm at the first nu_W; and the share of draws whose radius is above 1. At this "
           "width the radius is still above its limit; the statement holds if it is less than half as far from it as "
-          "from nu_W.",
+          "from nu_W. Both readings were put to the referee, which refutes them at the points beside them.",
     "E2": "E|L_t|^2 over its limit in (24) at t = 0 to 5: exact, by the derived formulas, and in random networks. The "
-          "statement holds if all agree within five standard errors and the last is as far from 1.",
-    "E3": "Bounds proved, bounds refuted at the point beside them, and the lag of the largest scale factor for "
-          "nu_F = nu_C = 1.",
+          "statement holds if all agree within five standard errors and the last is as far from 1. (24) at t = 2 was "
+          "put to the referee, which refutes it at the point beside it.",
+    "E3": "Bounds proved, readings of (22) that the referee refutes at the point beside them, and the lag of the "
+          "largest scale factor for nu_F = nu_C = 1.",
     "E4": "The error |y - Toep L^0| at random starts, on the data of the paper's figure 1, and the derived bound of "
           "its mean.",
     "E5": "Largest ratio of movement to bound over lags and steps, the larger of two networks of each width, and of "
@@ -94,7 +95,7 @@ def _rows(evidence: dict[str, object], lead: tuple[Inline, ...] = ()) -> Iterato
         words = (*lead, *_name(name))
         if not isinstance(found, dict):
             yield words, _list(found if isinstance(found, list | tuple) else [found])
-        elif set(found) <= set(LETTERS):
+        elif set(found) <= set(LETTERS) and not any(isinstance(x, dict) for x in found.values()):
             yield words, _list([f"{letter} = {number}" for letter, number in found.items()])
         else:
             yield from _rows(found, (*words, ": "))
@@ -123,7 +124,7 @@ def _shown(found: object) -> tuple[Inline, ...]:
 
 
 def _parsed(text: str) -> sp.Expr:
-    return parse(text, LETTERS, {"LargestRho": LargestRho}, "erratum")
+    return parse(text, LETTERS, {"LargestRho": LargestRho, "sqrt": sp.sqrt}, "erratum")
 
 
 ERRATUM_ITEMS = tuple(erratum_item(erratum) for erratum in ERRATA)

@@ -19,6 +19,8 @@ def test_every_erratum_has_a_check_and_every_check_an_erratum():
 def test_the_corrected_statement_holds(item):
     (finding,) = check_errata((item,), seed=1)
     assert finding.holds is (None if item == "E10" else True)
+    printed = next(erratum.printed for erratum in ERRATA if erratum.item == item)
+    assert len(finding.evidence.get("refuted", {})) == len(printed)  # by the referee, each at a point
     json.dumps(finding.evidence)
 
 
@@ -30,6 +32,8 @@ def test_the_corrected_statement_holds(item):
         ("E12", "exact_movement", lambda f: lambda d, r, t, step, k: f(d, r, t, 1.001 * step, k)),
         ("E9", "scale_of_lags", lambda f: lambda n, **k: f(n, **k | {"nu_W": 0.6})),
         ("E6", "rank_condition", lambda f: lambda x, **k: f(x[:2], **k)),
+        ("E2", "check", lambda f: lambda of, name, text: f(of, name, f"({text})*(1 + 2/n**2)")),
+        ("E3", "check", lambda f: lambda of, name, text: f(of, name, f"({text})*(T + 1)/nu_W**2")),
     ],
 )
 def test_a_wrong_ingredient_is_seen(monkeypatch, item, name, wrong):
