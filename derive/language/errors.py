@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Self
+
 
 class DeriveError(Exception):
     """Base of every error wideproof raises on purpose: where, what was expected, what came, what to do."""
@@ -9,6 +11,12 @@ class DeriveError(Exception):
     def __init__(self, where: str, expected: str, got: object, hint: str) -> None:
         super().__init__(f"{where}: expected {expected}, got {got}. {hint}")
         self.where, self.expected, self.got, self.hint = where, expected, got, hint
+
+    def within(self, place: str) -> Self:
+        """The same error, with the file or the line it was met in before where it stands."""
+        self.where = f"{place}: {self.where}"
+        self.args = (f"{self.where}: expected {self.expected}, got {self.got}. {self.hint}",)
+        return self
 
     def __reduce__(self) -> tuple[object, ...]:
         return type(self), (self.where, self.expected, self.got, self.hint)

@@ -7,6 +7,7 @@ a product it would need derivatives that a kink or a jump does not have, or mome
 from __future__ import annotations
 
 import itertools
+from functools import lru_cache
 
 import sympy as sp
 
@@ -18,6 +19,7 @@ Combination = dict[tuple[str, ...], sp.Expr]
 """Names of the factors of each product of functions of one argument -> its coefficient."""
 
 
+@lru_cache(maxsize=4096)  # a part is met many times, and each time folded with all its own parts
 def folded(expr: sp.Expr) -> sp.Expr:
     """The same expression, activations of one argument multiplied by each other or by it joined to one activation."""
     if isinstance(expr, sp.Add):
