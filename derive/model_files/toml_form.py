@@ -198,8 +198,9 @@ class _Declared:
         if not isinstance(value, str):
             return value
         known = {**self.scalars, "pi": sp.pi}
-        parse(value, dict.fromkeys(known, Size()), {"sqrt": called}, where)
-        return parse(value, known, {"sqrt": sp.sqrt}, where)
+        with _at(where):
+            parse(value, dict.fromkeys(known, Size()), {"sqrt": called}, where)
+            return parse(value, known, {"sqrt": sp.sqrt}, where)
 
     # ---- expressions ----------------------------------------------------------------------------------
     def _activations(self) -> None:
@@ -247,6 +248,9 @@ def _at(where: str) -> Iterator[None]:
     try:
         yield
     except DeriveError as error:
+        if error.expected.startswith("one of the names"):
+            hint = f"{error.hint} Other names are declared in the tables of the file, coefficients in symbols."
+            raise LanguageError(where, error.expected, error.got, hint) from None
         if not error.where.startswith(where):
             error.within(where)
         raise

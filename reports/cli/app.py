@@ -14,10 +14,9 @@ from wideproof.reports.cli.console import errors
 from wideproof.reports.cli.derive import derive_command
 from wideproof.reports.cli.eval import eval_command
 from wideproof.reports.cli.memory import memory_command
-from wideproof.reports.cli.models import list_models
+from wideproof.reports.cli.models import WithModel, list_models
 from wideproof.reports.cli.report import report_command
 from wideproof.reports.cli.reproduce import reproduce_command
-from wideproof.reports.cli.symbols import WithSymbols
 from wideproof.reports.cli.validate import validate_command
 
 
@@ -70,14 +69,14 @@ def wideproof(
 
 
 app.command("models")(list_models)
-app.command("derive", cls=WithSymbols)(derive_command)
-app.command("certify", cls=WithSymbols)(certify_command)
-app.command("eval", cls=WithSymbols)(eval_command)
-app.command("validate", cls=WithSymbols)(validate_command)
-app.command("report", cls=WithSymbols)(report_command)
+app.command("derive", cls=WithModel)(derive_command)
+app.command("certify", cls=WithModel)(certify_command)
+app.command("eval", cls=WithModel)(eval_command)
+app.command("validate", cls=WithModel)(validate_command)
+app.command("report", cls=WithModel)(report_command)
 app.command("reproduce")(reproduce_command)
 app.command("bench")(bench_command)
-app.command("memory", cls=WithSymbols)(memory_command)
+app.command("memory", cls=WithModel)(memory_command)
 
 
 def main() -> None:

@@ -59,11 +59,23 @@ UsageError = cast(type[Exception], typer.BadParameter.__bases__[0])  # of click,
 COLOR = {"holds": "green", "refuted": "red", "undecided": "yellow"}
 
 
-def fail(error: DeriveError) -> NoReturn:
-    """Print where, what was expected and what came in one line, and what to do in another; exit 2."""
+def visible(text: str) -> str:
+    """The text with what no terminal should get, such as an escape, written out, as \\x1b."""
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+
+
+def report_error(error: DeriveError) -> None:
+    """Print where, what was expected and what came in one line, and what to do in another; a user's lines before."""
+    for line in "\n".join(getattr(error, "__notes__", ())).splitlines():
+        err.print(visible(line))
     told = f" in {error.where}: expected {error.expected}, got {error.got}"
-    err.print(Text.assemble(("error", "bold red"), told))
-    err.print(f"  {error.hint}")
+    err.print(Text.assemble(("error", "bold red"), visible(told)))
+    err.print(visible(f"  {error.hint}"))
+
+
+def fail(error: DeriveError) -> NoReturn:
+    """Print an error; exit 2."""
+    report_error(error)
     raise typer.Exit(USAGE)
 
 
@@ -157,6 +169,7 @@ class Stages:
     @contextmanager
     def __call__(self, name: str) -> Iterator[Callable[[int, int], None]]:
         """One stage; the callback takes (done, total)."""
+        name = visible(name)
         if self.plain:
             err.print(f"… {name}")
             yield lambda done, total: None

@@ -186,6 +186,7 @@ REFUSED = {
     "another key": (GOOD + 'update = { h = "h" }', "file", "Did you mean updates"),
     "another key of a matrix": (GOOD.replace('variance = "nu_W"', 'varience = "nu_W"'), "matrices.W", "mean variance"),
     "a name that is none": (GOOD.replace("W @ h", "Z @ h"), "updates.h", "'Z'"),
+    "a coefficient that is not declared": (GOOD.replace("W @ h", "gain * h"), "updates.h", "coefficients in symbols"),
     "no update": (GOOD.replace("{ h = {} }", "{ h = {}, g = {} }"), "updates.g", "an update for each"),
     "an update of no state": (GOOD.replace("updates = { h", "updates = { g = 'h', h"), "updates", "'g'"),
     "no table": (GOOD.replace("{ h = {} }", "3"), "states", "a table"),
@@ -228,10 +229,10 @@ REFUSED = {
 @pytest.mark.parametrize("name", REFUSED)
 def test_what_is_no_model_is_refused_with_its_place_and_at_once(name):
     text, where, said = REFUSED[name]
-    start = time.perf_counter()
+    start = time.process_time()
     with pytest.raises(DeriveError) as caught:
         recursion_of(text, "f")
-    assert time.perf_counter() - start < 5
+    assert time.process_time() - start < 5
     assert where in caught.value.where
     assert said in str(caught.value)
     assert str(caught.value).isprintable()
@@ -274,7 +275,7 @@ def mutated(draw):
 def outcome(text):
     """What a text gives: a model or an error of ours, quickly, and nothing run on the way."""
     global _seen
-    _seen, start = [], time.perf_counter()
+    _seen, start = [], time.process_time()
     try:
         made = recursion_of(text, "fuzz")
         assert isinstance(made, Recursion)
@@ -283,8 +284,9 @@ def outcome(text):
         assert str(error).isprintable()  # noqa: PT017
     finally:
         events, _seen = _seen, None
-    assert [x for x in events if "sympy" not in x] == []
-    assert time.perf_counter() - start < 10
+    ran = [x for x in events if "sympy" not in x]
+    assert ran == [], ran
+    assert time.process_time() - start < 10
 
 
 FUZZ = settings(max_examples=1000, deadline=None, suppress_health_check=[HealthCheck.too_slow])
