@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import sys
@@ -100,20 +101,20 @@ def main() -> None:
     except Exception:
         traceback.print_exc()
         code = DEFECT
-    sys.exit(UNREAD if _is_unread() else code)
+    sys.exit(_flushed(code))
 
 
 def _terminate(number: int, frame: object) -> NoReturn:
     raise Terminated
 
 
-def _is_unread() -> bool:
-    """Whether the reader of the output has left; what is still to be written then goes nowhere."""
-    unread = False
+def _flushed(code: Any) -> Any:
+    """The exit code, once all is written; another where nobody reads the output, or there is no room for it."""
     for stream in (sys.stdout, sys.stderr):
         try:
-            stream.flush()
-        except BrokenPipeError:
-            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
-            unread = True
-    return unread
+            if stream is not None and not stream.closed:
+                stream.flush()
+        except OSError as error:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())  # what is left then goes nowhere
+            code = UNREAD if error.errno == errno.EPIPE else USAGE
+    return code

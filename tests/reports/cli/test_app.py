@@ -495,6 +495,15 @@ def test_a_reader_that_has_left_is_never_a_refutation(stream, words):
     assert (done.stdout or b"") + (done.stderr or b"") == b""
 
 
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no device that is always full")
+@pytest.mark.parametrize("words", [("models",), ("models", "--json"), ("--help",)])
+def test_an_output_without_room_is_never_a_verdict(words):
+    with open("/dev/full", "w") as full:
+        done = subprocess.run([*WIDEPROOF, *words], stdout=full, stderr=subprocess.PIPE, text=True)
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr
+
+
 def test_a_defect_is_not_a_refutation():
     code = """import sys
 from wideproof.reports.cli import app
