@@ -20,7 +20,7 @@ from wideproof.derive.language.grammar import shortened
 from wideproof.derive.model_files.load import FORMS, WrittenModel, place_of, read_model
 from wideproof.reports.cli.alternating import ALTERNATING
 from wideproof.reports.cli.console import print_json, report_error, table
-from wideproof.reports.cli.symbols import SYMBOLS, WORDS, Json, WithSymbols, finite, meant, spelt
+from wideproof.reports.cli.symbols import OPTIONS, SYMBOLS, WORDS, Json, WithSymbols, finite, meant, spelt
 
 
 def _completed(incomplete: str) -> list[str]:
@@ -97,6 +97,7 @@ def any_model_with(context: typer.Context, text: str) -> Recursion | Alternating
         hint = "Rename the argument of the function that makes the model."
         raise ParameterError(text, f"options other than those of {context.command_path}", ", ".join(clash), hint)
     made = _made(context, model, text)
+    context.meta[OPTIONS] = list(known)
     context.meta[SYMBOLS] = [(option, value) for option, value in context.meta[SYMBOLS] if option not in known]
     if clash := sorted(set(map(spelt, made.program().symbols)) & set(known)):
         hint = "Rename one of them: on the command line the two look alike."

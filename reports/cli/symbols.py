@@ -14,7 +14,7 @@ from typer.core import TyperCommand
 from wideproof.derive.language.errors import ParameterError
 from wideproof.reports.cli.console import UsageError
 
-SYMBOLS, WORDS = "wideproof.symbols", "wideproof.words"
+SYMBOLS, WORDS, OPTIONS = "wideproof.symbols", "wideproof.words", "wideproof.options"
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
 
 
@@ -46,7 +46,8 @@ def parameters(context: typer.Context, names: Sequence[str]) -> dict[str, Any]:
     given: dict[str, Any] = {}
     for option, text in context.meta[SYMBOLS]:
         if option not in known:
-            own = [p.opts[-1] for p in context.command.params if p.opts[-1].startswith("--")]
+            own = [*context.meta.get(OPTIONS, ())]
+            own += [p.opts[-1] for p in context.command.params if p.opts[-1].startswith("--")]
             hint = f"{meant(option, [*known, *own])}{where} --help shows an example."
             raise ParameterError(where, f"one of the options {', '.join([*known, *own])}", option, hint)
         given[known[option]] = finite(text, f"{where}: {option}", f"For example {option} 0.3.")

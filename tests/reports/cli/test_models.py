@@ -136,6 +136,8 @@ def test_arguments_of_a_function_are_options_read_as_their_defaults():
         (("my_rnn.py:make", "--gain", "1e999999999"), "--gain: expected a fraction"),
         (("my_rnn.py:make", "--gain", "1/0"), "--gain: expected a fraction"),
         (("my_rnn.py:make", "--shape", "3"), "--shape"),
+        (("my_rnn.py:make", "--layer", "3"), "Did you mean --layers?"),
+        (("elman", "--activaton", "relu"), "Did you mean --activation?"),
         (("my_rnn.py:needs", "--layers", "2"), "the options name"),
         (("my_rnn.py:clashing",), "--json"),
         (("my_rnn.py:looks_alike",), "symbols of other names than its options, got --nu-W"),
