@@ -57,6 +57,7 @@ from .linear.scale_factor_bounds import (
 )
 from .linear.spectral_radius import stability as stability
 from .memory_horizon.memory import Memory as Memory, memory as memory
+from .model_files.load import load_model as load_model
 from .proof.claims import (
     Counterexample as Counterexample,
     Equation as Equation,

@@ -19,8 +19,8 @@ for name in {floor}.__all__:
 print(*sorted(set({forbidden}) & set(sys.modules)))"""
 ROOMS = {
     "derive": (
-        "language", "models", "algebra", "proof", "expectation", "calculus", "latex", "emit", "alternating", "limits",
-        "linear", "memory_horizon", "referee", "audit", "certificate",
+        "language", "models", "model_files", "algebra", "proof", "expectation", "calculus", "latex", "emit",
+        "alternating", "limits", "linear", "memory_horizon", "referee", "audit", "certificate",
     ),
     "numeric": (
         "core", "recordings", "sampling", "networks", "process", "kernels", "linear_rnn", "memory_horizon",

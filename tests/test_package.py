@@ -97,7 +97,7 @@ def test_the_wheel_holds_one_package_and_nothing_else(wheel):
 def test_its_metadata_names_command_extras_and_no_gpu(wheel):
     archive = zipfile.ZipFile(wheel)
     read = {Path(name).name: archive.read(name).decode() for name in archive.namelist() if ".dist-info/" in name}
-    assert "wideproof = wideproof.reports.cli.app:main" in read["entry_points.txt"]
+    assert "wideproof = wideproof.__main__:main" in read["entry_points.txt"]
     assert read["top_level.txt"].split() == ["wideproof"]
     needs = [line for line in read["METADATA"].splitlines() if line.startswith("Requires-Dist")]
     for extra, package in (("cuda12", "cupy-cuda12x"), ("cuda13", "cupy-cuda13x"), ("pdf", "typst")):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Self
+
 LONGEST, LONGEST_HINT = 600, 1200
 """Characters of a message before its hint, and of the hint, which may list all names that are taken."""
 
@@ -18,9 +20,18 @@ class DeriveError(Exception):
     """
 
     def __init__(self, where: str, expected: str, got: object, hint: str) -> None:
-        parts = (bounded(str(x), LONGEST // 3) for x in (where, expected, got))
-        super().__init__("{}: expected {}, got {}. {}".format(*parts, bounded(hint, LONGEST_HINT)))
         self.where, self.expected, self.got, self.hint = where, expected, got, hint
+        super().__init__(self._message())
+
+    def _message(self) -> str:
+        parts = (bounded(str(x), LONGEST // 3) for x in (self.where, self.expected, self.got))
+        return "{}: expected {}, got {}. {}".format(*parts, bounded(self.hint, LONGEST_HINT))
+
+    def within(self, place: str) -> Self:
+        """The same error, with the file or the line it was met in before where it stands."""
+        self.where = f"{place}: {self.where}"
+        self.args = (self._message(),)
+        return self
 
     def __reduce__(self) -> tuple[object, ...]:
         return type(self), (self.where, self.expected, self.got, self.hint)

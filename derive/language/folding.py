@@ -8,6 +8,7 @@ function is no activation, and is written out.
 from __future__ import annotations
 
 import itertools
+from functools import lru_cache
 
 import sympy as sp
 
@@ -19,6 +20,7 @@ Combination = dict[tuple[str, ...], sp.Expr]
 """Names of the factors of each product of functions of one argument -> its coefficient."""
 
 
+@lru_cache(maxsize=4096)  # a part is met many times, and each time folded with all its own parts
 def folded(expr: sp.Expr) -> sp.Expr:
     """The same expression, affine activations written out, and products of functions of one argument one activation."""
     return _folded(expr.replace(Phi, _written_out))

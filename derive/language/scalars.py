@@ -62,7 +62,7 @@ def exact(where: str, value: object, expected: str) -> sp.Expr:
     for part in sp.postorder_traversal(expr):  # parts first: each number takes no time after its own
         if isinstance(part, sp.Expr) and part.is_number and not is_moderate(part):
             raise LanguageError(
-                where, "real and finite numbers, below 1e100", shortened(str(part)), "Scalars of a recursion are real."
+                where, "real and finite numbers, below 1e100", shortened(part), "Scalars of a recursion are real."
             )
     check_names(where, (x.name for x in expr.free_symbols if not isinstance(x, Coordinate)))
     return expr

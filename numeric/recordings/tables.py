@@ -37,6 +37,14 @@ def read_columns(path: Path, inputs: Sequence[str] | None, outputs: Sequence[str
     return _stack(path, columns, input_names), _stack(path, columns, output_names), input_names, output_names
 
 
+def read_table(path: Path) -> Columns:
+    """Every column of a CSV or TSV file by its name.  Errors: ParameterError for what is no table of numbers."""
+    columns = _read_csv(path, None)
+    for name, column in columns.items():
+        _no_word(path, name, column)
+    return columns
+
+
 def _wanted(path: Path, inputs: Sequence[str] | None, outputs: Sequence[str] | None) -> list[str] | None:
     """The arrays to read: the named ones, and all where names are missing, but never all of a MATLAB file."""
     if path.suffix.lower() == ".mat":

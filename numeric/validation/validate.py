@@ -147,7 +147,8 @@ def settings(program: Program, nu: Mapping[str, float]) -> dict[str, float]:
         raise ParameterError("validate", ", ".join(program.symbols) or "none", ", ".join(unknown), hint)
     usual = (KERNEL_DEFAULTS if plain_parts(program) is None else DEFAULTS) | dict(nu)
     if missing := [name for name in program.symbols if name not in usual]:
-        raise ParameterError("validate", f"a number for {', '.join(missing)}", "none", f"Pass {missing[0]}=0.3, say.")
+        hint = f"Pass {missing[0]}=0.3, say; on the command line --{missing[0].replace('_', '-')} 0.3."
+        raise ParameterError("validate", f"a number for {', '.join(missing)}", "none", hint)
     return {
         name: real(name, usual[name], 0.0 if x.is_nonnegative else -math.inf) for name, x in program.symbols.items()
     }

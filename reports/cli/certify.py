@@ -52,7 +52,7 @@ def certify_command(
         parameters(context, ())
         from wideproof.derive.certificate.certificate import certify
 
-        wanted = {f"{model}-{quantity}": lambda: certify(make(recursion).proof)}
+        wanted = {f"{recursion.name}-{quantity}": lambda: certify(make(recursion).proof)}
     folder.mkdir(parents=True, exist_ok=True)
     found: dict[str, CoqVerdict] = {}
     with Stages(quiet=as_json) as stages:

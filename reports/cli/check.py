@@ -12,11 +12,11 @@ from wideproof.derive import Judgement, check
 from wideproof.derive.language.grammar import parse
 from wideproof.derive.referee.quantities import QUANTITIES
 from wideproof.reports.cli.console import COLOR, EXIT, Stages, out, plain, print_json
-from wideproof.reports.cli.models import Model, model_with
-from wideproof.reports.cli.symbols import Json, WithSymbols, parameters
+from wideproof.reports.cli.models import Model, WithModel, model_with
+from wideproof.reports.cli.symbols import Json, parameters
 
 
-class WithFormula(WithSymbols):
+class WithFormula(WithModel):
     """A verb with symbols as options, one of whose words is a formula and may begin with a minus."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:

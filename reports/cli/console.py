@@ -54,31 +54,63 @@ if TYPE_CHECKING:
     from wideproof.numeric.validation.linear_rnn import Validation
 
 LITERAL = {"soft_wrap": True, "markup": False, "emoji": False, "highlight": False}  # the user's words stay as they are
-out, err = Console(**LITERAL), Console(stderr=True, **LITERAL)  # type: ignore[arg-type]
+
+
+class Terminal(Console):
+    """A console whose closed pipe is an error for `errors` to tell; rich would end the process with 1, refuted."""
+
+    def on_broken_pipe(self) -> None:
+        """Let the error that is being handled pass."""
+        raise BrokenPipeError(errno.EPIPE, "Broken pipe")
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM: what is to be done on Ctrl-C, files closed and work kept, is done, and the exit code differs."""
+
+
+out, err = Terminal(**LITERAL), Terminal(stderr=True, **LITERAL)  # type: ignore[arg-type]
 EXIT = {"holds": 0, "refuted": 1, "undecided": 3}
 BY_LAG = ("second-moment", "scale-factor")
-USAGE, INTERRUPTED = 2, 130
+USAGE, DEFECT, INTERRUPTED, UNREAD, TERMINATED = 2, 70, 130, 141, 143
 UsageError = cast(type[Exception], typer.BadParameter.__bases__[0])  # of click, or of the copy that typer carries
 COLOR = {"holds": "green", "refuted": "red", "undecided": "yellow"}
 
 
-def fail(error: DeriveError) -> NoReturn:
-    """Print where, what was expected and what came in one line, and what to do in another; exit 2."""
+def visible(text: str) -> str:
+    """The text with what no terminal should get, such as an escape, written out, as \\x1b."""
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+
+
+def report_error(error: DeriveError) -> None:
+    """Print where, what was expected and what came in one line, and what to do in another; a user's lines before."""
+    for line in "\n".join(getattr(error, "__notes__", ())).splitlines():
+        err.print(visible(line))
     told = f" in {error.where}: expected {error.expected}, got {error.got}"
-    err.print(Text.assemble(("error", "bold red"), told))
-    err.print(f"  {error.hint}")
+    err.print(Text.assemble(("error", "bold red"), visible(told)))
+    err.print(visible(f"  {error.hint}"))
+
+
+def fail(error: DeriveError) -> NoReturn:
+    """Print an error; exit 2."""
+    report_error(error)
     raise typer.Exit(USAGE)
 
 
 @contextmanager
 def errors() -> Iterator[None]:
-    """Turn what a user can meet into a message: our errors, usage and files exit with 2, Ctrl-C with 130."""
+    """Turn what a user can meet into a message: our errors, usage and files exit with 2, Ctrl-C with 130.
+
+    SIGTERM exits with 143, and with 141, silently, an output that nobody reads any more.
+    """
     try:
         yield
     except DeriveError as error:
         fail(error)
     except UsageError as error:
         fail(_usage(error))
+    except Terminated:
+        err.print("terminated")
+        raise typer.Exit(TERMINATED) from None
     except KeyboardInterrupt:
         err.print("interrupted")
         raise typer.Exit(INTERRUPTED) from None
@@ -87,7 +119,7 @@ def errors() -> Iterator[None]:
         fail(ParameterError("memory", "numbers that fit", str(error) or "too many", hint))
     except OSError as error:
         if error.errno == errno.EPIPE:
-            raise
+            raise typer.Exit(UNREAD) from None
         where, got = str(error.filename or "a file"), error.strerror or str(error)
         fail(ParameterError(where, "a path that can be used", got, "Name another, or see to its permissions."))
 
@@ -160,6 +192,7 @@ class Stages:
     @contextmanager
     def __call__(self, name: str) -> Iterator[Callable[[int, int], None]]:
         """One stage; the callback takes (done, total)."""
+        name = visible(name)
         if self.plain:
             err.print(f"… {name}")
             yield lambda done, total: None

@@ -8,12 +8,12 @@ from typing import Annotated, Any
 
 import typer
 
-from wideproof.derive import Derivation, Memory, NotClosed, NotDiagonal, NotLinear
+from wideproof.derive import Alternating, Derivation, Memory, NotClosed, NotDiagonal, NotLinear
 from wideproof.derive.language.errors import DeriveError
 from wideproof.derive.referee.quantities import QUANTITIES, quantity_named
-from wideproof.reports.cli.alternating import ALTERNATING, derive_lines
+from wideproof.reports.cli.alternating import derive_lines
 from wideproof.reports.cli.console import Stages, describe, out, plain, print_json, said
-from wideproof.reports.cli.models import Model, lines_with, model_with
+from wideproof.reports.cli.models import Model, any_model_with
 from wideproof.reports.cli.symbols import Json, parameters
 
 
@@ -35,17 +35,15 @@ def derive_command(
 
     Examples: [b]wideproof derive linear-rnn scale-factors --proof[/b], [b]wideproof derive linear-rnn --json[/b]
     """
-    if model in ALTERNATING:
-        program = lines_with(context, model)
-        parameters(context, ())
-        derived = derive_lines(model, program, quantity)
+    recursion = any_model_with(context, model)
+    parameters(context, ())
+    if isinstance(recursion, Alternating):
+        derived = derive_lines(model, recursion, quantity)
         if as_json:
             print_json({"model": model, "derivations": [_derived(d) for d in derived], "underivable": []})
         for derivation in () if as_json else derived:
             describe(derivation, proof)
         return
-    recursion = model_with(context, model)
-    parameters(context, ())
     chosen = {quantity: quantity_named(quantity)} if quantity else QUANTITIES
     found: list[Derivation] = []
     stuck: dict[str, DeriveError] = {}

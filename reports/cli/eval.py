@@ -1,22 +1,31 @@
-"""The verb `eval`: a derived formula as numbers."""
+"""The verb `eval`: a derived formula as numbers, or a kernel of sequences."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Annotated
+import itertools
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import numpy as np
 import typer
 
+from wideproof.derive import Alternating, Recursion
 from wideproof.derive.language.errors import ParameterError
 from wideproof.derive.memory_horizon.memory import Memory
 from wideproof.derive.referee.quantities import QUANTITIES, quantity_named
-from wideproof.reports.cli.alternating import ALTERNATING, evaluate_lines
-from wideproof.reports.cli.console import out, print_json, table
-from wideproof.reports.cli.models import Model, lines_with, model_with
+from wideproof.reports.cli.alternating import evaluate_lines
+from wideproof.reports.cli.console import Stages, out, print_json, table
+from wideproof.reports.cli.models import Model, any_model_with
 from wideproof.reports.cli.symbols import Json, demand, needed, parameters
 
+if TYPE_CHECKING:
+    from wideproof.numeric.kernels.kernel import KernelValue
+
 LAGS = 10
+KERNELS = ("nngp", "ntk")
+WIDEST = 8  # columns of a kernel that a terminal still shows well
+Readout = Literal["all", "last", "average"]
 
 
 def eval_command(
@@ -26,37 +35,64 @@ def eval_command(
         str,
         typer.Argument(
             metavar="QUANTITY",
-            help="A quantity in the lag, such as scale-factors, or a number, such as stability.",
+            help="A quantity in the lag, such as scale-factors; a number, such as stability; nngp, ntk with --inputs.",
             autocompletion=lambda: list(QUANTITIES),
         ),
     ],
     lags: Annotated[int | None, typer.Option(min=1, help="Evaluate at the lags 0 … LAGS-1; 10 if left out.")] = None,
+    inputs: Annotated[
+        list[Path] | None,
+        typer.Option(
+            metavar="FILE",
+            help="Sequences of a kernel: an array (N, T, n_x) or (T, n_x) as .npy, several as .npz, or one sequence as "
+            ".csv, a row a step under a header of names. May be given again.",
+        ),
+    ] = None,
+    readout: Annotated[
+        Readout, typer.Option(help="Of a kernel: all steps (N, T, N, T), the last one (N, N), or their average (N, N).")
+    ] = "all",
     as_json: Json = False,
 ) -> None:
-    """Evaluate a derived formula; its symbols are options, such as --nu-W 0.3.
+    """Evaluate a derived formula, or a kernel of sequences with its error; symbols are options, such as --nu-W 0.3.
 
     memory is evaluated where the recursion settles, at inputs of size --X, unless the moments are given, as --q 0.4.
 
     Examples: [b]wideproof eval linear-rnn scale-factors --nu-W 0.3 --nu-F 1 --nu-C 1 --lags 5[/b],
     [b]wideproof eval linear-rnn stability --nu-W 0.81 --nu-F 1 --nu-C 1[/b],
+    [b]wideproof eval ./my_rnn.py:rnn ntk --nu-W 0.3 --inputs sequences.npy --readout last[/b],
     [b]wideproof eval amp state-evolution --steps 1 --delta 0.5 --epsilon 0.1 --nu-w 0.01 --theta-0 0.5[/b]
     """
-    if model in ALTERNATING:
-        if lags:
-            raise ParameterError("eval: --lags", "a quantity in the lag j", quantity, "Write --steps, a model's own.")
-        program = lines_with(context, model)
-        at = needed(context, list(program.program().symbols))
-        known = evaluate_lines(model, program, quantity, at)
-        if as_json:
-            print_json({"values": list(known.values()), "names": list(known)})
-        else:
-            table(("quantity", "limit"), [(name, f"{x:.12g}") for name, x in known.items()])
-        return
-    derived = quantity_named(quantity)(model_with(context, model))
+    made = any_model_with(context, model)
+    if (inputs or readout != "all") and (isinstance(made, Alternating) or quantity not in KERNELS):
+        option = "--inputs" if inputs else "--readout"
+        raise ParameterError(f"eval: {option}", "nngp or ntk of a Recursion", quantity, f"Leave {option} out.")
+    if lags and isinstance(made, Alternating):
+        raise ParameterError("eval: --lags", "a quantity in the lag j", quantity, "Write --steps, a model's own.")
+    if isinstance(made, Alternating):
+        _lines(context, model, made, quantity, as_json)
+    elif inputs:
+        _kernel(context, made, quantity, inputs, readout, as_json)
+    else:
+        _formula(context, made, quantity, lags, as_json)
+
+
+def _lines(context: typer.Context, model: str, program: Alternating, quantity: str, as_json: bool) -> None:
+    """The limits of an alternating program by name."""
+    at = needed(context, list(program.program().symbols))
+    known = evaluate_lines(model, program, quantity, at)
+    if as_json:
+        print_json({"values": list(known.values()), "names": list(known)})
+    else:
+        table(("quantity", "limit"), [(name, f"{x:.12g}") for name, x in known.items()])
+
+
+def _formula(context: typer.Context, recursion: Recursion, quantity: str, lags: int | None, as_json: bool) -> None:
+    """A formula in the lag, or a number."""
+    derived = quantity_named(quantity)(recursion)
     formula = derived.formula
     lagged = "j" in formula.symbols
     if not lagged and (formula.expr is None or "t" in formula.symbols):
-        hint = "Kernels and gradients take inputs: use wideproof.Kernel and wideproof.gradients."
+        hint = "Kernels take inputs: --inputs FILE here, wideproof.Kernel in Python; gradients: wideproof.gradients."
         raise ParameterError("eval", "a quantity in the lag j, or a number", quantity, hint)
     if lags and not lagged:
         raise ParameterError("eval: --lags", "a quantity in the lag j", quantity, "It is one number: leave --lags out.")
@@ -103,3 +139,52 @@ def _settled_horizon(context: typer.Context, derived: Memory, given: Mapping[str
         )
         raise ParameterError(context.command_path, "variances that settle at a fixed point", found.note or "none", hint)
     return found.settled.horizon
+
+
+def _kernel(
+    context: typer.Context, recursion: Recursion, quantity: str, inputs: Sequence[Path], readout: Readout, as_json: bool
+) -> None:
+    """A kernel of sequences with itself, and the estimate of the error of each entry."""
+    from wideproof.numeric.kernels.kernel import Kernel
+    from wideproof.numeric.recordings.sequences import load_sequences
+
+    if lags_given := context.params.get("lags"):
+        raise ParameterError("eval: --lags", "a quantity in the lag j", quantity, f"Leave --lags {lags_given} out.")
+    nu = needed(context, list(recursion.program().symbols))
+    sequences = load_sequences(inputs)
+    lengths = sorted({len(sequence) for sequence in sequences})
+    if readout == "all" and len(lengths) > 1:
+        hint = "Take --readout last or average, or sequences of one length."
+        raise ParameterError("eval: --inputs", "sequences of one length", f"lengths {lengths}", hint)
+    with Stages(quiet=as_json) as stages, stages(f"{quantity} of {recursion.name}") as progress:
+        kernel = Kernel(recursion, readout=readout, progress=progress, **nu)
+        found = kernel.evaluate(quantity, np.stack(sequences) if len(lengths) == 1 else sequences)
+    if as_json:
+        print_json(_document(quantity, readout, found))
+    else:
+        _print(quantity, found)
+
+
+def _document(quantity: str, readout: str, found: KernelValue) -> dict[str, object]:
+    return {
+        "quantity": quantity,
+        "readout": readout,
+        "shape": found.value.shape,
+        "values": found.value,
+        "errors": found.error,
+        "stderr": found.stderr,
+        "method": found.method,
+    }
+
+
+def _print(quantity: str, found: KernelValue) -> None:
+    """The kernel as a square table, sequence by sequence and step by step, as far as it fits."""
+    shape = found.value.shape
+    labels = list(itertools.product(*map(range, shape[: len(shape) // 2])))
+    square = np.reshape(found.value, (len(labels), len(labels)))
+    shown = [", ".join(map(str, label)) for label in labels[:WIDEST]]
+    rows = [(name, *(f"{x:.8g}" for x in row[:WIDEST])) for name, row in zip(shown, square, strict=False)]
+    table((f"{quantity}: sequence{', step' if len(shape) == 4 else ''}", *shown), rows)
+    if len(labels) > WIDEST:
+        out.print(f"the first {WIDEST} of {len(labels)} rows and columns; --json prints all, of shape {shape}")
+    out.print(f"errors of the entries: up to {float(np.max(found.error)):.2g}, estimated; method: {found.method}")

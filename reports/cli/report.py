@@ -9,9 +9,9 @@ import typer
 from rich.text import Text
 
 from wideproof.derive.language.alternating import Alternating
-from wideproof.reports.cli.alternating import ALTERNATING, refuse_meaningless
+from wideproof.reports.cli.alternating import refuse_meaningless
 from wideproof.reports.cli.console import COLOR, EXIT, Stages, announced, err, out, print_json
-from wideproof.reports.cli.models import Model, lines_with, model_with
+from wideproof.reports.cli.models import Model, any_model_with
 from wideproof.reports.cli.reproduce import Data, Inputs, Method, Outputs, Rate, columns_named, make, recordings_named
 from wideproof.reports.cli.symbols import Json, parameters
 
@@ -52,7 +52,7 @@ def report_command(
     columns = columns_named(data, inputs, outputs, rate)
     if model == "paper":
         make(list(ITEMS), out_dir, quick, seed, chosen, columns, {}, engine, as_json, method)
-    recursion = lines_with(context, model) if model in ALTERNATING else model_with(context, model)
+    recursion = any_model_with(context, model)
     nu = parameters(context, list(recursion.program().symbols))
     if isinstance(recursion, Alternating):
         refuse_meaningless(recursion.program(), nu, f"report {model}")

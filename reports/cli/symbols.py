@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from difflib import get_close_matches
 from typing import Annotated, Any
 
@@ -11,8 +12,9 @@ import typer
 from typer.core import TyperCommand
 
 from wideproof.derive.language.errors import ParameterError
+from wideproof.reports.cli.console import UsageError
 
-SYMBOLS = "wideproof.symbols"
+SYMBOLS, WORDS, OPTIONS = "wideproof.symbols", "wideproof.words", "wideproof.options"
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
 
 
@@ -30,6 +32,8 @@ class WithSymbols(TyperCommand):
             else:
                 kept.append(word)
         ctx.meta[SYMBOLS] = aside
+        with suppress(UsageError):  # told below, where the words are read in earnest
+            ctx.meta[WORDS] = self.make_parser(ctx).parse_args(list(kept))[0]
         return super().parse_args(ctx, kept)
 
 
@@ -40,14 +44,15 @@ def parameters(
 
     Errors: ParameterError for another option, and for what is no number.
     """
-    where, known = context.command_path, {_spelt(name): name for name in names}
+    where, known = context.command_path, {spelt(name): name for name in names}
     given: dict[str, Any] = {}
     for option, text in context.meta[SYMBOLS]:
         if option not in known:
-            own = [p.opts[-1] for p in context.command.params if p.opts[-1].startswith("--")]
+            own = [*context.meta.get(OPTIONS, ())]
+            own += [p.opts[-1] for p in context.command.params if p.opts[-1].startswith("--")]
             hint = f"{meant(option, [*known, *own])}{where} --help shows an example."
             raise ParameterError(where, f"one of the options {', '.join([*known, *own])}", option, hint)
-        given[known[option]] = (read or _number)(text, f"{where}: {option}", f"For example {option} 0.3.")
+        given[known[option]] = (read or finite)(text, f"{where}: {option}", f"For example {option} 0.3.")
     return given
 
 
@@ -66,17 +71,19 @@ def needed(context: typer.Context, names: Sequence[str]) -> dict[str, Any]:
 
 def demand(context: typer.Context, names: Sequence[str], given: Mapping[str, Any]) -> None:
     """Do nothing where every name has a number.  Errors: ParameterError that names the options which are missing."""
-    options = {name: _spelt(name) for name in names}
+    options = {name: spelt(name) for name in names}
     if missing := [option for name, option in options.items() if name not in given]:
         expected, got = f"the options {', '.join(options.values())}", f"no {' and no '.join(missing)}"
         raise ParameterError(context.command_path, expected, got, f"For example {missing[0]} 0.3.")
 
 
-def _spelt(name: str) -> str:
+def spelt(name: str) -> str:
+    """The option of a name: --nu-W of nu_W."""
     return "--" + name.replace("_", "-")
 
 
-def _number(text: str, where: str, hint: str) -> float:
+def finite(text: str, where: str, hint: str) -> float:
+    """The finite number that a text is.  Errors: ParameterError."""
     try:
         number = float(text)
     except ValueError:

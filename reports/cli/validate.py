@@ -12,9 +12,9 @@ import typer
 
 from wideproof.derive.language.alternating import Alternating
 from wideproof.derive.language.errors import ParameterError
-from wideproof.reports.cli.alternating import ALTERNATING, refuse_meaningless
+from wideproof.reports.cli.alternating import refuse_meaningless
 from wideproof.reports.cli.console import EXIT, Stages, err, print_json, verdict
-from wideproof.reports.cli.models import Model, lines_with, model_with
+from wideproof.reports.cli.models import Model, any_model_with
 from wideproof.reports.cli.symbols import Json, parameters
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ def validate_command(
     if budget is not None and not 0 < budget < math.inf:
         where = f"{context.command_path}: --budget"
         raise ParameterError(where, "a relative standard error > 0", budget, "For example --budget 0.01.")
-    recursion = lines_with(context, model) if model in ALTERNATING else model_with(context, model)
+    recursion = any_model_with(context, model)
     nu = parameters(context, list(recursion.program().symbols))
     if isinstance(recursion, Alternating):
         refuse_meaningless(recursion.program(), nu, f"validate {model}")
@@ -112,5 +112,5 @@ def validate_command(
             }
         )
     else:
-        verdict(found, all_checks or model in ALTERNATING)
+        verdict(found, all_checks or isinstance(recursion, Alternating))
     raise typer.Exit(EXIT[found.verdict])

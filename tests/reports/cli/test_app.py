@@ -346,7 +346,18 @@ def test_validate_says_which_samplers_it_took_and_why(words, said):
 
 def test_help_describes_the_exit_codes_and_lists_the_verbs():
     text = run("--help").stdout
-    for word in ("0 holds", "1 refuted", "3 undecided", "2 usage", "--install-completion", "--version", *COMMANDS):
+    for word in (
+        "0 holds",
+        "1 refuted",
+        "3 undecided",
+        "2 usage",
+        "130 and 143",
+        "141",
+        "70",
+        "--install-completion",
+        "--version",
+        *COMMANDS,
+    ):
         assert word in text
 
 
@@ -435,31 +446,87 @@ def heed_interrupts():
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-def test_interrupted_it_ends_with_130_and_no_traceback():
-    child = subprocess.Popen([*WIDEPROOF, "validate", "linear-rnn", "--width", "100000", "--trials", "1000000"],
+@pytest.mark.parametrize(("number", "code", "word"), [
+    (signal.SIGINT, 130, "interrupted"), (signal.SIGTERM, 143, "terminated"),
+])  # fmt: skip
+@pytest.mark.parametrize("start", [WIDEPROOF, [sys.executable, "-m", "wideproof"]])
+def test_stopped_by_a_signal_it_ends_with_its_code_and_one_line(number, code, word, start):
+    child = subprocess.Popen([*start, "validate", "linear-rnn", "--width", "100000", "--trials", "1000000"],
                              stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
                              preexec_fn=heed_interrupts)  # fmt: skip
     assert child.stderr is not None
     assert "Monte Carlo" in child.stderr.readline()
     time.sleep(0.3)
-    child.send_signal(signal.SIGINT)
+    child.send_signal(number)
     out, err = child.communicate(timeout=30)
-    assert child.returncode == 130
+    assert child.returncode == code
     assert "Traceback" not in out + err
-    assert "interrupted" in err
+    assert err.splitlines()[-1] == word
 
 
-def test_a_reader_that_leaves_early_causes_no_traceback():
-    child = subprocess.Popen([*WIDEPROOF, *EVAL, *NU, "--lags", "9"], stdout=subprocess.PIPE,
-                             stderr=subprocess.PIPE, text=True)  # fmt: skip
+@pytest.mark.parametrize(("number", "code", "word"), [
+    (signal.SIGINT, 130, "interrupted\n"), (signal.SIGTERM, 143, "terminated\n"),
+])  # fmt: skip
+def test_stopped_while_it_loads_it_ends_with_its_code_too(number, code, word, tmp_path):
+    """A module that the command line imports says that it is being loaded, and waits."""
+    (tmp_path / "rich.py").write_text("import time\nprint('loading', flush=True)\ntime.sleep(60)\n")
+    path = os.pathsep.join([str(tmp_path), *([os.environ["PYTHONPATH"]] if "PYTHONPATH" in os.environ else [])])
+    child = subprocess.Popen([sys.executable, "-m", "wideproof", "models"], stdout=subprocess.PIPE,
+                             stderr=subprocess.PIPE, text=True, env=os.environ | {"PYTHONPATH": path},
+                             preexec_fn=heed_interrupts)  # fmt: skip
     assert child.stdout is not None
-    child.stdout.close()
-    assert child.stderr is not None
-    err = child.stderr.read()
-    child.stderr.close()
-    child.wait(timeout=30)
-    assert "Traceback" not in err
-    assert "Error" not in err
+    assert child.stdout.readline() == "loading\n"
+    child.send_signal(number)
+    assert child.communicate(timeout=30) == ("", word)
+    assert child.returncode == code
+
+
+def test_a_signal_that_is_to_be_ignored_is_ignored():
+    code = (
+        "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN)\n"
+        "import wideproof.__main__ as command, sys\n"
+        "sys.argv[1:] = ['--version']\n"
+        "try:\n    command.main()\n"
+        "finally:\n    assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN\n"
+    )
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True).returncode == 0
+
+
+@pytest.mark.parametrize(("stream", "words"), [
+    ("stdout", ()), ("stdout", ("--help",)), ("stdout", ("eval", "--help")), ("stdout", ("models",)),
+    ("stdout", ("models", "--json")), ("stdout", (*EVAL, *NU, "--lags", "9")), ("stderr", ("derive", "transformer")),
+])  # fmt: skip
+def test_a_reader_that_has_left_is_never_a_refutation(stream, words):
+    """The reader's end of a pipe is closed before the start: 141, and not a word."""
+    read, write = os.pipe()
+    os.close(read)
+    streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | {stream: write}
+    done = subprocess.run([*WIDEPROOF, *words], **streams)
+    os.close(write)
+    assert done.returncode == 141
+    assert (done.stdout or b"") + (done.stderr or b"") == b""
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no device that is always full")
+@pytest.mark.parametrize("words", [("models",), ("models", "--json"), ("--help",)])
+def test_an_output_without_room_is_never_a_verdict(words):
+    with open("/dev/full", "w") as full:
+        done = subprocess.run([*WIDEPROOF, *words], stdout=full, stderr=subprocess.PIPE, text=True)
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr
+
+
+def test_a_defect_is_not_a_refutation():
+    code = """import sys
+from wideproof.reports.cli import app
+def broken():
+    raise ZeroDivisionError("a defect")
+app.app.command("broken")(broken)
+sys.argv[1:] = ["broken"]
+app.main()"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 70
+    assert "ZeroDivisionError: a defect" in done.stderr
 
 
 def test_the_shell_completes_models_and_quantities():

@@ -17,7 +17,7 @@ from wideproof.derive.proof.claims import Equation
 from wideproof.numeric.core.checks import Claim, Level, judge
 from wideproof.numeric.validation.linear_rnn import Validation
 from wideproof.reports.cli import console
-from wideproof.reports.cli.console import Stages, describe, errors, plain, print_json, said, table, verdict
+from wideproof.reports.cli.console import Stages, Terminated, describe, errors, plain, print_json, said, table, verdict
 
 
 def test_numbers_of_every_kind_become_plain_json_and_odd_ones_null(capsys):
@@ -44,6 +44,16 @@ def test_every_field_of_an_error_is_printed_as_it_is(capsys):
     ]  # fmt: skip
 
 
+def test_what_a_terminal_should_not_get_is_written_out(capsys):
+    error = ParameterError("a\x1b[31m", "b\x07", "c\ud800", "d\ne\u202e")
+    error.add_note("first \x9b\nsecond")
+    with pytest.raises(typer.Exit), errors():
+        raise error
+    assert capsys.readouterr().err.splitlines() == [
+        "first \\x9b", "second", "error in a\\x1b[31m: expected b\\x07, got c\\ud800", "  d\\ne\\u202e",
+    ]  # fmt: skip
+
+
 def test_files_interruptions_and_closed_pipes(capsys):
     with pytest.raises(typer.Exit) as caught, errors():
         raise PermissionError(errno.EACCES, "Permission denied", "/x[y]")
@@ -52,8 +62,14 @@ def test_files_interruptions_and_closed_pipes(capsys):
     with pytest.raises(typer.Exit) as caught, errors():
         raise KeyboardInterrupt
     assert caught.value.exit_code == 130
-    with pytest.raises(BrokenPipeError), errors():
+    with pytest.raises(typer.Exit) as caught, errors():
+        raise Terminated
+    assert caught.value.exit_code == 143
+    assert capsys.readouterr().err == "interrupted\nterminated\n"
+    with pytest.raises(typer.Exit) as caught, errors():
         raise BrokenPipeError(errno.EPIPE, "Broken pipe")
+    assert caught.value.exit_code == 141
+    assert capsys.readouterr() == ("", "")
     with pytest.raises(ZeroDivisionError), errors():  # a defect of ours stays one
         raise ZeroDivisionError
 
@@ -128,4 +144,6 @@ def test_a_verdict_shows_lags_the_other_kinds_and_what_went_wrong(capsys):
 
 def test_exit_codes_are_those_of_the_contract():
     assert console.EXIT == {"holds": 0, "refuted": 1, "undecided": 3}
-    assert console.USAGE == 2
+    assert (console.USAGE, console.DEFECT, console.INTERRUPTED, console.UNREAD, console.TERMINATED) == (
+        2, 70, 130, 141, 143,
+    )  # fmt: skip
