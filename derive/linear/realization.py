@@ -8,10 +8,10 @@ coefficients of Lagrange's polynomials, so the solution is exact for any distinc
 from __future__ import annotations
 
 import operator
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from functools import cached_property
+from functools import cached_property, reduce
 from numbers import Integral
 from typing import Any, TypeAlias
 
@@ -42,6 +42,7 @@ from wideproof.derive.proof.rules import Ask, rule
 
 ROW_LAG = sp.Symbol("i", integer=True, nonnegative=True)
 Blocks: TypeAlias = tuple[tuple[tuple[Fraction, ...], ...], ...]
+Known: TypeAlias = dict[Any, Callable[..., Any]]
 TRANSITION, INPUTS, READOUTS = MatrixSymbol("A"), MatrixSymbol("B"), MatrixSymbol("R")
 
 
@@ -126,16 +127,15 @@ class Realization(Derivation):
     def weights(self) -> Blocks:
         """The weights of the goal, sum_i (coefficient of x^i in Lagrange's polynomial of node k) L_i."""
         table = [lagrange_coefficients(self.nodes, node) for node in range(len(self.nodes))]
-        known = {"Lagrange": lambda i, k, _: table[k][i], "Target": lambda i: _Matrix(self.target[i])}
-        of = sp.lambdify((k, HORIZON), _weight(self._realised), [known])
-        return tuple(of(node, len(self.nodes)).rows for node in range(len(self.nodes)))
+        known: Known = {Lagrange: lambda i, k, _: table[k][i], Target: lambda i: _Matrix(self.target[i])}
+        count = len(self.nodes)
+        return tuple(_value(_weight(self._realised), {k: node, HORIZON: count}, known).rows for node in range(count))
 
     def impulse(self, lags: int) -> Blocks:
         """The impulse response of the realisation, exactly, at the lags 0 ... lags - 1, past T as well."""
-        known = {"Weight": lambda k: _Matrix(self.weights[k]), "Node": lambda k: self.nodes[k]}
-        outer = self._realised.xreplace({_weight(self._realised): sp.Function("Weight")(k)})
-        of = sp.lambdify((j, HORIZON), outer, [known])
-        return tuple(of(lag, len(self.nodes)).rows for lag in range(lags))
+        outer = self._realised.xreplace({_weight(self._realised): _WeightOf(k)})
+        known: Known = {_WeightOf: lambda k: _Matrix(self.weights[k]), Node: lambda k: self.nodes[k]}
+        return tuple(_value(outer, {j: lag, HORIZON: len(self.nodes)}, known).rows for lag in range(lags))
 
     @property
     def _realised(self) -> sp.Sum:
@@ -148,17 +148,37 @@ def _weight(realised: sp.Sum) -> sp.Expr:
     return realised.function.as_independent(Node, as_Add=False)[0]
 
 
+class _WeightOf(sp.Function):
+    """The weight of a node, once it is known."""
+
+    nargs = (1,)
+
+
+def _value(expr: sp.Expr, at: Mapping[sp.Symbol, int], known: Known) -> Any:
+    """The exact value of sums, products and powers of known functions at whole numbers."""
+    if isinstance(expr, sp.Sum):
+        ((index, low, high),) = expr.limits
+        steps = range(_whole(low, at), _whole(high, at) + 1)
+        return reduce(operator.add, (_value(expr.function, {**at, index: step}, known) for step in steps))
+    if expr.is_Mul:
+        return reduce(operator.mul, (_value(x, at, known) for x in expr.args))
+    if expr.is_Pow:
+        return _value(expr.base, at, known) ** _whole(expr.exp, at)
+    return known[expr.func](*(_whole(x, at) for x in expr.args))
+
+
+def _whole(expr: sp.Expr, at: Mapping[sp.Symbol, int]) -> int:
+    return at[expr] if expr in at else int(expr.subs(at))
+
+
 @dataclass(frozen=True)
 class _Matrix:
-    """A matrix of Fractions that is added and multiplied by numbers; 0 + x is x, so that sums may start."""
+    """A matrix of Fractions that is added and multiplied by numbers."""
 
     rows: tuple[tuple[Fraction, ...], ...]
 
     def __add__(self, other: _Matrix) -> _Matrix:
         return _Matrix(tuple(tuple(map(operator.add, *pair)) for pair in zip(self.rows, other.rows, strict=True)))
-
-    def __radd__(self, zero: int) -> _Matrix:
-        return self
 
     def __mul__(self, factor: Fraction) -> _Matrix:
         return _Matrix(tuple(tuple(factor * x for x in row) for row in self.rows))
