@@ -1,9 +1,11 @@
 from .core.checks import Check as Check, Level as Level
+from .core.enclosures import Enclosure as Enclosure
 from .core.statistics import Estimate as Estimate
 from .kernels.estimators import WideClassifier as WideClassifier, WideRegressor as WideRegressor
 from .kernels.kernel import Kernel as Kernel, KernelValue as KernelValue
 from .kernels.prediction import Prediction as Prediction, WideTraining as WideTraining, posterior as posterior
 from .linear_rnn.training import train as train
+from .memory_horizon.enclosures import EnclosedPoint as EnclosedPoint, certified_points as certified_points
 from .networks.empirical_kernels import empirical_ntk as empirical_ntk
 from .networks.gradients import gradients as gradients
 from .networks.training import train_network as train_network

@@ -55,7 +55,7 @@ class PerronSlope(_OfEntries):
 
 
 class PerronGap(_OfEntries):
-    """A bound on the error of a Perron root that was computed in double precision."""
+    """An estimate of the error of a Perron root that was computed in double precision."""
 
 
 def perron_root(matrix: sp.MatrixBase) -> sp.Expr:

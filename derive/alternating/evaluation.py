@@ -1,4 +1,4 @@
-"""The state evolution of an alternating program as numbers, with a bound on the error of its integrals."""
+"""The state evolution of an alternating program as numbers, with an estimate of the error of its integrals."""
 
 from __future__ import annotations
 
@@ -61,9 +61,9 @@ class StateEvolution:
         return tuple(found)
 
     def evaluate(self, **values: float) -> tuple[dict[About, float], float]:
-        """The value of every quantity, and the largest error bound of a Gaussian mean in them (0: closed forms).
+        """The value of every quantity, and the largest error estimate of a Gaussian mean in them (0: closed forms).
 
-        Errors: ParameterError for a missing or unknown symbol; NotAccurate where a bound is too large.
+        Errors: ParameterError for a missing or unknown symbol; NotAccurate where one is too large.
         """
         symbols = self.derivation.program.symbols
         if wrong := sorted(set(values) ^ set(symbols)):
@@ -77,7 +77,7 @@ class StateEvolution:
         error = 0.0
         for means, step in self._steps:
             found = [mean(numbers) for mean in means]
-            error = max([error, *(bound for _, bound in found)])
+            error = max([error, *(estimate for _, estimate in found)])
             numbers.append(float(step(*numbers, *(x for x, _ in found))))
         return dict(zip((x for x, _ in self.equations), numbers[len(symbols) :], strict=True)), error
 
@@ -101,8 +101,8 @@ class _Mean:
         size = len(self.factors)
         means, upper = found[:size], found[size:]
         pair = (upper[0], upper[-1]), (upper[1] if size == 2 else np.asarray(0.0)), (means[0], means[-1])
-        result, bound = value(self.factors, Variables("numpy", *pair))
-        return float(result), bound
+        result, error = value(self.factors, Variables("numpy", *pair))
+        return float(result), error
 
 
 def line_evolution(about: Derivation | Alternating | AlternatingProgram) -> StateEvolution:

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 import sympy as sp
 
+from wideproof.derive.algebra import ball_code
 from wideproof.derive.algebra.array_code import emitted, namespace
 from wideproof.derive.calculus.moments import FIRST, SECOND, Gram, Moment
 from wideproof.derive.calculus.starts import Starts, differ
@@ -29,6 +30,8 @@ WITHIN_FIRST, WITHIN_SECOND, ACROSS = 0, 1, 2
 SIDES = {(FIRST, FIRST): WITHIN_FIRST, (SECOND, SECOND): WITHIN_SECOND, (FIRST, SECOND): ACROSS}
 Pair = tuple[sp.Expr, sp.Expr]
 Index = tuple[int, int]
+BALLS = "balls"
+"""The name under which equations are compiled for ball arithmetic instead of for an array module."""
 RECENT = 32
 """Laws of recent expectations are kept, so that a function and its derivative share angle and determinant."""
 
@@ -123,10 +126,17 @@ def compiled_equation(expr: sp.Expr, symbols: tuple[sp.Symbol, ...], backend: st
             for atom, law in zip(level, laws, strict=True)
         ]
         plain = [x.xreplace(means).xreplace(names) for law in laws for x in law]
-        stages.append((emitted([*symbols, *names.values(), *means.values()], plain, backend), nodes))
+        stages.append((_code([*symbols, *names.values(), *means.values()], plain, backend), nodes))
         means |= {atom: sp.Dummy(real=True) for atom in level}
     top = sp.collect(sp.expand(expr.xreplace(means).xreplace(names)), list(means.values()))
-    return CompiledEquation(moments, grams, stages, emitted([*symbols, *names.values(), *means.values()], top, backend))
+    return CompiledEquation(moments, grams, stages, _code([*symbols, *names.values(), *means.values()], top, backend))
+
+
+def _code(arguments: list[sp.Expr], content: Any, backend: str) -> Callable[..., Any]:
+    if backend != BALLS:
+        return emitted(arguments, content, backend)
+    function = ball_code.emitted(arguments, content)
+    return lambda *balls: function(*balls, False)
 
 
 def _levels(expr: sp.Expr) -> list[list[GaussianMean]]:

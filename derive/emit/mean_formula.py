@@ -1,4 +1,4 @@
-"""Formulas that hold Gaussian expectations: derivatives by Price's theorem, closed forms, numbers with bounds."""
+"""Formulas that hold Gaussian expectations: derivatives by Price's theorem, closed forms, estimated errors."""
 
 from __future__ import annotations
 
@@ -112,7 +112,8 @@ def closed(expr: sp.Expr) -> sp.Expr | None:
 class MeanFormula(Formula):
     """A formula in Gaussian means `nodes`; `expr` is its closed form where the table has one, else the same.
 
-    The compiled function evaluates the nodes, by table or by series, and knows a bound on its error.
+    The compiled function evaluates the nodes, by table or by series, and estimates its error; bounds are
+    those of `enclosed_mean`.
     """
 
     nodes: sp.Expr = sp.S.Zero
@@ -123,7 +124,7 @@ class MeanFormula(Formula):
         return self.expr is not None and not self.expr.has(GaussianMean)
 
     def compile(self, backend: str = "numpy") -> MeanFunction:
-        """A vectorised function of keyword arguments; `.with_error` returns a bound on the error too.
+        """A vectorised function of keyword arguments; `.with_error` returns an estimate of the error too.
 
         Errors: ParameterError for an unknown backend; NotClosed for products the series does not reach.
         """
@@ -143,27 +144,27 @@ class MeanFunction:
     def __init__(self, formula: MeanFormula, backend: str) -> None:
         self.formula, self.backend = formula, backend
         self.__name__ = formula.name.replace("-", "_")
-        self.__doc__ = f"{formula.name}({', '.join(formula.arguments)}): Gaussian expectations, with error bounds."
+        self.__doc__ = f"{formula.name}({', '.join(formula.arguments)}): Gaussian expectations, with error estimates."
 
     def __call__(self, **values: Any) -> Any:
         """The values, refused nowhere: ask `with_error` how good they are."""
         return self.with_error(**values)[0]
 
     def with_error(self, **values: Any) -> tuple[Any, Any]:
-        """The values and bounds on their errors, first order in those of the expectations, rounding included."""
+        """The values and estimates of their errors, first order in those of the expectations, rounding included."""
         xp = namespace(self.backend)
         arrays = self._checked(values, xp)
         shaped = list(xp.broadcast_arrays(*arrays.values())) if arrays else []
         shape = shaped[0].shape if shaped else ()
-        means, bounds = [], []
+        means, doubts = [], []
         for (factors, _), law in zip(self._nodes, self._laws(*shaped), strict=True):
             spread = [xp.broadcast_to(xp.asarray(x, dtype=xp.float64), shape) for x in law]
-            mean, bound = expectation(factors, variables_of(spread, self.backend))
+            mean, doubt = expectation(factors, variables_of(spread, self.backend))
             means.append(mean)
-            bounds.append(bound + ROUNDING * abs(mean))
+            doubts.append(doubt + ROUNDING * abs(mean))
         result, of_roots, *slopes = (xp.asarray(x, dtype=xp.float64) for x in self._joined(*shaped, *means))
         own = ROUNDING * abs(result) + of_roots
-        error = sum((abs(slope) * bound for slope, bound in zip(slopes, bounds, strict=True) if xp.any(bound)), own)
+        error = sum((abs(slope) * doubt for slope, doubt in zip(slopes, doubts, strict=True) if xp.any(doubt)), own)
         return xp.broadcast_to(result, shape) + 0.0, xp.broadcast_to(error, shape) + 0.0
 
     def _checked(self, values: Mapping[str, Any], xp: Any) -> dict[str, Any]:

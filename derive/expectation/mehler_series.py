@@ -119,13 +119,13 @@ def pair(xp: Any, first: Series, second: Series, correlation: Any) -> tuple[Any,
     close = xp.abs(correlation) > CLOSE
     if not bool(xp.any(close)) or int(xp.sum(close)) > 0.1 * correlation.size:
         return _sum(xp, first, second, correlation)
-    total, bound = _sum(xp, first, second, xp.where(close, 0.0, correlation))
+    total, doubt = _sum(xp, first, second, xp.where(close, 0.0, correlation))
     parts = [
         Series(*(xp.broadcast_to(x, (*shape, *x.shape[len(shape) :]))[close] for x in found.parts))
         for found in (first, second)
     ]
-    total[close], bound[close] = _sum(xp, parts[0], parts[1], correlation[close])
-    return total, bound
+    total[close], doubt[close] = _sum(xp, parts[0], parts[1], correlation[close])
+    return total, doubt
 
 
 def _sum(xp: Any, first: Series, second: Series, correlation: Any) -> tuple[Any, Any]:
@@ -142,8 +142,8 @@ def _sum(xp: Any, first: Series, second: Series, correlation: Any) -> tuple[Any,
         total += term
     sizes = [xp.sqrt(x.energy) for x in both]
     ends = [xp.sqrt(tail[..., order - 1] + ROUNDING * x.energy) for tail, x in zip(tails, both, strict=True)]
-    bound = xp.abs(correlation) ** order * (ends[0] * ends[1]) + ROUNDING / 2 * (sizes[0] * sizes[1])
-    return total, bound + first.doubt * sizes[1] + second.doubt * sizes[0] + UNREACHED
+    doubt = xp.abs(correlation) ** order * (ends[0] * ends[1]) + ROUNDING / 2 * (sizes[0] * sizes[1])
+    return total, doubt + first.doubt * sizes[1] + second.doubt * sizes[0] + UNREACHED
 
 
 def _beyond(xp: Any, found: Series, other: Series) -> Any:

@@ -10,7 +10,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache, cached_property, lru_cache
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 import sympy as sp
@@ -18,6 +18,7 @@ import sympy as sp
 from wideproof.derive.algebra.array_code import emitted, namespace
 from wideproof.derive.expectation import kinked_times_smooth, mehler_series, nested_quadrature, piecewise_linear
 from wideproof.derive.expectation.dual_activations import ANGLE, D, a, b, c, dual, k, m
+from wideproof.derive.expectation.enclosures.pairs import enclosed_value
 from wideproof.derive.expectation.steep_places import places
 from wideproof.derive.language.activations import Z, canonical, definition, is_declared
 from wideproof.derive.language.errors import NotAccurate, NotClosed, ParameterError
@@ -26,6 +27,8 @@ Factor = tuple[str, int]
 """An activation by name, and the order of its derivative."""
 ACCURACY = 1e-10
 """The largest error estimate, relative to sqrt(E[phi^2] E[psi^2]), that `value` lets pass."""
+ENCLOSED = 64
+"""The most numbers that are enclosed where their estimates are too large: each may take seconds."""
 MISSED = 1e-12
 """A series and panels do not see the same if they differ by more than this part of E[phi^2], and than they say."""
 DET, SPREAD = sp.Symbol("det", nonnegative=True), sp.Symbol("angle", real=True)
@@ -120,12 +123,12 @@ def expectation(factors: tuple[Factor, ...], variables: Variables) -> tuple[Any,
     return _steep(factors, variables, *mehler_series.pair(variables.xp, found[0], found[1], variables.correlation))
 
 
-def _steep(factors: tuple[Factor, ...], v: Variables, result: Any, bound: Any) -> tuple[Any, Any]:
+def _steep(factors: tuple[Factor, ...], v: Variables, result: Any, doubt: Any) -> tuple[Any, Any]:
     """The same, by nested integrals where the series of a function too steep for it leaves a visible error."""
     xp = v.xp
-    poor = ~(bound <= ACCURACY * _size(xp, result))
+    poor = ~(doubt <= ACCURACY * _size(xp, result))
     if not bool(xp.any(poor)):
-        return result, bound
+        return result, doubt
     functions = [steep(*factor, v.backend) for factor in factors]
 
     def chosen(*numbers: Any) -> list[Any]:
@@ -137,31 +140,57 @@ def _steep(factors: tuple[Factor, ...], v: Variables, result: Any, bound: Any) -
         if len(factors) == 1
         else nested_quadrature.pair(xp, functions[0], functions[1], (m, k), (p, q), r, rest)
     )
-    result, bound = xp.array(result), xp.array(xp.broadcast_to(bound, result.shape))
-    result[poor], bound[poor] = again
-    return result, bound
+    result, doubt = xp.array(result), xp.array(xp.broadcast_to(doubt, result.shape))
+    result[poor], doubt[poor] = again
+    return result, doubt
 
 
 def value(factors: tuple[Factor, ...], variables: Variables) -> tuple[Any, float]:
-    """The same, refused where the error may be visible; the estimate of it as one number.
+    """The same, enclosed in ball arithmetic where the error may be visible; the estimate of it as one number.
 
-    Errors: NotAccurate, besides those of `expectation`.
+    Errors: NotAccurate where an enclosure is too wide too, or none is to be had, besides those of `expectation`.
     """
-    result, bound = expectation(factors, variables)
+    result, doubt = expectation(factors, variables)
     xp = variables.xp
-    worst = float(xp.max(xp.asarray(bound))) if xp.asarray(bound).size else 0.0
-    if not worst <= ACCURACY * _size(xp, result):
-        names = " ".join(name + "'" * order for name, order in factors)
-        largest = max(float(xp.max(xp.asarray(v))) for v in variables.variances)
-        raise NotAccurate(
-            f"E of {names}",
-            f"an error below {ACCURACY:g}",
-            f"an estimate of {worst:.1e}",
-            f"Variances up to {largest:.3g}: functions that are smooth on the scale of their distance from zero, "
-            "or from a place where an argument in their definition vanishes, and piecewise linear ones are within "
-            "reach. Write the function so that its definition tells where it is steep, or take smaller variances.",
-        )
-    return result, worst
+    worst = float(xp.max(xp.asarray(doubt))) if xp.asarray(doubt).size else 0.0
+    if worst <= ACCURACY * _size(xp, result):
+        return result, worst
+    return _by_enclosures(factors, variables, xp.asarray(result), xp.asarray(doubt))
+
+
+def _by_enclosures(factors: tuple[Factor, ...], v: Variables, result: Any, doubt: Any) -> tuple[Any, float]:
+    """The entries in doubt from their enclosures, whose radius is a bound.  Errors: NotAccurate above the limit."""
+    xp = v.xp
+    limit = ACCURACY * _size(xp, xp.where(xp.isfinite(result), result, 0.0))
+    doubt = xp.array(xp.broadcast_to(doubt, result.shape))
+    poor = [tuple(map(int, index)) for index in zip(*xp.nonzero(~(doubt <= limit)), strict=True)]
+    if len(poor) > ENCLOSED:
+        _refuse(factors, v, f"{len(poor)} numbers with estimates of up to {float(xp.max(doubt)):.1e}")
+    law = [
+        xp.broadcast_to(xp.asarray(x, dtype=xp.float64), result.shape) for x in (*v.means, *v.variances, v.covariance)
+    ]
+    result = xp.array(result)
+    for index in poor:
+        try:
+            middle, radius = enclosed_value(factors, [float(x[index]) for x in law])
+        except (NotAccurate, ParameterError) as error:
+            _refuse(factors, v, f"an estimate of {float(doubt[index]):.1e}, and no enclosure, {error.got}")
+        if not radius <= limit:
+            _refuse(factors, v, f"an enclosure {middle:.6g} +- {radius:.1e}")
+        result[index], doubt[index] = middle, radius
+    return result, float(xp.max(doubt))
+
+
+def _refuse(factors: tuple[Factor, ...], v: Variables, got: str) -> NoReturn:
+    largest = max(float(v.xp.max(v.xp.asarray(x))) for x in v.variances)
+    raise NotAccurate(
+        f"E of {' '.join(name + chr(39) * order for name, order in factors)}",
+        f"an error below {ACCURACY:g}",
+        got,
+        f"Variances up to {largest:.3g}: functions that are smooth on the scale of their distance from zero, "
+        "or from a place where an argument in their definition vanishes, and piecewise linear ones are within "
+        "reach. Write the function so that its definition tells where it is steep, or take smaller variances.",
+    )
 
 
 def _size(xp: Any, result: Any) -> float:
@@ -303,7 +332,7 @@ def _function(name: str, order: int, backend: str) -> Callable[[Any], Any]:
     xp = namespace(backend)
 
     def values(z: Any) -> Any:
-        with np.errstate(over="ignore", invalid="ignore"):  # far out; what is not finite there has no error bound
+        with np.errstate(over="ignore", invalid="ignore"):  # far out; what is not finite there has no error estimate
             return xp.asarray(function(z)) + xp.zeros_like(z)
 
     return values

@@ -46,7 +46,7 @@ class Broken:
 
 def broken(phi: sp.Expr) -> Broken | None:
     """A piecewise linear expression in z by its parts, None for any other; at a jump, the mean of both sides."""
-    found = _lines(sp.sympify(phi, strict=True))
+    found = lines_of(sp.sympify(phi, strict=True))
     if found is None:
         return None
     edges, lines = found
@@ -58,14 +58,15 @@ def broken(phi: sp.Expr) -> Broken | None:
 
 
 # ---- expressions as lines -----------------------------------------------------------------------------
-def _lines(expr: sp.Expr) -> Lines | None:
+def lines_of(expr: sp.Expr) -> Lines | None:
+    """The edges and lines of a piecewise linear expression in z, exact, None for any other."""
     if not expr.has(Z):
         return ((), ((sp.S.Zero, expr),)) if expr.is_real else None
     if expr == Z:
         return (), ((sp.S.One, sp.S.Zero),)
     join = next((join for kind, join in JOINED.items() if isinstance(expr, kind)), None)
     many = isinstance(expr, sp.Add | sp.Mul | sp.Max | sp.Min)
-    parts = [_lines(x) for x in expr.args] if many else [_lines(expr.args[0]), ZERO]
+    parts = [lines_of(x) for x in expr.args] if many else [lines_of(expr.args[0]), ZERO]
     if join is None:
         return None
     return functools.reduce(lambda total, part: None if total is None or part is None else join(total, part), parts)

@@ -199,9 +199,11 @@ def memory(recursion: Recursion | Program) -> Memory:
     X = x_t . x_t, the size of the common inputs; parts are `variance_map`, `variance_slope`, `correlation_map`,
     `slope`, `chi`, `horizon` (at any correlation), `fixed_point` where the map is affine, and `critical`, the line
     chi = 1. States that feed each other are one system: their slope is the Perron root of its derivative, in closed
-    form where that is short, else evaluated with a bound. Moments between states that one matrix joins belong to it.
+    form where that is short, else evaluated with an estimate of its error. Moments between states that one matrix
+    joins belong to it.
     A linear state that carries itself over has a slope too, the growth of the difference of two runs, but no map.
-    numeric.memory_horizon.fixed_points finds the fixed points with errors and evaluates everything there.
+    numeric.memory_horizon.fixed_points finds the fixed points with estimated errors and evaluates everything there;
+    wideproof.certified_points encloses them.
     Shapes: scalars; arrays broadcast.  Units: steps.
     Errors: NotClosed for gated recursions, and for tied states that carry themselves over through an activation
     (leaky, residual) or while another state feeds them back: these only as `untied`, with an odd activation.

@@ -503,7 +503,7 @@ def affine_fixed_point(subject: Any, ask: Ask) -> Claim:
             f"fixed point of {named(pair)}",
             "an affine variance map",
             maps[group.index(pair)],
-            "wideproof.numeric.memory_horizon.fixed_points finds those of the others, with bounds.",
+            "wideproof.numeric.memory_horizon.fixed_points finds those of the others, in numbers.",
         )
     matrix = sp.Matrix(maps).jacobian(own).applyfunc(sp.expand)
     offset = sp.Matrix([map_.subs(dict.fromkeys(own, 0)) for map_ in maps])

@@ -1,4 +1,4 @@
-"""Roots of a function known with error bounds: found on a grid, told apart from noise, enclosed by signs."""
+"""Roots of a function known within estimated errors: found on a grid, told apart from noise, located by signs."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ SPLIT = 24  # points of a grid within one cell that may hide two roots
 
 @dataclass(frozen=True)
 class Root:
-    """A zero within `error` of `value`: the function has certain and opposite signs at both ends.
+    """A zero within `error` of `value`: the function has opposite signs at both ends, beyond the estimates of its
+    errors.
 
     `falls`: positive below and negative above, as far as there is a below; `crossing` is False where the values are
     within their errors all around, as for a double root.
@@ -30,10 +31,11 @@ class Root:
 
 
 def roots(function: Bounded, grid: Host) -> list[Root]:
-    """Return the roots between the first and the last point of a grid, each enclosed by certain signs.
+    """Return the roots between the first and the last point of a grid, each between signs beyond the errors.
 
     Shapes: grid (k,) ascending.  Units: of the argument.  Error: that of each root, by the intermediate value
-    theorem; two roots closer than a `SPLIT`-th of a cell, where the function does not come near zero, are missed.
+    theorem as far as the estimated errors of the function hold; two roots closer than a `SPLIT`-th of a cell, where
+    the function does not come near zero, are missed.
     Source: intermediate value theorem.
     """
     points = _with_hidden(function, grid)

@@ -45,7 +45,7 @@ def coupled_roots(
     """Return the fixed points of variance maps that feed each other, how far they were looked for, what is special.
 
     Affine maps are solved; of others those are found that the map or Newton's method reaches from a grid of starts.
-    Units: of q.  Error: that of each root to first order, from the residual and the bounds on the expectations.
+    Units: of q.  Error: that of each root to first order, from the residual and the estimates of the expectations.
     Source: wideproof.memory; Newton's method.
     """
     map_ = vector_map(derived.variance_map, letters, names, at)

@@ -1,4 +1,4 @@
-"""Fixed points, slopes and memory horizon of a derived recursion, in numbers with error bounds; phase diagrams."""
+"""Fixed points, slopes and memory horizon of a derived recursion as numbers with estimated errors."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ class Point:
 
     q and c: E[h^2] and E[h h'] at the fixed point, by state, and by pair where a pair has moments of its own; empty
     where the variance has no map and only the difference of two runs has a slope.
-    error of q, chi, slope and horizon: bounds, of coupled states to first order, from those of
-    the expectations.  chi_q: slope of the variance map; chi: slope of the correlation map at c = q; slope: the same at
-    the c that two runs tend to.  stable: whether the variance returns after a small change.
+    Errors of q, chi, slope and horizon are estimates, from those of the expectations, and to first order; bounds are
+    those of `wideproof.certified_points`.  chi_q: slope of the variance map; chi: slope of the correlation map at
+    c = q; slope: the same at the c that two runs tend to.  stable: whether the variance returns after a small change.
     """
 
     q: Mapping[str, float]
@@ -71,9 +71,9 @@ class Analysis:
 def analyse(recursion: Memory | Recursion | Program, **parameters: float) -> Analysis:
     """Find the fixed points of a derived variance map and give slopes and memory horizon at each.
 
-    Shapes: scalars.  Units: steps for horizons.  Error: per number, from bounds on the Gaussian expectations and from
-    certain signs on both sides of each root; ParameterError for missing, unknown or negative parameters. X, the size
-    of the common inputs, is 0 unless given, and nu_F is then not needed.
+    Shapes: scalars.  Units: steps for horizons.  Error: an estimate per number, from those of the Gaussian
+    expectations and from signs on both sides of each root that are beyond them; ParameterError for missing, unknown or
+    negative parameters. X, the size of the common inputs, is 0 unless given, and nu_F is then not needed.
     Source: wideproof.memory; poole2016exponential; schoenholz2017deep.
     """
     derived = recursion if isinstance(recursion, Memory) else memory(recursion)
@@ -276,7 +276,7 @@ def _parted_alone(derived: Memory, name: str, q: float, at: Mapping[str, float])
 
 
 def _largest(parts: Mapping[str, Any], at: Mapping[str, float], doubt: Mapping[str, float]) -> tuple[float, float]:
-    """The largest value among the states, and a bound on its error with that of q in first order."""
+    """The largest value among the states, and an estimate of its error with that of q in first order."""
     found = []
     for part in parts.values():
         value, error = _evaluated(part, at)
@@ -292,7 +292,7 @@ def _evaluated(part: Any, at: Mapping[str, float]) -> tuple[float, float]:
 
 
 def _bounded(part: Any, letter: str, at: Mapping[str, float]) -> Bounded:
-    """A derived map as a function of one letter, with bounds."""
+    """A derived map as a function of one letter, with estimates of its errors."""
     formula = part.formula
     compiled = formula.compile("numpy")
 

@@ -47,7 +47,7 @@ def phase_diagram(
     """Evaluate the derived maps over the variance of the matrix and a drive, at the fixed point reached from zero.
 
     Shapes: across (k,), up (m,).  Units: variances.  Error: the fixed points to 1e-11 of their size, the expectations
-    by their bounds; ParameterError for several states, or a symbol that the maps do not read.
+    by estimates; ParameterError for several states, or a symbol that the maps do not read.
     Source: wideproof.memory; schoenholz2017deep, figure 2.
     """
     derived = recursion if isinstance(recursion, Memory) else memory(recursion)

@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 import numpy as np
 import typer
 
 from wideproof.derive import Memory, memory
+from wideproof.derive.language.errors import NotAccurate
 from wideproof.derive.language.variants import untied
 from wideproof.reports.cli.console import EXIT, Stages, err, out, plain, print_json, table
 from wideproof.reports.cli.models import Model, model_with
@@ -18,8 +19,11 @@ from wideproof.reports.cli.symbols import Json, demand, parameters
 
 if TYPE_CHECKING:
     from wideproof.numeric.core.checks import Check
+    from wideproof.numeric.memory_horizon.enclosures import EnclosedPoint
     from wideproof.numeric.memory_horizon.fixed_points import Analysis, Point
 
+Enclosures: TypeAlias = "tuple[EnclosedPoint, ...] | str"
+"""Points between bounds, or the reason why there are none."""
 SCAN = (0.25, 0.5, 0.8, 0.95, 1.0, 1.05, 1.25, 1.5, 2.0, 3.0)
 """Variances of the matrix that are tabled where none is given, in units of the critical one."""
 CELLS = (36, 24)
@@ -36,12 +40,14 @@ def memory_command(
     width: Annotated[int, typer.Option(min=4, help="Largest width of the check.")] = 1024,
     trials: Annotated[int, typer.Option(min=2, help="Random networks at each width.")] = 600,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the check.")] = 0,
+    certified: Annotated[bool, typer.Option("--certified", help="Enclose every number by bounds: seconds.")] = False,
     as_json: Json = False,
 ) -> None:
     """How long a model remembers: fixed points, slopes, the critical line and the memory horizon, with proofs.
 
     Its symbols are options, such as --nu-b 0.05; --X is x.x of the inputs that both runs see, 0 if left out. Without
-    --nu-W it is varied around its critical value. Exit codes of --check: 0 holds, 1 refuted, 3 undecided.
+    --nu-W it is varied around its critical value. Numbers are estimates; --certified adds bounds that are proved, with
+    python-flint. Exit codes of --check: 0 holds, 1 refuted, 3 undecided.
 
     Examples: [b]wideproof memory elman --activation tanh --nu-b 0.05 --figure phase[/b],
     [b]wideproof memory linear-rnn --nu-W 0.81[/b],
@@ -60,6 +66,10 @@ def memory_command(
                 part.proof.verify()
         with stages("fixed points"):
             found = [analyse(derived, **at) for at in _settings(derived, given)]
+        enclosures = None
+        if certified:
+            with stages("enclosures"):
+                enclosures = [_enclosed(derived, analysis) for analysis in found]
         critical = critical_gains(derived, _drive(derived, given))
         files = _drawn(derived, given, figure, stages) if figure else []
         checked_ = None
@@ -67,9 +77,9 @@ def memory_command(
             with stages("two runs of one network"):
                 checked_ = _check(derived, given, width, trials, seed)
     if as_json:
-        print_json(_document(derived, found, critical, checked_, files))
+        print_json(_document(derived, found, critical, checked_, files, enclosures))
     else:
-        _print(derived, found, critical, checked_, files)
+        _print(derived, found, critical, checked_, files, enclosures)
     if checked_ is not None:
         raise typer.Exit(EXIT[checked_.verdict])
 
@@ -123,8 +133,18 @@ def _check(derived: Memory, given: dict[str, float], width: int, trials: int, se
     return check_memory(derived, width=width, trials=trials, seed=seed, **own)
 
 
+def _enclosed(derived: Memory, analysis: Analysis) -> Enclosures:
+    """The points of one setting between bounds, or why there are none."""
+    from wideproof.numeric.memory_horizon.enclosures import TOLERANCE, enclosed
+
+    try:
+        return enclosed(derived, analysis, TOLERANCE)
+    except NotAccurate as error:
+        return str(error)
+
+
 def _print(derived: Memory, found: list[Analysis], critical: tuple[float, ...], check: Check | None,
-           files: list[str]) -> None:  # fmt: skip
+           files: list[str], enclosures: list[Enclosures] | None) -> None:  # fmt: skip
     proofs = {"horizon at c = q": derived, **derived.parts}
     for name, part in proofs.items():
         assert part.formula.expr is not None
@@ -134,12 +154,13 @@ def _print(derived: Memory, found: list[Analysis], critical: tuple[float, ...], 
     out.print(derived.reading)
     rows = [_row(analysis, point) for analysis in found for point in analysis.points]
     if rows:
-        table(HEADS, rows, _fixed(found[0]))
+        table(HEADS, rows, f"{_fixed(found[0])}; estimates")
+    _print_enclosures(found, enclosures or [])
     for analysis in found:
         if analysis.note:
             out.print(f"nu_W = {analysis.parameters['nu_W']:g}: {analysis.note}")
     for value in critical:
-        out.print(f"critical, chi = 1: nu_W = {value:.10g}")
+        out.print(f"critical, chi = 1: nu_W = {value:.10g}, an estimate")
     if check is not None:
         out.print(f"chi by two runs at width {check.width}: {check.estimate:.5g} ± {check.stderr:.2g}, derived "
                   f"{check.prediction:.5g}: {check.verdict}")  # fmt: skip
@@ -147,6 +168,20 @@ def _print(derived: Memory, found: list[Analysis], critical: tuple[float, ...], 
             err.print(check.note)
     for file in files:
         out.print(file)
+
+
+def _print_enclosures(found: list[Analysis], enclosures: list[Enclosures]) -> None:
+    """One line for each number: its bounds."""
+    for analysis, points in zip(found, enclosures, strict=False):
+        setting = f"nu_W = {analysis.parameters['nu_W']:g}"
+        if isinstance(points, str):
+            out.print(f"{setting}, no bounds: {points}")
+            continue
+        for point in points:
+            numbers = {"chi": point.chi, "slope at c": point.slope, "horizon": point.horizon}
+            moments = {f"{kind}_{state}": x for kind in ("q", "c") for state, x in getattr(point, kind).items()}
+            for name, x in (moments | numbers).items():
+                out.print(f"{setting}, proved: {x.lower!r} <= {name} <= {x.upper!r}")
 
 
 def _fixed(analysis: Analysis) -> str:
@@ -163,7 +198,7 @@ def _row(analysis: Analysis, point: Point) -> tuple[str, ...]:
 
 
 def _document(derived: Memory, found: list[Analysis], critical: tuple[float, ...], check: Check | None,
-              files: list[str]) -> dict[str, Any]:  # fmt: skip
+              files: list[str], enclosures: list[Enclosures] | None) -> dict[str, Any]:  # fmt: skip
     formulas = {
         name: {"formula": plain(part.formula.expr), "latex": part.formula.latex(), "verified": True,
                "symbols": list(part.formula.symbols), "steps": len(part.proof.steps)}
@@ -171,7 +206,10 @@ def _document(derived: Memory, found: list[Analysis], critical: tuple[float, ...
     }  # fmt: skip
     return {
         "model": derived.program.name, "reading": derived.reading, "formulas": formulas,
-        "settings": [{"parameters": dict(a.parameters), "note": a.note, "points": [asdict(p) for p in a.points]}
-                     for a in found],
+        "settings": [{"parameters": dict(a.parameters), "note": a.note, "points": [asdict(p) for p in a.points],
+                      "errors": "estimates"} for a in found],
+        "enclosures": None if enclosures is None else [
+            {"refused": x} if isinstance(x, str) else {"points": [asdict(p) for p in x]} for x in enclosures
+        ],
         "critical": {"nu_W": list(critical)}, "check": None if check is None else asdict(check), "files": files,
     }  # fmt: skip

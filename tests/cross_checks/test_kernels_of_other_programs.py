@@ -213,10 +213,10 @@ def test_inputs_of_very_different_size_keep_their_accuracy():
 
 def test_what_has_no_numbers_is_refused():
     X = RNG.standard_normal((2, 3, 2))
-    define("chirp", sp.sin(1000 * Z**2))
+    define("fast_chirp", sp.sin(1000 * Z**2))
     shifted = Recursion("shifted")
     F, C, h = shifted.input_map("F"), shifted.readout("C"), shifted.state("h")
-    shifted.update(h, activation("chirp")(F @ shifted.x) + tanh(F @ shifted.x))
+    shifted.update(h, activation("fast_chirp")(F @ shifted.x) + tanh(F @ shifted.x))
     shifted.output(C @ h)
     with pytest.raises(NotAccurate, match="tells where it is steep"):
         Kernel(shifted).nngp(X)

@@ -21,7 +21,7 @@ def confirmation(run: LinesRun, folder: Path) -> Section:
     first = run.checks[0]
     widths = ", ".join(map(str, run.measured.widths))
     integrals: tuple[Inline, ...] = (
-        ("The integrals among the limits have an error of at most ", value(run.error, digits=1), ". ")
+        ("The integrals among the limits have an error that is estimated at ", value(run.error, digits=1), ". ")
         if run.error else ()
     )  # fmt: skip
     return Section(

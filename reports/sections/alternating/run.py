@@ -73,7 +73,7 @@ class LinesRun:
 
     def record(self) -> dict[str, Any]:
         """The numbers of the run as plain data, for run.json."""
-        found: dict[str, Any] = {"measured": asdict(self.measured), "error_bound": self.error}
+        found: dict[str, Any] = {"measured": asdict(self.measured), "error_estimate": self.error}
         found["limits"] = {str(x): value for x, value in self.limits.items()}
         found["checks"] = [asdict(check) for check in self.checks]
         return found | ({"without": asdict(self.without)} if self.without else {})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 
 import numpy as np
 import pytest
@@ -88,3 +89,19 @@ def test_a_missing_number_is_told_with_the_option_that_gives_it():
     done = run("memory", "residual", "--untied", code=2)
     assert "no --nu-b" in done.stderr
     assert "For example --nu-b 0.3." in done.stderr
+
+
+def test_certified_prints_bounds_and_estimates_are_called_so():
+    result = run(*RELU, "--nu-W", "1.25", "--certified")
+    assert "estimates" in result.stdout
+    assert re.search(r"proved: 0\.62\d+ <= chi <= 0\.62\d+$", result.stdout, re.MULTILINE)
+    found = json.loads(run(*RELU, "--nu-W", "1.25", "--certified", "--json").stdout)
+    (point,) = found["enclosures"][0]["points"]
+    assert found["settings"][0]["errors"] == "estimates"
+    assert point["horizon"]["lower"] <= -1 / math.log(0.625) * (1 + 1e-15)
+    assert point["horizon"]["upper"] >= -1 / math.log(0.625) * (1 - 1e-15)
+    assert json.loads(run(*RELU, "--nu-W", "1.25", "--json").stdout)["enclosures"] is None
+    critical = run(*RELU[:3], "tanh", "--nu-b", "0", "--nu-W", "1", "--certified")
+    assert "no bounds: enclosure of memory(elman): expected a slope on one side of 1" in critical.stdout.replace(
+        "\n", " "
+    )

@@ -1,0 +1,1 @@
+"""Enclosures of Gaussian expectations in ball arithmetic: bounds that hold, at the price of time."""

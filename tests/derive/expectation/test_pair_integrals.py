@@ -1,0 +1,47 @@
+"""Expectations whose estimate is too large are enclosed, and refused by the width of that enclosure."""
+
+import numpy as np
+import pytest
+import sympy as sp
+
+from wideproof.derive.algebra import ball_code
+from wideproof.derive.expectation import pair_integrals
+from wideproof.derive.expectation.pair_integrals import Variables, expectation, value
+from wideproof.derive.language.activations import Z, define
+from wideproof.derive.language.errors import NotAccurate
+
+define("enclosed_chirp", sp.sin(30 * Z**2))
+TWO = (("enclosed_chirp", 0),) * 2
+LAW = Variables("numpy", (np.ones(2), np.ones(2)), np.array([0.1, -0.3]))
+
+
+def exact(c):
+    """E[sin(30 u^2) sin(30 v^2)] of unit variables of covariance c, by the characteristic function of squares."""
+    opposite, alike = (((1 - 60j) * (1 - 60j * s) + 3600 * s * c * c) for s in (-1, 1))
+    return 0.5 * (opposite**-0.5 - 1 / _root(alike)).real
+
+
+def _root(z):
+    """The branch near 1 - 60i, since z is close to its square."""
+    root = z**0.5
+    return root if root.imag < 0 else -root
+
+
+def test_what_the_grids_leave_open_is_enclosed():
+    estimate, doubt = expectation(TWO, LAW)
+    want = [exact(0.1), exact(-0.3)]
+    assert max(doubt) > 1e-6
+    found, error = value(TWO, LAW)
+    assert error < 1e-12
+    np.testing.assert_allclose(found, want, rtol=0, atol=1e-13)
+    assert np.max(np.abs(estimate - want)) > 1e-6
+
+
+def test_without_an_enclosure_the_reason_is_told(monkeypatch):
+    monkeypatch.setattr(pair_integrals, "ENCLOSED", 1)
+    with pytest.raises(NotAccurate, match="2 numbers with estimates"):
+        value(TWO, LAW)
+    monkeypatch.setattr(pair_integrals, "ENCLOSED", 64)
+    monkeypatch.setattr(ball_code.importlib, "import_module", lambda name: (_ for _ in ()).throw(ImportError(name)))
+    with pytest.raises(NotAccurate, match="no enclosure, an environment without it"):
+        value(TWO, LAW)
