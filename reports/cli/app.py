@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
+from wideproof.numeric.runs.signals import heed_termination
 from wideproof.reports.cli.bench import bench_command
 from wideproof.reports.cli.certify import certify_command
 from wideproof.reports.cli.console import errors
@@ -17,6 +18,7 @@ from wideproof.reports.cli.memory import memory_command
 from wideproof.reports.cli.models import list_models
 from wideproof.reports.cli.report import report_command
 from wideproof.reports.cli.reproduce import reproduce_command
+from wideproof.reports.cli.runs.commands import runs
 from wideproof.reports.cli.symbols import WithSymbols
 from wideproof.reports.cli.validate import validate_command
 
@@ -63,7 +65,7 @@ def wideproof(
 
     Evaluate it; confirm it at finite width; typeset it.
 
-    Exit codes: 0 holds, 1 refuted, 3 undecided, 2 usage.
+    Exit codes: 0 holds, 1 refuted, 3 undecided, 2 usage; 130 after Ctrl-C, 143 after SIGTERM.
 
     Example: [b]wideproof derive linear-rnn scale-factors --proof[/b]
     """
@@ -78,8 +80,10 @@ app.command("report", cls=WithSymbols)(report_command)
 app.command("reproduce")(reproduce_command)
 app.command("bench")(bench_command)
 app.command("memory", cls=WithSymbols)(memory_command)
+app.add_typer(runs)
 
 
 def main() -> None:
     """Run the command line."""
+    heed_termination()
     app()

@@ -69,16 +69,19 @@ def fail(error: DeriveError) -> NoReturn:
 
 @contextmanager
 def errors() -> Iterator[None]:
-    """Turn what a user can meet into a message: our errors, usage and files exit with 2, Ctrl-C with 130."""
+    """Turn what a user can meet into a message: 2 for errors, usage and files, 130 for Ctrl-C, 143 for SIGTERM."""
     try:
         yield
     except DeriveError as error:
         fail(error)
     except UsageError as error:
         fail(_usage(error))
-    except KeyboardInterrupt:
-        err.print("interrupted")
-        raise typer.Exit(INTERRUPTED) from None
+    except KeyboardInterrupt as stop:
+        code = getattr(stop, "code", INTERRUPTED)
+        word = "interrupted" if code == INTERRUPTED else "terminated"
+        told = getattr(stop, "told", "")
+        err.print(f"{word}: {told}" if told else word)
+        raise typer.Exit(code) from None
     except MemoryError as error:
         hint = "Take fewer of them: a smaller --width, fewer --trials or --lags; --method matrix-free draws no matrix."
         fail(ParameterError("memory", "numbers that fit", str(error) or "too many", hint))

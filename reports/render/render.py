@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Literal, TypeAlias
 
 from wideproof.derive.language.errors import ParameterError
-from wideproof.reports.document.assets import write_atomically
+from wideproof.numeric.core.files import write_atomically
 from wideproof.reports.document.blocks import Document, citations, figures
 from wideproof.reports.document.text import DocumentError
 from wideproof.reports.render import html_page, pandoc, pdftex

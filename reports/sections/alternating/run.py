@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from wideproof.derive import Derivation
@@ -24,6 +24,7 @@ from wideproof.numeric.validation.alternating import (
     line_settings,
     measure_lines,
 )
+from wideproof.numeric.validation.lines_plan import LinesPlan, coefficients_of
 
 Progress = Callable[[int, int], None]
 Stage = Callable[[str], AbstractContextManager[Progress]]
@@ -73,10 +74,10 @@ class LinesRun:
 
     def record(self) -> dict[str, Any]:
         """The numbers of the run as plain data, for run.json."""
-        found: dict[str, Any] = {"measured": asdict(self.measured), "error_bound": self.error}
+        found: dict[str, Any] = {"measured": self.measured.record(), "error_bound": self.error}
         found["limits"] = {str(x): value for x, value in self.limits.items()}
         found["checks"] = [asdict(check) for check in self.checks]
-        return found | ({"without": asdict(self.without)} if self.without else {})
+        return found | ({"without": self.without.record()} if self.without else {})
 
 
 def run_lines(
@@ -96,14 +97,14 @@ def run_lines(
             progress(done, len(derived))
     numbers, error = StateEvolution(derived[1]).evaluate(**values)
     with stage("Monte Carlo over a ladder of widths") as progress:
-        measured = measure_lines(program, numbers, values, width=width, trials=trials or TRIALS, seed=seed,
-                                 progress=progress)  # fmt: skip
+        plan = LinesPlan(program, values, width, trials or TRIALS, seed, coefficients=coefficients_of(numbers))
+        measured = measure_lines(plan, progress)
     checks = judge_lines(measured, list(errors_of(numbers).values()), EFFECT)
     without, plain = None, {}
     if any(line.corrected for _, line in program.lines):
         with stage("the same without correction terms") as progress:
-            without = measure_lines(program, numbers, values, width=width, trials=min(measured.trials, WITHOUT_TRIALS),
-                                    seed=seed, onsager=0.0, rungs=1, progress=progress)  # fmt: skip
+            few = min(measured.trials, WITHOUT_TRIALS)
+            without = measure_lines(replace(plan, trials=few, onsager=0.0, widths=(width,)), progress)
         plain = draw_parts(program, numbers, PARTS_WIDTH, seed, 0.0, **values)
     parts = draw_parts(program, numbers, PARTS_WIDTH, seed, **values)
     return LinesRun(program, *derived, values, numbers, error, seed, measured, without, checks, parts, plain)

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from wideproof.reports.document.assets import write_atomically
+from wideproof.numeric.core.files import write_atomically
 from wideproof.reports.document.text import DocumentError
 from wideproof.reports.render.run_json import write_run
 
