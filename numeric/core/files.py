@@ -5,6 +5,9 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+PART = ".part"
+"""How the name of a file ends that is being written, or was when its writer was killed."""
+
 
 def write_atomically(path: Path, data: str | bytes) -> Path:
     """Replace `path` in one step, on the disk before the step, with the mode that the umask gives a new file.
@@ -14,7 +17,7 @@ def write_atomically(path: Path, data: str | bytes) -> Path:
     """
     raw = data.encode("utf-8") if isinstance(data, str) else data
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    part = path.with_name(f".{path.name}.{os.getpid()}{PART}")
     try:
         with part.open("wb") as file:
             file.write(raw)

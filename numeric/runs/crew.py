@@ -55,7 +55,7 @@ class Crew:
             return here
         for last in (False, True):
             try:
-                return self.executor.submit(found.draw_elsewhere, plan_text(found.plan), astuple(chunk))
+                return self.executor.submit(found.draw_elsewhere, found.text, astuple(chunk))
             except BrokenExecutor as error:
                 if last:
                     raise
@@ -84,11 +84,6 @@ class Crew:
 
 
 ALONE = Crew()
-
-
-def plan_text(plan: Any) -> str:
-    """Return a plan as the text that is sent."""
-    return json.dumps(plan.data(), sort_keys=True)
 
 
 @contextmanager
@@ -201,7 +196,7 @@ def _dask(address: str, jobs: int | None) -> Iterator[Crew]:
                              "Start one with: dask scheduler; or write --scheduler local.") from error  # fmt: skip
     try:
         workers = max(1, sum(client.ncores().values()))
-        yield Crew(client.get_executor(pure=False, retries=REPAIRS), 2 * workers, jobs)
+        yield Crew(client.get_executor(pure=False), 2 * workers, jobs)
     finally:
         client.close()
         if cluster:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from wideproof.derive.language.errors import StoreError
-from wideproof.numeric.core.files import write_atomically
+from wideproof.numeric.core.files import PART, write_atomically
 from wideproof.numeric.runs.chunks import ChunkFolder
 from wideproof.numeric.runs.environment import environment, git_state, hardware, versions
 
@@ -125,27 +125,37 @@ def take_folder(path: Path, identity: Mapping[str, Any], fields: Mapping[str, An
     Errors: StoreError for a folder of another run, one that holds other files, or one that cannot be written.
     """
     identity = json.loads(json.dumps(plain(identity)))
-    if (path / RECORD).exists() and not force:
-        found = open_run(path)
-        if other := [key for key, value in identity.items() if found.record.get(key) != value]:
+    if (path / RECORD).exists() and (found := _other_or_same(path, identity, force)) is not None:
+        other = [key for key, value in identity.items() if found.record.get(key) != value]
+        if other:
             mine, theirs = _difference(identity[other[0]], found.record.get(other[0]), other[0])
             hint = "Name another folder; --force replaces it; wideproof runs extend adds trials or widths to a run."
             raise StoreError(str(path), f"a run with {mine}", theirs, hint)
         return found
     try:
-        if path.exists() and any(path.iterdir()) and not force:
+        if path.exists() and any(not x.name.endswith(PART) for x in path.iterdir()) and not force:
             raise StoreError(str(path), "a new or empty folder", "one that holds other files",
                              "Name another folder, or write into it with --force.")  # fmt: skip
         shutil.rmtree(path / CHUNKS, ignore_errors=True)
         for name in (RECORD, CHECKS):
             (path / name).unlink(missing_ok=True)
-        (path / CHUNKS).mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise StoreError(str(path), "a folder that can be written", error.strerror or error,
                          "Name another folder, or see to its mode.") from error  # fmt: skip
     made = RunFolder(path, {"format": FORMAT, "started": now(), **identity, "sessions": [], **fields})
     made.update(stage="planned", verdict=None)
     return made
+
+
+def _other_or_same(path: Path, identity: Mapping[str, Any], force: bool) -> RunFolder | None:
+    """The run of a folder; by force only where it is the same one, so that nothing of it is lost."""
+    if not force:
+        return open_run(path)
+    try:
+        found = open_run(path)
+    except StoreError:
+        return None
+    return found if all(found.record.get(key) == value for key, value in identity.items()) else None
 
 
 def _difference(mine: Any, theirs: Any, name: str) -> tuple[str, str]:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
 import numpy as np
 
 from wideproof.numeric.core.arrays import Host
 from wideproof.numeric.core.statistics import Moments
+from wideproof.numeric.core.timing import blas_threads
 from wideproof.numeric.runs.chunks import Chunk, ChunkFolder, Key, Numbers, encoded
 from wideproof.numeric.runs.crew import ALONE, Crew
 
@@ -52,6 +55,11 @@ class Gathered(ABC, Generic[P]):
     @abstractmethod
     def draw_elsewhere(plan: str, chunk: tuple[str, int, int, int]) -> Numbers:
         """The same from the text of a plan and the fields of a chunk, for another process or machine."""
+
+    @cached_property
+    def text(self) -> str:
+        """The plan as the text that is sent to workers."""
+        return json.dumps(self.plan.data(), sort_keys=True)
 
     def reached(self, group: str, width: int) -> bool:
         """Whether a width is precise enough already: a function of the moments alone, so of the plan."""
@@ -152,9 +160,10 @@ def gather(
     """
     chunks = part_of(tuple(plan.chunks()), shard)
     work = _Work(kind(plan), chunks, store, crew)
-    for done in work.merged():
-        if progress:
-            progress(done, len(chunks))
+    with blas_threads(1):  # for an executor of threads too: each would end the limit of the others
+        for done in work.merged():
+            if progress:
+                progress(done, len(chunks))
     return work.found
 
 

@@ -78,7 +78,8 @@ def _kept(run: RunFolder | None, experiment: Experiment, shard: Shard | None) ->
     if run is None:
         return "nothing is kept: with --out DIR it would go on where it stopped"
     wanted = part_of(tuple(experiment.plan.chunks()), shard)
-    done = sum(chunk.name in run.chunks.files for chunk in wanted)
+    files = run.chunks.files
+    done = sum(chunk.name in files for chunk in wanted)
     run.end(STOPPED)
     return f"{done} of {len(wanted)} chunks are kept in {run.path}; go on with: wideproof runs resume {run.path}"
 
@@ -138,6 +139,8 @@ def merge(paths: Sequence[Path], out: Path, force: bool = False) -> Merged:
     The plan is that with the most trials and the largest width. Nothing is drawn or judged: `resume` does both.
     Errors: StoreError for runs of different settings, and for one chunk with different numbers from equal environments.
     """
+    if out.resolve() in {path.resolve() for path in paths}:
+        raise StoreError(f"merge into {out}", "a folder of its own", "one of the runs", "Name a new folder.")
     runs = [open_run(path) for path in paths]
     experiments = [experiment_of(run.record["experiment"]) for run in runs]
     first = setting_of(experiments[0])

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from wideproof.derive.language.errors import ParameterError
-from wideproof.reports.cli.console import print_json, verdict
+from wideproof.reports.cli.console import out, print_json, verdict
 
 Out = Annotated[
     Path | None,
@@ -44,5 +44,7 @@ def tell(found: Any, seed: int, as_json: bool, every: bool) -> None:
     if as_json:
         checks = [asdict(check) for check in found.checks]
         print_json({"verdict": found.verdict, "method": found.method, "seed": seed, "checks": checks})
-    else:
+    elif found.checks:
         verdict(found, every)
+    else:
+        out.print(found.method)

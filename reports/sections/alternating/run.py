@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, replace
 from typing import Any
@@ -16,15 +16,13 @@ from wideproof.derive.language.alternating import Alternating, AlternatingProgra
 from wideproof.numeric.core.arrays import Host
 from wideproof.numeric.core.checks import Check, Verdict, overall
 from wideproof.numeric.validation.alternating import (
-    EFFECT,
-    TRIALS,
     LineMeasurements,
+    LinesValidation,
     draw_parts,
-    judge_lines,
     line_settings,
     measure_lines,
 )
-from wideproof.numeric.validation.lines_plan import LinesPlan, coefficients_of
+from wideproof.numeric.validation.validate import validate
 
 Progress = Callable[[int, int], None]
 Stage = Callable[[str], AbstractContextManager[Progress]]
@@ -82,9 +80,11 @@ class LinesRun:
 
 def run_lines(
     alternating: Alternating | AlternatingProgram, stage: Stage, seed: int = 0, width: int = 1024,
-    trials: int | None = None, **given: float,
+    trials: int | None = None, draws: Mapping[str, Any] | None = None, **given: float,
 ) -> LinesRun:  # fmt: skip
     """Derive and verify, then confirm by draws of the matrix, with and without the correction terms.
+
+    `draws` as `run_linear` takes them.
 
     Errors: those of the derivations; ParameterError for a missing symbol.
     """
@@ -97,9 +97,9 @@ def run_lines(
             progress(done, len(derived))
     numbers, error = StateEvolution(derived[1]).evaluate(**values)
     with stage("Monte Carlo over a ladder of widths") as progress:
-        plan = LinesPlan(program, values, width, trials or TRIALS, seed, coefficients=coefficients_of(numbers))
-        measured = measure_lines(plan, progress)
-    checks = judge_lines(measured, list(errors_of(numbers).values()), EFFECT)
+        found = validate(program, width, trials, seed, progress=progress, **(draws or {}), **dict[str, Any](values))
+    assert isinstance(found, LinesValidation)  # of an alternating program
+    measured, plan = found.measurements, found.measurements.plan
     without, plain = None, {}
     if any(line.corrected for _, line in program.lines):
         with stage("the same without correction terms") as progress:
@@ -107,4 +107,4 @@ def run_lines(
             without = measure_lines(replace(plan, trials=few, onsager=0.0, widths=(width,)), progress)
         plain = draw_parts(program, numbers, PARTS_WIDTH, seed, 0.0, **values)
     parts = draw_parts(program, numbers, PARTS_WIDTH, seed, **values)
-    return LinesRun(program, *derived, values, numbers, error, seed, measured, without, checks, parts, plain)
+    return LinesRun(program, *derived, values, numbers, error, seed, measured, without, found.checks, parts, plain)

@@ -21,6 +21,11 @@ def test_the_record_is_there_before_anything_is_drawn(tmp_path):
     assert (record["stage"], record["sessions"], record["verdict"]) == ("planned", [], None)
 
 
+def test_what_a_kill_leaves_before_the_record_is_no_other_run(tmp_path):
+    (tmp_path / ".run.json.123.part").write_text("{")
+    assert take_folder(tmp_path, IDENTITY, {}, False).record["stage"] == "planned"
+
+
 def test_a_session_says_where_and_with_what(tmp_path):
     run = take_folder(tmp_path, IDENTITY, {}, False)
     run.begin("numpy", 2)
@@ -41,10 +46,13 @@ def test_the_same_run_goes_on_and_another_is_refused_by_field(tmp_path):
 
 def test_force_replaces_a_run_and_no_other_file(tmp_path):
     take_folder(tmp_path, IDENTITY, {}, False)
+    (tmp_path / "chunks").mkdir()
     (tmp_path / "chunks" / "a.nc").write_bytes(b"old")
     (tmp_path / "notes.txt").write_text("mine")
+    take_folder(tmp_path, IDENTITY, {}, True)
+    assert (tmp_path / "chunks" / "a.nc").exists()  # the same run loses nothing
     take_folder(tmp_path, OTHER, {}, True)
-    assert not list((tmp_path / "chunks").iterdir())
+    assert not (tmp_path / "chunks").exists()
     assert (tmp_path / "notes.txt").read_text() == "mine"
     assert open_run(tmp_path).record["experiment"] == OTHER["experiment"]
 

@@ -6,8 +6,6 @@ import multiprocessing
 import os
 import random
 import signal
-import subprocess
-import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import astuple, replace
@@ -15,6 +13,7 @@ from dataclasses import astuple, replace
 import numpy as np
 import pytest
 
+from tests.kills import command, killed, wait_for
 from wideproof.derive import models
 from wideproof.derive.language.errors import ParameterError, StoreError
 from wideproof.numeric import load_run, validate
@@ -97,6 +96,8 @@ def test_parts_put_together_are_the_whole(tmp_path, name):
         assert (part.verdict, part.checks) == ("undecided", ())
     missing = merge([tmp_path / "part3", tmp_path / "part1"], tmp_path / "merged")
     assert missing.missing == load_run(tmp_path / "part2").done > 0
+    with pytest.raises(StoreError, match="a folder of its own"):
+        merge([tmp_path / "part1", tmp_path / "part2"], tmp_path / "part1", force=True)
     made = merge([tmp_path / f"part{k}" for k in (3, 1, 2)], tmp_path / "merged", force=True)
     assert (made.missing, made.environments) == (0, 1)
     assert resume(tmp_path / "merged", ALONE).checks == whole.checks
@@ -241,16 +242,7 @@ def test_an_unfinished_run_is_loaded_as_far_as_it_is(tmp_path):
 
 
 # ---- killed -----------------------------------------------------------------------------------------
-VALIDATE = "from wideproof.reports.cli.app import main; main()"
-
-
-def command(*words):
-    return subprocess.Popen([sys.executable, "-c", VALIDATE, *map(str, words)], stdout=subprocess.PIPE,
-                            stderr=subprocess.PIPE, text=True, env=os.environ | {"PYTHONPATH": os.getcwd()},
-                            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler))  # fmt: skip
-
-
-LONG = ("validate", "elman", "--width", 64, "--trials", 1500, "--seed", 5, "--json")
+LONG = ("validate", "elman", "--width", 64, "--trials", 1500, "--seed", 5)
 
 
 @pytest.fixture(scope="module")
@@ -260,29 +252,11 @@ def uninterrupted(tmp_path_factory):
     return load_run(folder)
 
 
-def when_under_way(child, folder, chunks):
-    deadline = time.monotonic() + 120
-    while child.poll() is None and time.monotonic() < deadline:
-        if (folder / "chunks").exists() and len(list((folder / "chunks").glob("*.nc"))) >= chunks:
-            return
-        time.sleep(0.01)
-
-
 def test_killed_at_any_moment_it_goes_on_with_the_same_bits(tmp_path, uninterrupted):
-    """Killed again and again, at moments of chance, by one and by two workers."""
-    at, kills = random.Random(1), 0
-    for jobs in (1, 2, 1, 2, 1, 1):
-        words = LONG if not kills else ("runs", "resume", tmp_path / "run", "--json")
-        child = command(*words, "--jobs", jobs, *(() if kills else ("--out", tmp_path / "run")))
-        have = len(list((tmp_path / "run" / "chunks").glob("*.nc"))) if kills else 0
-        when_under_way(child, tmp_path / "run", have + at.randrange(1, 15))
-        time.sleep(at.random() / 20)
-        child.send_signal(signal.SIGKILL)
-        child.communicate(timeout=60)
-        kills += child.returncode == -signal.SIGKILL
-    assert kills == 6
+    """Killed six times at moments of chance, by one and by two workers."""
+    assert killed(tmp_path / "run", LONG, 6) == 6
     kept = load_run(tmp_path / "run").done
-    assert 6 <= kept < len(uninterrupted.wanted)
+    assert 3 <= kept < len(uninterrupted.wanted)
     resume(tmp_path / "run", ALONE)
     assert compare(load_run(tmp_path / "run"), uninterrupted)["identical"]
 
@@ -292,8 +266,8 @@ def test_killed_at_any_moment_it_goes_on_with_the_same_bits(tmp_path, uninterrup
 ])  # fmt: skip
 @pytest.mark.parametrize("jobs", [1, 2])
 def test_a_signal_ends_it_cleanly_and_says_what_is_kept(tmp_path, number, code, word, jobs, uninterrupted):
-    child = command(*LONG, "--out", tmp_path / "run", "--jobs", jobs)
-    when_under_way(child, tmp_path / "run", 9)
+    child = command(*LONG, "--json", "--out", tmp_path / "run", "--jobs", jobs)
+    wait_for(child, tmp_path / "run", 9)
     child.send_signal(number)
     out, err = child.communicate(timeout=120)
     assert (child.returncode, out) == (code, "")
