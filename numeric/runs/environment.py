@@ -96,6 +96,16 @@ def machine_memory() -> int | None:
     return min(found, default=None)
 
 
+def gpu_memory() -> int | None:
+    """Return the bytes of memory of all GPUs that this process sees, of the first one's kind; None without one."""
+    try:
+        from cupy.cuda import runtime
+
+        return int(runtime.memGetInfo()[1]) * int(runtime.getDeviceCount())
+    except Exception:  # as above
+        return None
+
+
 def git_state() -> dict[str, str | None]:
     """Return the commit of our code, if it runs from a checkout, and that of the folder the run was started in."""
     own = Path(__file__).resolve().parents[2]

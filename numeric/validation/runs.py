@@ -120,7 +120,7 @@ def extend(
 
 
 def _fitting(experiment: Experiment, run: RunFolder, progress: Progress | None, crew: Crew, shard: Shard | None) -> Any:
-    refuse_too_large(f"run {run.path}", experiment.memory(), crew.workers)
+    refuse_too_large(f"run {run.path}", experiment.memory(), crew.workers, experiment.plan.backend)
     return carry_out(experiment, run, progress, crew, shard)
 
 

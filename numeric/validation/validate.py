@@ -85,7 +85,8 @@ def validate(
     shard = checked_shard(shard, out, budget)
     experiment = planned(recursion, width, trials, seed, device, horizon, level, sampler, budget, dtype, nu)
     where = f"validate {experiment.program.name}"
-    refuse_too_large(where, experiment.memory(), workers_of(jobs, executor, scheduler))
+    refuse_too_large(where, experiment.memory(), workers_of(jobs, executor, scheduler),
+                     experiment.plan.backend)  # fmt: skip
     run = None if out is None else start(Path(out), experiment, shard, force)
     cost = experiment.cost() if announce is not None else None
     if announce is not None and cost is not None:

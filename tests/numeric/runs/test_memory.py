@@ -20,8 +20,8 @@ def test_the_width_that_is_named_fits_and_a_tenth_more_does_not(one_gigabyte):
     for dense, power in ((True, 2), (False, 1)):
         with pytest.raises(ParameterError, match=r"8 bytes x 1e\+10 numbers") as caught:
             refuse_too_large("here", Memory(10**5, 1, 1e10, dense), 1)
-        fits = float(caught.value.hint.split("about ")[1].split(" or")[0])
-        refuse_too_large("here", Memory(int(fits), 1, 1e10 * (0.98 * fits / 10**5) ** power, dense), 1)
+        fits = float(caught.value.hint.split("--width of ")[1].split(" or")[0])
+        refuse_too_large("here", Memory(int(fits), 1, 1e10 * (fits / 10**5) ** power, dense), 1)
         with pytest.raises(ParameterError):
             refuse_too_large("here", Memory(int(fits), 1, 1e10 * (1.1 * fits / 10**5) ** power, dense), 1)
 
@@ -33,6 +33,13 @@ def test_workers_of_one_machine_share_its_memory(one_gigabyte):
     with pytest.raises(ParameterError, match="x 4 workers") as caught:
         refuse_too_large("here", need, 4)
     assert "--jobs 3 or fewer" in caught.value.hint
+
+
+def test_on_a_gpu_its_memory_counts(one_gigabyte, monkeypatch):
+    monkeypatch.setattr(memory, "gpu_memory", lambda: 80 * 10**9)
+    refuse_too_large("here", Memory(10**5, 1, 2.5e9, True), 1, "cupy")
+    with pytest.raises(ParameterError, match="80 GB of its GPUs"):
+        refuse_too_large("here", Memory(10**5, 1, 2.5e9, True), 5, "cupy")
 
 
 @pytest.mark.parametrize(("recursion", "options"), [
