@@ -77,9 +77,15 @@ def lines_plan(
         hint = "The ladder ends at a quarter of it."
         raise ParameterError(f"validate {program.name}: width", f"{NARROWEST} or more", width, hint)
     values = line_settings(program, given)
-    limits = line_evolution(program)(**values)
+    limits = _evolution(program)(**values)
     return LinesPlan(program, values, width, TRIALS if trials is None else trials, seed=seed, backend=device,
                      coefficients=coefficients_of(limits))  # fmt: skip
+
+
+@lru_cache(maxsize=8)
+def _evolution(program: AlternatingProgram) -> StateEvolution:
+    """The derived state evolution, derived once for the plan and the verdict."""
+    return line_evolution(program)
 
 
 def lines_validation(found: LineMeasurements, level: Level | None) -> LinesValidation:
@@ -87,7 +93,7 @@ def lines_validation(found: LineMeasurements, level: Level | None) -> LinesValid
 
     Shapes, units, error: as `judge_lines`.  Source: `line_evolution`.
     """
-    limits = errors_of(line_evolution(found.plan.program)(**found.plan.values))
+    limits = errors_of(_evolution(found.plan.program)(**found.plan.values))
     return LinesValidation(LINES_METHOD, judge_lines(found, list(limits.values()), level or EFFECT), found)
 
 

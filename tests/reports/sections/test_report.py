@@ -177,7 +177,12 @@ def test_an_engine_that_fails_by_name_leaves_source_and_record(tiny_run, tmp_pat
 def test_a_report_that_is_killed_goes_on_with_its_monte_carlo(tmp_path, monkeypatch):
     """The draws are a run in the folder; the next call reads them, and one of other numbers is refused."""
     drawn, draw = [], KernelMeasurements.draw
-    monkeypatch.setattr(KernelMeasurements, "draw", lambda plan, chunk: drawn.append(chunk) or draw(plan, chunk))
+
+    def counted(plan, chunk):
+        drawn.append(chunk)
+        return draw(plan, chunk)
+
+    monkeypatch.setattr(KernelMeasurements, "draw", staticmethod(counted))
 
     def stop(*_, **__):
         raise KeyboardInterrupt
