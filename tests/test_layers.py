@@ -23,7 +23,7 @@ ROOMS = {
         "alternating", "limits", "linear", "memory_horizon", "referee", "audit", "certificate",
     ),
     "numeric": (
-        "core", "recordings", "sampling", "networks", "process", "kernels", "linear_rnn", "memory_horizon",
+        "core", "runs", "recordings", "sampling", "networks", "process", "kernels", "linear_rnn", "memory_horizon",
         "validation", "paper", "benchmarks",
     ),
     "reports": ("document", "render", "write", "sections", "paper", "cli"),

@@ -88,3 +88,7 @@ class NotAccurate(DeriveError):
 
 class NotCertified(DeriveError):
     """A step of a proof that no certificate covers yet."""
+
+
+class StoreError(DeriveError):
+    """A folder or a file of a run that cannot be read, written or taken."""

@@ -70,7 +70,8 @@ self recursion alternating program derived network readout parameters parameteri
 progress width trials rows method states weights device cotangents Y steps step_size momentum checkpoint horizon level
 sampler budget announce dtype stage data columns out_dir engine found limits coefficients source xp onsager across up
 matrix drive kernel ridge outputs rate settings redrawn out output json help proof quick all set untied check version
-lags figure activation gate bias tied layers depth list_settings install_completion show_completion
+lags figure activation gate bias tied layers depth list_settings install_completion show_completion force jobs executor
+scheduler shard folder
 """
 """Arguments of the functions, and options of the commands, that take the symbols of a model beside their own."""
 TAKEN = frozenset(f"{INDICES} {LEARNING} {OPTIONS}".split())

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import os
 import platform
-from importlib import metadata
-from pathlib import Path
 from typing import Any
 
 from wideproof.numeric.benchmarks.records import Floor
 from wideproof.numeric.core.timing import arithmetic, bandwidth, drawing
+from wideproof.numeric.runs.environment import machine_memory, processor, version
 
 SINGLE = {
     name: "1"
@@ -28,35 +27,15 @@ def describe() -> dict[str, Any]:
     }  # fmt: skip
 
 
-def processor() -> str:
-    """Return the processor's name, as the system has it."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return platform.processor() or platform.machine()
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.machine()
-
-
 def memory() -> float | None:
     """Return the memory in GiB, or None where the system does not tell."""
-    try:
-        return round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1)
-    except (AttributeError, ValueError, OSError):
-        return None
+    found = machine_memory()
+    return None if found is None else round(found / 2**30, 1)
 
 
 def load() -> float | None:
     """Return the mean number of running processes in the last minute, or None where the system does not tell."""
     return round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None
-
-
-def version(package: str) -> str | None:
-    """Return the installed version, or None."""
-    try:
-        return metadata.version(package)
-    except metadata.PackageNotFoundError:
-        return None
 
 
 def floor(traffic: float, flops: float, draws: float, working_set: float, dtype: str = "float64") -> Floor:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
+import io
 import json
-import os
-import tempfile
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,8 +13,11 @@ import numpy as np
 
 from wideproof.derive.language.errors import ParameterError
 from wideproof.numeric.core.arrays import Host
+from wideproof.numeric.core.files import write_atomically
 
 INPUTS = "inputs"
+SAVE_EVERY = 5.0
+"""Seconds between two checkpoints of long work."""
 LONGEST = 60
 """Characters of a value in an error."""
 
@@ -24,19 +26,11 @@ def save(path: Path, inputs: Mapping[str, object], arrays: Mapping[str, Host]) -
     """Write arrays and the inputs they belong to, so that a kill at any moment leaves a readable file.
 
     Shapes: kept.  Units: kept.  Error: none, bits are kept; OSError where the folder cannot be written.
-    Source: write beside, flush, rename.
+    Source: `write_atomically`.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix=".part")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            np.savez(file, **{INPUTS: np.array(canonical(inputs))}, **arrays)  # type: ignore[arg-type]
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(name, path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
+    file = io.BytesIO()
+    np.savez(file, **{INPUTS: np.array(canonical(inputs))}, **arrays)  # type: ignore[arg-type]
+    write_atomically(path, file.getvalue())
 
 
 def load(path: Path, inputs: Mapping[str, object]) -> dict[str, Host] | None:

@@ -13,7 +13,6 @@ from array_api_compat import array_namespace
 
 from wideproof.derive.language.errors import ParameterError, ShapeError
 from wideproof.numeric.core.arrays import Array
-from wideproof.numeric.core.batched_moments import Progress
 from wideproof.numeric.core.inputs import callback, instance, real, whole
 from wideproof.numeric.core.timing import blas_threads
 from wideproof.numeric.linear_rnn.convolution import Convolution, ConvolutionDescent
@@ -28,6 +27,7 @@ from wideproof.numeric.linear_rnn.quadratic_loss import (
 )
 from wideproof.numeric.linear_rnn.subspace import LazyDescent, RandomRNN, SubspaceDescent, finest_tolerance
 from wideproof.numeric.linear_rnn.training_choice import choose_method
+from wideproof.numeric.runs.gathering import Progress
 
 Model = LinearRNN | Convolution | RandomRNN
 REFINEMENT = 10.0  # one subspace run to the next: the change of the losses then is the error of the first

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,14 +15,15 @@ import numpy as np
 from wideproof.derive import Program, Recursion
 from wideproof.derive.emit.derivation import as_program
 from wideproof.derive.language.errors import ParameterError, ShapeError
+from wideproof.derive.language.plain_form import program_data
 from wideproof.numeric.core.arrays import Array, Host, backend, to_host
-from wideproof.numeric.core.batched_moments import SAVE_EVERY, Progress
-from wideproof.numeric.core.checkpoints import load, save
+from wideproof.numeric.core.checkpoints import SAVE_EVERY, load, save
 from wideproof.numeric.core.inputs import callback, choice, finite_array, real, sequences, whole
 from wideproof.numeric.core.shown import InOneLine
 from wideproof.numeric.networks.empirical_kernels import Readout, empirical_ntk, scales_of
 from wideproof.numeric.networks.gradients import Network, network_gradients, run_forward, shape_of, trained
 from wideproof.numeric.networks.simulation import weights_of
+from wideproof.numeric.runs.gathering import Progress
 
 BLOW_UP = 1e6  # a loss this many times the first one, or the targets' power, has diverged
 
@@ -86,7 +88,7 @@ def train_network(
     identity = {
         "X": _digest(X), "Y": _digest(Y), "width": width, "step": step_size, "momentum": momentum, "seed": seed,
         "start": _digest(*(to_host(start[name]) for name in sorted(start))), "readout": readout,
-        "parameterization": parameterization, "program": _text(program), **parameters,
+        "parameterization": parameterization, "program": _text(program), "device": device, **parameters,
     }  # fmt: skip
     return _descend(run, start, steps, step_size, momentum, progress, checkpoint, identity)
 
@@ -145,6 +147,9 @@ def _descend(
     losses, first = [], to_host(run.forward(start)[1])
     if kept:
         losses = list(kept["loss"])
+        if len(losses) > steps:
+            hint = f"Its networks of earlier steps are gone: ask for {len(losses)} steps or more, or name another file."
+            raise ParameterError(f"checkpoint {checkpoint}", f"a run of at most {steps} steps", f"{len(losses)}", hint)
         for name in velocity:
             weights[name], velocity[name] = (xp.asarray(kept[f"{kind}/{name}"]) for kind in ("weights", "velocity"))
     saved = time.monotonic()
@@ -215,4 +220,4 @@ def _digest(*arrays: Host) -> str:
 
 
 def _text(program: Program) -> str:
-    return hashlib.blake2b(repr((program.updates, program.output, program.parameters)).encode()).hexdigest()[:24]
+    return hashlib.blake2b(json.dumps(program_data(program), sort_keys=True).encode()).hexdigest()[:24]

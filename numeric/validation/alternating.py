@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
+from typing import Any
 
 import numpy as np
 import sympy as sp
@@ -18,23 +19,31 @@ from wideproof.derive.language.activations import Phi, definition_at
 from wideproof.derive.language.alternating import Alternating, AlternatingProgram, Source
 from wideproof.derive.language.errors import ParameterError
 from wideproof.numeric.core.arrays import Array, Host, Namespace, Stream, backend, seed_sequence, stream, to_host
-from wideproof.numeric.core.batched_moments import Progress
 from wideproof.numeric.core.checks import Check, Claim, Judged, Level, judge
 from wideproof.numeric.core.inputs import real
-from wideproof.numeric.core.width_ladder import extrapolate, width_ladder
+from wideproof.numeric.core.statistics import Moments
+from wideproof.numeric.core.timing import blas_threads
+from wideproof.numeric.core.width_ladder import extrapolate
+from wideproof.numeric.runs.chunks import Chunk, ChunkFolder, Numbers
+from wideproof.numeric.runs.crew import ALONE as SERIAL, Crew, read_text
+from wideproof.numeric.runs.gathering import Gathered, Progress, Shard, gather
+from wideproof.numeric.runs.memory import Memory
+from wideproof.numeric.validation.lines_plan import NARROWEST, LinesPlan, coefficients_of
 
 EFFECT = Level(effects={"mean-square": 0.03})
-RUNGS, NARROWEST = 4, 64
-"""Widths down to an eighth, or a quarter where that is below 64: narrower, a cubic in 1/n would be seen."""
+MEAN_SQUARE = "mean_square"
 TRIALS = 1200
 LINE_DEFAULTS = {"delta": 0.5, "epsilon": 0.25, "nu_w": 0.2, "theta_0": 0.8}
+LINES_METHOD = "dense: the matrix and the sources drawn in every trial"
 THRESHOLD = 0.7
 """Our assumption for the symbols of the gallery; thresholds after the first are all alike."""
 
 
 @dataclass(frozen=True, repr=False)
 class LinesValidation(Judged):
-    """The checks of an alternating program."""
+    """The checks of an alternating program, and what was measured."""
+
+    measurements: LineMeasurements
 
 
 def line_settings(program: AlternatingProgram, given: Mapping[str, float]) -> dict[str, float]:
@@ -55,22 +64,37 @@ def line_settings(program: AlternatingProgram, given: Mapping[str, float]) -> di
     }
 
 
-def validate_lines(
-    recursion: Alternating | AlternatingProgram, *, width: int, trials: int | None, seed: int, device: str,
-    level: Level | None, progress: Progress | None, **given: float,
-) -> LinesValidation:  # fmt: skip
-    """Compare the derived state evolution with draws of the matrix, extrapolated in the width.
+def lines_plan(
+    recursion: Alternating | AlternatingProgram, given: Mapping[str, float], width: int, trials: int | None, seed: int,
+    device: str,
+) -> LinesPlan:  # fmt: skip
+    """Return the plan of a confrontation of the derived state evolution with draws of the matrix.
 
-    Shapes, units, error: as `check_lines`.  Source: as `check_lines`.
+    Shapes, units, error: as `LinesPlan`; ParameterError for a width that has no ladder.  Source: `line_evolution`.
     """
     program = alternating_program(recursion)
     if width < NARROWEST:
         hint = "The ladder ends at a quarter of it."
         raise ParameterError(f"validate {program.name}: width", f"{NARROWEST} or more", width, hint)
-    trials = TRIALS if trials is None else trials
-    checks = check_lines(program, line_settings(program, given), width=width, trials=trials, seed=seed,
-                         level=level or EFFECT, device=device, progress=progress)  # fmt: skip
-    return LinesValidation("dense: the matrix and the sources drawn in every trial", checks)
+    values = line_settings(program, given)
+    limits = _evolution(program)(**values)
+    return LinesPlan(program, values, width, TRIALS if trials is None else trials, seed=seed, backend=device,
+                     coefficients=coefficients_of(limits))  # fmt: skip
+
+
+@lru_cache(maxsize=8)
+def _evolution(program: AlternatingProgram) -> StateEvolution:
+    """The derived state evolution, derived once for the plan and the verdict."""
+    return line_evolution(program)
+
+
+def lines_validation(found: LineMeasurements, level: Level | None) -> LinesValidation:
+    """Judge measured mean squares by the derived state evolution.
+
+    Shapes, units, error: as `judge_lines`.  Source: `line_evolution`.
+    """
+    limits = errors_of(_evolution(found.plan.program)(**found.plan.values))
+    return LinesValidation(LINES_METHOD, judge_lines(found, list(limits.values()), level or EFFECT), found)
 
 
 def simulate_lines(
@@ -134,41 +158,82 @@ def _drawn_lines(
     return known, queries, numbers
 
 
-@dataclass(frozen=True)
-class LineMeasurements:
-    """Mean squares of the named vectors at a ladder of widths.  Shapes: means and stderrs (widths, vectors)."""
+class LineMeasurements(Gathered[LinesPlan]):
+    """The moments of the mean squares of the named vectors, then of the sources, at every width of a plan.
 
-    widths: tuple[int, ...]
-    trials: int
-    means: Host
-    stderrs: Host
+    Shapes: `Moments` per ("mean_square", width), mean (1, vectors + sources).  Units: of the squares.
+    Error: in the moments; the bias of a finite width stays.  Source: `simulate_lines`.
+    """
+
+    @staticmethod
+    def draw(plan: LinesPlan, chunk: Chunk) -> Numbers:
+        """Draw one chunk from its own stream, by one thread."""
+        xp = backend(plan.backend)
+        source = stream(xp, seed_sequence(plan.seed, chunk.width, chunk.index))
+        with blas_threads(1):
+            drawn = [simulate_lines(plan.program, plan.limits, chunk.width, source, xp, plan.onsager, **plan.values)
+                     for _ in range(chunk.trials)]  # fmt: skip
+        return Numbers({MEAN_SQUARE: Moments.of(np.asarray(drawn)[:, None, :])})
+
+    @staticmethod
+    def draw_elsewhere(plan: str, chunk: tuple[str, int, int, int]) -> Numbers:
+        """The same from the text of a plan and the fields of a chunk."""
+        return LineMeasurements.draw(read_text(LinesPlan.of, plan), Chunk(*chunk))
+
+    @property
+    def widths(self) -> tuple[int, ...]:
+        """The widths of the plan."""
+        return self.plan.widths
+
+    @property
+    def trials(self) -> int:
+        """Draws at each width."""
+        return self.plan.trials
+
+    @cached_property
+    def estimates(self) -> tuple[Host, Host]:
+        """Means and standard errors of the named vectors, the sources regressed out.  Shapes: (widths, vectors)."""
+        plan = self.plan
+        numbers = {x: plan.values[name] for name, x in plan.program.symbols.items()}
+        known = [float(sp.Add(*(w * v for w, v in source.law)).subs(numbers)) for _, source in plan.program.sources]
+        found = [_controlled(self.moments[MEAN_SQUARE, width], known) for width in plan.widths]
+        means, stderrs = (np.asarray(x) for x in zip(*found, strict=True))
+        return means, stderrs
+
+    @property
+    def means(self) -> Host:
+        """Shapes: (widths, vectors)."""
+        return self.estimates[0]
+
+    @property
+    def stderrs(self) -> Host:
+        """Shapes: (widths, vectors)."""
+        return self.estimates[1]
+
+    def record(self) -> dict[str, Any]:
+        """The numbers as plain data."""
+        return {"widths": self.widths, "trials": self.trials, "means": self.means, "stderrs": self.stderrs}
+
+
+def lines_memory(plan: LinesPlan) -> Memory:
+    """Estimate the memory of a worker.  Units: bytes.  Error: a factor of two.  Source: the matrix and its vectors."""
+    numbers = {x: plan.values[name] for name, x in plan.program.symbols.items()}
+    aspect = float(plan.program.aspect.subs(numbers))
+    vectors = len(plan.program.lines) + len(plan.program.sources) + len(plan.program.vectors)
+    width = max(plan.widths)
+    return Memory(width, 1, aspect * width**2 + (1.0 + aspect) * width * vectors, dense=True)
 
 
 def measure_lines(
-    program: AlternatingProgram, coefficients: Mapping[About, float], values: Mapping[str, float], *,
-    width: int = 1024, trials: int = 800, seed: int = 0, onsager: float = 1.0, rungs: int | None = None,
-    device: str = "numpy", progress: Progress | None = None,
+    plan: LinesPlan, progress: Progress | None = None, store: ChunkFolder | None = None, crew: Crew = SERIAL,
+    shard: Shard | None = None,
 ) -> LineMeasurements:  # fmt: skip
     """Estimate the mean square of every named vector at each width, the mean squares of the sources regressed out.
 
     Shapes: see LineMeasurements.  Units: of their squares.  Error: standard errors over independent trials; the bias
-    of a finite width stays.  Errors: ParameterError for too few trials.  Source: `simulate_lines`.
+    of a finite width stays; as `gather`.  Source: `simulate_lines`.
     """
-    if trials < len(program.sources) + 3:
-        raise ParameterError("trials", f"at least {len(program.sources) + 3}", trials, "An error needs some to spare.")
-    numbers = {x: values[name] for name, x in program.symbols.items()}
-    known = [float(sp.Add(*(w * v for w, v in source.law)).subs(numbers)) for _, source in program.sources]
-    most = min(RUNGS, max(3, (width // NARROWEST).bit_length()))
-    widths, xp = width_ladder(width, rungs or most), backend(device)
-    found = []
-    for done, (n, seeds) in enumerate(zip(widths, seed_sequence(seed).spawn(len(widths)), strict=True), 1):
-        source = stream(xp, seeds)
-        drawn = [simulate_lines(program, coefficients, n, source, xp, onsager, **values) for _ in range(trials)]
-        found.append(_controlled(np.asarray(drawn), known))
-        if progress is not None:
-            progress(done, len(widths))
-    means, stderrs = (np.asarray(x) for x in zip(*found, strict=True))
-    return LineMeasurements(widths, trials, means, stderrs)
+    return gather(LineMeasurements, plan, progress, store, crew, shard)
 
 
 def check_lines(
@@ -183,9 +248,9 @@ def check_lines(
     Source: derive.alternating.evaluation, `numeric.core.width_ladder`.
     """
     limits = (evolution or line_evolution(recursion))(**values)
-    found = measure_lines(alternating_program(recursion), limits, values, width=width, trials=trials, seed=seed,
-                          onsager=onsager, device=device, progress=progress)  # fmt: skip
-    return judge_lines(found, list(errors_of(limits).values()), level)
+    plan = LinesPlan(alternating_program(recursion), values, width, trials, seed=seed, backend=device,
+                     onsager=onsager, coefficients=coefficients_of(limits))  # fmt: skip
+    return judge_lines(measure_lines(plan, progress), list(errors_of(limits).values()), level)
 
 
 def judge_lines(found: LineMeasurements, limits: Sequence[float], level: Level = EFFECT) -> tuple[Check, ...]:
@@ -197,13 +262,17 @@ def judge_lines(found: LineMeasurements, limits: Sequence[float], level: Level =
     return judge([_claim(k, limit, found) for k, limit in enumerate(limits)], level)
 
 
-def _controlled(samples: Host, known: list[float]) -> tuple[Host, Host]:
-    """Means and standard errors of the first columns, the last regressed out, whose means are known."""
-    size = samples.shape[1] - len(known)
-    design = np.column_stack([np.ones(len(samples)), samples[:, size:] - known])
-    solution, *_ = np.linalg.lstsq(design, samples[:, :size])
-    spread = np.sum((samples[:, :size] - design @ solution) ** 2, axis=0) / (len(samples) - design.shape[1])
-    return solution[0], np.sqrt(spread * np.linalg.inv(design.T @ design)[0, 0])
+def _controlled(moments: Moments, known: list[float]) -> tuple[Host, Host]:
+    """Means and standard errors of the first features, the last regressed out, whose means are known.
+
+    Source: least squares from the moments alone; the intercept at the known means.
+    """
+    mean, products, size = moments.mean[0], moments.comoment[0], moments.mean.shape[1] - len(known)
+    inverse = np.linalg.pinv(products[size:, size:], hermitian=True)
+    slopes, away = inverse @ products[size:, :size], mean[size:] - known
+    residual = np.diagonal(products)[:size] - np.sum(products[size:, :size] * slopes, axis=0)
+    spread = np.maximum(residual, 0.0) / (moments.count - 1 - len(known))
+    return mean[:size] - away @ slopes, np.sqrt(spread * (1.0 / moments.count + away @ inverse @ away))
 
 
 def _claim(k: int, limit: float, found: LineMeasurements) -> Claim:

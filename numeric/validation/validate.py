@@ -4,28 +4,33 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from concurrent.futures import Executor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from wideproof.derive import Alternating, Program, Recursion, impulse_response, nngp, scale_factors
+from wideproof.derive import Alternating, Program, Recursion, nngp
 from wideproof.derive.emit.derivation import as_program
 from wideproof.derive.language.alternating import AlternatingProgram
 from wideproof.derive.language.errors import ParameterError
 from wideproof.derive.language.program import Parameter
-from wideproof.numeric.core.arrays import Host, to_host
-from wideproof.numeric.core.batched_moments import Progress
+from wideproof.numeric.core.arrays import to_host
 from wideproof.numeric.core.checks import Level
 from wideproof.numeric.core.inputs import callback, choice, instance, real, whole
 from wideproof.numeric.core.width_ladder import default_horizon
 from wideproof.numeric.kernels.kernel import Kernel
+from wideproof.numeric.runs.crew import crew_of, workers_of
+from wideproof.numeric.runs.gathering import Progress
+from wideproof.numeric.runs.memory import refuse_too_large
 from wideproof.numeric.sampling.linear.choice import DTYPES, METHODS
-from wideproof.numeric.validation.alternating import LinesValidation, validate_lines
-from wideproof.numeric.validation.kernels import KernelPlan, KernelValidation, estimate_kernel_cost, monte_carlo_kernels
-from wideproof.numeric.validation.linear_rnn import Plan, Validation, monte_carlo_linear
-from wideproof.numeric.validation.linear_rnn.cost import Cost, estimate_cost
+from wideproof.numeric.validation.alternating import LinesValidation, lines_plan
+from wideproof.numeric.validation.experiment import Experiment, KernelExperiment, LinearExperiment, LinesExperiment
+from wideproof.numeric.validation.kernels import KernelPlan, KernelValidation
+from wideproof.numeric.validation.linear_rnn import Plan, Validation
+from wideproof.numeric.validation.linear_rnn.cost import Cost
+from wideproof.numeric.validation.runs import carry_out, start
 
 DEVICES = {"cpu": "numpy", "cuda": "cupy"}
 FEW_TRIALS = 5000  # below, networks have 4 inputs and outputs: 16 entries of L_j each make up for few networks
@@ -46,11 +51,16 @@ def validate(
     horizon: int | None = None,
     level: Level | None = None,
     progress: Progress | None = None,
-    checkpoint: Path | None = None,
     sampler: str = "auto",
     budget: float | None = None,
     announce: Callable[[Cost], None] | None = None,
     dtype: str = "float64",
+    out: str | Path | None = None,
+    force: bool = False,
+    jobs: int | None = None,
+    executor: Executor | None = None,
+    scheduler: str | None = None,
+    shard: tuple[int, int] | None = None,
     **nu: float,
 ) -> Validation | KernelValidation | LinesValidation:
     """Compare a derived limit with random networks, extrapolated in the width.
@@ -61,10 +71,54 @@ def validate(
     Shapes: width is the largest of the ladder, trials are per width (by default 10000 for the linear RNN, 1500 for
     kernels), horizon the number of lags or steps. `budget` is a relative standard error at which a width stops
     early; `announce` is told the estimated memory and time before the start; `dtype` is
-    the precision of whole matrices, float32 with the sampler dense only.
+    the precision of whole matrices, float32 with the sampler dense only. `out` is the folder of the run: what is drawn
+    is kept there, and the same call goes on with it; `force` replaces another run. `jobs` processes of this machine
+    draw, or an `executor` of concurrent.futures, or the workers of a Dask `scheduler`, tcp://host:port or "local";
+    `shard` (2, 8) draws the second eighth and judges nothing.
     Units: nu_M is the variance of an entry of M.
-    Error: a true limit is refuted with probability at most level.false_alarm.
+    Error: a true limit is refuted with probability at most level.false_alarm. StoreError for a folder of another run;
+    ParameterError for a run that does not fit the memory. The bits are the same for any jobs, executor and shards.
     Source: emami2021implicit, Theorem 3.3, (15) and Lemma B.1; yang2020tensor2.
+    """
+    callback("validate: progress", progress)
+    callback("validate: announce", announce)
+    shard = checked_shard(shard, out, budget)
+    experiment = planned(recursion, width, trials, seed, device, horizon, level, sampler, budget, dtype, nu)
+    where = f"validate {experiment.program.name}"
+    refuse_too_large(where, experiment.memory(), workers_of(jobs, executor, scheduler),
+                     experiment.plan.backend)  # fmt: skip
+    run = None if out is None else start(Path(out), experiment, shard, force)
+    cost = experiment.cost() if announce is not None else None
+    if announce is not None and cost is not None:
+        announce(cost)
+    with crew_of(jobs, executor, scheduler, device) as crew:
+        return carry_out(experiment, run, progress, crew, shard)
+
+
+def checked_shard(shard: tuple[int, int] | None, out: object, budget: float | None) -> tuple[int, int] | None:
+    """Return a part (k, m) of a run, 1 <= k <= m.  Errors: ParameterError, also without a folder or with a budget."""
+    if shard is None:
+        return None
+    if not isinstance(shard, tuple | list) or len(shard) != 2:
+        raise ParameterError("shard", "two numbers (k, m)", shard, "(2, 8) is the second of eight parts.")
+    m = whole("shard: parts", shard[1], 1, 10**6)
+    k = whole("shard: part", shard[0], 1, m, "Parts are counted from 1.")
+    if out is None:
+        raise ParameterError("shard", "a folder for the numbers of the part", "none", "Add --out DIR.")
+    if budget is not None:
+        raise ParameterError("shard", "a number of trials alone", f"a budget of {budget:g}",
+                             "Whether a width is precise enough is seen by no part: leave out --budget.")  # fmt: skip
+    return k, m
+
+
+def planned(
+    recursion: Recursion | Alternating | Program, width: int, trials: int | None, seed: int, device: str,
+    horizon: int | None, level: Level | None, sampler: str, budget: float | None, dtype: str, nu: Mapping[str, float],
+) -> Experiment:  # fmt: skip
+    """Return the experiment that `validate` carries out for its arguments.
+
+    Shapes, units: as `validate`.  Error: ParameterError, naming the argument, and where the limit is infinite.
+    Source: definition.
     """
     choice("validate: device", device, DEVICES, "cuda needs wideproof[cuda12] or [cuda13].")
     choice("validate: dtype", dtype, DTYPES, "float64 is the default.")
@@ -75,14 +129,11 @@ def validate(
     budget = None if budget is None else real("validate: budget", budget, 0.0, above=True)
     if level is not None:
         instance("validate: level", level, Level, "Write Level(false_alarm=0.01).")
-    callback("validate: progress", progress)
-    callback("validate: announce", announce)
     if isinstance(recursion, Alternating | AlternatingProgram):
-        if (checkpoint, sampler, budget, dtype, horizon) != (None, "auto", None, "float64", None):
+        if (sampler, budget, dtype, horizon) != ("auto", None, "float64", None):
             want, hint = "width, trials, seed, device", "Its matrix is drawn whole, in double precision."
             raise ParameterError(f"validate {recursion.name}", want, "another option", hint)
-        return validate_lines(recursion, width=width, trials=trials, seed=seed, device=DEVICES[device], level=level,
-                              progress=progress, **nu)  # fmt: skip
+        return LinesExperiment(lines_plan(recursion, nu, width, trials, seed, DEVICES[device]), level)
     program = as_program(recursion)
     parts = plain_parts(program)
     values = settings(program, nu)
@@ -95,19 +146,13 @@ def validate(
             KERNEL_HORIZON if horizon is None else horizon, seed=seed, sampler=sampler,
             backend=DEVICES[device], target=budget,
         )  # fmt: skip
-        limits = Kernel(program, **dict[str, Any](values))
         if nngp(program).formula.process is None:
-            refuse_infinite(limits, plan)
-        if announce is not None:
-            announce(estimate_kernel_cost(plan))
-        return monte_carlo_kernels(plan, limits, level, progress, checkpoint)
+            refuse_infinite(Kernel(program, **dict[str, Any](values)), plan)
+        return KernelExperiment(plan, level)
     linear = _linear_plan(program, parts, values, width, LINEAR_TRIALS if trials is None else trials, horizon, seed)
     linear = replace(linear, sampler=sampler, backend=DEVICES[device], target=budget, kernel_trials=None, widths=(),
                      dtype=dtype)  # fmt: skip
-    if announce is not None:
-        announce(estimate_cost(linear))
-    variance, weights = predictions(program, linear.horizon, values)
-    return monte_carlo_linear(linear, variance, weights, level, progress, checkpoint)
+    return LinearExperiment(program, values, linear, level)
 
 
 def refuse_infinite(limits: Kernel, plan: KernelPlan) -> None:
@@ -170,13 +215,3 @@ def plain_parts(program: Program) -> list[Parameter] | None:
     rnn.update(h, made[W.name] @ h + made[F.name] @ rnn.x)
     rnn.output(made[C.name] @ h)
     return parts if rnn.program() == program else None
-
-
-def predictions(program: Program, lags: int, values: dict[str, float]) -> tuple[Host, Host]:
-    """The derived variance of an entry of L_j and the derived scale factor, at lags 0 ... lags - 1.
-
-    Shapes: (lags,), (lags,).  Units: (output/input)^2.  Source: the emitted formulas.
-    """
-    j = np.arange(lags)
-    variance = impulse_response(program).formula.compile("numpy")(j=j, **values)
-    return variance, scale_factors(program).formula.compile("numpy")(j=j, **values)

@@ -8,21 +8,23 @@ import signal
 import sys
 import traceback
 from importlib import metadata
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
+from wideproof.numeric.runs.signals import heed_termination
 from wideproof.reports.cli.bench import bench_command
 from wideproof.reports.cli.certify import certify_command
 from wideproof.reports.cli.check import WithFormula, check_command
-from wideproof.reports.cli.console import DEFECT, UNREAD, USAGE, Terminated, errors
+from wideproof.reports.cli.console import DEFECT, UNREAD, USAGE, errors
 from wideproof.reports.cli.derive import derive_command
 from wideproof.reports.cli.eval import eval_command
 from wideproof.reports.cli.memory import memory_command
 from wideproof.reports.cli.models import WithModel, list_models
 from wideproof.reports.cli.report import report_command
 from wideproof.reports.cli.reproduce import reproduce_command
+from wideproof.reports.cli.runs.commands import runs
 from wideproof.reports.cli.validate import validate_command
 
 
@@ -85,13 +87,15 @@ app.command("report", cls=WithModel)(report_command)
 app.command("reproduce")(reproduce_command)
 app.command("bench")(bench_command)
 app.command("memory", cls=WithModel)(memory_command)
+app.add_typer(runs)
 
 
 def main() -> None:
     """Run the command line; its exit code is 1 for a refuted limit and for nothing else."""
-    for number, heed in ((signal.SIGINT, signal.default_int_handler), (signal.SIGTERM, _terminate)):
-        if signal.getsignal(number) is not signal.SIG_IGN:
-            signal.signal(number, heed)
+    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    if signal.getsignal(signal.SIGTERM) is not signal.SIG_IGN:
+        heed_termination()
     code: Any
     try:
         with errors():
@@ -104,10 +108,6 @@ def main() -> None:
         traceback.print_exc()
         code = DEFECT
     sys.exit(_flushed(code))
-
-
-def _terminate(number: int, frame: object) -> NoReturn:
-    raise Terminated
 
 
 def _flushed(code: Any) -> Any:

@@ -45,6 +45,7 @@ from wideproof.derive.proof.claims import (
     StillBounded,
     Vanishing,
 )
+from wideproof.numeric.runs.signals import INTERRUPTED
 
 if TYPE_CHECKING:
     from wideproof.numeric.core.checks import Check
@@ -64,14 +65,10 @@ class Terminal(Console):
         raise BrokenPipeError(errno.EPIPE, "Broken pipe")
 
 
-class Terminated(KeyboardInterrupt):
-    """SIGTERM: what is to be done on Ctrl-C, files closed and work kept, is done, and the exit code differs."""
-
-
 out, err = Terminal(**LITERAL), Terminal(stderr=True, **LITERAL)  # type: ignore[arg-type]
 EXIT = {"holds": 0, "refuted": 1, "undecided": 3}
 BY_LAG = ("second-moment", "scale-factor")
-USAGE, DEFECT, INTERRUPTED, UNREAD, TERMINATED = 2, 70, 130, 141, 143
+USAGE, DEFECT, UNREAD = 2, 70, 141
 UsageError = cast(type[Exception], typer.BadParameter.__bases__[0])  # of click, or of the copy that typer carries
 COLOR = {"holds": "green", "refuted": "red", "undecided": "yellow"}
 
@@ -108,12 +105,12 @@ def errors() -> Iterator[None]:
         fail(error)
     except UsageError as error:
         fail(_usage(error))
-    except Terminated:
-        err.print("terminated")
-        raise typer.Exit(TERMINATED) from None
-    except KeyboardInterrupt:
-        err.print("interrupted")
-        raise typer.Exit(INTERRUPTED) from None
+    except KeyboardInterrupt as stop:
+        code = getattr(stop, "code", INTERRUPTED)
+        word = "interrupted" if code == INTERRUPTED else "terminated"
+        told = getattr(stop, "told", "")
+        err.print(f"{word}: {told}" if told else word)
+        raise typer.Exit(code) from None
     except MemoryError as error:
         hint = "Take fewer of them: a smaller --width, fewer --trials or --lags; --method matrix-free draws no matrix."
         fail(ParameterError("memory", "numbers that fit", str(error) or "too many", hint))

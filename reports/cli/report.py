@@ -13,6 +13,7 @@ from wideproof.reports.cli.alternating import refuse_meaningless
 from wideproof.reports.cli.console import COLOR, EXIT, Stages, announced, err, out, print_json
 from wideproof.reports.cli.models import Model, any_model_with
 from wideproof.reports.cli.reproduce import Data, Inputs, Method, Outputs, Rate, columns_named, make, recordings_named
+from wideproof.reports.cli.runs.options import Force, Jobs
 from wideproof.reports.cli.symbols import Json, parameters
 
 
@@ -36,6 +37,8 @@ def report_command(
         bool,
         typer.Option("--quick", help="Of paper: smaller sizes. The report of a model is made smaller by --trials."),
     ] = False,
+    jobs: Jobs = None,
+    force: Force = False,
     as_json: Json = False,
 ) -> None:
     """Derive, prove, confirm and typeset: report.tex, report.pdf, report.html, figures and run.json.
@@ -69,6 +72,8 @@ def report_command(
             stage=stages,
             method=method,
             announce=None if as_json else announced,
+            jobs=jobs,
+            force=force,
             **nu,
         )
     if as_json:

@@ -3,32 +3,17 @@
 from __future__ import annotations
 
 import math
-import os
-from dataclasses import asdict
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
 import typer
 
 from wideproof.derive.language.alternating import Alternating
 from wideproof.derive.language.errors import ParameterError
 from wideproof.reports.cli.alternating import refuse_meaningless
-from wideproof.reports.cli.console import EXIT, Stages, err, print_json, verdict
+from wideproof.reports.cli.console import EXIT, Stages, err
 from wideproof.reports.cli.models import Model, any_model_with
+from wideproof.reports.cli.runs.options import Force, Jobs, Out, Scheduler, ShardText, shard_named, tell
 from wideproof.reports.cli.symbols import Json, parameters
-
-if TYPE_CHECKING:
-    from wideproof.numeric.validation.linear_rnn.cost import Cost
-
-
-def _announce(cost: Cost, told: str) -> None:
-    """Tell what the run will need.  Errors: ParameterError where it is more memory than the machine has."""
-    most = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    if cost.memory > most:
-        hint = "Take --method auto, which draws wide networks without their matrices, or a smaller --width."
-        raise ParameterError("validate", f"a run that fits {most / 1e9:.3g} GB", f"{cost.memory / 1e9:.3g} GB", hint)
-    if told:
-        err.print(f"{told}{cost}")
 
 
 def validate_command(
@@ -41,7 +26,6 @@ def validate_command(
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Seed; the same seed gives the same bits.")] = 0,
     device: Annotated[Literal["cpu", "cuda"], typer.Option(help="Where to draw the networks.")] = "cpu",
-    checkpoint: Annotated[Path | None, typer.Option(help="Save here; a killed run resumes with the same bits.")] = None,
     method: Annotated[
         Literal["auto", "dense", "matrix-free"],
         typer.Option(
@@ -64,6 +48,11 @@ def validate_command(
             "6e-8, below any standard error in reach; it is faster on a GPU."
         ),
     ] = "float64",
+    out_dir: Out = None,
+    force: Force = False,
+    jobs: Jobs = None,
+    scheduler: Scheduler = None,
+    shard: ShardText = None,
     all_checks: Annotated[bool, typer.Option("--all", help="Print every check, pair of lags by pair of lags.")] = False,
     as_json: Json = False,
 ) -> None:
@@ -73,9 +62,12 @@ def validate_command(
 
     Memory and time are told before the start, the samplers and why they were chosen at the end.
 
+    With --out what is drawn is kept: a run that is killed goes on with [b]wideproof runs resume DIR[/b].
+
     Examples: [b]wideproof validate linear-rnn --width 1000000000000 --trials 100000[/b],
     [b]wideproof validate elman --activation erf --width 512 --budget 0.0035 --trials 20000[/b],
-    [b]wideproof validate linear-rnn --width 256 --method dense --dtype float32[/b]
+    [b]wideproof validate linear-rnn --width 256 --method dense --dtype float32[/b],
+    [b]wideproof validate elman --out runs/elman --jobs 4[/b]
     """
     from wideproof.numeric.validation.validate import validate
 
@@ -86,7 +78,7 @@ def validate_command(
     nu = parameters(context, list(recursion.program().symbols))
     if isinstance(recursion, Alternating):
         refuse_meaningless(recursion.program(), nu, f"validate {model}")
-    told = "" if as_json else "at most " if budget else "needs "
+    told = "at most " if budget else "needs "
     with Stages(quiet=as_json) as stages, stages("Monte Carlo") as progress:
         found = validate(
             recursion,
@@ -95,22 +87,16 @@ def validate_command(
             seed,
             device,
             progress=progress,
-            checkpoint=checkpoint,
             sampler=method,
             budget=budget,
             dtype=dtype,
-            announce=lambda cost: _announce(cost, told),
+            announce=None if as_json else lambda cost: err.print(f"{told}{cost}"),
+            out=out_dir,
+            force=force,
+            jobs=jobs,
+            scheduler=scheduler,
+            shard=shard_named(shard),
             **nu,
         )
-    if as_json:
-        print_json(
-            {
-                "verdict": found.verdict,
-                "method": found.method,
-                "seed": seed,
-                "checks": [asdict(check) for check in found.checks],
-            }
-        )
-    else:
-        verdict(found, all_checks or isinstance(recursion, Alternating))
+    tell(found, seed, as_json, all_checks or isinstance(recursion, Alternating))
     raise typer.Exit(EXIT[found.verdict])

@@ -1,8 +1,7 @@
-"""The templates and how files are written."""
+"""The templates: every template, filter, style sheet and the bibliography."""
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 from wideproof.derive.language.errors import DeriveError
@@ -24,16 +23,3 @@ def templates() -> Path:
 def read(name: str) -> str:
     """The text of one template file, UTF-8."""
     return (templates() / name).read_text(encoding="utf-8")
-
-
-def write_atomically(path: Path, data: str | bytes) -> Path:
-    """Replace `path` in one step: a reader sees the old file or the new one, never half of one."""
-    raw = data.encode("utf-8") if isinstance(data, str) else data
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        part.write_bytes(raw)
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
-    return path

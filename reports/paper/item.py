@@ -98,8 +98,10 @@ class Context:
     def validation(self) -> Validation:
         """The Monte Carlo run that judges the laws of the impulse response and of the kernel."""
         sizes = self.setting(DrawSizes)
+        told = "-".join(map(str, (self.seed, sizes.widest, sizes.trials, *self.variances.values())))
         with self.stage("Monte Carlo over a ladder of widths") as progress:
-            found = validate(self.rnn, sizes.widest, sizes.trials, self.seed, progress=progress, **self.variances)
+            found = validate(self.rnn, sizes.widest, sizes.trials, self.seed, progress=progress,
+                             out=self.resume / f"monte-carlo-{told}", **self.variances)  # fmt: skip
         assert isinstance(found, Validation)  # of a linear recursion
         return found
 

@@ -12,7 +12,7 @@ from typing import Literal, TypeAlias
 
 from wideproof.derive.language.errors import ParameterError
 from wideproof.derive.latex.text import DocumentError
-from wideproof.reports.document.assets import write_atomically
+from wideproof.numeric.core.files import write_atomically
 from wideproof.reports.document.blocks import Document, citations, figures
 from wideproof.reports.render import html_page, pandoc, pdftex
 from wideproof.reports.render.bibliography import extract

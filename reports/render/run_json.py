@@ -4,21 +4,17 @@ from __future__ import annotations
 
 import json
 import math
-import platform
-import subprocess
 from collections.abc import Mapping
 from dataclasses import asdict, is_dataclass
 from datetime import UTC, datetime
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from wideproof.derive.latex.text import DocumentError
-from wideproof.reports.document.assets import write_atomically
-
-PACKAGES = ("wideproof", "sympy", "numpy", "scipy", "matplotlib", "jinja2", "pypandoc-binary", "typst")
+from wideproof.numeric.core.files import write_atomically
+from wideproof.numeric.runs.environment import git_state, versions
 
 
 def write_run(path: Path, inputs: Mapping[str, object], seed: int | None, **more: object) -> Path:
@@ -26,38 +22,10 @@ def write_run(path: Path, inputs: Mapping[str, object], seed: int | None, **more
 
     Errors: `DocumentError` for a value JSON has no form for.
     """
-    record = {"inputs": inputs, "seed": seed, "versions": versions(), "commit": commit(), **more}
+    record = {"inputs": inputs, "seed": seed, "versions": versions(), "commit": git_state()["wideproof"], **more}
     record["time"] = datetime.now(UTC).isoformat(timespec="seconds")
     text = json.dumps(_plain(record, "run"), indent=2, sort_keys=True, allow_nan=False, ensure_ascii=False)
     return write_atomically(path, text + "\n")
-
-
-def versions() -> dict[str, str | None]:
-    """Package -> installed version, None where it is absent; with Python and the platform."""
-    found: dict[str, str | None] = {"python": platform.python_version(), "platform": platform.platform()}
-    for name in PACKAGES:
-        try:
-            found[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            found[name] = None
-    return found
-
-
-def commit() -> str | None:
-    """The commit our code was checked out from, with "+changes" where it was edited; None if installed."""
-    root = Path(__file__).resolve().parents[2]
-    if not (root / ".git").exists():
-        return None
-    try:
-        head = _git(root, "rev-parse", "HEAD")
-        return head + ("+changes" if _git(root, "status", "--porcelain", "-uno") else "")
-    except (OSError, subprocess.SubprocessError):
-        return None
-
-
-def _git(root: Path, *args: str) -> str:
-    done = subprocess.run(["git", *args], cwd=root, capture_output=True, text=True, timeout=10, check=True)
-    return done.stdout.strip()
 
 
 def _plain(value: Any, where: str) -> Any:

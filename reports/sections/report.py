@@ -44,34 +44,38 @@ def silent(name: str) -> Iterator[Callable[[int, int], None]]:
 def report(recursion: Recursion | Alternating, out_dir: Path | str, *, data: tuple[str, ...] = tuple(RECORDINGS),
            columns: Mapping[str, Any] | None = None, seed: int = 0,
            width: int = 1024, trials: int | None = None, engine: Engine = "auto", stage: Stage = silent,
-           method: str = "auto", announce: Announce | None = None,
+           method: str = "auto", announce: Announce | None = None, jobs: int | None = None, force: bool = False,
            **nu: float) -> Report:  # fmt: skip
     """Write report.tex, report.pdf, report.html, figures and run.json; equal seeds give equal numbers.
 
     The linear RNN is told lag by lag, beside recordings; any other recursion by its kernels; a program of a matrix
     and its transpose by corrections and state evolution. Trials are by default 20000, 1500 and 1200. `columns` holds
     the inputs, outputs and rate of the user's own file, as `load_recording` takes them. `method` trains the wide
-    linear RNN; `announce` is told it, with reason, memory and time, before the start.
+    linear RNN; `announce` is told it, with reason, memory and time, before the start. The Monte Carlo is a run of its
+    own in the folder, monte-carlo: a report that is killed goes on with it, drawn by `jobs` processes; `force` replaces
+    that of another report.
     Errors: those of the derivation and of validate; RenderError where an engine asked for by name fails, and then
     report.tex and run.json stand. Without any engine a notice names what to install.
     """
     folder = Path(out_dir)
     folder.mkdir(parents=True, exist_ok=True)
     program = recursion if isinstance(recursion, Alternating | AlternatingProgram) else as_program(recursion)
+    draws = {"out": folder / "monte-carlo", "jobs": jobs, "force": force}
     run: LinearRun | KernelRun | LinesRun
     if isinstance(program, Alternating | AlternatingProgram):
-        run = run_lines(program, stage, seed, width, trials, **nu)
+        run = run_lines(program, stage, seed, width, trials, draws, **nu)
         data, columns = (), None
     elif plain_parts(program) is None:
         if method != "auto":
             raise ParameterError("report: method", "auto", method, "Only the report of the linear RNN trains networks.")
-        run = run_kernels(program, stage, seed, width, trials, **nu)
+        run = run_kernels(program, stage, seed, width, trials, draws, **nu)
         data, columns = (), None
     else:
-        run = run_linear(program, stage, seed, width, trials or LINEAR_TRIALS, data, columns, method, announce, **nu)
-    draws = run.trials if isinstance(run, LinesRun) else run.validation.measurements.plan.trials
+        trials = trials or LINEAR_TRIALS
+        run = run_linear(program, stage, seed, width, trials, data, columns, method, announce, draws, **nu)
+    drawn = run.trials if isinstance(run, LinesRun) else run.validation.measurements.plan.trials
     inputs = {"model": program.name, "data": list(data), "columns": dict(columns or {}), "width": width,
-              "trials": draws, "nu": run.nu, "method": method}  # fmt: skip
+              "trials": drawn, "nu": run.nu, "method": method}  # fmt: skip
     verdict = run.validation.verdict if isinstance(run, LinearRun) else run.verdict
     results = {"verdict": verdict, **run.record()}
     record = write_run(folder / "run.json", inputs, seed, engine=None, results=results)

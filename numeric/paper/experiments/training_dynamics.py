@@ -9,7 +9,6 @@ import numpy as np
 
 from wideproof.derive.language.errors import ParameterError
 from wideproof.numeric.core.arrays import Host
-from wideproof.numeric.core.batched_moments import Progress
 from wideproof.numeric.linear_rnn.convolution import matched
 from wideproof.numeric.linear_rnn.krylov import LinearRNN, draw_rnn, impulse_response
 from wideproof.numeric.linear_rnn.quadratic_loss import Quadratic, apply_filter, largest_stable_step, quadratic
@@ -18,6 +17,7 @@ from wideproof.numeric.linear_rnn.training import Model, Training, impulse_of, t
 from wideproof.numeric.linear_rnn.training_choice import Announce, MethodChoice, choose_network
 from wideproof.numeric.paper.experiments.assumptions import choice
 from wideproof.numeric.paper.experiments.scale_factors import Scale, scale_of_lags
+from wideproof.numeric.runs.gathering import Progress
 
 Curve = tuple[float, ...]
 

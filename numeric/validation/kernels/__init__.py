@@ -6,6 +6,7 @@ from wideproof.numeric.validation.kernels.claims import (
     Limits,
     judge_kernels,
     kernel_claims,
+    kernel_validation,
     monte_carlo_kernels,
 )
 from wideproof.numeric.validation.kernels.curves import (
@@ -34,6 +35,7 @@ __all__ = [
     "kernel_claims",
     "kernel_curves",
     "kernel_distance",
+    "kernel_validation",
     "measure",
     "monte_carlo_kernels",
 ]

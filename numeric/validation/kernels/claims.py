@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 
 from wideproof.derive.language.errors import ParameterError
 from wideproof.numeric.core.arrays import Host, to_host
-from wideproof.numeric.core.batched_moments import Progress
 from wideproof.numeric.core.checks import Check, Claim, Judged, Level, judge
 from wideproof.numeric.core.statistics import normal_quantile, two_sided_p
 from wideproof.numeric.core.width_ladder import WIDE, choose_degree, extrapolate, is_wide
 from wideproof.numeric.kernels.kernel import KernelValue
+from wideproof.numeric.runs.gathering import Progress
 from wideproof.numeric.validation.kernels.plan import KernelPlan
 from wideproof.numeric.validation.kernels.runner import KernelMeasurements, measure
 
@@ -143,18 +142,18 @@ class KernelValidation(Judged):
 
 
 def monte_carlo_kernels(
-    plan: KernelPlan,
-    limits: Limits,
-    level: Level | None = None,
-    progress: Progress | None = None,
-    checkpoint: Path | None = None,
+    plan: KernelPlan, limits: Limits, level: Level | None = None, progress: Progress | None = None
 ) -> KernelValidation:
     """Compare random networks with a limiting NNGP and tangent kernel, extrapolated over the ladder of widths.
 
     Shapes: as `Limits`.  Units: output^2.  Error: a true limit is refuted with probability <= level.false_alarm.
     Source: `measure` and `judge_kernels`.
     """
-    found = measure(plan, progress, checkpoint)
+    return kernel_validation(measure(plan, progress), limits, level)
+
+
+def kernel_validation(found: KernelMeasurements, limits: Limits, level: Level | None = None) -> KernelValidation:
+    """Judge what was measured.  Shapes, units, error: as `monte_carlo_kernels`.  Source: `judge_kernels`."""
     values = _evaluated(found, limits)
     how = ", ".join(dict.fromkeys(value.method for value in values.values()))
-    return KernelValidation(f"{plan.samplers}; limit: {how}", judge(_claims(found, values), level), found)
+    return KernelValidation(f"{found.plan.samplers}; limit: {how}", judge(_claims(found, values), level), found)

@@ -1,26 +1,26 @@
-"""Running a plan of kernels: networks drawn batch by batch, resumable without a changed bit."""
+"""Running a plan of kernels: networks drawn chunk by chunk, resumable without a changed bit."""
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from wideproof.numeric.core.arrays import Host, backend, seed_sequence, stream, to_host
-from wideproof.numeric.core.batched_moments import Gathered, Progress, gather
+from wideproof.numeric.core.arrays import Host, Stream, backend, seed_sequence, stream, to_host
 from wideproof.numeric.core.statistics import Moments
 from wideproof.numeric.core.timing import blas_threads
 from wideproof.numeric.networks.empirical_kernels import empirical_ntk
+from wideproof.numeric.runs.chunks import Chunk, ChunkFolder, Numbers
+from wideproof.numeric.runs.crew import ALONE, Crew, read_text
+from wideproof.numeric.runs.gathering import Gathered, Progress, Shard, gather
+from wideproof.numeric.runs.memory import Memory
 from wideproof.numeric.sampling.revealed_matrices import DENSE
-from wideproof.numeric.validation.kernels.plan import KernelBatch, KernelPlan
+from wideproof.numeric.validation.kernels.plan import KernelPlan
 from wideproof.numeric.validation.linear_rnn.cost import ENOUGH_S, Cost, least_seconds, load_of
 
 LEAST_COUNT = 100  # networks before a standard error may stop a width
 KEPT = 2000  # outputs kept at the largest width
 QUANTITIES = ("nngp", "ntk")
-ALONE = 1024
-"""Widths up to which products of whole matrices are too small for threads; skinny ones are at every width."""
 LONG_S = 2.0
 """Seconds of two networks beyond which what a batch costs beside its networks is small, and no more are timed."""
 UNUSED = 2**32 - 1  # index of the stream of the networks that are only timed
@@ -33,17 +33,25 @@ class KernelMeasurements(Gathered[KernelPlan]):
     Units: output^2.  Error: in the moments.  Source: `measure`.
     """
 
-    def add(self, batch: KernelBatch) -> None:
-        """Draw one batch from its own stream and merge its moments, unless its width is precise enough already."""
-        if self.reached(batch.width):
-            return
-        found, outputs = kernels_of(self.plan, batch)
-        for quantity, moments in found.items():
-            self.merge((quantity, batch.width), moments)
-        if batch.width == self.plan.width:
-            self.keep(outputs, KEPT)
+    most = KEPT
 
-    def reached(self, width: int) -> bool:
+    @staticmethod
+    def draw(plan: KernelPlan, chunk: Chunk) -> Numbers:
+        """Draw one chunk from its own stream.
+
+        Threads of linear algebra wait for each other, on a busy machine twenty times longer than the products take,
+        and would change the last bits with their number: one draws, and more chunks at a time are the way to use more.
+        Source: the covariance of the outputs over the readouts; inner products of gradients by wideproof.adjoint.
+        """
+        with blas_threads(1):
+            return _drawn(plan, chunk)
+
+    @staticmethod
+    def draw_elsewhere(plan: str, chunk: tuple[str, int, int, int]) -> Numbers:
+        """The same from the text of a plan and the fields of a chunk."""
+        return KernelMeasurements.draw(read_text(KernelPlan.of, plan), Chunk(*chunk))
+
+    def reached(self, group: str, width: int) -> bool:
         """Whether the target of the plan is reached at a width: a function of the moments alone, so of the plan."""
         found = [self.moments.get((quantity, width)) for quantity in QUANTITIES]
         if self.plan.target is None or any(m is None or m.count < LEAST_COUNT for m in found):
@@ -57,46 +65,54 @@ class KernelMeasurements(Gathered[KernelPlan]):
         return min(self.moments[quantity, width].count for width in self.plan.widths)
 
 
-def kernels_of(plan: KernelPlan, batch: KernelBatch) -> tuple[dict[str, Moments], Host]:
-    """Return the moments of both kernels over one batch of networks, and the first output of each.
+def _drawn(plan: KernelPlan, chunk: Chunk) -> Numbers:
+    source = stream(backend(plan.backend), seed_sequence(plan.seed, 1, chunk.width, chunk.index))
+    size, moments, kept = plan.batch_size(chunk.width), dict[str, Moments](), []
+    for start in range(0, chunk.trials, size):
+        values, outputs = _networks(plan, chunk.width, min(size, chunk.trials - start), source)
+        for name, more in values.items():
+            moments[name] = moments[name].merge(more) if name in moments else more
+        kept.append(outputs)
+    earlier = chunk.index * plan.chunk_size(chunk.width)
+    return Numbers(moments, np.concatenate(kept)[: max(0, KEPT - earlier)])
 
-    Threads of linear algebra wait for each other, on a busy machine twenty times longer than the products take: they
-    are let in only where the products are large.
-    Shapes: as `KernelMeasurements`; outputs (B, N, T).  Units: output^2; output.  Error: rounding.
-    Source: the covariance of the outputs over the readouts; inner products of gradients by wideproof.adjoint.
-    """
-    large = batch.width > ALONE and plan.choice(batch.width).name == DENSE
-    with blas_threads(None if large else 1):
-        return _drawn(plan, batch)
 
-
-def _drawn(plan: KernelPlan, batch: KernelBatch) -> tuple[dict[str, Moments], Host]:
-    xp = backend(plan.backend)
-    source = stream(xp, seed_sequence(plan.seed, 1, batch.width, batch.index))
+def _networks(plan: KernelPlan, width: int, trials: int, source: Stream) -> tuple[dict[str, Moments], Host]:
+    """The moments of both kernels over some networks, and the first output of each."""
+    xp = source.xp
     found = empirical_ntk(
-        plan.program, xp.asarray(plan.inputs), batch.width, n_y=plan.n_y or 1, rows=1, trials=batch.trials, seed=source,
+        plan.program, xp.asarray(plan.inputs), width, n_y=plan.n_y or 1, rows=1, trials=trials, seed=source,
         method=plan.sampler, parameterization=plan.parameterization, **dict[str, Any](plan.values),
     )  # fmt: skip
     size = plan.points
     covariance = found.given_states
     if covariance is None:
-        y = xp.reshape(found.outputs, (batch.trials, size, -1))
+        y = xp.reshape(found.outputs, (trials, size, -1))
         covariance = xp.matmul(y, y.mT) / y.shape[-1]
     kernels = {"nngp": covariance, "ntk": found.total}
     rows, columns = np.triu_indices(size)
     flat = xp.asarray(rows * size + columns)
-    entries = {name: xp.take(xp.reshape(k, (batch.trials, -1)), flat, axis=1) for name, k in kernels.items()}
+    entries = {name: xp.take(xp.reshape(k, (trials, -1)), flat, axis=1) for name, k in kernels.items()}
     outputs = to_host(found.outputs[:, :, :, 0])
     return {name: Moments.of(values[..., None]) for name, values in entries.items()}, outputs
 
 
-def measure(plan: KernelPlan, progress: Progress | None = None, checkpoint: Path | None = None) -> KernelMeasurements:
-    """Run all batches of a plan; its bits depend on the plan alone, however often it was interrupted.
+def measure(
+    plan: KernelPlan, progress: Progress | None = None, store: ChunkFolder | None = None, crew: Crew = ALONE,
+    shard: Shard | None = None,
+) -> KernelMeasurements:  # fmt: skip
+    """Run all chunks of a plan; its bits depend on the plan alone, however often it was interrupted.
 
-    Shapes: as `KernelMeasurements`.  Units: output^2.  Error: ParameterError if the checkpoint is of another plan.
-    Source: `gather`.
+    Shapes: as `KernelMeasurements`.  Units: output^2.  Error: as `gather`.  Source: `gather`.
     """
-    return gather(KernelMeasurements, plan, progress, checkpoint)
+    return gather(KernelMeasurements, plan, progress, store, crew, shard)
+
+
+def kernel_memory(plan: KernelPlan) -> Memory:
+    """Estimate the memory of a worker.  Units: bytes.  Error: a factor of two.  Source: `KernelPlan.numbers`."""
+    width = max(plan.widths, key=lambda n: plan.numbers(n) * plan.batch_size(n))
+    return Memory(width, plan.batch_size(width), float(plan.numbers(width)),
+                  plan.choice(width).name == DENSE, plan.sampler == DENSE)  # fmt: skip
 
 
 def estimate_kernel_cost(plan: KernelPlan) -> Cost:
@@ -105,12 +121,9 @@ def estimate_kernel_cost(plan: KernelPlan) -> Cost:
     Units: as `Cost`.  Error: as `Cost`.  Source: a batch like those of the run where it is short, else
     the time of a batch taken as affine in its networks.
     """
-    memory = seconds = 0.0
     with load_of(plan.backend) as load:
-        for width in plan.widths:
-            seconds += _ladder_seconds(plan, width)
-            memory = max(memory, 8.0 * plan.numbers(width) * plan.batch_size(width))
-    return Cost(memory, seconds, seconds * load())
+        seconds = sum(_ladder_seconds(plan, width) for width in plan.widths)
+    return Cost(kernel_memory(plan).bytes, seconds, seconds * load())
 
 
 def _ladder_seconds(plan: KernelPlan, width: int) -> float:
@@ -127,4 +140,9 @@ def _ladder_seconds(plan: KernelPlan, width: int) -> float:
 
 
 def _seconds(plan: KernelPlan, width: int, trials: int) -> float:
-    return least_seconds(lambda: kernels_of(plan, KernelBatch(width, UNUSED, trials)), plan.backend)
+    def work() -> object:
+        source = stream(backend(plan.backend), seed_sequence(plan.seed, 1, width, UNUSED))
+        with blas_threads(1):
+            return _networks(plan, width, trials, source)
+
+    return least_seconds(work, plan.backend)

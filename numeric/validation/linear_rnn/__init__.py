@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
 from numpy.typing import ArrayLike
 
-from wideproof.numeric.core.batched_moments import Progress
 from wideproof.numeric.core.checks import Judged, Level
+from wideproof.numeric.runs.gathering import Progress
 from wideproof.numeric.validation.linear_rnn.claims import judge_linear, linear_claims
 from wideproof.numeric.validation.linear_rnn.cost import Cost, estimate_cost
 from wideproof.numeric.validation.linear_rnn.plan import Plan
@@ -23,6 +22,7 @@ __all__ = [
     "judge_linear",
     "linear_claims",
     "linear_simulate",
+    "linear_validation",
     "monte_carlo_linear",
 ]
 
@@ -43,7 +43,6 @@ def monte_carlo_linear(
     scale_factor: ArrayLike,
     level: Level | None = None,
     progress: Progress | None = None,
-    checkpoint: Path | None = None,
 ) -> Validation:
     """Compare the linear recursion at finite width with its predicted limit, extrapolated over the ladder.
 
@@ -51,9 +50,14 @@ def monte_carlo_linear(
     Units: as `linear_claims`.  Error: a true prediction is refuted with probability <= level.false_alarm.
     Source: `linear_simulate` and `judge`.
     """
-    found = linear_simulate(plan, progress, checkpoint)
-    checks = judge_linear(found, second_moment, scale_factor, level)
-    return Validation(sampler_text(plan), checks, found)
+    return linear_validation(linear_simulate(plan, progress), second_moment, scale_factor, level)
+
+
+def linear_validation(
+    found: Measurements, second_moment: ArrayLike, scale_factor: ArrayLike, level: Level | None = None
+) -> Validation:
+    """Judge what was measured.  Shapes, units, error: as `monte_carlo_linear`.  Source: `judge`."""
+    return Validation(sampler_text(found.plan), judge_linear(found, second_moment, scale_factor, level), found)
 
 
 def sampler_text(plan: Plan) -> str:

@@ -1,22 +1,24 @@
-"""The plan of a Monte Carlo run: everything its bits depend on, and its cut into batches."""
+"""The plan of a Monte Carlo run: everything its bits depend on, and its cut into chunks."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from wideproof.derive.language.errors import ParameterError
 from wideproof.numeric.core.arrays import BACKENDS
 from wideproof.numeric.core.inputs import choice, real, whole
 from wideproof.numeric.core.width_ladder import width_ladder
+from wideproof.numeric.runs.chunks import Chunk, cut, round_size
 from wideproof.numeric.sampling.linear import Choice, LinearSetting, choose
 
 KERNEL_TRIALS = 2000
 KERNEL_PRODUCT = 4 * 10**6  # width times trials: the kernel's weights vary by O(n^-1/2) from draw to draw
 GROUPS = ("response", "kernel")
 BATCH_NUMBERS = {"numpy": 2**20, "cupy": 2**26}  # doubles of one batch: a cache, a device
-BATCH_TRIALS = {"numpy": 2**9, "cupy": 2**20}  # measured: in larger batches the system takes the arrays back each time
+CHUNK_TRIALS = {"numpy": 500, "cupy": 10_000}  # measured on the host: the system takes larger arrays back each time
+CHUNK_NUMBERS = {"numpy": 2**26, "cupy": 2**32}  # doubles drawn for one chunk
 
 
 def checked_plan(plan: Any, least: dict[str, int]) -> None:
@@ -33,21 +35,11 @@ def checked_plan(plan: Any, least: dict[str, int]) -> None:
 
 
 @dataclass(frozen=True)
-class Batch:
-    """One unit of work: the trials of one group at one width that share one random stream."""
-
-    group: str
-    width: int
-    index: int
-    trials: int
-
-
-@dataclass(frozen=True)
 class Plan:
     """A ladder of widths with independent trials at each; equal plans give equal bits.
 
     With a `target`, a width is done once the standard errors of all its second moments (or kernel weights) are
-    below that part of them, checked after each batch; trials and kernel_trials are then the most there may be.
+    below that part of them, checked after each chunk; trials and kernel_trials are then the most there may be.
     `dtype` is the precision of whole matrices, float32 with the sampler dense only.
     Shapes: widths (K,), increasing.  Units: nu_M is the variance of an entry of M.
     Error: ParameterError for a size that means nothing.  Source: definition.
@@ -98,22 +90,32 @@ class Plan:
         """Return the sampler of a group at a width, with its reason."""
         return choose(self.setting(width), group == "kernel", self.sampler, self.dtype)
 
-    def batches(self) -> Iterator[Batch]:
+    def chunks(self) -> Iterator[Chunk]:
         """Yield all units of work in their fixed order."""
         for group in GROUPS:
             for width in self.widths:
-                size, left = self.batch_size(group, width), self.trials_of(group)
-                for index in range(-(-left // size)):
-                    yield Batch(group, width, index, min(size, left - index * size))
+                yield from cut(group, width, self.trials_of(group), self.chunk_size(group, width))
+
+    def chunk_size(self, group: str, width: int) -> int:
+        """Return how many trials share one stream and one file: some seconds of work, whatever the trials."""
+        return round_size(CHUNK_TRIALS[self.backend], CHUNK_NUMBERS[self.backend] // self._numbers(group, width))
 
     def batch_size(self, group: str, width: int) -> int:
-        """Return how many trials of the largest array inside a sampler fit the budget of one batch."""
+        """Return how many trials of a chunk are drawn at once: of the largest array inside a sampler, what fits."""
+        return max(1, min(self.chunk_size(group, width), BATCH_NUMBERS[self.backend] // self._numbers(group, width)))
+
+    def _numbers(self, group: str, width: int) -> int:
+        """Doubles of the largest array inside a sampler, for one trial."""
         sides = self.n_x + self.n_y if group == "kernel" else min(self.n_x, self.n_y)
         dense = self.choice(group, width).name == "dense"
         side = width if dense else min(width, self.horizon * sides)
-        numbers = max(side**2, self.horizon**2 * self.n_x * self.n_y)
-        return max(1, min(BATCH_TRIALS[self.backend], BATCH_NUMBERS[self.backend] // numbers))
+        return int(max(side**2, self.horizon**2 * self.n_x * self.n_y))
 
-    def identity(self) -> dict[str, Any]:
-        """Return the plan as plain data, the identity of its checkpoints."""
-        return asdict(replace(self)) | {"widths": list(self.widths), "version": 2}
+    def data(self) -> dict[str, Any]:
+        """Return the plan as plain data, from which `of` makes an equal one."""
+        return asdict(self) | {"widths": list(self.widths)}
+
+    @staticmethod
+    def of(data: Mapping[str, Any]) -> Plan:
+        """Return the plan of plain data.  Errors: those of a plan."""
+        return Plan(**{**data, "widths": tuple(data["widths"])})

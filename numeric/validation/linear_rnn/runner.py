@@ -1,16 +1,19 @@
-"""Running a plan batch by batch: progress, interruption and resumption without a changed bit."""
+"""Running a plan chunk by chunk: interrupted, resumed and shared out without a changed bit."""
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from wideproof.numeric.core.arrays import backend, seed_sequence, stream
-from wideproof.numeric.core.batched_moments import Gathered, Progress, gather
+from wideproof.numeric.core.timing import blas_threads
+from wideproof.numeric.runs.chunks import Chunk, ChunkFolder, Key, Numbers
+from wideproof.numeric.runs.crew import ALONE, Crew, read_text
+from wideproof.numeric.runs.gathering import Gathered, Progress, Shard, gather
 from wideproof.numeric.sampling.linear import draw
 from wideproof.numeric.validation.linear_rnn.features import KEPT, entries, kernel_moments, response_moments
-from wideproof.numeric.validation.linear_rnn.plan import GROUPS, Batch, Plan
+from wideproof.numeric.validation.linear_rnn.plan import GROUPS, Plan
 
 LEAST_COUNT = 1000  # a standard error of fewer trials is too rough to stop at
 STOPPING = {"response": 1, "kernel": 0}  # the feature whose error decides: second moment, kernel weight
@@ -23,19 +26,22 @@ class Measurements(Gathered[Plan]):
     Error: in the moments.  Source: `linear_simulate`.
     """
 
-    def add(self, batch: Batch) -> None:
-        """Draw one batch from its own stream and merge its moments, unless its width is precise enough already."""
-        if self.reached(batch.group, batch.width):
-            return
-        key = (GROUPS.index(batch.group), batch.width, batch.index)
-        source = stream(backend(self.plan.backend), seed_sequence(self.plan.seed, *key))
-        grams = batch.group == "kernel"
-        drawn = draw(self.plan.setting(batch.width), batch.trials, source, grams, self.plan.sampler, self.plan.dtype)
-        found = kernel_moments(drawn) if grams else response_moments(drawn)
-        for kind, moments in found.items():
-            self.merge((batch.group, batch.width, kind), moments)
-        if not grams and batch.width == self.plan.width:
-            self.keep(entries(drawn), KEPT)
+    most = KEPT
+
+    @staticmethod
+    def draw(plan: Plan, chunk: Chunk) -> Numbers:
+        """Draw one chunk from its own stream, by one thread."""
+        with blas_threads(1):
+            return _drawn(plan, chunk)
+
+    @staticmethod
+    def draw_elsewhere(plan: str, chunk: tuple[str, int, int, int]) -> Numbers:
+        """The same from the text of a plan and the fields of a chunk."""
+        return Measurements.draw(read_text(Plan.of, plan), Chunk(*chunk))
+
+    def key(self, chunk: Chunk, name: str) -> Key:
+        """(group, width, kind of feature)."""
+        return (chunk.group, chunk.width, name)
 
     def reached(self, group: str, width: int) -> bool:
         """Whether the target of the plan is reached: a function of the moments alone, so of the plan."""
@@ -50,10 +56,26 @@ class Measurements(Gathered[Plan]):
         return min(self.moments[group, width, kind].count for width in self.plan.widths)
 
 
-def linear_simulate(plan: Plan, progress: Progress | None = None, checkpoint: Path | None = None) -> Measurements:
-    """Run all batches of a plan; its bits depend on the plan alone, however often it was interrupted.
+def _drawn(plan: Plan, chunk: Chunk) -> Numbers:
+    key = (GROUPS.index(chunk.group), chunk.width, chunk.index)
+    source, grams = stream(backend(plan.backend), seed_sequence(plan.seed, *key)), chunk.group == "kernel"
+    size, moments, kept = plan.batch_size(chunk.group, chunk.width), dict[str, Any](), []
+    for start in range(0, chunk.trials, size):
+        count = min(size, chunk.trials - start)
+        drawn = draw(plan.setting(chunk.width), count, source, grams, plan.sampler, plan.dtype)
+        for kind, more in (kernel_moments(drawn) if grams else response_moments(drawn)).items():
+            moments[kind] = moments[kind].merge(more) if kind in moments else more
+        kept += [] if grams else [entries(drawn)]
+    earlier = chunk.index * plan.chunk_size(chunk.group, chunk.width) * plan.n_x * plan.n_y
+    return Numbers(moments, np.concatenate(kept)[: max(0, KEPT - earlier)] if kept else np.empty(0))
 
-    Shapes: as `Measurements`.  Units: as `Measurements`.
-    Error: ParameterError if the checkpoint is of another plan.  Source: `gather`.
+
+def linear_simulate(
+    plan: Plan, progress: Progress | None = None, store: ChunkFolder | None = None, crew: Crew = ALONE,
+    shard: Shard | None = None,
+) -> Measurements:  # fmt: skip
+    """Run all chunks of a plan; its bits depend on the plan alone, however often it was interrupted.
+
+    Shapes: as `Measurements`.  Units: as `Measurements`.  Error: as `gather`.  Source: `gather`.
     """
-    return gather(Measurements, plan, progress, checkpoint)
+    return gather(Measurements, plan, progress, store, crew, shard)

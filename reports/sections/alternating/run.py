@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from wideproof.derive import Derivation
@@ -16,14 +16,13 @@ from wideproof.derive.language.alternating import Alternating, AlternatingProgra
 from wideproof.numeric.core.arrays import Host
 from wideproof.numeric.core.checks import Check, Verdict, overall
 from wideproof.numeric.validation.alternating import (
-    EFFECT,
-    TRIALS,
     LineMeasurements,
+    LinesValidation,
     draw_parts,
-    judge_lines,
     line_settings,
     measure_lines,
 )
+from wideproof.numeric.validation.validate import validate
 
 Progress = Callable[[int, int], None]
 Stage = Callable[[str], AbstractContextManager[Progress]]
@@ -73,17 +72,19 @@ class LinesRun:
 
     def record(self) -> dict[str, Any]:
         """The numbers of the run as plain data, for run.json."""
-        found: dict[str, Any] = {"measured": asdict(self.measured), "error_estimate": self.error}
+        found: dict[str, Any] = {"measured": self.measured.record(), "error_estimate": self.error}
         found["limits"] = {str(x): value for x, value in self.limits.items()}
         found["checks"] = [asdict(check) for check in self.checks]
-        return found | ({"without": asdict(self.without)} if self.without else {})
+        return found | ({"without": self.without.record()} if self.without else {})
 
 
 def run_lines(
     alternating: Alternating | AlternatingProgram, stage: Stage, seed: int = 0, width: int = 1024,
-    trials: int | None = None, **given: float,
+    trials: int | None = None, draws: Mapping[str, Any] | None = None, **given: float,
 ) -> LinesRun:  # fmt: skip
     """Derive and verify, then confirm by draws of the matrix, with and without the correction terms.
+
+    `draws` as `run_linear` takes them.
 
     Errors: those of the derivations; ParameterError for a missing symbol.
     """
@@ -96,14 +97,14 @@ def run_lines(
             progress(done, len(derived))
     numbers, error = StateEvolution(derived[1]).evaluate(**values)
     with stage("Monte Carlo over a ladder of widths") as progress:
-        measured = measure_lines(program, numbers, values, width=width, trials=trials or TRIALS, seed=seed,
-                                 progress=progress)  # fmt: skip
-    checks = judge_lines(measured, list(errors_of(numbers).values()), EFFECT)
+        found = validate(program, width, trials, seed, progress=progress, **(draws or {}), **dict[str, Any](values))
+    assert isinstance(found, LinesValidation)  # of an alternating program
+    measured, plan = found.measurements, found.measurements.plan
     without, plain = None, {}
     if any(line.corrected for _, line in program.lines):
         with stage("the same without correction terms") as progress:
-            without = measure_lines(program, numbers, values, width=width, trials=min(measured.trials, WITHOUT_TRIALS),
-                                    seed=seed, onsager=0.0, rungs=1, progress=progress)  # fmt: skip
+            few = min(measured.trials, WITHOUT_TRIALS)
+            without = measure_lines(replace(plan, trials=few, onsager=0.0, widths=(width,)), progress)
         plain = draw_parts(program, numbers, PARTS_WIDTH, seed, 0.0, **values)
     parts = draw_parts(program, numbers, PARTS_WIDTH, seed, **values)
-    return LinesRun(program, *derived, values, numbers, error, seed, measured, without, checks, parts, plain)
+    return LinesRun(program, *derived, values, numbers, error, seed, measured, without, found.checks, parts, plain)

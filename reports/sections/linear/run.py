@@ -77,11 +77,13 @@ def run_linear(
     columns: Mapping[str, Any] | None = None,
     method: str = "auto",
     announce: Announce | None = None,
+    draws: Mapping[str, Any] | None = None,
     **nu: float,
 ) -> LinearRun:
     """Derive and verify, then confirm by Monte Carlo, by training and on recordings.
 
-    `method` trains the RNN beside the scaled convolution; `announce` is told it before each start.
+    `method` trains the RNN beside the scaled convolution; `announce` is told it before each start; `draws` are options
+    of `validate` that say where its numbers are kept and who draws.
 
     Errors: those of the derivations; ParameterError for a model without a finite-width sampler.
     """
@@ -92,7 +94,7 @@ def run_linear(
     plan_training(setting, method=method)  # and so is a method that does not apply
     response, scale, convolution = _derive(program, stage)
     with stage("Monte Carlo over a ladder of widths") as progress:
-        validation = validate(program, width, trials, seed, progress=progress, **values)
+        validation = validate(program, width, trials, seed, progress=progress, **(draws or {}), **values)
     assert isinstance(validation, Validation)  # of a linear recursion
     with stage("tangent kernel against width") as progress:
         kernel = kernel_error(values, [10**k for k in range(2, 8)], seed=seed, progress=progress)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -103,9 +103,9 @@ class KernelRun:
 
 def run_kernels(
     recursion: Recursion | Program, stage: Stage, seed: int = 0, width: int = 1024, trials: int | None = None,
-    **nu: float,
+    draws: Mapping[str, Any] | None = None, **nu: float,
 ) -> KernelRun:  # fmt: skip
-    """Derive and verify, then confirm by Monte Carlo and by training.
+    """Derive and verify, then confirm by Monte Carlo and by training; `draws` as `run_linear` takes them.
 
     Errors: those of the derivations and of validate.
     """
@@ -117,7 +117,7 @@ def run_kernels(
             derivation.proof.verify()
             progress(done, len(found))
     with stage("Monte Carlo over a ladder of widths") as progress:
-        validation = validate(program, width, trials, seed, progress=progress, **values)
+        validation = validate(program, width, trials, seed, progress=progress, **(draws or {}), **values)
     assert isinstance(validation, KernelValidation)
     with stage("kernels against correlation and lag") as progress:
         curves = kernel_curves(program, values, width=CURVE_WIDTH, trials=CURVE_TRIALS, seed=seed, progress=progress)

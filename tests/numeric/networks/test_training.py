@@ -95,6 +95,19 @@ def test_an_interrupted_training_resumes_with_the_same_bits(tmp_path, monkeypatc
         train_network(models.elman(), X, Y + 1, 16, checkpoint=path, **options)
 
 
+def test_a_checkpoint_of_more_steps_is_refused_and_of_fewer_gone_on_with(tmp_path, monkeypatch):
+    monkeypatch.setattr("wideproof.numeric.networks.training.SAVE_EVERY", 0.0)
+    options = {"seed": 3, "checkpoint": tmp_path / "run.npz", **NU}
+    train_network(models.elman(), X, Y, 16, steps=12, **options)
+    with pytest.raises(ParameterError, match="a run of at most 5 steps, got 12"):
+        train_network(models.elman(), X, Y, 16, steps=5, **options)
+    more = train_network(models.elman(), X, Y, 16, steps=20, **options)
+    whole = train_network(models.elman(), X, Y, 16, steps=20, seed=3, **NU)
+    assert np.array_equal(more.loss, whole.loss)
+    with pytest.raises(ParameterError, match="program"):
+        train_network(models.elman("tanh"), X, Y, 16, steps=20, step_size=more.step_size, **options)
+
+
 def test_what_cannot_be_trained_is_refused():
     with pytest.raises(ShapeError):
         train_network(models.elman(), X, Y[:2], 8, steps=1, **NU)

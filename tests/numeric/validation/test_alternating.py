@@ -10,6 +10,7 @@ from wideproof.derive.language.errors import ParameterError
 from wideproof.numeric import validate
 from wideproof.numeric.core.checks import Level, overall
 from wideproof.numeric.validation.alternating import check_lines, judge_lines, measure_lines
+from wideproof.numeric.validation.lines_plan import LinesPlan, coefficients_of
 
 SETTING = {"delta": 0.5, "epsilon": 0.25, "nu_w": 0.2, "theta_0": 0.8, "theta_1": 0.7}
 EVOLUTION = line_evolution(corrections(models.amp(2)))
@@ -61,7 +62,7 @@ def test_power_iteration_has_the_moments_of_the_marchenko_pastur_law_and_holds()
     assert limits["x_1"] == pytest.approx(0.5 + 6 * 0.25 + 6 * 0.125 + 0.0625)
     found = check_lines(power(), {"delta": 0.5, "nu_A": 1.0}, width=256, trials=150, level=COARSE)
     assert "refuted" not in {check.verdict for check in found}
-    wrong = measure_lines(power().program(), {}, {"delta": 0.5, "nu_A": 1.0}, width=256, trials=150)
+    wrong = measure_lines(LinesPlan(power().program(), {"delta": 0.5, "nu_A": 1.0}, 256, 150))
     assert overall(judge_lines(wrong, [1.5 * x for x in limits.values()], COARSE)) == "refuted"
 
 
@@ -71,7 +72,7 @@ def test_smooth_activations_are_integrated_with_a_bound_and_hold():
     assert 0 < bound < 1e-10
     found = check_lines(smooth(), values, width=256, trials=150, level=COARSE)
     assert "refuted" not in {check.verdict for check in found}
-    measured = measure_lines(smooth().program(), limits, values, width=256, trials=150)
+    measured = measure_lines(LinesPlan(smooth().program(), values, 256, 150, coefficients=coefficients_of(limits)))
     assert overall(judge_lines(measured, [1.5 * x for x in errors_of(limits).values()], COARSE)) == "refuted"
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-
 import numpy as np
 import pytest
 from scipy import stats
@@ -12,22 +10,22 @@ from wideproof.derive import Recursion, impulse_response, models, scale_factors
 from wideproof.derive.language.errors import DeriveError, NotClosed, ParameterError
 from wideproof.numeric import Level, validate
 from wideproof.numeric.core.checks import overall
+from wideproof.numeric.validation import experiment
 from wideproof.numeric.validation.linear_rnn import judge_linear
 
-module = sys.modules["wideproof.numeric.validation.validate"]  # `validate` is also the function
 PROGRAM = models.linear_rnn().program()
 SETTING = {"width": 1024, "trials": 3000, "horizon": 3, "nu_W": 0.6, "nu_F": 1.2, "nu_C": 0.8}
 
 
 def mutate(monkeypatch, change):
     """Run every later validation against changed scale factors."""
-    truth = module.predictions
+    truth = experiment.predictions
 
     def wrong(program, lags, values):
         variance, weights = truth(program, lags, values)
         return variance, change(weights, np.arange(lags), values)
 
-    monkeypatch.setattr(module, "predictions", wrong)
+    monkeypatch.setattr(experiment, "predictions", wrong)
 
 
 def without_transition(weights, j, nu):
@@ -64,8 +62,8 @@ def test_without_the_term_of_the_transition_matrix_every_later_lag_is_refuted(mo
 
 
 def test_over_many_seeds_the_truth_is_refuted_at_the_level_and_two_percent_always(monkeypatch):
-    variance, weights = module.predictions(PROGRAM, 2, {name: SETTING[name] for name in ("nu_W", "nu_F", "nu_C")})
-    monkeypatch.setattr(module, "predictions", lambda *_: (variance, weights))  # derived once
+    variance, weights = experiment.predictions(PROGRAM, 2, {name: SETTING[name] for name in ("nu_W", "nu_F", "nu_C")})
+    monkeypatch.setattr(experiment, "predictions", lambda *_: (variance, weights))  # derived once
     level, setting, seeds = Level(false_alarm=0.05), SETTING | {"horizon": 2, "trials": 500}, 40
     alarms = caught = 0
     for seed in range(seeds):
@@ -135,6 +133,6 @@ def test_single_precision_is_for_whole_matrices_of_the_linear_network():
     ("activation", "error", "said"), [("exp", ParameterError, "from step 2 on"), ("step", NotClosed, "a jump")]
 )
 def test_a_limit_that_is_infinite_or_missing_is_told_before_any_network_is_drawn(monkeypatch, activation, error, said):
-    monkeypatch.setattr(module, "monte_carlo_kernels", lambda *_: pytest.fail("too late"))
+    monkeypatch.setattr(experiment.KernelMeasurements, "draw", lambda *_: pytest.fail("too late"))
     with pytest.raises(error, match=said):
         validate(models.elman(activation), announce=lambda cost: pytest.fail("too late"))

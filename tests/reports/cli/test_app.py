@@ -21,6 +21,7 @@ from wideproof.derive import Proof, ProofError, Recursion, models, scale_factors
 from wideproof.derive.language.errors import ParameterError
 from wideproof.numeric.memory_horizon.fixed_points import analyse
 from wideproof.numeric.recordings import RECORDINGS
+from wideproof.numeric.validation import experiment
 from wideproof.reports.cli import models as cli_models
 from wideproof.reports.cli.app import app
 from wideproof.reports.cli.console import EXIT
@@ -29,7 +30,6 @@ from wideproof.reports.render import pandoc, pdftex
 from wideproof.reports.sections import report as report_module
 from wideproof.reports.sections.report import Report
 
-VALIDATE = sys.modules["wideproof.numeric.validation.validate"]  # the name of a function too
 NU = ("--nu-W", "0.3", "--nu-F", "1", "--nu-C", "1")
 HOLDS = ("validate", "linear-rnn", "--width", "200", "--trials", "4000", "--seed", "7")
 COMMANDS = ("models", "derive", "certify", "eval", "validate", "report", "reproduce")
@@ -197,8 +197,8 @@ def test_validate_prints_lags_in_full_and_the_rest_by_kind():
 
 
 def test_a_limit_wrong_by_two_percent_is_refuted(monkeypatch):
-    truth = VALIDATE.predictions
-    monkeypatch.setattr(VALIDATE, "predictions", lambda *args: (truth(*args)[0], truth(*args)[1] * 1.02))
+    truth = experiment.predictions
+    monkeypatch.setattr(experiment, "predictions", lambda *args: (truth(*args)[0], truth(*args)[1] * 1.02))
     found = json_of(*HOLDS, code=1)
     assert found["verdict"] == "refuted"
     assert {c["quantity"] for c in found["checks"] if c["verdict"] == "refuted"} == {"scale-factor"}
@@ -215,12 +215,6 @@ def test_too_few_trials_are_undecided_and_say_what_would_decide():
 def test_variances_reach_validate():
     found = json_of("validate", "linear-rnn", "--nu-W", "0.5", "--nu-C=2", "--width", "64", "--trials", "50", code=3)
     assert [c["prediction"] for c in found["checks"] if c["quantity"] == "second-moment"] == [2.0, 1.0]
-
-
-def test_a_validation_resumes_from_its_checkpoint(tmp_path):
-    words = ("validate", "linear-rnn", "--width", "64", "--trials", "50", "--checkpoint", str(tmp_path / "run.npz"))
-    assert json_of(*words, code=3) == json_of(*words, code=3)
-    assert (tmp_path / "run.npz").exists()
 
 
 # ---- what goes wrong ----------------------------------------------------------------------------
@@ -250,7 +244,7 @@ MISTAKES = {
     "unknown option": (("--frobnicate",), "wideproof", "--frobnicate"),
     "too many words": (("models", "linear-rnn"), "wideproof models", "linear-rnn"),
     "more lags than fit": ((*EVAL, *NU, "--lags", "99999999999"), "memory", "allocate"),
-    "wider than the machine": ((*WIDE, "--method", "dense"), "validate", "GB"),
+    "wider than the machine": ((*WIDE, "--method", "dense"), "validate linear-rnn", "GB"),
     "too many layers": (("derive", "stacked", "ntk", "--layers", "1000"), "--layers", "'1000'"),
     "no precision": (("validate", "elman", "--budget", "0"), "wideproof validate: --budget", "0"),
     "no probability": (("validate", "amp", "--epsilon", "3"), "validate amp", "3"),

@@ -15,9 +15,10 @@ from wideproof.derive.language.notation import j
 from wideproof.derive.models import linear_rnn
 from wideproof.derive.proof.claims import Equation
 from wideproof.numeric.core.checks import Claim, Level, judge
+from wideproof.numeric.runs.signals import INTERRUPTED, TERMINATED, Stopped
 from wideproof.numeric.validation.linear_rnn import Validation
 from wideproof.reports.cli import console
-from wideproof.reports.cli.console import Stages, Terminated, describe, errors, plain, print_json, said, table, verdict
+from wideproof.reports.cli.console import Stages, describe, errors, plain, print_json, said, table, verdict
 
 
 def test_numbers_of_every_kind_become_plain_json_and_odd_ones_null(capsys):
@@ -63,7 +64,7 @@ def test_files_interruptions_and_closed_pipes(capsys):
         raise KeyboardInterrupt
     assert caught.value.exit_code == 130
     with pytest.raises(typer.Exit) as caught, errors():
-        raise Terminated
+        raise Stopped(code=TERMINATED)
     assert caught.value.exit_code == 143
     assert capsys.readouterr().err == "interrupted\nterminated\n"
     with pytest.raises(typer.Exit) as caught, errors():
@@ -144,6 +145,4 @@ def test_a_verdict_shows_lags_the_other_kinds_and_what_went_wrong(capsys):
 
 def test_exit_codes_are_those_of_the_contract():
     assert console.EXIT == {"holds": 0, "refuted": 1, "undecided": 3}
-    assert (console.USAGE, console.DEFECT, console.INTERRUPTED, console.UNREAD, console.TERMINATED) == (
-        2, 70, 130, 141, 143,
-    )  # fmt: skip
+    assert (console.USAGE, console.DEFECT, INTERRUPTED, console.UNREAD, TERMINATED) == (2, 70, 130, 141, 143)

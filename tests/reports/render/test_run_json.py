@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from wideproof.derive.latex.text import DocumentError
-from wideproof.reports.document.assets import write_atomically
+from wideproof.numeric.core.files import write_atomically
 from wideproof.reports.render.run_json import write_run
 
 

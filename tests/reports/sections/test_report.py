@@ -12,6 +12,9 @@ import pypdf
 import pytest
 
 from wideproof.derive import models
+from wideproof.derive.language.errors import StoreError
+from wideproof.numeric import load_run
+from wideproof.numeric.validation.kernels import KernelMeasurements
 from wideproof.reports import report
 from wideproof.reports.document.blocks import figures, labels
 from wideproof.reports.document.numbers import value
@@ -169,3 +172,26 @@ def test_an_engine_that_fails_by_name_leaves_source_and_record(tiny_run, tmp_pat
         report(models.linear_rnn(), tmp_path, data=(), engine="pdflatex")
     assert (tmp_path / "report.tex").exists()
     assert json.loads((tmp_path / "run.json").read_text())["results"]["gaps"]
+
+
+def test_a_report_that_is_killed_goes_on_with_its_monte_carlo(tmp_path, monkeypatch):
+    """The draws are a run in the folder; the next call reads them, and one of other numbers is refused."""
+    drawn, draw = [], KernelMeasurements.draw
+
+    def counted(plan, chunk):
+        drawn.append(chunk)
+        return draw(plan, chunk)
+
+    monkeypatch.setattr(KernelMeasurements, "draw", staticmethod(counted))
+
+    def stop(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("wideproof.reports.sections.nonlinear.run.kernel_curves", stop)
+    setting = {"width": 16, "trials": 60, "seed": 4}
+    for _ in range(2):
+        with pytest.raises(KeyboardInterrupt):
+            report(models.elman("tanh"), tmp_path, **setting)
+    assert len(drawn) == 10 == load_run(tmp_path / "monte-carlo").done
+    with pytest.raises(StoreError):
+        report(models.elman("tanh"), tmp_path, **(setting | {"trials": 70}))

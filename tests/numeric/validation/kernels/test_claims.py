@@ -9,9 +9,10 @@ import pytest
 from scipy import stats
 from threadpoolctl import threadpool_info, threadpool_limits
 
-from wideproof.derive import ParameterError, Recursion, activation, models
+from wideproof.derive import Recursion, activation, models
 from wideproof.numeric import Kernel, KernelValue, Level, validate
 from wideproof.numeric.core.checks import overall
+from wideproof.numeric.runs.chunks import ChunkFolder
 from wideproof.numeric.validation.kernels import (
     KernelPlan,
     judge_kernels,
@@ -135,27 +136,25 @@ def test_the_error_of_a_sampled_limit_is_counted():
 
 def test_an_interrupted_run_resumes_with_the_same_bits(tmp_path, monkeypatch):
     plan = replace(measured("leaky").plan, trials=60)
-    monkeypatch.setattr(KernelPlan, "batch_size", lambda self, width: 20)
-    monkeypatch.setattr("wideproof.numeric.core.batched_moments.SAVE_EVERY", 0.0)
-    whole, path = measure(plan), tmp_path / "run.npz"
+    monkeypatch.setattr(KernelPlan, "chunk_size", lambda self, width: 20)
+    whole = measure(plan)
 
     def stop(done, total):
         if done == 7:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        measure(plan, stop, path)
-    again = measure(plan, checkpoint=path)
+        measure(plan, stop, ChunkFolder(tmp_path))
+    assert len(list(tmp_path.iterdir())) == 7
+    again = measure(plan, store=ChunkFolder(tmp_path))
     assert all(np.array_equal(again.arrays()[key], value) for key, value in whole.arrays().items())
-    with pytest.raises(ParameterError):
-        measure(replace(plan, seed=3), checkpoint=path)
 
 
 def test_a_target_stops_a_width():
     plan = replace(measured("leaky").plan, trials=2000, target=0.05)
     found = measure(plan)
     assert 100 <= found.trials("ntk") < 2000
-    assert found.reached(plan.width)
+    assert found.reached("kernels", plan.width)
 
 
 def test_a_frozen_readout_is_seen_through_its_outputs():
@@ -210,7 +209,7 @@ def test_the_cost_before_the_start_is_that_of_all_batches(monkeypatch, fixed, ea
     monkeypatch.setattr(runner, "_seconds", lambda plan, width, trials: fixed + each * trials)
     program = models.elman("tanh").program()
     plan = KernelPlan(program, {key: KERNEL_DEFAULTS[key] for key in program.symbols}, 1024, 1500)
-    whole = sum(fixed + each * batch.trials for batch in plan.batches())
+    whole = sum(fixed + each * chunk.trials for chunk in plan.chunks())
     assert runner.estimate_kernel_cost(plan).seconds == pytest.approx(whole, rel=0.02)
 
 

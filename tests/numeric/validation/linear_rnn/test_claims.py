@@ -2,11 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import subprocess
-import sys
-import time
 from collections import Counter
 
 import numpy as np
@@ -14,9 +9,9 @@ import pytest
 from scipy import stats
 
 from wideproof.derive.language.errors import ParameterError
-from wideproof.numeric.core.checkpoints import load
 from wideproof.numeric.core.checks import Level, judge, overall
 from wideproof.numeric.core.width_ladder import extrapolate
+from wideproof.numeric.runs.chunks import ChunkFolder
 from wideproof.numeric.validation.linear_rnn import (
     Plan,
     judge_linear,
@@ -183,10 +178,8 @@ def bits(measurements):
     return {name: array.tobytes() for name, array in measurements.arrays().items()}
 
 
-def test_an_interrupted_run_ends_with_the_bits_of_an_uninterrupted_one(tmp_path, monkeypatch):
-    monkeypatch.setattr("wideproof.numeric.core.batched_moments.SAVE_EVERY", 0.0)
-    path = tmp_path / "run.npz"
-    total = len(tuple(PLAN.batches()))
+def test_an_interrupted_run_ends_with_the_bits_of_an_uninterrupted_one(tmp_path):
+    total = len(tuple(PLAN.chunks()))
 
     def stop_after(done, _):
         if done % 7 == 0 and done < total:
@@ -195,39 +188,12 @@ def test_an_interrupted_run_ends_with_the_bits_of_an_uninterrupted_one(tmp_path,
     seen = 0
     while True:
         try:
-            resumed = linear_simulate(PLAN, stop_after if seen < 3 else None, path)
+            resumed = linear_simulate(PLAN, stop_after if seen < 3 else None, ChunkFolder(tmp_path))
             break
         except Stop:
             seen += 1
     assert seen >= 1
     assert bits(resumed) == bits(linear_simulate(PLAN))
-
-
-CHILD = """
-import sys, time
-from pathlib import Path
-import wideproof.numeric.core.batched_moments
-from wideproof.numeric.validation.linear_rnn import Plan, linear_simulate
-wideproof.numeric.core.batched_moments.SAVE_EVERY = 0.0
-linear_simulate(Plan(256, 6000, 3, nu_W=0.6, nu_F=1.2, nu_C=0.8, seed=4, kernel_trials=6000),
-         lambda done, total: time.sleep(0.05), Path(sys.argv[1]))
-"""
-
-
-def test_a_killed_process_resumes_with_the_same_bits(tmp_path):
-    path = tmp_path / "run.npz"
-    child = subprocess.Popen([sys.executable, "-c", CHILD, str(path)], env=os.environ | {"PYTHONPATH": os.getcwd()})
-    try:
-        deadline = time.monotonic() + 30
-        while not path.exists() and child.poll() is None and time.monotonic() < deadline:
-            time.sleep(0.02)
-    finally:
-        child.send_signal(signal.SIGKILL)
-        child.wait()
-    state = load(path, PLAN.identity())
-    assert state is not None
-    assert 0 < state["done"] < len(tuple(PLAN.batches()))
-    assert bits(linear_simulate(PLAN, checkpoint=path)) == bits(linear_simulate(PLAN))
 
 
 def test_progress_counts_to_the_end():

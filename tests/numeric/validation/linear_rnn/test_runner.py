@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from wideproof.derive.language.errors import ParameterError
+from wideproof.numeric.runs.chunks import ChunkFolder
 from wideproof.numeric.validation.linear_rnn import Plan, cost, estimate_cost, linear_simulate, monte_carlo_linear
 
 NU = {"nu_W": 0.6, "nu_F": 1.2, "nu_C": 0.8}
@@ -24,10 +25,9 @@ def test_a_run_stops_at_its_target_and_not_before():
     assert found.trials("response", "lag") < 20_000
     assert worst(found, "response", 1) <= 0.01
     assert worst(found, "kernel", 0) <= 0.01
-    batch = TARGET.batch_size("response", 1024)
+    batch = TARGET.chunk_size("response", 1024)
     short = linear_simulate(Plan(1024, found.trials("response", "lag") - batch, 3, **NU, seed=5))
     assert worst(short, "response", 1) > 0.01
-    assert found.done == len(tuple(TARGET.batches()))
 
 
 def test_up_to_the_stop_the_bits_are_those_of_a_run_without_target():
@@ -37,17 +37,16 @@ def test_up_to_the_stop_the_bits_are_those_of_a_run_without_target():
     assert np.array_equal(stopped.moments["response", 1024, "lag"].mean, plain.moments["response", 1024, "lag"].mean)
 
 
-def test_an_interrupted_run_with_a_target_ends_with_the_same_bits(tmp_path, monkeypatch):
-    monkeypatch.setattr("wideproof.numeric.core.batched_moments.SAVE_EVERY", 0.0)
+def test_an_interrupted_run_with_a_target_ends_with_the_same_bits(tmp_path):
 
     def stop(done, total):
         if done == total // 3:
             raise KeyboardInterrupt
 
-    path, plan = tmp_path / "run.npz", replace(TARGET, trials=10_000, kernel_trials=10_000, target=0.02)
+    plan = replace(TARGET, trials=10_000, kernel_trials=10_000, target=0.02)
     with pytest.raises(KeyboardInterrupt):
-        linear_simulate(plan, stop, path)
-    resumed, whole = linear_simulate(plan, checkpoint=path).arrays(), linear_simulate(plan).arrays()
+        linear_simulate(plan, stop, ChunkFolder(tmp_path))
+    resumed, whole = linear_simulate(plan, store=ChunkFolder(tmp_path)).arrays(), linear_simulate(plan).arrays()
     assert {k: v.tobytes() for k, v in resumed.items()} == {k: v.tobytes() for k, v in whole.items()}
 
 

@@ -1,0 +1,1 @@
+"""Runs on disk: the options that make them, and the verb `runs`."""

@@ -1,0 +1,199 @@
+"""The verb `runs`: runs on disk listed, shown, compared, gone on with, extended, put together and handed on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from wideproof.derive.language.errors import ParameterError, StoreError
+from wideproof.reports.cli.console import EXIT, Stages, err, out, print_json, table
+from wideproof.reports.cli.runs.options import Force, Jobs, Scheduler, tell
+from wideproof.reports.cli.symbols import Json
+
+if TYPE_CHECKING:
+    from wideproof.numeric.runs.gathering import Progress
+    from wideproof.numeric.validation.runs import Run
+
+Folder = Annotated[Path, typer.Argument(metavar="DIR", help="Folder of a run.")]
+KINDS = (".nc", ".csv", ".json")
+runs = typer.Typer(name="runs", no_args_is_help=True, rich_markup_mode="rich",
+                   help="List, show, compare, resume, extend, merge and export runs on disk.")  # fmt: skip
+
+
+@runs.command("list")
+def list_runs(
+    folder: Annotated[Path, typer.Argument(metavar="[DIR]", help="Where to look; here if left out.")] = Path(),
+    as_json: Json = False,
+) -> None:
+    """List the runs in a folder and below it.
+
+    Example: [b]wideproof runs list[/b]
+    """
+    from wideproof.numeric.validation.runs import load_run
+
+    rows = []
+    for path in sorted(folder.rglob("run.json")):
+        try:
+            rows.append(_row(path.parent, load_run(path.parent)))
+        except StoreError:
+            continue  # the record of a report, or of another program
+    if as_json:
+        print_json({"runs": rows})
+    else:
+        heads = ("folder", "model", "seed", "shard", "chunks", "stage", "verdict")
+        table(heads, [[str(row[name]) if row[name] is not None else "" for name in heads] for row in rows])
+
+
+def _row(path: Path, run: Run) -> dict[str, Any]:
+    record = run.record
+    shard = record["shard"]
+    return {
+        "folder": str(path), "command": record["command"], "model": record["model"]["name"], "seed": record["seed"],
+        "shard": f"{shard[0]}/{shard[1]}" if shard else None, "chunks": f"{run.done}/{len(run.wanted)}",
+        "stage": record["stage"], "verdict": record["verdict"], "started": record["started"],
+        "updated": record["updated"],
+    }  # fmt: skip
+
+
+@runs.command("show")
+def show_run(folder: Folder, as_json: Json = False) -> None:
+    """Show what a run is, where it stands and what it found.
+
+    Example: [b]wideproof runs show runs/elman[/b]
+    """
+    from wideproof.numeric.validation.runs import load_run
+
+    run = load_run(folder)
+    if as_json:
+        print_json(run.record | {"chunks": {"done": run.done, "of": len(run.wanted)}})
+        return
+    table(("", ""), [(name, "" if value is None else str(value)) for name, value in _row(folder, run).items()])
+    for line in run.record["model"]["text"]:
+        out.print(f"  {line}")
+    plan = run.record["experiment"]["plan"]
+    shown = ", ".join(f"{key} = {value}" for key, value in plan.items() if isinstance(value, int | float | str))
+    out.print(f"plan: {shown}, widths {' '.join(map(str, plan['widths']))}")
+    checks = run.record.get("checks") or []
+    table(("quantity", "lag", "prediction", "estimate", "s.e.", "verdict"), [
+        (c["quantity"], str(c["lag"]), f"{c['prediction']:.6g}", f"{c['estimate']:.6g}", f"{c['stderr']:.2g}",
+         c["verdict"]) for c in checks])  # fmt: skip
+
+
+@runs.command("compare")
+def compare_runs(a: Folder, b: Folder, as_json: Json = False) -> None:
+    """Say whether two runs have the same experiment, the same numbers to the last bit and the same checks.
+
+    Exit codes: 0 they are identical, 1 they are not.
+
+    Example: [b]wideproof runs compare runs/a runs/b[/b]
+    """
+    from wideproof.numeric.validation.runs import compare, load_run
+
+    found = compare(load_run(a), load_run(b))
+    if as_json:
+        print_json(found)
+    else:
+        for name, same in found.items():
+            out.print(f"{name}: {'yes' if same else 'no'}" if name == "identical" else
+                      f"  {name}: {'the same' if same else 'different'}")  # fmt: skip
+    raise typer.Exit(0 if found["identical"] else 1)
+
+
+@runs.command("resume")
+def resume_run(folder: Folder, jobs: Jobs = None, scheduler: Scheduler = None, as_json: Json = False) -> None:
+    """Go on with a run that was stopped or killed; the bits are those of a run that was not.
+
+    Example: [b]wideproof runs resume runs/elman --jobs 4[/b]
+    """
+    from wideproof.numeric.validation.runs import resume
+
+    _drawn(folder, jobs, scheduler, as_json, lambda crew, progress: resume(folder, crew, progress))
+
+
+@runs.command("extend")
+def extend_run(
+    folder: Folder,
+    trials: Annotated[int | None, typer.Option(min=2, help="Trials at each width, those drawn included.")] = None,
+    width: Annotated[int | None, typer.Option(min=1, help="Largest width of the new ladder.")] = None,
+    jobs: Jobs = None,
+    scheduler: Scheduler = None,
+    as_json: Json = False,
+) -> None:
+    """Add trials or widths to a run: what is drawn is taken over.
+
+    Example: [b]wideproof runs extend runs/elman --trials 6000[/b]
+    """
+    from wideproof.numeric.validation.runs import extend
+
+    _drawn(folder, jobs, scheduler, as_json,
+           lambda crew, progress: extend(folder, crew, trials, width, progress))  # fmt: skip
+
+
+def _drawn(
+    folder: Path, jobs: int | None, scheduler: str | None, as_json: bool, work: Callable[[Any, Progress], Any]
+) -> None:
+    from wideproof.numeric.runs.crew import crew_of
+    from wideproof.numeric.validation.runs import load_run
+
+    run = load_run(folder)
+    device = "cuda" if run.experiment.plan.backend == "cupy" else "cpu"
+    with (
+        Stages(quiet=as_json) as stages,
+        stages("Monte Carlo") as progress,
+        crew_of(jobs, None, scheduler, device) as crew,
+    ):
+        found = work(crew, progress)
+    if not as_json and len(load_run(folder).folder.environments()) > 1:
+        err.print("This run was drawn in several environments: the same bits are promised within one only.")
+    tell(found, run.record["seed"], as_json, run.experiment.kind == "lines")
+    raise typer.Exit(EXIT[found.verdict])
+
+
+@runs.command("merge")
+def merge_runs(
+    folders: Annotated[list[Path], typer.Argument(metavar="DIR...", help="Runs, or parts of one.")],
+    out_dir: Annotated[Path, typer.Option("-o", "--out", metavar="DIR", help="Folder of the run put together.")],
+    force: Force = False,
+    as_json: Json = False,
+) -> None:
+    """Put the parts of a run together, and judge it where nothing is missing.
+
+    Example: [b]wideproof runs merge part1 part2 -o runs/elman[/b]
+    """
+    from wideproof.numeric.runs.crew import ALONE
+    from wideproof.numeric.validation.runs import load_run, merge, resume
+
+    made = merge(folders, out_dir, force)
+    if made.environments > 1 and not as_json:
+        err.print("The parts were drawn in several environments: the same bits are promised within one only.")
+    if made.missing:
+        told = f"{made.missing} chunks are missing; draw them with: wideproof runs resume {out_dir}"
+        if as_json:
+            print_json({"verdict": "undecided", "missing": made.missing, "environments": made.environments})
+        else:
+            out.print(told)
+        raise typer.Exit(EXIT["undecided"])
+    found = resume(out_dir, ALONE)
+    run = load_run(out_dir)
+    tell(found, run.record["seed"], as_json, run.experiment.kind == "lines")
+    raise typer.Exit(EXIT[found.verdict])
+
+
+@runs.command("export")
+def export_run(
+    folder: Folder,
+    path: Annotated[Path, typer.Option("-o", "--out", metavar="FILE", help="FILE.nc, FILE.csv or FILE.json.")],
+) -> None:
+    """Write a run to one file: .nc every mean by width, .csv the checks, .json the record.
+
+    Example: [b]wideproof runs export runs/elman -o elman.nc[/b]
+    """
+    from wideproof.numeric.validation.runs import load_run
+
+    if path.suffix not in KINDS:
+        raise ParameterError("--out", " or ".join(f"FILE{kind}" for kind in KINDS), path.name, "For example elman.csv.")
+    load_run(folder).export(path)
+    out.print(str(path))
