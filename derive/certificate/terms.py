@@ -35,6 +35,7 @@ tends_in_law times given matrix mzero mone
 madd mmul mscale tr mentry dot size norm mpower msum toeplitz gains targets contraction select block parameters
 residual taps lag_taps sum_below correlation_map correlation_slope
 horizon price_after derivative node target lagrange letter word strand response mean value total counted
+readout_variance input_variance transition_variance back
 """
 TAKEN = frozenset(_WORDS.split())
 """Words of Coq and of the section itself, which no letter of a user may take."""
