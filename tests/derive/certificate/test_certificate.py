@@ -252,6 +252,15 @@ def test_letters_of_a_user_do_not_meet_words_of_coq():
     assert "Inductive parameter := S_ | O_ | delta_" in text
 
 
+@coqc
+def test_letters_of_a_user_do_not_meet_facts_inside_proofs():
+    rnn = Recursion("facts")
+    W, F, C, h = rnn.matrix("A0", "known"), rnn.input_map("F", "first"), rnn.readout("C", "power"), rnn.state("h")
+    rnn.update(h, W @ h + F @ rnn.x)
+    rnn.output(C @ h)
+    assert check(certify(scale_factors(rnn).proof)).verdict == "holds"
+
+
 def test_a_step_that_is_not_covered_is_named():
     with pytest.raises(NotCertified, match=r"step \d+ \(transition\)"):
         stability(models.linear_rnn()).proof.coq()
