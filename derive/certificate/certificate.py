@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from wideproof.derive.certificate.exporters import (  # noqa: F401 (they register)
+    adjoint,
     bound_lemmas,
     finite_width,
     kernel_lemmas,
@@ -83,9 +84,9 @@ def certify(proof: Proof) -> Certificate:
 
 def _definition(proof: Proof) -> tuple[Program, str | None]:
     """The recursion of a proof, and the parameterization of its tangent where it has one."""
-    if proof.steps[-1].rule in Setting.registry and isinstance(proof.program, Program):
-        return proof.program.base or proof.program, None
     found: dict[str, Any] = {step.rule: step.claim for step in proof.steps if isinstance(step.claim, Definition)}
+    if not found and proof.steps[-1].rule in Setting.registry and isinstance(proof.program, Program):
+        return proof.program.base or proof.program, None
     if not found or not isinstance(claim := found.get(PERTURBATION, found.get(GIVEN)), Definition):
         raise NotCertified("proof", "a recursion as its first step", proof.steps[0].rule, "Only these are covered.")
     if not isinstance(claim.program, Program):

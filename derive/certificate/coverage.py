@@ -111,6 +111,9 @@ COVERED: tuple[Covered, ...] = (
     *_finite_width(),
     *_training(),
     *_memory(),
+    Covered("linear-rnn", "adjoint", lambda: adjoint(models.linear_rnn())),
+    Covered("elman-erf", "adjoint", lambda: adjoint(models.elman("erf"))),
+    Covered("stacked", "adjoint", lambda: adjoint(models.stacked())),
     Covered("linear-rnn", "realization", lambda: realization([1])),
     *_evolving("elman-erf", lambda: models.elman("erf")),
     *_evolving("elman-relu", lambda: models.elman("relu")),
@@ -131,11 +134,6 @@ class Uncovered:
 
 
 UNCOVERED: tuple[Uncovered, ...] = (
-    Uncovered(
-        "adjoint",
-        "it is about networks of finite width and sums over a run; the section has no vectors of finite width",
-        lambda: adjoint(models.linear_rnn()),
-    ),
     Uncovered(
         "stability",
         "the step that matters is the circular law, cited whole; no random matrix is in the section",

@@ -17,8 +17,7 @@ from wideproof.derive.language.activations import Phi
 from wideproof.derive.language.errors import NotCertified
 from wideproof.derive.language.program import MatVec, Parameter, Program
 
-SPACE = """
-(* Random variables in the limit of infinite width, one coordinate of each wide vector, and E of a product of two. *)
+BILINEAR = """
 Variable V : Type.
 Variables (zero : V) (plus : V -> V -> V) (scale : R -> V -> V) (E : V -> V -> R).
 Hypothesis E_symmetric : forall u v, E u v = E v u.
@@ -31,7 +30,15 @@ Lemma E_scale_right : forall c u w, E w (scale c u) = c * E w u.
 Proof. intros. rewrite !(E_symmetric w). apply E_scale. Qed.
 Lemma E_zero_right : forall w, E w zero = 0.
 Proof. intros. rewrite E_symmetric. apply E_zero. Qed.
-Hint Rewrite E_plus E_plus_right E_scale E_scale_right E_zero E_zero_right delta_same : expand.
+Hint Rewrite E_plus E_plus_right E_scale E_scale_right E_zero E_zero_right : expand.
+""".strip()
+SPACE = (
+    """
+(* Random variables in the limit of infinite width, one coordinate of each wide vector, and E of a product of two. *)
+"""
+    + BILINEAR
+    + """
+Hint Rewrite delta_same : expand.
 (* The constant 1; products, inputs and biases have mean zero. *)
 Variable one : V.
 Hypothesis E_one : E one one = 1.
@@ -54,7 +61,8 @@ Variable given : sequence -> Prop.
 Hypothesis step_given : forall a t, given a -> step a t = t.
 Hint Rewrite step_impulse : expand.
 Hint Rewrite step_given using assumption : expand.
-""".strip()
+"""
+).strip()
 PAIR = """
 Variables x x' : sequence.
 Hypothesis given_x : given x.
@@ -216,18 +224,18 @@ Ltac stein :=
 def hypotheses(writer: Writer, parameterization: str | None) -> str:
     """The section's variables and hypotheses, from the recursion as given and, for its tangent, Lemma B.1."""
     program = writer.program.base or writer.program
-    _refuse(program)
+    refuse(program)
     return "\n\n".join(
         (
             "\n".join(letters(writer, program)),
             SPACE,
             *([] if for_all_sequences(writer.program) else [PAIR]),
-            _parameters(writer, program, parameterization),
+            parameters_of(writer, program, parameterization),
             LAWS,
             *([_activations(writer, program)] if applied(program) else []),
             *([RESPONSES] if applied(program) and parameterization else []),
-            "\n".join(_definition(writer, program)),
-            *(["\n".join(_differential(writer, program))] if parameterization else []),
+            "\n".join(definition_of(writer, program)),
+            *(["\n".join((*differential_of(writer, program), *_weights(writer)))] if parameterization else []),
         )
     )
 
@@ -249,7 +257,8 @@ def _activations(writer: Writer, program: Program) -> str:
     return f"Inductive activation := {' | '.join(map(writer.activation, applied(program)))}.\n{ACTIVATIONS}"
 
 
-def _refuse(program: Program) -> None:
+def refuse(program: Program) -> None:
+    """Raise NotCertified for a definition that no section states."""
     reasons = {
         "states that start at zero": [s.name for s in program.states if s.initial != 0],
         "states that read the sequence forwards": [s.name for s in program.states if s.backward],
@@ -273,13 +282,13 @@ def letters(writer: Writer, program: Program) -> Iterator[str]:
             yield f"Hypothesis {name}_sign : 0 {'<' if symbol.is_positive else '<='} {name}."
 
 
-def _parameters(writer: Writer, program: Program, parameterization: str | None) -> str:
+def parameters_of(writer: Writer, program: Program, parameterization: str | None) -> str:
     """The parameters and their variances; a perturbation has variance 1, or that of its parameter under "ntk"."""
     laws = {writer.parameter(x): writer.real(x.variance) for x in program.parameters}
     if parameterization:
         for x in program.parameters:
             if x.trainable:
-                laws[_perturbation(writer, x)] = "1" if parameterization == "entries" else writer.real(x.variance)
+                laws[perturbation(writer, x)] = "1" if parameterization == "entries" else writer.real(x.variance)
     arms = " | ".join(f"{name} => {law}" for name, law in laws.items())
     return (
         f"(* Gaussian parameters and the variance of their entries. *)\nInductive parameter := {' | '.join(laws)}.\n"
@@ -287,11 +296,12 @@ def _parameters(writer: Writer, program: Program, parameterization: str | None) 
     )
 
 
-def _perturbation(writer: Writer, parameter: Parameter) -> str:
+def perturbation(writer: Writer, parameter: Parameter) -> str:
+    """The identifier of the perturbation of a parameter."""
     return writer.names(MARK + parameter.name, MARK + parameter.name)
 
 
-def _definition(writer: Writer, program: Program) -> Iterator[str]:
+def definition_of(writer: Writer, program: Program) -> Iterator[str]:
     """The updates and the output."""
     yield comment(f"The recursion {program.name} as it was written.")
     for updated, _ in program.updates:
@@ -305,7 +315,7 @@ def _definition(writer: Writer, program: Program) -> Iterator[str]:
     yield f"Hypothesis {name}_definition : forall r a t, {name} r a t = {body}."
 
 
-def _differential(writer: Writer, program: Program) -> Iterator[str]:
+def differential_of(writer: Writer, program: Program) -> Iterator[str]:
     """Lemma B.1: the response of each term to a perturbation of all trainable entries."""
     yield "(* Lemma B.1 and (44): the response d to a random perturbation of all trainable entries is linear; of a"
     yield "   product it is the perturbed matrix times the argument and the matrix times the argument's response. *)"
@@ -333,12 +343,17 @@ def _differential(writer: Writer, program: Program) -> Iterator[str]:
     response = writer.output(sp.Symbol(MARK + OUTPUT.name))
     yield f"Definition {response} r a t := d ({name} r a t)."
     yield f"Lemma d_{name} : forall r a t, d ({name} r a t) = {response} r a t. Proof. reflexivity. Qed."
+
+
+def _weights(writer: Writer) -> Iterator[str]:
+    """The weight of a lag."""
+    response = writer.output(sp.Symbol(MARK + OUTPUT.name))
     yield "(* (21): the weight of a lag, the same for all rows; the times of the impulses do not matter. *)"
     yield f"Definition rho (j : nat) : R := E ({response} 0 (impulse 0) j) ({response} 0 (impulse 1) j)."
 
 
 def _response(writer: Writer, parameter: Parameter, name: str) -> str:
-    own = _perturbation(writer, parameter) if parameter.trainable else None
+    own = perturbation(writer, parameter) if parameter.trainable else None
     if parameter.role == "input_map":
         return f"forall i a t, d (input {name} i a t) = " + (f"input {own} i a t" if own else "zero")
     if parameter.role == "bias":

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Hashable, Iterable, Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import sympy as sp
@@ -35,9 +36,23 @@ tends_in_law times given matrix mzero mone
 madd mmul mscale tr mentry dot size norm mpower msum toeplitz gains targets contraction select block parameters
 residual taps lag_taps sum_below correlation_map correlation_slope
 horizon price_after derivative node target lagrange letter word strand response mean value total counted
+readout_variance input_variance transition_variance back
 """
-TAKEN = frozenset(_WORDS.split())
-"""Words of Coq and of the section itself, which no letter of a user may take."""
+
+
+def _words_of_scripts() -> Iterator[str]:
+    """Every word of the files that write proofs: some are names of facts inside a proof, which no letter may bear."""
+    room = Path(__file__).parent
+    for path in (room / "hypotheses.py", room / "prelude.py", *sorted((room / "exporters").glob("*.py"))):
+        yield from re.findall(r"[A-Za-z_]\w+", path.read_text(encoding="utf-8"))
+
+
+RESERVED = frozenset(_WORDS.split())
+"""Words of Coq and of the section itself, which no name may take."""
+TAKEN = RESERVED.union(_words_of_scripts())
+"""These and the words of the proofs, which no letter of a user may take."""
+NUMBERED = re.compile(r"[A-Z]\d+")
+"""Names of facts that proofs count."""
 
 
 Text = Callable[["Writer", Any], str]
@@ -66,7 +81,9 @@ class Names:
             name = re.sub(r"\W+", "_", wanted.replace("'", "")).strip("_") or "term"
             name = f"n{name}" if name[0].isdigit() or name.startswith("d_") else name
             name += "_" * name.endswith(("_definition", "_sign", "_right"))  # made from other names below
-            while name in TAKEN or name in self.given.values():
+            is_lemma = isinstance(thing, tuple) and thing[0] == "lemma"
+            taken = RESERVED if is_lemma else TAKEN
+            while name in taken or NUMBERED.fullmatch(name) or name in self.given.values():
                 name += "_"
             self.given[thing] = name
         return self.given[thing]

@@ -15,6 +15,7 @@ from wideproof.derive.certificate.hypotheses import letters
 from wideproof.derive.certificate.lemmas import Context, Lemma, exports, setting
 from wideproof.derive.certificate.terms import Writer, comment, pieces
 from wideproof.derive.language.errors import NotCertified
+from wideproof.derive.language.notation import n
 from wideproof.derive.language.program import MatVec, Program
 from wideproof.derive.proof.proof import Step
 
@@ -237,12 +238,37 @@ def readout_pairings(context: Context, step: Step) -> Iterator[Lemma]:
         f"assert (whole : scales [{listed}] = {scale}).\n  {{ unfold scales, scaled. cbn [fold_right pow].\n    "
         f"{squares}\n    field. intros zero. rewrite zero in *. lra. }}\n  rewrite whole.\n  "
     )
-    yield Lemma(
-        context.name("readout-pairings"),
-        f"response [{listed}] = {context.writer.real(claim.right)}",
+    statement = f"response [{listed}] = {context.writer.real(claim.right)}"
+    script = (
         f"assert (width : 0 < INR n) by now apply lt_0_INR.\n  {positive}\n  "
         f"rewrite emami2021implicit_proposition_2_1a. cbn [map entry repeat seq rev app].\n  "
         f"{'' if steps % 2 else even}unfold entry. cbn [repeat]. counted.\n  "
         f"{' '.join(f'rewrite ?{name}_definition.' for name in KINDS.values()) if not steps % 2 else ''} "
-        f"{'ring' if steps % 2 else 'field; lra'}.",
+        f"{'ring' if steps % 2 else 'field; lra'}."
+    )
+    excess = _above_its_limit(context, claim.right, listed)
+    yield Lemma(
+        context.name("readout-pairings"),
+        statement if not excess else f"{statement} /\\\n  ({excess[0]})",
+        script if not excess else f"assert (value : {statement}).\n  {{ {script} }}\n  {excess[1]}",
+    )
+
+
+def _above_its_limit(context: Context, right: sp.Expr, listed: str) -> tuple[str, str] | None:
+    """Erratum E2: at every width the moment exceeds its limit, where its corrections are positive."""
+    inverse = sp.Dummy("u", positive=True)
+    polynomial = sp.expand(right.subs(n, 1 / inverse))
+    limit = polynomial.subs(inverse, 0)
+    terms = sp.Poly(sp.expand(polynomial / limit) - 1, inverse).terms() if limit != 0 else []
+    if not any(c for _, c in terms) or any(c <= 0 for _, c in terms):
+        return None
+    texts = [f"{context.writer.real(c)} * / INR n ^ {power}" for (power,), c in terms]
+    low, more = context.writer.real(limit), f"({' + '.join(texts)})"
+    return (
+        f"0 < {low} -> {low} < response [{listed}]",
+        "split; [exact value|]. intros some. rewrite value. assert (width : 0 < INR n) by now apply lt_0_INR.\n  "
+        f"match goal with |- _ < ?moment => replace moment with ({low} * (1 + {more})) by (field; lra) end.\n  "
+        f"assert (excess : 0 < {more}) by (repeat first [apply Rplus_lt_0_compat | apply Rmult_lt_0_compat "
+        "| apply Rinv_0_lt_compat | apply pow_lt | lra]).\n  "
+        f"apply Rle_lt_trans with ({low} * 1); [lra | apply Rmult_lt_compat_l; lra].",
     )

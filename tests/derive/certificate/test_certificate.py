@@ -23,6 +23,7 @@ from wideproof.derive import (
     scale_factor_bound,
     scale_factor_peak,
     scale_factors,
+    stability,
     tanh,
     training_bound,
 )
@@ -184,6 +185,17 @@ def test_every_convolution_is_a_recursion_by_the_standard_library_alone():
 
 
 @coqc
+def test_gradients_by_the_adjoint_are_the_change_of_the_cost():
+    proof = adjoint(models.elman("erf")).proof
+    found = check(certify(proof))
+    assert (found.verdict, found.reason) == ("holds", "")
+    assert {"transposed", "emami2021implicit_lemma_B1_chain"} <= set(found.assumed)
+    for rule in ("cotangent", "gradient"):
+        altered = with_claim(proof, rule, right(lambda side: side * sp.Rational(1001, 1000)))
+        assert check(certify(altered)).reason.startswith("adjoint")
+
+
+@coqc
 def test_the_maps_of_memory_and_their_slope_hold():
     found = check(certify(memory(models.elman("erf")).proof))
     assert (found.verdict, found.reason) == ("holds", "")
@@ -240,9 +252,18 @@ def test_letters_of_a_user_do_not_meet_words_of_coq():
     assert "Inductive parameter := S_ | O_ | delta_" in text
 
 
+@coqc
+def test_letters_of_a_user_do_not_meet_facts_inside_proofs():
+    rnn = Recursion("facts")
+    W, F, C, h = rnn.matrix("A0", "known"), rnn.input_map("F", "first"), rnn.readout("C", "power"), rnn.state("h")
+    rnn.update(h, W @ h + F @ rnn.x)
+    rnn.output(C @ h)
+    assert check(certify(scale_factors(rnn).proof)).verdict == "holds"
+
+
 def test_a_step_that_is_not_covered_is_named():
-    with pytest.raises(NotCertified, match=r"step \d+ \(cotangent\)"):
-        adjoint(models.linear_rnn()).proof.coq()
+    with pytest.raises(NotCertified, match=r"step \d+ \(transition\)"):
+        stability(models.linear_rnn()).proof.coq()
     rnn = Recursion("off-centre")
     h = rnn.state("h")
     rnn.update(h, rnn.matrix("W", "nu_W") @ h + rnn.bias("b", "nu_b", mean="mu"))

@@ -40,8 +40,8 @@ def test_without_coqc_the_file_is_written_and_the_verdict_is_undecided(tmp_path,
 
 
 def test_what_is_not_covered_is_refused_by_the_name_of_its_step(tmp_path):
-    told = run("certify", "linear-rnn", "adjoint", "-o", str(tmp_path), code=2).stderr
-    assert "cotangent" in told
+    told = run("certify", "linear-rnn", "stability", "-o", str(tmp_path), code=2).stderr
+    assert "transition" in told
 
 
 def test_a_quantity_is_needed(tmp_path):

@@ -6,7 +6,7 @@ import shutil
 
 import pytest
 
-from wideproof.derive import adjoint, models, realization
+from wideproof.derive import models, realization, stability
 from wideproof.reports.paper import certificates
 from wideproof.reports.paper.certificates import certificate_line
 
@@ -30,7 +30,7 @@ def test_without_coqc_the_file_is_there_and_not_checked(tmp_path, monkeypatch):
 
 
 def test_what_is_not_covered_says_why(tmp_path):
-    told = str(certificate_line(tmp_path, "adjoint", adjoint(models.linear_rnn()), checked=True))
+    told = str(certificate_line(tmp_path, "stability", stability(models.linear_rnn()), checked=True))
     assert "none" in told
-    assert "cotangent" in told
+    assert "transition" in told
     assert list(tmp_path.iterdir()) == []
