@@ -17,7 +17,7 @@ from wideproof.reports.cli.memory import memory_command
 from wideproof.reports.cli.models import list_models
 from wideproof.reports.cli.report import report_command
 from wideproof.reports.cli.reproduce import reproduce_command
-from wideproof.reports.cli.symbols import WithSymbols
+from wideproof.reports.cli.symbols import Verb, WithSymbols
 from wideproof.reports.cli.validate import validate_command
 
 
@@ -69,14 +69,14 @@ def wideproof(
     """
 
 
-app.command("models")(list_models)
+app.command("models", cls=Verb)(list_models)
 app.command("derive", cls=WithSymbols)(derive_command)
 app.command("certify", cls=WithSymbols)(certify_command)
 app.command("eval", cls=WithSymbols)(eval_command)
 app.command("validate", cls=WithSymbols)(validate_command)
 app.command("report", cls=WithSymbols)(report_command)
-app.command("reproduce")(reproduce_command)
-app.command("bench")(bench_command)
+app.command("reproduce", cls=Verb)(reproduce_command)
+app.command("bench", cls=Verb)(bench_command)
 app.command("memory", cls=WithSymbols)(memory_command)
 
 
