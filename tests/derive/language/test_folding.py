@@ -74,3 +74,11 @@ def test_a_product_is_as_tame_as_it_is():
     tame |= {"z^2*tanh": False, "z*sin": False, "step*sign": False}
     assert {name: is_lipschitz(name) for name in tame} == tame
     assert definition("z*step", 1) == sp.Heaviside(z)
+
+
+@pytest.mark.parametrize(
+    "expr", [Z1 / tanh(sp.pi), Z1 / tanh(sp.Integer(2)) + Y, tanh(sp.pi) ** -2 * tanh(Z1), 1 / tanh(sp.pi)]
+)
+def test_an_activation_of_a_number_is_a_number(expr):
+    """Its reciprocal was folded for ever."""
+    assert sp.simplify(folded(expr) - expr) == 0
