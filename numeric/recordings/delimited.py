@@ -37,7 +37,7 @@ class Columns:
     words: dict[str, tuple[int, str]] = field(default_factory=dict)
 
 
-def read_table(path: Path, names: Sequence[str] | None) -> Columns:
+def read_delimited(path: Path, names: Sequence[str] | None) -> Columns:
     """All columns of a table; `names` are given to them, in the order of the file, where it has none or other ones.
 
     Without names, a first row of words is the header, and a first row of numbers is the first sample: its columns go
@@ -191,5 +191,5 @@ class _Cells:
             return float("nan")
 
 
-TABLES: dict[str, Callable[[Path, Sequence[str] | None], Columns]] = dict.fromkeys(MARKS, read_table)
+TABLES: dict[str, Callable[[Path, Sequence[str] | None], Columns]] = dict.fromkeys(MARKS, read_delimited)
 """The endings of tables, and what reads them."""

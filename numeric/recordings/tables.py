@@ -17,6 +17,8 @@ from wideproof.numeric.recordings.delimited import COLUMNS, TABLES, Columns
 from wideproof.numeric.recordings.files import ending, foreign, is_packed, refusal
 from wideproof.numeric.recordings.variables import READERS as VARIABLES, permitted, read_variables, variable_names
 
+TEXT = tuple(TABLES)
+"""The endings of tables."""
 INDEXED = re.compile(r"(.+)\[\d+\]")
 """A column of an array: its name and number."""
 
@@ -64,11 +66,22 @@ def read_columns(
                   found.how)  # fmt: skip
 
 
+def read_table(path: Path) -> dict[str, Host]:
+    """Every column of a table by its name, or by its number where the table has no header.
+
+    Errors: ParameterError for what is no table of numbers.
+    """
+    found = TABLES[ending(path)](path, None)
+    for name in found.values:
+        _refuse_words(path, found, name)
+    return found.values
+
+
 def _kind(path: Path) -> str:
     """The ending by which a file is read.  Errors: ParameterError listing those that are known."""
     kind = ending(path)
     if kind not in TABLES and (kind not in VARIABLES or is_packed(path)):
-        known = f"{', '.join((*TABLES, *VARIABLES))}, or a table that ends in .gz"
+        known = f"{', '.join((*TEXT, *VARIABLES))}, or a table that ends in .gz"
         hint = "Save the table as CSV with a header row, or its arrays as NPZ."
         raise refusal(path, f"a file ending in {known}", path.suffix or "none", hint)
     return kind
@@ -146,8 +159,12 @@ def _stack(path: Path, columns: Columns, names: Sequence[str]) -> Host:
     if len(lengths) != 1:
         raise ShapeError(visible(path), "columns of one length", sorted(lengths), "Resample to a common clock.")
     for name in names:
-        if name in columns.words:
-            row, cell = columns.words[name]
-            hint = "Leave the column out, or write numbers with a point and missing ones as empty cells."
-            raise refusal(path, f"numbers in column {name!r}", f"{cell!r} at row {row}", hint)
+        _refuse_words(path, columns, name)
     return np.column_stack([columns.values[name] for name in names])
+
+
+def _refuse_words(path: Path, columns: Columns, name: str) -> None:
+    if name in columns.words:
+        row, cell = columns.words[name]
+        hint = "Leave the column out, or write numbers with a point and missing ones as empty cells."
+        raise refusal(path, f"numbers in column {name!r}", f"{cell!r} at row {row}", hint)

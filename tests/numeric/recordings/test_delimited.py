@@ -10,7 +10,8 @@ import pytest
 
 from wideproof.derive.language.errors import ParameterError
 from wideproof.numeric.recordings import load_recording
-from wideproof.numeric.recordings.delimited import read_table
+from wideproof.numeric.recordings.delimited import read_delimited
+from wideproof.numeric.recordings.tables import read_table
 
 VALUES = np.random.default_rng(3).standard_normal((200, 3))
 
@@ -155,7 +156,18 @@ def test_names_of_a_file_are_shown_and_never_obeyed(tmp_path):
 
 def test_cells_are_eight_bytes_each(tmp_path):
     (tmp_path / "a.csv").write_text("x,u\nword,1\n,2\n")
-    found = read_table(tmp_path / "a.csv", None)
+    found = read_delimited(tmp_path / "a.csv", None)
     assert found.words == {"x": (0, "word")}
     assert found.values["u"].tolist() == [1.0, 2.0]
     assert np.isnan(found.values["x"]).all()
+
+
+def test_a_whole_table_is_its_columns_or_refused_for_a_word(tmp_path):
+    (tmp_path / "a.csv").write_text("x,u\n3,1\n4,2\n")
+    assert {name: column.tolist() for name, column in read_table(tmp_path / "a.csv").items()} == {
+        "x": [3, 4],
+        "u": [1, 2],
+    }
+    (tmp_path / "a.csv").write_text("x,u\n3,1\nword,2\n")
+    with pytest.raises(ParameterError, match="'word' at row 1"):
+        read_table(tmp_path / "a.csv")
