@@ -7,9 +7,14 @@ import sympy as sp
 from wideproof.derive.language.activations import activation as named
 from wideproof.derive.language.alternating import Alternating
 from wideproof.derive.language.errors import ParameterError
+from wideproof.derive.language.grammar import shortened
 from wideproof.derive.language.notation import parameter
 from wideproof.derive.language.program import Coordinate
 from wideproof.derive.language.recursion import LinearMap, Recursion
+from wideproof.derive.language.scalars import flag
+
+MOST = 1000
+"""Layers or steps of a model."""
 
 
 def linear_rnn() -> Recursion:
@@ -31,7 +36,7 @@ def elman(activation: str = "erf", bias: bool = True, tied: bool = True) -> Recu
     F = rnn.input_map("F", variance="nu_F", tied=tied)
     C = rnn.readout("C", variance="nu_C")
     h = rnn.state("h")
-    b = rnn.bias("b", variance="nu_b", tied=tied) if bias else 0
+    b = rnn.bias("b", variance="nu_b", tied=tied) if flag("elman: bias", bias) else 0
     rnn.update(h, named(activation)(W @ h + F @ rnn.x + b))
     rnn.output(C @ h)
     return rnn
@@ -162,19 +167,20 @@ def amp(steps: int = 3) -> Alternating:
 
 
 def _layers(net: Recursion, depth: int, activation: str, bias: bool) -> Recursion:
+    biased = flag(f"{net.name}: bias", bias)
     below = net.input_map("F", variance="nu_F") @ net.x
     for layer in range(1, _positive("depth", depth) + 1):
         h = net.state(f"h_{layer}")
-        net.update(h, named(activation)(below + (net.bias(f"b_{layer}", variance="nu_b") if bias else 0)))
+        net.update(h, named(activation)(below + (net.bias(f"b_{layer}", variance="nu_b") if biased else 0)))
         below = net.matrix(f"W_{layer + 1}", variance="nu_W") @ h.next if layer < depth else below
     output = net.readout("C", variance="nu_C") @ h
-    net.output(output + net.bias("c", variance="nu_c") if bias else output)
+    net.output(output + net.bias("c", variance="nu_c") if biased else output)
     return net
 
 
 def _positive(name: str, count: int) -> int:
-    if not isinstance(count, int) or count < 1:
-        raise ParameterError(name, "a whole number, at least 1", count, "For example 2.")
+    if not isinstance(count, int) or isinstance(count, bool) or not 1 <= count <= MOST:
+        raise ParameterError(name, f"a whole number, 1 to {MOST}", shortened(count), "For example 2.")
     return count
 
 

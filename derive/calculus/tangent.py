@@ -14,6 +14,7 @@ import sympy as sp
 
 from wideproof.derive.language.activations import Phi, has_jump
 from wideproof.derive.language.errors import NotClosed, ParameterError
+from wideproof.derive.language.grammar import shortened
 from wideproof.derive.language.program import (
     Bias,
     Coordinate,
@@ -58,7 +59,7 @@ def trained_only(program: Program, names: Iterable[str]) -> Program:
         raise ParameterError(
             "parameters",
             f"names among {', '.join(sorted(known))}",
-            ", ".join(sorted(kept)) or "none",
+            shortened(", ".join(sorted(kept)) or "none"),
             "The kernel of a group of parameters is that of the recursion with the others frozen.",
         )
     return changed(program, lambda p: replace(p, trainable=p.trainable and p.name in kept))

@@ -25,7 +25,8 @@ from wideproof.derive.emit.kernel_stepper import MOVES, STILL, Equations, Grams,
 from wideproof.derive.emit.lag_grid import Grid
 from wideproof.derive.expectation.mehler_series import UNREACHED
 from wideproof.derive.expectation.symbolic_expectation import GaussianMean
-from wideproof.derive.language.errors import NotClosed, ParameterError, TooLarge
+from wideproof.derive.language.errors import NotClosed, ParameterError, ShapeError, TooLarge
+from wideproof.derive.language.grammar import shortened
 from wideproof.derive.language.notation import s, t
 from wideproof.derive.language.program import Program
 from wideproof.derive.language.shown import cut
@@ -170,15 +171,15 @@ class _Function:
             raise ParameterError(
                 where,
                 f"the keyword arguments {', '.join(self.arguments)}",
-                ", ".join(sorted(values)) or "none",
-                "; ".join(f"{'missing' if n in self.arguments else 'unknown'}: {n}" for n in wrong),
+                shortened(", ".join(sorted(values)) or "none"),
+                "; ".join(f"{'missing' if n in self.arguments else 'unknown'}: {shortened(n)}" for n in wrong),
             )
         xp = namespace(self.backend)
         arrays = {name: xp.asarray(value) for name, value in values.items()}
         for name, value in arrays.items():
             if value.dtype.kind not in "biuf" or isinstance(values[name], np.ma.MaskedArray):
                 hint = "Text and masked or complex arrays are not evaluated: pass floats."
-                raise ParameterError(where, f"real numbers {name}", repr(values[name]), hint)
+                raise ParameterError(where, f"real numbers {name}", shortened(repr(values[name])), hint)
             symbol = self.formula.symbols[name]
             if symbol.is_integer and not bool(xp.all(value == xp.floor(value))):
                 raise ParameterError(where, f"whole numbers {name}", values[name], "Lags and times count steps.")
@@ -186,7 +187,17 @@ class _Function:
                 raise ParameterError(
                     where, f"{name} >= 0", values[name], "It is a variance, a lag or a time; none is negative."
                 )
+        _check_shapes(where, {name: tuple(value.shape) for name, value in arrays.items()})
         return arrays
+
+
+def _check_shapes(where: str, shapes: Mapping[str, tuple[int, ...]]) -> None:
+    """Do nothing for arrays that broadcast.  Errors: ShapeError with the shape of each that is no single number."""
+    try:
+        np.broadcast_shapes(*shapes.values())
+    except ValueError:
+        got = ", ".join(f"{name} {shape}" for name, shape in shapes.items() if shape)
+        raise ShapeError(where, "arrays that broadcast", got, "Give arrays of one shape, or single numbers.") from None
 
 
 class _Emitted(_Function):

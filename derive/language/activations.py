@@ -152,7 +152,7 @@ def _values(expr: sp.Expr, places: Iterable[float]) -> list[sp.Expr]:
 
 def canonical(name: str, *parameters: object) -> str:
     """The name with its parameters as rationals; `identity` is one.  Errors: ParameterError for other names."""
-    if name == "identity" and not parameters:
+    if isinstance(name, str) and name == "identity" and not parameters:
         return name
     written = WRITTEN.match(name) if isinstance(name, str) else None
     family = written.group(1) if written else ""
@@ -162,14 +162,14 @@ def canonical(name: str, *parameters: object) -> str:
         raise ParameterError(
             "activation",
             f"identity or one of {', '.join((*NAMES, *_GIVEN))}",
-            repr(name),
+            shortened(repr(name)),
             "Declare others with wideproof.define(name, expression).",
         )
     if given and family not in FAMILIES:
         raise ParameterError(
             f"activation {family}",
             "no parameters",
-            given,
+            shortened(repr(given)),
             f"Coordinates go to the function: activation({family!r})(z).",
         )
     if family not in FAMILIES:
@@ -179,17 +179,17 @@ def canonical(name: str, *parameters: object) -> str:
         raise ParameterError(
             f"activation {family}",
             f"{len(FAMILIES[family][0])} parameters",
-            given,
+            shortened(repr(given)),
             "leaky_relu(slope), abrelu(left slope, right slope).",
         )
     return f"{family}({', '.join(map(str, values))})"
 
 
 def _rationals(name: str, texts: list[str]) -> tuple[sp.Rational, ...]:
-    where = f"activation {name}"
+    where = f"activation {shortened(name)}"
     values = tuple(parse(text, {}, {}, where) for text in texts)
     if not all(isinstance(value, sp.Rational) for value in values):
-        raise ParameterError(where, "numbers", texts, "For example leaky_relu(0.2).")
+        raise ParameterError(where, "numbers", shortened(repr(texts)), "For example leaky_relu(0.2).")
     return values
 
 

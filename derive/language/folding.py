@@ -60,7 +60,9 @@ def _collected(expr: sp.Add) -> list[sp.Expr]:
 
 def _power(factor: sp.Expr) -> Factor | None:
     """A factor as base and whole positive power; what holds no coordinate is its own base."""
-    base, power = factor.as_base_exp() if factor.has(Coordinate) else (factor, sp.S.One)
+    if not factor.has(Coordinate):
+        return factor, 1
+    base, power = factor.as_base_exp()
     return (_folded(base), int(power)) if power.is_Integer and power > 0 else None
 
 

@@ -60,6 +60,8 @@ def shortened(found: object) -> str:
         text = found if isinstance(found, str) else repr(found)
     except Exception:
         return f"an object of type {type(found).__name__}"
+    if not text.isprintable():  # escapes are shown, not obeyed
+        text = repr(text[: SHOWN + 1])[1:-1]
     return text if len(text) <= SHOWN else f"{text[:SHOWN]}…"
 
 

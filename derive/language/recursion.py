@@ -9,6 +9,7 @@ import sympy as sp
 
 from wideproof.derive.language.errors import LanguageError, ShapeError
 from wideproof.derive.language.folding import folded
+from wideproof.derive.language.grammar import shortened
 from wideproof.derive.language.notation import real_parameter
 from wideproof.derive.language.program import (
     NAME,
@@ -179,7 +180,10 @@ class Recursion(InNotebooks):
         term = self._table.get(state) if isinstance(state, Coordinate) else None
         if not isinstance(term, Previous):
             raise LanguageError(
-                "update", "a state declared on this recursion", state, "Declare it first: h = rnn.state('h')."
+                "update",
+                "a state declared on this recursion",
+                shortened(state),
+                "Declare it first: h = rnn.state('h').",
             )
         where = f"update of {term.state.name}"
         if self._updated(term.state) in self._updates:

@@ -12,6 +12,7 @@ import numpy as np
 from wideproof.derive import Program, Recursion, models
 from wideproof.derive.emit.derivation import as_program
 from wideproof.derive.language.errors import ParameterError, ShapeError
+from wideproof.derive.language.grammar import shortened
 from wideproof.numeric.core.arrays import Host, to_host
 from wideproof.numeric.core.inputs import choice, finite_array, real, unmasked
 from wideproof.numeric.kernels.kernel import Kernel
@@ -91,7 +92,9 @@ class _Wide(Base):
         unknown = [name for name in self.get_params() if name not in OPTIONS and name not in symbols]
         if unknown:
             hint = "Is it a variance of another recursion?"
-            raise ParameterError(f"variances of {self._program().name}", ", ".join(symbols), ", ".join(unknown), hint)
+            raise ParameterError(
+                f"variances of {self._program().name}", ", ".join(symbols), shortened(", ".join(unknown)), hint
+            )
         values: dict[str, Any] = {name: getattr(self, name, 1.0) for name in symbols}
         return Kernel(self._program(), self.parameterization, readout=self.readout, **values)
 

@@ -12,6 +12,7 @@ import numpy as np
 
 from wideproof.derive import Memory, Program, Recursion, memory
 from wideproof.derive.language.errors import ParameterError
+from wideproof.derive.language.grammar import shortened
 from wideproof.derive.memory_horizon.two_run_maps import letters, named
 from wideproof.numeric.core.arrays import Host
 from wideproof.numeric.core.inputs import real
@@ -139,7 +140,7 @@ def checked(derived: Memory, parameters: Mapping[str, float]) -> dict[str, float
     values |= {} if values["X"] else {"nu_F": values.get("nu_F", 0.0)}
     where, allowed = f"memory of {derived.program.name}", {*read, *symbols, "X", "nu_F"}
     wrong = [f"missing: {name}" for name in read if name not in values]
-    wrong += [f"unknown: {name}" for name in values if name not in allowed]
+    wrong += [f"unknown: {shortened(name)}" for name in values if name not in allowed]
     if wrong:
         raise ParameterError(where, f"numbers for {', '.join(read)}", "; ".join(wrong), hint)
     return {name: values[name] for name in read}

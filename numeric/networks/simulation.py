@@ -17,6 +17,7 @@ from wideproof.derive import Program, Recursion
 from wideproof.derive.emit.derivation import as_program
 from wideproof.derive.language.activations import Phi
 from wideproof.derive.language.errors import LanguageError, ParameterError
+from wideproof.derive.language.grammar import shortened
 from wideproof.derive.language.program import Bias, Coordinate, Input, MatVec, Parameter, Previous, State, Updated
 from wideproof.numeric.core.activations import activation_function
 from wideproof.numeric.core.arrays import Array, Namespace, Stream, backend, seed_sequence, stream
@@ -108,7 +109,7 @@ def symbol_values(program: Program, parameters: Mapping[str, float]) -> dict[sp.
     wrong = sorted(set(parameters) ^ set(program.symbols))
     if wrong:
         want = ", ".join(program.symbols) or "none"
-        notes = "; ".join(f"{'missing' if name in program.symbols else 'unknown'}: {name}" for name in wrong)
+        notes = "; ".join(f"{'missing' if name in program.symbols else 'unknown'}: {shortened(name)}" for name in wrong)
         raise ParameterError(program.name, f"the parameters {want}", notes, "Give each a number.")
     values = {}
     for name, symbol in program.symbols.items():

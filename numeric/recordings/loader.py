@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import stat
 from collections.abc import Callable, Sequence
 from importlib.resources import as_file, files
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from wideproof.derive.language.errors import ParameterError
+from wideproof.derive.latex.text import visible
+from wideproof.numeric.core.inputs import names as names_of, real
+from wideproof.numeric.recordings.files import refusal
 from wideproof.numeric.recordings.recording import Recording
 from wideproof.numeric.recordings.s1 import read_s1
 from wideproof.numeric.recordings.tables import read_columns
@@ -17,38 +22,65 @@ from wideproof.numeric.recordings.tables import read_columns
 def load_recording(
     name: str | Path,
     *,
-    inputs: Sequence[str] | None = None,
-    outputs: Sequence[str] | None = None,
+    inputs: str | Sequence[str] | None = None,
+    outputs: str | Sequence[str] | None = None,
     rate: float | None = None,
+    columns: Sequence[str] | None = None,
+    allow_pickle: bool = False,
 ) -> Recording:
-    """A recording by name ("er-fmri", "daphnet"), or read from a CSV, NPZ, MATLAB or pickle file.
+    """A recording by name ("er-fmri", "daphnet"), or read from a file: a table, NPZ, MATLAB or pickle.
 
-    For a file: inputs and outputs are column names; an array (N, k) offers its columns as NAME[0] … NAME[k−1],
-    or all of them as NAME. Left out, outputs is the array `outputs`, inputs all other columns; of a MATLAB file
-    the variable `inputs`, for no variable is read unless it is named. A file with the variables of the paper's S1
-    recording needs no names: `read_s1` bins it. Pickles are read by an unpickler that knows only arrays.
+    A table is text with commas (.csv), tabs (.tsv) or blanks (.dat, .txt) between columns, also packed (.csv.gz). A
+    first row of words names its columns; a first row of numbers is a sample, and then columns go by their numbers from
+    1, or by the names given as `columns`, one for each. An array (N, k) offers its columns as NAME[0] … NAME[k−1], or
+    all of them as NAME. Left out, outputs is the array `outputs`, inputs all other columns; of a MATLAB file the
+    variable `inputs`, for no variable is read unless it is named. A file with the variables of the paper's S1 recording
+    needs no names: `read_s1` bins it. Pickles are read only with allow_pickle=True, and then by a reader that knows
+    arrays alone; MATLAB 7.3 needs h5py. `understood` of what comes says how the file was read.
     Units: rate in Hz, for a file only.
     Errors: ParameterError for an unknown name, a missing or constant column, NaN, or too few samples.
     """
+    given = {"inputs": _words("inputs", inputs), "outputs": _words("outputs", outputs)}
+    names = _words("columns", columns)
+    hertz = None if rate is None else real("rate", rate, 0.0, above=True, hint="A sampling rate in Hz.")
     if str(name) in RECORDINGS:
-        if inputs is not None or outputs is not None or rate is not None:
+        if any(value is not None for value in (*given.values(), names, rate)):
             hint = "Name columns and a rate only for your own file."
             raise ParameterError("load_recording", f"only the name for {name}", "more arguments", hint)
         return RECORDINGS[str(name)]()
+    path = _present(name)
+    if all(value is None for value in (*given.values(), names, hertz)):
+        found = read_s1(path, allow_pickle)
+        if found is not None:
+            return found
+    read = read_columns(path, given["inputs"], given["outputs"], names, allow_pickle)
+    note = f"the user's own file: {read.how}"
+    title = visible(path.name, 100)
+    return Recording(title, read.inputs, read.outputs, read.input_names, read.output_names, hertz, note, "unknown",
+                     "unknown")  # fmt: skip
+
+
+def _words(argument: str, value: Any) -> tuple[str, ...] | None:
+    """Names of columns as text; numbers of columns are names too.  Errors: ParameterError."""
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        value = [str(part) if isinstance(part, int) and not isinstance(part, bool) else part for part in value]
+    return names_of(argument, value)
+
+
+def _present(name: str | Path) -> Path:
+    """The path of a file that is there.  Errors: ParameterError."""
+    hint = "Check the path, or name a built-in recording."
+    want = f"a file, or one of {', '.join(RECORDINGS)}"
+    if not isinstance(name, str | Path):
+        raise ParameterError("load_recording", want, type(name).__name__, hint)
     path = Path(name)
-    if not path.is_file():
-        hint = "Check the path, or name a built-in recording."
-        got = f"{name}, a folder" if path.is_dir() else f"{name}, which is not there"
-        raise ParameterError("load_recording", f"a file, or one of {', '.join(RECORDINGS)}", got, hint)
     try:
-        path.open("rb").close()
-    except OSError as error:
-        raise ParameterError(str(path), "a file that can be read", error.strerror, "Check who may read it.") from error
-    if inputs is None and outputs is None and rate is None and (found := read_s1(path)) is not None:
-        return found
-    x, y, input_names, output_names = read_columns(path, inputs, outputs)
-    note = "the user's own file"
-    return Recording(path.name, x, y, input_names, output_names, rate, note, "unknown", "unknown")
+        mode = path.stat().st_mode
+    except (OSError, ValueError):  # a name that no file can have
+        raise refusal("load_recording", want, f"{visible(name, 100)}, which is not there", hint) from None
+    if stat.S_ISDIR(mode):
+        raise refusal("load_recording", want, f"{visible(name, 100)}, a folder", hint)
+    return path
 
 
 def _er_fmri() -> Recording:

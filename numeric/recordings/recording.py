@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -55,9 +56,22 @@ class Recording:
                 _check_column(self.name, name, column)
 
     @property
+    def understood(self) -> str:
+        """How the recording was read: samples, columns by name, sampling, and what else its description says."""
+        rate = "rate of sampling not given" if self.rate is None else f"{self.rate:g} samples a second"
+        told = (_listed("inputs", self.input_names), _listed("outputs", self.output_names), rate, self.description)
+        return f"{self.name}: {self.samples:,} samples; {'; '.join(told)}"
+
+    @property
     def samples(self) -> int:
         """The number N of samples."""
         return len(self.inputs)
+
+
+def _listed(what: str, names: Sequence[str]) -> str:
+    """The names of columns, of many the first and the last ones."""
+    shown = names if len(names) <= 8 else (*names[:5], "…", *names[-2:])
+    return f"{len(names)} {what if len(names) > 1 else what[:-1]} {', '.join(shown)}"
 
 
 def _check_column(where: str, name: str, column: Host) -> None:

@@ -8,11 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from wideproof.derive.language.errors import ParameterError
+from wideproof.derive.latex.text import visible
 from wideproof.numeric.core.arrays import Host
 from wideproof.numeric.recordings.binning import bin_edges, count_spikes, mean_per_bin
+from wideproof.numeric.recordings.files import foreign, refusal
 from wideproof.numeric.recordings.recording import Fact, Recording
-from wideproof.numeric.recordings.variables import PAIR, READERS, Variables, read_variables
+from wideproof.numeric.recordings.variables import PAIR, READERS, Variables, permitted, read_variables
 
 BIN = 0.05  # seconds
 RAW = ("spike_times", "vels", "vel_times")
@@ -24,7 +25,7 @@ CITATION = (
 )
 
 
-def read_s1(path: Path) -> Recording | None:
+def read_s1(path: Path, allow_pickle: bool = False) -> Recording | None:
     """The recording, raw or binned, if the file has the published names of its variables; otherwise None.
 
     Spike counts are the inputs and velocities the outputs, in bins of 50 ms; `facts` and the description say
@@ -32,6 +33,7 @@ def read_s1(path: Path) -> Recording | None:
     """
     if path.suffix.lower() not in READERS:
         return None
+    permitted(path, allow_pickle)
     found = read_variables(path, (*RAW, UNITS, *PAIR))
     if all(name in found for name in RAW):
         return _from_raw(path, found)
@@ -44,10 +46,10 @@ def read_s1(path: Path) -> Recording | None:
 def _from_raw(path: Path, found: Variables) -> Recording:
     spikes = _spike_trains(path, found["spike_times"], found.get(UNITS))
     velocity = _matrix(path, "vels", found["vels"])
-    times = np.asarray(found["vel_times"], dtype=float).ravel()
+    times = _numbers(path, "vel_times", found["vel_times"])
     if len(times) != len(velocity) or len(times) < 2 or not np.all(np.diff(times) > 0):
         got = f"{len(times)} times for {len(velocity)} velocities"
-        raise ParameterError(str(path), "one increasing time per velocity", got, "Give vel_times in seconds.")
+        raise refusal(path, "one increasing time per velocity", got, "Give vel_times in seconds.")
     edges = bin_edges(times[0], times[-1], BIN)
     clock = (
         _fact("spikes", SPIKES, sum(map(len, spikes))),
@@ -69,8 +71,8 @@ def _recording(path: Path, counts: Host, velocity: Host, clock: tuple[Fact, ...]
         f"velocity {k}" for k in range(velocity.shape[1])
     )  # fmt: skip
     return Recording(
-        path.name, counts, velocity, tuple(f"neuron {k}" for k in range(counts.shape[1])), axes, 1.0 / BIN,
-        _told(facts), "unknown: the user's own file", CITATION, facts,
+        visible(path.name, 100), counts, velocity, tuple(f"neuron {k}" for k in range(counts.shape[1])), axes,
+        1.0 / BIN, _told(facts), "unknown: the user's own file", CITATION, facts,
     )  # fmt: skip
 
 
@@ -92,32 +94,41 @@ def _fact(name: str, published: Any, found: Any, tolerance: float = 0.0) -> Fact
 
 
 def _matrix(path: Path, name: str, value: Any) -> Host:
-    array = np.asarray(value)
+    array = _array(path, name, value)
     if array.ndim != 2 or array.dtype.kind not in "biuf":
         got = f"{array.dtype} of shape {array.shape}"
-        raise ParameterError(str(path), f"{name!r}: numbers of shape (samples, columns)", got, "Transpose or cut it.")
+        raise refusal(path, f"{name!r}: numbers of shape (samples, columns)", got, "Transpose or cut it.")
     return array.astype(float)
 
 
 def _spike_trains(path: Path, value: Any, units: Any) -> list[Host]:
     """One array of times per neuron, from a list, a MATLAB cell, or one row with the neuron of each spike."""
     if units is not None:
-        times, owner = np.asarray(value, dtype=float).ravel(), np.asarray(units).ravel()
+        times, owner = _numbers(path, "spike_times", value), _numbers(path, UNITS, units)
         if len(times) != len(owner):
             got = f"{len(owner)} for {len(times)} spikes"
-            raise ParameterError(str(path), f"one entry of {UNITS!r} per spike", got, "Save both from one table.")
+            raise refusal(path, f"one entry of {UNITS!r} per spike", got, "Save both from one table.")
         return [times[owner == unit] for unit in np.unique(owner)]
     is_cell = isinstance(value, np.ndarray) and value.dtype.kind == "O"
     trains = list(value.ravel()) if is_cell else value
     if not isinstance(trains, list | tuple) or not trains:
         hint = f"Give a cell or list with one array per neuron, or one row of times with {UNITS!r} beside it."
-        raise ParameterError(str(path), "spike times of every neuron", type(value).__name__, hint)
+        raise refusal(path, "spike times of every neuron", type(value).__name__, hint)
     return [_train(path, k, train) for k, train in enumerate(trains)]
 
 
 def _train(path: Path, neuron: int, train: Any) -> Host:
-    array = np.asarray(train)
+    return _numbers(path, f"spike times of neuron {neuron}", train)
+
+
+def _numbers(path: Path, name: str, value: Any) -> Host:
+    """Finite numbers in one row.  Errors: ParameterError naming the variable."""
+    array = _array(path, name, value)
     if array.dtype.kind not in "biuf" or not np.all(np.isfinite(array)):
-        got = f"{array.dtype} for neuron {neuron}"
-        raise ParameterError(str(path), "spike times that are finite numbers", got, "Remove what is no time.")
+        raise refusal(path, f"{name}: finite numbers", f"{array.dtype}, or nan or infinity", "Remove what is no time.")
     return array.astype(float).ravel()
+
+
+def _array(path: Path, name: str, value: Any) -> Host:
+    with foreign(path, f"{name}: one array of numbers", "Save arrays of numbers."):
+        return np.asarray(value)

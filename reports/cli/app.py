@@ -25,6 +25,7 @@ from wideproof.reports.cli.models import WithModel, list_models
 from wideproof.reports.cli.report import report_command
 from wideproof.reports.cli.reproduce import reproduce_command
 from wideproof.reports.cli.runs.commands import runs
+from wideproof.reports.cli.symbols import Verb
 from wideproof.reports.cli.validate import validate_command
 
 
@@ -77,15 +78,15 @@ def wideproof(
     """
 
 
-app.command("models")(list_models)
+app.command("models", cls=Verb)(list_models)
 app.command("derive", cls=WithModel)(derive_command)
 app.command("certify", cls=WithModel)(certify_command)
 app.command("check", cls=WithFormula)(check_command)
 app.command("eval", cls=WithModel)(eval_command)
 app.command("validate", cls=WithModel)(validate_command)
 app.command("report", cls=WithModel)(report_command)
-app.command("reproduce")(reproduce_command)
-app.command("bench")(bench_command)
+app.command("reproduce", cls=Verb)(reproduce_command)
+app.command("bench", cls=Verb)(bench_command)
 app.command("memory", cls=WithModel)(memory_command)
 app.add_typer(runs)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any, NoReturn, cast
@@ -23,6 +23,7 @@ from rich.progress import (
     TimeElapsedColumn,
     TimeRemainingColumn as Remaining,
 )
+from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 
@@ -30,6 +31,7 @@ from wideproof.derive.algebra.linear_recurrences import PowerDD
 from wideproof.derive.emit.derivation import Derivation
 from wideproof.derive.language.errors import DeriveError, ParameterError
 from wideproof.derive.language.laws import declared
+from wideproof.derive.latex.text import visible
 from wideproof.derive.proof.claims import (
     Agreement,
     Counterexample,
@@ -58,33 +60,39 @@ LITERAL = {"soft_wrap": True, "markup": False, "emoji": False, "highlight": Fals
 
 
 class Terminal(Console):
-    """A console whose closed pipe is an error for `errors` to tell; rich would end the process with 1, refuted."""
+    """A console on which words of files, names and options are shown and never obeyed.
+
+    A closed pipe is an error for `errors` to tell; rich would end the process with 1, refuted.
+    """
 
     def on_broken_pipe(self) -> None:
         """Let the error that is being handled pass."""
         raise BrokenPipeError(errno.EPIPE, "Broken pipe")
+
+    def render(self, renderable: Any, options: Any = None) -> Iterable[Segment]:
+        """What is printed, with every character that a terminal would obey as its escape."""
+        for segment in super().render(renderable, options):
+            text = segment.text if segment.control else visible(segment.text, lines=True)
+            yield segment if text is segment.text else Segment(text, segment.style, segment.control)
 
 
 out, err = Terminal(**LITERAL), Terminal(stderr=True, **LITERAL)  # type: ignore[arg-type]
 EXIT = {"holds": 0, "refuted": 1, "undecided": 3}
 BY_LAG = ("second-moment", "scale-factor")
 USAGE, DEFECT, UNREAD = 2, 70, 141
+FIELD = 1000
+"""Characters of each field of an error that a terminal is given."""
 UsageError = cast(type[Exception], typer.BadParameter.__bases__[0])  # of click, or of the copy that typer carries
 COLOR = {"holds": "green", "refuted": "red", "undecided": "yellow"}
-
-
-def visible(text: str) -> str:
-    """The text with what no terminal should get, such as an escape, written out, as \\x1b."""
-    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
 
 
 def report_error(error: DeriveError) -> None:
     """Print where, what was expected and what came in one line, and what to do in another; a user's lines before."""
     for line in "\n".join(getattr(error, "__notes__", ())).splitlines():
-        err.print(visible(line))
-    told = f" in {error.where}: expected {error.expected}, got {error.got}"
-    err.print(Text.assemble(("error", "bold red"), visible(told)))
-    err.print(visible(f"  {error.hint}"))
+        err.print(line)
+    where, expected, got, hint = (visible(part, FIELD) for part in (error.where, error.expected, error.got, error.hint))
+    err.print(Text.assemble(("error", "bold red"), f" in {where}: expected {expected}, got {got}"))
+    err.print(f"  {hint}")
 
 
 def fail(error: DeriveError) -> NoReturn:

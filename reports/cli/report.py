@@ -12,7 +12,18 @@ from wideproof.derive.language.alternating import Alternating
 from wideproof.reports.cli.alternating import refuse_meaningless
 from wideproof.reports.cli.console import COLOR, EXIT, Stages, announced, err, out, print_json
 from wideproof.reports.cli.models import Model, any_model_with
-from wideproof.reports.cli.reproduce import Data, Inputs, Method, Outputs, Rate, columns_named, make, recordings_named
+from wideproof.reports.cli.reproduce import (
+    AllowPickle,
+    Columns,
+    Data,
+    Inputs,
+    Method,
+    Outputs,
+    Rate,
+    columns_named,
+    make,
+    recordings_named,
+)
 from wideproof.reports.cli.runs.options import Force, Jobs
 from wideproof.reports.cli.symbols import Json, parameters
 
@@ -25,6 +36,8 @@ def report_command(
     inputs: Inputs = None,
     outputs: Outputs = None,
     rate: Rate = None,
+    column_names: Columns = None,
+    allow_pickle: AllowPickle = False,
     seed: Annotated[int, typer.Option(min=0, help="Seed of everything random.")] = 0,
     width: Annotated[int, typer.Option(min=1, help="Largest width of the Monte Carlo ladder.")] = 1024,
     trials: Annotated[
@@ -52,7 +65,7 @@ def report_command(
     from wideproof.reports.sections.report import report
 
     chosen = () if data == ["none"] else recordings_named(data)
-    columns = columns_named(data, inputs, outputs, rate)
+    columns = columns_named(data, inputs, outputs, rate, column_names, allow_pickle)
     if model == "paper":
         make(list(ITEMS), out_dir, quick, seed, chosen, columns, {}, engine, as_json, method)
     recursion = any_model_with(context, model)

@@ -17,11 +17,18 @@ Seed = Annotated[int, typer.Option(min=0, help="Seed of everything random.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
 Data = Annotated[
     list[str] | None,
-    typer.Option(help="Recordings: er-fmri, daphnet, or a file of your own (CSV, TSV, NPZ, MAT, pickle)."),
+    typer.Option(help="Recordings: er-fmri, daphnet, or a file of your own (CSV, TSV, DAT, NPZ, MAT, pickle)."),
 ]
-Inputs = Annotated[str | None, typer.Option(metavar="A,B", help="Input columns of your own file.")]
+Inputs = Annotated[str | None, typer.Option(metavar="A,B", help="Input columns of your file, by name or number.")]
 Outputs = Annotated[str | None, typer.Option(metavar="C", help="Output columns of your own file.")]
 Rate = Annotated[float | None, typer.Option(metavar="HZ", min=0, help="Sampling rate of your own file.")]
+Columns = Annotated[
+    str | None,
+    typer.Option("--columns", metavar="A,B,C", help="Names for all columns of a table, as of one without header."),
+]
+AllowPickle = Annotated[
+    bool, typer.Option("--allow-pickle", help="Read a pickle: arrays only, and nothing in it is run.")
+]
 Set = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="NAME=VALUE", help="Change an assumption of a figure or table; repeatable."),
@@ -51,6 +58,8 @@ def reproduce_command(
     inputs: Inputs = None,
     outputs: Outputs = None,
     rate: Rate = None,
+    columns: Columns = None,
+    allow_pickle: AllowPickle = False,
     settings: Set = None,
     list_settings: Annotated[
         bool, typer.Option("--list-settings", help="Show what the item assumes, and end.")
@@ -83,8 +92,8 @@ def reproduce_command(
         show_settings(names, quick, changes, as_json)
         return
     folder = out_dir or Path("report") / ("paper" if item == "all" else item)
-    make(names, folder, quick, seed, recordings_named(data), columns_named(data, inputs, outputs, rate), changes,
-         "auto", as_json, method)  # fmt: skip
+    described = columns_named(data, inputs, outputs, rate, columns, allow_pickle)
+    make(names, folder, quick, seed, recordings_named(data), described, changes, "auto", as_json, method)
 
 
 def recordings_named(data: Sequence[str] | None) -> tuple[str, ...]:
@@ -95,23 +104,38 @@ def recordings_named(data: Sequence[str] | None) -> tuple[str, ...]:
 
 
 def columns_named(
-    data: Sequence[str] | None, inputs: str | None, outputs: str | None, rate: float | None
+    data: Sequence[str] | None,
+    inputs: str | None,
+    outputs: str | None,
+    rate: float | None,
+    columns: str | None = None,
+    allow_pickle: bool = False,
 ) -> dict[str, Any]:
-    """The columns and the rate of the user's one file, as `load_recording` takes them.
+    """The columns and the rate of the user's one file, as `load_recording` takes them; says how the file was read.
 
-    Errors: ParameterError where they are given without exactly one file.
+    Errors: ParameterError where they are given without exactly one file, and those of the file itself.
     """
-    given: dict[str, Any] = {
-        "inputs": None if inputs is None else _names(inputs),
-        "outputs": None if outputs is None else _names(outputs),
-        "rate": rate,
+    names = {"inputs": inputs, "outputs": outputs, "columns": columns}
+    given: dict[str, Any] = {name: _names(text) for name, text in names.items() if text is not None}
+    given |= {
+        name: value for name, value in (("rate", rate), ("allow_pickle", allow_pickle or None)) if value is not None
     }
-    given = {name: value for name, value in given.items() if value is not None}
-    if given and len(data or ()) != 1:
-        options = ", ".join(f"--{name}" for name in given)
-        raise ParameterError(options, "one --data FILE that they describe", f"{len(data or ())} recordings",
-                             "Add --data FILE.")  # fmt: skip
+    _say_how_files_are_read(data or (), given)
     return given
+
+
+def _say_how_files_are_read(data: Sequence[str], given: dict[str, Any]) -> None:
+    """One line on standard error for each file of the user's, before the work starts."""
+    from wideproof.numeric.recordings import RECORDINGS, load_recording
+
+    if given and len(data) != 1:
+        options = ", ".join(f"--{name.replace('_', '-')}" for name in given)
+        raise ParameterError(
+            options, "one --data FILE that they describe", f"{len(data)} recordings", "Add --data FILE."
+        )
+    for name in data:
+        if name not in (*RECORDINGS, "none"):
+            err.print(f"read {load_recording(name, **given).understood}")
 
 
 def _names(text: str) -> tuple[str, ...]:

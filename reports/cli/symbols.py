@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from difflib import get_close_matches
-from typing import Annotated, Any
+from itertools import pairwise
+from typing import Annotated, Any, get_args, get_type_hints
 
 import typer
 from typer.core import TyperCommand
@@ -18,7 +20,31 @@ SYMBOLS, WORDS, OPTIONS = "wideproof.symbols", "wideproof.words", "wideproof.opt
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
 
 
-class WithSymbols(TyperCommand):
+LONGEST = 30
+"""Digits of a whole number on the command line."""
+
+
+class Verb(TyperCommand):
+    """A verb whose numbers are plain decimals: no 1_000, no digits of other scripts, neither inf nor nan."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Read the numbers before the library does.  Errors: ParameterError naming the option."""
+        kinds = self.numbers()
+        for word, following in pairwise([*args, ""]):
+            option, equals, text = word.partition("=")
+            if option in kinds:
+                read = _whole if kinds[option] is int else finite
+                read(text if equals else following, f"{ctx.command_path}: {option}", f"For example {option} 1000.")
+        return super().parse_args(ctx, args)
+
+    def numbers(self) -> dict[str, type]:
+        """The options that take a number, and its type."""
+        hints = get_type_hints(inspect.unwrap(self.callback)) if self.callback else {}
+        kinds = {name: kind for name, hint in hints.items() for kind in (hint, *get_args(hint)) if kind in (int, float)}
+        return {option: kinds[p.name] for p in self.params for option in p.opts if p.name in kinds}
+
+
+class WithSymbols(Verb):
     """A verb that takes, beside its own options and anywhere among them, the symbols of a model: --nu-W 0.3."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
@@ -84,10 +110,18 @@ def spelt(name: str) -> str:
 
 def finite(text: str, where: str, hint: str) -> float:
     """The finite number that a text is.  Errors: ParameterError."""
+    from wideproof.numeric.core.decimals import decimal
+
     try:
-        number = float(text)
+        number = decimal(text)
     except ValueError:
         number = math.nan
     if not math.isfinite(number):
-        raise ParameterError(where, "a finite number", repr(text), hint)
+        raise ParameterError(where, "a finite number", repr(text[:LONGEST]), hint)
     return number
+
+
+def _whole(text: str, where: str, hint: str) -> None:
+    digits = text.removeprefix("-").removeprefix("+")
+    if not (digits.isascii() and digits.isdigit() and len(digits) <= LONGEST):
+        raise ParameterError(where, f"a whole number of at most {LONGEST} digits", repr(text[: 2 * LONGEST]), hint)

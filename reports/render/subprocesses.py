@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from wideproof.derive.language.errors import DeriveError
+from wideproof.derive.latex.text import visible
 
 FILE_BYTES = 256 * 2**20
 # limits are set in a process of our own before the program takes its place: safe beside threads
@@ -50,7 +51,7 @@ def run(args: Sequence[str], cwd: Path, seconds: float, env: Mapping[str, str] |
             raise RenderError(
                 Path(args[0]).name, f"an end within {seconds:g} s", "none", "Allow more time, or shorten the report."
             ) from None
-    return process.returncode, output.decode("utf-8", "replace")
+    return process.returncode, visible(output.decode("utf-8", "replace"), lines=True)
 
 
 def _kill(process: subprocess.Popen[bytes]) -> None:

@@ -6,16 +6,21 @@ from dataclasses import dataclass, field, fields, replace
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
 from wideproof.derive.language.errors import ParameterError
+from wideproof.derive.latex.text import visible
+from wideproof.numeric.core.decimals import decimal
 
 KINDS: dict[type, str] = {int: "a whole number", float: "a number"}
 WIDEST = 10_000  # an n × n matrix of doubles is then 800 MB
+MOST = 10_000_000
+"""The largest whole number that a choice takes, unless it says another: steps, networks, widths drawn in law."""
 Value = TypeVar("Value")
 Setting = TypeVar("Setting")
 
 
-def choice(default: Value, meaning: str, stated: bool = False) -> Value:
-    """A dataclass field with its default, its meaning in words, and whether the paper states the value."""
-    found: Value = field(default=default, metadata={"meaning": meaning, "stated": stated})
+def choice(default: Value, meaning: str, stated: bool = False, least: int = 1, most: int = MOST) -> Value:
+    """A dataclass field with its default, its meaning in words, whether the paper states the value, and its limits."""
+    metadata = {"meaning": meaning, "stated": stated, "limits": (least, most)}
+    found: Value = field(default=default, metadata=metadata)
     return found
 
 
@@ -56,8 +61,9 @@ def chosen(setting: Setting, changes: dict[str, str]) -> Setting:
     Errors: ParameterError for text that is no such number, and those of the setting itself.
     """
     kinds = get_type_hints(type(setting))
-    own = {c.name for c in choices(setting)}
-    return replace(setting, **{n: _read(n, t, kinds[n]) for n, t in changes.items() if n in own})  # type: ignore[type-var]
+    limits = {f.name: f.metadata["limits"] for f in fields(setting) if "limits" in f.metadata}  # type: ignore[arg-type]
+    read = {n: _read(n, t, kinds[n], *limits[n]) for n, t in changes.items() if n in limits}
+    return replace(setting, **read)  # type: ignore[type-var]
 
 
 def check_width(where: str, width: int) -> None:
@@ -67,18 +73,26 @@ def check_width(where: str, width: int) -> None:
         raise ParameterError(where, f"a width of 1 to {WIDEST}", width, hint)
 
 
-def _read(name: str, text: str, kind: Any) -> Any:
+def _read(name: str, text: str, kind: Any, least: int, most: int) -> Any:
+    several = get_origin(kind) is tuple
+    kind = get_args(kind)[0] if several else kind
     try:
-        if get_origin(kind) is tuple:
-            return tuple(_number(part, get_args(kind)[0]) for part in text.split(","))
-        return _number(text, kind)
-    except ValueError:
-        word = "numbers separated by commas" if get_origin(kind) is tuple else KINDS[kind]
-        raise ParameterError(f"--set {name}", word, repr(text), f"Such as --set {name}=1.") from None
+        numbers = tuple(_number(part, kind) for part in (text.split(",") if several else (text,)))
+    except (ValueError, OverflowError):  # the second for the whole part of infinity
+        word = "numbers separated by commas" if several else KINDS[kind]
+        raise ParameterError(f"--set {name}", word, visible(repr(text), 60), f"Such as --set {name}=1.") from None
+    if kind is int and not least <= min(numbers) <= max(numbers) <= most:
+        hint = f"Such as --set {name}=1000."
+        raise ParameterError(f"--set {name}", f"whole numbers from {least} to {most:,}", visible(text, 60), hint)
+    return numbers if several else numbers[0]
 
 
 def _number(text: str, kind: type) -> Any:
-    """Whole numbers may be written as 1e9."""
-    if kind is int and float(text) == int(float(text)):
-        return int(text) if text.strip().lstrip("-").isdigit() else int(float(text))
-    return kind(text)
+    """A finite number; whole numbers may be written as 1e9."""
+    value = decimal(text)
+    whole_part = int(value)
+    if kind is not int:
+        return value
+    if whole_part != value:
+        raise ValueError("no whole number")
+    return int(text) if text.strip().lstrip("-").isdigit() else whole_part

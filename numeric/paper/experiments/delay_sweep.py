@@ -30,16 +30,16 @@ class DelaySetting:
     as do best on a validation set of its own.  Units: delays and horizon in steps, snr_db in decibels.
     """
 
-    delays: tuple[int, ...] = choice((0, 2, 4, 6, 8, 10, 12, 14), "delays of the teacher, in steps")
+    delays: tuple[int, ...] = choice((0, 2, 4, 6, 8, 10, 12, 14), "delays of the teacher, in steps", least=0)
     horizon: int = choice(20, "length T of every sequence, and number of lags")
     sequences: int = choice(40, "training sequences, and as many for validation")
     snr_db: float = choice(20.0, "power of the clean outputs over that of the noise, in decibels")
     steps: int = choice(300, "most steps of gradient descent; validation chooses among them")
-    width: int = choice(400, "width n of the RNN")
+    width: int = choice(400, "width n of the RNN", most=10**15)
     nu_W: float = choice(0.3, "variance of the entries of W")
     nu_F: float = choice(1.0, "variance of the entries of F")
     nu_C: float = choice(1.0, "variance of the entries of C")
-    seeds: tuple[int, ...] = choice((1, 2, 3, 4, 5, 6), "seeds, each of its own data and network")
+    seeds: tuple[int, ...] = choice((1, 2, 3, 4, 5, 6), "seeds, each of its own data and network", least=0, most=2**63)
 
     def __post_init__(self) -> None:
         if not self.delays or min(self.delays) < 0 or max(self.delays) >= self.horizon or len(self.seeds) < 2:

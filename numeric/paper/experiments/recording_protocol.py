@@ -29,7 +29,7 @@ class Protocol:
     """
 
     lags: int = choice(24, "lags of every model, in samples")
-    width: int = choice(200, "width n of the RNN, chosen to fit the time")
+    width: int = choice(200, "width n of the RNN, chosen to fit the time", most=10**15)
     nu_W: tuple[float, ...] = choice((0.1, 0.3, 0.5, 0.7, 0.9), "variances of W to choose from on validation data")
     nu_F: float = choice(1.0, "variance of the entries of F")
     nu_C: float = choice(1.0, "variance of the entries of C")
@@ -42,7 +42,10 @@ class Protocol:
     limited: float = choice(0.1, "limited data, as a part of the training part")
     segments: int = choice(8, "limited training parts, with a network each")
     seeds: tuple[int, ...] = choice(
-        (1, 2, 3, 4, 5), "seeds of the networks on full data; the first also numbers those of the segments"
+        (1, 2, 3, 4, 5),
+        "seeds of the networks on full data; the first also numbers those of the segments",
+        least=0,
+        most=2**63,
     )
     replicates: int = choice(1000, "resamples of the test part in blocks")
 

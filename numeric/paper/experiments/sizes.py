@@ -78,7 +78,9 @@ class ResponseSizes:
 class KernelSizes:
     """Theorem 3.3(b): the networks whose tangent kernel is held against its limit."""
 
-    kernel_widths: tuple[int, ...] = choice(tuple(10**k for k in range(2, 8)), "widths of the kernel's error")
+    kernel_widths: tuple[int, ...] = choice(
+        tuple(10**k for k in range(2, 8)), "widths of the kernel's error", most=10**15
+    )
     kernel_networks: int = choice(100, "networks drawn at each of these widths")
 
     def __post_init__(self) -> None:
@@ -138,7 +140,9 @@ class BoundSizes:
 class StateSizes:
     """Lemma C.1: the networks whose states' law is held against its limit."""
 
-    state_widths: tuple[int, ...] = choice(tuple(10**k for k in range(2, 8)), "widths of the distance of the laws")
+    state_widths: tuple[int, ...] = choice(
+        tuple(10**k for k in range(2, 8)), "widths of the distance of the laws", most=10**15
+    )
     state_networks: int = choice(100, "networks drawn at each of these widths")
     state_horizon: int = choice(6, "steps whose states are compared")
     law_widths: tuple[int, ...] = choice((100, 1000, 10_000, 100_000), "widths at which all coordinates are drawn")

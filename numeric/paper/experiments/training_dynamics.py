@@ -40,16 +40,18 @@ class Setting:
     snr_db: float = choice(20.0, "power of the clean outputs over that of the noise, in decibels", stated=True)
     steps: int = choice(100, "steps of full-batch gradient descent")
     step_fraction: float = choice(0.1, "step size over the largest stable one of the scaled convolution")
-    data_seed: int = choice(2101, "seed of teacher, inputs and noise")
+    data_seed: int = choice(2101, "seed of teacher, inputs and noise", least=0, most=2**63)
 
 
 @dataclass(frozen=True)
 class Sizes:
     """How wide the networks are and how many of them are drawn: all of it our choice, not the paper's."""
 
-    curve_width: int = choice(1000, "width n of the RNN whose curves are drawn")
+    curve_width: int = choice(1000, "width n of the RNN whose curves are drawn", most=10**15)
     widths: tuple[int, ...] = choice(
-        (10**2, 10**3, 10**4, 10**5, 10**6, 10**7, 10**8, 10**9, 10**10, 10**11), "widths of the gap between the models"
+        (10**2, 10**3, 10**4, 10**5, 10**6, 10**7, 10**8, 10**9, 10**10, 10**11),
+        "widths of the gap between the models",
+        most=10**15,
     )
     networks: int = choice(16, "networks drawn at each of these widths")
     gap_steps: int = choice(40, "steps over which the gap is the largest one")

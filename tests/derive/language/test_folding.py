@@ -139,3 +139,11 @@ def test_alternating_programs_write_linear_activations_out_and_fold_products():
     assert len(dict(program.vectors)["folded"].atoms(Phi)) == 1
     assert isinstance(dict(program.vectors)["folded"], Phi)
     state_evolution(run).proof.verify()
+
+
+@pytest.mark.parametrize(
+    "expr", [Z1 / tanh(sp.pi), Z1 / tanh(sp.Integer(2)) + Y, tanh(sp.pi) ** -2 * tanh(Z1), 1 / tanh(sp.pi)]
+)
+def test_an_activation_of_a_number_is_a_number(expr):
+    """Its reciprocal was folded for ever."""
+    assert sp.simplify(folded(expr) - expr) == 0

@@ -7,7 +7,7 @@ import pypandoc
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from wideproof.derive.latex.text import DocumentError, Latex, Math, clean, escape, plain
+from wideproof.derive.latex.text import DocumentError, Latex, Math, clean, escape, plain, visible
 
 HARD = r"a_b&%$#{}~^\ `q' ``qq'' -- --- <<x>> ?` [y] *z* \input{/etc/passwd} \write18{ls} $$ %c "
 TEXTS = st.text(st.characters(exclude_categories=["C", "Z", "M"], include_characters=" " + HARD), max_size=30)
@@ -86,3 +86,17 @@ def test_a_formula_from_a_plain_string_is_refused():
 def test_plain_drops_the_mark_up():
     assert plain(("Factors ", Math(Latex(r"\rho_{j}")))) == "Factors rho_j"
     assert Path(plain("a/b")).name == "b"
+
+
+@pytest.mark.parametrize("bad", ["\x1b[31m", "\x9b31m", "\x07", "\r", "\u202e", "\u200b", "\udcff", "\u2028", "\ufeff"])
+def test_what_a_terminal_would_obey_is_shown_as_its_escape(bad):
+    shown = visible(f"a{bad}b")
+    assert shown.isprintable()
+    assert shown.startswith("a\\")
+    assert visible("é ∑ ─ \u00a0") == "é ∑ ─ \u00a0"
+
+
+def test_a_long_text_says_how_much_is_left_out():
+    assert visible("x" * 50, 10) == "x" * 10 + "… (40 characters left out)"
+    assert visible("x\n", lines=True) == "x\n"
+    assert visible("x\n") == "x\\n"

@@ -197,3 +197,17 @@ def test_rounding_between_close_sequences_is_in_the_error(angle):
         want = (2 * dot * (mpmath.pi - theta) + size * mpmath.sin(theta)) / (2 * mpmath.pi)
         gap = abs(found.value[0, 1] - want)
     assert gap <= found.error[0, 1] < 1e-6
+
+
+@pytest.mark.parametrize("scale", [1e-155, 1e-165, 5e-324])
+def test_inputs_whose_squares_underflow_are_told_with_their_step(scale):
+    """The tangent kernel of ReLU units does not depend on the size of the inputs; at 1e-165 it came out halved."""
+    X = np.random.default_rng(0).standard_normal((2, 4, 2))
+    kernel = Kernel(models.elman(activation="relu"), nu_W=0.5, nu_F=1.0, nu_b=0.0, nu_C=1.0)
+    np.testing.assert_allclose(kernel.ntk(1e-150 * X), kernel.ntk(1e-140 * X), rtol=1e-12)
+    X[1, 2:] *= scale
+    for inputs in (X, list(X)):
+        with pytest.raises(ParameterError, match="an underflow at step 2"):
+            kernel.ntk(inputs)
+    X[1, 2:] = 0.0
+    assert np.isfinite(kernel.ntk(X)).all()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import json
 import os
+import pickle
 import re
 import signal
 import subprocess
@@ -251,6 +252,27 @@ MISTAKES = {
     "no ratio": (("eval", "amp", "corrections", "--steps", "1", "--delta", "0", "--epsilon", "0.1", "--nu-w", "0.1",
                   "--theta-0", "0.5"), "eval amp", "0"),
     "negative variance of amp": (("report", "amp", "-o", "DIR", "--nu-w", "-1"), "report amp", "-1"),
+    "digits between underscores": ((*EVAL, "--nu-W", "1_0"), "wideproof eval: --nu-W", "'1_0'"),
+    "digits of another script": ((*EVAL, "--nu-W", "٣"), "wideproof eval: --nu-W", "'٣'"),
+    "a width of underscores": (("validate", "linear-rnn", "--width", "1_0"), "wideproof validate: --width", "'1_0'"),
+    "a width of another script": (("validate", "linear-rnn", "--width=١٠"), "wideproof validate: --width", "'١٠'"),
+    "an infinite width": (("validate", "linear-rnn", "--width", "inf"), "wideproof validate: --width", "'inf'"),
+    "a width without end": (("validate", "linear-rnn", "--width", "9" * 9999), "wideproof validate: --width", "'9999"),
+    "an infinite width of a figure": (("reproduce", "fig1", "--width", "inf"), "wideproof reproduce: --width", "'inf'"),
+    "no rate": (("reproduce", "fig4", "--rate", "nan"), "wideproof reproduce: --rate", "'nan'"),
+    "an infinite budget": (("validate", "elman", "--budget", "inf"), "wideproof validate: --budget", "'inf'"),
+    "more steps than anybody waits for": (("reproduce", "fig1", "--set", "steps=1e18"), "--set steps", "1e18"),
+    "negative steps": (("reproduce", "fig1", "--set", "steps=-3"), "--set steps", "-3"),
+    "infinite steps": (("reproduce", "fig1", "--set", "steps=inf"), "--set steps", "inf"),
+    "steps between underscores": (("reproduce", "fig1", "--set", "steps=1_0"), "--set steps", "1_0"),
+    "a variance that is none": (("reproduce", "fig1", "--set", "nu_W=nan"), "--set nu_W", "nan"),
+    "an exponent in a parameter": (("derive", "elman", "ntk", "--activation", "leaky_relu(1e99999999)"),
+                                   "activation leaky_relu", "e99999999"),
+    "a division by zero": (("derive", "elman", "ntk", "--activation", "leaky_relu(1/0)"), "activation leaky_relu",
+                           "zoo"),
+    "a pipe as recording": (("report", "linear-rnn", "-o", "DIR", "--data", "PIPE"), "PIPE", "a pipe"),
+    "a pickle without consent": (("report", "linear-rnn", "-o", "DIR", "--data", "PICKLE"), "PICKLE", "none"),
+    "columns without a file": (("report", "linear-rnn", "-o", "DIR", "--columns", "a,b"), "--columns", "0 recordings"),
     "misspelt option of memory": (("memory", "elman", "--nu-bb", "1"), "wideproof memory", "--nu-bb"),
 }  # fmt: skip
 
@@ -259,7 +281,10 @@ MISTAKES = {
 def test_a_mistake_is_told_in_two_lines_and_ends_with_2(name, tmp_path):
     words, where, got = MISTAKES[name]
     (tmp_path / "file").write_text("")
-    places = {"DIR": str(tmp_path / "out"), "FILE/x": str(tmp_path / "file" / "x"), "FILE": str(tmp_path / "file")}
+    os.mkfifo(tmp_path / "pipe.csv")
+    (tmp_path / "a.pickle").write_bytes(b"cos\nsystem\n.")
+    places = {"PIPE": str(tmp_path / "pipe.csv"), "PICKLE": str(tmp_path / "a.pickle")}
+    places |= {"DIR": str(tmp_path / "out"), "FILE/x": str(tmp_path / "file" / "x"), "FILE": str(tmp_path / "file")}
     found = fields(*(places.get(word, word) for word in words))
     assert places.get(where, where) in found["where"]
     assert got.lower() in found["got"].lower()
@@ -410,12 +435,45 @@ def test_report_ends_with_its_verdict(reported, verdict, code, tmp_path):
 def test_report_passes_its_options_on(reported, tmp_path):
     calls = reported("holds")
     run("report", "--nu-W", "0.5", "linear-rnn", "-o", str(tmp_path), "--data", "none", "--seed", "3")
-    run("report", "linear-rnn", "-o", str(tmp_path), "--data", "daphnet", "--data", "a.csv", "--width", "9")
+    own = str(tmp_path / "a.npz")
+    np.savez(own, inputs=np.arange(200.0), outputs=np.arange(200.0) ** 2)
+    run("report", "linear-rnn", "-o", str(tmp_path), "--data", "daphnet", "--data", own, "--width", "9")
     run("report", "linear-rnn", "-o", str(tmp_path))
     first, second, third = (options for *_, options in calls)
     assert (first["nu_W"], first["data"], first["seed"]) == (0.5, (), 3)
-    assert (second["data"], second["width"]) == (("daphnet", "a.csv"), 9)
+    assert (second["data"], second["width"]) == (("daphnet", own), 9)
     assert third["data"] == ("er-fmri", "daphnet")
+
+
+def test_how_a_file_is_read_is_said_before_the_run_and_consent_passed_on(reported, tmp_path):
+    calls = reported("holds")
+    (tmp_path / "a.dat").write_text("".join(f"{k} {k * k}\t{k % 7}\t\r\n" for k in range(200)))
+    words = ("report", "linear-rnn", "-o", str(tmp_path / "out"), "--data", str(tmp_path / "a.dat"))
+    done = run(*words, "--columns", "u,v,y", "--outputs", "y", "--rate", "50")
+    told = "read a.dat: 200 samples; 2 inputs u, v; 1 output y; 50 samples a second; the user's own file: 3 columns, "
+    assert f"{told}without a header row" in done.stderr
+    assert calls[-1][2]["columns"] == {"columns": ("u", "v", "y"), "outputs": ("y",), "rate": 50.0}
+    (tmp_path / "a.pickle").write_bytes(pickle.dumps({"inputs": np.arange(200.0), "outputs": np.arange(200.0) ** 2}))
+    done = run("report", "linear-rnn", "-o", str(tmp_path), "--data", str(tmp_path / "a.pickle"), "--allow-pickle")
+    assert "read a.pickle: 200 samples; 1 input inputs; 1 output outputs" in done.stderr
+    assert calls[-1][2]["columns"] == {"allow_pickle": True}
+
+
+@pytest.mark.parametrize("bad", ["\x1b[31mred", "\x1b]0;title\x07", "\x9b31m", "a\rb", "\u202egnp.csv", "a\x08\x08b"])
+def test_no_word_of_a_user_reaches_the_terminal_raw(bad, tmp_path):
+    """Names of models, quantities, options, files, folders and columns, in errors and in what is said of a file."""
+    (tmp_path / f"{bad}.csv").write_text(f"{bad},y\n" + "1,2\n2,1\n" * 100)
+    own = str(tmp_path / f"{bad}.csv")
+    for words in (("derive", bad), ("derive", "elman", bad), ("eval", "elman", f"--{bad}", "1"), (bad,),
+                  ("derive", "elman", "ntk", "--activation", bad), ("validate", "elman", "--width", bad),
+                  ("reproduce", "fig1", "--set", f"steps={bad}"), ("reproduce", "fig1", "--set", bad),
+                  ("report", "linear-rnn", "-o", str(tmp_path), "--data", own),
+                  ("report", "linear-rnn", "-o", str(tmp_path), "--data", own, "--outputs", f"{bad}x"),
+                  ("report", "linear-rnn", "-o", str(tmp_path), "--data", f"{own}x")):  # fmt: skip
+        done = run(*words, code=2)
+        shown = (done.stdout + done.stderr).replace("\n", "").replace("\t", "")
+        assert shown.isprintable(), words
+        assert len(shown) < 5000
 
 
 # ---- as a program -------------------------------------------------------------------------------
