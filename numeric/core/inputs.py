@@ -131,7 +131,8 @@ def names(name: str, value: Any) -> tuple[str, ...] | None:
     """Return one name or several as a tuple; None stays.  Error: ParameterError for what is no text."""
     if value is None:
         return None
-    found = (value,) if isinstance(value, str) else tuple(value) if isinstance(value, Iterable) else (value,)
+    several = isinstance(value, Iterable) and not isinstance(value, str) and getattr(value, "shape", None) != ()
+    found = tuple(value) if several else (value,)
     if not all(isinstance(part, str) for part in found):
         raise ParameterError(name, "a name or several", shown(value), "Names of parameters of the recursion.")
     return found

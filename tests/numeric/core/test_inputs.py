@@ -22,7 +22,7 @@ from wideproof.numeric import (
     train_network,
     validate,
 )
-from wideproof.numeric.core.inputs import finite_array, real, whole
+from wideproof.numeric.core.inputs import finite_array, names, real, whole
 from wideproof.numeric.linear_rnn.convolution import matched
 from wideproof.numeric.linear_rnn.quadratic_loss import quadratic
 from wideproof.numeric.memory_horizon.fixed_points import analyse
@@ -164,3 +164,10 @@ def test_a_bounded_function_of_huge_inputs_is_its_sign():
     grams = x[:, 0] @ x[:, 0].T
     correlation = np.clip(grams / np.sqrt(np.outer(np.diag(grams), np.diag(grams))), -1, 1)
     np.testing.assert_allclose(found, 2 / np.pi * np.arcsin(correlation), atol=1e-7)
+
+
+@pytest.mark.parametrize("bad", [np.array(3.0), np.array("W"), 7, [None], [b"W"]])
+def test_what_is_no_name_is_refused(bad):
+    with pytest.raises(ParameterError, match="a name or several"):
+        names("parameters", bad)
+    assert names("parameters", np.array(["W", "F"])) == ("W", "F")
