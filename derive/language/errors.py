@@ -4,19 +4,17 @@ from __future__ import annotations
 
 from typing import Self
 
+from wideproof.derive.language.shown import visible
+
 LONGEST, LONGEST_HINT = 600, 1200
 """Characters of a message before its hint, and of the hint, which may list all names that are taken."""
-
-
-def bounded(text: str, most: int) -> str:
-    """The text, or its beginning and how many characters were left out."""
-    return text if len(text) <= most else f"{text[:most]}... ({len(text) - most} characters left out)"
 
 
 class DeriveError(Exception):
     """Base of every error wideproof raises on purpose: where, what was expected, what came, what to do.
 
-    The message of a long formula is its beginning; the fields hold all of it.
+    The message of a long formula is its beginning, and control characters stand in it as their escapes; the fields hold
+    all as it came.
     """
 
     def __init__(self, where: str, expected: str, got: object, hint: str) -> None:
@@ -24,8 +22,8 @@ class DeriveError(Exception):
         super().__init__(self._message())
 
     def _message(self) -> str:
-        parts = (bounded(str(x), LONGEST // 3) for x in (self.where, self.expected, self.got))
-        return "{}: expected {}, got {}. {}".format(*parts, bounded(self.hint, LONGEST_HINT))
+        parts = (visible(x, LONGEST // 3, lines=True) for x in (self.where, self.expected, self.got))
+        return "{}: expected {}, got {}. {}".format(*parts, visible(self.hint, LONGEST_HINT, lines=True))
 
     def within(self, place: str) -> Self:
         """The same error, with the file or the line it was met in before where it stands."""

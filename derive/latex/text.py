@@ -84,30 +84,6 @@ def clean(text: str) -> str:
     return re.sub(r"[^\S\u00a0]+", " ", text)
 
 
-UNSEEN = frozenset({"Cc", "Cf", "Cs", "Co", "Zl", "Zp"})
-"""Unicode categories that a terminal obeys or hides: controls, directions of writing, surrogates, line separators."""
-
-
-def visible(text: object, most: int | None = None, *, lines: bool = False) -> str:
-    r"""The text with every character that a terminal would obey or hide as its escape, \x1b for the escape byte.
-
-    `most` cuts it after so many characters and says how many are left out; `lines` lets line ends stand.
-    """
-    given = str(text)
-    shown = given if most is None else given[:most]
-    if not shown.isprintable():
-        shown = "".join(_seen(c, lines) for c in shown)
-    if most is None or len(given) <= most:
-        return shown
-    return f"{shown}… ({len(given) - most} characters left out)"
-
-
-def _seen(character: str, lines: bool) -> str:
-    if unicodedata.category(character) not in UNSEEN or (lines and character in "\n\t"):
-        return character
-    return character.encode("unicode_escape").decode("ascii")
-
-
 def escape(text: str) -> Latex:
     """LaTeX that prints exactly `clean(text)`: no character of it is a command."""
     if isinstance(text, Latex):

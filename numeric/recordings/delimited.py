@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from wideproof.derive.latex.text import visible
+from wideproof.derive.language.shown import visible
 from wideproof.numeric.core.arrays import Host
 from wideproof.numeric.core.decimals import decimal
 from wideproof.numeric.recordings.files import LARGEST, content, ending, refusal, too_large

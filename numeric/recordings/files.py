@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from wideproof.derive.language.errors import DeriveError, ParameterError
-from wideproof.derive.latex.text import visible
+from wideproof.derive.language.shown import visible
 
 LARGEST = 2**30
 """Bytes of a file, and of what it unfolds to."""

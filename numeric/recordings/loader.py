@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from wideproof.derive.language.errors import ParameterError
-from wideproof.derive.latex.text import visible
+from wideproof.derive.language.shown import visible
 from wideproof.numeric.core.inputs import names as names_of, real
 from wideproof.numeric.recordings.files import refusal
 from wideproof.numeric.recordings.recording import Recording

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from wideproof.derive.latex.text import visible
+from wideproof.derive.language.shown import visible
 from wideproof.numeric.core.arrays import Host
 from wideproof.numeric.recordings.binning import bin_edges, count_spikes, mean_per_bin
 from wideproof.numeric.recordings.files import foreign, refusal

@@ -10,7 +10,7 @@ import numpy as np
 from wideproof.derive.language.errors import ParameterError, ShapeError
 from wideproof.numeric.core.arrays import Host
 from wideproof.numeric.recordings.tables import TEXT, read_table
-from wideproof.numeric.recordings.variables import read_variables
+from wideproof.numeric.recordings.variables import read_array, read_variables
 
 ENDINGS = (".npy", ".npz", *TEXT)
 SHAPES = "N sequences (N, T, n_x), or one of shape (T, n_x)"
@@ -20,8 +20,8 @@ def load_sequences(paths: Sequence[str | Path]) -> list[Host]:
     """Return the input sequences of some files, in order, each of shape (T_i, n_x).
 
     An `.npy` file holds an array of shape (N, T, n_x), or one sequence (T, n_x); an `.npz` file any number of such
-    arrays, in the order they were saved; a `.csv` or `.tsv` file is one sequence, a row for each step, a column for
-    each input, under a header of names. Units: the file's own.
+    arrays, in the order they were saved; a table (`.csv`, `.tsv`, `.dat`, `.txt`) is one sequence, a row for each
+    step, a column for each input, under a header of names or without one. Units: the file's own.
     Errors: ParameterError for another kind of file, and for what is no finite number; ShapeError for other shapes and
     where n_x differs.
     """
@@ -35,35 +35,12 @@ def load_sequences(paths: Sequence[str | Path]) -> list[Host]:
 def _sequences(path: Path) -> list[Host]:
     ending = path.suffix.lower()
     if ending not in ENDINGS:
-        hint = "Save the array (N, T, n_x) with numpy.save, or one sequence as CSV with a header row."
+        hint = "Save the array (N, T, n_x) with numpy.save, or one sequence as CSV, a row for each step."
         raise ParameterError(str(path), f"a file ending in {', '.join(ENDINGS)}", ending or "none", hint)
-    if not path.is_file():
-        got = "a folder" if path.is_dir() else "nothing there"
-        raise ParameterError(str(path), "a file of sequences", got, "Check the path.")
     if ending in TEXT:
-        return _split(path, "the table", _table(path))
-    arrays = {"the array": _array(path)} if ending == ".npy" else read_variables(path, None)
+        return _split(path, "the table", np.column_stack(list(read_table(path).values())))
+    arrays = {"the array": read_array(path)} if ending == ".npy" else read_variables(path, None)
     return [sequence for name, array in arrays.items() for sequence in _split(path, name, array)]
-
-
-def _array(path: Path) -> Host:
-    hint = "Save a plain numeric array with numpy.save; an object array would need a pickle."
-    try:
-        with path.open("rb") as stream:
-            return np.lib.format.read_array(stream, allow_pickle=False)
-    except (ValueError, OSError, EOFError, MemoryError) as error:
-        raise ParameterError(str(path), "an NPY file of numbers", str(error) or "too much", hint) from error
-
-
-def _table(path: Path) -> Host:
-    columns = read_table(path)
-    try:
-        numbers = [float(name) for name in columns]
-    except ValueError:
-        return np.column_stack(list(columns.values()))
-    raise ParameterError(
-        str(path), "a header row of names", f"the numbers {numbers[:3]}", "Name the inputs in the first row: x_1, x_2."
-    )
 
 
 def _split(path: Path, name: str, array: Host) -> list[Host]:

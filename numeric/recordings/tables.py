@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from wideproof.derive.language.errors import ShapeError
-from wideproof.derive.latex.text import visible
+from wideproof.derive.language.shown import visible
 from wideproof.numeric.core.arrays import Host
 from wideproof.numeric.recordings.delimited import COLUMNS, TABLES, Columns
 from wideproof.numeric.recordings.files import ending, foreign, is_packed, refusal

@@ -37,6 +37,12 @@ def read_variables(path: Path, names: Sequence[str] | None) -> Variables:
     return READERS[path.suffix.lower()](path, names)
 
 
+def read_array(path: Path) -> np.ndarray:
+    """The array of an NPY file, without running anything.  Errors: ParameterError; those of `content`."""
+    with foreign(path, "an NPY file of numbers", "Save a plain numeric array with numpy.save."):
+        return _member(content(path))
+
+
 def variable_names(path: Path) -> list[str]:
     """The names of all variables of a file that `read_variables` has read; those of a MATLAB file are not loaded."""
     if path.suffix.lower() == ".mat":

@@ -31,7 +31,7 @@ from wideproof.derive.algebra.linear_recurrences import PowerDD
 from wideproof.derive.emit.derivation import Derivation
 from wideproof.derive.language.errors import DeriveError, ParameterError
 from wideproof.derive.language.laws import declared
-from wideproof.derive.latex.text import visible
+from wideproof.derive.language.shown import visible
 from wideproof.derive.proof.claims import (
     Agreement,
     Counterexample,

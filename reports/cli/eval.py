@@ -45,7 +45,7 @@ def eval_command(
         typer.Option(
             metavar="FILE",
             help="Sequences of a kernel: an array (N, T, n_x) or (T, n_x) as .npy, several as .npz, or one sequence as "
-            ".csv, a row a step under a header of names. May be given again.",
+            ".csv or another table, a row a step. May be given again.",
         ),
     ] = None,
     readout: Annotated[

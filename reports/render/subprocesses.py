@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from wideproof.derive.language.errors import DeriveError
-from wideproof.derive.latex.text import visible
+from wideproof.derive.language.shown import visible
 
 FILE_BYTES = 256 * 2**20
 # limits are set in a process of our own before the program takes its place: safe beside threads

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, fields, replace
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
 from wideproof.derive.language.errors import ParameterError
-from wideproof.derive.latex.text import visible
+from wideproof.derive.language.shown import visible
 from wideproof.numeric.core.decimals import decimal
 
 KINDS: dict[type, str] = {int: "a whole number", float: "a number"}

@@ -7,7 +7,8 @@ import pypandoc
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from wideproof.derive.latex.text import DocumentError, Latex, Math, clean, escape, plain, visible
+from wideproof.derive.language.shown import visible
+from wideproof.derive.latex.text import DocumentError, Latex, Math, clean, escape, plain
 
 HARD = r"a_b&%$#{}~^\ `q' ``qq'' -- --- <<x>> ?` [y] *z* \input{/etc/passwd} \write18{ls} $$ %c "
 TEXTS = st.text(st.characters(exclude_categories=["C", "Z", "M"], include_characters=" " + HARD), max_size=30)

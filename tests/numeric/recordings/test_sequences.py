@@ -16,22 +16,23 @@ def test_arrays_archives_and_tables_give_their_sequences_in_order(tmp_path):
     np.save(tmp_path / "one.npy", X[0].astype(np.float32))
     np.savez(tmp_path / "more.npz", b=X[1, :3], a=X)
     (tmp_path / "table.csv").write_text("u,v\n1,2\n3,-4.5\n")
-    names = ("three.npy", "one.npy", "more.npz", "table.csv")
+    (tmp_path / "bare.dat").write_text("1\t2\r\n3\t-4.5\r\n")
+    names = ("three.npy", "one.npy", "more.npz", "bare.dat", "table.csv")
     found = load_sequences([tmp_path / name for name in names])
-    assert [x.shape for x in found] == [(4, 2)] * 4 + [(3, 2)] + [(4, 2)] * 3 + [(2, 2)]
+    assert [x.shape for x in found] == [(4, 2)] * 4 + [(3, 2)] + [(4, 2)] * 3 + [(2, 2)] * 2
     np.testing.assert_array_equal(found[3], X[0])
     np.testing.assert_array_equal(found[4], X[1, :3])
-    np.testing.assert_array_equal(found[-1], [[1, 2], [3, -4.5]])
+    for table in found[-2:]:
+        np.testing.assert_array_equal(table, [[1, 2], [3, -4.5]])
     assert all(x.dtype == float for x in found)
 
 
 WRONG = {
-    "other.txt": (b"1,2", "a file ending in .npy"),
-    "missing.npy": (None, "nothing there"),
+    "other.docx": (b"1,2", "a file ending in .npy"),
+    "missing.npy": (None, "No such file"),
     "text.npy": (b"hello", "an NPY file"),
     "empty.npy": (b"", "an NPY file"),
     "bad.npz": (b"PK", "an NPZ file"),
-    "numbers.csv": (b"1,2\n3,4\n", "a header row of names"),
     "gap.csv": (b"u,v\n1,\n3,4\n", "finite numbers, got nan at (0, 1)"),
     "word.csv": (b"u,v\n1,two\n3,4\n", "'two' at row 0"),
     "short.csv": (b"u,v\n", "N sequences"),
@@ -55,8 +56,8 @@ def test_a_file_of_no_sequences_is_refused_by_its_name(name, tmp_path):
     [
         (np.zeros(3), "N sequences"),
         (np.zeros((2, 0, 3)), "N sequences"),
-        (np.array([["a"]]), "real numbers"),
-        (np.ones((2, 2)) * 1j, "real numbers"),
+        (np.array([["a"]]), "NPY file of numbers"),
+        (np.ones((2, 2)) * 1j, "NPY file of numbers"),
         (np.array([[[1.0, np.inf]]]), "inf at (0, 0, 1)"),
     ],
 )
