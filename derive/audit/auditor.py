@@ -27,7 +27,7 @@ from wideproof.derive.expectation.symbolic_expectation import GaussianMean
 from wideproof.derive.language.activations import Phi, has_jump
 from wideproof.derive.language.errors import ProofError
 from wideproof.derive.language.notation import n, p, q, t
-from wideproof.derive.language.program import Bias, Coordinate, MatVec, Program
+from wideproof.derive.language.program import Bias, Coordinate, MatVec, Previous, Program, Updated
 from wideproof.derive.linear.convolution import COLUMN, COLUMN2
 from wideproof.derive.linear.finite_width import ResponseMoment, TraceMean
 from wideproof.derive.proof.claims import (
@@ -164,6 +164,9 @@ def _small(world: World) -> SmallMatrices:
 
 @check.register
 def _(claim: ProcessForm, world: World) -> None:
+    if not _multiplies(world.program.base or world.program):
+        hint = "Where nothing multiplies, moments of two times close, and an expectation over paths is no answer."
+        raise ProofError("audit", "a recursion over two times", "a process", hint)
     for equation in claim.equations:
         check(equation, world)
     if not isinstance(claim.right, sp.Tuple):
@@ -179,6 +182,18 @@ def _(claim: ProcessForm, world: World) -> None:
                 _same(
                     world, claim, world.number(Cov(c, d, sp.Integer(first), sp.Integer(second), FIRST, SECOND), {}), 0
                 )
+
+
+def _multiplies(program: Program) -> bool:
+    """Whether states multiply, or an activation takes a state itself: then their law is not Gaussian."""
+    vectors = [term.vector for _, term in program.terms if isinstance(term, MatVec)]
+    past = {c for c, term in program.terms if isinstance(term, Previous | Updated)}
+    for x in (x for body in (*program.bodies.values(), *vectors) for x in sp.preorder_traversal(body)):
+        several = x.is_Mul and sum(factor.has(Coordinate) for factor in x.args) > 1
+        power = x.is_Pow and x.has(Coordinate)
+        if several or power or (isinstance(x, Phi) and x.args[2].atoms(Coordinate) & past):
+            return True
+    return False
 
 
 def _is_read(program: Program, c: Coordinate) -> bool:

@@ -172,7 +172,7 @@ def covariance(subject: Any, ask: Ask) -> Claim:
     return Equation(subject, calculus(program, subject.args[4]).expand(subject))
 
 
-@rule("start", source="definition", rank=65, says="before the first step, by the declared starts,")
+@rule("start", source="definition", rank=66, says="before the first step, by the declared starts,")
 def start(subject: Any, ask: Ask) -> Claim:
     """The moment of two states at time -1, as they were declared: zero, drawn for each sequence or for all."""
     assert isinstance(subject, Moment)

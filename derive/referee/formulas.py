@@ -43,7 +43,7 @@ def read(text: str, symbols: Mapping[str, sp.Expr], where: str, inputs: bool = F
             where,
             f"a formula in {meanings}",
             f"{', '.join(stray)} outside of a sum",
-            "Other letters are indices: sum(nu_W**i, i, 0, j).",
+            "Other letters are indices: sum(x**i, i, 0, j).",
         )
     _refuse_towers(expr, where)
     return expr.replace(sp.Sum, _while_there_are_inputs) if inputs else expr
@@ -57,7 +57,7 @@ def _refuse_foreign(text: str, where: str) -> None:
             where,
             "letters, numbers and + - * / ** ( )",
             f"LaTeX {shortened(text)!r}",
-            r"Write \frac{a}{b} as a/b, \nu_W^{j} as nu_W**j and \sqrt{a} as sqrt(a).",
+            r"Write \frac{a}{b} as a/b, x^{i} as x**i and \sqrt{a} as sqrt(a).",
         )
     if "=" in text or "<" in text:
         raise LanguageError(

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
+import numpy as np
+
 from wideproof.derive.language.errors import ParameterError, ShapeError
 from wideproof.numeric.core.arrays import Array, to_host
 from wideproof.numeric.core.inputs import finite_array
@@ -37,7 +39,8 @@ def _representable(xp: Any, X: Array) -> Array:
     """The same inputs, whose squared lengths are zero only where they are, and have all their digits elsewhere."""
     if X.ndim < 2 or 0 in X.shape:
         return X
-    small = (xp.sum(X * X, axis=-1) < SMALLEST) & xp.any(X != 0, axis=-1)
+    with np.errstate(over="ignore"):  # what is too large is told with its step, later
+        small = (xp.sum(X * X, axis=-1) < SMALLEST) & xp.any(X != 0, axis=-1)
     if bool(xp.any(small)):
         at = tuple(int(i[0]) for i in xp.nonzero(small))
         place = f"step {at[-1]}" + (f" of sequence {at[0]}" if len(at) > 1 else "")

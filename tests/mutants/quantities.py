@@ -462,7 +462,8 @@ def _kernels() -> Iterator[tuple[Any, ...]]:
 def _linear() -> Iterator[tuple[Any, ...]]:
     for label in LINEAR[:8]:
         yield "impulse_response", label, quantity, partial(_of, "impulse_response", label)
-        yield "scale_factors", label, scaled_or_refused, partial(_of, "scale_factors", label)
+        read = scaled_or_refused if label in LAGS_COUPLE else quantity
+        yield "scale_factors", label, read, partial(_of, "scale_factors", label)
     for label in ("linear_rnn", "two_tied", "frozen", "stacked"):
         yield "equivalent_convolution", label, quantity, partial(_of, "equivalent_convolution", label)
     for name in ("stability", "scale_factor_peak", "training_bound", "trajectory_gain", "flow_gain", "momentum_gain",
@@ -486,6 +487,10 @@ def _evolutions() -> Iterator[tuple[Any, ...]]:
         for horizon in (None, 2):
             made = partial(_of, "state_evolution", label, form="innovations", horizon=horizon)
             yield f"innovations to {horizon}", label, matrix_of_moments, made
+
+
+LAGS_COUPLE = ("redrawn", "skip", "untied")
+"""Linear recursions whose kernel is no sum over lags: their scale factors are refused."""
 
 
 def scaled_or_refused(make: Callable[[], Any]) -> tuple[Numbers, Proofs]:

@@ -13,12 +13,14 @@ from wideproof.derive import ProofError, Recursion, define, models, moments, nng
 from wideproof.derive.audit import audit_step, worlds
 from wideproof.derive.audit.auditor import highest_order
 from wideproof.derive.calculus import moments as users
+from wideproof.derive.calculus.gaussian_process import kernel_subject
+from wideproof.derive.calculus.tangent import tangent
 from wideproof.derive.expectation import symbolic_expectation as engine
 from wideproof.derive.language.activations import Z
 from wideproof.derive.language.errors import DeriveError, LanguageError
 from wideproof.derive.language.notation import n
 from wideproof.derive.proof.claims import Equation, Hypothesis, Recurrence
-from wideproof.derive.proof.proof import Step
+from wideproof.derive.proof.proof import Step, prove
 from wideproof.derive.proof.rules import Rule
 
 ROOT = Path(__file__).parents[3]
@@ -267,3 +269,18 @@ def test_a_variable_that_stands_bare_beside_its_activation_is_added_and_not_repl
     r.update(h, body(z))
     r.output(r.readout("C", "nu_C") @ h)
     quantity(r).verify()
+
+
+@pytest.mark.parametrize("make", [lambda: models.elman("tanh"), models.residual, models.linear_rnn])
+def test_a_process_where_moments_close_is_refused(make):
+    """A planted NotClosed would turn a recursion over two times into a sampled expectation, and verify."""
+    program = make().program()
+    for subject in (tangent(program), program):
+        proof = prove(subject, "kernel-process", kernel_subject(subject))
+        with pytest.raises(ProofError, match="recursion over two times"):
+            proof.verify()
+
+
+@pytest.mark.parametrize("make", [models.gru, models.mgu])
+def test_a_process_of_gates_is_not(make):
+    nngp(make()).proof.verify()
