@@ -263,7 +263,7 @@ def test_letters_of_a_user_do_not_meet_facts_inside_proofs():
 
 def test_a_step_that_is_not_covered_is_named():
     with pytest.raises(NotCertified, match=r"step \d+ \(transition\)"):
-        stability(models.linear_rnn()).proof.coq()
+        stability(models.leaky("identity")).proof.coq()
     rnn = Recursion("off-centre")
     h = rnn.state("h")
     rnn.update(h, rnn.matrix("W", "nu_W") @ h + rnn.bias("b", "nu_b", mean="mu"))
