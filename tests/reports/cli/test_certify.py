@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 from wideproof.derive import impulse_response, models
 from wideproof.derive.certificate.coqc import INSTALL
 from wideproof.reports.cli.app import app
+from wideproof.reports.cli.certify import _is_theorem
 
 coqc = pytest.mark.skipif(shutil.which("coqc") is None, reason="coqc is not installed: the file cannot be checked")
 WORDS = ("certify", "linear-rnn", "scale-factors")
@@ -29,6 +30,12 @@ def test_a_certificate_holds_and_prints_its_axioms(tmp_path):
     assert "emami2021implicit_lemma_C1" in told
     text = (tmp_path / "linear-rnn-impulse-response.v").read_text(encoding="utf-8")
     assert text == impulse_response(models.linear_rnn()).proof.coq()
+
+
+def test_the_theorems_that_are_printed_as_believed_are_all_that_are_cited():
+    cited = "emami2021implicit_lemma_C1", "isserlis1918formula", "price1958useful", "stein1981estimation_twice"
+    assert all(map(_is_theorem, (*cited, "dual_activation", "dual_activation_")))
+    assert not any(map(_is_theorem, ("E_plus", "nu_W", "h_definition", "unit_impulses")))
 
 
 def test_without_coqc_the_file_is_written_and_the_verdict_is_undecided(tmp_path, monkeypatch):
