@@ -16,6 +16,7 @@ report: $(VENV)/.pdf     ## derive, confirm and typeset the linear RNN into repo
 
 certify: $(VENV)/.test   ## write every covered proof as a Coq file and let coqc check it: apt-get install coq
 	$(BIN)/wideproof certify all -o certificates
+	WIDEPROOF_CERTIFY=all $(BIN)/python -m pytest tests/derive/certificate
 
 test: $(VENV)/.test      ## run the tests
 	$(BIN)/python -m pytest -n 2

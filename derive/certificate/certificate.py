@@ -15,6 +15,8 @@ from wideproof.derive.certificate.exporters import (  # noqa: F401 (they registe
     memory,
     moment_lemmas,
     realization,
+    referee,
+    stability,
     superposition,
     training,
     zero_lemmas,
@@ -25,9 +27,12 @@ from wideproof.derive.certificate.prelude import PRELUDE
 from wideproof.derive.certificate.terms import Writer, comment
 from wideproof.derive.language.errors import NotCertified
 from wideproof.derive.language.program import Program
-from wideproof.derive.proof.claims import Definition, Hypothesis
+from wideproof.derive.proof.claims import Agreement, Definition, Hypothesis, Refutation, StillBounded
 from wideproof.derive.proof.proof import Proof, Step
 from wideproof.derive.proof.rules import GIVEN, PERTURBATION
+
+JUDGED = (Agreement, StillBounded, Refutation)
+"""Claims about a formula that was put to the referee."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +74,7 @@ def certify(proof: Proof) -> Certificate:
     """
     program, parameterization = _definition(proof)
     writer = Writer(program)
-    setting = Setting.registry.get(proof.steps[-1].rule, Setting(hypotheses, ()))
+    setting = Setting.registry.get(_quantity_rule(proof), Setting(hypotheses, ()))
     assumed = setting.hypotheses(writer, parameterization)
     context = Context(writer, proof.steps)
     lemmas: list[tuple[str, Lemma]] = []
@@ -82,10 +87,17 @@ def certify(proof: Proof) -> Certificate:
     return Certificate(f"{program.name}, {proof.steps[-1].rule}", assumed, tuple(lemmas), goal.name)
 
 
+def _quantity_rule(proof: Proof) -> str:
+    """The rule whose goal states the quantity that a proof is about, where a formula was put to it too."""
+    goal: Any = proof.steps[-1].claim
+    rule: str = goal.question.rule if isinstance(goal, JUDGED) else proof.steps[-1].rule
+    return rule
+
+
 def _definition(proof: Proof) -> tuple[Program, str | None]:
     """The recursion of a proof, and the parameterization of its tangent where it has one."""
     found: dict[str, Any] = {step.rule: step.claim for step in proof.steps if isinstance(step.claim, Definition)}
-    if not found and proof.steps[-1].rule in Setting.registry and isinstance(proof.program, Program):
+    if not found and _quantity_rule(proof) in Setting.registry and isinstance(proof.program, Program):
         return proof.program.base or proof.program, None
     if not found or not isinstance(claim := found.get(PERTURBATION, found.get(GIVEN)), Definition):
         raise NotCertified("proof", "a recursion as its first step", proof.steps[0].rule, "Only these are covered.")
@@ -118,4 +130,6 @@ def _claim(step: Step) -> Hashable:
     claim: Any = step.claim
     if hasattr(claim, "members"):
         return f"zero: {', '.join(map(str, claim.members)) or 'none'}"
+    if isinstance(claim, JUDGED):
+        return f"{claim.question.quantity}: {claim.question.formula} against {claim.derived}"
     return " ~ ".join(str(getattr(claim, side)) for side in ("left", "right") if hasattr(claim, side))

@@ -51,7 +51,7 @@ def check(certificate: Certificate, seconds: float = TIME_LIMIT) -> CoqVerdict:
             return CoqVerdict("undecided", count, reason=f"coqc took longer than {seconds:g} s.")
     if run.returncode != 0:
         return CoqVerdict("refuted", count, reason=_refusal(text, run.stderr))
-    assumed, axioms = _assumptions(run.stdout)
+    assumed, axioms = assumptions(run.stdout)
     return CoqVerdict("holds", count, assumed, axioms)
 
 
@@ -64,7 +64,7 @@ def _refusal(text: str, error: str) -> str:
     return f"{named[-1] if named else 'the file'}: {said}"
 
 
-def _assumptions(output: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def assumptions(output: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """The names under the two heads of `Print Assumptions`."""
     found: dict[str, list[str]] = {"Section Variables:": [], "Axioms:": []}
     head = ""

@@ -131,6 +131,8 @@ class Writer:
     # ---- vectors --------------------------------------------------------------------------------------
     def state(self, updated: Coordinate) -> str:
         """The identifier of a state."""
+        if updated not in self.names.given:
+            raise NotCertified("state", "a state of the recursion", updated, "A product that is read is not covered.")
         return self.names.given[updated]
 
     def parameter(self, parameter: Parameter) -> str:

@@ -9,11 +9,9 @@ from typing import Any
 import numpy as np
 
 from wideproof.derive import (
-    Derivation,
     Program,
     ProofError,
     Recursion,
-    check,
     erf,
     impulse_response,
     models,
@@ -22,11 +20,11 @@ from wideproof.derive import (
     scale_factor_bound,
     scale_factor_peak,
     scale_factors,
-    stability,
     state_evolution,
 )
 from wideproof.derive.language.errors import ParameterError, ShapeError
 from wideproof.derive.linear.errata import ERRATA
+from wideproof.derive.referee.readings import judged_readings
 from wideproof.numeric.core.arrays import Host, backend, seed_sequence, stream
 from wideproof.numeric.kernels.kernel import Kernel
 from wideproof.numeric.linear_rnn.convolution import Convolution, matched
@@ -105,7 +103,7 @@ def _e1(seed: int, sizes: RadiusSizes) -> tuple[bool, Evidence]:
     norm = float(np.linalg.norm(W, 2)) / n**0.5
     triples = zip(found.radius, found.limit, found.nu_W, strict=True)
     near = [abs(radius - limit) < 0.5 * abs(radius - nu) for radius, limit, nu in triples]
-    refuted, printed = _printed("E1", stability(models.linear_rnn()))
+    refuted, printed = _printed("E1")
     holds = refuted and near[0] and near[1] and norm > 1.5 * found.radius[0] and found.share[2] > 0.5
     return holds, {
         **printed,
@@ -129,7 +127,7 @@ def _e2(seed: int, sizes: MomentSizes) -> tuple[bool, Evidence]:
     derived = [moments(models.linear_rnn(), lag=j) for j in range(lags)]
     exact = [float(d.formula.compile()(n=width, nu_W=1.0, nu_F=1.0, nu_C=1.0)) for d in derived]
     scores = [float((m - e) / s) for m, e, s in zip(mean, exact, stderr, strict=True)]
-    refuted, printed = _printed("E2", derived[2])
+    refuted, printed = _printed("E2")
     holds = refuted and max(map(abs, scores)) < 5 and abs(mean[5] - 1) > 5 * stderr[5]
     return holds, {
         **printed,
@@ -145,7 +143,7 @@ def _e2(seed: int, sizes: MomentSizes) -> tuple[bool, Evidence]:
 def _e3(seed: int) -> tuple[bool, Evidence]:
     rnn = models.linear_rnn()
     true = {form: scale_factor_bound(rnn, form) for form in ("sharp", "T-free", "paper")}
-    refuted, printed = _printed("E3", rnn, "scale-factor-bound")
+    refuted, printed = _printed("E3")
     peak = scale_factor_peak(rnn)
     proofs = [d.proof for d in (*true.values(), peak, peak.rise)]
     nu = np.array([0.3, 0.7, 0.9, 0.95, 0.99])
@@ -286,11 +284,9 @@ SIZES: dict[str, type] = {"E1": RadiusSizes, "E2": MomentSizes, "E4": StartSizes
 """The sizes that a check takes."""
 
 
-def _printed(item: str, of: Recursion | Derivation, quantity: str = "") -> tuple[bool, Evidence]:
+def _printed(item: str) -> tuple[bool, Evidence]:
     """What the referee says about the readings of the paper's formula: whether it refutes all, and where."""
-    (erratum,) = (x for x in ERRATA if x.item == item)
-    name = of.quantity if isinstance(of, Derivation) else quantity
-    found = [check(of, name, formula) for formula in erratum.printed]
+    found = judged_readings(item)
     refuted = all(x.verdict == "refuted" and _verifies(x.proof) for x in found)
     points = {str(x.formula): {name: str(number) for name, number in (x.point or {}).items()} for x in found}
     return refuted, {"refuted": points}

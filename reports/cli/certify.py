@@ -108,5 +108,5 @@ def _told(found: dict[str, CoqVerdict], folder: Path) -> None:
 
 
 def _is_theorem(name: str) -> bool:
-    """Whether an assumption is a cited theorem: its name begins with a key of the bibliography."""
-    return re.match(r"[a-z]+\d{4}[a-z0-9]+_", name) is not None
+    """Whether an assumption is a cited theorem, named by a key of the bibliography, or a row of the dual table."""
+    return re.match(r"[a-z]+\d{4}[a-z]+|dual_activation", name) is not None

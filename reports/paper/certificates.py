@@ -5,15 +5,15 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from wideproof.derive import Derivation
 from wideproof.derive.language.errors import NotCertified
 from wideproof.derive.latex.text import Code, Inline
+from wideproof.derive.proof.proof import Proof
 from wideproof.reports.document.blocks import Paragraph
 
 FOLDER = "certificates"
 
 
-def certificate_line(folder: Path, name: str, derivation: Derivation, checked: bool) -> Paragraph:
+def certificate_line(folder: Path, name: str, proof: Proof, checked: bool) -> Paragraph:
     """Write the certificate of a theorem into `folder`, and say what coqc finds; where none exists, why.
 
     `checked` is False at the quick size, at which coqc is not asked.
@@ -22,7 +22,7 @@ def certificate_line(folder: Path, name: str, derivation: Derivation, checked: b
     from wideproof.derive.certificate.coqc import check
 
     try:
-        made = certify(derivation.proof)
+        made = certify(proof)
     except NotCertified as error:
         return Paragraph(("Certificate: none; ", f"{error.where} is not covered: {error.hint}"))
     folder.mkdir(parents=True, exist_ok=True)

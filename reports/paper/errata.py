@@ -12,9 +12,11 @@ from wideproof.derive.latex.printer import math
 from wideproof.derive.latex.text import Emph, Inline, Ref, Text
 from wideproof.derive.linear.errata import ERRATA, Erratum
 from wideproof.derive.linear.scale_factor_bounds import LargestRho
+from wideproof.derive.referee.readings import judged_readings
 from wideproof.numeric.paper.errata import check_errata
 from wideproof.reports.document.blocks import Block, Paragraph, Table
 from wideproof.reports.document.numbers import value
+from wideproof.reports.paper.certificates import FOLDER, certificate_line
 from wideproof.reports.paper.item import Context, Item, PaperClaim, Result
 from wideproof.reports.paper.settings import USED
 from wideproof.reports.write.inline_math import inlines
@@ -67,9 +69,18 @@ def erratum_item(erratum: Erratum) -> Item:
         if found.holds is not None:
             claim = PaperClaim("the corrected statement", "holds" if found.holds else "refuted")
         chosen = context.assumptions(erratum.item) if erratum.item in USED else ()
-        return Result((*_told(erratum), *_evidence(erratum, found.evidence, claim), *chosen), (claim,), listed=True)
+        blocks = (*_told(erratum), *_evidence(erratum, found.evidence, claim), *_certificates(context, erratum))
+        return Result((*blocks, *chosen), (claim,), listed=True)
 
     return Item(erratum.item, erratum.item, f"erratum to {erratum.where}", make)
+
+
+def _certificates(context: Context, erratum: Erratum) -> Iterator[Block]:
+    """The certificate of each refutation by the referee."""
+    for number, judged in enumerate(judged_readings(erratum.item), 1):
+        if judged.proof is not None:
+            name = f"{erratum.item}-{number}"
+            yield certificate_line(context.folder.parent / FOLDER, name, judged.proof, checked=not context.quick)
 
 
 def _told(erratum: Erratum) -> tuple[Block, ...]:

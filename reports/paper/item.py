@@ -140,7 +140,7 @@ def theorem(
         Theorem((*statement, *((Paragraph(tail),) if tail else ())), kind, title, f"thm:{name}"),
         prose.proof(derivation.proof, name, context.told),
         prose.premises_line(derivation.proof),
-        certificate_line(context.folder.parent / FOLDER, name, derivation, checked=not context.quick),
+        certificate_line(context.folder.parent / FOLDER, name, derivation.proof, checked=not context.quick),
     )
 
 

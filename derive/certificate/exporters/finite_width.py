@@ -13,10 +13,11 @@ import sympy as sp
 
 from wideproof.derive.certificate.hypotheses import letters
 from wideproof.derive.certificate.lemmas import Context, Lemma, exports, setting
-from wideproof.derive.certificate.terms import Writer, comment, pieces
+from wideproof.derive.certificate.terms import Writer, comment, pieces, term
 from wideproof.derive.language.errors import NotCertified
 from wideproof.derive.language.notation import n
 from wideproof.derive.language.program import MatVec, Program
+from wideproof.derive.linear.finite_width import ResponseMoment
 from wideproof.derive.proof.proof import Step
 
 COUNTING = r"""
@@ -200,6 +201,11 @@ def _chain(writer: Writer, program: Program) -> tuple[dict[str, str], bool]:
     return {role: " + ".join(texts) for role, texts in terms.items()}, tied == {True}
 
 
+@term(ResponseMoment)
+def _response(writer: Writer, expr: sp.Expr) -> str:
+    return f"(response [{'; '.join(f'{lag}%nat' for lag in expr.args[1:])}])"
+
+
 @exports("loop-equations", believes="integration by parts: E[G f(G)] = E[df/dG]")
 def loop_equations(context: Context, step: Step) -> Iterator[Lemma]:
     """The mean of a product of traces is a polynomial in the width, counted in the file."""
@@ -238,7 +244,7 @@ def readout_pairings(context: Context, step: Step) -> Iterator[Lemma]:
         f"assert (whole : scales [{listed}] = {scale}).\n  {{ unfold scales, scaled. cbn [fold_right pow].\n    "
         f"{squares}\n    field. intros zero. rewrite zero in *. lra. }}\n  rewrite whole.\n  "
     )
-    statement = f"response [{listed}] = {context.writer.real(claim.right)}"
+    statement = f"{context.writer.real(claim.left)} = {context.writer.real(claim.right)}"
     script = (
         f"assert (width : 0 < INR n) by now apply lt_0_INR.\n  {positive}\n  "
         f"rewrite emami2021implicit_proposition_2_1a. cbn [map entry repeat seq rev app].\n  "
@@ -247,8 +253,9 @@ def readout_pairings(context: Context, step: Step) -> Iterator[Lemma]:
         f"{'ring' if steps % 2 else 'field; lra'}."
     )
     excess = _above_its_limit(context, claim.right, listed)
+    context.written["readout-pairings", claim.left] = name = context.name("readout-pairings")
     yield Lemma(
-        context.name("readout-pairings"),
+        name,
         statement if not excess else f"{statement} /\\\n  ({excess[0]})",
         script if not excess else f"assert (value : {statement}).\n  {{ {script} }}\n  {excess[1]}",
     )

@@ -91,7 +91,7 @@ def induction(context: Context, step: Step) -> Iterator[Lemma]:
         f"assert (all : forall j : nat, {goals}).",
         "{ induction j as [|j IH].",
         f"  - rewrite {', '.join(starts)}.",
-        "    repeat split; rewrite ?PowerDD_start; deltas; simpl pow; ring.",
+        "    repeat split; rewrite ?PowerDD_start, ?PowerDD_one; deltas; simpl pow; ring.",
         f"  - {taken_apart('IH', hypotheses)}",
         f"    rewrite {', '.join(nexts)}, {', '.join('?' + x for x in hypotheses)}.",
         *(f"    {x}" for x in dict.fromkeys(stepping)),
@@ -111,6 +111,8 @@ def _steppings(context: Context, closed: sp.Expr, node: Any) -> Iterator[str]:
     """PowerDD one lag later, by taking out the node of the moment itself."""
     for power in sorted(closed.atoms(PowerDD), key=str):
         nodes = list(power.args[1:])
+        if len(nodes) == 1:
+            continue  # PowerDD_one
         if node not in nodes:
             raise NotCertified("step by induction", f"the node {node} among the nodes", power, "It is another form.")
         at = nodes.index(node)

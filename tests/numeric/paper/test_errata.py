@@ -7,6 +7,7 @@ import pytest
 
 from wideproof.derive.language.errors import ParameterError, ShapeError
 from wideproof.derive.linear.errata import ERRATA
+from wideproof.derive.referee import readings
 from wideproof.numeric.paper import errata
 from wideproof.numeric.paper.errata import CHECKS, check_errata, rank_condition
 
@@ -37,7 +38,8 @@ def test_the_corrected_statement_holds(item):
     ],
 )
 def test_a_wrong_ingredient_is_seen(monkeypatch, item, name, wrong):
-    monkeypatch.setattr(errata, name, wrong(getattr(errata, name)))
+    where = readings if name == "check" else errata
+    monkeypatch.setattr(where, name, wrong(getattr(where, name)))
     assert check_errata((item,))[0].holds is False
 
 

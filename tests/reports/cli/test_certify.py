@@ -8,9 +8,10 @@ import shutil
 import pytest
 from typer.testing import CliRunner
 
-from wideproof.derive import models, scale_factors
+from wideproof.derive import impulse_response, models
 from wideproof.derive.certificate.coqc import INSTALL
 from wideproof.reports.cli.app import app
+from wideproof.reports.cli.certify import _is_theorem
 
 coqc = pytest.mark.skipif(shutil.which("coqc") is None, reason="coqc is not installed: the file cannot be checked")
 WORDS = ("certify", "linear-rnn", "scale-factors")
@@ -24,11 +25,17 @@ def run(*words, code=0):
 
 @coqc
 def test_a_certificate_holds_and_prints_its_axioms(tmp_path):
-    told = run(*WORDS, "-o", str(tmp_path)).stdout
+    told = run("certify", "linear-rnn", "impulse-response", "-o", str(tmp_path)).stdout
     assert "holds" in told
     assert "emami2021implicit_lemma_C1" in told
-    text = (tmp_path / "linear-rnn-scale-factors.v").read_text(encoding="utf-8")
-    assert text == scale_factors(models.linear_rnn()).proof.coq()
+    text = (tmp_path / "linear-rnn-impulse-response.v").read_text(encoding="utf-8")
+    assert text == impulse_response(models.linear_rnn()).proof.coq()
+
+
+def test_the_theorems_that_are_printed_as_believed_are_all_that_are_cited():
+    cited = "emami2021implicit_lemma_C1", "isserlis1918formula", "price1958useful", "stein1981estimation_twice"
+    assert all(map(_is_theorem, (*cited, "dual_activation", "dual_activation_")))
+    assert not any(map(_is_theorem, ("E_plus", "nu_W", "h_definition", "unit_impulses")))
 
 
 def test_without_coqc_the_file_is_written_and_the_verdict_is_undecided(tmp_path, monkeypatch):
@@ -40,8 +47,8 @@ def test_without_coqc_the_file_is_written_and_the_verdict_is_undecided(tmp_path,
 
 
 def test_what_is_not_covered_is_refused_by_the_name_of_its_step(tmp_path):
-    told = run("certify", "linear-rnn", "stability", "-o", str(tmp_path), code=2).stderr
-    assert "transition" in told
+    told = run("certify", "deep-linear", "stability", "-o", str(tmp_path), code=2).stderr
+    assert "variance-profile" in told
 
 
 def test_a_quantity_is_needed(tmp_path):

@@ -16,7 +16,7 @@ coqc = pytest.mark.skipif(shutil.which("coqc") is None, reason="coqc is not inst
 @coqc
 def test_a_theorem_names_its_file_and_what_coqc_says(tmp_path):
     derivation = realization([1, 2])
-    told = str(certificate_line(tmp_path / "certificates", "prop-21b", derivation, checked=True))
+    told = str(certificate_line(tmp_path / "certificates", "prop-21b", derivation.proof, checked=True))
     assert "certificates/prop-21b.v" in told
     assert "coqc: holds" in told
     assert (tmp_path / "certificates" / "prop-21b.v").read_text(encoding="utf-8") == derivation.proof.coq()
@@ -24,13 +24,13 @@ def test_a_theorem_names_its_file_and_what_coqc_says(tmp_path):
 
 def test_without_coqc_the_file_is_there_and_not_checked(tmp_path, monkeypatch):
     monkeypatch.setattr(certificates.shutil, "which", lambda name: None)
-    told = str(certificate_line(tmp_path, "prop-21b", realization([1, 2]), checked=True))
+    told = str(certificate_line(tmp_path, "prop-21b", realization([1, 2]).proof, checked=True))
     assert "not checked here: coqc not found" in told
     assert (tmp_path / "prop-21b.v").exists()
 
 
 def test_what_is_not_covered_says_why(tmp_path):
-    told = str(certificate_line(tmp_path, "stability", stability(models.linear_rnn()), checked=True))
+    told = str(certificate_line(tmp_path, "stability", stability(models.leaky("identity")).proof, checked=True))
     assert "none" in told
     assert "transition" in told
     assert list(tmp_path.iterdir()) == []
