@@ -45,10 +45,10 @@ def wait_for(child, folder, count):
         time.sleep(0.005)
 
 
-def killed(folder, words, times, seed=0, most=15):
+def killed(folder, words, times, seed=0, most=4):
     """Start a run, kill it so often, and return how often the kill met it alive.
 
-    Every other kill comes at any moment after the start, the others after some more chunks.
+    Every other kill comes within a second of the start, the others after some more chunks, fewer than `most`.
     """
     at, met = random.Random(seed), 0
     for k in range(times):
@@ -56,7 +56,7 @@ def killed(folder, words, times, seed=0, most=15):
         child = command(*(("runs", "resume", folder) if begun else (*words, "--out", folder)), "--json", "--jobs",
                         1 + k % 2)  # fmt: skip
         if k % 2 and begun:
-            time.sleep(4 * at.random())
+            time.sleep(at.random())
         else:
             wait_for(child, folder, chunks(folder) + at.randrange(1, most))
             time.sleep(at.random() / 20)
@@ -73,7 +73,7 @@ def main(times):
     with tempfile.TemporaryDirectory() as place:
         whole, torn = Path(place) / "whole", Path(place) / "torn"
         validate(models.elman(), out=whole, **options)
-        met = killed(torn, words, times, most=4)
+        met = killed(torn, words, times)
         left = load_run(torn)
         print(f"killed {met} of {times} times; {left.done} of {len(left.wanted)} chunks kept")
         resume(torn, ALONE)

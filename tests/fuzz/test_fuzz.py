@@ -43,7 +43,9 @@ def _ours(rng, folder):
 
 
 def _raw(rng, folder):
-    raise ParameterError("a", "b", "\x1b[31m", "d")
+    error = ParameterError("a", "b", "c", "d")
+    error.args = ("\x1b[31m",)  # errors of ours write it as its escape
+    raise error
 
 
 def _hang(rng, folder):

@@ -73,7 +73,7 @@ def test_the_table_has_a_row_for_each_sequence_or_step():
     (("elman", "ntk", *NU, "--inputs", "x.npy", "--lags", "3"), "Leave --lags 3 out"),
     (("elman", "ntk", *NU[2:], "--inputs", "x.npy"), "no --nu-W"),
     (("elman", "ntk", *NU, "--inputs", "lengths.npz"), "lengths [2, 4]"),
-    (("elman", "ntk", *NU, "--inputs", "missing.npy"), "nothing there"),
+    (("elman", "ntk", *NU, "--inputs", "missing.npy"), "No such file"),
     (("elman", "ntk", *NU, "--inputs", "x.npy", "--readout", "first"), "--readout"),
     (("elman", "nkt", *NU, "--inputs", "x.npy"), "nngp or ntk"),
 ])  # fmt: skip
