@@ -11,6 +11,8 @@ from wideproof.derive import models
 from wideproof.derive.certificate.certificate import Certificate, certify
 from wideproof.derive.certificate.lemmas import Exporter
 from wideproof.derive.emit.derivation import Derivation
+from wideproof.derive.language.activations import erf
+from wideproof.derive.language.recursion import Recursion
 from wideproof.derive.limits.adjoint import adjoint
 from wideproof.derive.limits.kernels import nngp, ntk, state_evolution
 from wideproof.derive.linear.convolution import equivalent_convolution, impulse_response, scale_factors
@@ -60,6 +62,16 @@ def _redrawn() -> Iterator[Covered]:
 def _evolving(name: str, make: Any) -> Iterator[Covered]:
     for quantity in (nngp, ntk, state_evolution):
         yield Covered(name, quantity.__name__.replace("_", "-"), lambda q=quantity: q(make()))
+
+
+def _frozen() -> Derivation:
+    """The tangent kernel where the input map keeps its draw: its perturbation is zero."""
+    rnn = Recursion("elman-frozen")
+    W, F, C = rnn.matrix("W", "nu_W"), rnn.input_map("F", "nu_F", trainable=False), rnn.readout("C", "nu_C")
+    h = rnn.state("h")
+    rnn.update(h, erf(W @ h + F @ rnn.x))
+    rnn.output(C @ h)
+    return ntk(rnn)
 
 
 def _refuted(index: int) -> Derivation:
@@ -146,6 +158,7 @@ COVERED: tuple[Covered, ...] = (
     Covered("stacked", "adjoint", lambda: adjoint(models.stacked())),
     Covered("linear-rnn", "realization", lambda: realization([1])),
     *_evolving("elman-erf", lambda: models.elman("erf")),
+    Covered("elman-erf-frozen", "ntk", _frozen),
     *_evolving("elman-relu", lambda: models.elman("relu")),
     *_evolving("elman-tanh-untied", lambda: models.elman("tanh", tied=False)),
     *_evolving("feed-forward", models.feed_forward),

@@ -119,6 +119,7 @@ Hypothesis gaussian_input : forall M i a t, gaussian (input M i a t).
 Hypothesis gaussian_bias : forall M i, gaussian (bias M i).
 Hypothesis gaussian_plus : forall u v, gaussian u -> gaussian v -> gaussian (plus u v).
 Hypothesis gaussian_scale : forall c u, gaussian u -> gaussian (scale c u).
+Hypothesis gaussian_zero : gaussian zero. (* of variance 0 *)
 Variable gaussian_mean1 : activation -> nat -> R -> R.
 Variable gaussian_mean2 : activation -> nat -> activation -> nat -> R -> R -> R -> R.
 Hypothesis emami2021implicit_lemma_C1_gaussian1 : forall f k u, gaussian u ->
@@ -140,7 +141,7 @@ Proof. intros. rewrite E_symmetric. now apply emami2021implicit_lemma_C1_gaussia
 Ltac gaussians :=
   solve [ repeat first
     [ apply gaussian_product | apply gaussian_input | apply gaussian_bias
-    | apply gaussian_plus | apply gaussian_scale ] ].
+    | apply gaussian_plus | apply gaussian_scale | apply gaussian_zero ] ].
 (* Each E of activations becomes a Gaussian mean. *)
 Ltac gaussian_means :=
   repeat first

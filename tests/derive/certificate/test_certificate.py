@@ -38,6 +38,7 @@ from wideproof.derive.algebra.linear_recurrences import PowerDD
 from wideproof.derive.calculus import tangent
 from wideproof.derive.certificate.certificate import certify
 from wideproof.derive.certificate.coqc import check
+from wideproof.derive.certificate.coverage import COVERED
 from wideproof.derive.certificate.lemmas import Exporter
 from wideproof.derive.language.errors import NotCertified
 from wideproof.derive.language.notation import T, j, n, parameter
@@ -218,7 +219,9 @@ def test_activations_hold_and_altered_means_are_refused(tmp_path):
 def test_an_altered_mean_of_derivatives_beside_a_state_is_refused(tmp_path):
     proof = ntk(models.elman("erf", bias=False)).proof
     mutant = with_claim(proof, "covariance", right(lambda side: side - side.args[0] / 1000), which=1)
-    assert_refused(check_batch(tmp_path, Group(proof, {"slopes": mutant})), {"slopes": "covariance_δh_h"})
+    (frozen,) = [row.proof() for row in COVERED if row.model == "elman-erf-frozen"]
+    found = check_batch(tmp_path, Group(proof, {"slopes": mutant}), Group(frozen))
+    assert_refused(found, {"slopes": "covariance_δh_h"})
 
 
 TRAINING = {
