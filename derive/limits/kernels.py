@@ -14,8 +14,10 @@ from wideproof.derive.calculus.innovations import InnovationsForm
 from wideproof.derive.calculus.lags import EmpiricalKernel, NoClosedForm
 from wideproof.derive.calculus.moments import is_linear
 from wideproof.derive.calculus.recursion_rules import (
+    OUTPUT,
     ROW,
     ROW2,
+    TANGENT_OUTPUT,
     StateMoments,
     refuse_functions,
     refuse_products,
@@ -26,7 +28,7 @@ from wideproof.derive.emit.derivation import Derivation, Reading, as_program
 from wideproof.derive.emit.formula import Formula
 from wideproof.derive.expectation.symbolic_expectation import GaussianMean
 from wideproof.derive.language.alternating import Alternating, AlternatingProgram
-from wideproof.derive.language.errors import NotClosed, NotDiagonal, ParameterError
+from wideproof.derive.language.errors import NotClosed, NotDiagonal, ParameterError, ProofError
 from wideproof.derive.language.notation import s, t
 from wideproof.derive.language.program import Program, refuse_backward
 from wideproof.derive.language.recursion import Recursion
@@ -71,12 +73,14 @@ def _one_row(side: sp.Expr) -> sp.Expr:
     return side.subs(ROW2, ROW)
 
 
-def _read_kernel(name: str) -> None:
-    """The kernel of equal outputs: its closed form, where there is one, and what determines it."""
+def _read_kernel(name: str, of: sp.Symbol) -> None:
+    """The kernel of equal outputs, or of their responses: its closed form, if there is one, and what determines it."""
 
     def read(proof: Proof) -> Formula:
         goal, symbols = proof.goal, {"t": t, "s": s, **proof.program.symbols}
         assert isinstance(goal, Limit)
+        if goal.left.args[0] != of:
+            raise ProofError(f"goal of {name}", f"a claim about {of}", goal.left, "It is another kernel.")
         if isinstance(goal.form, ProcessForm):
             return Formula(name, None, symbols, proof.program, process=goal.form)
         assert isinstance(goal.form, Recurrence)
@@ -87,8 +91,8 @@ def _read_kernel(name: str) -> None:
     Reading.registry[name] = read
 
 
-_read_kernel("nngp")
-_read_kernel("ntk")
+_read_kernel("nngp", OUTPUT)
+_read_kernel("ntk", TANGENT_OUTPUT)
 
 
 def _kernel(name: str, program: Program) -> Derivation:

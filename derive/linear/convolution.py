@@ -12,7 +12,7 @@ from wideproof.derive.calculus.recursion_rules import OUTPUT, ROW, ROW2, Respons
 from wideproof.derive.calculus.tangent import tangent
 from wideproof.derive.emit.derivation import Derivation, Reading, as_program, read_off, reads
 from wideproof.derive.emit.formula import Formula
-from wideproof.derive.language.errors import NotClosed, NotDiagonal, NotLinear
+from wideproof.derive.language.errors import NotClosed, NotDiagonal, NotLinear, ProofError
 from wideproof.derive.language.notation import j, k, p, s, t
 from wideproof.derive.language.program import Program
 from wideproof.derive.language.recursion import Recursion
@@ -70,7 +70,10 @@ def impulse_response(recursion: Recursion | Program) -> ImpulseResponse:
 def _read_response(quantity: str, *indices: sp.Symbol) -> None:
     def one_entry(right: sp.Expr) -> sp.Expr:
         covariance = right.subs({ROW2: ROW, COLUMN2: COLUMN})
-        return covariance if k in indices else covariance.subs(k, j)
+        found = covariance if k in indices else covariance.subs(k, j)
+        if stray := found.free_symbols & ({j, k} - set(indices)):
+            raise ProofError(f"goal of {quantity}", f"a claim about {indices}", stray, "It is about another lag too.")
+        return found
 
     name = quantity.replace("-", "_")
     closed = Reading(name, indices, part=lambda goal: one_entry(goal.right))

@@ -337,6 +337,13 @@ ORACLES = {
     "derive/alternating/test_corrections.py": (
         "test_the_onsager_terms_of_amp_cancel_and_its_state_evolution_is_the_known_one",
     ),
+    "derive/calculus/test_starts.py": (
+        "test_a_linear_recursion_from_a_random_start", "test_a_shared_start_needs_no_word_on_which_sequences_are_one",
+    ),
+    "derive/memory_horizon/test_memory.py": ("test_linear_horizon_is_the_decay_of_the_impulse_response",),
+    "derive/linear/test_scale_factor_bounds.py": (
+        "test_the_papers_bound_is_its_power_times_its_largest_factor",
+    ),
     "derive/linear/test_convolution.py": ("test_unshared_random_starts_ask_which_sequences_are_one",),
     "cross_checks/test_kernels_by_definition.py": (
         "test_one_to_six_steps", "test_three_layers_of_states",

@@ -35,10 +35,14 @@ ROOMS = {
 MODULES = {f"wideproof.{name}": room for room, names in ROOMS.items() for name in names}
 OUTSIDE_PROOFS = ("table", "emitter", "evaluator")
 """Rooms whose numbers no proof states: an oracle by definition may catch their mutants."""
-CHOICES = tuple(
-    f"wideproof.derive.linear.realization:{name}:"
-    for name in ("realization", "chebyshev", "_blocks", "_items", "_is_row", "exactly")
+CHOICES = (
+    *(
+        f"wideproof.derive.linear.realization:{name}:"
+        for name in ("realization", "chebyshev", "_blocks", "_items", "_is_row", "exactly")
+    ),
+    "wideproof.derive.linear.scale_factor_bounds:bound_paper:",
 )
-"""Beginnings of ids in definitions that no claim is about: what is taken from the user, and which nodes are chosen."""
+"""Beginnings of ids that no claim is about: what is taken from the user, which nodes are chosen, which of several true
+bounds goes by a name."""
 WEIGHTS = {"rule": 6, "definition": 6, "table": 2, "emitter": 2, "evaluator": 4}
 """How a sample is shared out: what proofs rest on comes first."""

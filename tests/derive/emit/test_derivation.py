@@ -6,7 +6,7 @@ import pytest
 import sympy as sp
 
 from wideproof import derive
-from wideproof.derive import ProofError, models
+from wideproof.derive import Derivation, ProofError, models, nngp, ntk
 from wideproof.derive.emit.derivation import Reading
 from wideproof.derive.language.notation import j as J
 from wideproof.derive.proof.claims import Definition, Equation, Limit, ProcessForm, Recurrence
@@ -118,3 +118,11 @@ def test_the_closed_form_and_the_recurrence_of_a_kernel_are_one_goal():
     assert isinstance(goal.form, Recurrence)
     assert goal.right != goal.form.right
     assert all(isinstance(e, Equation) for e in goal.form.equations)
+
+
+def test_a_kernel_is_read_off_a_goal_about_itself():
+    """A tangent whose goal is about the outputs instead of their responses would show the NNGP kernel as the NTK."""
+    with pytest.raises(ProofError, match="another kernel"):
+        Derivation("ntk", nngp(models.elman("tanh")).proof)
+    with pytest.raises(ProofError, match="another kernel"):
+        Derivation("nngp", ntk(models.elman("tanh")).proof)

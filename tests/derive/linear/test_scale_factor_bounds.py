@@ -55,6 +55,14 @@ def test_the_sharp_bound_is_attained_at_the_last_lag_and_its_slack_is_the_one_st
         assert slack == nu["nu_C"] * nu["nu_F"] * nu["nu_W"] ** (lag - 1) * (horizon - 1 - lag)
 
 
+def test_the_papers_bound_is_its_power_times_its_largest_factor():
+    """(22) in its true form: the power of lag j - 1 times nu_C + nu_F + T nu_C nu_F, and no sharper."""
+    formula = scale_factor_bound(models.linear_rnn(), "paper").formula
+    for horizon, lag, nu in points():
+        largest = nu["nu_C"] + nu["nu_F"] + horizon * nu["nu_C"] * nu["nu_F"]
+        assert Fraction(str(value(formula, j=lag, T=horizon, **nu))) == nu["nu_W"] ** (lag - 1) * largest
+
+
 def test_false_readings_have_counter_examples_that_hand_arithmetic_confirms():
     refuted = refuted_bounds(models.linear_rnn())
     assert len(refuted) == 3
