@@ -69,7 +69,8 @@ def wheel(sdist, tmp_path_factory):
     """The wheel, built from the source distribution alone."""
     folder = tmp_path_factory.mktemp("source")
     with tarfile.open(sdist) as archive:
-        archive.extractall(folder, filter="data")
+        safe = {"filter": "data"} if hasattr(tarfile, "data_filter") else {}  # Python 3.11.4 and later
+        archive.extractall(folder, **safe)
     (source,) = folder.iterdir()
     return built(WHEEL, source, tmp_path_factory.mktemp("wheel"))
 
