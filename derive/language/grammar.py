@@ -248,6 +248,8 @@ def _over(a: Any, b: Any) -> Any:
 
 
 def _applied(a: Any, b: Any) -> Any:
+    if isinstance(a, sp.Basic):
+        raise TypeError("no matrix stands before @, write * there")
     return a @ b
 
 

@@ -92,6 +92,11 @@ def test_other_texts_are_refused_at_their_place_and_at_once(text, tmp_path, monk
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_product_without_a_matrix_says_what_to_write():
+    with pytest.raises(LanguageError, match=r"no matrix stands before @, write \* there\.$"):
+        parse("z @ z", NAMES, FUNCTIONS)
+
+
 @pytest.mark.parametrize("value", [None, 3, b"z", sp.Symbol("z"), lambda z: z, ["z"]])
 def test_what_is_no_text_is_refused(value):
     with pytest.raises(LanguageError):
