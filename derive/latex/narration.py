@@ -19,7 +19,7 @@ from wideproof.derive.language.laws import own_part, parameter_law, state_start
 from wideproof.derive.language.notation import s as r, t
 from wideproof.derive.language.program import Program
 from wideproof.derive.latex.displays import CONTINUED, averages, display, equation_parts, width
-from wideproof.derive.latex.printer import Term, latex, math
+from wideproof.derive.latex.printer import Printer, Term, latex, math
 from wideproof.derive.latex.text import Cite, Emph, Inline, Latex, Math, Ref, Text, escape, inlines
 from wideproof.derive.proof.claims import (
     Claim,
@@ -187,7 +187,7 @@ class _Narrator:
         words: list[Inline] = [f"{whose} independent Gaussian{'s: ' if given else ' ones: '}"]
         for i, p in enumerate(parameters):
             law = parameter_law(p, lambda x: f"${latex(x)}$")
-            words += ["; " if i else "", math(sp.Symbol(p.name)), *_with_maths(f" of {law}")]
+            words += ["; " if i else "", Math(Latex(Printer().parameter(p.name))), *_with_maths(f" of {law}")]
         for state in states:
             start = state_start(state, lambda x: f"${latex(x)}$")
             words += ["; ", math(sp.Symbol(state.name)), *_with_maths(f" starts at {start}")]

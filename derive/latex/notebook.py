@@ -16,7 +16,7 @@ from wideproof.derive.language.recursion import Recursion
 from wideproof.derive.language.shown import cut
 from wideproof.derive.latex.displays import Row, equation_parts
 from wideproof.derive.latex.narration import pairs_of
-from wideproof.derive.latex.printer import latex
+from wideproof.derive.latex.printer import Printer, latex
 from wideproof.derive.latex.text import Latex
 from wideproof.derive.proof.claims import Counterexample, Definition, Hypothesis, Inequality, Vanishing
 from wideproof.derive.proof.proof import Proof, Step
@@ -81,7 +81,7 @@ def _definition(program: Program) -> str:
     own = {program.updated[state] for state in states}
     y = sp.Symbol("y" if program.base is None else "δy")
     pairs = [*((c, body) for c, body in program.updates if c in own), (y, program.output)]
-    laws = [f"<li>{inline(latex(sp.Symbol(p.name)))}: {parameter_law(p, _formula)}</li>" for p in parameters]
+    laws = [f"<li>{inline(Latex(Printer().parameter(p.name)))}: {parameter_law(p, _formula)}</li>" for p in parameters]
     laws += [f"<li>{inline(latex(sp.Symbol(x.name)))} starts at {state_start(x, _formula)}</li>" for x in states]
     return _equations(pairs, program) + f"<ul>{''.join(laws)}</ul>"
 

@@ -92,13 +92,13 @@ class Printer(LatexPrinter):
             case Input():
                 return f"x{self.mark}_{{{self._print(self.time)}}}"
             case Bias(parameter):
-                return self._parameter(parameter.name)
+                return self.parameter(parameter.name)
             case MatVec(matrix, vector):
                 inner = self.named(vector) if vector in self.names else self._print(vector)
                 if vector not in self.names and (vector.is_Add or vector.is_Mul):
                     inner = rf"\left({inner}\right)"
                 scale = "" if matrix.role == "input_map" else r"n^{-1/2} "
-                return rf"{scale}{self._parameter(matrix.name)} {inner}"
+                return rf"{scale}{self.parameter(matrix.name)} {inner}"
         return latex_name(c.label)
 
     def _state(self, name: str, time: sp.Expr) -> str:
@@ -110,7 +110,8 @@ class Printer(LatexPrinter):
         letter = latex_name(name.removeprefix(MARK))
         return rf"\tilde {{{letter}}}" if name.startswith(MARK) else letter
 
-    def _parameter(self, name: str) -> str:
+    def parameter(self, name: str) -> str:
+        """The letter of a parameter; of a perturbed one, its perturbation."""
         if name.startswith(MARK):
             return rf"\Delta_{{{latex_name(name.removeprefix(MARK))}}}"
         return latex_name(name)

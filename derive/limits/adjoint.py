@@ -65,7 +65,7 @@ class Pullback(_AtTime):
 
     def _latex(self, printer: Any) -> str:
         matrix = printer.program.table[self.args[0]].matrix
-        return rf"n^{{-1/2}} {printer._parameter(matrix.name)}^{{\mathsf{{T}}}} {Cotangent(*self.args)._latex(printer)}"
+        return rf"n^{{-1/2}} {printer.parameter(matrix.name)}^{{\mathsf{{T}}}} {Cotangent(*self.args)._latex(printer)}"
 
 
 class Outer(_AtTime):
@@ -84,7 +84,7 @@ class Gradient(_AtTime):
 
     def _latex(self, printer: Any) -> str:
         with printer.at(self.args[1]):
-            return rf"\nabla_{{{printer._parameter(self.args[0].name)}}}^{{({printer._print(self.args[1])})}}"
+            return rf"\nabla_{{{printer.parameter(self.args[0].name)}}}^{{({printer._print(self.args[1])})}}"
 
 
 class Adjoint(sp.Function):
