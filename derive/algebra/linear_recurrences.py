@@ -79,6 +79,11 @@ class PowerDD(sp.Function):
         return f"{body}^{{{exp}}}" if exp else body
 
 
+def textbook(expr: sp.Expr) -> sp.Expr:
+    """The same with every divided difference written out; sums stay as they are."""
+    return expr.xreplace({power: power.doit() for power in expr.atoms(PowerDD)})
+
+
 def _complete_homogeneous(degree: int, nodes: tuple[sp.Expr, ...]) -> sp.Expr | None:
     """h_degree(nodes), by multiplying the series 1/(1 - node x); None where the polynomial would be huge."""
     if degree < 0:

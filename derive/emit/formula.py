@@ -17,7 +17,7 @@ import numpy as np
 import sympy as sp
 
 from wideproof.derive.algebra.array_code import BACKENDS, emitted, namespace
-from wideproof.derive.algebra.linear_recurrences import PowerDD
+from wideproof.derive.algebra.linear_recurrences import textbook
 from wideproof.derive.calculus.innovations import InnovationsForm
 from wideproof.derive.calculus.moments import Gram, Moment
 from wideproof.derive.calculus.starts import differ
@@ -60,7 +60,7 @@ class Formula:
     def in_words(self) -> str:
         """The closed form as text, or what stands in its place; on one line, cut where it is long."""
         if self.expr is not None:
-            return cut(self.expr.xreplace({power: power.doit() for power in self.expr.atoms(PowerDD)}))
+            return cut(textbook(self.expr))
         stated = self.recurrence or self.process
         assert stated is not None
         kind = "an expectation over the process of" if self.process is not None else "a recurrence of"

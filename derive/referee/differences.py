@@ -9,7 +9,7 @@ from itertools import combinations
 import sympy as sp
 
 from wideproof.derive.algebra.lag_identities import is_short, vanishes
-from wideproof.derive.algebra.linear_recurrences import PowerDD
+from wideproof.derive.algebra.linear_recurrences import textbook
 from wideproof.derive.referee.values import differ, points_of, value_or_none
 
 LONGEST, SIMPLE, SHOWN = 120, 10_000, 2
@@ -124,6 +124,6 @@ def _difference(formula: sp.Expr, derived: sp.Expr) -> Iterator[str]:
     gap = formula - derived
     if not is_short(gap, LONGEST):
         return
-    written = sp.powsimp(sp.expand(gap.xreplace({x: x.doit() for x in gap.atoms(PowerDD)})))
+    written = sp.powsimp(sp.expand(textbook(gap)))
     if len(str(written)) <= LONGEST:
         yield f"Formula minus derived: {written}."

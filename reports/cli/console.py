@@ -27,7 +27,7 @@ from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 
-from wideproof.derive.algebra.linear_recurrences import PowerDD
+from wideproof.derive.algebra.linear_recurrences import textbook
 from wideproof.derive.emit.derivation import Derivation
 from wideproof.derive.language.errors import DeriveError, ParameterError
 from wideproof.derive.language.laws import declared
@@ -230,7 +230,7 @@ def describe(derivation: Derivation, with_proof: bool) -> None:
 
 def plain(expr: Any) -> str:
     """An expression as text, divided differences written out; sums stay as they are."""
-    return str(expr.xreplace({power: power.doit() for power in expr.atoms(PowerDD)}))
+    return str(textbook(expr))
 
 
 def said(claim: Any) -> list[str]:
