@@ -13,7 +13,6 @@ from wideproof.derive.language.alternating import Alternating, AlternatingProgra
 from wideproof.derive.language.errors import LanguageError, ProofError
 from wideproof.derive.language.program import Program
 from wideproof.derive.language.recursion import Recursion
-from wideproof.derive.latex.notebook import displayed, folded, heading
 from wideproof.derive.proof.claims import Limit, ProcessForm, Recurrence
 from wideproof.derive.proof.proof import Proof
 
@@ -123,6 +122,8 @@ class Derivation:
         return self.formula._repr_latex_()
 
     def _repr_html_(self) -> str:
+        from wideproof.derive.latex.notebook import displayed, folded, heading
+
         parts = "".join(map(displayed, self.formula.displays()))
         return heading(f"{self.quantity} of {self.program.name}") + parts + folded("proof", self.proof._repr_html_())
 

@@ -18,7 +18,6 @@ import sympy as sp
 from wideproof.derive.algebra.array_code import emitted, namespace
 from wideproof.derive.expectation import kinked_times_smooth, mehler_series, nested_quadrature, piecewise_linear
 from wideproof.derive.expectation.dual_activations import ANGLE, D, a, b, c, dual, k, m
-from wideproof.derive.expectation.enclosures.pairs import enclosed_value
 from wideproof.derive.expectation.steep_places import places
 from wideproof.derive.language.activations import Z, canonical, definition, is_declared
 from wideproof.derive.language.errors import NotAccurate, NotClosed, ParameterError
@@ -160,6 +159,8 @@ def value(factors: tuple[Factor, ...], variables: Variables) -> tuple[Any, float
 
 def _by_enclosures(factors: tuple[Factor, ...], v: Variables, result: Any, doubt: Any) -> tuple[Any, float]:
     """The entries in doubt from their enclosures, whose radius is a bound.  Errors: NotAccurate above the limit."""
+    from wideproof.derive.expectation.enclosures.pairs import enclosed_value  # for few numbers of few runs
+
     xp = v.xp
     limit = ACCURACY * _size(xp, xp.where(xp.isfinite(result), result, 0.0))
     doubt = xp.array(xp.broadcast_to(doubt, result.shape))
