@@ -17,6 +17,13 @@ TIME_LIMIT = 600.0
 """Seconds after which a check is given up."""
 
 
+ADVICE = (
+    "Either its claim is false, or the script that was written for it does not prove a true one: "
+    "proof.verify() audits the claim."
+)
+"""What to do about a lemma that coqc refuses."""
+
+
 @dataclass(frozen=True)
 class CoqVerdict:
     """What coqc says about a certificate: the verdict, the lemmas it proves, what the goal rests on, and the reason.
@@ -61,7 +68,7 @@ def _refusal(text: str, error: str) -> str:
     above = text.splitlines()[: int(lines[-1])] if lines else []
     named = [m[1] for x in above if (m := re.match(r"(?:Lemma|Theorem|Hypothesis|Definition) (\S+)", x))]
     said = " ".join(error.partition("Error:")[2].split()) or " ".join(error.split())
-    return f"{named[-1] if named else 'the file'}: {said}"
+    return f"{named[-1] if named else 'the file'}: {said} {ADVICE}"
 
 
 def assumptions(output: str) -> tuple[tuple[str, ...], tuple[str, ...]]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from wideproof.derive.referee.quantities import QUANTITIES, quantity_named
+from wideproof.numeric.core.files import write_atomically
 from wideproof.reports.cli.console import EXIT, Stages, out, print_json, table
 from wideproof.reports.cli.models import Model, model_with
 from wideproof.reports.cli.symbols import Json, parameters
@@ -37,7 +38,7 @@ def certify_command(
 ) -> None:
     """Write the proof of a quantity as a Coq file, and let coqc check every step of it.
 
-    Exit codes: 0 coqc accepts it, 1 coqc refutes it, 3 undecided: coqc is not installed.
+    Exit codes: 0 coqc accepts it, 1 coqc refuses a lemma of it, 3 undecided: coqc is not installed.
 
     Examples: [b]wideproof certify linear-rnn scale-factors -o certificates[/b],
     [b]wideproof certify all -o certificates[/b]
@@ -82,7 +83,7 @@ def _uncovered() -> list[dict[str, str]]:
 
 
 def _checked(certificate: Certificate, path: Path) -> CoqVerdict:
-    path.write_text(certificate.text, encoding="utf-8")
+    write_atomically(path, certificate.text)
     from wideproof.derive.certificate.coqc import check
 
     return check(certificate)

@@ -8,6 +8,7 @@ from pathlib import Path
 from wideproof.derive.language.errors import NotCertified
 from wideproof.derive.latex.text import Code, Inline
 from wideproof.derive.proof.proof import Proof
+from wideproof.numeric.core.files import write_atomically
 from wideproof.reports.document.blocks import Paragraph
 
 FOLDER = "certificates"
@@ -26,7 +27,7 @@ def certificate_line(folder: Path, name: str, proof: Proof, checked: bool) -> Pa
     except NotCertified as error:
         return Paragraph(("Certificate: none; ", f"{error.where} is not covered: {error.hint}"))
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / f"{name}.v").write_text(made.text, encoding="utf-8")
+    write_atomically(folder / f"{name}.v", made.text)
     lead: tuple[Inline, ...] = ("Certificate: ", Code(f"{FOLDER}/{name}.v"), f", {len(made.proved)} lemmas; ")
     if shutil.which("coqc") is None:
         return Paragraph((*lead, "not checked here: coqc not found."))
