@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import signal
 import time
+from pathlib import Path
 
 from tests.mutants.report import page, table
 from tests.mutants.runner import Outcome, measured, run, sample
@@ -36,8 +37,9 @@ def main() -> None:
     seconds = time.monotonic() - start
     print(table(outcomes), f"\n{len(outcomes)} mutants, {seconds / 60:.1f} minutes, two processes")
     if given.write:
-        with open(given.write, "w", encoding="utf-8") as file:
-            file.write(page(outcomes, given.count, given.seed, seconds))
+        path = Path(given.write)
+        before = path.read_text(encoding="utf-8") if path.is_file() else ""
+        path.write_text(page(outcomes, given.count, given.seed, seconds, before), encoding="utf-8")
 
 
 main()

@@ -26,8 +26,12 @@ def table(outcomes: Sequence[Outcome]) -> str:
     return "\n".join(rows)
 
 
-def page(outcomes: Sequence[Outcome], count: int, seed: int, seconds: float) -> str:
-    """docs/mutants.md."""
+BY_HAND = "## What became of the survivors\n"
+"""Where the part of the page begins that people write; a new run keeps it."""
+
+
+def page(outcomes: Sequence[Outcome], count: int, seed: int, seconds: float, before: str = "") -> str:
+    """docs/mutants.md, with what was written by hand on the page `before`."""
     survivors = [x for x in outcomes if x.result == "survivor"]
     run = f"`make mutants` (`--count {count} --seed {seed}`), {datetime.now(UTC):%Y-%m-%d}"
     took = f"{len(outcomes)} mutants in {seconds / 60:.0f} minutes with two processes:\n"
@@ -41,6 +45,8 @@ def page(outcomes: Sequence[Outcome], count: int, seed: int, seconds: float) -> 
     missed = Counter(f"{x.mutant.module.removeprefix('wideproof.')}:{x.mutant.function}"
                      for x in outcomes if x.result == "not reached")  # fmt: skip
     parts.append("\n## Not reached by any quantity\n\n" + ", ".join(f"`{x}`" for x in sorted(missed)) + "\n")
+    if BY_HAND in before:
+        parts.append(before[before.index(BY_HAND) :])
     return "\n".join(parts)
 
 

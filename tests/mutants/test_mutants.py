@@ -66,6 +66,9 @@ def test_a_planted_survivor_is_told_with_the_number_that_changed(known):
     assert any("impulse_response of linear_rnn" in x and "became" in x for x in found.changed)
     assert "survivor" in report.table([found])
     assert mutant.function in report.page([found], 1, 0, 1.0)
+    kept = report.page([found], 1, 0, 1.0, f"an old table\n{report.BY_HAND}\nwords\n")
+    assert kept.endswith(f"{report.BY_HAND}\nwords\n")
+    assert "an old table" not in kept
 
 
 def test_an_oracle_that_refuses_outranks_a_changed_number_outside_proofs_only():
