@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from wideproof.derive.referee.quantities import QUANTITIES, quantity_named
-from wideproof.numeric.core.files import write_atomically
 from wideproof.reports.cli.console import EXIT, Stages, out, print_json, table
 from wideproof.reports.cli.models import Model, model_with
 from wideproof.reports.cli.symbols import Json, parameters
@@ -83,8 +82,10 @@ def _uncovered() -> list[dict[str, str]]:
 
 
 def _checked(certificate: Certificate, path: Path) -> CoqVerdict:
-    write_atomically(path, certificate.text)
     from wideproof.derive.certificate.coqc import check
+    from wideproof.numeric.core.files import write_atomically
+
+    write_atomically(path, certificate.text)
 
     return check(certificate)
 
