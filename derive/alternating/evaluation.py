@@ -13,12 +13,14 @@ import sympy as sp
 from wideproof.derive.algebra.array_code import emitted
 from wideproof.derive.alternating.line_limits import limits
 from wideproof.derive.alternating.terms import About, MeanSquare
+from wideproof.derive.emit.compiled import real_array
 from wideproof.derive.emit.derivation import Derivation
 from wideproof.derive.expectation.pair_integrals import Variables, value
 from wideproof.derive.expectation.symbolic_expectation import GaussianMean
 from wideproof.derive.expectation.truncated_moments import THETA, VARIANCE, Ramp
 from wideproof.derive.language.alternating import Alternating, AlternatingProgram
-from wideproof.derive.language.errors import NotClosed, ParameterError
+from wideproof.derive.language.errors import NotClosed, ShapeError
+from wideproof.derive.language.scalars import check_keywords
 from wideproof.derive.proof.claims import Recurrence
 
 Number = Callable[..., Any]
@@ -66,14 +68,12 @@ class StateEvolution:
         Errors: ParameterError for a missing or unknown symbol; NotAccurate where one is too large.
         """
         symbols = self.derivation.program.symbols
-        if wrong := sorted(set(values) ^ set(symbols)):
-            raise ParameterError(
-                "state evolution",
-                ", ".join(symbols),
-                ", ".join(values) or "none",
-                f"Missing or unknown: {', '.join(wrong)}.",
-            )
-        numbers: list[float] = [float(values[name]) for name in symbols]
+        where = f"state evolution of {self.derivation.program.name}"
+        check_keywords(where, values, symbols)
+        given = [real_array(where, symbol, values[name]) for name, symbol in symbols.items()]
+        if shapes := [value.shape for value in given if value.shape]:
+            raise ShapeError(where, "single numbers", f"an array of shape {shapes[0]}", "Call it once for each.")
+        numbers = [float(value) for value in given]
         error = 0.0
         for means, step in self._steps:
             found = [mean(numbers) for mean in means]

@@ -16,17 +16,17 @@ from typing import Any, NamedTuple
 import numpy as np
 import sympy as sp
 
-from wideproof.derive.algebra.array_code import BACKENDS, emitted, namespace
+from wideproof.derive.algebra.array_code import emitted, namespace
 from wideproof.derive.algebra.linear_recurrences import textbook
 from wideproof.derive.calculus.innovations import InnovationsForm
 from wideproof.derive.calculus.moments import Gram, Moment
 from wideproof.derive.calculus.starts import differ
+from wideproof.derive.emit.compiled import Compiled
 from wideproof.derive.emit.kernel_stepper import MOVES, STILL, Equations, Grams, Inputs, Move, Stepper
 from wideproof.derive.emit.lag_grid import Grid
 from wideproof.derive.expectation.mehler_series import UNREACHED
 from wideproof.derive.expectation.symbolic_expectation import GaussianMean
-from wideproof.derive.language.errors import NotClosed, ParameterError, ShapeError, TooLarge
-from wideproof.derive.language.grammar import shortened
+from wideproof.derive.language.errors import NotClosed, ParameterError, TooLarge
 from wideproof.derive.language.notation import s, t
 from wideproof.derive.language.program import Program
 from wideproof.derive.language.shown import cut
@@ -95,13 +95,6 @@ class Formula:
         non-linear recursions also take X1 and X2, the Gram matrices within each sequence, and the `readout`.
         Errors: ParameterError for an unknown backend, a missing or unknown argument, a negative variance or lag.
         """
-        if backend not in BACKENDS:
-            raise ParameterError(
-                f"compile of {self.name}",
-                " or ".join(map(repr, BACKENDS)),
-                repr(backend),
-                "CuPy comes with pip install 'wideproof[cuda12]' or 'wideproof[cuda13]'.",
-            )
         self._refuse_process()
         if self.expr is not None and not self.expr.has(Gram):
             return _Emitted(self, backend)
@@ -145,62 +138,7 @@ class Formula:
         return tuple(self.symbols)
 
 
-class _Function:
-    """What the two kinds of compiled function share: names, checks, a docstring that says how it evaluates."""
-
-    how = ""
-
-    def __init__(self, formula: Formula, backend: str) -> None:
-        self.formula, self.backend = formula, backend
-        self.__name__ = formula.name.replace("-", "_")
-        self.__doc__ = f"{formula.name}({', '.join(self.arguments)}): {self.how}"
-
-    def __repr__(self) -> str:
-        return f"<{self.backend} function {self.__doc__}>"
-
-    @property
-    def arguments(self) -> tuple[str, ...]:
-        return self.formula.arguments
-
-    def _checked(self, values: Mapping[str, Any]) -> dict[str, Any]:
-        where = f"{self.formula.name}({', '.join(self.arguments)})"
-        unread = set(self.formula.program.symbols) - set(self.arguments)
-        values = {name: value for name, value in values.items() if name not in unread}
-        wrong = sorted(set(values) ^ set(self.arguments))
-        if wrong:
-            raise ParameterError(
-                where,
-                f"the keyword arguments {', '.join(self.arguments)}",
-                shortened(", ".join(sorted(values)) or "none"),
-                "; ".join(f"{'missing' if n in self.arguments else 'unknown'}: {shortened(n)}" for n in wrong),
-            )
-        xp = namespace(self.backend)
-        arrays = {name: xp.asarray(value) for name, value in values.items()}
-        for name, value in arrays.items():
-            if value.dtype.kind not in "biuf" or isinstance(values[name], np.ma.MaskedArray):
-                hint = "Text and masked or complex arrays are not evaluated: pass floats."
-                raise ParameterError(where, f"real numbers {name}", shortened(repr(values[name])), hint)
-            symbol = self.formula.symbols[name]
-            if symbol.is_integer and not bool(xp.all(value == xp.floor(value))):
-                raise ParameterError(where, f"whole numbers {name}", values[name], "Lags and times count steps.")
-            if symbol.is_nonnegative and bool(xp.any(value < 0)):
-                raise ParameterError(
-                    where, f"{name} >= 0", values[name], "It is a variance, a lag or a time; none is negative."
-                )
-        _check_shapes(where, {name: tuple(value.shape) for name, value in arrays.items()})
-        return arrays
-
-
-def _check_shapes(where: str, shapes: Mapping[str, tuple[int, ...]]) -> None:
-    """Do nothing for arrays that broadcast.  Errors: ShapeError with the shape of each that is no single number."""
-    try:
-        np.broadcast_shapes(*shapes.values())
-    except ValueError:
-        got = ", ".join(f"{name} {shape}" for name, shape in shapes.items() if shape)
-        raise ShapeError(where, "arrays that broadcast", got, "Give arrays of one shape, or single numbers.") from None
-
-
-class _Emitted(_Function):
+class _Emitted(Compiled):
     """A closed form, printed once with common subexpressions shared and called as array code."""
 
     how = "the derived closed form, infinite beyond 1.8e308; TooLarge where infinite parts meet."
@@ -215,7 +153,7 @@ class _Emitted(_Function):
         with np.errstate(over="ignore", invalid="ignore"):
             result = xp.asarray(self._function(*(floats[name] for name in self.arguments)), dtype=xp.float64)
         if bool(xp.any(xp.isnan(result))) and not any(bool(xp.any(xp.isnan(v))) for v in floats.values()):
-            raise TooLarge(f"{self.formula.name}({', '.join(self.arguments)})")
+            raise TooLarge(self._where)
         return xp.broadcast_arrays(result, *arrays.values())[0] + 0.0
 
     @cached_property
@@ -248,7 +186,7 @@ class Evaluated(NamedTuple):
     error: Any
 
 
-class OnSequences(_Function):
+class OnSequences(Compiled):
     """A kernel recursion evaluated on two batches of sequences, given by their Gram matrices."""
 
     def __init__(self, formula: Formula, backend: str) -> None:
@@ -331,7 +269,7 @@ class OnSequences(_Function):
         return xp.stack([xp.stack(full[i * sizes[1] : (i + 1) * sizes[1]], axis=-1) for i in range(sizes[0])], axis=-2)
 
 
-class _Stepped(_Function):
+class _Stepped(Compiled):
     """A recurrence, evaluated step by step on a grid of its indices."""
 
     how = "evaluated by the derived recurrence; no closed form in the lag exists."
@@ -351,10 +289,6 @@ class _Stepped(_Function):
             )
         if formula.recurrence.right.has(Gram) or any(e.right.has(Gram) for e in formula.recurrence.equations):
             self.__doc__ = f"{formula.name}(X, …): the derived recursion over (t, s), on the Gram X of the inputs."
-
-    @property
-    def arguments(self) -> tuple[str, ...]:
-        return self.formula.arguments
 
     def __call__(self, **values: Any) -> Any:
         gram = values.pop("X", None)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache, cached_property
 from typing import Any
@@ -10,14 +10,14 @@ from typing import Any
 import numpy as np
 import sympy as sp
 
-from wideproof.derive.algebra.array_code import BACKENDS, emitted, namespace
+from wideproof.derive.algebra.array_code import emitted, namespace
 from wideproof.derive.algebra.perron_roots import PerronGap, PerronRoot
+from wideproof.derive.emit.compiled import Compiled
 from wideproof.derive.emit.formula import Formula
 from wideproof.derive.emit.kernel_stepper import variables_of
 from wideproof.derive.expectation.dual_activations import a, b, c, dual, k, m, written
 from wideproof.derive.expectation.pair_integrals import Factor, expectation
 from wideproof.derive.expectation.symbolic_expectation import GaussianMean
-from wideproof.derive.language.errors import ParameterError
 
 ROUNDING = 32 * float(np.finfo(float).eps)
 V = sp.Symbol("v", nonnegative=True)
@@ -128,23 +128,15 @@ class MeanFormula(Formula):
 
         Errors: ParameterError for an unknown backend; NotClosed for products the series does not reach.
         """
-        if backend not in BACKENDS:
-            raise ParameterError(
-                f"compile of {self.name}",
-                " or ".join(map(repr, BACKENDS)),
-                repr(backend),
-                "CuPy comes with pip install 'wideproof[cuda12]' or 'wideproof[cuda13]'.",
-            )
         return MeanFunction(self, backend)
 
 
-class MeanFunction:
+class MeanFunction(Compiled):
     """A compiled formula with Gaussian means: each evaluated with its error, joined by the formula."""
 
-    def __init__(self, formula: MeanFormula, backend: str) -> None:
-        self.formula, self.backend = formula, backend
-        self.__name__ = formula.name.replace("-", "_")
-        self.__doc__ = f"{formula.name}({', '.join(formula.arguments)}): Gaussian expectations, with error estimates."
+    how = "Gaussian expectations, with error estimates."
+    takes_nan = False
+    formula: MeanFormula
 
     def __call__(self, **values: Any) -> Any:
         """The values, refused nowhere: ask `with_error` how good they are."""
@@ -153,8 +145,8 @@ class MeanFunction:
     def with_error(self, **values: Any) -> tuple[Any, Any]:
         """The values and estimates of their errors, first order in those of the expectations, rounding included."""
         xp = namespace(self.backend)
-        arrays = self._checked(values, xp)
-        shaped = list(xp.broadcast_arrays(*arrays.values())) if arrays else []
+        arrays = [x.astype(xp.float64) for x in self._checked(values).values()]
+        shaped = list(xp.broadcast_arrays(*arrays)) if arrays else []
         shape = shaped[0].shape if shaped else ()
         means, doubts = [], []
         for (factors, _), law in zip(self._nodes, self._laws(*shaped), strict=True):
@@ -166,25 +158,6 @@ class MeanFunction:
         own = ROUNDING * abs(result) + of_roots
         error = sum((abs(slope) * doubt for slope, doubt in zip(slopes, doubts, strict=True) if xp.any(doubt)), own)
         return xp.broadcast_to(result, shape) + 0.0, xp.broadcast_to(error, shape) + 0.0
-
-    def _checked(self, values: Mapping[str, Any], xp: Any) -> dict[str, Any]:
-        names = self.formula.arguments
-        where = f"{self.formula.name}({', '.join(names)})"
-        unread = set(self.formula.program.symbols) - set(names)
-        values = {name: value for name, value in values.items() if name not in unread}
-        if wrong := sorted(set(values) ^ set(names)):
-            got = ", ".join(sorted(values)) or "none"
-            raise ParameterError(
-                where,
-                f"the keyword arguments {', '.join(names)}",
-                got,
-                "; ".join(f"{'missing' if n in names else 'unknown'}: {n}" for n in wrong),
-            )
-        arrays = {name: xp.asarray(values[name], dtype=xp.float64) for name in names}
-        for name, value in arrays.items():
-            if self.formula.symbols[name].is_nonnegative and bool(xp.any(~(value >= 0))):
-                raise ParameterError(where, f"{name} >= 0", values[name], "It is a variance; none is negative.")
-        return arrays
 
     @cached_property
     def _means(self) -> list[GaussianMean]:

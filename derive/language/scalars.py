@@ -11,10 +11,11 @@ from typing import Any
 import sympy as sp
 from sympy.core.function import AppliedUndef
 
-from wideproof.derive.language.errors import LanguageError
+from wideproof.derive.language.errors import LanguageError, ParameterError
 from wideproof.derive.language.grammar import is_moderate, shortened
 from wideproof.derive.language.notation import TAKEN, parameter
 from wideproof.derive.language.program import NAME, Coordinate
+from wideproof.derive.language.shown import meant
 
 EXACT = "Exact numbers only: Fraction(3, 10), not 0.3."
 
@@ -85,6 +86,24 @@ def check_names(where: str, names: Iterable[str]) -> None:
                 repr(name),
                 f"These stand for indices, arguments and options: {', '.join(sorted(TAKEN))}. For example nu_{name}.",
             )
+
+
+def check_keywords(where: str, given: Iterable[str], wanted: Iterable[str], others: Iterable[str] = ()) -> None:
+    """Do nothing where every wanted name is given, and no name but these and the others, which may be left out.
+
+    Errors: ParameterError that says which are missing and which unknown.
+    """
+    names, needed = list(given), list(wanted)
+    known = dict.fromkeys([*needed, *others])
+    missing = [name for name in needed if name not in names]
+    unknown = [shortened(name) for name in names if name not in known]
+    if not missing and not unknown:
+        return
+    told = [f"missing: {', '.join(missing)}"] * bool(missing) + [f"unknown: {', '.join(unknown)}"] * bool(unknown)
+    near = meant(unknown[0], missing or known) if unknown else ""
+    name = [*missing, *known, "nu_W"][0]
+    hint = f"{near}Each is a keyword, such as {name}=0.3; on the command line --{name.replace('_', '-')} 0.3."
+    raise ParameterError(where, f"numbers for {', '.join(needed or known) or 'no name'}", "; ".join(told), hint)
 
 
 def flag(where: str, value: Any) -> bool:

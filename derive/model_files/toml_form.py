@@ -22,7 +22,6 @@ import re
 import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from difflib import get_close_matches
 from typing import Any
 
 import sympy as sp
@@ -34,6 +33,7 @@ from wideproof.derive.language.notation import parameter, real_parameter
 from wideproof.derive.language.program import NAME
 from wideproof.derive.language.recursion import Recursion
 from wideproof.derive.language.scalars import check_names, flag, scalar
+from wideproof.derive.language.shown import meant
 from wideproof.derive.model_files.expression_size import Size, called
 
 BYTES, NAMED, STATES, DOTS, OPERATIONS = 64 * 1024, 400, 64, 250, 4000
@@ -101,9 +101,7 @@ def _decimal(text: str) -> str:
 def _check_keys(where: str, table: Mapping[str, Any], known: tuple[str, ...]) -> None:
     for key in table:
         if key not in known:
-            near = get_close_matches(key, known, n=1)
-            meant = f"Did you mean {near[0]}? " if near else ""
-            hint = f"{meant}Declare names inside one of these tables."
+            hint = f"{meant(key, known)}Declare names inside one of these tables."
             raise LanguageError(where, f"the keys {', '.join(known)}", shortened(repr(key)), hint)
 
 

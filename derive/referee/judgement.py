@@ -16,7 +16,7 @@ from wideproof.derive.language.errors import ParameterError, ProofError
 from wideproof.derive.language.notation import T, j
 from wideproof.derive.language.program import Program
 from wideproof.derive.language.recursion import Recursion
-from wideproof.derive.language.scalars import exact
+from wideproof.derive.language.scalars import check_keywords, exact
 from wideproof.derive.linear.scale_factor_bounds import LargestRho
 from wideproof.derive.proof.claims import Question, Recurrence, Refutation, StillBounded
 from wideproof.derive.proof.proof import Proof, prove
@@ -97,8 +97,7 @@ def _numbers(
     where: str, symbols: Mapping[str, sp.Symbol], values: Mapping[str, Given]
 ) -> tuple[tuple[sp.Symbol, sp.Expr], ...]:
     """The numbers of a question, exact.  Errors: ParameterError, LanguageError."""
-    if unknown := sorted(set(values) - set(symbols)):
-        raise ParameterError(where, f"numbers for {', '.join(symbols)}", ", ".join(unknown), "No such symbol.")
+    check_keywords(where, values, (), symbols)
     found = {
         symbols[name]: exact(f"{where}: {name}", x, "an int, a Fraction or an exact number")
         for name, x in values.items()

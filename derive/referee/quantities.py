@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from difflib import get_close_matches
 
 from wideproof.derive.emit.derivation import Derivation
 from wideproof.derive.language.errors import ParameterError
 from wideproof.derive.language.grammar import shortened
 from wideproof.derive.language.program import Program
 from wideproof.derive.language.recursion import Recursion
+from wideproof.derive.language.shown import meant
 from wideproof.derive.limits.adjoint import adjoint
 from wideproof.derive.limits.kernels import nngp, ntk, state_evolution
 from wideproof.derive.linear.convolution import equivalent_convolution, impulse_response, scale_factors
@@ -60,9 +60,7 @@ def derivations_of(recursion: Recursion | Program | Derivation, quantity: str) -
 def quantity_named(name: str) -> Callable[..., Derivation]:
     """The function that derives the quantity of that name.  Errors: ParameterError listing the names."""
     if name not in QUANTITIES:
-        near = get_close_matches(name, QUANTITIES, n=1)
-        meant = f"Did you mean {near[0]}? " if near else ""
-        hint = f"{meant}wideproof derive MODEL shows them all."
+        hint = f"{meant(name, QUANTITIES)}wideproof derive MODEL shows them all."
         raise ParameterError("QUANTITY", ", ".join(QUANTITIES), repr(shortened(name)), hint)
     return QUANTITIES[name]
 

@@ -12,7 +12,7 @@ import numpy as np
 from wideproof.derive import Program, Recursion, models
 from wideproof.derive.emit.derivation import as_program
 from wideproof.derive.language.errors import ParameterError, ShapeError
-from wideproof.derive.language.grammar import shortened
+from wideproof.derive.language.scalars import check_keywords
 from wideproof.numeric.core.arrays import Host, to_host
 from wideproof.numeric.core.inputs import choice, finite_array, real, unmasked
 from wideproof.numeric.kernels.kernel import Kernel
@@ -74,9 +74,8 @@ class _Wide(Base):
     def set_params(self, **parameters: Any) -> Any:
         """Set options and variances; returns the estimator.  Error: ParameterError for another name."""
         for name in sorted(parameters, key=lambda name: name not in OPTIONS):  # the recursion before its variances
-            if name not in OPTIONS and name not in self.get_params() and name not in self._program().symbols:
-                known = ", ".join((*OPTIONS, *self._program().symbols))
-                raise ParameterError("set_params", known, name, "Is it a variance of another recursion?")
+            if name not in self.get_params():
+                check_keywords("set_params", (name,), (), (*OPTIONS, *self._program().symbols))
             setattr(self, name, parameters[name])
         return self
 
@@ -89,12 +88,7 @@ class _Wide(Base):
             hint = "Use WideTraining for targets at every step."
             raise ParameterError("readout", '"last" or "average"', repr("all"), hint)
         symbols = self._program().symbols
-        unknown = [name for name in self.get_params() if name not in OPTIONS and name not in symbols]
-        if unknown:
-            hint = "Is it a variance of another recursion?"
-            raise ParameterError(
-                f"variances of {self._program().name}", ", ".join(symbols), shortened(", ".join(unknown)), hint
-            )
+        check_keywords(f"variances of {self._program().name}", set(self.get_params()) - set(OPTIONS), (), symbols)
         values: dict[str, Any] = {name: getattr(self, name, 1.0) for name in symbols}
         return Kernel(self._program(), self.parameterization, readout=self.readout, **values)
 

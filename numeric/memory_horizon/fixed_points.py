@@ -11,8 +11,7 @@ from typing import Any, Literal
 import numpy as np
 
 from wideproof.derive import Memory, Program, Recursion, memory
-from wideproof.derive.language.errors import ParameterError
-from wideproof.derive.language.grammar import shortened
+from wideproof.derive.language.scalars import check_keywords
 from wideproof.derive.memory_horizon.two_run_maps import letters, named
 from wideproof.numeric.core.arrays import Host
 from wideproof.numeric.core.inputs import real
@@ -138,11 +137,7 @@ def checked(derived: Memory, parameters: Mapping[str, float]) -> dict[str, float
     given = {name: real(name, x, -math.inf if name in signed else 0.0, hint=hint) for name, x in parameters.items()}
     values = {"X": 0.0, **given}
     values |= {} if values["X"] else {"nu_F": values.get("nu_F", 0.0)}
-    where, allowed = f"memory of {derived.program.name}", {*read, *symbols, "X", "nu_F"}
-    wrong = [f"missing: {name}" for name in read if name not in values]
-    wrong += [f"unknown: {shortened(name)}" for name in values if name not in allowed]
-    if wrong:
-        raise ParameterError(where, f"numbers for {', '.join(read)}", "; ".join(wrong), hint)
+    check_keywords(f"memory of {derived.program.name}", values, read, (*symbols, "X", "nu_F"))
     return {name: values[name] for name in read}
 
 

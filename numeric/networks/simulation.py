@@ -16,9 +16,9 @@ import sympy as sp
 from wideproof.derive import Program, Recursion
 from wideproof.derive.emit.derivation import as_program
 from wideproof.derive.language.activations import Phi
-from wideproof.derive.language.errors import LanguageError, ParameterError
-from wideproof.derive.language.grammar import shortened
+from wideproof.derive.language.errors import LanguageError
 from wideproof.derive.language.program import Bias, Coordinate, Input, MatVec, Parameter, Previous, State, Updated
+from wideproof.derive.language.scalars import check_keywords
 from wideproof.numeric.core.activations import activation_function
 from wideproof.numeric.core.arrays import Array, Namespace, Stream, backend, seed_sequence, stream
 from wideproof.numeric.core.inputs import finite_array, instance, real, sequences, whole
@@ -106,11 +106,7 @@ def symbol_values(program: Program, parameters: Mapping[str, float]) -> dict[sp.
     Units: of each symbol.  Error: ParameterError naming the missing, unknown or bad one.
     Source: definition.
     """
-    wrong = sorted(set(parameters) ^ set(program.symbols))
-    if wrong:
-        want = ", ".join(program.symbols) or "none"
-        notes = "; ".join(f"{'missing' if name in program.symbols else 'unknown'}: {shortened(name)}" for name in wrong)
-        raise ParameterError(program.name, f"the parameters {want}", notes, "Give each a number.")
+    check_keywords(program.name, parameters, program.symbols)
     values = {}
     for name, symbol in program.symbols.items():
         least = 0.0 if symbol.is_nonnegative else -math.inf

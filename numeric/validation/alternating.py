@@ -18,6 +18,7 @@ from wideproof.derive.alternating.terms import About, Coefficient, Covariance
 from wideproof.derive.language.activations import Phi, definition_at
 from wideproof.derive.language.alternating import Alternating, AlternatingProgram, Source
 from wideproof.derive.language.errors import ParameterError
+from wideproof.derive.language.scalars import check_keywords
 from wideproof.numeric.core.arrays import Array, Host, Namespace, Stream, backend, seed_sequence, stream, to_host
 from wideproof.numeric.core.checks import Check, Claim, Judged, Level, judge
 from wideproof.numeric.core.inputs import real
@@ -55,9 +56,7 @@ def line_settings(program: AlternatingProgram, given: Mapping[str, float]) -> di
     known = {name: LINE_DEFAULTS.get(name, THRESHOLD) for name in program.symbols
              if name in LINE_DEFAULTS or name.startswith("theta_")}  # fmt: skip
     values = known | dict(given)
-    if wrong := sorted(set(values) ^ set(program.symbols)):
-        raise ParameterError(f"numbers of {program.name}", ", ".join(program.symbols), ", ".join(values) or "none",
-                             f"Missing or unknown: {', '.join(wrong)}.")  # fmt: skip
+    check_keywords(f"numbers of {program.name}", values, program.symbols)
     symbols = program.symbols
     return {
         name: real(name, value, 0.0 if symbols[name].is_nonnegative else -math.inf) for name, value in values.items()

@@ -16,6 +16,7 @@ from wideproof.derive.emit.derivation import as_program
 from wideproof.derive.language.alternating import AlternatingProgram
 from wideproof.derive.language.errors import ParameterError
 from wideproof.derive.language.program import Parameter
+from wideproof.derive.language.scalars import check_keywords
 from wideproof.numeric.core.arrays import to_host
 from wideproof.numeric.core.checks import Level
 from wideproof.numeric.core.inputs import callback, choice, instance, real, whole
@@ -187,13 +188,9 @@ def settings(program: Program, nu: Mapping[str, float]) -> dict[str, float]:
     Units: of each symbol.  Error: ParameterError for a name that is no symbol of the recursion, and
     for a symbol that has neither a number nor an assumption.  Source: `DEFAULTS`, `KERNEL_DEFAULTS`.
     """
-    if unknown := sorted(set(nu) - set(program.symbols)):
-        hint = "These are the model's symbols."
-        raise ParameterError("validate", ", ".join(program.symbols) or "none", ", ".join(unknown), hint)
-    usual = (KERNEL_DEFAULTS if plain_parts(program) is None else DEFAULTS) | dict(nu)
-    if missing := [name for name in program.symbols if name not in usual]:
-        hint = f"Pass {missing[0]}=0.3, say; on the command line --{missing[0].replace('_', '-')} 0.3."
-        raise ParameterError("validate", f"a number for {', '.join(missing)}", "none", hint)
+    usual = KERNEL_DEFAULTS if plain_parts(program) is None else DEFAULTS
+    usual = {name: x for name, x in usual.items() if name in program.symbols} | dict(nu)
+    check_keywords("validate", usual, program.symbols)
     return {
         name: real(name, usual[name], 0.0 if x.is_nonnegative else -math.inf) for name, x in program.symbols.items()
     }

@@ -10,15 +10,28 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from wideproof.derive import ParameterError, Recursion, erf, memory, models, ntk, scale_factors, state_evolution
+from wideproof.derive import (
+    ParameterError,
+    Recursion,
+    check,
+    erf,
+    line_evolution,
+    memory,
+    models,
+    ntk,
+    scale_factors,
+    state_evolution,
+)
 from wideproof.derive.language.notation import TAKEN
-from wideproof.numeric import Kernel, empirical_ntk
+from wideproof.numeric import Kernel, WideRegressor, empirical_ntk, validate
+from wideproof.numeric.memory_horizon.fixed_points import analyse
 from wideproof.numeric.networks.simulation import simulate
 from wideproof.reports.cli import models as cli_models
 from wideproof.reports.cli.app import app
 
 ROOT = Path(__file__).parents[2]
 X = np.random.default_rng(0).standard_normal((2, 3, 2))
+GRAM = X @ X.swapaxes(1, 2)
 NU = {"nu_W": 0.5, "nu_F": 1.0, "nu_C": 1.0, "nu_b": 0.1}
 GIVEN = ("parameters", "values", "nu", "options", "given", "variances")
 
@@ -54,6 +67,49 @@ def test_arguments_and_options_are_taken_names():
     for taken in (set(taken_by_functions()), set(taken_by_commands())):
         assert len(taken) > 20
         assert taken <= TAKEN
+
+
+def symbols_by_keyword():
+    """Each way to give the symbols of a model by keyword: a function of them, and the symbols it wants."""
+    rnn, small = models.linear_rnn(), models.elman("relu")
+    slope, lines = memory(small).parts["slope"].formula.compile(), line_evolution(models.amp(1))
+    thresholds = ("delta", "epsilon", "nu_w", "theta_0")
+    return {
+        "closed form": (scale_factors(rnn).formula.compile(), ("j", "nu_W", "nu_F", "nu_C")),
+        "gaussian means": (slope, slope.arguments),
+        "recurrence": (lambda **nu: ntk(small).formula.compile()(X=GRAM, X1=GRAM, X2=GRAM, **nu), NU),
+        "alternating": (lines, thresholds),
+        "kernel": (lambda **nu: Kernel(small, **nu), NU),
+        "memory": (lambda **nu: analyse(small, **nu), ("nu_W", "nu_b")),
+        "simulation": (lambda **nu: simulate(small, X, 4, **nu), NU),
+        "check": (lambda **nu: check(rnn, "stability", "sqrt(nu_W)", **nu), ()),
+        "validate": (lambda **nu: validate(rnn, **nu), ()),
+        "validate alternating": (lambda **nu: validate(models.amp(1), **nu), ()),
+        "estimator": (lambda **nu: WideRegressor(rnn, **nu).fit(X, [0.0, 1.0]), ()),
+        "set_params": (lambda **nu: WideRegressor(rnn).set_params(**nu), ()),
+    }
+
+
+@pytest.mark.parametrize("way", symbols_by_keyword())
+def test_unknown_and_missing_symbols_are_named_alike_everywhere(way):
+    call, wanted = symbols_by_keyword()[way]
+    given = dict.fromkeys(wanted, 1.0)
+    with pytest.raises(ParameterError, match=r"unknown: nu_V\.") as error:
+        call(**given, nu_V=1.0)
+    assert error.value.expected.startswith("numbers for ")
+    for name in wanted:
+        with pytest.raises(ParameterError, match=rf"missing: {name}\."):
+            call(**{x: value for x, value in given.items() if x != name})
+    with pytest.raises(ParameterError, match=r"unknown: nu_V" + "." * bool(wanted)):
+        call(nu_V=1.0)
+
+
+@pytest.mark.parametrize("value", ["0.5", -0.5, 1j, np.ma.masked_array([0.5], [True]), np.nan], ids=repr)
+@pytest.mark.parametrize("way", ["gaussian means", "alternating"])
+def test_numbers_for_gaussian_means_are_real(way, value):
+    call, wanted = symbols_by_keyword()[way]
+    with pytest.raises(ParameterError, match=f"{wanted[0]}"):
+        call(**dict.fromkeys(wanted[1:], 0.5), **{wanted[0]: value})
 
 
 def test_letters_of_formulas_are_taken_names():

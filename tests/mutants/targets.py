@@ -22,7 +22,7 @@ ROOMS = {
         "derive.expectation.truncated_moments", "derive.expectation.gauss_legendre",
         "derive.expectation.nested_quadrature", "derive.expectation.steep_places",
     ),
-    "emitter": ("derive.algebra.array_code", "derive.emit.formula", "derive.emit.derivation"),
+    "emitter": ("derive.algebra.array_code", "derive.emit.compiled", "derive.emit.formula", "derive.emit.derivation"),
     "evaluator": (
         "derive.emit.kernel_stepper", "derive.emit.lag_grid", "derive.emit.mean_formula",
         "derive.expectation.pair_integrals", "derive.alternating.evaluation", "numeric.kernels.kernel",

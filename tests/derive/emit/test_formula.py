@@ -94,7 +94,7 @@ def test_missing_cupy_names_the_extra(rho):
 
 def test_cupy_source_calls_cupy_alone(derived, monkeypatch):
     """Printed and run with NumPy standing in for the array library."""
-    for module in ("emit.formula", "algebra.array_code"):
+    for module in ("emit.compiled", "emit.formula", "algebra.array_code"):
         monkeypatch.setattr(f"wideproof.derive.{module}.namespace", lambda backend: np)
     for model, quantity in (
         ("linear_rnn", "scale_factors"),
