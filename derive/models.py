@@ -184,17 +184,7 @@ def _positive(name: str, count: int) -> int:
     return count
 
 
+# every public function of this file is a model
 __all__ = [
-    "amp",
-    "bidirectional",
-    "deep_linear",
-    "elman",
-    "feed_forward",
-    "gru",
-    "leaky",
-    "linear_rnn",
-    "lstm",
-    "mgu",
-    "residual",
-    "stacked",
+    name for name, made in list(vars().items()) if getattr(made, "__module__", "") == __name__ and name[0] != "_"
 ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 import sympy as sp
 
@@ -126,6 +126,17 @@ class Derivation:
 
         parts = "".join(map(displayed, self.formula.displays()))
         return heading(f"{self.quantity} of {self.program.name}") + parts + folded("proof", self.proof._repr_html_())
+
+
+Make = TypeVar("Make", bound=Callable[..., Derivation])
+QUANTITIES: dict[str, Callable[..., Derivation]] = {}
+"""Name -> what derives it: whatever `quantity` decorates, of those modules that are loaded."""
+
+
+def quantity(make: Make) -> Make:
+    """Make the decorated function known by its name, with hyphens, to `check` and on the command line."""
+    QUANTITIES[make.__name__.replace("_", "-")] = make
+    return make
 
 
 def formula_is_the_goals(proof: Proof) -> None:

@@ -21,32 +21,14 @@ from wideproof.derive.language.grammar import parse, shortened
 
 Function = Callable[[sp.Expr], sp.Expr]
 SIGMOID = (1 + sp.tanh(Z / 2)) / 2
-DEFINITIONS: dict[str, sp.Expr] = {
-    "relu": sp.Max(Z, 0),
-    "erf": sp.erf(Z),
-    "tanh": sp.tanh(Z),
-    "gelu": Z * (1 + sp.erf(Z / sp.sqrt(2))) / 2,
-    "sigmoid": SIGMOID,
-    "sin": sp.sin(Z),
-    "step": sp.Heaviside(Z),
-    "abs": sp.Abs(Z),
-    "sign": sp.sign(Z),
-    "cos": sp.cos(Z),
-    "exp": sp.exp(Z),
-    "gaussian": sp.exp(-(Z**2)),
-    "erf_sigmoid": (1 + sp.erf(Z)) / 2,
-    "silu": Z * SIGMOID,
-    "softplus": Z / 2 + sp.log(2 * sp.cosh(Z / 2)),
-}
-"""Name -> the function of z; at a jump, the mean of both sides."""
+DEFINITIONS: dict[str, sp.Expr] = {}
+"""Name -> the function of z, filled by the table at the end of this file."""
 FAMILIES: dict[str, tuple[tuple[sp.Expr, ...], Callable[..., sp.Expr]]] = {
     "leaky_relu": ((sp.Rational(1, 100),), lambda a: sp.Max(Z, 0) + a * sp.Min(Z, 0)),
     "soft_threshold": ((sp.S.One,), lambda t: sp.Max(Z - t, 0) - sp.Max(-Z - t, 0)),
     "abrelu": ((sp.S.Zero, sp.S.One), lambda a, b: b * sp.Max(Z, 0) + a * sp.Min(Z, 0)),
 }
 """Name -> default parameters and the function; written leaky_relu(1/5), abrelu(-3/10, 3/2)."""
-NAMES = (*DEFINITIONS, *FAMILIES)
-LIPSCHITZ = frozenset(NAMES) - {"step", "sign", "exp"}
 WRITTEN = re.compile(r"\s*(\w+)\s*(?:\(([^()]*)\))?\s*\Z")
 _GIVEN: dict[str, tuple[sp.Expr, bool]] = {}
 
@@ -82,10 +64,10 @@ def activation(name: str, *parameters: object) -> Function:
     once by `define`. `identity` gives back its argument.  Errors: ParameterError.
     """
     written = canonical(name, *parameters)
-    if written == "identity":
-        return lambda z: z
-    symbol = sp.Symbol(written)
+    return (lambda z: z) if written == "identity" else _opaque(sp.Symbol(written))
 
+
+def _opaque(symbol: sp.Symbol) -> Function:
     def apply(z: sp.Expr) -> sp.Expr:
         if isinstance(z, bool) or not isinstance(z, int | Fraction | sp.Expr):
             raise LanguageError(
@@ -303,7 +285,9 @@ def is_lipschitz(name: str) -> bool:
     """Whether an activation is Lipschitz, a hypothesis that the audit of a proof measures."""
     if is_product(name):
         return _is_tame(definition(name))
-    return _GIVEN[name][1] if name in _GIVEN else family_of(name)[0] in LIPSCHITZ
+    if name in _GIVEN:
+        return _GIVEN[name][1]
+    return family_of(name)[0] in FAMILIES or _is_tame(definition(name))
 
 
 @cache
@@ -311,11 +295,6 @@ def is_bounded(name: str) -> bool:
     """Whether an activation stays below 1000 far out, so that a product with it grows no faster than without."""
     values = _values(definition(name), (-(10**5), -(10**3), 10**3, 10**5))
     return all(v.is_finite and abs(v) < 1000 for v in values)
-
-
-(relu, erf, tanh, gelu, sigmoid, sin, step, abs_, sign, cos, exp, gaussian, erf_sigmoid, silu, softplus) = (
-    activation(name) for name in DEFINITIONS
-)
 
 
 def leaky_relu(z: sp.Expr, slope: object = sp.Rational(1, 100)) -> sp.Expr:
@@ -326,3 +305,27 @@ def leaky_relu(z: sp.Expr, slope: object = sp.Rational(1, 100)) -> sp.Expr:
 def abrelu(z: sp.Expr, left: object, right: object) -> sp.Expr:
     """The activation left min(z, 0) + right max(z, 0), opaque to the calculus."""
     return activation("abrelu", left, right)(z)
+
+
+# ---- the table: at a jump, the mean of both sides -----------------------------------------------------
+def _named(name: str, function: sp.Expr) -> Function:
+    DEFINITIONS[name] = function
+    return _opaque(sp.Symbol(name))
+
+
+relu = _named("relu", sp.Max(Z, 0))
+erf = _named("erf", sp.erf(Z))
+tanh = _named("tanh", sp.tanh(Z))
+gelu = _named("gelu", Z * (1 + sp.erf(Z / sp.sqrt(2))) / 2)
+sigmoid = _named("sigmoid", SIGMOID)
+sin = _named("sin", sp.sin(Z))
+step = _named("step", sp.Heaviside(Z))
+abs_ = _named("abs", sp.Abs(Z))
+sign = _named("sign", sp.sign(Z))
+cos = _named("cos", sp.cos(Z))
+exp = _named("exp", sp.exp(Z))
+gaussian = _named("gaussian", sp.exp(-(Z**2)))
+erf_sigmoid = _named("erf_sigmoid", (1 + sp.erf(Z)) / 2)
+silu = _named("silu", Z * SIGMOID)
+softplus = _named("softplus", Z / 2 + sp.log(2 * sp.cosh(Z / 2)))
+NAMES = (*DEFINITIONS, *FAMILIES)

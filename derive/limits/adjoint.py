@@ -13,7 +13,7 @@ import sympy as sp
 
 from wideproof.derive.calculus.recursion_rules import OUTPUT, TANGENT_OUTPUT
 from wideproof.derive.calculus.tangent import MARK, differential_of, perturbed, refuse_jumps, tangent, trained_only
-from wideproof.derive.emit.derivation import Derivation, as_program, reads
+from wideproof.derive.emit.derivation import Derivation, as_program, quantity, reads
 from wideproof.derive.emit.formula import Formula
 from wideproof.derive.language.errors import ParameterError
 from wideproof.derive.language.notation import t
@@ -96,6 +96,7 @@ class Adjoint(sp.Function):
         return rf"\nabla J({printer._print(self.args[0])})"
 
 
+@quantity
 def adjoint(recursion: Recursion | Program, parameters: str | Iterable[str] | None = None) -> Derivation:
     """Stepping this recursion against the direction of the states gives the gradient of any cost J of the outputs.
 

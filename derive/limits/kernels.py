@@ -24,7 +24,7 @@ from wideproof.derive.calculus.recursion_rules import (
     time_root,
 )
 from wideproof.derive.calculus.tangent import refuse_jumps, tangent, trained_only
-from wideproof.derive.emit.derivation import Derivation, Reading, as_program
+from wideproof.derive.emit.derivation import Derivation, Reading, as_program, quantity
 from wideproof.derive.emit.formula import Formula
 from wideproof.derive.expectation.symbolic_expectation import GaussianMean
 from wideproof.derive.language.alternating import Alternating, AlternatingProgram
@@ -37,6 +37,7 @@ from wideproof.derive.proof.proof import Proof, prove
 from wideproof.derive.proof.rules import Ask, rule
 
 
+@quantity
 def nngp(recursion: Recursion | Program) -> Derivation:
     """Outputs converge to a Gaussian process with this covariance, times the identity over the n_y outputs.
 
@@ -49,6 +50,7 @@ def nngp(recursion: Recursion | Program) -> Derivation:
     return _kernel("nngp", as_program(recursion))
 
 
+@quantity
 def ntk(
     recursion: Recursion | Program, parameterization: str = "entries", parameters: str | Iterable[str] | None = None
 ) -> Derivation:
@@ -153,6 +155,7 @@ def two_forms(subject: Any, ask: Ask) -> Claim:
     return Limit(subject, closed.right, closed.mode, stepped.form)
 
 
+@quantity
 def state_evolution(
     recursion: Recursion | Alternating | Program, form: str = "covariance", horizon: int | None = None
 ) -> Derivation:

@@ -10,7 +10,7 @@ from wideproof.derive.calculus.lags import EmpiricalKernel, Entry, NoClosedForm,
 from wideproof.derive.calculus.moments import FIRST, SECOND, Gram, is_linear
 from wideproof.derive.calculus.recursion_rules import OUTPUT, ROW, ROW2, Response, kind
 from wideproof.derive.calculus.tangent import tangent
-from wideproof.derive.emit.derivation import Derivation, Reading, as_program, read_off, reads
+from wideproof.derive.emit.derivation import Derivation, Reading, as_program, quantity, read_off, reads
 from wideproof.derive.emit.formula import Formula
 from wideproof.derive.language.errors import NotClosed, NotDiagonal, NotLinear, ProofError
 from wideproof.derive.language.notation import j, k, p, s, t
@@ -50,6 +50,7 @@ class ImpulseResponse(Derivation):
         return read_off("lag-covariance", self.proof)
 
 
+@quantity
 def impulse_response(recursion: Recursion | Program) -> ImpulseResponse:
     """Entries of L_j converge to independent N(0, formula(j)), independent over lags where `covariance` says so.
 
@@ -85,6 +86,7 @@ _read_response("impulse-response", j)
 _read_response("lag-covariance", j, k)
 
 
+@quantity
 def scale_factors(recursion: Recursion | Program, parameterization: str = "entries") -> Derivation:
     """The tangent kernel weighs the inputs at lag j by rho_j, the same for all outputs and all times.
 
@@ -99,6 +101,7 @@ def scale_factors(recursion: Recursion | Program, parameterization: str = "entri
     return Derivation("scale-factors", proof)
 
 
+@quantity
 def equivalent_convolution(recursion: Recursion | Program) -> Derivation:
     """The scaled convolution L_j = formula(j) theta_j has, entry for entry, the tangent kernel of the recursion.
 

@@ -15,7 +15,7 @@ from wideproof.derive.algebra.linear_recurrences import PowerDD, _stepped
 from wideproof.derive.algebra.matrix_symbols import Length, MatrixFunction, MatrixSum, MatrixSymbol, Norm, is_zero
 from wideproof.derive.calculus.lags import Entry
 from wideproof.derive.calculus.recursion_rules import ROW, ROW2
-from wideproof.derive.emit.derivation import Derivation, as_program, read_off, reads
+from wideproof.derive.emit.derivation import Derivation, as_program, quantity, read_off, reads
 from wideproof.derive.emit.formula import Formula
 from wideproof.derive.language.errors import NotClosed, ProofError
 from wideproof.derive.language.notation import T, j, k, n_x, n_y
@@ -90,6 +90,7 @@ class TrainingBound(Derivation):
         return read_off("largest-step", self.proof)
 
 
+@quantity
 def training_bound(recursion: Recursion | Program) -> TrainingBound:
     """Theorem 4.1 with explicit constants, for every linear recursion whose scale factors have a closed form.
 

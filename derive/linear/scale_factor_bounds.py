@@ -16,7 +16,7 @@ from typing import Any
 import sympy as sp
 
 from wideproof.derive.algebra.linear_recurrences import PowerDD
-from wideproof.derive.emit.derivation import Derivation, Reading, reads
+from wideproof.derive.emit.derivation import Derivation, Reading, quantity, reads
 from wideproof.derive.emit.formula import Formula
 from wideproof.derive.language.errors import NotClosed, ParameterError, ProofError
 from wideproof.derive.language.notation import T, j, m
@@ -130,6 +130,7 @@ def certify(slack: sp.Expr, moved: Mapping[sp.Symbol, sp.Expr], where: str) -> s
     return written
 
 
+@quantity
 def scale_factor_bound(recursion: Recursion | Program, form: str = "sharp") -> Derivation:
     """No scale factor exceeds this bound where 0 < l <= 1, l the derived factor per lag (nu_W), and j < T.
 
@@ -187,6 +188,7 @@ class Peak(Derivation):
     rise: Derivation
 
 
+@quantity
 def scale_factor_peak(recursion: Recursion | Program) -> Peak:
     """The scale factors rise up to this lag and fall after it, for 0 < l < 1 and a positive linear weight.
 

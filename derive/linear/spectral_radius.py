@@ -11,7 +11,7 @@ from wideproof.derive.algebra.matrix_symbols import MatrixSymbol
 from wideproof.derive.algebra.perron_roots import perron_root, strong_components
 from wideproof.derive.calculus.linear_reads import Read, is_affine, state_reads
 from wideproof.derive.calculus.recursion_rules import ask_body
-from wideproof.derive.emit.derivation import Derivation, as_program, reads
+from wideproof.derive.emit.derivation import Derivation, as_program, quantity, reads
 from wideproof.derive.language.errors import NotClosed, NotLinear
 from wideproof.derive.language.notation import n
 from wideproof.derive.language.program import Coordinate, Program, refuse_backward
@@ -49,6 +49,7 @@ class VarianceProfile(sp.Function):
         return rf"\Sigma_{{{printer._print(self.args[0])}}}"
 
 
+@quantity
 def stability(recursion: Recursion | Program) -> Derivation:
     """The spectral radius of the transition matrix of a wide recursion tends to this; below 1 it is stable.
 

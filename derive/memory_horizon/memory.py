@@ -14,7 +14,7 @@ from typing import Any
 
 import sympy as sp
 
-from wideproof.derive.emit.derivation import Derivation, Reading, as_program
+from wideproof.derive.emit.derivation import Derivation, Reading, as_program, quantity
 from wideproof.derive.emit.mean_formula import MeanFormula
 from wideproof.derive.language.errors import DeriveError, NotClosed, ParameterError
 from wideproof.derive.language.program import Coordinate, Program
@@ -192,6 +192,7 @@ class Memory(Derivation):
         return {state.name: _derived(self.program, name, DifferenceGrowth(u)) for state, u in states}
 
 
+@quantity
 def memory(recursion: Recursion | Program) -> Memory:
     """Two runs of a wide network that see the same inputs from now on forget their difference in this many steps.
 

@@ -3,38 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from importlib import import_module
+from pkgutil import iter_modules
 
-from wideproof.derive.emit.derivation import Derivation
+from wideproof.derive import limits, linear, memory_horizon
+from wideproof.derive.emit.derivation import QUANTITIES as registered, Derivation
 from wideproof.derive.language.errors import ParameterError
 from wideproof.derive.language.grammar import shortened
 from wideproof.derive.language.program import Program
 from wideproof.derive.language.recursion import Recursion
 from wideproof.derive.language.shown import meant
-from wideproof.derive.limits.adjoint import adjoint
-from wideproof.derive.limits.kernels import nngp, ntk, state_evolution
-from wideproof.derive.linear.convolution import equivalent_convolution, impulse_response, scale_factors
-from wideproof.derive.linear.gradient_descent import training_bound
-from wideproof.derive.linear.scale_factor_bounds import FORMS, scale_factor_bound, scale_factor_peak
-from wideproof.derive.linear.spectral_radius import stability
-from wideproof.derive.memory_horizon.memory import memory
+from wideproof.derive.linear.scale_factor_bounds import FORMS, scale_factor_bound
 
-QUANTITIES: dict[str, Callable[..., Derivation]] = {
-    make.__name__.replace("_", "-"): make
-    for make in (
-        impulse_response,
-        scale_factors,
-        equivalent_convolution,
-        nngp,
-        ntk,
-        state_evolution,
-        adjoint,
-        scale_factor_bound,
-        scale_factor_peak,
-        training_bound,
-        stability,
-        memory,
-    )
-}
+ROOMS = (linear, limits, memory_horizon)
+"""Where quantities are, in the order in which they are told."""
+FOUND = [import_module(f"{room.__name__}.{x.name}").__name__ for room in ROOMS for x in iter_modules(room.__path__)]
+QUANTITIES = {name: make for module in FOUND for name, make in registered.items() if make.__module__ == module}
+"""Name -> what derives it, for all modules of these rooms."""
 
 
 def derivations_of(recursion: Recursion | Program | Derivation, quantity: str) -> tuple[Derivation, ...]:

@@ -49,16 +49,9 @@ MOST = 99  # layers or steps that a model's option may ask for
 
 
 def gallery() -> dict[str, Callable[[], Recursion]]:
-    """The recursions by their names on the command line; `amp` alternates two sizes and has its own quantities."""
-    made = {
-        name: make
-        for name, make in vars(models).items()
-        if callable(make)
-        and getattr(make, "__module__", "") == models.__name__
-        and not name.startswith("_")
-        and name != "amp"
-    }
-    return {name.replace("_", "-"): make for name, make in made.items()}
+    """The recursions by their names on the command line; alternating programs have quantities of their own."""
+    made = {name.replace("_", "-"): getattr(models, name) for name in models.__all__}
+    return {name: make for name, make in made.items() if name not in ALTERNATING}
 
 
 def model_named(text: str) -> WrittenModel:

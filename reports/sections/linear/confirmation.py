@@ -13,12 +13,14 @@ from wideproof.reports.sections.linear.run import LinearRun, checks_of, lags_of
 from wideproof.reports.write import figures
 
 QQ_LAGS = (0, 1, 2, 4)
+SHOWN = ("second-moment", "scale-factor")
+"""Checks that are shown lag by lag; any others are rows of one table."""
 
 
 def confirmation(run: LinearRun, folder: Path) -> Section:
     """Prediction, measurement and verdict per lag; the Gaussian law; the kernel's error against the width."""
     found, lags = run.validation, lags_of(run)
-    variance, weights = (tuple(checks_of(run, name)) for name in ("second-moment", "scale-factor"))
+    variance, weights = (tuple(checks_of(run, name)) for name in SHOWN)
     rows: tuple[tuple[Text, ...], ...] = tuple(
         (
             value(float(lag), digits=1),
@@ -105,8 +107,9 @@ def _others(run: LinearRun) -> Table:
         "kernel-coupling": "the kernel does not couple lags",
         "distribution": "entries are Gaussian (Kolmogorov)",
     }
+    others = {x.quantity: x.quantity.replace("-", " ") for x in run.validation.checks if x.quantity not in SHOWN}
     rows = []
-    for name, claim in names.items():
+    for name, claim in (others | names).items():
         checks = tuple(checks_of(run, name))
         counts = Counter(check.verdict for check in checks)
         rows.append(
