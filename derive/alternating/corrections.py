@@ -142,8 +142,7 @@ def expanded(program: AlternatingProgram, expr: sp.Expr, ask: Ask) -> sp.Expr:
 @rule(MASTER, source="bayati2011dynamics, Theorem 1; yang2020tensor2, master theorem", rank=50, says="", status="cited")
 def master_theorem(subject: Any, ask: Ask) -> Claim:
     """Means over entries of smooth enough functions of the lines converge to those over the Gaussian parts."""
-    program = ask.program
-    maps = tuple((c, line.vector, growth(line.vector)) for c, line in lines(program).lines)
+    maps = tuple((c, line.vector, growth(line.vector)) for c, line in lines(ask.program).lines)
     return Hypothesis(MASTER, maps)
 
 
@@ -160,8 +159,7 @@ def query(program: AlternatingProgram, index: int, ask: Ask) -> sp.Expr:
 )
 def correction(subject: Any, ask: Ask) -> Claim:
     """The coefficient of an earlier query of the other side is c E[d query / d its Gaussian part]."""
-    program = ask.program
-    tape = lines(program)
+    tape = lines(ask.program)
     index, other = map(int, subject.args)
     slope = sp.diff(query(tape, index, ask), tape.gaussian(other))
     return Equation(subject, sp.expand(tape.scale(index) * average(slope)))
@@ -181,8 +179,7 @@ def average(expr: sp.Expr) -> sp.Expr:
 @rule("stein-pairing", source="stein1981estimation", rank=870, says="by Stein's rule, pairings with Gaussian parts are")
 def stein_pairing(subject: Any, ask: Ask) -> Claim:
     """E[g_j x] = sum over l of Cov(g_j, g_l) E[dx / dg_l], the g of the other side than the image of x."""
-    program = ask.program
-    tape = lines(program)
+    tape = lines(ask.program)
     other, index = map(int, subject.args)
     vector = query(tape, index, ask)
     total = sum(
@@ -202,8 +199,7 @@ def stein_pairing(subject: Any, ask: Ask) -> Claim:
 )
 def transposed_product(subject: Any, ask: Ask) -> Claim:
     """A line is its Gaussian part and its corrections; `corrected` has taken the latter away."""
-    program = ask.program
-    tape = lines(program)
+    tape = lines(ask.program)
     index = int(subject.args[0])
     line = tape.lines[index][1]
     assert tape.matrix is not None
@@ -232,8 +228,7 @@ def transposed_product(subject: Any, ask: Ask) -> Claim:
 )
 def gaussian_covariance(subject: Any, ask: Ask) -> Claim:
     """Gaussian parts of one side have the covariance c E[x x'] of the vectors multiplied; the sides are independent."""
-    program = ask.program
-    tape = lines(program)
+    tape = lines(ask.program)
     first, second = map(int, subject.args)
     if tape.lines[first][1].side != tape.lines[second][1].side:
         return Equation(subject, sp.S.Zero)
@@ -250,8 +245,7 @@ def gaussian_covariance(subject: Any, ask: Ask) -> Claim:
 )
 def second_moment(subject: Any, ask: Ask) -> Claim:
     """The mean square of a named vector is the expectation of its square in Gaussian parts and sources."""
-    program = ask.program
-    tape = lines(program)
+    tape = lines(ask.program)
     vector = dict(tape.vectors)[str(subject.args[0])]
     return Equation(subject, average(expanded(tape, vector, ask) ** 2))
 
@@ -264,8 +258,7 @@ def second_moment(subject: Any, ask: Ask) -> Claim:
 )
 def correction_terms(subject: Any, ask: Ask) -> Claim:
     """All lines of a program, the laws of their Gaussian parts, and the named vectors."""
-    program = ask.program
-    tape = lines(program)
+    tape = lines(ask.program)
     count = range(len(tape.lines))
     found = [ask.equation("transposed-product", Image(k)) for k in count]
     found += [ask.equation("correction", Coefficient(k, j)) for k in count for j in tape.opposite(k)]

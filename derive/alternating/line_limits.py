@@ -41,8 +41,7 @@ class OfRamps(Equation):
 )
 def over_components(subject: Any, ask: Ask) -> Claim:
     """An average over entries is the mixture of its Gaussian means; factors that are no activation leave by Stein."""
-    program = ask.program
-    tape = lines(program)
+    tape = lines(ask.program)
     claim = ask.equation(BASE[type(subject)], subject)
     return Equation(subject, sp.expand(claim.right.replace(Average, lambda x: gaussian_average(tape, Average(x)))))
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import sympy as sp
 
-from wideproof.derive.calculus.lags import EmpiricalKernel
+from wideproof.derive.calculus.lags import CONCENTRATES, OUTPUTS_CONVERGE, EmpiricalKernel
 from wideproof.derive.calculus.moments import FIRST, SECOND, Gram, Moment
 from wideproof.derive.calculus.recursion_rules import (
     ROW,
@@ -299,12 +299,9 @@ def _starts(program: Program, ask: Ask) -> tuple[Equation, ...]:
     "kernel-process",
     source="emami2021implicit, (15) and Lemma B.1; yang2020tensor2",
     rank=150,
-    says=(
-        "the sum of products of gradients concentrates on its mean over the perturbation, and the kernel of "
-        "a network of growing width converges in probability to"
-    ),
+    says=CONCENTRATES,
     status="cited",
-    of_outputs="the covariance of the outputs of a network of growing width converges to",
+    of_outputs=OUTPUTS_CONVERGE,
 )
 def kernel_process(subject: Any, ask: Ask) -> Claim:
     """The kernel at finite width concentrates on the expectation over the limiting process."""

@@ -29,6 +29,13 @@ from wideproof.derive.language.program import Program
 from wideproof.derive.proof.claims import Claim, Equation, Limit, Recurrence
 from wideproof.derive.proof.rules import Ask, rule
 
+CONCENTRATES = (
+    "the sum of products of gradients concentrates on its mean over the perturbation, and the kernel of "
+    "a network of growing width converges in probability to"
+)
+OUTPUTS_CONVERGE = "the covariance of the outputs of a network of growing width converges to"
+"""What is said of the limit of a kernel: of gradients, and of outputs alone."""
+
 
 class Entry(sp.Function):
     """Cov((L_j)_{rc}, (L_k)_{r'c'}) at width n: arguments r, c, r', c', j, k."""
@@ -97,11 +104,10 @@ def _recurrence(
 )
 def induction(subject: Any, ask: Ask) -> Claim:
     """The closed form of a moment in the lag: base and step simplify to zero."""
-    program = ask.program
     assert isinstance(subject, Moment)
     assert subject.args[2:4] == (j, j), "closed forms are stated at the lag j"
     pair = subject.args[:2]
-    solved = _recurrence(program, ask, [pair], subject.args[4:])
+    solved = _recurrence(ask.program, ask, [pair], subject.args[4:])
     closed = solved.solve(pair)
     if closed is None:
         raise NoClosedForm
@@ -128,10 +134,9 @@ def _diagonal_right(program: Program, ask: Ask, labels: tuple[Any, Any]) -> sp.E
 )
 def weight(subject: Any, ask: Ask) -> Claim:
     """The output covariance of one row at equal lags in closed form."""
-    program = ask.program
     assert isinstance(subject, Response)
     labels = subject.args[5:]
-    right = _diagonal_right(program, ask, labels)
+    right = _diagonal_right(ask.program, ask, labels)
     closed = {x: ask.equation("induction", x).right for x in sorted(right.atoms(Moment), key=str)}
     return Equation(subject, sp.expand(right.xreplace(closed)))
 

@@ -141,15 +141,13 @@ def _hypothesis(program: Program, name: str, ask: Ask) -> Hypothesis:
 @rule("lemma-c1", source="emami2021implicit, Lemma C.1; bolthausen2014iterative", rank=30, says="", status="cited")
 def lemma_c1(subject: Any, ask: Ask) -> Claim:
     """Every map is affine or Lipschitz, so rows converge to the Gaussian process of state evolution."""
-    program = ask.program
-    return _hypothesis(program, "lemma-c1", ask)
+    return _hypothesis(ask.program, "lemma-c1", ask)
 
 
 @rule("tensor-programs", source="yang2020tensor2, master theorem", rank=40, says="", status="cited")
 def tensor_programs(subject: Any, ask: Ask) -> Claim:
     """Some map is only polynomially bounded (E11): the master theorem replaces Lemma C.1."""
-    program = ask.program
-    return _hypothesis(program, "tensor-programs", ask)
+    return _hypothesis(ask.program, "tensor-programs", ask)
 
 
 # ---- rules: moments -------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ import sympy as sp
 from wideproof.derive.alternating.line_limits import limits
 from wideproof.derive.calculus.gaussian_process import kernel_subject
 from wideproof.derive.calculus.innovations import InnovationsForm
-from wideproof.derive.calculus.lags import EmpiricalKernel, NoClosedForm
+from wideproof.derive.calculus.lags import CONCENTRATES, OUTPUTS_CONVERGE, EmpiricalKernel, NoClosedForm
 from wideproof.derive.calculus.moments import is_linear
 from wideproof.derive.calculus.recursion_rules import (
     OUTPUT,
@@ -129,12 +129,9 @@ def _closed(program: Program) -> Proof | None:
     "kernel-recursion",
     source="emami2021implicit, (15) and Lemma B.1; yang2020tensor2",
     rank=240,
-    says=(
-        "the sum of products of gradients concentrates on its mean over the perturbation, and the kernel of "
-        "a network of growing width converges in probability to"
-    ),
+    says=CONCENTRATES,
     status="cited",
-    of_outputs="the covariance of the outputs of a network of growing width converges to",
+    of_outputs=OUTPUTS_CONVERGE,
 )
 def kernel_recursion(subject: Any, ask: Ask) -> Claim:
     """The kernel at finite width concentrates on the limit that the recursion over both times computes."""

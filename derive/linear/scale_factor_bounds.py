@@ -30,6 +30,7 @@ from wideproof.derive.proof.rules import Ask, rule
 FORMS = {"sharp": "bound-sharp", "T-free": "bound-t-free", "paper": "bound-paper", "uniform": "bound-uniform"}
 VARIANTS = ("refuted-power", "refuted-power-largest", "refuted-shifted-largest")
 SOURCE = "emami2021implicit, (22), corrected; non-negative coefficients"
+NO_NEGATIVE = "the slack, written in variables that are not negative, has no negative coefficient; hence"
 DECAY = sp.Symbol("d", nonnegative=True)
 
 
@@ -218,12 +219,12 @@ def program_with_closed_form(recursion: Recursion | Program, where: str) -> Prog
     return derived.program
 
 
-def closed_scale(program: Program, ask: Ask) -> Closed:
+def closed_scale(ask: Ask) -> Closed:
     """Node and weights of the scale factors, from the step that derives them."""
-    claim = ask.equation("scale-factors", Rho(j))
-    closed = closed_of(claim.right, f"bound of {program.name}")
+    where = f"bound of {ask.program.name}"
+    closed = closed_of(ask.equation("scale-factors", Rho(j)).right, where)
     if closed.order > 1:
-        raise NotClosed(f"bound of {program.name}", "weights affine in the lag", closed.weights, "Look at the values.")
+        raise NotClosed(where, "weights affine in the lag", closed.weights, "Look at the values.")
     return closed
 
 
@@ -233,34 +234,28 @@ def _letters(closed: Closed) -> Closed:
     return Closed(1 / (1 + DECAY), names)
 
 
+def _exceeding(ask: Ask, where: str, count: sp.Expr, powers: tuple[bool, bool] = (True, True)) -> Closed:
+    """The closed form, once its total over binom(count, k) is certified to exceed that over binom(j, k)."""
+    closed = closed_scale(ask)
+    free = _letters(closed)
+    slack = free.total(lambda k: choose(count, k), powers[0]) - free.total(lambda k: choose(j, k), powers[1])
+    certify(slack, {T: j + 1 + m}, where)
+    return closed
+
+
 # ---- rules: true bounds ---------------------------------------------------------------------------
-@rule(
-    "bound-sharp",
-    source=SOURCE,
-    rank=330,
-    says="the slack, written in variables that are not negative, has no negative coefficient; hence",
-)
+@rule("bound-sharp", source=SOURCE, rank=330, says=NO_NEGATIVE)
 def bound_sharp(subject: Any, ask: Ask) -> Claim:
     """binom(j, k) <= binom(T-1, k) for j <= T - 1, term by term."""
-    program = ask.program
-    closed = closed_scale(program, ask)
-    free = _letters(closed)
-    slack = free.total(lambda k: choose(T - 1, k)) - free.total(lambda k: choose(j, k))
-    certify(slack, {T: j + 1 + m}, "bound-sharp")
+    closed = _exceeding(ask, "bound-sharp", T - 1)
     right = closed.node ** (j - closed.order) * closed.total(lambda k: choose(T - 1, k))
     return Inequality(subject, right, domain(closed, sp.Gt(closed.node, 0), sp.Le(j + 1, T)))
 
 
-@rule(
-    "bound-t-free",
-    source=SOURCE,
-    rank=340,
-    says="the slack, written in variables that are not negative, has no negative coefficient; hence",
-)
+@rule("bound-t-free", source=SOURCE, rank=340, says=NO_NEGATIVE)
 def bound_t_free(subject: Any, ask: Ask) -> Claim:
     """Every weight is at most the largest one, and every power of the node at most the lowest."""
-    program = ask.program
-    closed = closed_scale(program, ask)
+    closed = closed_scale(ask)
     free = _letters(closed)
     for largest in free.weights:
         others = {c: largest / (1 + sp.Dummy(nonnegative=True)) for c in free.weights if c != largest}
@@ -274,36 +269,18 @@ def bound_t_free(subject: Any, ask: Ask) -> Claim:
     return Inequality(subject, right, domain(closed, sp.Gt(closed.node, 0), sp.Le(closed.node, 1)))
 
 
-@rule(
-    "bound-paper",
-    source=SOURCE,
-    rank=350,
-    says="the slack, written in variables that are not negative, has no negative coefficient; hence",
-)
+@rule("bound-paper", source=SOURCE, rank=350, says=NO_NEGATIVE)
 def bound_paper(subject: Any, ask: Ask) -> Claim:
     """(22): the lowest power of the node times rho_max."""
-    program = ask.program
-    closed = closed_scale(program, ask)
-    free = _letters(closed)
-    slack = free.total(lambda k: choose(T, k), powers=False) - free.total(lambda k: choose(j, k))
-    certify(slack, {T: j + 1 + m}, "bound-paper")
+    closed = _exceeding(ask, "bound-paper", T, (False, True))
     right = closed.node ** (j - closed.order) * closed.total(lambda k: choose(T, k), powers=False)
     return Inequality(subject, right, domain(closed, sp.Gt(closed.node, 0), sp.Le(closed.node, 1), sp.Le(j + 1, T)))
 
 
-@rule(
-    "bound-uniform",
-    source=SOURCE,
-    rank=360,
-    says="the slack, written in variables that are not negative, has no negative coefficient; hence",
-)
+@rule("bound-uniform", source=SOURCE, rank=360, says=NO_NEGATIVE)
 def bound_uniform(subject: Any, ask: Ask) -> Claim:
     """Powers of the node are at most 1 (where binom(j, k) is not 0), so rho_max bounds every scale factor."""
-    program = ask.program
-    closed = closed_scale(program, ask)
-    free = _letters(closed)
-    slack = free.total(lambda k: choose(T, k), powers=False) - free.total(lambda k: choose(j, k), powers=False)
-    certify(slack, {T: j + 1 + m}, "bound-uniform")
+    closed = _exceeding(ask, "bound-uniform", T, (False, False))
     right = closed.total(lambda k: choose(T, k), powers=False)
     return Inequality(subject, right, domain(closed, sp.Le(closed.node, 1), sp.Le(j + 1, T)))
 
@@ -317,8 +294,7 @@ def bound_uniform(subject: Any, ask: Ask) -> Claim:
 )
 def rise(subject: Any, ask: Ask) -> Claim:
     """rho_{j+1} - rho_j is a power of the node times a function that is affine in the lag and falls."""
-    program = ask.program
-    closed = closed_scale(program, ask)
+    closed = closed_scale(ask)
     domain(closed, sp.Gt(closed.node, 0))
     bracket = _bracket(closed)
     return Equation(subject, closed.node ** (j - closed.order) * bracket)
@@ -346,9 +322,8 @@ def _affine(closed: Closed) -> tuple[sp.Expr, sp.Expr]:
 @rule("first-rise", source="difference of the closed form at two lags", rank=310, says="at lag 0 this is")
 def first_rise(subject: Any, ask: Ask) -> Claim:
     """The difference at j = 0."""
-    program = ask.program
     claim = ask.equation("rise", Rho(j + 1) - Rho(j))
-    closed = closed_scale(program, ask)
+    closed = closed_scale(ask)
     constant, linear = closed.weights
     written = linear - (1 - closed.node) * constant
     if sp.expand(written - sp.cancel(claim.right.subs(j, 0))) != 0:
@@ -367,9 +342,8 @@ def first_rise(subject: Any, ask: Ask) -> Claim:
 )
 def peak(subject: Any, ask: Ask) -> Claim:
     """rho_{j+1} > rho_j exactly below the zero of the affine factor, so the first lag not below it is the peak."""
-    program = ask.program
     claim = ask.equation("rise", Rho(j + 1) - Rho(j))
-    closed = closed_scale(program, ask)
+    closed = closed_scale(ask)
     assert claim.right == closed.node ** (j - closed.order) * _bracket(closed)
     within = domain(closed, sp.Gt(closed.node, 0), sp.Lt(closed.node, 1), sp.Gt(closed.weights[1], 0))
     certify(-_affine(_letters(closed))[0], {}, "peak")
@@ -389,10 +363,11 @@ Believed = Callable[[Closed, sp.Expr, sp.Expr, sp.Expr], sp.Expr]
 """A believed bound from the closed form, the lag, the horizon and the largest scale factor: symbols or numbers."""
 
 
-def _refute(program: Program, subject: Any, closed: Closed, believed: Believed) -> Claim:
+def _refute(subject: Any, ask: Ask, believed: Believed) -> Claim:
     """The first point of a small grid, in a fixed order, at which rho_j exceeds the believed bound."""
+    closed = closed_scale(ask)
     domain(closed, sp.Gt(closed.node, 0))
-    symbols = list(program.symbols.values())
+    symbols = list(ask.program.symbols.values())
     corners = list(product((sp.Integer(1), sp.Rational(3, 10), sp.Rational(9, 10)), repeat=len(symbols)))
     forms = [closed.at(dict(zip(symbols, values, strict=True))) for values in corners]
     for horizon, lag in ((sp.Integer(a), b) for a in range(1, 6) for b in range(a)):
@@ -417,12 +392,11 @@ class NoCounterexample(Exception):
 )
 def refuted_power(subject: Any, ask: Ask) -> Claim:
     """rho_j <= l^j rho_max is false."""
-    program = ask.program
 
     def believed(form: Closed, lag: sp.Expr, horizon: sp.Expr, largest: sp.Expr) -> sp.Expr:
         return form.node**lag * form.total(lambda k: choose(horizon, k), powers=False)
 
-    return _refute(program, subject, closed_scale(program, ask), believed)
+    return _refute(subject, ask, believed)
 
 
 @rule(
@@ -433,10 +407,7 @@ def refuted_power(subject: Any, ask: Ask) -> Claim:
 )
 def refuted_power_largest(subject: Any, ask: Ask) -> Claim:
     """rho_j <= l^j max_i rho_i is false."""
-    program = ask.program
-    return _refute(
-        program, subject, closed_scale(program, ask), lambda form, lag, horizon, largest: form.node**lag * largest
-    )
+    return _refute(subject, ask, lambda form, lag, horizon, largest: form.node**lag * largest)
 
 
 @rule(
@@ -447,10 +418,4 @@ def refuted_power_largest(subject: Any, ask: Ask) -> Claim:
 )
 def refuted_shifted_largest(subject: Any, ask: Ask) -> Claim:
     """rho_j <= l^{j-1} max_i rho_i is false."""
-    program = ask.program
-    return _refute(
-        program,
-        subject,
-        closed_scale(program, ask),
-        lambda form, lag, horizon, largest: form.node ** (lag - form.order) * largest,
-    )
+    return _refute(subject, ask, lambda form, lag, horizon, largest: form.node ** (lag - form.order) * largest)

@@ -115,8 +115,7 @@ def equal_times(subject: Any, ask: Ask) -> Claim:
 )
 def correlation_map(subject: Any, ask: Ask) -> Claim:
     """Both runs see the same inputs of size X, their variances are q and their covariance is c."""
-    program = ask.program
-    return OfLetters(subject, _mapped(program, pair_in(subject.args)[0], ask))
+    return OfLetters(subject, _mapped(ask.program, pair_in(subject.args)[0], ask))
 
 
 def _mapped(program: Program, pair: Pair, ask: Ask, staged: bool = False) -> sp.Expr:
@@ -138,8 +137,7 @@ def _mapped(program: Program, pair: Pair, ask: Ask, staged: bool = False) -> sp.
 )
 def redrawn(subject: Any, ask: Ask) -> Claim:
     """The mean of a product of a state and of a later feature is the product of their means."""
-    program = ask.program
-    assert is_redrawn(program, subject)
+    assert is_redrawn(ask.program, subject)
     u, v, first, second, a, b = subject.args
     return Equation(subject, Moment(sp.S.One, u, first, first, a, a) * Moment(sp.S.One, v, second, second, b, b))
 
@@ -170,8 +168,7 @@ def centred(subject: Any, ask: Ask) -> Claim:
 )
 def variance_map(subject: Any, ask: Ask) -> Claim:
     """The correlation map where both runs are one."""
-    program = ask.program
-    q, c = letters(program)
+    q, c = letters(ask.program)
     pair, _ = pair_in(subject.args)
     right = ask.equation("correlation-map", CorrelationMap(*of_pair(pair), *q.values(), *c.values())).right
     return OfLetters(subject, right.xreplace({c[x]: q[x] for x in q}))
@@ -348,8 +345,7 @@ def carried_and_added(ask: Ask, u: Coordinate) -> tuple[sp.Expr, sp.Expr, sp.Exp
 )
 def memory_horizon(subject: Any, ask: Ask) -> Claim:
     """The slowest group decides: -1/log of the largest slope."""
-    program = ask.program
-    chain = chain_of(program)
+    chain = chain_of(ask.program)
     slopes = [
         ask.equation("correlation-slope", CorrelationSlope(*of_pair(group[0]), *subject.args)).right
         if chain.closed
@@ -387,8 +383,7 @@ def critical_parts(program: Program) -> tuple[sp.Expr, sp.Expr, sp.Symbol] | Non
 )
 def critical_line(subject: Any, ask: Ask) -> Claim:
     """chi = 1 at a fixed point, solved for the variance of the matrix and for the drive at a given a."""
-    program = ask.program
-    parts = critical_parts(program)
+    parts = critical_parts(ask.program)
     assert parts is not None
     drive, gain, letter = parts
     u, variance = subject.args

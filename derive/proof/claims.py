@@ -3,26 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Hashable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any, Literal, TypeAlias
 
 import sympy as sp
 
 
 @dataclass(frozen=True)
-class _AboutLeft:
-    """A claim about its left side."""
-
-    left: sp.Expr
+class _Claim:
+    """A claim about what its first part names."""
 
     @property
     def subject(self) -> Hashable:
         """What the claim is about."""
-        return self.left
+        about: Hashable = getattr(self, fields(self)[0].name)
+        return about
 
 
 @dataclass(frozen=True)
-class Definition:
+class _TwoSides(_Claim):
+    """A claim about its left side."""
+
+    left: sp.Expr
+    right: sp.Expr
+
+
+@dataclass(frozen=True)
+class Definition(_Claim):
     """The recursion that a proof is about, in full: updates, output, laws of all parameters and starts.
 
     `name` is "given" for what the user wrote, else the parameterization of its tangent.
@@ -31,34 +38,22 @@ class Definition:
     name: str
     program: Any
 
-    @property
-    def subject(self) -> Hashable:
-        """What the claim is about."""
-        return self.name
-
 
 @dataclass(frozen=True)
-class Equation(_AboutLeft):
+class Equation(_TwoSides):
     """left = right, for all values of the free symbols."""
 
-    right: sp.Expr
-
 
 @dataclass(frozen=True)
-class Vanishing:
+class Vanishing(_Claim):
     """Every member moment is zero: (u, v, relation of the two times, labels)."""
 
     about: sp.Expr
     members: tuple[tuple[sp.Expr, sp.Expr, str, tuple[sp.Expr, sp.Expr]], ...]
 
-    @property
-    def subject(self) -> Hashable:
-        """What the claim is about."""
-        return self.about
-
 
 @dataclass(frozen=True)
-class Recurrence(_AboutLeft):
+class Recurrence(_TwoSides):
     """left = right, where the moments in `right` are determined by `equations`, each in earlier moments.
 
     At the time -1, before the first step, they state the starts: between two sequences and within one. A state whose
@@ -66,49 +61,39 @@ class Recurrence(_AboutLeft):
     their sequence on. `indices` are the times stepped.
     """
 
-    right: sp.Expr
     equations: tuple[Equation, ...]
     indices: tuple[sp.Symbol, ...]
 
 
 @dataclass(frozen=True)
-class Hypothesis:
+class Hypothesis(_Claim):
     """The named theorem applies: each listed map is affine, or Lipschitz, or of polynomial growth."""
 
     theorem: str
     maps: tuple[tuple[sp.Expr, sp.Expr, str], ...]
 
-    @property
-    def subject(self) -> Hashable:
-        """What the claim is about."""
-        return self.theorem
-
 
 @dataclass(frozen=True)
-class Inequality(_AboutLeft):
+class Inequality(_TwoSides):
     """left <= right wherever every relation of the domain holds."""
 
-    right: sp.Expr
     domain: tuple[sp.Expr, ...]
 
 
 @dataclass(frozen=True)
-class Counterexample(_AboutLeft):
+class Counterexample(_TwoSides):
     """left > right at the exact rational point (symbol, value), ..., although it was believed that left <= right."""
 
-    right: sp.Expr
     point: tuple[tuple[sp.Symbol, sp.Rational], ...]
 
 
 @dataclass(frozen=True)
-class MatrixEquation(_AboutLeft):
+class MatrixEquation(_TwoSides):
     """left = right for matrices of all sizes that fit; products do not commute."""
-
-    right: sp.Expr
 
 
 @dataclass(frozen=True)
-class ProcessForm(_AboutLeft):
+class ProcessForm(_TwoSides):
     """left = right, expectations over states that jointly Gaussian products drive by `paths`.
 
     `covariances` are those of the products and biases; pairs that are not listed are independent. Each covariance
@@ -116,7 +101,6 @@ class ProcessForm(_AboutLeft):
     the states at the time -1, as in a recurrence; different states start independently. `indices` are the two times.
     """
 
-    right: sp.Expr
     covariances: tuple[Any, ...]
     paths: tuple[Any, ...]
     starts: tuple[Any, ...]
@@ -132,14 +116,13 @@ Mode: TypeAlias = Literal["in law, to a centred Gaussian with this covariance", 
 
 
 @dataclass(frozen=True)
-class Limit(_AboutLeft):
+class Limit(_TwoSides):
     """As n grows, a finite-width quantity converges: in law to N(0, right), or in probability to right.
 
     Where `form` is stated, it determines the same value: what `right` reads is found by it, and a closed `right` is
     equal to its.
     """
 
-    right: sp.Expr
     mode: Mode
     form: Recurrence | ProcessForm | None = None
 
@@ -159,29 +142,22 @@ class Question:
 
 
 @dataclass(frozen=True)
-class _AboutFormula:
+class _AboutFormula(_Claim):
     """A claim about a formula that was put forward."""
 
     question: Question
-
-    @property
-    def subject(self) -> Hashable:
-        """What the claim is about."""
-        return self.question
+    derived: sp.Expr
 
 
 @dataclass(frozen=True)
 class Agreement(_AboutFormula):
     """formula = derived for all whole times and all variances at which both have a value or a limit."""
 
-    derived: sp.Expr
-
 
 @dataclass(frozen=True)
 class StillBounded(_AboutFormula):
     """derived <= formula wherever every relation of the domain holds, so that the formula is a bound too."""
 
-    derived: sp.Expr
     domain: tuple[sp.Expr, ...]
 
 
@@ -192,7 +168,6 @@ class Refutation(_AboutFormula):
     Where two sequences enter, their inputs are x_t = (1, t) and x'_s = (1, s).
     """
 
-    derived: sp.Expr
     point: tuple[tuple[sp.Symbol, sp.Expr], ...]
     relation: Literal["=", "<="] = "="
 
