@@ -59,7 +59,7 @@ class End(NamedTuple):
     """A Gaussian vector: one row of a readout, or one column of an input map."""
 
     letter: int
-    index: int
+    number: int
 
 
 class Strand(NamedTuple):
@@ -102,11 +102,11 @@ class ImpulseWords:
             groups[parameter.role, parameter.tied, moved, shape].append((parameter, first))
         ordered = sorted(groups.items(), key=lambda kv: (kv[0][0] != "matrix", kv[0][2], kv[1][0][0].name))
         made: dict[Parameter, tuple[Ensemble, sp.Expr]] = {}
-        for number, ((role, tied, moved, _), members) in enumerate(ordered, 1):
-            assert isinstance(role, str)
+        for number, (_, members) in enumerate(ordered, 1):
             lead = members[0][1]
             variance = sp.expand(sp.Add(*(sp.cancel(c / lead) ** 2 * x.variance for x, c in members)))
-            ensemble = Ensemble(number, role, variance, bool(tied), bool(moved))
+            one = members[0][0]
+            ensemble = Ensemble(number, one.role, variance, one.tied, one.name.startswith(MARK))
             made |= {x: (ensemble, sp.Integer(int(x is members[0][0]))) for x, _ in members}
         return made
 

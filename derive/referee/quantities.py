@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from difflib import get_close_matches
+from functools import partial
 
 from wideproof.derive.emit.derivation import Derivation
 from wideproof.derive.language.errors import ParameterError
@@ -13,9 +14,11 @@ from wideproof.derive.language.recursion import Recursion
 from wideproof.derive.limits.adjoint import adjoint
 from wideproof.derive.limits.kernels import nngp, ntk, state_evolution
 from wideproof.derive.linear.convolution import equivalent_convolution, impulse_response, scale_factors
+from wideproof.derive.linear.finite_width import fourth_moment, ntk_mean, ntk_variance, second_moment
 from wideproof.derive.linear.gradient_descent import training_bound
 from wideproof.derive.linear.scale_factor_bounds import FORMS, scale_factor_bound, scale_factor_peak
 from wideproof.derive.linear.spectral_radius import stability
+from wideproof.derive.linear.width_bound import ntk_deviation, ntk_gap
 from wideproof.derive.memory_horizon.memory import memory
 
 QUANTITIES: dict[str, Callable[..., Derivation]] = {
@@ -35,6 +38,11 @@ QUANTITIES: dict[str, Callable[..., Derivation]] = {
         memory,
     )
 }
+AT_A_LAG: dict[str, Callable[..., Derivation]] = {
+    make.__name__.replace("_", "-"): make
+    for make in (second_moment, fourth_moment, ntk_mean, ntk_variance, ntk_gap, ntk_deviation)
+}
+"""Quantities of one lag at a finite width n."""
 
 
 def derivations_of(recursion: Recursion | Program | Derivation, quantity: str) -> tuple[Derivation, ...]:
@@ -57,13 +65,24 @@ def derivations_of(recursion: Recursion | Program | Derivation, quantity: str) -
     return (_part(derived, part) if part else derived,)
 
 
-def quantity_named(name: str) -> Callable[..., Derivation]:
-    """The function that derives the quantity of that name.  Errors: ParameterError listing the names."""
-    if name not in QUANTITIES:
-        near = get_close_matches(name, QUANTITIES, n=1)
+def quantity_named(name: str, lag: int | None = None) -> Callable[..., Derivation]:
+    """The function that derives the quantity of that name, where it is one of a single lag that at this lag.
+
+    Errors: ParameterError listing the names, and for a lag that is missing or makes no sense.
+    """
+    known = QUANTITIES | AT_A_LAG
+    if name not in known:
+        near = get_close_matches(name, known, n=1)
         meant = f"Did you mean {near[0]}? " if near else ""
         hint = f"{meant}wideproof derive MODEL shows them all."
-        raise ParameterError("QUANTITY", ", ".join(QUANTITIES), repr(shortened(name)), hint)
+        raise ParameterError("QUANTITY", ", ".join(known), repr(shortened(name)), hint)
+    if name in AT_A_LAG:
+        if lag is None:
+            raise ParameterError(name, "the lag it is of", "none", "Write --lag 3; in Python, (rnn, lag=3).")
+        return partial(AT_A_LAG[name], lag=lag)
+    if lag is not None:
+        hint = f"Leave --lag out: only {', '.join(AT_A_LAG)} are of one lag."
+        raise ParameterError(name, "no lag", f"lag {lag}", hint)
     return QUANTITIES[name]
 
 
