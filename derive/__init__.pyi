@@ -65,6 +65,7 @@ from .linear.scale_factor_bounds import (
 )
 from .linear.spectral_radius import stability as stability
 from .linear.width_bound import ntk_deviation as ntk_deviation, ntk_gap as ntk_gap
+from .linear.width_correction import WidthCorrection as WidthCorrection, width_correction as width_correction
 from .memory_horizon.memory import Memory as Memory, memory as memory
 from .model_files.load import load_model as load_model
 from .proof.claims import (
