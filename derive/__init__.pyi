@@ -45,7 +45,15 @@ from .linear.convolution import (
     impulse_response as impulse_response,
     scale_factors as scale_factors,
 )
-from .linear.finite_width import moments as moments
+from .linear.finite_width import (
+    KernelEntry as KernelEntry,
+    fourth_moment as fourth_moment,
+    moments as moments,
+    ntk_covariance as ntk_covariance,
+    ntk_mean as ntk_mean,
+    ntk_variance as ntk_variance,
+    second_moment as second_moment,
+)
 from .linear.gradient_descent import training_bound as training_bound, trajectory_gain as trajectory_gain
 from .linear.gradient_flow import flow_gain as flow_gain
 from .linear.momentum import momentum_flow_gain as momentum_flow_gain, momentum_gain as momentum_gain
@@ -56,6 +64,8 @@ from .linear.scale_factor_bounds import (
     scale_factor_peak as scale_factor_peak,
 )
 from .linear.spectral_radius import stability as stability
+from .linear.width_bound import ntk_deviation as ntk_deviation, ntk_gap as ntk_gap
+from .linear.width_correction import WidthCorrection as WidthCorrection, width_correction as width_correction
 from .memory_horizon.memory import Memory as Memory, memory as memory
 from .model_files.load import load_model as load_model
 from .proof.claims import (

@@ -5,6 +5,7 @@ from .kernels.estimators import WideClassifier as WideClassifier, WideRegressor 
 from .kernels.kernel import Kernel as Kernel, KernelValue as KernelValue
 from .kernels.prediction import Prediction as Prediction, WideTraining as WideTraining, posterior as posterior
 from .linear_rnn.training import train as train
+from .linear_rnn.width_advice import WidthAdvice as WidthAdvice, width_for as width_for
 from .memory_horizon.enclosures import EnclosedPoint as EnclosedPoint, certified_points as certified_points
 from .networks.empirical_kernels import empirical_ntk as empirical_ntk
 from .networks.gradients import gradients as gradients

@@ -29,7 +29,8 @@ from wideproof.derive.language.errors import ProofError
 from wideproof.derive.language.notation import n, p, q, t
 from wideproof.derive.language.program import Bias, Coordinate, MatVec, Previous, Program, Updated
 from wideproof.derive.linear.convolution import COLUMN, COLUMN2
-from wideproof.derive.linear.finite_width import ResponseMoment, TraceMean
+from wideproof.derive.linear.finite_width import KernelCovariance, KernelMoment, ResponseMoment
+from wideproof.derive.linear.width_bound import KernelGap
 from wideproof.derive.proof.claims import (
     Claim,
     Definition,
@@ -43,9 +44,11 @@ from wideproof.derive.proof.claims import (
 from wideproof.derive.proof.proof import Proof, Step
 
 WORLDS = 2
-AT_WIDTH = (ResponseMoment, TraceMean)
+AT_WIDTH = (ResponseMoment, KernelMoment, KernelCovariance, KernelGap)
 WANTED: dict[type, Callable[[Any, tuple[Equation, ...]], Iterable[sp.Expr]]] = {}
 """Kind of subject -> what a form about it must have equations for, given the program and the equations it has."""
+COEFFICIENTS: dict[type, Callable[[sp.Expr], tuple[int, ...]]] = {}
+"""Kind of subject that is a polynomial in n with whole coefficients -> those of 1, n, n^2, ..."""
 LIPSCHITZ_ONLY = "lemma-c1"
 """The theorem that takes no map of polynomial growth."""
 HELD = "held"
@@ -121,6 +124,8 @@ def check(claim: Claim, world: World) -> None:
 def _(claim: Equation, world: World) -> None:
     if isinstance(claim.left, Coordinate) or claim.left in (OUTPUT, TANGENT_OUTPUT):
         return _same(world, claim, *_small(world).sides(claim))
+    if type(claim.left) in COEFFICIENTS:
+        return _same_polynomials(world, claim, COEFFICIENTS[type(claim.left)](claim.left))
     for at in _points(world, claim.left, claim.right):
         _same(world, claim, world.number(claim.left, at), world.number(claim.right, at))
     return None
@@ -260,6 +265,13 @@ def _same(world: World, claim: Claim, left: Any, right: Any) -> None:
         raise ProofError("audit", left, right, f"At a random rational point {claim} is false.")
 
 
+def _same_polynomials(world: World, claim: Equation, known: tuple[int, ...]) -> None:
+    """The right side is the polynomial in n with the known coefficients, as polynomials."""
+    stated = {power: c for (power,), c in sp.Poly(claim.right, n).terms()}
+    for power in range(max(len(known), 1 + max(stated))):
+        _same(world, claim, known[power] if power < len(known) else 0, stated.get(power, 0))
+
+
 def _points(world: World, *exprs: sp.Expr) -> Iterator[dict[sp.Symbol, int]]:
     """Integer values of the free indices: all small times, a later one; rows equal, and at two points different."""
     bound = {x for e in exprs for total in e.atoms(sp.Sum) for x in total.bound_symbols}
@@ -306,8 +318,9 @@ def _powers_of_width(term: sp.Expr) -> tuple[sp.Expr, sp.Expr]:
     power = term.as_coeff_exponent(n)[1] + sp.S.Zero if not term.atoms(*AT_WIDTH) else sp.S.Zero
     low = high = power if power.is_number else sp.S.Zero
     for x in term.atoms(*AT_WIDTH):
-        if isinstance(x, TraceMean):
-            high += len(x.args[1:]) + sp.Rational(sum(map(len, x.args[1:])), 2)
-        else:
+        if isinstance(x, ResponseMoment):
             low -= sp.Rational(len(x.args[1:]) + int(sum(x.args[1:])), 2)
+        else:
+            entries = x.args[1:] * (2 if isinstance(x, KernelGap) else 1)
+            low -= sum(1 + sp.Rational(int(sum(entry[:2])), 2) for entry in entries)
     return low, high

@@ -17,12 +17,13 @@ from wideproof.derive.limits.adjoint import adjoint
 from wideproof.derive.limits.kernels import nngp, ntk, state_evolution
 from wideproof.derive.linear.convolution import equivalent_convolution, impulse_response, scale_factors
 from wideproof.derive.linear.errata import ERRATA
-from wideproof.derive.linear.finite_width import moments
+from wideproof.derive.linear.finite_width import KernelEntry, moments, ntk_mean
 from wideproof.derive.linear.gradient_descent import training_bound
 from wideproof.derive.linear.momentum import momentum_gain
 from wideproof.derive.linear.realization import convolution_of, realization
 from wideproof.derive.linear.scale_factor_bounds import FORMS, refuted_bounds, scale_factor_bound, scale_factor_peak
 from wideproof.derive.linear.spectral_radius import stability
+from wideproof.derive.linear.width_bound import ntk_deviation
 from wideproof.derive.memory_horizon.memory import memory
 from wideproof.derive.proof.proof import Proof
 from wideproof.derive.referee.judgement import Judgement, check
@@ -92,6 +93,11 @@ def _finite_width() -> Iterator[Covered]:
         yield Covered("linear-rnn", f"second-moment-{lag}", partial(_moments, lag=lag))
     yield Covered("linear-rnn", "fourth-moment-2", partial(_moments, lag=2, order=4))
     yield Covered("linear-rnn", "moment-0-1-1-2", partial(_moments, lags=(0, 1, 1, 2)))
+    for lag in range(4):
+        yield Covered("linear-rnn", f"ntk-deviation-{lag}", partial(_kernel_at_width, ntk_deviation, lag))
+    leak = KernelEntry(0, 2)
+    yield Covered("linear-rnn", "ntk-deviation-0-2", partial(_kernel_at_width, ntk_deviation, leak))
+    yield Covered("linear-rnn", "ntk-mean-4", partial(_kernel_at_width, ntk_mean, 4))
 
 
 def _training() -> Iterator[Covered]:
@@ -137,6 +143,11 @@ def _check(quantity: str, formula: str) -> Judgement:
 
 def _moments(**which: Any) -> Derivation:
     return moments(models.linear_rnn(), **which)
+
+
+def _kernel_at_width(make: Any, entry: Any) -> Derivation:
+    derived: Derivation = make(models.linear_rnn(), entry)
+    return derived
 
 
 def _bound(form: str) -> Derivation:

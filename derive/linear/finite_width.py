@@ -1,37 +1,33 @@
-"""Exact moments of the impulse response at finite width, by pairings of the readouts and loop equations.
+"""Exact moments at finite width: of the impulse response, and of the empirical tangent kernel.
 
-Averaging over readout and input map leaves products of traces of words in W and its transpose. One integration by
-parts removes a letter G of the first word and one partner, and leaves shorter words (G standard Gaussian, n x n):
-    tr(G A G B) -> tr(A B^T)        tr(G A G^T B) -> tr(A) tr(B)
-    tr(G A) tr(G B) -> tr(A B^T)    tr(G A) tr(G^T B) -> tr(A B)
-Words are remembered up to rotation, transposition and order; tr of the empty word is n.
-Source: the entries' covariance and E[G f(G)] = E[df/dG]; erratum E2.
+Averaging over readouts and input maps leaves products of traces of words in the transition matrices, which loop
+equations take apart. The empirical kernel is the covariance of the response to a random perturbation of the
+parameters (Lemma B.1): in its means the perturbed letters of one entry meet each other, and no others.
+Source: Isserlis' theorem and integration by parts; errata E2 and E5.
 """
 
 from __future__ import annotations
 
+import math
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from functools import lru_cache
-from typing import Any
+from itertools import product
+from typing import Any, NamedTuple
 
 import sympy as sp
 
-from wideproof.derive.calculus.moments import is_linear
-from wideproof.derive.calculus.recursion_rules import OUTPUT
-from wideproof.derive.emit.derivation import Derivation, as_program, reads
-from wideproof.derive.language.errors import NotClosed, NotLinear, ParameterError
+from wideproof.derive.calculus.recursion_rules import OUTPUT, TANGENT_OUTPUT, ask_body
+from wideproof.derive.calculus.tangent import tangent
+from wideproof.derive.emit.derivation import Derivation, as_program, quantity, reads
+from wideproof.derive.language.errors import NotClosed, ParameterError
 from wideproof.derive.language.notation import n
-from wideproof.derive.language.program import Coordinate, MatVec, Parameter, Previous, Program, Updated, coordinates_of
+from wideproof.derive.language.program import Program
 from wideproof.derive.language.recursion import Recursion
+from wideproof.derive.linear.matrix_words import MOST, End, ImpulseWords, Path, Strand, closures, refuse_others
+from wideproof.derive.linear.trace_means import trace_mean, transposed
 from wideproof.derive.proof.claims import Claim, Equation
 from wideproof.derive.proof.proof import prove
 from wideproof.derive.proof.rules import Ask, rule
-
-Word = tuple[int, ...]
-"""Letters of a trace: +k for the k-th Gaussian matrix, -k for its transpose."""
-Polynomial = tuple[int, ...]
-"""Coefficients of 1, n, n^2, ..."""
 
 
 class ResponseMoment(sp.Function):
@@ -42,91 +38,134 @@ class ResponseMoment(sp.Function):
         return rf"\mathbb{{E}}_n\left[{' '.join(rf'(L_{{{x}}})_{{11}}' for x in lags)}\right]"
 
 
-class TraceMean(sp.Function):
-    """E of a product of traces of words in standard Gaussian n x n matrices: arguments n, then the words."""
+class KernelEntry(NamedTuple):
+    """One entry of the empirical tangent kernel: (L_lag)_{row, column} against (L_lag2)_{row2, column2}."""
+
+    lag: int
+    lag2: int
+    row: int = 0
+    row2: int = 0
+    column: int = 0
+    column2: int = 0
+
+
+class KernelMoment(sp.Function):
+    """E of a product of entries of the empirical tangent kernel at width n: arguments n, then the entries."""
 
     def _latex(self, printer: Any) -> str:
-        traces = [rf"\mathrm{{tr}}\left({_word_latex(word)}\right)" for word in self.args[1:]]
-        return rf"\mathbb{{E}}\left[{' '.join(traces)}\right]"
+        return rf"\mathbb{{E}}_n\left[{' '.join(map(entry_latex, self.args[1:]))}\right]"
 
 
-def _word_latex(word: sp.Tuple) -> str:
-    if not word:
-        return "I"
-    letters = ["G" + (f"_{{{abs(x)}}}" if max(map(abs, word)) > 1 else "") for x in word]
-    return " ".join(a + (r"^{\mathsf{T}}" if x < 0 else "") for a, x in zip(letters, word, strict=True))
+class KernelCovariance(sp.Function):
+    """The covariance of two entries of the empirical tangent kernel at width n: arguments n, the two entries."""
+
+    nargs = (3,)
+
+    def _latex(self, printer: Any) -> str:
+        first, second = map(entry_latex, self.args[1:])
+        if self.args[1] == self.args[2]:
+            return rf"\mathrm{{Var}}_n\left[{first}\right]"
+        return rf"\mathrm{{Cov}}_n\left[{first}, {second}\right]"
 
 
+def entry_latex(entry: sp.Tuple) -> str:
+    """An entry as it is typeset: its lags below, and rows and columns above where they are not the first."""
+    lag, lag2, *indices = entry
+    places = "" if not any(indices) else "".join(str(x + 1) for x in indices)
+    return rf"\hat\Theta_{{{lag},{lag2}}}" + (rf"^{{({places})}}" if places else "")
+
+
+# ---- quantities -----------------------------------------------------------------------------------
 def moments(
     recursion: Recursion | Program, lag: int | None = None, order: int = 2, lags: Sequence[int] | None = None
 ) -> Derivation:
     """E of L_j^order for one entry of L_j at any width n, exactly: a polynomial in 1/n; `lags` mixes lags.
 
     Shapes: formula in n and the variances.  Units: (output/input)^order.
-    Errors: NotLinear; NotClosed unless the recursion has one state whose update is matrices times it plus input;
+    Errors: NotLinear; NotClosed for backward states, redrawn readouts, or too many products of matrices;
     ParameterError for negative lags or an odd or missing order.  The cost grows fast with lag times order.
     Source: loop equations; erratum E2 is the case order 2.
     """
     program = as_program(recursion)
-    if not is_linear(program):
-        raise NotLinear(f"moments({program.name})", "a linear recursion", "another", "Its moments do not close.")
+    refuse_others(program, f"moments({program.name})")
     if (lag is None) == (lags is None):
         raise ParameterError("moments", "either a lag or lags", (lag, lags), "moments(rnn, lag=3, order=4).")
     given = tuple(lags) if lags is not None else (lag,) * order
     wanted = sorted(x for x in given if isinstance(x, int) and x >= 0)
     if not wanted or len(wanted) % 2 or len(wanted) != len(given):
         raise ParameterError("moments", "an even number of whole lags >= 0", given, "Odd moments vanish.")
-    chain_of(program)
-    proof = prove(program, "readout-pairings", ResponseMoment(n, *wanted))
-    return Derivation("moments", proof)
+    return Derivation("moments", prove(program, "readout-pairings", ResponseMoment(n, *wanted)))
 
 
-reads("moments", n)
+@quantity
+def second_moment(recursion: Recursion | Program, lag: int) -> Derivation:
+    """E of L_j^2 for one entry of L_j at width n: `moments` of order 2."""
+    return Derivation("second-moment", moments(recursion, lag=lag).proof)
 
 
-@dataclass(frozen=True)
-class ScalarChain:
-    """L_j = n^{-(j+1)/2} C W^j F with Gaussian C, W, F of these variances; W is redrawn each step unless tied."""
-
-    readout: sp.Expr
-    transition: sp.Expr
-    inputs: sp.Expr
-    tied: bool
+@quantity
+def fourth_moment(recursion: Recursion | Program, lag: int) -> Derivation:
+    """E of L_j^4 for one entry of L_j at width n: `moments` of order 4."""
+    return Derivation("fourth-moment", moments(recursion, lag=lag, order=4).proof)
 
 
-def chain_of(program: Program) -> ScalarChain:
-    """Read the effective Gaussian matrices off a recursion with one state; NotClosed for any other."""
-    hint = "Exact moments need one state, updated by matrices times itself plus input maps."
-    if len(program.updates) != 1:
-        raise NotClosed(f"moments({program.name})", "one state", len(program.updates), hint)
-    body = program.updates[0][1]
-    groups: dict[str, dict[Parameter, sp.Expr]] = {"matrix": {}, "input_map": {}, "readout": {}}
-    for expr in (body, program.output):
-        for c in coordinates_of(expr):
-            term = program.table[c]
-            if not isinstance(term, MatVec) or not _is_plain(program, term):
-                raise NotClosed(f"moments({program.name})", "matrices times the state, or inputs", c.label, hint)
-            groups[term.matrix.role][term.matrix] = sp.diff(expr, c)
-    tied = {x.tied for group in groups.values() for x in group if x.role == "matrix"}
-    others = [x for group in groups.values() for x in group if x.role != "matrix" and not x.tied]
-    if len(tied) > 1 or others or not all(groups.values()):
-        raise NotClosed(
-            f"moments({program.name})",
-            "tied readouts and input maps, and one kind of transition",
-            program.parameters,
-            hint,
-        )
-    variance = {
-        role: sp.expand(sp.Add(*(c**2 * x.variance for x, c in group.items()))) for role, group in groups.items()
-    }
-    return ScalarChain(variance["readout"], variance["matrix"], variance["input_map"], tied.pop())
+@quantity
+def ntk_mean(recursion: Recursion | Program, lag: int | KernelEntry, parameterization: str = "entries") -> Derivation:
+    """E of one entry of the empirical tangent kernel of the impulse response at width n: a polynomial in 1/n.
+
+    A lag j stands for the entry between (L_j)_11 and itself, whose limit is the scale factor; KernelEntry names any
+    other, for any numbers of inputs and outputs. The mean of (t, j) for t != j is the leakage between lags (E5).
+    Shapes: formula in n and the variances.  Units: output^2/input^2.
+    Errors: as `moments`.  The cost grows like j^2 products; lag 12 takes a second.
+    Source: emami2021implicit, Lemma B.1 and (19)-(21) at finite width.
+    """
+    entry = entry_of(lag, "ntk_mean")
+    program = moved(recursion, parameterization)
+    return Derivation("ntk-mean", prove(program, "kernel-pairings", KernelMoment(n, sp.Tuple(*entry))))
 
 
-def _is_plain(program: Program, term: MatVec) -> bool:
-    if term.matrix.role == "input_map":
-        return True
-    wanted = Previous if term.matrix.role == "matrix" else Updated
-    return isinstance(term.vector, Coordinate) and isinstance(program.table[term.vector], wanted)
+def ntk_covariance(
+    recursion: Recursion | Program,
+    first: int | KernelEntry,
+    second: int | KernelEntry,
+    parameterization: str = "entries",
+) -> Derivation:
+    """The covariance of two entries of the empirical tangent kernel at width n: a polynomial in 1/n.
+
+    Shapes: formula in n and the variances.  Units: (output/input)^4.
+    Errors: as `moments`.  The cost grows like j^4 products of words of 4 j letters; lag 6 takes seconds.
+    Source: emami2021implicit, Lemma B.1 at finite width; erratum E5.
+    """
+    entries = (sp.Tuple(*entry_of(x, "ntk_covariance")) for x in (first, second))
+    program = moved(recursion, parameterization)
+    return Derivation("ntk-covariance", prove(program, "kernel-covariance", KernelCovariance(n, *entries)))
+
+
+@quantity
+def ntk_variance(
+    recursion: Recursion | Program, lag: int | KernelEntry, parameterization: str = "entries"
+) -> Derivation:
+    """The variance of one entry of the empirical tangent kernel at width n: `ntk_covariance` with itself."""
+    return Derivation("ntk-variance", ntk_covariance(recursion, lag, lag, parameterization).proof)
+
+
+for _name in ("moments", "second-moment", "fourth-moment", "ntk-mean", "ntk-variance", "ntk-covariance"):
+    reads(_name, n)
+
+
+def moved(recursion: Recursion | Program, parameterization: str) -> Program:
+    """The tangent of a linear recursion.  Errors: NotLinear; NotClosed where its products are none of matrices."""
+    program = as_program(recursion)
+    refuse_others(program, f"tangent kernel of {program.name} at finite width")
+    return tangent(program, parameterization)
+
+
+def entry_of(given: int | KernelEntry, where: str) -> KernelEntry:
+    """The entry that is meant; a lag stands for that with itself.  Errors: ParameterError."""
+    entry = KernelEntry(given, given) if isinstance(given, int) and not isinstance(given, bool) else given
+    if not isinstance(entry, KernelEntry) or not all(type(x) is int and x >= 0 for x in entry):
+        raise ParameterError(where, "a whole lag >= 0, or a KernelEntry of such", repr(given), "ntk_mean(rnn, 3).")
+    return entry
 
 
 # ---- rules ----------------------------------------------------------------------------------------
@@ -141,126 +180,101 @@ def _is_plain(program: Program, term: MatVec) -> bool:
 )
 def readout_pairings(subject: Any, ask: Ask) -> Claim:
     """Each pairing of the readouts and each of the input maps closes the words into traces."""
-    program = ask.program
-    ask("recursion", program.updates[0][0])
-    ask("recursion", OUTPUT)
-    chain = chain_of(program)
-    _, *lags = subject.args
-    words = [_powers(int(lag), chain.tied) for lag in lags]
-    total = sp.S.Zero
-    for loops in (
-        closed_loops(words, left, right)
-        for left in pairings(tuple(range(len(words))))
-        for right in pairings(tuple(range(len(words))))
-    ):
-        claim = ask.equation("loop-equations", trace_mean(loops))
-        total += claim.right
-    half, steps = len(lags) // 2, int(sum(lags))
-    scale = (chain.readout * chain.inputs) ** half * chain.transition ** sp.Rational(steps, 2)
-    return Equation(subject, scale * sp.expand(total / n ** sp.Rational(steps + len(lags), 2)))
+    words = _words(ask, OUTPUT, subject)
+    factors = [
+        [((_strand(path),), c, len(path.word) + 1) for path, c in words.response(int(lag)).items()]
+        for lag in subject.args[1:]
+    ]
+    return Equation(subject, _mean(words, factors, ask))
 
 
 @rule(
-    "loop-equations",
-    source="integration by parts: E[G f(G)] = E[df/dG]; stein1981estimation",
-    rank=790,
-    says="integration by parts removes one letter and its partner in every possible way,",
+    "kernel-pairings",
+    source="emami2021implicit, Lemma B.1; isserlis1918formula, over perturbations, readouts and input maps",
+    rank=781,
+    says=(
+        "the perturbed matrices of one entry meet each other; then pair the readouts and the input maps in every "
+        "possible way, which closes the products of transition matrices into traces, hence"
+    ),
 )
-def loop_equations(subject: Any, ask: Ask) -> Claim:
-    """Remove one letter and its partner in every possible way until no letter is left."""
-    _, *words = subject.args
-    coefficients = mean_of_traces(canonical(tuple(int(x) for x in word) for word in words))
-    return Equation(subject, sp.Add(*(c * n**i for i, c in enumerate(coefficients))))
+def kernel_pairings(subject: Any, ask: Ask) -> Claim:
+    """Contract the perturbations of each entry, then close all words into traces."""
+    words = _words(ask, TANGENT_OUTPUT, subject)
+    factors = [list(_contracted(words, KernelEntry(*map(int, entry)))) for entry in subject.args[1:]]
+    return Equation(subject, _mean(words, factors, ask))
 
 
-def trace_mean(loops: Sequence[Word]) -> TraceMean:
-    """The mean of a product of traces, words in canonical form."""
-    return TraceMean(n, *(sp.Tuple(*word) for word in canonical(loops)))
+@rule("kernel-covariance", source="definition of the covariance", rank=782, says="by definition of the covariance,")
+def kernel_covariance(subject: Any, ask: Ask) -> Claim:
+    """E of the product less the product of the means."""
+    _, first, second = subject.args
+    both, a, b = (
+        ask.equation("kernel-pairings", KernelMoment(n, *entries)).right
+        for entries in (sorted((first, second), key=sp.default_sort_key), (first,), (second,))
+    )
+    return Equation(subject, sp.expand(both - a * b))
 
 
-def _powers(lag: int, tied: bool) -> Word:
-    """W^j, or the product of the j matrices met on the way, the last one first."""
-    return (1,) * lag if tied else tuple(range(lag, 0, -1))
+Term = tuple[tuple[Strand, ...], sp.Expr, int]
+"""A product of numbers, its factor, and how many factors n^{-1/2} it carries."""
 
 
-def pairings(items: tuple[int, ...]) -> Iterator[dict[int, int]]:
-    """All ways to pair the items, as a map from each to its partner."""
-    if not items:
-        yield {}
-        return
-    first, *rest = items
-    for i, other in enumerate(rest):
-        for remaining in pairings((*rest[:i], *rest[i + 1 :])):
-            yield {first: other, other: first, **remaining}
+def _words(ask: Ask, output: sp.Expr, subject: sp.Expr) -> ImpulseWords:
+    """The words of the recursion, or of its tangent, whose lines are premises."""
+    bodies = {updated: ask_body(ask.program, ask, updated) for updated, _ in ask.program.updates}
+    ends = ask_body(ask.program, ask, output)
+    return ImpulseWords(ask.program, bodies, ends, f"{type(subject).__name__} of {ask.program.name}")
 
 
-def closed_loops(words: Sequence[Word], left: dict[int, int], right: dict[int, int]) -> list[Word]:
-    """Follow word, right partner transposed, left partner, ... until the loop closes."""
-    unseen, loops = set(range(len(words))), []
-    while unseen:
-        start = here = min(unseen)
-        loop: Word = ()
-        while True:
-            back = right[here]
-            loop += words[here] + transposed(words[back])
-            unseen -= {here, back}
-            here = left[back]
-            if here == start:
-                break
-        loops.append(loop)
-    return loops
+def _strand(path: Path) -> Strand:
+    return Strand(End(path.readout, 0), path.word, End(path.inputs, 0))
 
 
-def transposed(word: Word) -> Word:
-    """(A B)^T = B^T A^T."""
-    return tuple(-x for x in reversed(word))
+def _contracted(words: ImpulseWords, entry: KernelEntry) -> Iterator[Term]:
+    """The products of one entry of the kernel in which the perturbed letters of its two responses have met."""
+    first, second = words.response(entry.lag), words.response(entry.lag2)
+    _refuse_many(words, len(first) * len(second))
+    for (a, c), (b, d) in product(first.items(), second.items()):
+        letters, letters2 = ((x.readout, *x.word, x.inputs) for x in (a, b))
+        at, at2 = (next(i for i, x in enumerate(w) if words.ensemble(x).perturbed) for w in (letters, letters2))
+        if letters[at] != letters2[at2]:
+            continue
+        strands: list[Strand] = []
+        if at:
+            ends = End(a.readout, entry.row), End(b.readout, entry.row2)
+            strands.append(Strand(ends[0], a.word[: at - 1] + transposed(b.word[: at2 - 1]), ends[1]))
+        elif entry.row != entry.row2:
+            continue
+        if at <= len(a.word):
+            ends = End(a.inputs, entry.column), End(b.inputs, entry.column2)
+            strands.append(Strand(ends[0], transposed(a.word[at:]) + b.word[at2:], ends[1]))
+        elif entry.column != entry.column2:
+            continue
+        variance = words.ensemble(letters[at]).variance
+        yield tuple(strands), c * d * variance, len(a.word) + len(b.word) + 2
 
 
-def canonical(words: Any) -> tuple[Word, ...]:
-    """One representative of equal products of traces: each word rotated or transposed to its largest form, sorted."""
-    return tuple(sorted(map(_largest_form, words), reverse=True))
+def _refuse_many(words: ImpulseWords, count: int) -> None:
+    if count > MOST:
+        raise NotClosed(words.where, f"at most {MOST:,} products of matrices", f"{count:,}", "Ask for smaller lags.")
 
 
-@lru_cache(maxsize=200_000)
-def _largest_form(word: Word) -> Word:
-    forms = (w[i:] + w[:i] for w in (word, transposed(word)) for i in range(len(word)))
-    return max(forms, default=word)
-
-
-@lru_cache(maxsize=500_000)
-def mean_of_traces(words: tuple[Word, ...]) -> Polynomial:
-    """E of a product of traces as a polynomial in n, by the four loop equations."""
-    full = tuple(word for word in words if word)
-    if not full:
-        return (0,) * len(words) + (1,)
-    letters = [abs(x) for word in full for x in word]
-    if any(letters.count(x) % 2 for x in set(letters)):
-        return ()
-    total: list[int] = []
-    first = max(full, key=lambda word: (len({x > 0 for x in word}), len(word)))  # mixed words first
-    others = list(full)
-    others.remove(first)
-    for loops in _removals(first, others):
-        for i, c in enumerate(mean_of_traces(canonical(loops)), len(words) - len(full)):
-            total += [0] * (i + 1 - len(total))
-            total[i] += c
-    return tuple(total)
-
-
-def _removals(first: Word, others: list[Word]) -> Iterator[list[Word]]:
-    """All that is left after the first letter of the first word meets each possible partner."""
-    letter, rest = first[0], first[1:]
-    for i, x in enumerate(rest):
-        a, b = rest[:i], rest[i + 1 :]
-        if x == letter:
-            yield [a + transposed(b), *others]
-        elif x == -letter:
-            yield [a, b, *others]
-    for k, word in enumerate(others):
-        remaining = others[:k] + others[k + 1 :]
-        for i, x in enumerate(word):
-            b = word[i + 1 :] + word[:i]
-            if x == letter:
-                yield [rest + transposed(b), *remaining]
-            elif x == -letter:
-                yield [rest + b, *remaining]
+def _mean(words: ImpulseWords, factors: Sequence[Sequence[Term]], ask: Ask) -> sp.Expr:
+    """E of a product of sums of products, by closures and loop equations.  Errors: NotClosed for more than MOST."""
+    _refuse_many(words, math.prod(map(len, factors)))
+    products: dict[tuple[tuple[Strand, ...], int], list[sp.Expr]] = defaultdict(list)
+    for chosen in product(*factors):
+        strands = tuple(sorted(strand for term in chosen for strand in term[0]))
+        products[strands, sum(term[2] for term in chosen)].append(sp.prod([term[1] for term in chosen]))
+    traces: dict[sp.Expr, Counter[tuple[sp.Expr, int]]] = defaultdict(Counter)
+    for (strands, power), factors_of in products.items():
+        scale = sp.Add(*factors_of) * words.variance(strands)
+        for loops in closures(strands) if scale != 0 else ():
+            traces[trace_mean(loops)][scale, power] += 1
+    total: Counter[tuple[sp.Expr, sp.Rational]] = Counter()
+    for mean, scales in traces.items():
+        polynomial = sp.expand(ask.equation("loop-equations", mean).right)
+        for c, degree in (term.as_coeff_exponent(n) for term in sp.Add.make_args(polynomial)):
+            for (scale, power), ways in scales.items():
+                total[scale, degree - sp.Rational(power, 2)] += ways * c
+    return sp.expand(sp.Add(*(c * scale * n**power for (scale, power), c in total.items())))

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from importlib import import_module
+from inspect import signature
 from pkgutil import iter_modules
 
 from wideproof.derive import limits, linear, memory_horizon
@@ -18,8 +20,12 @@ from wideproof.derive.linear.scale_factor_bounds import FORMS, scale_factor_boun
 ROOMS = (linear, limits, memory_horizon)
 """Where quantities are, in the order in which they are told."""
 FOUND = [import_module(f"{room.__name__}.{x.name}").__name__ for room in ROOMS for x in iter_modules(room.__path__)]
-QUANTITIES = {name: make for module in FOUND for name, make in registered.items() if make.__module__ == module}
+KNOWN = {name: make for module in FOUND for name, make in registered.items() if make.__module__ == module}
 """Name -> what derives it, for all modules of these rooms."""
+AT_A_LAG = {name: make for name, make in KNOWN.items() if "lag" in signature(make).parameters}
+"""The quantities of one lag at a finite width n."""
+QUANTITIES = {name: make for name, make in KNOWN.items() if name not in AT_A_LAG}
+"""All others: quantities of infinite width, of all lags at once."""
 
 
 def derivations_of(recursion: Recursion | Program | Derivation, quantity: str) -> tuple[Derivation, ...]:
@@ -42,11 +48,21 @@ def derivations_of(recursion: Recursion | Program | Derivation, quantity: str) -
     return (_part(derived, part) if part else derived,)
 
 
-def quantity_named(name: str) -> Callable[..., Derivation]:
-    """The function that derives the quantity of that name.  Errors: ParameterError listing the names."""
-    if name not in QUANTITIES:
-        hint = f"{meant(name, QUANTITIES)}wideproof derive MODEL shows them all."
-        raise ParameterError("QUANTITY", ", ".join(QUANTITIES), repr(shortened(name)), hint)
+def quantity_named(name: str, lag: int | None = None) -> Callable[..., Derivation]:
+    """The function that derives the quantity of that name, where it is one of a single lag that at this lag.
+
+    Errors: ParameterError listing the names, and for a lag that is missing or makes no sense.
+    """
+    if name not in KNOWN:
+        hint = f"{meant(name, KNOWN)}wideproof derive MODEL shows them all."
+        raise ParameterError("QUANTITY", ", ".join(KNOWN), repr(shortened(name)), hint)
+    if name in AT_A_LAG:
+        if lag is None:
+            raise ParameterError(name, "the lag it is of", "none", "Write --lag 3; in Python, (rnn, lag=3).")
+        return partial(AT_A_LAG[name], lag=lag)
+    if lag is not None:
+        hint = f"Leave --lag out: only {', '.join(AT_A_LAG)} are of one lag."
+        raise ParameterError(name, "no lag", f"lag {lag}", hint)
     return QUANTITIES[name]
 
 

@@ -30,6 +30,7 @@ def certify_command(
             autocompletion=lambda: list(QUANTITIES),
         ),
     ] = "",
+    lag: Annotated[int | None, typer.Option(min=0, help="The lag of a quantity at finite width, such as 2.")] = None,
     folder: Annotated[Path, typer.Option("-o", "--output", metavar="DIR", help="Where the .v file goes.")] = Path(
         "certificates"
     ),
@@ -48,7 +49,7 @@ def certify_command(
 
         wanted = {f"{row.model}-{row.quantity}": row.certificate for row in COVERED}
     else:
-        recursion, make = model_with(context, model), quantity_named(quantity)
+        recursion, make = model_with(context, model), quantity_named(quantity, lag)
         parameters(context, ())
         from wideproof.derive.certificate.certificate import certify
 

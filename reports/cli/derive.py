@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Annotated, Any
 
@@ -10,7 +10,7 @@ import typer
 
 from wideproof.derive import Alternating, Derivation, Memory, NotClosed, NotDiagonal, NotLinear
 from wideproof.derive.language.errors import DeriveError
-from wideproof.derive.referee.quantities import QUANTITIES, quantity_named
+from wideproof.derive.referee.quantities import AT_A_LAG, QUANTITIES, quantity_named
 from wideproof.reports.cli.alternating import derive_lines
 from wideproof.reports.cli.console import Stages, describe, out, plain, print_json, said
 from wideproof.reports.cli.models import Model, any_model_with
@@ -24,16 +24,19 @@ def derive_command(
         str,
         typer.Argument(
             metavar="[QUANTITY]",
-            help=f"One of {', '.join(QUANTITIES)}; all if left out.",
-            autocompletion=lambda: list(QUANTITIES),
+            help=f"One of {', '.join(QUANTITIES)}; all these if left out. At finite width, of one lag: "
+            f"{', '.join(AT_A_LAG)}.",
+            autocompletion=lambda: [*QUANTITIES, *AT_A_LAG],
         ),
     ] = "",
+    lag: Annotated[int | None, typer.Option(min=0, help="The lag of a quantity at finite width, such as 3.")] = None,
     proof: Annotated[bool, typer.Option("--proof", help="Print every step of the proof.")] = False,
     as_json: Json = False,
 ) -> None:
     """Derive a quantity, verify its proof, and print the formula; options of the model such as --activation tanh.
 
-    Examples: [b]wideproof derive linear-rnn scale-factors --proof[/b], [b]wideproof derive linear-rnn --json[/b]
+    Examples: [b]wideproof derive linear-rnn scale-factors --proof[/b], [b]wideproof derive linear-rnn --json[/b],
+    [b]wideproof derive linear-rnn ntk-variance --lag 3[/b]
     """
     recursion = any_model_with(context, model)
     parameters(context, ())
@@ -44,7 +47,7 @@ def derive_command(
         for derivation in () if as_json else derived:
             describe(derivation, proof)
         return
-    chosen = {quantity: quantity_named(quantity)} if quantity else QUANTITIES
+    chosen = {quantity: quantity_named(quantity, lag)} if quantity else _all(lag)
     found: list[Derivation] = []
     stuck: dict[str, DeriveError] = {}
     with Stages(quiet=as_json) as stages:
@@ -64,6 +67,11 @@ def derive_command(
         describe(derivation, proof)
     for name, error in stuck.items():
         out.print(f"{name} of {model} does not exist: {error}")
+
+
+def _all(lag: int | None) -> dict[str, Callable[..., Derivation]]:
+    """All quantities, those at finite width where a lag is given."""
+    return QUANTITIES | ({name: quantity_named(name, lag) for name in AT_A_LAG} if lag is not None else {})
 
 
 @contextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -13,7 +14,7 @@ import typer
 from wideproof.derive import Alternating, Recursion
 from wideproof.derive.language.errors import ParameterError
 from wideproof.derive.memory_horizon.memory import Memory
-from wideproof.derive.referee.quantities import QUANTITIES, quantity_named
+from wideproof.derive.referee.quantities import AT_A_LAG, QUANTITIES, quantity_named
 from wideproof.reports.cli.alternating import evaluate_lines
 from wideproof.reports.cli.console import Stages, out, print_json, table
 from wideproof.reports.cli.models import Model, any_model_with
@@ -22,7 +23,8 @@ from wideproof.reports.cli.symbols import Json, demand, needed, parameters
 if TYPE_CHECKING:
     from wideproof.numeric.kernels.kernel import KernelValue
 
-LAGS = 10
+LAGS, FINITE_LAGS = 10, 4
+WIDTH = "ntk-width"
 KERNELS = ("nngp", "ntk")
 WIDEST = 8  # columns of a kernel that a terminal still shows well
 Readout = Literal["all", "last", "average"]
@@ -35,11 +37,15 @@ def eval_command(
         str,
         typer.Argument(
             metavar="QUANTITY",
-            help="A quantity in the lag, such as scale-factors; a number, such as stability; nngp, ntk with --inputs.",
-            autocompletion=lambda: list(QUANTITIES),
+            help="A quantity in the lag, such as scale-factors; a number, such as stability; nngp, ntk with --inputs; "
+            f"with --width, {', '.join(AT_A_LAG)}; ntk-width, how wide a net must be.",
+            autocompletion=lambda: [*QUANTITIES, *AT_A_LAG, WIDTH],
         ),
     ],
-    lags: Annotated[int | None, typer.Option(min=1, help="Evaluate at the lags 0 … LAGS-1; 10 if left out.")] = None,
+    lags: Annotated[
+        int | None, typer.Option(min=1, help="Evaluate at the lags 0 … LAGS-1; 10 if left out, at finite width 4.")
+    ] = None,
+    width: Annotated[int | None, typer.Option(min=1, help="The width n of a quantity at finite width.")] = None,
     inputs: Annotated[
         list[Path] | None,
         typer.Option(
@@ -59,6 +65,8 @@ def eval_command(
 
     Examples: [b]wideproof eval linear-rnn scale-factors --nu-W 0.3 --nu-F 1 --nu-C 1 --lags 5[/b],
     [b]wideproof eval linear-rnn stability --nu-W 0.81 --nu-F 1 --nu-C 1[/b],
+    [b]wideproof eval linear-rnn second-moment --width 4 --lags 6 --nu-W 1 --nu-F 1 --nu-C 1[/b],
+    [b]wideproof eval linear-rnn ntk-width --lags 3 --epsilon 0.2 --delta 0.05 --nu-W 0.3 --nu-F 1 --nu-C 1[/b],
     [b]wideproof eval ./my_rnn.py:rnn ntk --nu-W 0.3 --inputs sequences.npy --readout last[/b],
     [b]wideproof eval amp state-evolution --steps 1 --delta 0.5 --epsilon 0.1 --nu-w 0.01 --theta-0 0.5[/b]
     """
@@ -68,12 +76,51 @@ def eval_command(
         raise ParameterError(f"eval: {option}", "nngp or ntk of a Recursion", quantity, f"Leave {option} out.")
     if lags and isinstance(made, Alternating):
         raise ParameterError("eval: --lags", "a quantity in the lag j", quantity, "Write --steps, a model's own.")
+    if width is not None and (isinstance(made, Alternating) or quantity not in AT_A_LAG):
+        hint = f"Leave --width out: only {', '.join(AT_A_LAG)} are at a finite width."
+        raise ParameterError("eval: --width", "a quantity at finite width", quantity, hint)
     if isinstance(made, Alternating):
         _lines(context, model, made, quantity, as_json)
     elif inputs:
         _kernel(context, made, quantity, inputs, readout, as_json)
+    elif quantity in AT_A_LAG:
+        _at_width(context, made, quantity, lags or FINITE_LAGS, width, as_json)
+    elif quantity == WIDTH:
+        _advised(context, made, lags or FINITE_LAGS, as_json)
     else:
         _formula(context, made, quantity, lags, as_json)
+
+
+def _at_width(
+    context: typer.Context, recursion: Recursion, quantity: str, lags: int, width: int | None, as_json: bool
+) -> None:
+    """A quantity of one lag at a width, at several lags."""
+    if width is None:
+        raise ParameterError(f"eval: {quantity}", "the width it is at", "none", "Write --width 512.")
+    values = []
+    with Stages(quiet=as_json) as stages, stages(f"{quantity} of {recursion.name}") as progress:
+        for lag in range(lags):
+            formula = quantity_named(quantity, lag)(recursion).formula
+            given = needed(context, [name for name in formula.symbols if name != "n"])
+            values.append(float(formula.compile("numpy")(n=float(width), **given)))
+            progress(lag + 1, lags)
+    if as_json:
+        print_json({"values": values, "width": width})
+    else:
+        table(("lag", f"{quantity} at width {width}"), [(str(lag), f"{x:.12g}") for lag, x in enumerate(values)])
+
+
+def _advised(context: typer.Context, recursion: Recursion, lags: int, as_json: bool) -> None:
+    """The width from which on all entries of the tangent kernel are near their limits."""
+    from wideproof.numeric.linear_rnn.width_advice import width_for
+
+    given = needed(context, [*recursion.program().symbols, "epsilon", "delta"])
+    with Stages(quiet=as_json) as stages, stages(f"width for {recursion.name}") as progress:
+        found = width_for(recursion, horizon=lags, progress=progress, **given)
+    if as_json:
+        print_json(asdict(found))
+    else:
+        out.print(found.in_words())
 
 
 def _lines(context: typer.Context, model: str, program: Alternating, quantity: str, as_json: bool) -> None:

@@ -43,9 +43,10 @@ def test_a_rule_wrong_by_a_thousandth_is_caught(known):
 
 def test_what_vanishes_at_the_widths_one_and_two_is_caught_at_others():
     """Polynomials in n are judged at more widths than their degree; a rule that is wrong from n = 3 on is refused."""
-    module, item = "wideproof.derive.linear.finite_width", "moments (2, 2, 2, 2) of linear_rnn"
+    item = "moments (2, 2, 2, 2) of linear_rnn"
     known = runner.measured(lambda name: name == item)
-    for function in ("loop_equations", "readout_pairings"):
+    for room, function in (("trace_means", "loop_equations"), ("finite_width", "readout_pairings")):
+        module = f"wideproof.derive.linear.{room}"
         wrong = [m for m in mutants(module) if (m.function, m.kind) == (function, "zeros in n")]
         results = {outcome(m, known, [item]).result for m in wrong}
         assert "caught" in results

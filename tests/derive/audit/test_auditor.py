@@ -74,7 +74,7 @@ def test_the_auditor_imports_no_function_of_the_engine(path):
     "from wideproof.derive.expectation.symbolic_expectation import expect",
     "from wideproof.derive.expectation.dual_activations import FACTS",
     "from wideproof.derive import ntk",
-    "def late():\n    from wideproof.derive.linear.finite_width import chain_of",
+    "def late():\n    from wideproof.derive.linear.matrix_words import closures",
 ])  # fmt: skip
 def test_the_check_of_imports_can_fail(text):
     assert computing(text) != []

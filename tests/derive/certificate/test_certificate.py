@@ -17,6 +17,7 @@ import sympy as sp
 import wideproof as wp
 from tests.derive.certificate.batches import Group, check_batch, right, with_claim
 from wideproof.derive import (
+    KernelEntry,
     Recursion,
     adjoint,
     impulse_response,
@@ -25,6 +26,8 @@ from wideproof.derive import (
     moments,
     nngp,
     ntk,
+    ntk_deviation,
+    ntk_mean,
     realization,
     refuted_bounds,
     scale_factor_bound,
@@ -181,6 +184,39 @@ def test_the_radius_moments_at_finite_width_and_their_errata_hold_and_altered_on
     )
     assert {"isserlis1918formula", "stein1981estimation"} <= found.assumed
     assert_refused(found, {name: change[0] for name, change in (of_radius | of_erratum | of_moment).items()})
+
+
+@coqc
+def test_the_kernel_at_finite_width_holds_without_a_limit_theorem_and_altered_claims_are_refused(tmp_path):
+    proof = ntk_deviation(models.linear_rnn(), 1).proof
+    rules = ("loop-equations", "kernel-pairings", "kernel-covariance", "kernel-gap", "chebyshev")
+    changes = {rule: (rule, right(lambda side: side - side.subs(n, 1) / 1000)) for rule in rules[:-1]}
+    changes["chebyshev"] = ("chebyshev", right(less))
+    found = check_batch(tmp_path, Group(proof, altered(proof, changes)))
+    assert {"isserlis1918formula", "stein1981estimation", "expectation_is_monotone"} <= found.assumed
+    assert not any("limit" in name or "lemma_c1" in name.lower() for name in found.assumed)
+    assert_refused(found, {rule: rule.replace("-", "_") for rule in rules})
+
+
+def redrawn():
+    rnn = Recursion("redrawn")
+    W, F, C, h = rnn.matrix("W", tied=False), rnn.input_map("F"), rnn.readout("C"), rnn.state("h")
+    rnn.update(h, W @ h + F @ rnn.x)
+    rnn.output(C @ h)
+    return rnn
+
+
+@pytest.mark.parametrize(
+    ("make", "why"),
+    [
+        (lambda: ntk_mean(models.linear_rnn(), 1, "ntk"), "by their entries"),
+        (lambda: ntk_mean(models.linear_rnn(), KernelEntry(1, 1, row2=1)), "the first output"),
+        (lambda: ntk_mean(redrawn(), 1), "tied W"),
+    ],
+)
+def test_kernels_at_finite_width_without_a_certificate_say_why(make, why):
+    with pytest.raises(NotCertified, match=why):
+        certify(make().proof)
 
 
 @coqc

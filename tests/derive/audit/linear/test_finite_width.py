@@ -3,7 +3,11 @@
 import pytest
 import sympy as sp
 
-from wideproof.derive.audit.linear.finite_width import free_indices, response_mean, trace_mean
+from wideproof.derive import models
+from wideproof.derive.audit.auditor import worlds
+from wideproof.derive.audit.linear.finite_width import free_indices, trace_counts
+from wideproof.derive.language.variants import untied
+from wideproof.derive.linear.finite_width import ResponseMoment
 
 WORDS = [
     ((1, 1, -1, -1),),
@@ -46,7 +50,8 @@ def test_traces(words, width):
             factor = matrices[abs(x) - 1]
             value = product(value, factor if x > 0 else [list(row) for row in zip(*factor, strict=True)])
         total *= sum(value[a][a] for a in range(width))
-    assert trace_mean(width, words) == gaussian_mean(total)
+    counts = trace_counts(words)
+    assert sum(c * width**power for power, c in enumerate(counts)) == gaussian_mean(total)
 
 
 @pytest.mark.parametrize("lags", [(0, 0), (1, 1), (2, 2), (0, 1, 1, 2), (1, 1, 1, 1)], ids=str)
@@ -59,7 +64,13 @@ def test_responses(lags, tied):
     total = ring.one
     for lag in lags:
         total *= product(readout, found[lag])[0][0]
-    assert response_mean(2, lags, tied) == gaussian_mean(total)
+    program = models.linear_rnn().program()
+    world = worlds(program if tied else untied(program))[0]
+    sizes = {x.name: v for x, v in world.parameters.items()}
+    half, steps = len(lags) // 2, sum(lags)
+    scale = (sizes["nu_C"] * sizes["nu_F"]) ** half * sizes["nu_W"] ** (steps // 2)
+    found = world.number(ResponseMoment(2, *lags), {})
+    assert found == sp.Rational(gaussian_mean(total)) * scale / 2 ** (half + steps // 2)
 
 
 def test_a_trace_of_the_transpose_is_a_polynomial_of_the_width():

@@ -1,24 +1,4 @@
-"""Moments of the impulse response at finite width, in Coq: Stein's lemma entry by entry, counted by a function there.
-
-Nothing of the loop equations is read from the engine: the file defines how one Gaussian entry meets another, proves
-that counting by it gives the mean, and computes each polynomial in the width.
-"""
-
-from __future__ import annotations
-
-from collections.abc import Iterator
-from typing import Any
-
-import sympy as sp
-
-from wideproof.derive.certificate.hypotheses import letters
-from wideproof.derive.certificate.lemmas import Context, Lemma, exports, setting
-from wideproof.derive.certificate.terms import Writer, comment, pieces, term
-from wideproof.derive.language.errors import NotCertified
-from wideproof.derive.language.notation import n
-from wideproof.derive.language.program import MatVec, Program
-from wideproof.derive.linear.finite_width import ResponseMoment
-from wideproof.derive.proof.proof import Step
+"""What files about finite width begin with, in Coq: Gaussian means counted, the empirical kernel, chances."""
 
 COUNTING = r"""
 (* Means over independent standard Gaussian matrices G_1, G_2, ... (n x n), a readout c, an input column f. A word is
@@ -160,122 +140,131 @@ Variable response : list nat -> R.
 Hypothesis emami2021implicit_proposition_2_1a : forall lags,
   response lags = scales lags * mean (map entry lags) [].
 """.strip()
-KINDS = {"readout": "readout_variance", "matrix": "transition_variance", "input_map": "input_variance"}
-
-
-@setting("readout-pairings", stated=("recursion",))
-def finite_width(writer: Writer, parameterization: str | None) -> str:
-    """The recursion as one product of Gaussian matrices, and how their entries meet."""
-    program = writer.program
-    variances, tied = _chain(writer, program)
-    word = "repeat (1%nat, false) j" if tied else "map (fun k => (k, false)) (rev (seq 1 j))"
-    definition = [comment(f"The recursion {program.name} as it was written:")]
-    definition += [comment(f"  {state} = {body}") for state, body in (*program.updates, ("y", program.output))]
-    for role, name in KINDS.items():
-        definition.append(f"Variable {name} : R.\nHypothesis {name}_definition : {name} = {variances[role]}.")
-    return "\n\n".join(
-        (
-            "\n".join(letters(writer, program)),
-            "Variable n : nat.\nHypothesis n_sign : (0 < n)%nat.",
-            COUNTING,
-            "\n".join(definition),
-            RESPONSES.replace("{letters}", word),
-        )
-    )
-
-
-def _chain(writer: Writer, program: Program) -> tuple[dict[str, str], bool]:
-    """The variance of each kind of matrix, those of one kind added, and whether the transition is tied."""
-    terms: dict[str, list[str]] = {role: [] for role in KINDS}
-    tied = set()
-    for body in (program.updates[0][1], program.output):
-        for c, coordinate in pieces(body):
-            term = program.table.get(coordinate)
-            if not isinstance(term, MatVec) or len(program.updates) > 1:
-                raise NotCertified(
-                    "definition", "one state and products of it and of inputs", coordinate, "Only these."
-                )
-            terms[term.matrix.role].append(writer.real(c**2 * term.matrix.variance))
-            if term.matrix.role == "matrix":
-                tied.add(term.matrix.tied)
-    return {role: " + ".join(texts) for role, texts in terms.items()}, tied == {True}
-
-
-@term(ResponseMoment)
-def _response(writer: Writer, expr: sp.Expr) -> str:
-    return f"(response [{'; '.join(f'{lag}%nat' for lag in expr.args[1:])}])"
-
-
-@exports("loop-equations", believes="integration by parts: E[G f(G)] = E[df/dG]")
-def loop_equations(context: Context, step: Step) -> Iterator[Lemma]:
-    """The mean of a product of traces is a polynomial in the width, counted in the file."""
-    claim: Any = step.claim
-    words = "; ".join(f"[{'; '.join(map(_letter, word))}]" for word in claim.left.args[1:])
-    about = ("_".join(f"{abs(x)}t" if x < 0 else str(x) for x in word) for word in claim.left.args[1:])
-    name = context.name("loop-equations", *about)
-    yield Lemma(name, f"mean [] [{words}] = {context.writer.real(claim.right)}", "counted. ring.")
-
-
-def _letter(letter: sp.Expr) -> str:
-    return f"({abs(letter)}%nat, {'true' if letter < 0 else 'false'})"
-
-
-@exports("readout-pairings", believes="Isserlis' theorem over the entries of readout and input map")
-def readout_pairings(context: Context, step: Step) -> Iterator[Lemma]:
-    """A moment of the impulse response: all pairings, counted in the file, times the variances."""
-    claim: Any = step.claim
-    lags = [int(x) for x in claim.left.args[1:]]
-    listed = "; ".join(f"{lag}%nat" for lag in lags)
-    half, steps = len(lags) // 2, sum(lags)
-    roots = [("(INR n)", "root"), *((name, name[0]) for name in KINDS.values())]
-    scale = (
-        f"readout_variance ^ {half} * input_variance ^ {half} * transition_variance ^ {steps // 2} "
-        f"/ INR n ^ {(steps + len(lags)) // 2}"
-    )
-    positive = "\n  ".join(
-        f"assert ({name}_sign : 0 <= {name}) by (rewrite {name}_definition; nonneg)." for name in KINDS.values()
-    )
-    squares = "\n    ".join(
-        f"pose proof (sqrt_sqrt {value} ltac:(lra)) as {root}_square; remember (sqrt {value}) as {root}_root; "
-        f"rewrite <- ?{root}_square."
-        for value, root in roots
-    )
-    even = (
-        f"assert (whole : scales [{listed}] = {scale}).\n  {{ unfold scales, scaled. cbn [fold_right pow].\n    "
-        f"{squares}\n    field. intros zero. rewrite zero in *. lra. }}\n  rewrite whole.\n  "
-    )
-    statement = f"{context.writer.real(claim.left)} = {context.writer.real(claim.right)}"
-    script = (
-        f"assert (width : 0 < INR n) by now apply lt_0_INR.\n  {positive}\n  "
-        f"rewrite emami2021implicit_proposition_2_1a. cbn [map entry repeat seq rev app].\n  "
-        f"{'' if steps % 2 else even}unfold entry. cbn [repeat]. counted.\n  "
-        f"{' '.join(f'rewrite ?{name}_definition.' for name in KINDS.values()) if not steps % 2 else ''} "
-        f"{'ring' if steps % 2 else 'field; lra'}."
-    )
-    excess = _above_its_limit(context, claim.right, listed)
-    context.written["readout-pairings", claim.left] = name = context.name("readout-pairings")
-    yield Lemma(
-        name,
-        statement if not excess else f"{statement} /\\\n  ({excess[0]})",
-        script if not excess else f"assert (value : {statement}).\n  {{ {script} }}\n  {excess[1]}",
-    )
-
-
-def _above_its_limit(context: Context, right: sp.Expr, listed: str) -> tuple[str, str] | None:
-    """Erratum E2: at every width the moment exceeds its limit, where its corrections are positive."""
-    inverse = sp.Dummy("u", positive=True)
-    polynomial = sp.expand(right.subs(n, 1 / inverse))
-    limit = polynomial.subs(inverse, 0)
-    terms = sp.Poly(sp.expand(polynomial / limit) - 1, inverse).terms() if limit != 0 else []
-    if not any(c for _, c in terms) or any(c <= 0 for _, c in terms):
-        return None
-    texts = [f"{context.writer.real(c)} * / INR n ^ {power}" for (power,), c in terms]
-    low, more = context.writer.real(limit), f"({' + '.join(texts)})"
-    return (
-        f"0 < {low} -> {low} < response [{listed}]",
-        "split; [exact value|]. intros some. rewrite value. assert (width : 0 < INR n) by now apply lt_0_INR.\n  "
-        f"match goal with |- _ < ?moment => replace moment with ({low} * (1 + {more})) by (field; lra) end.\n  "
-        f"assert (excess : 0 < {more}) by (repeat first [apply Rplus_lt_0_compat | apply Rmult_lt_0_compat "
-        "| apply Rinv_0_lt_compat | apply pow_lt | lra]).\n  "
-        f"apply Rle_lt_trans with ({low} * 1); [lra | apply Rmult_lt_compat_l; lra].",
-    )
+KERNELS = r"""
+(* One product of numbers in an entry of the empirical kernel: how often the variances of readout, input map and
+   transition occur in it, those of the perturbed letters left out, and its strands in standard Gaussian entries. *)
+Definition part := (nat * nat * nat * list strand)%type.
+Definition word_of (j : nat) : word := repeat (1%nat, false) j.
+(* Lemma B.1: perturbed letters of the two responses have met. The readouts; the input maps; the a-th transition of one
+   response and the b-th of the other. *)
+Definition kernel_parts (t j : nat) : list part :=
+  (0%nat, 1%nat, (t + j)%nat, [(input, transposed (word_of t) ++ word_of j, input)])
+  :: (1%nat, 0%nat, (t + j)%nat, [(readout, word_of t ++ transposed (word_of j), readout)])
+  :: flat_map (fun a => map (fun b =>
+       (1%nat, 1%nat, (t - 1 + (j - 1))%nat,
+        [(readout, word_of a ++ transposed (word_of b), readout);
+         (input, transposed (word_of (t - 1 - a)) ++ word_of (j - 1 - b), input)])) (seq 0 j)) (seq 0 t).
+Definition both (p q : part) : part :=
+  match p, q with (c, f, w, s), (c', f', w', s') => ((c + c')%nat, (f + f')%nat, (w + w')%nat, s ++ s') end.
+Fixpoint parts_of (entries : list (nat * nat)) : list part :=
+  match entries with
+  | [] => [(0%nat, 0%nat, 0%nat, [])]
+  | (t, j) :: rest => flat_map (fun p => map (both p) (parts_of rest)) (kernel_parts t j)
+  end.
+Definition weight (c f w : nat) : R :=
+  readout_variance ^ c * input_variance ^ f * transition_variance ^ Nat.div2 w.
+Definition part_mean (p : part) : R := match p with (c, f, w, s) => weight c f w * mean s [] end.
+Definition halves (entries : list (nat * nat)) : nat :=
+  Nat.div2 (fold_right (fun e k => fst e + snd e + 2 + k)%nat 0%nat entries).
+(* E of a product of entries of the empirical kernel at width n. *)
+Variable kernel_mean : list (nat * nat) -> R.
+Hypothesis emami2021implicit_lemma_B1_at_width_n : forall entries,
+  kernel_mean entries = total (map part_mean (parts_of entries)) / INR n ^ halves entries.
+(* The same sum with equal weights gathered, its means counted. *)
+Definition row := (nat * nat * nat * list Z)%type.
+Definition row_value (r : row) : R := match r with (c, f, w, p) => weight c f w * value p end.
+Fixpoint entered (c f w : nat) (p : list Z) (table : list row) : list row :=
+  match table with
+  | [] => [(c, f, w, p)]
+  | (c', f', w', q) :: rest =>
+      if (Nat.eqb c c' && Nat.eqb f f' && Nat.eqb w w')%bool then (c', f', w', added p q) :: rest
+      else (c', f', w', q) :: entered c f w p rest
+  end.
+Lemma entered_correct : forall c f w p table,
+  total (map row_value (entered c f w p table)) = weight c f w * value p + total (map row_value table).
+Proof.
+  intros c f w p. induction table as [|[[[c' f'] w'] q] rest IH]; cbn [entered map total row_value].
+  - reflexivity.
+  - destruct (Nat.eqb c c' && Nat.eqb f f' && Nat.eqb w w')%bool eqn:same; cbn [map total row_value].
+    + apply Bool.andb_true_iff in same. destruct same as [same H3]. apply Bool.andb_true_iff in same.
+      destruct same as [H1 H2]. apply Nat.eqb_eq in H1, H2, H3. subst. rewrite value_added. ring.
+    + rewrite IH. ring.
+Qed.
+Fixpoint gathered (parts : list part) : option (list row) :=
+  match parts with
+  | [] => Some []
+  | (c, f, w, s) :: rest =>
+      match strands_counted 200 s [], gathered rest with
+      | Some p, Some table => Some (entered c f w p table)
+      | _, _ => None
+      end
+  end.
+Lemma gathered_correct : forall parts table,
+  gathered parts = Some table -> total (map part_mean parts) = total (map row_value table).
+Proof.
+  induction parts as [|[[[c f] w] s] rest IH]; intros table; cbn [gathered map total part_mean]; intros found.
+  - injection found as <-. reflexivity.
+  - destruct (strands_counted 200 s []) as [p|] eqn:counted; [|discriminate].
+    destruct (gathered rest) as [others|]; [|discriminate]. injection found as <-.
+    rewrite entered_correct, (strands_correct 200 s [] p counted), (IH others eq_refl). reflexivity.
+Qed.
+Lemma kernel_mean_counted : forall entries table,
+  gathered (parts_of entries) = Some table ->
+  kernel_mean entries = total (map row_value table) / INR n ^ halves entries.
+Proof.
+  intros entries table found. now rewrite emami2021implicit_lemma_B1_at_width_n, (gathered_correct _ table found).
+Qed.
+Ltac gathered :=
+  match goal with
+  | |- context [kernel_mean ?entries] =>
+      let found := eval vm_compute in (gathered (parts_of entries)) in
+      match found with Some ?table => rewrite (kernel_mean_counted entries table) by (vm_compute; reflexivity) end
+  end; cbn [map total row_value value]; unfold weight, halves; cbn [Nat.div2 fold_right fst snd Nat.add].
+(* Covariances, and E of the square of an entry less a constant. *)
+Definition covariance_of (a b : nat * nat) : R := kernel_mean [a; b] - kernel_mean [a] * kernel_mean [b].
+Definition gap_of (e : nat * nat) (c : R) : R := kernel_mean [e; e] - 2 * c * kernel_mean [e] + c ^ 2.
+""".strip()
+CHANCE = r"""
+(* Expectation is positive and linear; no limit theorem is among the hypotheses. *)
+Variable Draws : Type.
+Variable expect : (Draws -> R) -> R.
+Hypothesis expectation_is_monotone : forall f g, (forall o, f o <= g o) -> expect f <= expect g.
+Hypothesis expectation_is_linear : forall a b f g, expect (fun o => a * f o + b * g o) = a * expect f + b * expect g.
+Hypothesis expectation_of_one : expect (fun _ => 1) = 1.
+Variable theta : nat * nat -> Draws -> R.
+Hypothesis kernel_mean_of_one : forall e, kernel_mean [e] = expect (theta e).
+Hypothesis kernel_mean_of_square : forall e, kernel_mean [e; e] = expect (fun o => theta e o ^ 2).
+Definition chance (X : Draws -> R) (c eps : R) : R :=
+  expect (fun o => if Rlt_dec eps (Rabs (X o - c)) then 1 else 0).
+Lemma expect_equal : forall f g, (forall o, f o = g o) -> expect f = expect g.
+Proof. intros f g same. apply Rle_antisym; apply expectation_is_monotone; intros o; rewrite same; lra. Qed.
+Lemma chebyshev_inequality : forall X c eps, 0 < eps ->
+  chance X c eps <= (expect (fun o => X o ^ 2) - 2 * c * expect X + c ^ 2) / eps ^ 2.
+Proof.
+  intros X c eps positive. unfold chance.
+  assert (square : 0 < eps ^ 2) by now apply pow_lt.
+  apply Rle_trans with (expect (fun o => / eps ^ 2 * ((X o - c) ^ 2) + 0 * 1)).
+  - apply expectation_is_monotone. intros o. destruct (Rlt_dec eps (Rabs (X o - c))) as [far|_].
+    + apply Rmult_le_reg_l with (eps ^ 2); [assumption|]. field_simplify; [|lra].
+      assert (eps ^ 2 <= Rabs (X o - c) ^ 2) by (apply pow_incr; lra). rewrite pow2_abs in H. lra.
+    + assert (0 <= / eps ^ 2 * (X o - c) ^ 2); [|lra].
+      apply Rmult_le_pos; [left; now apply Rinv_0_lt_compat | apply pow2_ge_0].
+  - right. rewrite (expectation_is_linear (/ eps ^ 2) 0 (fun o => (X o - c) ^ 2) (fun _ => 1)).
+    rewrite (expect_equal (fun o => (X o - c) ^ 2) (fun o => 1 * (1 * X o ^ 2 + - (2 * c) * X o) + c ^ 2 * 1))
+      by (intros o; ring).
+    rewrite (expectation_is_linear 1 (c ^ 2) (fun o => 1 * X o ^ 2 + - (2 * c) * X o) (fun _ => 1)).
+    rewrite (expectation_is_linear 1 (- (2 * c)) (fun o => X o ^ 2) X), expectation_of_one. field. lra.
+Qed.
+Lemma deviation : forall e c eps, 0 < eps -> chance (theta e) c eps <= gap_of e c / eps ^ 2.
+Proof.
+  intros e c eps positive. unfold gap_of. rewrite kernel_mean_of_one, kernel_mean_of_square.
+  now apply chebyshev_inequality.
+Qed.
+Lemma power_below : forall m u k, 0 <= m -> 0 < u <= 1 -> m * u ^ S k <= m * u.
+Proof.
+  intros m u k some [low high]. apply Rmult_le_compat_l; [assumption|]. induction k as [|k IH].
+  - simpl. lra.
+  - apply Rle_trans with (u * u); [|rewrite <- (Rmult_1_r u) at 3; apply Rmult_le_compat_l; lra].
+    change (u ^ S (S k)) with (u * u ^ S k). apply Rmult_le_compat_l; lra.
+Qed.
+""".strip()

@@ -1,0 +1,49 @@
+"""Quantities at finite width from the command line."""
+
+import json
+
+import pytest
+
+from tests.reports.cli.test_app import run
+
+UNIT = ("--nu-W", "1", "--nu-F", "1", "--nu-C", "1")
+
+
+def test_second_moments_are_those_of_erratum_2_at_a_width():
+    found = json.loads(
+        run("eval", "linear-rnn", "second-moment", "--width", "4", "--lags", "6", *UNIT, "--json").stdout
+    )
+    assert found["values"] == [1.0, 1.0, 1.125, 1.6875, 3.375, 8.71875]
+
+
+def test_a_variance_is_derived_at_a_lag_with_its_proof():
+    found = json.loads(run("derive", "linear-rnn", "ntk-variance", "--lag", "1", "--json").stdout)["derivations"][0]
+    assert found["quantity"] == "ntk-variance"
+    assert found["verified"]
+    assert "4*nu_C**2*nu_F**2/n" in found["formula"]
+
+
+def test_the_width_that_is_wide_enough_is_advised():
+    found = json.loads(
+        run(
+            "eval", "linear-rnn", "ntk-width", "--lags", "2", "--epsilon", "1.5", "--delta", "0.3", *UNIT, "--json"
+        ).stdout
+    )
+    assert found["bound"] <= 0.3 < found["narrower"]
+    assert found["horizon"] == 2
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("derive", "linear-rnn", "ntk-variance"), "--lag 3"),
+        (("derive", "linear-rnn", "nngp", "--lag", "3"), "Leave --lag out"),
+        (("eval", "linear-rnn", "second-moment", *UNIT), "--width 512"),
+        (("eval", "linear-rnn", "scale-factors", "--width", "4", *UNIT), "Leave --width out"),
+        (("eval", "linear-rnn", "ntk-deviation", "--width", "4", *UNIT), "--epsilon"),
+        (("eval", "elman", "ntk-mean", "--width", "4", *UNIT), "linear"),
+        (("derive", "linear-rnn", "ntk-varianc", "--lag", "3"), "ntk-variance"),
+    ],
+)
+def test_what_is_missing_is_told(words, told):
+    assert told in run(*words, code=2).stderr
