@@ -32,7 +32,7 @@ def flint() -> Any:
             "certified bounds",
             "python-flint, which does ball arithmetic",
             "an environment without it",
-            "Install it with pip install 'wideproof[certified]'; without it numbers carry estimates of their errors.",
+            "It is installed with wideproof; if it was removed: pip install python-flint.",
         ) from error
 
 

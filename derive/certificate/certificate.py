@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from wideproof.derive.certificate.exporters import (  # noqa: F401 (they register)
@@ -43,6 +43,7 @@ class Certificate:
     assumed: str
     lemmas: tuple[tuple[str, Lemma], ...]
     goal: str
+    proof: Proof | None = field(default=None, compare=False, repr=False)
 
     @property
     def text(self) -> str:
@@ -84,7 +85,7 @@ def certify(proof: Proof) -> Certificate:
         lemmas += [(said if i == 0 else "", lemma) for i, lemma in enumerate(made)]
     goal = lemmas[-1][1]
     lemmas[-1] = (lemmas[-1][0], Lemma(goal.name, goal.statement, goal.script, "Theorem"))
-    return Certificate(f"{program.name}, {proof.steps[-1].rule}", assumed, tuple(lemmas), goal.name)
+    return Certificate(f"{program.name}, {proof.steps[-1].rule}", assumed, tuple(lemmas), goal.name, proof)
 
 
 def _quantity_rule(proof: Proof) -> str:

@@ -1,4 +1,4 @@
-"""The check of a certificate by coqc: holds, refuted at a lemma, or undecided where coqc is missing or too slow."""
+"""The check of a certificate by coqc: holds, refuted where numbers speak against the proof too, else undecided."""
 
 from __future__ import annotations
 
@@ -11,23 +11,25 @@ from pathlib import Path
 from typing import Literal
 
 from wideproof.derive.certificate.certificate import Certificate
+from wideproof.derive.language.errors import ProofError
+from wideproof.derive.proof.proof import Proof
 
 INSTALL = "apt-get install --no-install-recommends coq"
 TIME_LIMIT = 600.0
 """Seconds after which a check is given up."""
-
-
-ADVICE = (
-    "Either its claim is false, or the script that was written for it does not prove a true one: "
-    "proof.verify() audits the claim."
+UNPROVED = (
+    "The proof replays, and the audit finds no numbers against it: the script that was written for the lemma does not "
+    "prove it. Please report it, with the file."
 )
-"""What to do about a lemma that coqc refuses."""
+"""What is said of a lemma that coqc refuses and nothing speaks against."""
 
 
 @dataclass(frozen=True)
 class CoqVerdict:
     """What coqc says about a certificate: the verdict, the lemmas it proves, what the goal rests on, and the reason.
 
+    Of a lemma that coqc refuses it is `refuted` only where `Proof.verify` refuses the proof too, with its reason: that
+    a script fails says nothing about the claim.
     `assumed` are the section's hypotheses and variables that the goal uses; `axioms` are those of the library.
     """
 
@@ -57,9 +59,21 @@ def check(certificate: Certificate, seconds: float = TIME_LIMIT) -> CoqVerdict:
         except subprocess.TimeoutExpired:
             return CoqVerdict("undecided", count, reason=f"coqc took longer than {seconds:g} s.")
     if run.returncode != 0:
-        return CoqVerdict("refuted", count, reason=_refusal(text, run.stderr))
+        against = _against(certificate.proof)
+        said = f"{_refusal(text, run.stderr)} {against or UNPROVED}"
+        return CoqVerdict("refuted" if against else "undecided", count, reason=said)
     assumed, axioms = assumptions(run.stdout)
     return CoqVerdict("holds", count, assumed, axioms)
+
+
+def _against(proof: Proof | None) -> str:
+    """What replay and audit say against a proof; nothing where they agree with it."""
+    try:
+        if proof is not None:
+            proof.verify()
+    except ProofError as error:
+        return f"So does the audit: {error}"
+    return ""
 
 
 def _refusal(text: str, error: str) -> str:
@@ -68,7 +82,7 @@ def _refusal(text: str, error: str) -> str:
     above = text.splitlines()[: int(lines[-1])] if lines else []
     named = [m[1] for x in above if (m := re.match(r"(?:Lemma|Theorem|Hypothesis|Definition) (\S+)", x))]
     said = " ".join(error.partition("Error:")[2].split()) or " ".join(error.split())
-    return f"{named[-1] if named else 'the file'}: {said} {ADVICE}"
+    return f"{named[-1] if named else 'the file'}: {said}"
 
 
 def assumptions(output: str) -> tuple[tuple[str, ...], tuple[str, ...]]:

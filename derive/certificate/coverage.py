@@ -214,12 +214,12 @@ UNCOVERED: tuple[Uncovered, ...] = (
         lambda: _check("scale-factors", "1/j"),
     ),
     Uncovered(
-        "gated recursions (gru, mgu, lstm)",
-        "products of states and activations: no function of two variables' covariances",
+        "gated recursions (gru, mgu, lstm), their adjoint too",
+        "products of states and activations: the section's updates are sums of one activation times one coordinate",
         lambda: nngp(models.gru()),
     ),
     Uncovered(
-        "leaky and residual recursions with an activation",
+        "kernels and state evolution of leaky and residual recursions with an activation",
         "a state carried over beside an activation is correlated with it through all earlier steps",
         lambda: nngp(models.leaky()),
     ),
@@ -230,6 +230,11 @@ UNCOVERED: tuple[Uncovered, ...] = (
         "memory of several states",
         "its slope is the Perron root of a matrix of derivatives",
         lambda: memory(models.stacked()),
+    ),
+    Uncovered(
+        "memory of linear recursions that carry a state over (leaky, residual)",
+        "the growth of a difference, where the variance has no map of its own",
+        lambda: memory(models.leaky("identity")),
     ),
     Uncovered(
         "memory: variance slope, fixed point, critical line",

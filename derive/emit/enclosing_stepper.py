@@ -37,7 +37,7 @@ class BallInputs:
 class EnclosingStepper(Stepper):
     """The moments of one pair of sequences as balls."""
 
-    def _node(self, node: MomentNode, law: list[Any], index: Index) -> tuple[Any, float]:
+    def _node(self, node: MomentNode, law: list[Any], index: Index) -> tuple[Any, Any]:
         arb = flint().arb
         law = [flint().acb(x).real for x in law]
         first, second, a, c, b = law if len(law) == 5 else (law[0], law[0], law[1], arb(0), law[1])

@@ -359,13 +359,13 @@ class Stepper:
         found = self.inputs.gram(side, *times)
         return found if self.move == STILL else found * (1.0 + self._sign(side, times) * ROUNDING)
 
-    def _node(self, node: MomentNode, law: list[Any], index: Index) -> tuple[Any, float]:
+    def _node(self, node: MomentNode, law: list[Any], index: Index) -> tuple[Any, Any]:
         key = (node.law, index)
         if key not in self.laws:
             if len(self.laws) > RECENT:
                 self.laws.clear()
             self.laws[key] = variables_of(law, self.equations.backend)
-        return value(node.factors, self.laws[key])
+        return value(node.factors, self.laws[key], doubted=self.move != STILL)
 
     def _sign(self, side: int, index: Index) -> Any:
         """Where the numbers of a moment move: those across equal sequences are those within one."""

@@ -139,11 +139,12 @@ def written(expr: sp.Expr) -> sp.Expr:
 def _reduced(expr: sp.Expr) -> sp.Expr:
     """The expression as factored fractions over the one root that it holds, the determinant eliminated by its square.
 
-    Without such a root, expanded only.  The rows' roots are of sums of positive terms, and so is what is left.
+    Without such a root, expanded only, exponentials left whole: their factors may overflow where they do not.
+    The rows' roots are of sums of positive terms, and so is what is left.
     """
     bases = {p.base for p in expr.atoms(sp.Pow) if p.exp.is_Rational and p.exp.q == 2 and p.has(D)} - {D}
     if len(bases) != 1:
-        return sp.expand(expr)
+        return sp.expand(expr, power_exp=False)
     (base,), root, size = bases, sp.Dummy("root", positive=True), sp.Dummy("det")
     hidden = {f: sp.Dummy() for f in expr.atoms(sp.atan, sp.exp)}
     plain = expr.xreplace(hidden).subs(base, root**2).subs(D, sp.solve(base.subs(D, size) - root**2, size)[0])

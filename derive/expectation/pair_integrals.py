@@ -1,14 +1,15 @@
 """Numbers for Gaussian expectations: by the table of dual activations, else by series and integrals.
 
-A refinement that stops changing is an estimate: only a closed form has no error but rounding, and no number found by
-nodes is stated without one.
+A refinement that stops changing is an estimate, and no number is stated without one: that of a closed form is its
+rounding.
 """
 
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, cached_property, lru_cache
 from typing import Any, NoReturn
 
@@ -18,6 +19,7 @@ import sympy as sp
 from wideproof.derive.algebra.array_code import emitted, namespace
 from wideproof.derive.expectation import kinked_times_smooth, mehler_series, nested_quadrature, piecewise_linear
 from wideproof.derive.expectation.dual_activations import ANGLE, D, a, b, c, dual, k, m
+from wideproof.derive.expectation.rounding import EPS, Rounded, rounding
 from wideproof.derive.expectation.steep_places import places
 from wideproof.derive.language.activations import Z, canonical, definition, is_declared
 from wideproof.derive.language.errors import NotAccurate, NotClosed, ParameterError
@@ -26,10 +28,12 @@ Factor = tuple[str, int]
 """An activation by name, and the order of its derivative."""
 ACCURACY = 1e-10
 """The largest error estimate, relative to sqrt(E[phi^2] E[psi^2]), that `value` lets pass."""
-ENCLOSED = 64
-"""The most numbers that are enclosed where their estimates are too large: each may take seconds."""
+PATIENCE = 120.0
+"""Seconds for the enclosures of one expectation in all its laws, where estimates are too large: each may take some."""
 MISSED = 1e-12
 """A series and panels do not see the same if they differ by more than this part of E[phi^2], and than they say."""
+UNITS = 16
+"""Units of rounding of the size of their parts, by which moments of piecewise linear functions are off."""
 DET, SPREAD = sp.Symbol("det", nonnegative=True), sp.Symbol("angle", real=True)
 
 
@@ -88,13 +92,32 @@ class Variables:
         return self.xp.where(self.norm > 0, self.xp.sqrt(kept), 1.0)
 
     @cached_property
+    def slack(self) -> Any:
+        """By how much the covariance may be off from what `det` and `angle` see.
+
+        The norm is rounded where variances differ, and a determinant within rounding is taken for zero.
+        """
+        xp, norm = self.xp, self.norm
+        gap = norm - xp.abs(self.covariance)
+        taken = xp.where((gap > 0) & (self.det == 0), gap, 0.0)
+        return xp.maximum(taken, xp.where(self.variances[0] == self.variances[1], 0.0, 4 * EPS * norm))
+
+    @cached_property
+    def moved(self) -> list[Variables]:
+        """The same with the covariance at both ends of `slack`; none where there is none."""
+        if not bool(self.xp.any(self.slack)):
+            return []
+        ends = [self.xp.clip(self.covariance + sign * self.slack, -self.norm, self.norm) for sign in (-1, 1)]
+        return [replace(self, covariance=end, rounded=False) for end in ends]
+
+    @cached_property
     def centred(self) -> bool:
         """Whether both means are zero."""
         return not any(bool(self.xp.any(self.xp.asarray(x) != 0)) for x in self.means)
 
 
 def expectation(factors: tuple[Factor, ...], variables: Variables) -> tuple[Any, Any]:
-    """E[phi(u) psi(v)], or E[phi(u)] for one factor, and an estimate of its error; zero: a closed form.
+    """E[phi(u) psi(v)], or E[phi(u)] for one factor, and an estimate of its error: of a closed form, its rounding.
 
     Errors: NotClosed for three factors and more, and for functions that have no values.
     """
@@ -103,7 +126,7 @@ def expectation(factors: tuple[Factor, ...], variables: Variables) -> tuple[Any,
         raise NotClosed("E of a product", "at most two activations", product, "Products of gates need more integrals.")
     closed = _closed(factors, variables.centred, variables.backend)
     if closed is not None:
-        return closed(variables), 0.0
+        return closed.value(variables), closed.error(variables)
     mixed = [_broken(factor) is not None for factor in factors]
     if len(factors) == 2 and any(mixed):
         return _cut(factors, variables, mixed.index(True))
@@ -144,11 +167,15 @@ def _steep(factors: tuple[Factor, ...], v: Variables, result: Any, doubt: Any) -
     return result, doubt
 
 
-def value(factors: tuple[Factor, ...], variables: Variables) -> tuple[Any, float]:
+def value(factors: tuple[Factor, ...], variables: Variables, doubted: bool = True) -> tuple[Any, Any]:
     """The same, enclosed in ball arithmetic where the error may be visible; the estimate of it as one number.
 
+    A closed form is refused nowhere, and its rounding left out where it is not `doubted`: it costs more than the value.
     Errors: NotAccurate where an enclosure is too wide too, or none is to be had, besides those of `expectation`.
     """
+    closed = _closed(factors, variables.centred, variables.backend) if len(factors) <= 2 else None
+    if closed is not None:
+        return closed.value(variables), closed.error(variables) if doubted else 0.0
     result, doubt = expectation(factors, variables)
     xp = variables.xp
     worst = float(xp.max(xp.asarray(doubt))) if xp.asarray(doubt).size else 0.0
@@ -159,27 +186,38 @@ def value(factors: tuple[Factor, ...], variables: Variables) -> tuple[Any, float
 
 def _by_enclosures(factors: tuple[Factor, ...], v: Variables, result: Any, doubt: Any) -> tuple[Any, float]:
     """The entries in doubt from their enclosures, whose radius is a bound.  Errors: NotAccurate above the limit."""
-    from wideproof.derive.expectation.enclosures.pairs import enclosed_value  # for few numbers of few runs
-
     xp = v.xp
     limit = ACCURACY * _size(xp, xp.where(xp.isfinite(result), result, 0.0))
     doubt = xp.array(xp.broadcast_to(doubt, result.shape))
-    poor = [tuple(map(int, index)) for index in zip(*xp.nonzero(~(doubt <= limit)), strict=True)]
-    if len(poor) > ENCLOSED:
-        _refuse(factors, v, f"{len(poor)} numbers with estimates of up to {float(xp.max(doubt)):.1e}")
+    poor = xp.nonzero(~(doubt <= limit))
     law = [
-        xp.broadcast_to(xp.asarray(x, dtype=xp.float64), result.shape) for x in (*v.means, *v.variances, v.covariance)
+        xp.broadcast_to(xp.asarray(x, dtype=xp.float64), result.shape)[poor]
+        for x in (*v.means, *v.variances, v.covariance)
     ]
+    rows, back = xp.unique(xp.stack(law, axis=-1), axis=0, return_inverse=True)
+    found: list[tuple[float, float]] = []
+    begun = time.monotonic()
+    for row in rows.tolist():
+        if time.monotonic() - begun > PATIENCE:
+            done = f"{len(found)} of {len(rows)} enclosures in {PATIENCE:g} s"
+            _refuse(factors, v, f"{done}, and estimates of up to {float(xp.max(doubt)):.1e}")
+        found.append(_one_enclosure(factors, v, tuple(row), limit))
     result = xp.array(result)
-    for index in poor:
-        try:
-            middle, radius = enclosed_value(factors, [float(x[index]) for x in law])
-        except (NotAccurate, ParameterError) as error:
-            _refuse(factors, v, f"an estimate of {float(doubt[index]):.1e}, and no enclosure, {error.got}")
-        if not radius <= limit:
-            _refuse(factors, v, f"an enclosure {middle:.6g} +- {radius:.1e}")
-        result[index], doubt[index] = middle, radius
+    result[poor], doubt[poor] = (xp.asarray(x)[back.reshape(-1)] for x in zip(*found, strict=True))
     return result, float(xp.max(doubt))
+
+
+def _one_enclosure(factors: tuple[Factor, ...], v: Variables, law: tuple[float, ...], limit: float) -> Any:
+    """The middle and the radius of one enclosure.  Errors: NotAccurate above the limit."""
+    from wideproof.derive.expectation.enclosures.pairs import enclosed_value  # for few numbers of few runs
+
+    try:
+        middle, radius = enclosed_value(factors, law)
+    except (NotAccurate, ParameterError) as error:
+        _refuse(factors, v, f"an estimate that is larger, and no enclosure, {error.got}")
+    if not radius <= limit:
+        _refuse(factors, v, f"an enclosure {middle:.6g} +- {radius:.1e}")
+    return middle, radius
 
 
 def _refuse(factors: tuple[Factor, ...], v: Variables, got: str) -> NoReturn:
@@ -208,7 +246,7 @@ def gaussian_mean(
     orders: tuple[int, int] = (0, 0),
     backend: str = "numpy",
 ) -> tuple[Any, Any]:
-    """E[phi(u) psi(v)] of two activations by name, and an estimate of its error (0: closed form, rounding only).
+    """E[phi(u) psi(v)] of two activations by name, and an estimate of its error.
 
     Shapes: all broadcast.  Errors: NotClosed; ParameterError where the covariance is none.
     """
@@ -257,8 +295,25 @@ def _seen(xp: Any, phi: nested_quadrature.Steep, means: Any, variances: Any,
     return mehler_series.Series(found.coefficients, larger, found.tail, found.doubt + xp.sqrt(missed))
 
 
+@dataclass(frozen=True)
+class Closed:
+    """A closed form as array code, and its rounding for given determinant and angle."""
+
+    value: Callable[[Variables], Any]
+    own: Callable[[Variables], Any]
+
+    def error(self, v: Variables) -> Any:
+        """An estimate of its error: rounding by the size of its terms, and the change within `slack`."""
+        own = self.own(v)
+        if not v.moved:
+            return own
+        with np.errstate(all="ignore"):  # an end may overflow where the value does not
+            middle = self.value(v)
+            return sum((v.xp.abs(self.value(end) - middle) for end in v.moved), own)
+
+
 @cache
-def _closed(factors: tuple[Factor, ...], centred: bool, backend: str) -> Callable[[Variables], Any] | None:
+def _closed(factors: tuple[Factor, ...], centred: bool, backend: str) -> Closed | None:
     """The emitted closed form, or None where the table has none for these factors."""
     (name, order), (other, second) = factors[0], factors[-1]
     row = dual(name) if name == other else None
@@ -277,7 +332,17 @@ def _closed(factors: tuple[Factor, ...], centred: bool, backend: str) -> Callabl
         result = function(*v.variances, v.covariance, *v.means, *(getattr(v, wanted[x]) for x in extra))
         return v.xp.asarray(result, dtype=v.xp.float64)
 
-    return closed
+    def own(v: Variables) -> Any:
+        given = [v.xp.asarray(x, dtype=v.xp.float64) for x in (*v.variances, v.covariance, *v.means)]
+        known = {symbol: Rounded(x) for symbol, x in zip((a, b, c, m, k), given, strict=True)}
+        return rounding(v.xp, plain, known | {x: _relative(getattr(v, wanted[x])) for x in extra})
+
+    return Closed(closed, own)
+
+
+def _relative(x: Any) -> Rounded:
+    """A number known to a few units in its last place."""
+    return Rounded(x, 4 * EPS * x)
 
 
 @cache
@@ -297,7 +362,7 @@ def _cut(factors: tuple[Factor, ...], v: Variables, kinked: int) -> tuple[Any, A
     return kinked_times_smooth.pair(v.xp, phi, smooth, v.means[turn], deviations[turn], v.correlation, v.rest)
 
 
-def _by_kinks(factors: tuple[Factor, ...]) -> Callable[[Variables], Any] | None:
+def _by_kinks(factors: tuple[Factor, ...]) -> Closed | None:
     """Moments of piecewise linear functions, None where some factor is none."""
     phi, psi = _broken(factors[0]), _broken(factors[-1])
     if phi is None or psi is None:
@@ -310,7 +375,11 @@ def _by_kinks(factors: tuple[Factor, ...]) -> Callable[[Variables], Any] | None:
             return piecewise_linear.mean(xp, phi, v.means[0], deviations[0])
         return piecewise_linear.pair_mean(xp, phi, psi, v.means, deviations, v.correlation, v.rest)
 
-    return closed
+    def own(v: Variables) -> Any:
+        sizes = (part.size(v.xp.sqrt(x * x + y)) for part, x, y in zip((phi, psi), v.means, v.variances, strict=True))
+        return UNITS * EPS * math.prod(sizes) if len(factors) == 2 else UNITS * EPS * next(sizes)
+
+    return Closed(closed, own)
 
 
 def steep(name: str, order: int, backend: str) -> nested_quadrature.Steep:

@@ -36,6 +36,11 @@ class Broken:
     slope: float
     kinks: tuple[tuple[float, float, float], ...] = ()
 
+    def size(self, z: Any) -> Any:
+        """The sum of its parts at |z|, by size: what their rounding is measured by.  Shapes: those of z."""
+        bends = sum(abs(bend) * (z + abs(at)) + abs(jump) for at, bend, jump in self.kinks)
+        return abs(self.offset) + abs(self.slope) * z + bends
+
     @property
     def derivative(self) -> Broken | None:
         """The slope, None where the function jumps."""

@@ -36,10 +36,10 @@ class KernelValue(InOneLine):
 
     `error` is an estimate of the error of each entry, never a certified bound. Where the derived recursion is stepped,
     it is how far the entry moves, to first order, when the Gaussian expectations on the way move by the estimates of
-    their own errors, and moments and inner products by their rounding: twice the sum over four groups of them. Of a
-    nested quadrature it is what the last grids leave open; of sampling, `stderr` times 4.07, within which a normal
-    estimate lies with probability 0.999. `stderr` is the standard error of sampling, with 15 degrees of freedom; None
-    where nothing was sampled.
+    their own errors (of closed forms: rounding, by the size of the terms that are summed), and moments and inner
+    products by their rounding: twice the sum over four groups of them. Of a nested quadrature it is what the last grids
+    leave open; of sampling, `stderr` times 4.07, within which a normal estimate lies with probability 0.999. `stderr`
+    is the standard error of sampling, with 15 degrees of freedom; None where nothing was sampled.
     Shapes: value, error and stderr alike.  Units: output^2.  Error: `error`.  Source: `Kernel.evaluate`.
     """
 
@@ -145,7 +145,7 @@ class Kernel:
         Shapes: as the class says.  Units: output^2.
         Error: NotAccurate where the enclosure is wider than `tolerance` times the larger of 1 and the value; NotClosed
         for gated recursions and products of activations, whose kernel is an expectation over a process; ParameterError
-        for another entry, and without python-flint: pip install 'wideproof[certified]'.
+        for another entry.
         Source: johansson2017arb; johansson2018numerical; mehler1866ueber.
         """
         choice("Kernel.certified: quantity", quantity, QUANTITIES, "Which kernel it is.")

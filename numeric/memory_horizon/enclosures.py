@@ -49,7 +49,7 @@ def certified_points(
     Shapes: scalars.  Units: steps for horizons.  Error: none, for parameters taken as the exact numbers that the given
     floats are. NotAccurate where a width is above `tolerance` times the larger of 1 and the value, where signs do not
     change (on the critical line, and where every variance is fixed), and for moments that feed each other;
-    ParameterError as `analyse`, and without python-flint.
+    ParameterError as `analyse`.
     Source: intermediate value theorem; johansson2017arb; wideproof.memory.
     """
     flint()

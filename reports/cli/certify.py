@@ -38,7 +38,9 @@ def certify_command(
 ) -> None:
     """Write the proof of a quantity as a Coq file, and let coqc check every step of it.
 
-    Exit codes: 0 coqc accepts it, 1 coqc refuses a lemma of it, 3 undecided: coqc is not installed.
+    Exit codes: 0 coqc accepts it, 1 coqc refuses a lemma, and so do replay and audit of the proof, 3 undecided: coqc is
+    not installed, too slow, or refuses a script although no numbers speak against its claim; 2 usage, and what no
+    certificate covers.
 
     Examples: [b]wideproof certify linear-rnn scale-factors -o certificates[/b],
     [b]wideproof certify all -o certificates[/b]

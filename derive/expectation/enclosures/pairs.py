@@ -11,7 +11,6 @@ Source: price1958useful; mehler1866ueber; johansson2018numerical.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -64,7 +63,8 @@ def enclosure(factors: tuple[Factor, ...], law: Law) -> Any:
     return mean_of((maps[0], maps[1])) if law.same else _pair(maps[0], maps[1], law.covariance)
 
 
-def enclosed_value(factors: tuple[Factor, ...], law: Sequence[float]) -> tuple[float, float]:
+@lru_cache(maxsize=4096)
+def enclosed_value(factors: tuple[Factor, ...], law: tuple[float, ...]) -> tuple[float, float]:
     """A float, and a bound on its distance from E; `law` is two means, two variances and a covariance, exact.
 
     Errors: as `enclosure`; ParameterError without python-flint.

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 
 import pytest
+from sympy import Rational
 
-from wideproof.derive.certificate.certificate import Certificate
+from wideproof.derive import models, moments
+from wideproof.derive.certificate.certificate import Certificate, certify
 from wideproof.derive.certificate.coqc import INSTALL, check
 from wideproof.derive.certificate.lemmas import Lemma
 
@@ -27,10 +30,23 @@ def test_a_true_lemma_holds_with_what_it_rests_on():
 
 
 @coqc
-def test_a_false_lemma_is_refuted_by_name():
-    found = check(certificate("1 <= a + a"))
+def test_a_script_that_fails_is_undecided_and_its_lemma_named():
+    for statement, script in (("1 <= a + a", "lra"), ("0 <= a * a", "ring")):  # a false claim, and a true one
+        found = check(certificate(statement, script))
+        assert found.verdict == "undecided"
+        assert found.reason.startswith("twice: ")
+        assert "no numbers against it" in found.reason
+
+
+@coqc
+def test_a_lemma_is_refuted_where_the_audit_has_numbers_against_it():
+    proof = moments(models.linear_rnn(), lag=1).proof
+    index = len(proof.steps) - 1
+    claim = replace(proof.goal, right=proof.goal.right * Rational(1001, 1000))
+    wrong = replace(proof, goal=claim, steps=(*proof.steps[:-1], replace(proof.steps[index], claim=claim)))
+    found = check(certify(wrong))
     assert found.verdict == "refuted"
-    assert found.reason.startswith("twice: ")
+    assert "So does the audit: " in found.reason
 
 
 @coqc

@@ -6,6 +6,7 @@ import sympy as sp
 
 from wideproof.derive.algebra import ball_code
 from wideproof.derive.expectation import pair_integrals
+from wideproof.derive.expectation.enclosures import pairs
 from wideproof.derive.expectation.pair_integrals import Variables, expectation, value
 from wideproof.derive.language.activations import Z, define
 from wideproof.derive.language.errors import NotAccurate
@@ -37,11 +38,22 @@ def test_what_the_grids_leave_open_is_enclosed():
     assert np.max(np.abs(estimate - want)) > 1e-6
 
 
+def test_equal_laws_are_enclosed_once_and_many_are_no_reason_to_refuse(monkeypatch):
+    asked = []
+    monkeypatch.setattr(pairs, "enclosed_value", lambda factors, law: asked.append(law) or (sum(law), 1e-15))
+    law = Variables("numpy", (np.ones(200), np.ones(200)), np.repeat([0.1, -0.3], 100))
+    found, error = pair_integrals._by_enclosures(TWO, law, np.zeros(200), np.ones(200))
+    assert len(asked) == 2
+    assert error == 1e-15
+    np.testing.assert_array_equal(found, np.repeat([2.1, 1.7], 100))
+
+
 def test_without_an_enclosure_the_reason_is_told(monkeypatch):
-    monkeypatch.setattr(pair_integrals, "ENCLOSED", 1)
-    with pytest.raises(NotAccurate, match="2 numbers with estimates"):
+    monkeypatch.setattr(pair_integrals, "PATIENCE", 0.0)
+    with pytest.raises(NotAccurate, match="0 of 2 enclosures in 0 s, and estimates of up to"):
         value(TWO, LAW)
-    monkeypatch.setattr(pair_integrals, "ENCLOSED", 64)
+    monkeypatch.undo()
+    pairs.enclosed_value.cache_clear()
     monkeypatch.setattr(ball_code.importlib, "import_module", lambda name: (_ for _ in ()).throw(ImportError(name)))
     with pytest.raises(NotAccurate, match="no enclosure, an environment without it"):
         value(TWO, LAW)

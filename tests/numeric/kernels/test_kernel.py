@@ -169,8 +169,8 @@ def test_errors_of_expectations_are_carried_to_the_entries(monkeypatch, quantity
     kernel = Kernel(models.elman("tanh"), **ELMAN)
     right, off = getattr(kernel, quantity)(SHORT), 1e-7
 
-    def wrong(factors, variables):
-        found, error = pair_value(factors, variables)
+    def wrong(factors, variables, doubted):
+        found, error = pair_value(factors, variables, doubted)
         return found + off * np.sin(wave * found), error + off
 
     monkeypatch.setattr(kernel_stepper, "value", wrong)
