@@ -12,7 +12,8 @@ from wideproof.derive.language.errors import ParameterError
 from wideproof.reports.cli.alternating import refuse_meaningless
 from wideproof.reports.cli.console import EXIT, Stages, err
 from wideproof.reports.cli.models import Model, any_model_with
-from wideproof.reports.cli.runs.options import Force, Jobs, Out, Scheduler, ShardText, shard_named, tell
+from wideproof.reports.cli.runs.options import Force, Jobs, Out, Scheduler, ShardText, shard_named
+from wideproof.reports.cli.runs.verdict import tell
 from wideproof.reports.cli.symbols import Json, parameters
 
 

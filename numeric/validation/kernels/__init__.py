@@ -1,8 +1,6 @@
 """Monte Carlo of the NNGP and tangent kernels of any recursion against their derived limits."""
 
 from wideproof.numeric.validation.kernels.claims import (
-    KernelClaim,
-    KernelValidation,
     Limits,
     judge_kernels,
     kernel_claims,
@@ -22,11 +20,9 @@ from wideproof.numeric.validation.kernels.runner import KernelMeasurements, esti
 
 __all__ = [
     "Curve",
-    "KernelClaim",
     "KernelCurves",
     "KernelMeasurements",
     "KernelPlan",
-    "KernelValidation",
     "LimitComparison",
     "Limits",
     "compare_limits",

@@ -27,7 +27,7 @@ from wideproof.numeric.paper.experiments.recording_protocol import QUICK
 from wideproof.numeric.paper.experiments.training_dynamics import plan_training
 from wideproof.numeric.recordings import Recording, load_recording
 from wideproof.numeric.validation.convergence import KernelError, kernel_error
-from wideproof.numeric.validation.linear_rnn import Validation
+from wideproof.numeric.validation.judged import Validation
 from wideproof.numeric.validation.validate import DEFAULTS, validate
 
 Progress = Callable[[int, int], None]
