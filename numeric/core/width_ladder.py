@@ -127,8 +127,8 @@ def too_narrow(width: int, steps: int) -> str:
     if is_wide(width, steps - 1):
         return ""
     return (
-        f"T² = {steps**2} is not small against n = {width}: corrections of the limit grow like T²/n, "
-        f"so trust it from n = {WIDE * steps**2} on"
+        f"T² = {steps**2} is not small against n = {width}: corrections of the limit grow like T²/n "
+        f"where the recursion is linear, so expect it from n = {WIDE * steps**2} on"
     )
 
 

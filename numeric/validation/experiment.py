@@ -17,7 +17,7 @@ from wideproof.numeric.core.checks import Judged, Level
 from wideproof.numeric.kernels.kernel import Kernel
 from wideproof.numeric.runs.memory import Memory
 from wideproof.numeric.validation.alternating import LineMeasurements, lines_memory, lines_validation
-from wideproof.numeric.validation.kernels import KernelMeasurements, KernelPlan, kernel_validation
+from wideproof.numeric.validation.kernels import KernelMeasurements, KernelPlan, Power, kernel_power, kernel_validation
 from wideproof.numeric.validation.kernels.runner import estimate_kernel_cost, kernel_memory
 from wideproof.numeric.validation.linear_rnn import Measurements, Plan, exact_means, linear_validation
 from wideproof.numeric.validation.linear_rnn.cost import Cost, estimate_cost, linear_memory
@@ -79,6 +79,10 @@ class KernelExperiment:
     def cost(self) -> Cost:
         """As `estimate_kernel_cost`."""
         return estimate_kernel_cost(self.plan)
+
+    def power(self) -> Power:
+        """As `kernel_power`."""
+        return kernel_power(self.plan, self.level)
 
     def judged(self, found: KernelMeasurements) -> Judged:
         """The verdict on the derived kernels.  Error: as `judge`.  Source: `Kernel`."""

@@ -28,7 +28,7 @@ from wideproof.numeric.sampling.linear.choice import DTYPES, METHODS
 from wideproof.numeric.validation.alternating import lines_plan
 from wideproof.numeric.validation.experiment import Experiment, KernelExperiment, LinearExperiment, LinesExperiment
 from wideproof.numeric.validation.judged import Validation
-from wideproof.numeric.validation.kernels import KernelPlan
+from wideproof.numeric.validation.kernels import KernelPlan, Power, default_trials
 from wideproof.numeric.validation.linear_rnn import Plan
 from wideproof.numeric.validation.linear_rnn.cost import Cost
 from wideproof.numeric.validation.runs import carry_out, start
@@ -56,7 +56,7 @@ def validate(
     progress: Progress | None = None,
     sampler: str = "auto",
     budget: float | None = None,
-    announce: Callable[[Cost], None] | None = None,
+    announce: Callable[[Cost | Power], None] | None = None,
     dtype: str = "float64",
     out: str | Path | None = None,
     force: bool = False,
@@ -75,7 +75,8 @@ def validate(
     extrapolated to infinite width; `not_judged` of the result says what is out of reach.
     Shapes: width is the largest of the ladder, trials are per width (by default 10000 for the linear RNN, 200000 below
     width 16; for kernels 1500, or what a verdict needs), horizon the number of lags or steps. `budget` is a relative
-    standard error at which a width stops early; `announce` is told the estimated memory and time before the start;
+    standard error at which a width stops early; `announce` is told before the start the
+    estimated memory and time, then of kernels what the run can decide;
     `dtype` is the precision of whole matrices, float32 with the sampler dense only. `out` is the folder of the run:
     what is drawn is kept there, and the same call goes on with it; `force` replaces another run. `jobs` processes of
     this machine draw, or an `executor` of concurrent.futures, or the workers of a Dask `scheduler`, tcp://host:port or
@@ -96,6 +97,8 @@ def validate(
     cost = experiment.cost() if announce is not None else None
     if announce is not None and cost is not None:
         announce(cost)
+    if announce is not None and isinstance(experiment, KernelExperiment) and budget is None:
+        announce(experiment.power())
     with crew_of(jobs, executor, scheduler, device) as crew:
         return carry_out(experiment, run, progress, crew, shard)
 
@@ -153,6 +156,8 @@ def planned(
         )  # fmt: skip
         if nngp(program).formula.process is None:
             refuse_infinite(Kernel(program, **dict[str, Any](values)), plan)
+        if trials is None:
+            plan = replace(plan, trials=default_trials(plan, level))
         return KernelExperiment(plan, level)
     usual = LINEAR_TRIALS if width >= NARROW else NARROW_TRIALS
     linear = _linear_plan(program, parts, values, width, usual if trials is None else trials, horizon, seed)
@@ -181,7 +186,8 @@ def _linear_plan(
     program: Program, parts: list[Parameter], values: dict[str, float], width: int, trials: int,
     horizon: int | None, seed: int,
 ) -> Plan:  # fmt: skip
-    lags = max(default_horizon(width), min(NARROW_LAGS, width - 1)) if horizon is None else horizon
+    usual = default_horizon(width) if width >= NARROW else max(1, min(NARROW_LAGS, width - 1))
+    lags = usual if horizon is None else horizon
     sides = 4 if trials < FEW_TRIALS or width < NARROW else 2
     at = {program.symbols[name]: value for name, value in values.items()}
     nu_W, nu_F, nu_C = (float(p.variance.subs(at)) for p in parts)

@@ -16,6 +16,7 @@ from wideproof.numeric.validation.kernels.curves import (
     kernel_distance,
 )
 from wideproof.numeric.validation.kernels.plan import KernelPlan
+from wideproof.numeric.validation.kernels.power import Power, default_trials, kernel_power
 from wideproof.numeric.validation.kernels.runner import KernelMeasurements, estimate_kernel_cost, measure
 
 __all__ = [
@@ -25,12 +26,15 @@ __all__ = [
     "KernelPlan",
     "LimitComparison",
     "Limits",
+    "Power",
     "compare_limits",
+    "default_trials",
     "estimate_kernel_cost",
     "judge_kernels",
     "kernel_claims",
     "kernel_curves",
     "kernel_distance",
+    "kernel_power",
     "kernel_validation",
     "measure",
     "monte_carlo_kernels",

@@ -13,7 +13,7 @@ from wideproof.numeric.core.checks import Check, Claim, Level, judge
 from wideproof.numeric.core.width_ladder import choose_degree
 from wideproof.numeric.kernels.kernel import KernelValue
 from wideproof.numeric.runs.gathering import Progress
-from wideproof.numeric.validation.judged import Validation
+from wideproof.numeric.validation.judged import Validation, narrow_warnings
 from wideproof.numeric.validation.kernels.plan import KernelPlan
 from wideproof.numeric.validation.kernels.runner import KernelMeasurements, measure
 from wideproof.numeric.validation.ladder import Rungs, at_infinity, out_of_reach
@@ -62,7 +62,7 @@ def _entries(found: KernelMeasurements, quantity: str, limit: KernelValue) -> It
         raise ParameterError(quantity, f"a kernel of shape {shape}", kernel.shape, "Use readout='all'.")
     flat = np.reshape(kernel, (size, size))
     errors = np.reshape(error, (size, size))
-    last, scales = plan.horizon - 1, _scales(np.diagonal(flat))
+    last, scales = plan.horizon - 1, entry_scales(np.diagonal(flat))
     measured = [found.moments[quantity, width].feature(0) for width in plan.widths]
     places = zip(*np.triu_indices(size), strict=True)
     for index, (pair, (i, j)) in enumerate(zip(plan.pairs, places, strict=True)):
@@ -71,15 +71,23 @@ def _entries(found: KernelMeasurements, quantity: str, limit: KernelValue) -> It
             np.array([rung.stderr[index] for rung in measured]), PRECISION,
         ).wide_for(last)  # fmt: skip
         scale = float(scales[i, j])
-        degree = choose_degree(last, rungs.array, float(np.min(rungs.stderrs)) / scale)
+        degree = entry_degree(rungs, plan, scale)
         yield at_infinity(rungs, float(flat[i, j]), degree, obstacle=out_of_reach(rungs, last, "step"), scale=scale,
                           error=float(errors[i, j]))  # fmt: skip
 
 
-def _scales(diagonal: Host) -> Host:
-    """The size of every entry: the geometric mean of its two diagonal entries, or the largest where that is 0."""
+def entry_scales(diagonal: Host) -> Host:
+    """Return the size of every entry: the geometric mean of its two diagonal entries, or the largest where that is 0.
+
+    Shapes: (P,) -> (P, P).  Units: of the diagonal.  Source: definition.
+    """
     size = np.sqrt(np.abs(np.outer(diagonal, diagonal)))
     return np.where(size > 0, size, float(np.max(np.abs(diagonal))) or 1.0)
+
+
+def entry_degree(rungs: Rungs, plan: KernelPlan, scale: float) -> int:
+    """Return the degree in 1/n of the fit of an entry.  Source: `choose_degree`."""
+    return choose_degree(plan.horizon - 1, rungs.array, float(np.min(rungs.stderrs)) / scale)
 
 
 def monte_carlo_kernels(
@@ -97,4 +105,5 @@ def kernel_validation(found: KernelMeasurements, limits: Limits, level: Level | 
     """Judge what was measured.  Shapes, units, error: as `monte_carlo_kernels`.  Source: `judge_kernels`."""
     values = _evaluated(found, limits)
     how = ", ".join(dict.fromkeys(value.method for value in values.values()))
-    return Validation(f"{found.plan.samplers}; limit: {how}", judge(_claims(found, values), level), found)
+    method = f"{found.plan.samplers}; limit: {how}"
+    return Validation(method, judge(_claims(found, values), level), found, warnings=narrow_warnings(found.plan))

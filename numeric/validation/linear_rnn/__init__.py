@@ -9,21 +9,24 @@ from numpy.typing import ArrayLike
 from wideproof.numeric.core.checks import LIMIT, Claim, Level, judge
 from wideproof.numeric.core.width_ladder import WIDE, is_wide
 from wideproof.numeric.runs.gathering import Progress
-from wideproof.numeric.validation.judged import Validation
+from wideproof.numeric.validation.judged import Validation, narrow_warnings
 from wideproof.numeric.validation.ladder import LEAST_WIDTHS
 from wideproof.numeric.validation.linear_rnn.claims import judge_linear, last_lag, linear_claims
 from wideproof.numeric.validation.linear_rnn.cost import Cost, estimate_cost
 from wideproof.numeric.validation.linear_rnn.exact import FOURTH_ORDER, ExactMeans, exact_means
+from wideproof.numeric.validation.linear_rnn.finite_width import FiniteWidth, finite_width
 from wideproof.numeric.validation.linear_rnn.plan import Plan
 from wideproof.numeric.validation.linear_rnn.runner import Measurements, linear_simulate
 
 __all__ = [
     "Cost",
     "ExactMeans",
+    "FiniteWidth",
     "Measurements",
     "Plan",
     "estimate_cost",
     "exact_means",
+    "finite_width",
     "judge_linear",
     "linear_claims",
     "linear_simulate",
@@ -60,7 +63,8 @@ def linear_validation(
     reach = sum(limit_in_reach(found.plan, lag) for lag in range(found.plan.horizon))
     left = [claim for claim in claims if exact and last_lag(claim.lag) >= reach and not _second_order(claim)]
     judged = judge([claim for claim in claims if claim not in left], level)
-    return Validation(sampler_text(found.plan), judged, found, _not_judged(left, found.plan.horizon))
+    plan = found.plan
+    return Validation(sampler_text(plan), judged, found, _not_judged(left, plan.horizon), narrow_warnings(plan))
 
 
 def _second_order(claim: Claim) -> bool:

@@ -163,10 +163,17 @@ def last_lag(lag: Lag) -> int:
 
 def _spread(found: Measurements, quantity: str, group: str, last: int) -> float:
     """Relative variance of what a trial adds to a mean at the largest width: of L_j^2, of L_j^4 in a fourth moment."""
-    feature = int(quantity not in FOURTH_ORDER)
-    moments = found.moments[group, found.plan.width, "lag"]
-    mean = moments.mean[last, feature]
-    spread = moments.comoment[last, feature, feature] / max(moments.count - 1, 1)
+    return relative_variance(found, group, found.plan.width, last, int(quantity not in FOURTH_ORDER))
+
+
+def relative_variance(found: Measurements, group: str, width: int, lag: int, feature: int) -> float:
+    """Return the variance of a feature of one trial over its squared mean; 0 where the mean is.
+
+    Units: 1.  Error: that of the moments.  Source: definition.
+    """
+    moments = found.moments[group, width, "lag"]
+    mean = moments.mean[lag, feature]
+    spread = moments.comoment[lag, feature, feature] / max(moments.count - 1, 1)
     return float(spread / mean**2) if mean else 0.0
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from rich.text import Text
 
@@ -14,8 +14,6 @@ if TYPE_CHECKING:
     from wideproof.numeric.core.checks import Check
     from wideproof.numeric.validation.judged import Validation
 
-SEEN = {"refuted": " refuted", "not refuted": ""}
-"""What is said of the limit beside an exact mean: whether it would be refuted as the mean at that width."""
 BY_LAG = ("second-moment", "scale-factor")
 
 
@@ -23,8 +21,8 @@ def tell(found: Any, seed: int, as_json: bool, every: bool) -> None:
     """Print the checks of a run and its verdict, or one JSON document."""
     if as_json:
         checks = [asdict(check) for check in found.checks]
-        told = {"verdict": found.verdict, "method": found.method, "seed": seed, "checks": checks}
-        print_json(told | {"not_judged": found.not_judged} if getattr(found, "not_judged", ()) else told)
+        told = {name: getattr(found, name, ()) for name in ("not_judged", "warnings")}
+        print_json({"verdict": found.verdict, "method": found.method, "seed": seed, "checks": checks, **told})
     elif found.checks:
         verdict(found, every)
     else:
@@ -34,14 +32,13 @@ def tell(found: Any, seed: int, as_json: bool, every: bool) -> None:
 def verdict(found: Validation, every: bool) -> None:
     """The checks of each lag, the others by kind unless all are wanted, and what they say together."""
     single = [check for check in found.checks if every or _is_shown(check)]
-    extra = [column for column in EXTRA_COLUMNS if any(column.shows(c) for c in single)]
-    rows = [(c.quantity, _lags(c), f"{c.prediction:.6g}", f"{c.estimate:.6g}", f"{c.stderr:.2g}", c.verdict,
-             *(column.text(c) if column.shows(c) else "" for column in extra)) for c in single]  # fmt: skip
-    heads = ("quantity", _where(single), "prediction", "estimate", "s.e.", "verdict", *(c.head for c in extra))
-    table(heads, rows)
+    rows = [(c.quantity, _lags(c), f"{c.prediction:.6g}", f"{c.estimate:.6g}", f"{c.stderr:.2g}", c.verdict)
+            for c in single]  # fmt: skip
+    table(("quantity", _where(single), "prediction", "estimate", "s.e.", "verdict"), rows)
     rest = [check for check in found.checks if check not in single]
     if rest:
         table(("other checks", "number", "smallest p", "verdict"), [_kind(name, rest) for name in _kinds(rest)])
+    corrections(single)
     for check in _worst([check for check in found.checks if check.verdict != "holds"]):
         reason = check.note or f"p = {check.p_value:.1g}"
         err.print(f"{check.verdict}: {check.quantity} at {_place(check)}: {reason}")
@@ -49,27 +46,30 @@ def verdict(found: Validation, every: bool) -> None:
     sure = f"  a true prediction is refuted by chance with probability at most {rate:g}"
     out.print(Text.assemble((found.verdict, f"bold {COLOR[found.verdict]}"), sure))
     out.print(f"prediction: {predicted(found.checks)}")
-    if any(check.limit_verdict == "refuted" for check in found.checks):
-        out.print("refuted in the column of limits: as the mean at this width, where the exact mean holds or not")
-    if any(check.correction is not None for check in single):
-        out.print("1/n: the coefficient measured on the widths, through the predicted limit")
+    for text in limits(found.checks):
+        out.print(text)
     out.print(f"samplers: {found.method}")
     for text in found.not_judged:
         err.print(f"not judged: {text}")
+    for text in found.warnings:
+        err.print(f"warning: {text}")
 
 
-class Column(NamedTuple):
-    """A column of a verdict's table that stands only where a check has something to say in it."""
+def corrections(checks: Sequence[Check]) -> None:
+    """The measured coefficients of 1/n, through the predicted limits."""
+    found = [c for c in checks if c.correction is not None]
+    rows = [(c.quantity, _lags(c), f"{c.correction:.3g}", f"{c.correction_stderr:.1g}") for c in found]
+    if rows:
+        table(("quantity", _where(found), "measured coefficient of 1/n", "s.e."), rows)
 
-    head: str
-    shows: Callable[[Check], bool]
-    text: Callable[[Check], str]
 
-
-EXTRA_COLUMNS = (
-    Column("limit", lambda c: c.limit is not None, lambda c: f"{c.limit:.6g}{SEEN[c.limit_verdict]}"),
-    Column("1/n", lambda c: c.correction is not None, lambda c: f"{c.correction:.3g} ± {c.correction_stderr:.1g}"),
-)
+def limits(checks: Sequence[Check]) -> Iterator[str]:
+    """Where the limit, taken for the mean at the width, would be refuted: beside the exact mean that is judged."""
+    apart = [c for c in checks if c.limit_verdict == "refuted"]
+    for quantity in _kinds(apart):
+        own = [c for c in apart if c.quantity == quantity]
+        places = ", ".join(f"{_lags(c)} ({c.limit:.4g})" for c in own)
+        yield f"the limit, as the mean at {own[0].prediction_at}, is refuted: {quantity} at lag {places}"
 
 
 def predicted(checks: Sequence[Check]) -> str:

@@ -89,10 +89,25 @@ def test_a_long_tail_is_undecided_and_says_how_many_trials_it_needs():
 
 
 def test_at_width_5_the_exact_means_are_refuted_at_the_stated_rate():
-    level, seeds, alarms = Level(false_alarm=0.05), 40, 0
+    level, seeds, alarms = Level(false_alarm=0.05), 30, 0
     for seed in range(seeds):
         plan = Plan(5, 3000, 3, **NU, n_x=4, n_y=4, seed=seed, kernel_trials=100, widths=(4, 5))
         found = linear_simulate(plan)
         checks = judge_linear(found, *predictions(PROGRAM, 3, NU), level, exact_means(PROGRAM, plan, NU))
         alarms += overall([c for c in checks if c.quantity in ("second-moment", "correlation")]) == "refuted"
     assert stats.binomtest(alarms, seeds, 0.05, alternative="greater").pvalue > 1e-2
+
+
+def test_the_measured_coefficient_of_one_over_n_is_that_of_the_exact_means():
+    """By hand: the excess kurtosis of lag 0 is 6/n, that of lag 1 is 12/n + O(1/n²)."""
+    found = linear_simulate(Plan(256, 20_000, 2, **NU, n_x=2, n_y=2, seed=3, kernel_trials=100))
+    checks = of(judge_linear(found, *predictions(PROGRAM, 2, NU)), "excess-kurtosis")
+    for check, want in zip(checks, (6, 12), strict=True):
+        assert abs(check.correction - want) < 4 * check.correction_stderr
+        assert abs(check.correction) > 4 * check.correction_stderr
+
+
+def test_a_horizon_that_is_long_for_the_width_is_warned_of():
+    found = validate(models.linear_rnn(), 16, 200, horizon=4)
+    assert ["T² = 16 is not small against n = 16" in text for text in found.warnings] == [True]
+    assert validate(models.linear_rnn(), 64, 200, horizon=4).warnings == ()
