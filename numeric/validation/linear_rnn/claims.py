@@ -162,7 +162,12 @@ def last_lag(lag: Lag) -> int:
 
 
 def _spread(found: Measurements, quantity: str, group: str, last: int) -> float:
-    """Relative variance of what a trial adds to a mean at the largest width: of L_j^2, of L_j^4 in a fourth moment."""
+    """Relative variance of what a trial adds to a mean: of L_j^2, of L_j^4 in a fourth moment; 0 at a wide width.
+
+    There the tails are those of Gaussian entries, for which `LEAST_TRIALS` and `LEAST_ENTRIES` are enough.
+    """
+    if is_wide(found.plan.width, last):
+        return 0.0
     return relative_variance(found, group, found.plan.width, last, int(quantity not in FOURTH_ORDER))
 
 

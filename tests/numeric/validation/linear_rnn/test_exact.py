@@ -84,6 +84,7 @@ def test_a_long_tail_is_undecided_and_says_how_many_trials_it_needs():
     last = of(found.checks, "second-moment")[-1]
     assert (last.verdict, last.limit_verdict) != ("holds", "")
     assert last.note.startswith("the tail is long at n = 3: use ")
+    assert validate(models.linear_rnn(), 10**6, 5000).verdict == "holds"
     assert trials_for_tail(1.0) == 900
     assert trials_for_tail(0.25) == 225
 

@@ -80,4 +80,4 @@ def test_recordings_of_any_name_have_labels_and_files_of_their_own(tiny_run, und
     assert len(set(found)) == 4
     assert all(re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", name) for name in found), found
     included = re.findall(r"\\includegraphics(?:\[[^]]*\])?\{figures/([^}]*)\}", source)
-    assert len(set(included)) == len(included) == 5 + 3 * 4
+    assert len(set(included)) == len(included) == 6 + 3 * 4
