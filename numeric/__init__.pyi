@@ -10,7 +10,7 @@ from .memory_horizon.enclosures import EnclosedPoint as EnclosedPoint, certified
 from .networks.empirical_kernels import empirical_ntk as empirical_ntk
 from .networks.gradients import gradients as gradients
 from .networks.training import train_network as train_network
-from .validation.linear_rnn import Validation as Validation
+from .validation.judged import Validation as Validation
 from .validation.linear_rnn.plan import Plan as Plan
 from .validation.runs import Run as Run, load_run as load_run
 from .validation.validate import validate as validate

@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -18,6 +19,9 @@ from wideproof.numeric.core.statistics import holm, normal_quantile, two_sided_p
 
 Verdict = Literal["holds", "refuted", "undecided"]
 Lag = int | tuple[int, ...]
+LIMIT = "n = infinity"
+ROUNDING = 1e-12
+"""Part of the scale below which a spread is rounding."""
 
 EFFECTS = MappingProxyType(
     {
@@ -59,6 +63,10 @@ class Claim:
 
     The guard is a second estimate, of the next lower degree in 1/n on the wider widths.  What a fit omits
     moves neighbouring degrees to opposite sides, so a refutation needs both estimates on one side.
+    `prediction_at` says where the prediction holds: "n = infinity", or the width of an exact mean, whose limit and
+    raw mean at that width are `limit` and `raw` (mean, stderr). `prediction_error` is the error of the prediction
+    itself, a standard error where it was sampled, counted in the test. `correction` (mean, stderr) is the measured
+    coefficient of 1/n. An effect is relative to `scale`, the size of the prediction unless given.
     Shapes: scalars.  Units: of the quantity.  Error: stderr.  Source: `method`.
     """
 
@@ -73,31 +81,54 @@ class Claim:
     obstacle: str = ""
     lack_of_fit: float = 1.0
     guard: tuple[float, float] | None = None  # mean, stderr
+    scale: float = 0.0
+    prediction_error: float = 0.0
+    prediction_at: str = LIMIT
+    limit: float | None = None
+    raw: tuple[float, float] | None = None
+    correction: tuple[float, float] | None = None
+
+    def __post_init__(self) -> None:
+        if not self.scale:
+            object.__setattr__(self, "scale", abs(self.prediction) or 1.0)
 
     def p_value(self) -> float:
         """Return the probability of a larger deviation to the same side in both fits, at most, if true."""
-        gap = self.estimate - self.prediction
-        if self.stderr == 0:
-            return 1.0 if abs(gap) <= 1e-12 * abs(self.prediction) else 0.0
-        score = gap / self.stderr
-        if self.guard:
-            other = (self.guard[0] - self.prediction) / self.guard[1]
-            score = min(abs(score), abs(other)) if score * other > 0 else 0.0
-        return float(two_sided_p(score))
+        gaps = [(self.estimate - self.prediction, self.stderr)]
+        gaps += [(self.guard[0] - self.prediction, self.guard[1])] if self.guard else []
+        spreads = [math.hypot(error, self.prediction_error) for _, error in gaps]
+        if min(spreads) <= ROUNDING * self.scale:  # nothing is random
+            return 1.0 if abs(gaps[0][0]) <= ROUNDING * self.scale else 0.0
+        scores = [gap / spread for (gap, _), spread in zip(gaps, spreads, strict=True)]
+        same = all(score * scores[0] > 0 for score in scores)
+        return float(two_sided_p(min(map(abs, scores)) if same else 0.0))
 
     def detectable(self, level: float, power: float) -> float:
-        """Return the smallest effect a test at this level refutes with this power, relative if it can be."""
+        """Return the smallest effect, relative to the scale, that a test at this level refutes with this power."""
         reach = normal_quantile(level / 2) + normal_quantile(1 - power)
-        size = reach * self.stderr
+        size = reach * math.hypot(self.stderr, self.prediction_error)
         if self.guard:
-            size = max(size, reach * self.guard[1] + abs(self.guard[0] - self.estimate))
-        return size / (abs(self.prediction) or 1.0)
+            spread = math.hypot(self.guard[1], self.prediction_error)
+            size = max(size, reach * spread + abs(self.guard[0] - self.estimate))
+        return size / self.scale
+
+    def limit_verdict(self, level: float) -> str:
+        """Say whether the limit, taken for the mean at this width, would be refuted at this level; "" without one."""
+        if self.limit is None or self.raw is None:
+            return ""
+        gap, spread = abs(self.raw[0] - self.limit), self.raw[1]
+        if spread <= ROUNDING * self.scale:
+            return "refuted" if gap > ROUNDING * self.scale else "not refuted"
+        return "refuted" if float(two_sided_p(gap / spread)) <= level else "not refuted"
 
 
 @dataclass(frozen=True)
 class Check:
     """A judged claim: prediction, estimate, standard error, verdict and the false-alarm rate of the verdict.
 
+    The prediction is the limit, or the exact mean at the width that `prediction_at` names; `limit` is then the limit
+    beside it, and `limit_verdict` whether it would be refuted as the mean at that width. `correction` is the measured
+    coefficient of 1/n.
     Shapes: scalars; width is the largest of the ladder, trials are per width.  Units: of the quantity.
     Error: the family of checks says "refuted" of a true theory with probability at most false_alarm.
     Source: `method`.
@@ -118,6 +149,11 @@ class Check:
     effect: float
     detectable: float
     note: str = ""
+    prediction_at: str = LIMIT
+    limit: float | None = None
+    limit_verdict: str = ""
+    correction: float | None = None
+    correction_stderr: float | None = None
 
 
 def judge(claims: Sequence[Claim], level: Level | None = None) -> tuple[Check, ...]:
@@ -158,6 +194,7 @@ def _judged(claim: Claim, p: float, fit: float, each: float, level: Level) -> Ch
     return Check(
         claim.quantity, claim.lag, max(claim.widths), claim.widths, claim.trials, claim.prediction,
         claim.estimate, claim.stderr, verdict, claim.method, level.false_alarm, p, effect, reach, note,
+        claim.prediction_at, claim.limit, claim.limit_verdict(each), *(claim.correction or (None, None)),
     )  # fmt: skip
 
 

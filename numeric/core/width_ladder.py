@@ -99,6 +99,39 @@ def extrapolate(widths: Host, means: Host, stderrs: Host, degree: int, precision
     return Extrapolation(float(solution @ means), stderr, degree, _lack_of_fit(design, means, stderrs))
 
 
+def first_correction(
+    widths: Host, means: Host, stderrs: Host, limit: float, degree: int, precision: float = 0.0, error: float = 0.0
+) -> tuple[float, float] | None:
+    """Fit the coefficient of 1/n through a known limit: its value and standard error; None where nothing is random.
+
+    `degree` is that of the fit in 1/n, at least 1; `error` is that of the limit.
+    Shapes: (K,) each, K >= degree.  Units: of means.  Error: the standard error; what the next power of 1/n moves
+    stays.  Source: least squares with the fixed weights of `extrapolate`.
+    """
+    degree = max(1, degree)
+    if len(widths) < degree or not np.all(stderrs > 0):
+        return None
+    inverse = widths.min() / widths
+    design = np.vander(inverse, degree + 1, increasing=True)[:, 1:]
+    roots = (widths / widths.max()) ** (precision / 2)
+    solution = np.linalg.pinv(design * roots[:, None])[0] * roots * float(widths.min())
+    spread = math.hypot(float(np.sqrt(np.sum((solution * stderrs) ** 2))), error * float(np.sum(solution)))
+    return float(solution @ (means - limit)), spread
+
+
+def too_narrow(width: int, steps: int) -> str:
+    """Warn where the squared number of steps is not small against the width; "" where it is.
+
+    Units: time steps.  Source: relative corrections of the limit grow with T²/n, `is_wide`.
+    """
+    if is_wide(width, steps - 1):
+        return ""
+    return (
+        f"T² = {steps**2} is not small against n = {width}: corrections of the limit grow like T²/n "
+        f"where the recursion is linear, so expect it from n = {WIDE * steps**2} on"
+    )
+
+
 def _lack_of_fit(design: Host, means: Host, stderrs: Host) -> float:
     """Return the chi-squared p-value of the best fit's residuals; 1 if the polynomial meets every width."""
     spare = design.shape[0] - design.shape[1]

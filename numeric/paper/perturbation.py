@@ -9,11 +9,10 @@ import numpy as np
 from wideproof.derive import models
 from wideproof.derive.calculus.tangent import tangent
 from wideproof.numeric.core.arrays import backend, seed_sequence, stream
-from wideproof.numeric.core.checks import Check, Level, judge
+from wideproof.numeric.core.checks import Check, Claim, Level, judge
 from wideproof.numeric.core.statistics import Moments
 from wideproof.numeric.networks.empirical_kernels import empirical_ntk
 from wideproof.numeric.networks.simulation import simulate
-from wideproof.numeric.validation.kernels import KernelClaim
 
 
 def response_covariance(
@@ -37,7 +36,7 @@ def response_covariance(
     claims = []
     for t, s in zip(*np.triu_indices(horizon), strict=True):
         found = Moments.of((y[:, t] * y[:, s])[:, None]).feature(0)
-        claims.append(KernelClaim(
+        claims.append(Claim(
             "ntk", (int(t), int(s)), (width,), trials, float(kernel[t, s]), float(found.mean),
             float(found.stderr), "mean over perturbations", scale=float(kernel[t, t] * kernel[s, s]) ** 0.5,
         ))  # fmt: skip

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import Any
 
@@ -20,15 +19,16 @@ from wideproof.derive.language.alternating import Alternating, AlternatingProgra
 from wideproof.derive.language.errors import ParameterError
 from wideproof.derive.language.scalars import check_keywords
 from wideproof.numeric.core.arrays import Array, Host, Namespace, Stream, backend, seed_sequence, stream, to_host
-from wideproof.numeric.core.checks import Check, Claim, Judged, Level, judge
+from wideproof.numeric.core.checks import Check, Claim, Level, judge
 from wideproof.numeric.core.inputs import real
 from wideproof.numeric.core.statistics import Moments
 from wideproof.numeric.core.timing import blas_threads
-from wideproof.numeric.core.width_ladder import extrapolate
 from wideproof.numeric.runs.chunks import Chunk, ChunkFolder, Numbers
 from wideproof.numeric.runs.crew import ALONE as SERIAL, Crew, read_text
 from wideproof.numeric.runs.gathering import Gathered, Progress, Shard, gather
 from wideproof.numeric.runs.memory import Memory
+from wideproof.numeric.validation.judged import Validation
+from wideproof.numeric.validation.ladder import Rungs, at_infinity
 from wideproof.numeric.validation.lines_plan import NARROWEST, LinesPlan, coefficients_of
 
 EFFECT = Level(effects={"mean-square": 0.03})
@@ -38,13 +38,6 @@ LINE_DEFAULTS = {"delta": 0.5, "epsilon": 0.25, "nu_w": 0.2, "theta_0": 0.8}
 LINES_METHOD = "dense: the matrix and the sources drawn in every trial"
 THRESHOLD = 0.7
 """Our assumption for the symbols of the gallery; thresholds after the first are all alike."""
-
-
-@dataclass(frozen=True, repr=False)
-class LinesValidation(Judged):
-    """The checks of an alternating program, and what was measured."""
-
-    measurements: LineMeasurements
 
 
 def line_settings(program: AlternatingProgram, given: Mapping[str, float]) -> dict[str, float]:
@@ -87,13 +80,13 @@ def _evolution(program: AlternatingProgram) -> StateEvolution:
     return line_evolution(program)
 
 
-def lines_validation(found: LineMeasurements, level: Level | None) -> LinesValidation:
+def lines_validation(found: LineMeasurements, level: Level | None) -> Validation:
     """Judge measured mean squares by the derived state evolution.
 
     Shapes, units, error: as `judge_lines`.  Source: `line_evolution`.
     """
     limits = errors_of(_evolution(found.plan.program)(**found.plan.values))
-    return LinesValidation(LINES_METHOD, judge_lines(found, list(limits.values()), level or EFFECT), found)
+    return Validation(LINES_METHOD, judge_lines(found, list(limits.values()), level or EFFECT), found)
 
 
 def simulate_lines(
@@ -276,13 +269,8 @@ def _controlled(moments: Moments, known: list[float]) -> tuple[Host, Host]:
 
 def _claim(k: int, limit: float, found: LineMeasurements) -> Claim:
     """A quadratic in 1/n over all widths, guarded by a line over all but the narrowest."""
-    n, means, errors = np.asarray(found.widths, dtype=np.float64), found.means[:, k], found.stderrs[:, k]
-    degree = max(0, min(2, len(n) - 2))
-    fit = extrapolate(n, means, errors, degree, precision=1.0)
-    lower = extrapolate(n[1:], means[1:], errors[1:], degree - 1, precision=1.0) if degree else None
-    return Claim("mean-square", k, found.widths, found.trials, limit, fit.mean, fit.stderr,
-                 "draws of the matrix and the sources", "", fit.lack_of_fit,
-                 (lower.mean, lower.stderr) if lower else None)  # fmt: skip
+    rungs = Rungs("mean-square", k, found.widths, found.trials, found.means[:, k], found.stderrs[:, k], 1.0, 1)
+    return at_infinity(rungs, limit, max(0, min(2, len(found.widths) - 2)))
 
 
 def _drawn(source: Source, size: int, numbers: Mapping[sp.Expr, float], drawn: Stream, xp: Namespace) -> Array:

@@ -17,9 +17,9 @@ from wideproof.numeric.core.checks import Judged, Level
 from wideproof.numeric.kernels.kernel import Kernel
 from wideproof.numeric.runs.memory import Memory
 from wideproof.numeric.validation.alternating import LineMeasurements, lines_memory, lines_validation
-from wideproof.numeric.validation.kernels import KernelMeasurements, KernelPlan, kernel_validation
+from wideproof.numeric.validation.kernels import KernelMeasurements, KernelPlan, Power, kernel_power, kernel_validation
 from wideproof.numeric.validation.kernels.runner import estimate_kernel_cost, kernel_memory
-from wideproof.numeric.validation.linear_rnn import Measurements, Plan, linear_validation
+from wideproof.numeric.validation.linear_rnn import Measurements, Plan, exact_means, linear_validation
 from wideproof.numeric.validation.linear_rnn.cost import Cost, estimate_cost, linear_memory
 from wideproof.numeric.validation.lines_plan import LinesPlan
 
@@ -47,8 +47,10 @@ class LinearExperiment:
         return estimate_cost(self.plan)
 
     def judged(self, found: Measurements) -> Judged:
-        """The verdict on the emitted formulas.  Error: as `judge`.  Source: `predictions`."""
-        return linear_validation(found, *predictions(self.program, self.plan.horizon, dict(self.values)), self.level)
+        """The verdict on the emitted formulas.  Error: as `judge`.  Source: `predictions`, `exact_means`."""
+        values = dict(self.values)
+        limits = predictions(self.program, self.plan.horizon, values)
+        return linear_validation(found, *limits, self.level, exact_means(self.program, self.plan, values))
 
     def data(self) -> dict[str, Any]:
         """Plain data, from which `experiment_of` makes an equal experiment."""
@@ -77,6 +79,10 @@ class KernelExperiment:
     def cost(self) -> Cost:
         """As `estimate_kernel_cost`."""
         return estimate_kernel_cost(self.plan)
+
+    def power(self) -> Power:
+        """As `kernel_power`."""
+        return kernel_power(self.plan, self.level)
 
     def judged(self, found: KernelMeasurements) -> Judged:
         """The verdict on the derived kernels.  Error: as `judge`.  Source: `Kernel`."""

@@ -26,16 +26,19 @@ from wideproof.numeric.runs.crew import crew_of, workers_of
 from wideproof.numeric.runs.gathering import Progress
 from wideproof.numeric.runs.memory import refuse_too_large
 from wideproof.numeric.sampling.linear.choice import DTYPES, METHODS
-from wideproof.numeric.validation.alternating import LinesValidation, lines_plan
+from wideproof.numeric.validation.alternating import lines_plan
 from wideproof.numeric.validation.experiment import Experiment, KernelExperiment, LinearExperiment, LinesExperiment
-from wideproof.numeric.validation.kernels import KernelPlan, KernelValidation
-from wideproof.numeric.validation.linear_rnn import Plan, Validation
+from wideproof.numeric.validation.judged import Validation
+from wideproof.numeric.validation.kernels import KernelPlan, Power, default_trials
+from wideproof.numeric.validation.linear_rnn import Plan
 from wideproof.numeric.validation.linear_rnn.cost import Cost
 from wideproof.numeric.validation.runs import carry_out, start
 
 DEVICES = {"cpu": "numpy", "cuda": "cupy"}
 FEW_TRIALS = 5000  # below, networks have 4 inputs and outputs: 16 entries of L_j each make up for few networks
 LINEAR_TRIALS, KERNEL_TRIALS = 10_000, 1500
+NARROW, NARROW_TRIALS, NARROW_LAGS = 16, 200_000, 4
+"""Below this width squared entries have long tails, so there are more trials, of networks that cost nothing."""
 DEFAULTS = {"nu_W": 0.3, "nu_F": 1.0, "nu_C": 1.0}
 """Our assumption where the user states no variance; the paper's values are lost."""
 KERNEL_DEFAULTS = DEFAULTS | {"nu_W": 0.8, "nu_U": 0.8, "nu_b": 0.1, "nu_c": 0.1, "alpha": 0.5}
@@ -54,7 +57,7 @@ def validate(
     progress: Progress | None = None,
     sampler: str = "auto",
     budget: float | None = None,
-    announce: Callable[[Cost], None] | None = None,
+    announce: Callable[[Cost | Power], None] | None = None,
     dtype: str = "float64",
     out: str | Path | None = None,
     force: bool = False,
@@ -63,19 +66,22 @@ def validate(
     scheduler: str | None = None,
     shard: tuple[int, int] | None = None,
     **nu: float,
-) -> Validation | KernelValidation | LinesValidation:
+) -> Validation:
     """Compare a derived limit with random networks, extrapolated in the width.
 
     For the linear RNN the law of the impulse response and the scale factors are tested; for every other recursion
     each entry of the NNGP and of the tangent kernel of a few random sequences; for an alternating program the mean
     squares of its named vectors.
-    Shapes: width is the largest of the ladder, trials are per width (by default 10000 for the linear RNN, 1500 for
-    kernels), horizon the number of lags or steps. `budget` is a relative standard error at which a width stops
-    early; `announce` is told the estimated memory and time before the start; `dtype` is
-    the precision of whole matrices, float32 with the sampler dense only. `out` is the folder of the run: what is drawn
-    is kept there, and the same call goes on with it; `force` replaces another run. `jobs` processes of this machine
-    draw, or an `executor` of concurrent.futures, or the workers of a Dask `scheduler`, tcp://host:port or "local";
-    `shard` (2, 8) draws the second eighth and judges nothing.
+    A mean that the engine knows exactly at the width itself is judged there (`Check.prediction_at`), the others
+    extrapolated to infinite width; `not_judged` of the result says what is out of reach.
+    Shapes: width is the largest of the ladder, trials are per width (by default 10000 for the linear RNN, 200000 below
+    width 16; for kernels 1500, or what a verdict needs), horizon the number of lags or steps. `budget` is a relative
+    standard error at which a width stops early; `announce` is told before the start the
+    estimated memory and time, then of kernels what the run can decide;
+    `dtype` is the precision of whole matrices, float32 with the sampler dense only. `out` is the folder of the run:
+    what is drawn is kept there, and the same call goes on with it; `force` replaces another run. `jobs` processes of
+    this machine draw, or an `executor` of concurrent.futures, or the workers of a Dask `scheduler`, tcp://host:port or
+    "local"; `shard` (2, 8) draws the second eighth and judges nothing.
     Units: nu_M is the variance of an entry of M.
     Error: a true limit is refuted with probability at most level.false_alarm. StoreError for a folder of another run;
     ParameterError for a run that does not fit the memory. The bits are the same for any jobs, executor and shards.
@@ -92,6 +98,8 @@ def validate(
     cost = experiment.cost() if announce is not None else None
     if announce is not None and cost is not None:
         announce(cost)
+    if announce is not None and isinstance(experiment, KernelExperiment) and budget is None:
+        announce(experiment.power())
     with crew_of(jobs, executor, scheduler, device) as crew:
         return carry_out(experiment, run, progress, crew, shard)
 
@@ -149,9 +157,13 @@ def planned(
         )  # fmt: skip
         if nngp(program).formula.process is None:
             refuse_infinite(Kernel(program, **dict[str, Any](values)), plan)
+        if trials is None:
+            plan = replace(plan, trials=default_trials(plan, level))
         return KernelExperiment(plan, level)
-    linear = _linear_plan(program, parts, values, width, LINEAR_TRIALS if trials is None else trials, horizon, seed)
-    linear = replace(linear, sampler=sampler, backend=DEVICES[device], target=budget, kernel_trials=None, widths=(),
+    usual = LINEAR_TRIALS if width >= NARROW else NARROW_TRIALS
+    linear = _linear_plan(program, parts, values, width, usual if trials is None else trials, horizon, seed)
+    few = min(linear.trials, LINEAR_TRIALS) if width < NARROW else None  # its limit is out of reach there
+    linear = replace(linear, sampler=sampler, backend=DEVICES[device], target=budget, kernel_trials=few, widths=(),
                      dtype=dtype)  # fmt: skip
     return LinearExperiment(program, values, linear, level)
 
@@ -175,8 +187,9 @@ def _linear_plan(
     program: Program, parts: list[Parameter], values: dict[str, float], width: int, trials: int,
     horizon: int | None, seed: int,
 ) -> Plan:  # fmt: skip
-    lags = default_horizon(width) if horizon is None else horizon
-    sides = 4 if trials < FEW_TRIALS else 2
+    usual = default_horizon(width) if width >= NARROW else max(1, min(NARROW_LAGS, width - 1))
+    lags = usual if horizon is None else horizon
+    sides = 4 if trials < FEW_TRIALS or width < NARROW else 2
     at = {program.symbols[name]: value for name, value in values.items()}
     nu_W, nu_F, nu_C = (float(p.variance.subs(at)) for p in parts)
     return Plan(width, trials, lags, nu_W, nu_F, nu_C, sides, sides, seed)

@@ -50,11 +50,7 @@ from wideproof.derive.proof.claims import (
 from wideproof.numeric.runs.signals import INTERRUPTED
 
 if TYPE_CHECKING:
-    from wideproof.numeric.core.checks import Check
     from wideproof.numeric.linear_rnn.training_choice import MethodChoice
-    from wideproof.numeric.validation.alternating import LinesValidation
-    from wideproof.numeric.validation.kernels import KernelValidation
-    from wideproof.numeric.validation.linear_rnn import Validation
 
 LITERAL = {"soft_wrap": True, "markup": False, "emoji": False, "highlight": False}  # the user's words stay as they are
 
@@ -78,7 +74,6 @@ class Terminal(Console):
 
 out, err = Terminal(**LITERAL), Terminal(stderr=True, **LITERAL)  # type: ignore[arg-type]
 EXIT = {"holds": 0, "refuted": 1, "undecided": 3}
-BY_LAG = ("second-moment", "scale-factor")
 USAGE, DEFECT, UNREAD = 2, 70, 141
 FIELD = 1000
 """Characters of each field of an error that a terminal is given."""
@@ -273,68 +268,3 @@ def _compared(claim: Any) -> list[str]:
     if isinstance(claim, Counterexample | Refutation):
         return [*lines, f"at {', '.join(f'{x} = {value}' for x, value in claim.point)}"]
     return lines
-
-
-def verdict(found: Validation | KernelValidation | LinesValidation, every: bool) -> None:
-    """The checks of each lag, the others by kind unless all are wanted, and what they say together."""
-    from wideproof.numeric.validation.alternating import LinesValidation
-    from wideproof.numeric.validation.linear_rnn import Validation
-
-    single = [check for check in found.checks if every or _is_shown(check)]
-    rows = [(c.quantity, _lags(c), f"{c.prediction:.6g}", f"{c.estimate:.6g}", f"{c.stderr:.2g}", c.verdict)
-            for c in single]  # fmt: skip
-    where = {Validation: "lag", LinesValidation: "step"}.get(type(found), "sequences, times")
-    table(("quantity", where, "prediction", "estimate", "s.e.", "verdict"), rows)
-    rest = [check for check in found.checks if check not in single]
-    if rest:
-        table(("other checks", "number", "smallest p", "verdict"), [_kind(name, rest) for name in _kinds(rest)])
-    for check in _worst([check for check in found.checks if check.verdict != "holds"]):
-        reason = check.note or f"p = {check.p_value:.1g}"
-        err.print(f"{check.verdict}: {check.quantity} at {_place(check)}: {reason}")
-    rate = max((check.false_alarm for check in found.checks), default=0.0)
-    sure = f"  a true limit is refuted by chance with probability at most {rate:g}"
-    out.print(Text.assemble((found.verdict, f"bold {COLOR[found.verdict]}"), sure))
-    out.print(f"samplers: {found.method}")
-
-
-def _is_shown(check: Check) -> bool:
-    """Single lags, and entries of kernels between one sequence and all at equal times."""
-    if isinstance(check.lag, tuple) and len(check.lag) == 4:
-        return check.lag[0] == 0 and check.lag[1] == check.lag[3]
-    return check.quantity in BY_LAG
-
-
-def _place(check: Check) -> str:
-    """Where a check looks, in words."""
-    if isinstance(check.lag, tuple) and len(check.lag) == 4:
-        a, t, b, s = check.lag
-        return f"sequences {a} and {b}, times {t} and {s}"
-    return f"lag {_lags(check)}"
-
-
-def _lags(check: Check) -> str:
-    if isinstance(check.lag, int):
-        return str(check.lag)
-    if len(check.lag) == 4:
-        a, t, b, s = check.lag
-        return f"{a} and {b}, {t} and {s}"
-    return ", ".join(map(str, check.lag))
-
-
-def _kinds(checks: Sequence[Check]) -> list[str]:
-    return list(dict.fromkeys(check.quantity for check in checks))
-
-
-def _kind(name: str, checks: Sequence[Check]) -> tuple[str, ...]:
-    """All checks of one quantity in one row."""
-    from wideproof.numeric.core.checks import overall
-
-    own = [check for check in checks if check.quantity == name]
-    return name, str(len(own)), f"{min(check.p_value for check in own):.2g}", overall(own)
-
-
-def _worst(checks: Sequence[Check]) -> Iterator[Check]:
-    """Of each quantity the check that is furthest from holding."""
-    for name in _kinds(checks):
-        own = [check for check in checks if check.quantity == name]
-        yield min(own, key=lambda check: (check.verdict != "refuted", check.p_value, -check.detectable))

@@ -12,7 +12,8 @@ from wideproof.derive.language.errors import ParameterError
 from wideproof.reports.cli.alternating import refuse_meaningless
 from wideproof.reports.cli.console import EXIT, Stages, err
 from wideproof.reports.cli.models import Model, any_model_with
-from wideproof.reports.cli.runs.options import Force, Jobs, Out, Scheduler, ShardText, shard_named, tell
+from wideproof.reports.cli.runs.options import Force, Jobs, Out, Scheduler, ShardText, shard_named
+from wideproof.reports.cli.runs.verdict import tell
 from wideproof.reports.cli.symbols import Json, parameters
 
 
@@ -22,7 +23,9 @@ def validate_command(
     width: Annotated[int, typer.Option(min=1, help="Largest width of the ladder.")] = 1024,
     trials: Annotated[
         int | None,
-        typer.Option(min=2, help="Random networks at each width; by default 10000 for the linear RNN, else 1500."),
+        typer.Option(
+            min=2, help="Random networks at each width; by default 10000 for the linear RNN, else 1500 or what decides."
+        ),
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Seed; the same seed gives the same bits.")] = 0,
     device: Annotated[Literal["cpu", "cuda"], typer.Option(help="Where to draw the networks.")] = "cpu",
@@ -60,7 +63,8 @@ def validate_command(
 
     For the linear RNN the impulse response and the scale factors are tested, else the NNGP and the tangent kernel.
 
-    Memory and time are told before the start, the samplers and why they were chosen at the end.
+    Memory and time are told before the start, and of kernels what the run can decide; the samplers and why they were
+    chosen at the end.
 
     With --out what is drawn is kept: a run that is killed goes on with [b]wideproof runs resume DIR[/b].
 
@@ -69,6 +73,7 @@ def validate_command(
     [b]wideproof validate linear-rnn --width 256 --method dense --dtype float32[/b],
     [b]wideproof validate elman --out runs/elman --jobs 4[/b]
     """
+    from wideproof.numeric.validation.linear_rnn.cost import Cost
     from wideproof.numeric.validation.validate import validate
 
     if budget is not None and not 0 < budget < math.inf:
@@ -90,7 +95,7 @@ def validate_command(
             sampler=method,
             budget=budget,
             dtype=dtype,
-            announce=None if as_json else lambda cost: err.print(f"{told}{cost}"),
+            announce=None if as_json else lambda found: err.print(f"{told * isinstance(found, Cost)}{found}"),
             out=out_dir,
             force=force,
             jobs=jobs,

@@ -20,7 +20,7 @@ from wideproof.numeric.core.checks import Check, Verdict
 from wideproof.numeric.linear_rnn.training_choice import Announce
 from wideproof.numeric.paper.experiments import DrawSizes, Variances
 from wideproof.numeric.recordings import RECORDINGS, Recording, load_recording
-from wideproof.numeric.validation.linear_rnn import Validation
+from wideproof.numeric.validation.judged import Validation
 from wideproof.numeric.validation.validate import validate
 from wideproof.reports.document.blocks import Block, Equation, Kind, Paragraph, Section, Table, Theorem
 from wideproof.reports.document.numbers import value

@@ -215,10 +215,12 @@ def drawn(context: Context) -> Paragraph:
     plan, checks = context.validation.measurements.plan, context.validation.checks
     effects = {c.quantity: c.effect for c in checks}
     return Paragraph(
-        f"Measured in random networks of the widths {', '.join(map(str, plan.widths))}, {plan.trials} at each. Each "
-        "estimate is fitted in powers of the inverse width and read off at infinite width, with its standard error; a "
-        "refutation needs the fits of two neighbouring degrees. The law itself is compared at the largest width, by "
-        "the largest distance of the empirical distribution function from the Gaussian one, in Kolmogorov's test. With "
+        f"Measured in random networks of the widths {', '.join(map(str, plan.widths))}, {plan.trials} at each. Second "
+        "moments, correlations and, at the first lags, fourth moments are compared with their exact means at the "
+        "width; every other estimate is fitted in powers of the inverse width and read off at infinite width, with its "
+        "standard error; a refutation needs the fits of two neighbouring degrees. The law itself is compared at the "
+        "largest width, by the largest distance of the empirical distribution function from the Gaussian one, in "
+        "Kolmogorov's test. With "
         "p-values corrected by Holm, a true theory would be refuted anywhere among these "
         f"{len(checks)} checks with probability at most {checks[0].false_alarm:g}. A check holds only if it would, "
         f"nine times in ten, have seen an error of {effects['second-moment']:.0%} in a second moment, "

@@ -73,6 +73,7 @@ def illustrated(small: Document, stem: Path) -> Document:
 
 
 SMALL = {
+    "finite_width": lambda original, *args, **more: original(*args, widths=(8, 16), trials=3000, **more),
     "kernel_error": lambda original, nu, widths, **more: original(nu, [10, 100, 1000], trials=10, **more),
     "dynamics": lambda original, setting, **more: original(setting, width=60, **more),
     "gap_ladder": lambda original, setting, **more: original(

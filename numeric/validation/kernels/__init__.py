@@ -1,8 +1,6 @@
 """Monte Carlo of the NNGP and tangent kernels of any recursion against their derived limits."""
 
 from wideproof.numeric.validation.kernels.claims import (
-    KernelClaim,
-    KernelValidation,
     Limits,
     judge_kernels,
     kernel_claims,
@@ -18,23 +16,25 @@ from wideproof.numeric.validation.kernels.curves import (
     kernel_distance,
 )
 from wideproof.numeric.validation.kernels.plan import KernelPlan
+from wideproof.numeric.validation.kernels.power import Power, default_trials, kernel_power
 from wideproof.numeric.validation.kernels.runner import KernelMeasurements, estimate_kernel_cost, measure
 
 __all__ = [
     "Curve",
-    "KernelClaim",
     "KernelCurves",
     "KernelMeasurements",
     "KernelPlan",
-    "KernelValidation",
     "LimitComparison",
     "Limits",
+    "Power",
     "compare_limits",
+    "default_trials",
     "estimate_kernel_cost",
     "judge_kernels",
     "kernel_claims",
     "kernel_curves",
     "kernel_distance",
+    "kernel_power",
     "kernel_validation",
     "measure",
     "monte_carlo_kernels",

@@ -24,6 +24,7 @@ QUANTITIES = ("nngp", "ntk")
 LONG_S = 2.0
 """Seconds of two networks beyond which what a batch costs beside its networks is small, and no more are timed."""
 UNUSED = 2**32 - 1  # index of the stream of the networks that are only timed
+PILOT_STREAM = 2  # stream of the networks that say beforehand what a run can decide
 
 
 class KernelMeasurements(Gathered[KernelPlan]):
@@ -69,7 +70,7 @@ def _drawn(plan: KernelPlan, chunk: Chunk) -> Numbers:
     source = stream(backend(plan.backend), seed_sequence(plan.seed, 1, chunk.width, chunk.index))
     size, moments, kept = plan.batch_size(chunk.width), dict[str, Moments](), []
     for start in range(0, chunk.trials, size):
-        values, outputs = _networks(plan, chunk.width, min(size, chunk.trials - start), source)
+        values, outputs = draw_networks(plan, chunk.width, min(size, chunk.trials - start), source)
         for name, more in values.items():
             moments[name] = moments[name].merge(more) if name in moments else more
         kept.append(outputs)
@@ -77,8 +78,11 @@ def _drawn(plan: KernelPlan, chunk: Chunk) -> Numbers:
     return Numbers(moments, np.concatenate(kept)[: max(0, KEPT - earlier)])
 
 
-def _networks(plan: KernelPlan, width: int, trials: int, source: Stream) -> tuple[dict[str, Moments], Host]:
-    """The moments of both kernels over some networks, and the first output of each."""
+def draw_networks(plan: KernelPlan, width: int, trials: int, source: Stream) -> tuple[dict[str, Moments], Host]:
+    """Draw some networks: the moments of both kernels over them, and the first output of each.
+
+    Shapes: `Moments` per quantity, mean (P, 1); outputs (trials, N, T).  Units: output^2.  Source: `empirical_ntk`.
+    """
     xp = source.xp
     found = empirical_ntk(
         plan.program, xp.asarray(plan.inputs), width, n_y=plan.n_y or 1, rows=1, trials=trials, seed=source,
@@ -143,6 +147,6 @@ def _seconds(plan: KernelPlan, width: int, trials: int) -> float:
     def work() -> object:
         source = stream(backend(plan.backend), seed_sequence(plan.seed, 1, width, UNUSED))
         with blas_threads(1):
-            return _networks(plan, width, trials, source)
+            return draw_networks(plan, width, trials, source)
 
     return least_seconds(work, plan.backend)

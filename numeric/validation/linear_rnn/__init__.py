@@ -2,39 +2,37 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 from numpy.typing import ArrayLike
 
-from wideproof.numeric.core.checks import Judged, Level
+from wideproof.numeric.core.checks import LIMIT, Claim, Level, judge
+from wideproof.numeric.core.width_ladder import WIDE, is_wide
 from wideproof.numeric.runs.gathering import Progress
-from wideproof.numeric.validation.linear_rnn.claims import judge_linear, linear_claims
+from wideproof.numeric.validation.judged import Validation, narrow_warnings
+from wideproof.numeric.validation.ladder import LEAST_WIDTHS
+from wideproof.numeric.validation.linear_rnn.claims import judge_linear, last_lag, linear_claims
 from wideproof.numeric.validation.linear_rnn.cost import Cost, estimate_cost
+from wideproof.numeric.validation.linear_rnn.exact import FOURTH_ORDER, ExactMeans, exact_means
+from wideproof.numeric.validation.linear_rnn.finite_width import FiniteWidth, finite_width
 from wideproof.numeric.validation.linear_rnn.plan import Plan
 from wideproof.numeric.validation.linear_rnn.runner import Measurements, linear_simulate
 
 __all__ = [
     "Cost",
+    "ExactMeans",
+    "FiniteWidth",
     "Measurements",
     "Plan",
-    "Validation",
     "estimate_cost",
+    "exact_means",
+    "finite_width",
     "judge_linear",
     "linear_claims",
     "linear_simulate",
     "linear_validation",
     "monte_carlo_linear",
 ]
-
-
-@dataclass(frozen=True, repr=False)
-class Validation(Judged):
-    """The checks of the linear recursion, and what was measured.
-
-    Shapes, units, error: as `Judged`.  Source: `monte_carlo_linear`.
-    """
-
-    measurements: Measurements
 
 
 def monte_carlo_linear(
@@ -54,10 +52,39 @@ def monte_carlo_linear(
 
 
 def linear_validation(
-    found: Measurements, second_moment: ArrayLike, scale_factor: ArrayLike, level: Level | None = None
-) -> Validation:
-    """Judge what was measured.  Shapes, units, error: as `monte_carlo_linear`.  Source: `judge`."""
-    return Validation(sampler_text(found.plan), judge_linear(found, second_moment, scale_factor, level), found)
+    found: Measurements, second_moment: ArrayLike, scale_factor: ArrayLike, level: Level | None = None,
+    exact: ExactMeans | None = None,
+) -> Validation:  # fmt: skip
+    """Judge what was measured; with `exact`, what no exact mean is known of is judged within reach of its limit alone.
+
+    Shapes, units, error: as `monte_carlo_linear`.  Source: `judge`.
+    """
+    claims = linear_claims(found, second_moment, scale_factor, exact)
+    reach = sum(limit_in_reach(found.plan, lag) for lag in range(found.plan.horizon))
+    left = [claim for claim in claims if exact and last_lag(claim.lag) >= reach and not _second_order(claim)]
+    judged = judge([claim for claim in claims if claim not in left], level)
+    plan = found.plan
+    return Validation(sampler_text(plan), judged, found, _not_judged(left, plan.horizon), narrow_warnings(plan))
+
+
+def _second_order(claim: Claim) -> bool:
+    """Whether it speaks about an exact mean that a number of trials in reach can measure at any width."""
+    return claim.prediction_at != LIMIT and claim.quantity not in FOURTH_ORDER
+
+
+def limit_in_reach(plan: Plan, lag: int) -> bool:
+    """Say whether three widths of the ladder are wide for a lag."""
+    return sum(is_wide(width, lag) for width in plan.widths) >= LEAST_WIDTHS
+
+
+def _not_judged(left: Sequence[Claim], horizon: int) -> tuple[str, ...]:
+    """For each quantity the first lag that these widths leave out, the reason, and the width that would not."""
+    told, need = dict[str, str](), 4 * WIDE * horizon**2
+    for claim in left:
+        why = "a fourth moment has a long tail" if claim.quantity in FOURTH_ORDER else "only its limit is known"
+        text = f"{claim.quantity} from lag {last_lag(claim.lag)} on: {why} at these widths; use width >= {need}"
+        told.setdefault(claim.quantity, text)
+    return tuple(told.values())
 
 
 def sampler_text(plan: Plan) -> str:

@@ -13,15 +13,15 @@ from wideproof.derive.language.errors import ParameterError
 from wideproof.numeric.core.arrays import Host
 from wideproof.numeric.core.checks import Check, Claim, Lag, Level, judge
 from wideproof.numeric.core.statistics import Estimate, Moments, ratio_of_moments
-from wideproof.numeric.core.width_ladder import WIDE, choose_degree, extrapolate, is_wide
+from wideproof.numeric.core.width_ladder import WIDE, choose_degree, is_wide
+from wideproof.numeric.validation.ladder import LEAST_TRIALS, Rungs, at_infinity, at_width, out_of_reach
+from wideproof.numeric.validation.linear_rnn.exact import FOURTH_ORDER, ExactMeans
 from wideproof.numeric.validation.linear_rnn.features import pairs
 from wideproof.numeric.validation.linear_rnn.plan import Plan
 from wideproof.numeric.validation.linear_rnn.runner import Measurements
 
-LEAST_TRIALS = 100  # below, a standard error is too rough for the tail of the normal law
 LEAST_ENTRIES = 4000  # the same for fourth moments: simulated, the 1e-3 tail is within a factor 2 from here on
 PRECISION = {"scale-factor": 1.0, "kernel-coupling": 2.0}  # inverse variance per trial grows as this power of n
-LEAST_WIDTHS = 3
 DRIFT = 0.1  # sqrt(m) times the finite-width distance from the normal law, in the test of the distribution
 KURTOSIS_DISTANCE = 0.0230  # max |H_3(x) phi(x)| / 24: distance of laws per unit of excess kurtosis
 KOLMOGOROV_SPREAD = 0.2603  # standard deviation of the Kolmogorov law
@@ -44,9 +44,12 @@ class DistributionClaim(Claim):
         return reach / math.sqrt(self.trials)
 
 
-def linear_claims(found: Measurements, second_moment: ArrayLike, scale_factor: ArrayLike) -> tuple[Claim, ...]:
+def linear_claims(
+    found: Measurements, second_moment: ArrayLike, scale_factor: ArrayLike, exact: ExactMeans | None = None
+) -> tuple[Claim, ...]:
     """Return the claims of Theorem 3.3 that the measurements can judge, predictions passed in.
 
+    Where `exact` has the mean at finite width, the claim is about it; elsewhere about the limit.
     Shapes: second_moment (T,), the limiting variance of an entry of L_j; scale_factor (T,), the limiting
     weight of lag j in the NTK.  Units: of L_j squared; of the kernel.
     Error: ParameterError for a wrong shape.  Source: the predictions' own derivation.
@@ -56,26 +59,28 @@ def linear_claims(found: Measurements, second_moment: ArrayLike, scale_factor: A
     weights = _prediction("scale_factor", scale_factor, plan)
     lags, zeros = tuple(range(plan.horizon)), np.zeros
     apart, near = pairs(plan.horizon, equal=False), pairs(plan.horizon, equal=True)
+    known = exact or {}
     claims = [
-        *_ladder(found, "second-moment", "response", "lag", lags, variances, lambda m: m.feature(1)),
-        *_ladder(found, "scale-factor", "kernel", "lag", lags, weights, lambda m: m.feature(0)),
-        *_ladder(found, "excess-kurtosis", "response", "lag", lags, zeros(plan.horizon), _kurtosis),
-        *_ladder(found, "correlation", "response", "pair", apart, zeros(len(apart)), _correlation),
-        *_ladder(found, "square-correlation", "response", "pair", apart, zeros(len(apart)), _squares),
-        *_ladder(found, "kernel-coupling", "kernel", "pair", near, zeros(len(near)), _coupling(near)),
+        *_ladder(found, "second-moment", "response", "lag", lags, variances, lambda m: m.feature(1), known),
+        *_ladder(found, "scale-factor", "kernel", "lag", lags, weights, lambda m: m.feature(0), known),
+        *_ladder(found, "excess-kurtosis", "response", "lag", lags, zeros(plan.horizon), _kurtosis, known),
+        *_ladder(found, "correlation", "response", "pair", apart, zeros(len(apart)), _correlation, known),
+        *_ladder(found, "square-correlation", "response", "pair", apart, zeros(len(apart)), _squares, known),
+        *_ladder(found, "kernel-coupling", "kernel", "pair", near, zeros(len(near)), _coupling(near), known),
         *_distributions(found, variances),
     ]
     return tuple(claims)
 
 
 def judge_linear(
-    found: Measurements, second_moment: ArrayLike, scale_factor: ArrayLike, level: Level | None = None
-) -> tuple[Check, ...]:
-    """Judge the measurements of a linear recursion against its predicted limit.
+    found: Measurements, second_moment: ArrayLike, scale_factor: ArrayLike, level: Level | None = None,
+    exact: ExactMeans | None = None,
+) -> tuple[Check, ...]:  # fmt: skip
+    """Judge the measurements of a linear recursion against its exact means where they are given, else its limit.
 
     Shapes: predictions (T,).  Units: as `linear_claims`.  Error: false alarms as `judge`.  Source: `judge`.
     """
-    return judge(linear_claims(found, second_moment, scale_factor), level)
+    return judge(linear_claims(found, second_moment, scale_factor, exact), level)
 
 
 def _prediction(name: str, values: ArrayLike, plan: Plan) -> Host:
@@ -120,47 +125,61 @@ def _take(moments: Moments, features: tuple[int, ...]) -> Moments:
 
 def _ladder(
     found: Measurements, quantity: str, group: str, kind: str, lags: Sequence[Lag],
-    predictions: Host, measure: Measure,
+    predictions: Host, measure: Measure, known: ExactMeans,
 ) -> Iterator[Claim]:  # fmt: skip
-    """Yield one claim per lag or pair of lags, extrapolated over the widths that are wide for it."""
+    """Yield one claim per lag or pair of lags, over the widths that are wide for it."""
     if not lags:
         return
     plan, trials = found.plan, found.trials(group, kind)
-    rungs = [measure(found.moments[group, width, kind]) for width in plan.widths]
+    measured = [measure(found.moments[group, width, kind]) for width in plan.widths]
+    least = -(-LEAST_ENTRIES // (plan.n_x * plan.n_y)) if quantity == "excess-kurtosis" else LEAST_TRIALS
     for index, lag in enumerate(lags):
-        last = lag if isinstance(lag, int) else lag[0]
-        wide = [k for k, width in enumerate(plan.widths) if is_wide(width, last)] or [len(rungs) - 1]
-        widths = tuple(plan.widths[k] for k in wide)
-        means = np.array([rungs[k].mean[index] for k in wide])
-        stderrs = np.array([rungs[k].stderr[index] for k in wide])
-        entries = plan.n_x * plan.n_y
-        least = -(-LEAST_ENTRIES // entries) if quantity == "excess-kurtosis" else LEAST_TRIALS
-        yield _claim(quantity, lag, last, widths, trials, least, float(predictions[index]), means, stderrs)
+        last = last_lag(lag)
+        rungs = Rungs(
+            quantity, lag, plan.widths, trials, np.array([rung.mean[index] for rung in measured]),
+            np.array([rung.stderr[index] for rung in measured]), PRECISION.get(quantity, 0.0), least,
+        ).wide_for(last)  # fmt: skip
+        prediction = float(predictions[index])
+        if (quantity, lag) in known:
+            exact = np.array([known[quantity, lag][width] for width in rungs.widths])
+            yield at_width(rungs, exact, prediction, _spread(found, quantity, group, last))
+        else:
+            yield _limit_claim(rungs, last, prediction)
 
 
-def _claim(
-    quantity: str, lag: Lag, last: int, widths: tuple[int, ...], trials: int, least: int,
-    prediction: float, means: Host, stderrs: Host,
-) -> Claim:  # fmt: skip
+def _limit_claim(rungs: Rungs, last: int, prediction: float) -> Claim:
     """Extrapolate one quantity to n = infinity; say what stands in the way if it cannot be."""
-    scale = abs(means[-1]) if prediction else 1.0
-    error = float(np.min(stderrs)) / scale if scale else 0.0
-    precision, rungs = PRECISION.get(quantity, 0.0), np.array(widths, dtype=np.float64)
-    fit = extrapolate(rungs, means, stderrs, choose_degree(last, rungs, error), precision)
-    obstacle = ""
-    if trials < least:
-        obstacle = f"{trials} trials give no reliable standard error: use {least} or more"
-    elif len(widths) < LEAST_WIDTHS:
-        need = 4 * WIDE * (last + 1) ** 2
-        obstacle = f"lag {last} is outside the theory at these widths: use width >= {need}, or fewer lags"
-    method = f"width ladder, degree {fit.degree} in 1/n"
-    guard = None
-    if fit.degree and fit.stderr:
-        low = extrapolate(rungs[1:], means[1:], stderrs[1:], fit.degree - 1, precision)
-        guard = low.mean, low.stderr
-    return Claim(
-        quantity, lag, widths, trials, prediction, fit.mean, fit.stderr, method, obstacle, fit.lack_of_fit, guard
-    )
+    scale = abs(rungs.means[-1]) if prediction else 1.0
+    error = float(np.min(rungs.stderrs)) / scale if scale else 0.0
+    degree = choose_degree(last, rungs.array, error)
+    obstacle = out_of_reach(rungs, last, "lag")
+    return at_infinity(rungs, prediction, degree, obstacle=f"{obstacle}, or fewer lags" if obstacle else "")
+
+
+def last_lag(lag: Lag) -> int:
+    """The later lag of a pair, or the lag itself."""
+    return lag if isinstance(lag, int) else lag[0]
+
+
+def _spread(found: Measurements, quantity: str, group: str, last: int) -> float:
+    """Relative variance of what a trial adds to a mean: of L_j^2, of L_j^4 in a fourth moment; 0 at a wide width.
+
+    There the tails are those of Gaussian entries, for which `LEAST_TRIALS` and `LEAST_ENTRIES` are enough.
+    """
+    if is_wide(found.plan.width, last):
+        return 0.0
+    return relative_variance(found, group, found.plan.width, last, int(quantity not in FOURTH_ORDER))
+
+
+def relative_variance(found: Measurements, group: str, width: int, lag: int, feature: int) -> float:
+    """Return the variance of a feature of one trial over its squared mean; 0 where the mean is.
+
+    Units: 1.  Error: that of the moments.  Source: definition.
+    """
+    moments = found.moments[group, width, "lag"]
+    mean = moments.mean[lag, feature]
+    spread = moments.comoment[lag, feature, feature] / max(moments.count - 1, 1)
+    return float(spread / mean**2) if mean else 0.0
 
 
 def _distributions(found: Measurements, variances: Host) -> Iterator[Claim]:

@@ -10,7 +10,8 @@ import typer
 
 from wideproof.derive.language.errors import ParameterError, StoreError
 from wideproof.reports.cli.console import EXIT, Stages, err, out, print_json, table
-from wideproof.reports.cli.runs.options import Force, Jobs, Scheduler, tell
+from wideproof.reports.cli.runs.options import Force, Jobs, Scheduler
+from wideproof.reports.cli.runs.verdict import tell
 from wideproof.reports.cli.symbols import Json
 
 if TYPE_CHECKING:

@@ -1,15 +1,13 @@
-"""The options of a run: where it is kept and who draws; and how its verdict is told."""
+"""The options of a run: where it is kept and who draws."""
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from wideproof.derive.language.errors import ParameterError
-from wideproof.reports.cli.console import out, print_json, verdict
 
 Out = Annotated[
     Path | None,
@@ -37,14 +35,3 @@ def shard_named(text: str | None) -> tuple[int, int] | None:
     if not (slash and k.isdecimal() and m.isdecimal() and len(text) < 20):
         raise ParameterError("--shard", "two numbers K/M", repr(text), "--shard 2/8 is the second of eight parts.")
     return int(k), int(m)
-
-
-def tell(found: Any, seed: int, as_json: bool, every: bool) -> None:
-    """Print the checks of a run and its verdict, or one JSON document."""
-    if as_json:
-        checks = [asdict(check) for check in found.checks]
-        print_json({"verdict": found.verdict, "method": found.method, "seed": seed, "checks": checks})
-    elif found.checks:
-        verdict(found, every)
-    else:
-        out.print(found.method)

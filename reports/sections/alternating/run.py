@@ -15,13 +15,8 @@ from wideproof.derive.alternating.terms import About
 from wideproof.derive.language.alternating import Alternating, AlternatingProgram
 from wideproof.numeric.core.arrays import Host
 from wideproof.numeric.core.checks import Check, Verdict, overall
-from wideproof.numeric.validation.alternating import (
-    LineMeasurements,
-    LinesValidation,
-    draw_parts,
-    line_settings,
-    measure_lines,
-)
+from wideproof.numeric.validation.alternating import LineMeasurements, draw_parts, line_settings, measure_lines
+from wideproof.numeric.validation.judged import Validation
 from wideproof.numeric.validation.validate import validate
 
 Progress = Callable[[int, int], None]
@@ -98,7 +93,7 @@ def run_lines(
     numbers, error = StateEvolution(derived[1]).evaluate(**values)
     with stage("Monte Carlo over a ladder of widths") as progress:
         found = validate(program, width, trials, seed, progress=progress, **(draws or {}), **dict[str, Any](values))
-    assert isinstance(found, LinesValidation)  # of an alternating program
+    assert isinstance(found, Validation)  # of an alternating program
     measured, plan = found.measurements, found.measurements.plan
     without, plain = None, {}
     if any(line.corrected for _, line in program.lines):

@@ -11,6 +11,7 @@ from wideproof.derive.latex.text import Code, Text
 from wideproof.reports.document.blocks import Document, Itemize, Paragraph, Section
 from wideproof.reports.document.numbers import value
 from wideproof.reports.sections.linear.confirmation import confirmation, training
+from wideproof.reports.sections.linear.finite_width import finite_width
 from wideproof.reports.sections.linear.limit import formulas, limit, model
 from wideproof.reports.sections.linear.recordings import recordings
 from wideproof.reports.sections.linear.run import LinearRun
@@ -24,6 +25,7 @@ def document(run: LinearRun, out_dir: Path) -> Document:
         limit(run),
         formulas(run, folder),
         confirmation(run, folder),
+        finite_width(run, folder),
         training(run, folder),
         *((recordings(run, folder),) if run.recordings else ()),
         provenance(run),

@@ -58,7 +58,11 @@ def confirmation(run: LinearRun, folder: Path) -> Section:
                     Math(Latex(f"n_x = {plan.n_x}")),
                     " and ",
                     Math(Latex(f"n_y = {plan.n_y}")),
-                    ". The theory is a limit, so each estimate is fitted in powers of ",
+                    ". Second moments, correlations and, at the first lags, fourth moments have exact means at every "
+                    "width (",
+                    Ref("sec:finite"),
+                    "), and are judged by those at the largest one; for the other quantities the theory is a limit, "
+                    "so each estimate is fitted in powers of ",
                     Math(Latex("1/n")),
                     " and read off at infinite width. A true theory would be refuted anywhere in this family of checks "
                     f"with probability at most {first.false_alarm:g}; a check holds only if it would have seen "
@@ -101,7 +105,7 @@ def confirmation(run: LinearRun, folder: Path) -> Section:
 def _others(run: LinearRun) -> Table:
     """The remaining checks, one row for each kind."""
     names = {
-        "excess-kurtosis": "excess kurtosis is 0",
+        "excess-kurtosis": "excess kurtosis vanishes",
         "correlation": "entries are uncorrelated between lags",
         "square-correlation": "squares are uncorrelated between lags",
         "kernel-coupling": "the kernel does not couple lags",
@@ -124,7 +128,8 @@ def _others(run: LinearRun) -> Table:
     return Table(
         ("claim", "checks", "smallest p", "detects", "verdicts"),
         tuple(rows),
-        "Independence and the Gaussian law. The p-values are corrected for the number of all checks.",
+        "Independence and the Gaussian law, in the limit; the first three are judged by their exact means at the "
+        "largest width where these are known. The p-values are corrected for the number of all checks.",
         "tab:others",
         "lrrrl",
     )

@@ -9,7 +9,15 @@ from typing import Any
 
 import numpy as np
 
-from wideproof.derive import Derivation, Program, Recursion, equivalent_convolution, impulse_response, scale_factors
+from wideproof.derive import (
+    Derivation,
+    Program,
+    Recursion,
+    equivalent_convolution,
+    impulse_response,
+    moments,
+    scale_factors,
+)
 from wideproof.derive.emit.derivation import as_program
 from wideproof.derive.linear.convolution import ImpulseResponse
 from wideproof.numeric.linear_rnn.training_choice import Announce
@@ -27,12 +35,15 @@ from wideproof.numeric.paper.experiments.recording_protocol import QUICK
 from wideproof.numeric.paper.experiments.training_dynamics import plan_training
 from wideproof.numeric.recordings import Recording, load_recording
 from wideproof.numeric.validation.convergence import KernelError, kernel_error
-from wideproof.numeric.validation.linear_rnn import Validation
+from wideproof.numeric.validation.judged import Validation
+from wideproof.numeric.validation.linear_rnn import FiniteWidth, Measurements, finite_width
 from wideproof.numeric.validation.validate import DEFAULTS, validate
 
 Progress = Callable[[int, int], None]
 Stage = Callable[[str], AbstractContextManager[Progress]]
 """Opens a named stage of long work and yields its (done, total) callback."""
+SECOND_LAGS, FOURTH_LAGS = tuple(range(2, 7)), tuple(range(3))
+"""Lags whose exact second and fourth moments a report states; those of lags 0 and 1 are the limit at every width."""
 GAP_STEPS = 40  # the gap between the training curves is largest in the first few
 
 
@@ -44,9 +55,12 @@ class LinearRun:
     response: ImpulseResponse
     scale: Derivation
     convolution: Derivation
+    seconds: tuple[Derivation, ...]
+    fourths: tuple[Derivation, ...]
     nu: dict[str, float]
     seed: int
     validation: Validation
+    finite: FiniteWidth
     kernel: KernelError
     training: Dynamics
     gaps: GapLadder
@@ -56,6 +70,7 @@ class LinearRun:
         """The numbers of the run as plain data, for run.json."""
         parts = {
             "validation": self.validation.checks,
+            "finite_width": self.finite,
             "kernel": self.kernel,
             "training": self.training,
             "gaps": self.gaps,
@@ -92,10 +107,12 @@ def run_linear(
     loaded = [load_recording(name, **(columns or {})) for name in data]  # a wrong path is told before the long work
     setting = Setting(nu_W=values["nu_W"], nu_F=values["nu_F"], nu_C=values["nu_C"])
     plan_training(setting, method=method)  # and so is a method that does not apply
-    response, scale, convolution = _derive(program, stage)
+    (response, scale, convolution), exact = _derive(program, stage)
     with stage("Monte Carlo over a ladder of widths") as progress:
         validation = validate(program, width, trials, seed, progress=progress, **(draws or {}), **values)
-    assert isinstance(validation, Validation)  # of a linear recursion
+    assert isinstance(validation.measurements, Measurements)  # of a linear recursion
+    with stage("exact moments at narrow widths") as progress:
+        finite = finite_width(program, values, seed=seed, progress=progress)
     with stage("tangent kernel against width") as progress:
         kernel = kernel_error(values, [10**k for k in range(2, 8)], seed=seed, progress=progress)
     rho = scale.formula.compile("numpy")
@@ -106,18 +123,25 @@ def run_linear(
     grid = tuple(sorted({*QUICK.nu_W, values["nu_W"]}))
     protocol = replace(QUICK, nu_W=grid, nu_F=values["nu_F"], nu_C=values["nu_C"])
     recordings = tuple(_compare(recording, protocol, rho, seed, stage, announce) for recording in loaded)
+    seconds, fourths = exact[: len(SECOND_LAGS)], exact[len(SECOND_LAGS) :]
     return LinearRun(
-        program, response, scale, convolution, values, seed, validation, kernel, training, gaps, recordings
-    )
+        program, response, scale, convolution, seconds, fourths, values, seed, validation, finite, kernel, training,
+        gaps, recordings,
+    )  # fmt: skip
 
 
-def _derive(program: Program, stage: Stage) -> tuple[ImpulseResponse, Derivation, Derivation]:
+def _derive(
+    program: Program, stage: Stage
+) -> tuple[tuple[ImpulseResponse, Derivation, Derivation], tuple[Derivation, ...]]:
+    """The limits, and the second and then the fourth moments at finite width, each verified."""
     with stage("derivation and proofs") as progress:
-        found = impulse_response(program), scale_factors(program), equivalent_convolution(program)
-        for done, derivation in enumerate(found, 1):
+        limits = impulse_response(program), scale_factors(program), equivalent_convolution(program)
+        orders = ((SECOND_LAGS, 2), (FOURTH_LAGS, 4))
+        exact = tuple(moments(program, lag=lag, order=order) for lags, order in orders for lag in lags)
+        for done, derivation in enumerate((*limits, *exact), 1):
             derivation.proof.verify()
-            progress(done, len(found))
-    return found
+            progress(done, len(limits) + len(exact))
+    return limits, exact
 
 
 def _compare(recording: Recording, protocol: Protocol, rho: Callable[..., Any], seed: int, stage: Stage,

@@ -11,7 +11,7 @@ from matplotlib.ticker import LogLocator, MaxNLocator
 
 from wideproof.derive.latex.text import Inline, Latex, Math, Ref, Text
 from wideproof.numeric.core.checks import Check
-from wideproof.reports.document.blocks import Figure, Paragraph, Section, Table
+from wideproof.reports.document.blocks import Block, Figure, Paragraph, Section, Table
 from wideproof.reports.document.numbers import value
 from wideproof.reports.sections.nonlinear.run import SEEN, SEQUENCES, STEPS, KernelRun
 from wideproof.reports.write import figures
@@ -43,6 +43,7 @@ def confirmation(run: KernelRun, folder: Path) -> Section:
             ),
             _entries(checks),
             _verdicts(checks),
+            *_corrections(checks),
             *_shapes(run, folder),
             *_distance(run, folder),
         ),
@@ -69,6 +70,37 @@ def _entries(checks: tuple[Check, ...]) -> Table:
         ("Both kernels at equal times: the limits ", Ref("eq:nngp"), " and ", Ref("eq:ntk"),
          " and the measurements extrapolated in the width."),
         "tab:kernels", "rlrrlrrl",
+    )  # fmt: skip
+
+
+def _corrections(checks: tuple[Check, ...]) -> tuple[Block, ...]:
+    """The measured coefficients of 1/n of the entries at equal times; nothing where no ladder was long enough."""
+    by_place = {(c.quantity, c.lag): c for c in checks}
+    rows: list[tuple[Text, ...]] = []
+    for (quantity, lag), c in by_place.items():
+        if quantity != "nngp" or not isinstance(lag, tuple) or lag[1] != lag[3] or lag[0] != 0:
+            continue
+        d = by_place["ntk", lag]
+        if c.correction is None or d.correction is None:
+            continue
+        pair = Math(Latex("x, x" if lag[2] == 0 else "x, x'"))
+        rows.append((str(lag[1]), pair, value(c.correction, c.correction_stderr),
+                     value(d.correction, d.correction_stderr)))  # fmt: skip
+    if not rows:
+        return ()
+    return (
+        Paragraph(
+            (
+                Ref("tab:corrections"), " gives the first correction of the finite width, the coefficient of ",
+                Math(Latex("1/n")), ": it is measured on the ladder of widths, through the derived limit, and not "
+                "derived.",
+            )
+        ),
+        Table(
+            ("step", "inputs", "NNGP", "NTK"), tuple(rows),
+            ("Measured coefficients of ", Math(Latex("1/n")), " of both kernels at equal times, with standard errors."),
+            "tab:corrections", "rlrr",
+        ),
     )  # fmt: skip
 
 

@@ -21,9 +21,9 @@ from wideproof.numeric.kernels.kernel import Kernel
 from wideproof.numeric.memory_horizon.fixed_points import Analysis, analyse
 from wideproof.numeric.networks.training import train_network
 from wideproof.numeric.validation.convergence import KernelError
+from wideproof.numeric.validation.judged import Validation
 from wideproof.numeric.validation.kernels import (
     KernelCurves,
-    KernelValidation,
     LimitComparison,
     compare_limits,
     kernel_curves,
@@ -71,7 +71,7 @@ class KernelRun:
     gradient: Derivation
     values: dict[str, float]
     seed: int
-    validation: KernelValidation
+    validation: Validation
     curves: KernelCurves
     distance: KernelError
     untied: LimitComparison | None
@@ -118,7 +118,7 @@ def run_kernels(
             progress(done, len(found))
     with stage("Monte Carlo over a ladder of widths") as progress:
         validation = validate(program, width, trials, seed, progress=progress, **(draws or {}), **values)
-    assert isinstance(validation, KernelValidation)
+    assert isinstance(validation, Validation)
     with stage("kernels against correlation and lag") as progress:
         curves = kernel_curves(program, values, width=CURVE_WIDTH, trials=CURVE_TRIALS, seed=seed, progress=progress)
     with stage("tangent kernel against width") as progress:
@@ -134,7 +134,7 @@ def run_kernels(
                      reason, training)  # fmt: skip
 
 
-def _untied(program: Program, validation: KernelValidation) -> LimitComparison | None:
+def _untied(program: Program, validation: Validation) -> LimitComparison | None:
     """The independent-weights limit on the same networks; None where nothing is shared between steps."""
     twin = untied(program)
     return None if twin == program else compare_limits(validation.measurements, validation.checks, twin)

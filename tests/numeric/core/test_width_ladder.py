@@ -11,8 +11,10 @@ from wideproof.numeric.core.width_ladder import (
     choose_degree,
     default_horizon,
     extrapolate,
+    first_correction,
     is_wide,
     neglected,
+    too_narrow,
     width_ladder,
 )
 
@@ -74,3 +76,28 @@ def test_every_lag_of_the_default_horizon_has_three_wide_rungs(width):
     horizon = default_horizon(width)
     assert 1 <= horizon <= 10
     assert sum(is_wide(n, horizon - 1) for n in width_ladder(width)) >= 3 or horizon == 1
+
+
+def test_the_coefficient_of_one_over_n_is_measured_through_a_known_limit():
+    n, source, a = np.array([64.0, 128, 256, 512, 1024]), np.random.default_rng(3), 7.0
+    stderrs = 0.02 * np.sqrt(64 / n)
+    scores = []
+    for _ in range(400):
+        means = 2 + a / n - 30 / n**2 + stderrs * source.standard_normal(5)
+        found, stderr = first_correction(n, means, stderrs, 2.0, 2, precision=1.0)
+        scores.append((found - a) / stderr)
+    assert abs(np.mean(scores)) < 4 / 400**0.5
+    assert stats.kstest(scores, "norm").pvalue > 1e-3
+    exact = 2 + a / n - 30 / n**2
+    found, _ = first_correction(n, exact, stderrs, 2.0, 2)
+    assert found == pytest.approx(a, rel=1e-10)
+    assert first_correction(n, exact, stderrs, 2.0, 1)[0] != pytest.approx(a, rel=1e-3)
+    _, wider = first_correction(n, exact, stderrs, 2.0, 2, error=0.1)
+    assert wider > 10 * first_correction(n, exact, stderrs, 2.0, 2)[1]
+    assert first_correction(n, exact, 0 * stderrs, 2.0, 2) is None
+
+
+def test_a_width_is_warned_of_where_the_squared_horizon_is_not_small_against_it():
+    assert too_narrow(32, 4) == ""
+    assert "T² = 16 is not small against n = 31" in too_narrow(31, 4)
+    assert "from n = 32 on" in too_narrow(31, 4)

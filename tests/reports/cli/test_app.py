@@ -185,16 +185,31 @@ def test_validate_holds_and_says_everything_a_program_needs():
     assert [check["lag"] for check in moments] == list(range(len(moments)))
     assert len(moments) > 1
     assert {(check["width"], check["trials"]) for check in moments} == {(200, 4000)}
-    assert [check["prediction"] for check in moments] == pytest.approx([0.3**j for j in range(len(moments))])
+    assert [check["limit"] for check in moments] == pytest.approx([0.3**j for j in range(len(moments))])
+    assert {check["prediction_at"] for check in moments} == {"n = 200"}
+    assert moments[2]["prediction"] == pytest.approx(0.09 * (1 + 2 / 200**2))
+    assert found["not_judged"] == found["warnings"] == []
     assert json_of(*HOLDS) == found
 
 
 def test_validate_prints_lags_in_full_and_the_rest_by_kind():
     brief = run(*HOLDS).stdout
-    assert brief.count("second-moment") == 5
-    assert brief.count("kernel-coupling") == 1
+    first = [line.split()[0] for line in brief.splitlines() if line.split()]
+    assert first.count("second-moment") == 5
+    assert first.count("kernel-coupling") == 1
+    assert first.count("scale-factor") == 2 * 5  # beside its coefficient of 1/n
+    assert "the exact mean at n = 200 (second-moment, excess-kurtosis, correlation, square-correlation)" in brief
     assert "probability at most 0.01" in brief
     assert run(*HOLDS, "--all").stdout.count("kernel-coupling") > 5
+
+
+def test_a_width_of_five_says_what_it_judges_and_what_not():
+    words = ("validate", "linear-rnn", "--width", "5", "--trials", "40000")
+    told = run(*words)
+    assert "prediction: the exact mean at n = 5" in told.stdout
+    assert "the limit, as the mean at n = 5, is refuted: second-moment at lag 2 (0.09), 3 (0.027)" in told.stdout
+    assert "not judged: scale-factor from lag 0 on: only its limit is known at these widths; use width" in told.stderr
+    assert "warning: T² = 16 is not small against n = 5" in told.stderr
 
 
 def test_a_limit_wrong_by_two_percent_is_refuted(monkeypatch):
@@ -629,7 +644,10 @@ def test_kernels_of_a_recursion_are_validated():
     assert found["verdict"] == "undecided"
     assert {check["quantity"] for check in found["checks"]} == {"nngp", "ntk"}
     assert all(len(check["lag"]) == 4 for check in found["checks"])
-    text = run(*words, code=3).stdout
+    told = run(*words, code=3)
+    text = told.stdout
+    assert "cannot decide: 200 networks a width see an entry" in told.stderr
+    assert "measured coefficient of 1/n" in text
     assert "sequences, times" in text
     assert "0 and 1, 3 and 3" in text
 

@@ -16,9 +16,10 @@ from wideproof.derive.models import linear_rnn
 from wideproof.derive.proof.claims import Equation
 from wideproof.numeric.core.checks import Claim, Level, judge
 from wideproof.numeric.runs.signals import INTERRUPTED, TERMINATED, Stopped
-from wideproof.numeric.validation.linear_rnn import Validation
+from wideproof.numeric.validation.judged import Validation
 from wideproof.reports.cli import console
-from wideproof.reports.cli.console import Stages, describe, errors, plain, print_json, said, table, verdict
+from wideproof.reports.cli.console import Stages, describe, errors, plain, print_json, said, table
+from wideproof.reports.cli.runs.verdict import verdict
 
 
 def test_numbers_of_every_kind_become_plain_json_and_odd_ones_null(capsys):

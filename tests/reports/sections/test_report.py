@@ -54,10 +54,10 @@ def test_the_source_has_every_part_in_its_order(told):
     headings = re.findall(r"\\section\{([^}]*)\}", tex)
     assert headings == [
         "The model", "The limit of infinite width", "What the formulas say", "Confirmation at finite width",
-        "Training", "Real recordings", "How this report was made",
+        "Exact moments at every width", "Training", "Real recordings", "How this report was made",
     ]  # fmt: skip
-    assert tex.count(r"\begin{theorem}") == tex.count(r"\begin{proof}") == 3
-    assert tex.count(r"\begin{figure}") == 8
+    assert tex.count(r"\begin{theorem}") == tex.count(r"\begin{proof}") == 4
+    assert tex.count(r"\begin{figure}") == 9
     assert {"eq:rho", "eq:variance", "eq:gain", "tab:lags", "tab:others", "fig:gap"} <= set(labels(made))
     lint_tex(tex)
 
@@ -71,7 +71,9 @@ def test_every_label_is_one_and_every_reference_resolves(told):
 
 def test_the_formulas_are_the_derived_ones(told, tiny_run):
     _, tex, _ = told
-    for derivation in (tiny_run.response, tiny_run.scale, tiny_run.convolution):
+    exact = [x for x in (*tiny_run.seconds, *tiny_run.fourths) if len(x.formula.latex()) < 60]
+    assert len(exact) >= 2
+    for derivation in (tiny_run.response, tiny_run.scale, tiny_run.convolution, *exact):
         assert derivation.formula.latex() in tex
 
 
@@ -87,6 +89,8 @@ def expected_numbers(results):
         cells = [printed(v["prediction"]), printed(v["estimate"], v["stderr"]), v["verdict"],
                  printed(w["prediction"]), printed(w["estimate"], w["stderr"]), w["verdict"]]  # fmt: skip
         yield " & ".join(f"${x}$" if x not in ("holds", "refuted", "undecided") else x for x in cells)
+    for c in results["finite_width"]["checks"]:
+        yield " & ".join(f"${printed(*x)}$" for x in ((c["prediction"],), (c["estimate"], c["stderr"])))
     yield printed(results["training"]["train_gap"], digits=3)
     yield printed(results["training"]["step_size"])
     yield printed(results["gaps"]["slope"], results["gaps"]["slope_stderr"])
@@ -116,7 +120,7 @@ def test_files_page_and_references(written):
     assert written.notices == ()
     page = written.files[2].read_text()
     assert page.count("<math") > 50
-    assert page.count("data:image/svg+xml;base64,") == 8
+    assert page.count("data:image/svg+xml;base64,") == 9
     assert not re.search(r'(src|href)="(?!#|data:)', page)
     for text in (page, text_of(written.files[1])):
         assert "??" not in text

@@ -23,7 +23,7 @@ def small(shrunk):
 
 def test_equal_seeds_give_equal_records(small, monkeypatch):
     run = run_linear(models.linear_rnn(), silent, **small)
-    derived = run.response, run.scale, run.convolution  # no seed enters
+    derived = (run.response, run.scale, run.convolution), (*run.seconds, *run.fourths)  # no seed enters
     monkeypatch.setattr("wideproof.reports.sections.linear.run._derive", lambda *_: derived)
     first = run.record()
     second, other = (run_linear(models.linear_rnn(), silent, **(small | {"seed": seed})).record() for seed in (2, 3))
@@ -52,7 +52,7 @@ def test_every_stage_is_announced_and_counts_to_its_end(small, filtered):
         yield lambda done, total: seen[name].append((done, total))
 
     run_linear(models.linear_rnn(), stage, **(small | {"data": (str(filtered),)}))
-    assert len(seen) == 6
+    assert len(seen) == 7
     assert f"recording {filtered.name}" in seen
     assert all(steps and steps[-1][0] == steps[-1][1] for steps in seen.values()), seen
 
@@ -80,4 +80,4 @@ def test_recordings_of_any_name_have_labels_and_files_of_their_own(tiny_run, und
     assert len(set(found)) == 4
     assert all(re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", name) for name in found), found
     included = re.findall(r"\\includegraphics(?:\[[^]]*\])?\{figures/([^}]*)\}", source)
-    assert len(set(included)) == len(included) == 5 + 3 * 4
+    assert len(set(included)) == len(included) == 6 + 3 * 4

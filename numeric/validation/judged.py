@@ -1,0 +1,31 @@
+"""What a validation returns: the checks with their joint verdict, and what was measured."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from wideproof.numeric.core.checks import Judged
+from wideproof.numeric.core.width_ladder import too_narrow
+
+
+@dataclass(frozen=True, repr=False)
+class Validation(Judged):
+    """The checks of a program, what was measured, what was not judged and why, and what to beware of.
+
+    `measurements` are those of the plan: of a linear recursion, of kernels, or of an alternating program.
+    Shapes, units, error: as `Judged`.  Source: `wideproof.validate`.
+    """
+
+    measurements: Any
+    not_judged: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+
+def narrow_warnings(plan: Any) -> tuple[str, ...]:
+    """Return the warning of a plan whose squared horizon is not small against its width; none else.
+
+    Source: `too_narrow`.
+    """
+    text = too_narrow(plan.width, plan.horizon)
+    return (text,) if text else ()
