@@ -109,6 +109,10 @@ def line_evolution(about: Derivation | Alternating | AlternatingProgram) -> Stat
     """The state evolution of an alternating program as a function.
 
     Errors: those of `limits`.  Source: `corrections`, truncated moments, `derive.expectation.pair_integrals`.
+
+    >>> limits = wp.line_evolution(wp.models.amp(steps=1))(delta=0.5, epsilon=0.1, nu_w=0.01, theta_0=1.0)
+    >>> [round(value, 4) for name, value in limits.items() if str(name) == "MeanSquare(error_0)"]
+    [0.0508]
     """
     if isinstance(about, Derivation) and isinstance(about.program, AlternatingProgram):
         about = about if about.quantity == "state-evolution" else limits(about.program)

@@ -45,6 +45,12 @@ class Formula:
 
     Where `expr` is None no closed form in the lag exists and `compile` evaluates the recurrence. Where no recurrence
     exists either, as for gated states, the process is evaluated by wideproof.Kernel.
+
+    >>> rho = wp.scale_factors(wp.models.linear_rnn()).formula
+    >>> sorted(rho.symbols)
+    ['j', 'nu_C', 'nu_F', 'nu_W']
+    >>> rho.compile()(j=2, nu_W=0.5, nu_F=1.0, nu_C=1.0)
+    np.float64(1.5)
     """
 
     name: str

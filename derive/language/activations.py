@@ -80,6 +80,9 @@ def activation(name: str, *parameters: object) -> Function:
 
     Families take parameters: `activation('leaky_relu', 0.2)` or `activation('leaky_relu(1/5)')`. Others are declared
     once by `define`. `identity` gives back its argument.  Errors: ParameterError.
+
+    >>> wp.activation('leaky_relu', 0.2)(sp.Symbol("z"))
+    leaky_relu(1/5)(z)
     """
     written = canonical(name, *parameters)
     if written == "identity":
@@ -97,7 +100,8 @@ def activation(name: str, *parameters: object) -> Function:
         return Phi(symbol, 0, sp.sympify(z, strict=True))
 
     apply.__name__ = apply.__qualname__ = symbol.name
-    apply.__doc__ = f"The activation {symbol}, opaque to the calculus."
+    example = "" if symbol.name in _GIVEN else f"\n\n>>> wp.activation('{symbol}')(sp.Symbol('z'))\n{symbol}(z)\n"
+    apply.__doc__ = f"The activation {symbol}, opaque to the calculus.{example}"
     return apply
 
 
@@ -109,6 +113,9 @@ def define(name: str, function: str | sp.Expr, lipschitz: bool | None = None) ->
     Errors: ParameterError for a name in use, for what is no expression in one symbol, and for a function that is not
     real and finite everywhere, has no finite Gaussian moments, or for which there is no rule; LanguageError for a text
     outside the grammar.
+
+    >>> wp.define('swish_twice', 'z / (1 + exp(-2*z))')(sp.Symbol("z"))
+    swish_twice(z)
     """
     if not isinstance(name, str) or not name.isidentifier() or keyword.iskeyword(name):
         raise ParameterError("define", "an identifier as name", shortened(name), "For example 'mish'.")
@@ -319,10 +326,18 @@ def is_bounded(name: str) -> bool:
 
 
 def leaky_relu(z: sp.Expr, slope: object = sp.Rational(1, 100)) -> sp.Expr:
-    """The activation max(z, 0) + slope min(z, 0), opaque to the calculus."""
+    """The activation max(z, 0) + slope min(z, 0), opaque to the calculus.
+
+    >>> wp.leaky_relu(sp.Symbol("z"), 0.1)
+    leaky_relu(1/10)(z)
+    """
     return activation("leaky_relu", slope)(z)
 
 
 def abrelu(z: sp.Expr, left: object, right: object) -> sp.Expr:
-    """The activation left min(z, 0) + right max(z, 0), opaque to the calculus."""
+    """The activation left min(z, 0) + right max(z, 0), opaque to the calculus.
+
+    >>> wp.abrelu(sp.Symbol("z"), 0, 2)
+    abrelu(0, 2)(z)
+    """
     return activation("abrelu", left, right)(z)

@@ -85,7 +85,14 @@ class AlternatingProgram(Program):
 
 @dataclass
 class Alternating(InNotebooks):
-    """A builder: one matrix, given vectors, products in the order they are written, named results."""
+    """A builder: one matrix, given vectors, products in the order they are written, named results.
+
+    >>> run = wp.Alternating("two-products")
+    >>> A, x = run.matrix("A", variance=1), run.source("x", "n", 1)
+    >>> run.keep("v", A.T @ (A @ x))
+    >>> run
+    Alternating(two-products: p_0 = x; p_1 = p_0)
+    """
 
     name: str
     _matrix: Parameter | None = None

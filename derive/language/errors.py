@@ -15,6 +15,12 @@ class DeriveError(Exception):
 
     The message of a long formula is its beginning, and control characters stand in it as their escapes; the fields hold
     all as it came.
+
+    >>> try:
+    ...     wp.stability(wp.models.elman())
+    ... except wp.DeriveError as error:
+    ...     print(error.expected, "|", error.hint)
+    a linear recursion | It has no one spectrum; memory(rnn) says whether two runs come together.
     """
 
     def __init__(self, where: str, expected: str, got: object, hint: str) -> None:
@@ -36,15 +42,37 @@ class DeriveError(Exception):
 
 
 class LanguageError(DeriveError, ValueError):
-    """A recursion that is not well formed."""
+    """A recursion that is not well formed.
+
+    >>> try:
+    ...     wp.relu("h")
+    ... except wp.LanguageError as error:
+    ...     print(error.hint)
+    For example tanh(W @ h + F @ rnn.x); numbers are ints or Fractions.
+    """
 
 
 class ShapeError(LanguageError):
-    """Sizes that cannot meet."""
+    """Sizes that cannot meet.
+
+    >>> kernel = wp.Kernel(wp.models.linear_rnn(), nu_W=0.5, nu_F=1.0, nu_C=1.0)
+    >>> try:
+    ...     kernel.ntk([1.0, 2.0])
+    ... except wp.ShapeError as error:
+    ...     print(error.where)
+    Kernel
+    """
 
 
 class ParameterError(DeriveError, ValueError):
-    """A number or an option outside the range where the formula means something."""
+    """A number or an option outside the range where the formula means something.
+
+    >>> try:
+    ...     wp.Kernel(wp.models.linear_rnn(), nu_W=-1.0, nu_F=1.0, nu_C=1.0)
+    ... except wp.ParameterError as error:
+    ...     print(error.expected, "|", error.got)
+    a finite number >= 0 | -1.0
+    """
 
 
 class TooLarge(ParameterError):
@@ -65,23 +93,62 @@ class TooLarge(ParameterError):
 
 
 class ProofError(DeriveError):
-    """A proof whose steps do not replay, do not join, or fail the independent audit."""
+    """A proof whose steps do not replay, do not join, or fail the independent audit.
+
+    >>> import dataclasses
+    >>> proof = wp.stability(wp.models.linear_rnn()).proof
+    >>> short = dataclasses.replace(proof, steps=proof.steps[:-1])
+    >>> try:
+    ...     short.verify()
+    ... except wp.ProofError as error:
+    ...     print(error.where)
+    proof
+    """
 
 
 class NotClosed(DeriveError):
-    """Moments that no finite system of two-time moments determines."""
+    """Moments that no finite system of two-time moments determines.
+
+    >>> try:
+    ...     wp.memory(wp.models.gru())
+    ... except wp.NotClosed as error:
+    ...     print(error.where, "|", error.expected)
+    memory(gru) | updates that are sums of activations and states
+    """
 
 
 class NotLinear(DeriveError):
-    """A quantity of linear recursions was asked of one that is not."""
+    """A quantity of linear recursions was asked of one that is not.
+
+    >>> try:
+    ...     wp.scale_factors(wp.models.elman())
+    ... except wp.NotLinear as error:
+    ...     print(error.hint)
+    Such a recursion is no convolution; ask state_evolution, nngp or ntk.
+    """
 
 
 class NotDiagonal(DeriveError):
-    """The tangent kernel couples lags, or its weights change with time: no scale factors exist."""
+    """The tangent kernel couples lags, or its weights change with time: no scale factors exist.
+
+    >>> rnn = wp.Recursion("skip")
+    >>> W, F, C, h = rnn.matrix("W"), rnn.input_map("F"), rnn.readout("C"), rnn.state("h")
+    >>> rnn.update(h, h / 2 + W @ h + F @ rnn.x)
+    >>> rnn.output(C @ h)
+    >>> try:
+    ...     wp.scale_factors(rnn)
+    ... except wp.NotDiagonal as error:
+    ...     print(error.expected)
+    moments that vanish between different lags
+    """
 
 
 class NotAccurate(DeriveError):
-    """A number whose error bound is larger than what wideproof lets pass."""
+    """A number whose error bound is larger than what wideproof lets pass.
+
+    >>> issubclass(wp.NotAccurate, wp.DeriveError)
+    True
+    """
 
 
 class NotCertified(DeriveError):

@@ -143,6 +143,9 @@ class Program(InNotebooks):
 
     `updates` and `output` are SymPy expressions in coordinates; in an update a state is h_{t-1} and its primed
     coordinate h_t, in the output every state is h_t. `base` is the recursion a tangent program was made from.
+
+    >>> wp.models.linear_rnn().program().symbols
+    {'nu_C': nu_C, 'nu_F': nu_F, 'nu_W': nu_W}
     """
 
     name: str

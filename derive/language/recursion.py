@@ -101,6 +101,14 @@ class Recursion(InNotebooks):
     `W @ v` means n^{-1/2} W v, `C @ v` means n^{-1/2} C v, `F @ x` is unscaled; entries are i.i.d. Gaussian.
     Raises LanguageError or ShapeError, naming place, expectation, what came and a way out, when something is
     declared that has no meaning.  Source: emami2021implicit (1), (4), (68).
+
+    >>> rnn = wp.Recursion("mine")
+    >>> W, F, C = rnn.matrix("W", variance="nu_W"), rnn.input_map("F"), rnn.readout("C")
+    >>> h = rnn.state("h")
+    >>> rnn.update(h, wp.tanh(W @ h + F @ rnn.x))
+    >>> rnn.output(C @ h)
+    >>> rnn
+    Recursion(mine: h' = tanh(F@x + W@h); y = C@h')
     """
 
     name: str

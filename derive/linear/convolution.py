@@ -57,6 +57,9 @@ def impulse_response(recursion: Recursion | Program) -> ImpulseResponse:
     Where lags couple, or moments feed each other in a circle, the law is a recurrence over two lags.
     Errors: NotLinear for a recursion with activations, biases or a random start.
     Source: emami2021implicit, Theorem 3.3(a).
+
+    >>> wp.impulse_response(wp.models.linear_rnn()).formula.expr
+    nu_C*nu_F*nu_W**j
     """
     program = _linear(recursion, "impulse_response")
     try:
@@ -90,6 +93,10 @@ def scale_factors(recursion: Recursion | Program, parameterization: str = "entri
 
     Errors: NotLinear; NotDiagonal where lags couple or the weights differ between equal and different times.
     Source: emami2021implicit, Theorem 3.3(b), (19)-(21).
+
+    >>> rho = wp.scale_factors(wp.models.linear_rnn())
+    >>> rho.formula.compile()(j=np.arange(3), nu_W=0.5, nu_F=1.0, nu_C=1.0)
+    array([2. , 2. , 1.5])
     """
     program = tangent(_linear(recursion, "scale_factors"), parameterization)
     try:
@@ -103,6 +110,9 @@ def equivalent_convolution(recursion: Recursion | Program) -> Derivation:
     """The scaled convolution L_j = formula(j) theta_j has, entry for entry, the tangent kernel of the recursion.
 
     Errors: as scale_factors.  Source: emami2021implicit, (7), Theorem 3.2 and Theorem 3.3(b).
+
+    >>> wp.equivalent_convolution(wp.models.linear_rnn()).formula.compile()(j=1, nu_W=0.5, nu_F=1.0, nu_C=2.0).round(4)
+    np.float64(1.8708)
     """
     program = tangent(_linear(recursion, "equivalent_convolution"), "entries")
     try:

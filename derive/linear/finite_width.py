@@ -66,6 +66,9 @@ def moments(
     Errors: NotLinear; NotClosed unless the recursion has one state whose update is matrices times it plus input;
     ParameterError for negative lags or an odd or missing order.  The cost grows fast with lag times order.
     Source: loop equations; erratum E2 is the case order 2.
+
+    >>> wp.moments(wp.models.linear_rnn(), lag=2, order=2).formula.expr
+    nu_C*nu_F*nu_W**2*(1 + 2/n**2)
     """
     program = as_program(recursion)
     if not is_linear(program):

@@ -80,12 +80,20 @@ def read_model(where: ModelPlace) -> WrittenModel:
 
 
 def load_model(where: str | Path, **options: Any) -> Model:
-    """Return the model in a file: "FILE.py:NAME", "package.module:NAME", or "FILE.toml".
+    r"""Return the model in a file: "FILE.py:NAME", "package.module:NAME", or "FILE.toml".
 
     A Python file is run, as your own code. A TOML file is only read: nothing in it is run, its expressions are those of
     `define` with `@` for products, and its size, depth and names are limited. NAME is a Recursion, an Alternating, or
     a function that returns one, which gets the options; left out, it is the only one of the file.
     Units: none.  Errors: LanguageError with the place, and with the lines of the file that led to it.
+
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> path = Path(tempfile.mkdtemp()) / "gain.toml"
+    >>> text = 'matrices = { W = { variance = "nu_W" } }\ninput_maps = { F = {} }\nreadouts = { C = {} }\n'
+    >>> _ = path.write_text(text + 'states = { h = {} }\nupdates = { h = "W @ h + F @ x" }\noutput = "C @ h"\n')
+    >>> wp.load_model(path)
+    Recursion(gain: h' = F@x + W@h; y = C@h')
     """
     found = place_of(str(where))
     if found is None:

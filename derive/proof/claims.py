@@ -39,7 +39,11 @@ class Definition:
 
 @dataclass(frozen=True)
 class Equation(_AboutLeft):
-    """left = right, for all values of the free symbols."""
+    """left = right, for all values of the free symbols.
+
+    >>> wp.impulse_response(wp.models.linear_rnn()).proof.steps[1].claim
+    Equation(left=h', right=F@x + W@h)
+    """
 
     right: sp.Expr
 
@@ -64,6 +68,10 @@ class Recurrence(_AboutLeft):
     At the time -1, before the first step, they state the starts: between two sequences and within one. A state whose
     own start has no variance is zero there, and so is every moment with it. Backward states are zero from the end of
     their sequence on. `indices` are the times stepped.
+
+    >>> goal = wp.state_evolution(wp.models.elman("erf")).proof.goal
+    >>> type(goal).__name__, len(goal.equations), goal.indices
+    ('Recurrence', 3, (t, s))
     """
 
     right: sp.Expr
@@ -86,7 +94,12 @@ class Hypothesis:
 
 @dataclass(frozen=True)
 class Inequality(_AboutLeft):
-    """left <= right wherever every relation of the domain holds."""
+    """left <= right wherever every relation of the domain holds.
+
+    >>> goal = wp.scale_factor_bound(wp.models.linear_rnn()).proof.goal
+    >>> type(goal).__name__, goal.left
+    ('Inequality', Rho(j))
+    """
 
     right: sp.Expr
     domain: tuple[sp.Expr, ...]
@@ -94,7 +107,12 @@ class Inequality(_AboutLeft):
 
 @dataclass(frozen=True)
 class Counterexample(_AboutLeft):
-    """left > right at the exact rational point (symbol, value), ..., although it was believed that left <= right."""
+    """left > right at the exact rational point (symbol, value), ..., although it was believed that left <= right.
+
+    >>> goal = wp.refuted_bounds(wp.models.linear_rnn())[0].proof.goal
+    >>> type(goal).__name__, dict(goal.point)
+    ('Counterexample', {T: 2, j: 1, nu_C: 1, nu_F: 1, nu_W: 3/10})
+    """
 
     right: sp.Expr
     point: tuple[tuple[sp.Symbol, sp.Rational], ...]
@@ -102,7 +120,12 @@ class Counterexample(_AboutLeft):
 
 @dataclass(frozen=True)
 class MatrixEquation(_AboutLeft):
-    """left = right for matrices of all sizes that fit; products do not commute."""
+    """left = right for matrices of all sizes that fit; products do not commute.
+
+    >>> steps = wp.training_bound(wp.models.linear_rnn()).proof.steps
+    >>> next(type(step.claim).__name__ for step in steps if isinstance(step.claim, wp.MatrixEquation))
+    'MatrixEquation'
+    """
 
     right: sp.Expr
 

@@ -171,6 +171,11 @@ class WideRegressor(Regressor, _Wide):
     Shapes: X (N, n_x), (N, T, n_x) or a list of (T_i, n_x); y (N,) or (N, n_y).
     Units: of y; ridge as WideTraining or `posterior` says.  Error: ShapeError, ParameterError, scikit-learn's own.
     Source: lee2019wide, (9)-(16).
+
+    >>> X, y = [[[1.0], [2.0]], [[-1.0], [-2.0]]], [1.0, -1.0]
+    >>> network = wp.WideRegressor(wp.models.elman("erf"), nu_W=0.5).fit(X, y)
+    >>> network.predict(X).round(3)
+    array([ 1., -1.])
     """
 
     _targets = {"multi_output": True, "y_numeric": True}  # noqa: RUF012
@@ -210,6 +215,11 @@ class WideClassifier(Classifier, _Wide):
 
     Parameters, units, error and source as WideRegressor; y (N,) of labels.
     Shapes: X as WideRegressor; labels (N,).
+
+    >>> X, y = [[[1.0], [2.0]], [[-1.0], [-2.0]]], ["up", "down"]
+    >>> network = wp.WideClassifier(wp.models.elman("erf"), nu_W=0.5).fit(X, y)
+    >>> network.predict([[[0.5], [1.0]]])
+    array(['up'], dtype='<U4')
     """
 
     _targets: dict[str, Any] = {}  # noqa: RUF012

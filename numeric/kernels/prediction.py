@@ -24,6 +24,11 @@ class Prediction(InOneLine):
     Shapes: for N new sequences mean (N, *Y.shape[1:]); covariance (N, N), or (N, T, N, T) for every step, of each
     output alone: the outputs are independent. None for one network whose start is known.
     Units: output; output^2.  Error: rounding, times the condition of the kernel.
+
+    >>> kernel = wp.Kernel(wp.models.linear_rnn(), readout="last", nu_W=0.5, nu_F=1.0, nu_C=1.0)
+    >>> said = wp.posterior(kernel, [[[1.0]]], [2.0], [[[0.5]]])
+    >>> said.mean.round(6), said.std.round(6)
+    (array([1.]), array([0.]))
     """
 
     mean: Array
@@ -142,6 +147,11 @@ class WideTraining:
     Units: step size and time are those of `train_network`, whose loss is a mean over all outputs.
     Error: rounding, times the condition of the kernel; ShapeError, ParameterError.
     Source: lee2019wide, (9)-(16); jacot2018neural.
+
+    >>> kernel = wp.Kernel(wp.models.linear_rnn(), readout="last", nu_W=0.5, nu_F=1.0, nu_C=1.0)
+    >>> training = wp.WideTraining(kernel, [[[1.0]]], [2.0])
+    >>> training.flow(np.inf, [[[0.5]]]).mean
+    array([1.])
     """
 
     def __init__(
@@ -231,6 +241,10 @@ def posterior(kernel: Kernel, X: Any, Y: Any, X_new: Any, noise: float = 0.0) ->
 
     Shapes: as WideTraining.  Units: noise in output^2; the covariance is that of the noiseless output.
     Error: rounding, times the condition of the kernel; ShapeError, ParameterError.  Source: lee2019wide, (12), (13).
+
+    >>> kernel = wp.Kernel(wp.models.linear_rnn(), readout="last", nu_W=0.5, nu_F=1.0, nu_C=1.0)
+    >>> wp.posterior(kernel, [[[1.0]]], [2.0], [[[0.5]]], noise=0.5).mean.round(6)
+    array([0.666667])
     """
     instance("posterior: kernel", kernel, Kernel, "Write Kernel(recursion, ...).")
     noise = real("posterior: noise", noise, 0.0, hint="It is the variance of the targets' noise.")

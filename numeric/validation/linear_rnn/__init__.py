@@ -32,6 +32,9 @@ class Validation(Judged):
     """The checks of the linear recursion, and what was measured.
 
     Shapes, units, error: as `Judged`.  Source: `monte_carlo_linear`.
+
+    >>> wp.validate(wp.models.linear_rnn(), width=64, trials=100, seed=1)
+    Validation(undecided: 13 checks, 3 holds, 10 undecided)
     """
 
     measurements: Measurements
