@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import sympy as sp
 
 from wideproof.derive.language.activations import activation as named
 from wideproof.derive.language.alternating import Alternating
-from wideproof.derive.language.errors import ParameterError
+from wideproof.derive.language.errors import ParameterError, explained, meant
 from wideproof.derive.language.grammar import shortened
 from wideproof.derive.language.notation import parameter
 from wideproof.derive.language.program import Coordinate
@@ -17,6 +19,7 @@ MOST = 1000
 """Layers or steps of a model."""
 
 
+@explained
 def linear_rnn() -> Recursion:
     """The linear RNN h_t = n^{-1/2} W h_{t-1} + F x_t, y_t = n^{-1/2} C h_t.  Source: emami2021implicit (1).
 
@@ -33,6 +36,7 @@ def linear_rnn() -> Recursion:
     return rnn
 
 
+@explained
 def elman(activation: str = "erf", bias: bool = True, tied: bool = True) -> Recursion:
     """The Elman RNN h_t = phi(W h_{t-1} + F x_t + b); `tied=False` draws W, F and b afresh at each step.
 
@@ -50,6 +54,7 @@ def elman(activation: str = "erf", bias: bool = True, tied: bool = True) -> Recu
     return rnn
 
 
+@explained
 def leaky(activation: str = "erf") -> Recursion:
     """The leaky RNN h_t = (1 - alpha) h_{t-1} + alpha phi(W h_{t-1} + F x_t + b), alpha a symbol.
 
@@ -67,6 +72,7 @@ def leaky(activation: str = "erf") -> Recursion:
     return rnn
 
 
+@explained
 def residual(activation: str = "erf") -> Recursion:
     """The residual RNN h_t = h_{t-1} + phi(W h_{t-1} + F x_t + b).
 
@@ -84,6 +90,7 @@ def residual(activation: str = "erf") -> Recursion:
     return rnn
 
 
+@explained
 def gru(activation: str = "tanh", gate: str = "sigmoid") -> Recursion:
     """The gated recurrent unit h_t = z h_{t-1} + (1 - z) phi(W (r h_{t-1}) + F x_t + b), gates z and r.
 
@@ -100,6 +107,7 @@ def gru(activation: str = "tanh", gate: str = "sigmoid") -> Recursion:
     return rnn
 
 
+@explained
 def mgu(activation: str = "tanh", gate: str = "sigmoid") -> Recursion:
     """The minimal gated unit h_t = (1 - f) h_{t-1} + f phi(W (f h_{t-1}) + F x_t + b), one gate f.
 
@@ -115,6 +123,7 @@ def mgu(activation: str = "tanh", gate: str = "sigmoid") -> Recursion:
     return rnn
 
 
+@explained
 def lstm(activation: str = "tanh", gate: str = "sigmoid") -> Recursion:
     """The long short-term memory c_t = f c_{t-1} + i g, h_t = o phi(c_t), gates i, f, o and candidate g.
 
@@ -131,6 +140,7 @@ def lstm(activation: str = "tanh", gate: str = "sigmoid") -> Recursion:
     return rnn
 
 
+@explained
 def bidirectional(activation: str = "erf") -> Recursion:
     """Two Elman RNNs, one over the sequence and one over its reverse: y_t reads h_t and g_t, g_{t+1} before g_t.
 
@@ -155,6 +165,7 @@ def _gates(rnn: Recursion, names: str) -> tuple[dict[str, LinearMap], dict[str, 
     )
 
 
+@explained
 def stacked(layers: int = 2, activation: str = "erf") -> Recursion:
     """The deep RNN h^l_t = phi(W_l h^l_{t-1} + U_l h^{l-1}_t + b_l), h^0_t read by F; one variance for all layers.
 
@@ -172,6 +183,7 @@ def stacked(layers: int = 2, activation: str = "erf") -> Recursion:
     return rnn
 
 
+@explained
 def feed_forward(depth: int = 2, activation: str = "relu", bias: bool = True) -> Recursion:
     """A net of `depth` hidden layers h^l = phi(W_l h^{l-1} + b_l), W_1 = F, at every step on its own.
 
@@ -181,6 +193,7 @@ def feed_forward(depth: int = 2, activation: str = "relu", bias: bool = True) ->
     return _layers(Recursion("feed-forward"), depth, activation, bias)
 
 
+@explained
 def deep_linear(depth: int = 2) -> Recursion:
     """A deep linear net h^l = W_l h^{l-1}, W_1 = F, without biases, at every step on its own.
 
@@ -190,6 +203,7 @@ def deep_linear(depth: int = 2) -> Recursion:
     return _layers(Recursion("deep-linear"), depth, "identity", bias=False)
 
 
+@explained
 def amp(steps: int = 3) -> Alternating:
     """Approximate message passing for y = A x + w: soft thresholds theta_t, Gaussian noise, a sparse signal.
 
@@ -229,6 +243,10 @@ def _positive(name: str, count: int) -> int:
     if not isinstance(count, int) or isinstance(count, bool) or not 1 <= count <= MOST:
         raise ParameterError(name, f"a whole number, 1 to {MOST}", shortened(count), "For example 2.")
     return count
+
+
+def __getattr__(name: str) -> Any:
+    raise AttributeError(f"wideproof.models has no {name!r}. {meant(name, __all__)}It has {', '.join(__all__)}.")
 
 
 __all__ = [

@@ -18,7 +18,7 @@ from wideproof.derive.expectation.pair_integrals import Variables, value
 from wideproof.derive.expectation.symbolic_expectation import GaussianMean
 from wideproof.derive.expectation.truncated_moments import THETA, VARIANCE, Ramp
 from wideproof.derive.language.alternating import Alternating, AlternatingProgram
-from wideproof.derive.language.errors import NotClosed, ParameterError
+from wideproof.derive.language.errors import NotClosed, ParameterError, by_name
 from wideproof.derive.proof.claims import Recurrence
 
 Number = Callable[..., Any]
@@ -81,8 +81,9 @@ class StateEvolution:
             numbers.append(float(step(*numbers, *(x for x, _ in found))))
         return dict(zip((x for x, _ in self.equations), numbers[len(symbols) :], strict=True)), error
 
-    def __call__(self, **values: float) -> dict[About, float]:
+    def __call__(self, *unnamed: float, **values: float) -> dict[About, float]:
         """The value of every quantity.  Errors: those of `evaluate`."""
+        by_name("state evolution", self.derivation.program.symbols, unnamed)
         return self.evaluate(**values)[0]
 
 

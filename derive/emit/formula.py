@@ -25,7 +25,7 @@ from wideproof.derive.emit.kernel_stepper import MOVES, STILL, Equations, Grams,
 from wideproof.derive.emit.lag_grid import Grid
 from wideproof.derive.expectation.mehler_series import UNREACHED
 from wideproof.derive.expectation.symbolic_expectation import GaussianMean
-from wideproof.derive.language.errors import NotClosed, ParameterError, ShapeError, TooLarge
+from wideproof.derive.language.errors import NotClosed, ParameterError, ShapeError, TooLarge, by_name, meant
 from wideproof.derive.language.grammar import shortened
 from wideproof.derive.language.notation import s, t
 from wideproof.derive.language.program import Program
@@ -168,17 +168,24 @@ class _Function:
     def arguments(self) -> tuple[str, ...]:
         return self.formula.arguments
 
+    @property
+    def scalars(self) -> tuple[str, ...]:
+        """Those of the arguments that are numbers: symbols of the formula."""
+        return self.arguments
+
     def _checked(self, values: Mapping[str, Any]) -> dict[str, Any]:
         where = f"{self.formula.name}({', '.join(self.arguments)})"
-        unread = set(self.formula.program.symbols) - set(self.arguments)
+        unread = set(self.formula.program.symbols) - set(self.scalars)
         values = {name: value for name, value in values.items() if name not in unread}
-        wrong = sorted(set(values) ^ set(self.arguments))
+        wrong = sorted(set(values) ^ set(self.scalars))
         if wrong:
+            strange = [meant(n, self.arguments) for n in wrong if n not in self.scalars]
             raise ParameterError(
                 where,
                 f"the keyword arguments {', '.join(self.arguments)}",
                 shortened(", ".join(sorted(values)) or "none"),
-                "; ".join(f"{'missing' if n in self.arguments else 'unknown'}: {shortened(n)}" for n in wrong),
+                "".join(strange)
+                + "; ".join(f"{'missing' if n in self.scalars else 'unknown'}: {shortened(n)}" for n in wrong),
             )
         xp = namespace(self.backend)
         arrays = {name: xp.asarray(value) for name, value in values.items()}
@@ -211,7 +218,8 @@ class _Emitted(_Function):
 
     how = "the derived closed form, infinite beyond 1.8e308; TooLarge where infinite parts meet."
 
-    def __call__(self, **values: Any) -> Any:
+    def __call__(self, *unnamed: Any, **values: Any) -> Any:
+        by_name(self.formula.name, self.arguments, unnamed)
         arrays = self._checked(values)
         xp = namespace(self.backend)
         floats = {
@@ -247,6 +255,11 @@ def _across_sequences(recurrence: Recurrence) -> bool:
     return False
 
 
+def _without_times(formula: Formula) -> tuple[str, ...]:
+    """The symbols of a kernel that is evaluated at all times at once."""
+    return tuple(name for name in formula.symbols if name not in ("t", "s"))
+
+
 class Evaluated(NamedTuple):
     """A kernel and an estimate of the error of each entry.  Shapes: alike."""
 
@@ -268,12 +281,22 @@ class OnSequences(_Function):
                 "a list of moments",
                 "nngp and ntk evaluate non-linear recursions; unroll others with horizon=T.",
             )
-        self.symbols = tuple(x for x in formula.symbols.values() if x.name not in ("t", "s"))
+        self.symbols = tuple(formula.symbols[name] for name in self.scalars)
         self.equations = Equations(formula.recurrence, formula.program, self.symbols, backend)
         self.__doc__ = (
             f"{formula.name}(X, X1, X2, readout='all', same=None, …): the derived recursion over (t, s), "
             "on the Gram X (..., T, T') of two sequences and X1, X2 of each with itself."
         )
+
+    @property
+    def arguments(self) -> tuple[str, ...]:
+        """The Gram matrices, the readout, and the symbols."""
+        return ("X", "X1", "X2", "readout", "same", *self.scalars)
+
+    @property
+    def scalars(self) -> tuple[str, ...]:
+        """Those of the arguments that are numbers."""
+        return _without_times(self.formula)
 
     def __call__(
         self, X: Any = None, X1: Any = None, X2: Any = None, readout: str = "all", same: Any = None, **values: Any
@@ -315,8 +338,7 @@ class OnSequences(_Function):
 
     def _at(self, inputs: Inputs, sizes: tuple[int, int], readout: str, values: Mapping[str, Any], move: Move) -> Any:
         xp = namespace(self.backend)
-        unused: dict[str, Any] = {name: 0 for name in ("t", "s") if name in self.arguments}
-        floats = {n: v.astype(xp.float64) for n, v in self._checked({**values, **unused}).items()}
+        floats = {n: v.astype(xp.float64) for n, v in self._checked(values).items()}
         return self._read(Stepper(self.equations, inputs, floats, sizes, move), sizes, readout)
 
     def _read(self, stepper: Stepper, sizes: tuple[int, int], readout: str) -> Any:
@@ -360,9 +382,16 @@ class _Stepped(_Function):
 
     @property
     def arguments(self) -> tuple[str, ...]:
-        return self.formula.arguments
+        """Beside X, the Gram matrix over all times, there is no single time."""
+        return ("X", *self.scalars) if self._takes_gram else self.formula.arguments
 
-    def __call__(self, **values: Any) -> Any:
+    @property
+    def scalars(self) -> tuple[str, ...]:
+        """Those of the arguments that are numbers."""
+        return _without_times(self.formula) if self._takes_gram else self.formula.arguments
+
+    def __call__(self, *unnamed: Any, **values: Any) -> Any:
+        by_name(self.formula.name, self.arguments, unnamed)
         gram = values.pop("X", None)
         recurrence = self.formula.recurrence
         assert recurrence is not None
@@ -400,7 +429,7 @@ class _Stepped(_Function):
                 "X[..., t, s] = x_t . x'_s for the two sequences.",
             )
         gram = xp.asarray(gram, dtype=xp.float64)
-        parameters = self._checked({**values, **{n: 0 for n in ("t", "s") if n in self.arguments}})
+        parameters = self._checked(values)
         assert self.formula.recurrence is not None
         table = Grid(self.formula.recurrence, xp, parameters, gram).table(gram.shape[-2:])
         columns = range(gram.shape[-1])

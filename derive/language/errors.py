@@ -2,9 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Self
+import inspect
+from collections.abc import Callable, Iterable
+from difflib import get_close_matches
+from functools import wraps
+from typing import NoReturn, ParamSpec, Self, TypeVar
 
 from wideproof.derive.language.shown import visible
+
+P = ParamSpec("P")
+R = TypeVar("R")
+ELSEWHERE = {
+    "swish": "silu", "linear": "identity", "logistic": "sigmoid", "heaviside": "step", "lrelu": "leaky_relu",
+    "sine": "sin", "cosine": "cos", "absolute": "abs", "exponential": "exp", "std": "variance", "sigma": "variance",
+    "scale": "variance", "gain": "variance", "var": "variance", "nu": "variance",
+}  # fmt: skip
+"""Names that other libraries have for what is called otherwise here."""
+NO_SIZES = ("shape", "size", "n", "width", "units", "rows", "columns")
 
 LONGEST, LONGEST_HINT = 600, 1200
 """Characters of a message before its hint, and of the hint, which may list all names that are taken."""
@@ -34,6 +48,12 @@ class DeriveError(Exception):
     def within(self, place: str) -> Self:
         """The same error, with the file or the line it was met in before where it stands."""
         self.where = f"{place}: {self.where}"
+        self.args = (self._message(),)
+        return self
+
+    def hinting(self, hint: str) -> Self:
+        """The same error with another hint."""
+        self.hint = hint
         self.args = (self._message(),)
         return self
 
@@ -73,6 +93,58 @@ class ParameterError(DeriveError, ValueError):
     ...     print(error.expected, "|", error.got)
     a finite number >= 0 | -1.0
     """
+
+
+class CallError(ParameterError, TypeError):
+    """A function called with arguments that it does not take."""
+
+
+def meant(word: str, words: Iterable[str]) -> str:
+    """The question whether the nearest of some words was meant, if one is near, or has that name elsewhere."""
+    known = {name.lower().replace("-", "_"): name for name in words}
+    asked = str(word).lower().replace("-", "_")
+    near = [known[x] for x in (asked, ELSEWHERE.get(asked, "")) if x in known]
+    near += [known[x] for x in get_close_matches(asked, known, n=1)]
+    return f"Did you mean {near[0]}? " if near else ""
+
+
+def explained(function: Callable[P, R]) -> Callable[P, R]:
+    """The same function, which says of an argument that it does not take what to write instead.
+
+    Errors: CallError for unknown, missing and too many arguments.
+    """
+    signature = inspect.signature(function)
+
+    @wraps(function)
+    def called(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            signature.bind(*args, **kwargs)
+        except TypeError as error:
+            _refuse_call(function.__name__, [name for name in signature.parameters if name != "self"], kwargs, error)
+        return function(*args, **kwargs)
+
+    return called
+
+
+def _refuse_call(where: str, names: list[str], given: Iterable[str], error: TypeError) -> NoReturn:
+    unknown = [name for name in given if name not in names]
+    hint = f"The call is {where}({', '.join(names)})."
+    if unknown:
+        hint = meant(unknown[0], names) + hint
+    if unknown and ELSEWHERE.get(unknown[0]) == "variance" and "variance" in names:
+        hint = f'Write variance="nu_W", a symbol, or variance=4 where the standard deviation is 2. {hint}'
+    if unknown and unknown[0] in NO_SIZES:
+        hint = f"Sizes are not declared: states and matrices have the width n, which tends to infinity. {hint}"
+    raise CallError(where, f"the arguments {', '.join(names)}", ", ".join(unknown) or str(error), hint) from None
+
+
+def by_name(where: str, names: Iterable[str], positional: tuple[object, ...]) -> None:
+    """Do nothing where no argument came without its name.  Errors: CallError that shows the call."""
+    if positional:
+        names = list(names)
+        example = ", ".join(f"{name}=…" for name in names[:6]) + (", …" if len(names) > 6 else "")
+        got = f"{len(positional)} without a name"
+        raise CallError(where, f"keyword arguments: {', '.join(names)}", got, f"Write ({example}).")
 
 
 class TooLarge(ParameterError):

@@ -46,8 +46,10 @@ def nngp(recursion: Recursion | Program) -> Derivation:
     expectation over a Gaussian process, `wideproof.Kernel` evaluates it, and `formula.compile` refuses.
     Source: emami2021implicit, Lemma C.1; lee2019wide; yang2020tensor2 for gates.
 
-    >>> wp.nngp(wp.models.linear_rnn()).formula.expr
-    Sum(nu_C*nu_F*nu_W**j*<x_(-j + t), x'_(-j + s)>, (j, 0, Min(s, t)))
+    >>> kernel = wp.nngp(wp.models.linear_rnn()).formula.compile()
+    >>> kernel(X=np.eye(2), nu_W=0.5, nu_F=1.0, nu_C=1.0)
+    array([[1. , 0. ],
+           [0. , 1.5]])
     """
     return _kernel("nngp", as_program(recursion))
 

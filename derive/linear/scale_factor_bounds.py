@@ -139,8 +139,9 @@ def scale_factor_bound(recursion: Recursion | Program, form: str = "sharp") -> D
     Errors: NotLinear, NotDiagonal; NotClosed where the derived scale factors have several nodes.
     Source: emami2021implicit (22), with erratum E3.
 
-    >>> wp.scale_factor_bound(wp.models.linear_rnn()).formula.expr
-    nu_W**(j - 1)*(nu_C*nu_F*(T - 1) + nu_W*(nu_C + nu_F))
+    >>> bound = wp.scale_factor_bound(wp.models.linear_rnn()).formula.compile()
+    >>> bound(j=1, T=3, nu_W=0.5, nu_F=1.0, nu_C=1.0)
+    np.float64(3.0)
     """
     if form not in FORMS:
         raise ParameterError(

@@ -6,13 +6,12 @@ import inspect
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from pathlib import Path
 from types import ModuleType
 from typing import Any, TypeAlias
 
 from wideproof.derive.language.alternating import Alternating
-from wideproof.derive.language.errors import DeriveError, LanguageError, ParameterError
+from wideproof.derive.language.errors import DeriveError, LanguageError, ParameterError, meant
 from wideproof.derive.language.grammar import shortened
 from wideproof.derive.language.recursion import Recursion
 from wideproof.derive.model_files.python_file import called_by_user, module_named, module_of_file
@@ -169,8 +168,7 @@ def _only(where: ModelPlace, module: ModuleType) -> str:
 
 def _missing(where: ModelPlace, module: ModuleType, name: str) -> LanguageError:
     names = [*_models(module), *_functions(module)]
-    near = get_close_matches(name, names, n=1)
-    hint = f"Did you mean {near[0]}?" if near else "Name a Recursion, or a function that returns one."
+    hint = meant(name, names).strip() or "Name a Recursion, or a function that returns one."
     return LanguageError(where.place, f"one of its names: {_listed(names)}", shortened(repr(name)), hint)
 
 

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from difflib import get_close_matches
 
 from wideproof.derive.emit.derivation import Derivation
-from wideproof.derive.language.errors import ParameterError
+from wideproof.derive.language.errors import ParameterError, meant
 from wideproof.derive.language.grammar import shortened
 from wideproof.derive.language.program import Program
 from wideproof.derive.language.recursion import Recursion
@@ -60,9 +59,7 @@ def derivations_of(recursion: Recursion | Program | Derivation, quantity: str) -
 def quantity_named(name: str) -> Callable[..., Derivation]:
     """The function that derives the quantity of that name.  Errors: ParameterError listing the names."""
     if name not in QUANTITIES:
-        near = get_close_matches(name, QUANTITIES, n=1)
-        meant = f"Did you mean {near[0]}? " if near else ""
-        hint = f"{meant}wideproof derive MODEL shows them all."
+        hint = f"{meant(name, QUANTITIES)}wideproof derive MODEL shows them all."
         raise ParameterError("QUANTITY", ", ".join(QUANTITIES), repr(shortened(name)), hint)
     return QUANTITIES[name]
 

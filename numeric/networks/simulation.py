@@ -16,7 +16,7 @@ import sympy as sp
 from wideproof.derive import Program, Recursion
 from wideproof.derive.emit.derivation import as_program
 from wideproof.derive.language.activations import Phi
-from wideproof.derive.language.errors import LanguageError, ParameterError
+from wideproof.derive.language.errors import LanguageError, ParameterError, meant
 from wideproof.derive.language.grammar import shortened
 from wideproof.derive.language.program import Bias, Coordinate, Input, MatVec, Parameter, Previous, State, Updated
 from wideproof.numeric.core.activations import activation_function
@@ -100,6 +100,21 @@ def sizes_of(where: str, width: int, n_y: int, trials: int) -> tuple[int, int, i
     return width, n_y, trials
 
 
+OPTIONS = (
+    "readout",
+    "parameterization",
+    "backend",
+    "memory",
+    "points",
+    "seed",
+    "progress",
+    "trials",
+    "device",
+    "steps",
+)
+"""Arguments, of those who take the symbols beside them, that a misspelt name may have been."""
+
+
 def symbol_values(program: Program, parameters: Mapping[str, float]) -> dict[sp.Symbol, float]:
     """Return the value of every free symbol of a program, checked.
 
@@ -110,7 +125,8 @@ def symbol_values(program: Program, parameters: Mapping[str, float]) -> dict[sp.
     if wrong:
         want = ", ".join(program.symbols) or "none"
         notes = "; ".join(f"{'missing' if name in program.symbols else 'unknown'}: {shortened(name)}" for name in wrong)
-        raise ParameterError(program.name, f"the parameters {want}", notes, "Give each a number.")
+        near = "".join(meant(name, (*program.symbols, *OPTIONS)) for name in wrong if name not in program.symbols)
+        raise ParameterError(program.name, f"the parameters {want}", notes, f"{near}Give each a number.")
     values = {}
     for name, symbol in program.symbols.items():
         least = 0.0 if symbol.is_nonnegative else -math.inf

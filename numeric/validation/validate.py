@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
@@ -14,7 +15,7 @@ import numpy as np
 from wideproof.derive import Alternating, Program, Recursion, nngp
 from wideproof.derive.emit.derivation import as_program
 from wideproof.derive.language.alternating import AlternatingProgram
-from wideproof.derive.language.errors import ParameterError
+from wideproof.derive.language.errors import ParameterError, meant
 from wideproof.derive.language.program import Parameter
 from wideproof.numeric.core.arrays import to_host
 from wideproof.numeric.core.checks import Level
@@ -192,7 +193,8 @@ def settings(program: Program, nu: Mapping[str, float]) -> dict[str, float]:
     for a symbol that has neither a number nor an assumption.  Source: `DEFAULTS`, `KERNEL_DEFAULTS`.
     """
     if unknown := sorted(set(nu) - set(program.symbols)):
-        hint = "These are the model's symbols."
+        words = (*program.symbols, *inspect.signature(validate).parameters)
+        hint = f"{meant(unknown[0], words)}These are the model's symbols."
         raise ParameterError("validate", ", ".join(program.symbols) or "none", ", ".join(unknown), hint)
     usual = (KERNEL_DEFAULTS if plain_parts(program) is None else DEFAULTS) | dict(nu)
     if missing := [name for name in program.symbols if name not in usual]:

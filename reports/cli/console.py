@@ -157,11 +157,36 @@ def _plain(data: Any) -> Any:
 
 
 def table(heads: Sequence[str], rows: Sequence[Sequence[str]], title: str = "") -> None:
-    """A table on standard output; the cell "holds", "refuted" or "undecided" is coloured."""
+    """A table on standard output; the cell "holds", "refuted" or "undecided" is coloured.
+
+    Where the terminal is too narrow for the longest word of each column, every row is printed as lines of its own.
+    """
+    if _least_width(heads, rows) > out.width:
+        _listed(heads, rows, title)
+        return
     made = Table(*heads, title=title or None, title_justify="left", box=box.SIMPLE_HEAD, show_edge=False)
     for row in rows:
         made.add_row(*(Text(cell, style=COLOR.get(cell, "")) for cell in row))
     out.print(made)
+
+
+def _least_width(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> int:
+    """The columns that a table takes if no word is cut."""
+    columns = zip(heads, *rows, strict=True)
+    return sum(2 + max(len(word) for cell in column for word in cell.split() or [""]) for column in columns) + len(
+        heads
+    )
+
+
+def _listed(heads: Sequence[str], rows: Sequence[Sequence[str]], title: str) -> None:
+    """The rows one below the other, each cell behind its head."""
+    if title:
+        out.print(title, markup=False)
+    wide = max(map(len, heads))
+    for row in rows:
+        for head, cell in zip(heads, row, strict=True):
+            out.print(Text.assemble(f"{' '.join(head.split()):<{wide}}  ", (cell, COLOR.get(cell, ""))))
+        out.print()
 
 
 def announced(choice: MethodChoice) -> None:

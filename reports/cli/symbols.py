@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import inspect
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from difflib import get_close_matches
 from itertools import pairwise
 from typing import Annotated, Any, get_args, get_type_hints
 
 import typer
 from typer.core import TyperCommand
 
-from wideproof.derive.language.errors import ParameterError
+from wideproof.derive.language.errors import ParameterError, meant
 from wideproof.reports.cli.console import UsageError
 
 SYMBOLS, WORDS, OPTIONS = "wideproof.symbols", "wideproof.words", "wideproof.options"
@@ -80,12 +79,6 @@ def parameters(
             raise ParameterError(where, f"one of the options {', '.join([*known, *own])}", option, hint)
         given[known[option]] = (read or finite)(text, f"{where}: {option}", f"For example {option} 0.3.")
     return given
-
-
-def meant(word: str, words: Iterable[str]) -> str:
-    """The question whether the nearest of some words was meant, if one is near."""
-    near = get_close_matches(word, list(words), n=1)
-    return f"Did you mean {near[0]}? " if near else ""
 
 
 def needed(context: typer.Context, names: Sequence[str]) -> dict[str, Any]:
