@@ -11,7 +11,7 @@ import itertools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import sympy as sp
@@ -37,6 +37,9 @@ from wideproof.derive.proof.claims import ProcessForm, Recurrence
 READOUTS = ("all", "last", "average")
 LEAST_ROUNDING = 4 * float(np.finfo(float).eps)
 """What the last operations lose, relative."""
+
+if TYPE_CHECKING:
+    from wideproof.derive.emit.closed_form import ClosedForm
 
 
 @dataclass(frozen=True)
@@ -82,6 +85,19 @@ class Formula:
     def displays(self) -> list[Latex]:
         """The same as displays of at most a quarter of a page each."""
         return [self.latex()] if self.expr is not None else equation_parts(self._stated(), self.program)
+
+    def closed(self) -> ClosedForm:
+        """The same without Gaussian expectations, as textbooks write it: arc-cosine and arcsine kernels.
+
+        For relu, erf, step, abs, sign, exp, sin, cos and polynomials, and where only their slopes are needed.
+        Errors: NotClosed for tanh and other activations whose expectation is not elementary.
+
+        >>> wp.nngp(wp.models.elman("erf")).formula.closed().equations[-1].right
+        2*asin(2*c/sqrt((2*a + 1)*(2*b + 1)))/pi
+        """
+        from wideproof.derive.emit.closed_form import closed_form
+
+        return closed_form(self)
 
     def _stated(self) -> list[tuple[sp.Expr, sp.Expr]]:
         """What is wanted, and the equations that determine it."""
