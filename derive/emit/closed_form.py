@@ -28,7 +28,8 @@ HINT = "The formula itself keeps the expectation; compile() and Kernel evaluate 
 class ClosedForm:
     """A formula without Gaussian expectations: `equations` in letters, and what the letters stand for, `laws`.
 
-    a and b are the variances of two Gaussian products, c their covariance, theta the angle arccos(c / sqrt(ab)).
+    a and b are the variances of two Gaussian products, c their covariance, theta the angle arccos(c / sqrt(ab)), and
+    kappa an expectation that is a factor of other terms.
     Where the formula is one expression, `equations` is empty and `expr` is it.  Source: cho2009kernel;
     williams1997computing; price1958useful for derivatives.
     """
@@ -45,9 +46,10 @@ class ClosedForm:
     @property
     def written_out(self) -> tuple[Equation, ...]:
         """The equations with every letter replaced by what it stands for."""
-        angles = {law.left: law.right for law in self.laws if law.right.has(sp.acos)}
-        others = {law.left: law.right for law in self.laws if law.left not in angles}
-        return tuple(Equation(e.left, e.right.xreplace(angles).xreplace(others)) for e in self.equations)
+        known: dict[sp.Expr, sp.Expr] = {}
+        for law in reversed(self.laws):  # each in letters that come after it
+            known[law.left] = law.right.xreplace(known)
+        return tuple(Equation(e.left, e.right.xreplace(known)) for e in self.equations)
 
     @property
     def _pairs(self) -> list[tuple[sp.Expr, sp.Expr]]:
@@ -85,16 +87,13 @@ def closed_form(formula: Formula) -> ClosedForm:
     numbers = iter(count(1)) if len(covariances) > 1 else None
     letters = {law: _Letters(law, f"_{next(numbers)}" if numbers else "") for law in covariances}
     written = {node: _textbook(formula, node, letters[node.args[2]]) for node in nodes}
-    told = tuple(Equation(e.left, _collected(e.right, nodes).xreplace(written)) for e in equations)
-    used = set().union(*(e.right.free_symbols for e in told)) if told else set()
-    laws = (law for own in letters.values() for law in own.laws(used))
-    return ClosedForm(formula, told, tuple(laws))
-
-
-def _collected(right: sp.Expr, nodes: list[GaussianMean]) -> sp.Expr:
-    """A right side with each of its means written once."""
-    own = [node for node in nodes if right.has(node)]
-    return sp.collect(sp.expand(right), own) if own else right
+    parts = [node for node in nodes if any(e.right != node and e.right.has(node) for e in equations)]
+    named = {node: sp.Symbol(f"kappa_{i}" if len(parts) > 1 else "kappa", real=True) for i, node in enumerate(parts, 1)}
+    told = tuple(Equation(e.left, written.get(e.right, sp.expand(e.right.xreplace(named)))) for e in equations)
+    means = [Equation(letter, written[node]) for node, letter in named.items()]
+    used = set().union(*(e.right.free_symbols for e in (*told, *means))) if told else set()
+    laws = (*means, *(law for own in letters.values() for law in own.laws(used)))
+    return ClosedForm(formula, told, laws)
 
 
 class _Letters:

@@ -255,7 +255,7 @@ def describe(derivation: Derivation, with_proof: bool, closed: bool = False) -> 
     out.print(Text.assemble((derivation.quantity, "bold"), f" of {derivation.program.name}"))
     if formula.expr is not None:
         out.print(f"  {plain(formula.expr)}")
-    else:
+    elif not closed:
         how = "an expectation over the limiting process" if formula.process is not None else "the recurrence"
         out.print(f"  no closed form; given by {how}")
     out.print("  LaTeX: " + formula.latex().replace("\n", "\n         "))
