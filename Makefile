@@ -18,6 +18,9 @@ certify: $(VENV)/.test   ## write every covered proof as a Coq file and let coqc
 	$(BIN)/wideproof certify all -o certificates
 	WIDEPROOF_CERTIFY=all $(BIN)/python -m pytest tests/derive/certificate
 
+docs: $(VENV)/.docs      ## build the documentation site into docs/_build/html, warnings are errors
+	$(BIN)/python -m sphinx -W --keep-going -q docs docs/_build/html
+
 test: $(VENV)/.test      ## run the tests
 	$(BIN)/python -m pytest -n 2
 
@@ -67,8 +70,13 @@ $(VENV)/.test: $(VENV)/.python pyproject.toml
 	$(BIN)/python $(PIP) -e '.[pdf,test]'
 	@touch $@ $(VENV)/.pdf
 
-clean:           ## remove the environments and the reports
-	rm -rf $(VENV) $(VENV)-3.* report certificates dist build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+$(VENV)/.docs: $(VENV)/.python pyproject.toml
+	$(BIN)/python $(PIP) -e '.[pdf,docs]'
+	@touch $@
 
-.PHONY: help report certify test mutants check lint format types lowest pythons clean
+clean:           ## remove the environments and the reports
+	rm -rf $(VENV) $(VENV)-3.* report certificates dist build docs/_build docs/generated *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+
+# docs is a folder, too
+.PHONY: help report docs certify test mutants check lint format types lowest pythons clean
 .DEFAULT_GOAL := help

@@ -3,7 +3,13 @@ from .core.enclosures import Enclosure as Enclosure
 from .core.statistics import Estimate as Estimate
 from .kernels.estimators import WideClassifier as WideClassifier, WideRegressor as WideRegressor
 from .kernels.kernel import Kernel as Kernel, KernelValue as KernelValue
-from .kernels.prediction import Prediction as Prediction, WideTraining as WideTraining, posterior as posterior
+from .kernels.prediction import (
+    Prediction as Prediction,
+    WideTraining as WideTraining,
+    log_marginal_likelihood as log_marginal_likelihood,
+    posterior as posterior,
+)
+from .kernels.scaler import SequenceScaler as SequenceScaler
 from .linear_rnn.training import train as train
 from .linear_rnn.width_advice import WidthAdvice as WidthAdvice, width_for as width_for
 from .memory_horizon.enclosures import EnclosedPoint as EnclosedPoint, certified_points as certified_points

@@ -7,6 +7,7 @@ import re
 import shlex
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -64,14 +65,20 @@ def test_a_command_exists(line):
         assert program in ("pip", "git", "cd", "python", "apt-get"), line
 
 
-def test_local_links_lead_somewhere():
+def test_links_are_absolute_and_those_into_the_repository_lead_somewhere():
+    """PyPI shows the README without the files beside it."""
     links = re.findall(r"\]\(([^)#]+)\)", README)
-    assert [link for link in links if "://" not in link and not (ROOT / link).exists()] == []
+    assert [link for link in links if not link.startswith("https://")] == []
+    urls = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["urls"]
+    own = urls["Repository"].removeprefix("https://github.com/")
+    inside = [re.fullmatch(rf"https://\S+/{own}/(?:blob/)?main/(.+)", link) for link in links if own in link]
+    assert len(inside) > 5
+    assert [match for match in inside if match is None or not (ROOT / match[1]).exists()] == []
 
 
 def test_every_function_and_extra_the_readme_names_exists():
     table = re.findall(r"^\| `(\w+)\(", README, re.MULTILINE)
     assert [name for name in table if not hasattr(derive, name)] == []
     extras = (ROOT / "pyproject.toml").read_text()
-    named = re.findall(r"pip install '\.\[(\w+)\]'", README)
+    named = re.findall(r"pip install 'wideproof\[(\w+)\]'", README)
     assert [name for name in named if f"{name} = [" not in extras] == []

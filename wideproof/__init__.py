@@ -17,7 +17,12 @@ def __getattr__(name: str) -> Any:
     for floor in (derive, numeric, reports):
         if name in floor.__all__:
             return getattr(floor, name)
-    raise AttributeError(f"module 'wideproof' has no attribute {name!r}")
+    if name.startswith("_"):
+        raise AttributeError(f"module 'wideproof' has no attribute {name!r}")
+    from wideproof.derive.language.errors import meant
+
+    hint = f"It is a model: wideproof.models.{name}." if name in derive.models.__all__ else meant(name, __all__)
+    raise AttributeError(f"module 'wideproof' has no attribute {name!r}. {hint}".strip())
 
 
 def __dir__() -> list[str]:

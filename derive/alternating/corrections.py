@@ -283,6 +283,9 @@ def corrections(alternating: Alternating | AlternatingProgram) -> Derivation:
     The formula's recurrence lists, line by line, the product, its coefficients, the covariances of the Gaussian
     parts and the mean squares of the named vectors.  Units: of the program.  Error: exact as n grows, for maps that
     are Lipschitz.  Errors: ParameterError for anything but an alternating program.  Source: bayati2011dynamics.
+
+    >>> wp.corrections(wp.models.amp(steps=1)).quantity
+    'corrections'
     """
     program = alternating_program(alternating)
     return Derivation("corrections", prove(program, "correction-terms", Tape(len(program.lines))))

@@ -19,7 +19,7 @@ from wideproof.derive.expectation.pair_integrals import Variables, value
 from wideproof.derive.expectation.symbolic_expectation import GaussianMean
 from wideproof.derive.expectation.truncated_moments import THETA, VARIANCE, Ramp
 from wideproof.derive.language.alternating import Alternating, AlternatingProgram
-from wideproof.derive.language.errors import NotClosed, ShapeError
+from wideproof.derive.language.errors import NotClosed, ShapeError, by_name
 from wideproof.derive.language.scalars import check_keywords
 from wideproof.derive.proof.claims import Recurrence
 
@@ -81,8 +81,9 @@ class StateEvolution:
             numbers.append(float(step(*numbers, *(x for x, _ in found))))
         return dict(zip((x for x, _ in self.equations), numbers[len(symbols) :], strict=True)), error
 
-    def __call__(self, **values: float) -> dict[About, float]:
+    def __call__(self, *unnamed: float, **values: float) -> dict[About, float]:
         """The value of every quantity.  Errors: those of `evaluate`."""
+        by_name("state evolution", self.derivation.program.symbols, unnamed)
         return self.evaluate(**values)[0]
 
 
@@ -109,6 +110,10 @@ def line_evolution(about: Derivation | Alternating | AlternatingProgram) -> Stat
     """The state evolution of an alternating program as a function.
 
     Errors: those of `limits`.  Source: `corrections`, truncated moments, `derive.expectation.pair_integrals`.
+
+    >>> limits = wp.line_evolution(wp.models.amp(steps=1))(delta=0.5, epsilon=0.1, nu_w=0.01, theta_0=1.0)
+    >>> [round(value, 4) for name, value in limits.items() if str(name) == "MeanSquare(error_0)"]
+    [0.0508]
     """
     if isinstance(about, Derivation) and isinstance(about.program, AlternatingProgram):
         about = about if about.quantity == "state-evolution" else limits(about.program)

@@ -48,16 +48,21 @@ class Compiled:
         return self.formula.arguments
 
     @property
+    def scalars(self) -> tuple[str, ...]:
+        """Those of the arguments that are numbers: symbols of the formula."""
+        return self.arguments
+
+    @property
     def _where(self) -> str:
         return f"{self.formula.name}({', '.join(self.arguments)})"
 
     def _checked(self, values: Mapping[str, Any]) -> dict[str, Any]:
         """The arguments as arrays of real numbers that broadcast, without symbols that the formula does not contain."""
-        check_keywords(self._where, values, self.arguments, self.formula.program.symbols)
+        check_keywords(self._where, values, self.scalars, self.formula.program.symbols)
         symbols = self.formula.symbols
         arrays = {
             name: real_array(self._where, symbols[name], values[name], self.backend, self.takes_nan)
-            for name in self.arguments
+            for name in self.scalars
         }
         _check_shapes(self._where, {name: tuple(value.shape) for name, value in arrays.items()})
         return arrays

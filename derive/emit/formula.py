@@ -11,7 +11,7 @@ import itertools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import sympy as sp
@@ -26,7 +26,7 @@ from wideproof.derive.emit.kernel_stepper import MOVES, STILL, Equations, Grams,
 from wideproof.derive.emit.lag_grid import Grid
 from wideproof.derive.expectation.mehler_series import UNREACHED
 from wideproof.derive.expectation.symbolic_expectation import GaussianMean
-from wideproof.derive.language.errors import NotClosed, ParameterError, TooLarge
+from wideproof.derive.language.errors import NotClosed, ParameterError, TooLarge, by_name
 from wideproof.derive.language.notation import s, t
 from wideproof.derive.language.program import Program
 from wideproof.derive.language.shown import cut
@@ -38,6 +38,9 @@ READOUTS = ("all", "last", "average")
 LEAST_ROUNDING = 4 * float(np.finfo(float).eps)
 """What the last operations lose, relative."""
 
+if TYPE_CHECKING:
+    from wideproof.derive.emit.closed_form import ClosedForm
+
 
 @dataclass(frozen=True)
 class Formula:
@@ -45,6 +48,12 @@ class Formula:
 
     Where `expr` is None no closed form in the lag exists and `compile` evaluates the recurrence. Where no recurrence
     exists either, as for gated states, the process is evaluated by wideproof.Kernel.
+
+    >>> rho = wp.scale_factors(wp.models.linear_rnn()).formula
+    >>> sorted(rho.symbols)
+    ['j', 'nu_C', 'nu_F', 'nu_W']
+    >>> rho.compile()(j=2, nu_W=0.5, nu_F=1.0, nu_C=1.0)
+    np.float64(1.5)
     """
 
     name: str
@@ -76,6 +85,19 @@ class Formula:
     def displays(self) -> list[Latex]:
         """The same as displays of at most a quarter of a page each."""
         return [self.latex()] if self.expr is not None else equation_parts(self._stated(), self.program)
+
+    def closed(self) -> ClosedForm:
+        """The same without Gaussian expectations, as textbooks write it: arc-cosine and arcsine kernels.
+
+        For relu, erf, step, abs, sign, exp, sin, cos and polynomials, and where only their slopes are needed.
+        Errors: NotClosed for tanh and other activations whose expectation is not elementary.
+
+        >>> wp.nngp(wp.models.elman("erf")).formula.closed().equations[-1].right
+        2*asin(2*c/sqrt((2*a + 1)*(2*b + 1)))/pi
+        """
+        from wideproof.derive.emit.closed_form import closed_form
+
+        return closed_form(self)
 
     def _stated(self) -> list[tuple[sp.Expr, sp.Expr]]:
         """What is wanted, and the equations that determine it."""
@@ -143,7 +165,8 @@ class _Emitted(Compiled):
 
     how = "the derived closed form, infinite beyond 1.8e308; TooLarge where infinite parts meet."
 
-    def __call__(self, **values: Any) -> Any:
+    def __call__(self, *unnamed: Any, **values: Any) -> Any:
+        by_name(self.formula.name, self.arguments, unnamed)
         arrays = self._checked(values)
         xp = namespace(self.backend)
         floats = {
@@ -179,6 +202,11 @@ def _across_sequences(recurrence: Recurrence) -> bool:
     return False
 
 
+def _without_times(formula: Formula) -> tuple[str, ...]:
+    """The symbols of a kernel that is evaluated at all times at once."""
+    return tuple(name for name in formula.symbols if name not in ("t", "s"))
+
+
 class Evaluated(NamedTuple):
     """A kernel and an estimate of the error of each entry.  Shapes: alike."""
 
@@ -200,12 +228,22 @@ class OnSequences(Compiled):
                 "a list of moments",
                 "nngp and ntk evaluate non-linear recursions; unroll others with horizon=T.",
             )
-        self.symbols = tuple(x for x in formula.symbols.values() if x.name not in ("t", "s"))
+        self.symbols = tuple(formula.symbols[name] for name in self.scalars)
         self.equations = Equations(formula.recurrence, formula.program, self.symbols, backend)
         self.__doc__ = (
             f"{formula.name}(X, X1, X2, readout='all', same=None, …): the derived recursion over (t, s), "
             "on the Gram X (..., T, T') of two sequences and X1, X2 of each with itself."
         )
+
+    @property
+    def arguments(self) -> tuple[str, ...]:
+        """The Gram matrices, the readout, and the symbols."""
+        return ("X", "X1", "X2", "readout", "same", *self.scalars)
+
+    @property
+    def scalars(self) -> tuple[str, ...]:
+        """Those of the arguments that are numbers."""
+        return _without_times(self.formula)
 
     def __call__(
         self, X: Any = None, X1: Any = None, X2: Any = None, readout: str = "all", same: Any = None, **values: Any
@@ -247,8 +285,7 @@ class OnSequences(Compiled):
 
     def _at(self, inputs: Inputs, sizes: tuple[int, int], readout: str, values: Mapping[str, Any], move: Move) -> Any:
         xp = namespace(self.backend)
-        unused: dict[str, Any] = {name: 0 for name in ("t", "s") if name in self.arguments}
-        floats = {n: v.astype(xp.float64) for n, v in self._checked({**values, **unused}).items()}
+        floats = {n: v.astype(xp.float64) for n, v in self._checked(values).items()}
         return self._read(Stepper(self.equations, inputs, floats, sizes, move), sizes, readout)
 
     def _read(self, stepper: Stepper, sizes: tuple[int, int], readout: str) -> Any:
@@ -290,7 +327,18 @@ class _Stepped(Compiled):
         if formula.recurrence.right.has(Gram) or any(e.right.has(Gram) for e in formula.recurrence.equations):
             self.__doc__ = f"{formula.name}(X, …): the derived recursion over (t, s), on the Gram X of the inputs."
 
-    def __call__(self, **values: Any) -> Any:
+    @property
+    def arguments(self) -> tuple[str, ...]:
+        """Beside X, the Gram matrix over all times, there is no single time."""
+        return ("X", *self.scalars) if self._takes_gram else self.formula.arguments
+
+    @property
+    def scalars(self) -> tuple[str, ...]:
+        """Those of the arguments that are numbers."""
+        return _without_times(self.formula) if self._takes_gram else self.formula.arguments
+
+    def __call__(self, *unnamed: Any, **values: Any) -> Any:
+        by_name(self.formula.name, self.arguments, unnamed)
         gram = values.pop("X", None)
         recurrence = self.formula.recurrence
         assert recurrence is not None
@@ -328,7 +376,7 @@ class _Stepped(Compiled):
                 "X[..., t, s] = x_t . x'_s for the two sequences.",
             )
         gram = xp.asarray(gram, dtype=xp.float64)
-        parameters = self._checked({**values, **{n: 0 for n in ("t", "s") if n in self.arguments}})
+        parameters = self._checked(values)
         assert self.formula.recurrence is not None
         table = Grid(self.formula.recurrence, xp, parameters, gram).table(gram.shape[-2:])
         columns = range(gram.shape[-1])

@@ -18,6 +18,7 @@ from wideproof.derive.emit.kernel_stepper import variables_of
 from wideproof.derive.expectation.dual_activations import a, b, c, dual, k, m, written
 from wideproof.derive.expectation.pair_integrals import Factor, expectation
 from wideproof.derive.expectation.symbolic_expectation import GaussianMean
+from wideproof.derive.language.errors import by_name
 
 ROUNDING = 32 * float(np.finfo(float).eps)
 V = sp.Symbol("v", nonnegative=True)
@@ -138,8 +139,12 @@ class MeanFunction(Compiled):
     takes_nan = False
     formula: MeanFormula
 
-    def __call__(self, **values: Any) -> Any:
+    def __repr__(self) -> str:
+        return f"<{self.backend} function {self.__doc__}>"
+
+    def __call__(self, *unnamed: Any, **values: Any) -> Any:
         """The values, refused nowhere: ask `with_error` how good they are."""
+        by_name(self.formula.name, self.formula.arguments, unnamed)
         return self.with_error(**values)[0]
 
     def with_error(self, **values: Any) -> tuple[Any, Any]:

@@ -16,7 +16,7 @@ from typing import Any
 import sympy as sp
 
 from wideproof.derive.language.admissible import KNOWN, Z as Z, check
-from wideproof.derive.language.errors import LanguageError, ParameterError
+from wideproof.derive.language.errors import LanguageError, ParameterError, explained, meant
 from wideproof.derive.language.grammar import parse, shortened
 
 Function = Callable[[sp.Expr], sp.Expr]
@@ -29,6 +29,12 @@ FAMILIES: dict[str, tuple[tuple[sp.Expr, ...], Callable[..., sp.Expr]]] = {
     "abrelu": ((sp.S.Zero, sp.S.One), lambda a, b: b * sp.Max(Z, 0) + a * sp.Min(Z, 0)),
 }
 """Name -> default parameters and the function; written leaky_relu(1/5), abrelu(-3/10, 3/2)."""
+WRITTEN_OUT = {
+    "hardtanh": "max(-1, min(1, z))", "relu6": "max(0, min(6, z))", "hardsigmoid": "max(0, min(1, z/6 + 1/2))",
+    "mish": "z * tanh(log(1 + exp(z)))", "atan": "atan(z)", "arctan": "atan(z)", "square": "z**2",
+    "elu": "max(z, 0) + exp(min(z, 0)) - 1",
+}  # fmt: skip
+"""Activations of other libraries, without underscores, as texts for `define`."""
 WRITTEN = re.compile(r"\s*(\w+)\s*(?:\(([^()]*)\))?\s*\Z")
 _GIVEN: dict[str, tuple[sp.Expr, bool]] = {}
 
@@ -62,6 +68,9 @@ def activation(name: str, *parameters: object) -> Function:
 
     Families take parameters: `activation('leaky_relu', 0.2)` or `activation('leaky_relu(1/5)')`. Others are declared
     once by `define`. `identity` gives back its argument.  Errors: ParameterError.
+
+    >>> wp.activation('leaky_relu', 0.2)(sp.Symbol("z"))
+    leaky_relu(1/5)(z)
     """
     written = canonical(name, *parameters)
     return (lambda z: z) if written == "identity" else _opaque(sp.Symbol(written))
@@ -79,10 +88,12 @@ def _opaque(symbol: sp.Symbol) -> Function:
         return Phi(symbol, 0, sp.sympify(z, strict=True))
 
     apply.__name__ = apply.__qualname__ = symbol.name
-    apply.__doc__ = f"The activation {symbol}, opaque to the calculus."
-    return apply
+    example = "" if symbol.name in _GIVEN else f"\n\n>>> wp.activation('{symbol}')(sp.Symbol('z'))\n{symbol}(z)\n"
+    apply.__doc__ = f"The activation {symbol}, opaque to the calculus.{example}"
+    return explained(apply)
 
 
+@explained
 def define(name: str, function: str | sp.Expr, lipschitz: bool | None = None) -> Function:
     """Declare an activation, a text in z or a SymPy expression in one symbol; `activation(name)` finds it from then on.
 
@@ -91,6 +102,9 @@ def define(name: str, function: str | sp.Expr, lipschitz: bool | None = None) ->
     Errors: ParameterError for a name in use, for what is no expression in one symbol, and for a function that is not
     real and finite everywhere, has no finite Gaussian moments, or for which there is no rule; LanguageError for a text
     outside the grammar.
+
+    >>> wp.define('swish_twice', 'z / (1 + exp(-2*z))')(sp.Symbol("z"))
+    swish_twice(z)
     """
     if not isinstance(name, str) or not name.isidentifier() or keyword.iskeyword(name):
         raise ParameterError("define", "an identifier as name", shortened(name), "For example 'mish'.")
@@ -105,9 +119,21 @@ def define(name: str, function: str | sp.Expr, lipschitz: bool | None = None) ->
     return activation(name)
 
 
+def _other(name: object) -> str:
+    """What to write for what is no name of an activation."""
+    if callable(name):
+        return "Give its name in quotes: 'tanh'; other functions are declared as a text by wideproof.define."
+    asked = str(name).lower().replace("_", "").replace("-", "")
+    if asked in WRITTEN_OUT:
+        return f"Declare it: wideproof.define({asked!r}, {WRITTEN_OUT[asked]!r})."
+    return f"{meant(str(name), ('identity', *NAMES, *_GIVEN))}Declare others with wideproof.define(name, expression)."
+
+
 def _read(where: str, function: object) -> sp.Expr:
     """What `define` is given, as an admissible expression in z."""
     hint = "For example 'z * tanh(z)', or z * sp.tanh(z) with one SymPy symbol z."
+    if callable(function) and not isinstance(function, sp.Basic):
+        hint = f"A Python function has no formula to prove anything about: give its text. {hint}"
     expr = parse(function, {"z": Z, "pi": sp.pi}, KNOWN, where) if isinstance(function, str) else function
     if not isinstance(expr, sp.Expr) or len(expr.free_symbols) != 1:
         raise ParameterError(where, "an expression in one symbol", shortened(function), hint)
@@ -142,10 +168,7 @@ def canonical(name: str, *parameters: object) -> str:
     given = [text for text in map(str.strip, texts) if text]
     if family not in (*NAMES, *_GIVEN):
         raise ParameterError(
-            "activation",
-            f"identity or one of {', '.join((*NAMES, *_GIVEN))}",
-            shortened(repr(name)),
-            "Declare others with wideproof.define(name, expression).",
+            "activation", f"identity or one of {', '.join((*NAMES, *_GIVEN))}", shortened(repr(name)), _other(name)
         )
     if given and family not in FAMILIES:
         raise ParameterError(
@@ -297,13 +320,23 @@ def is_bounded(name: str) -> bool:
     return all(v.is_finite and abs(v) < 1000 for v in values)
 
 
+@explained
 def leaky_relu(z: sp.Expr, slope: object = sp.Rational(1, 100)) -> sp.Expr:
-    """The activation max(z, 0) + slope min(z, 0), opaque to the calculus."""
+    """The activation max(z, 0) + slope min(z, 0), opaque to the calculus.
+
+    >>> wp.leaky_relu(sp.Symbol("z"), 0.1)
+    leaky_relu(1/10)(z)
+    """
     return activation("leaky_relu", slope)(z)
 
 
+@explained
 def abrelu(z: sp.Expr, left: object, right: object) -> sp.Expr:
-    """The activation left min(z, 0) + right max(z, 0), opaque to the calculus."""
+    """The activation left min(z, 0) + right max(z, 0), opaque to the calculus.
+
+    >>> wp.abrelu(sp.Symbol("z"), 0, 2)
+    abrelu(0, 2)(z)
+    """
     return activation("abrelu", left, right)(z)
 
 

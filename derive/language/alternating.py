@@ -9,11 +9,11 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Literal
+from typing import Literal, NoReturn
 
 import sympy as sp
 
-from wideproof.derive.language.errors import LanguageError, ShapeError
+from wideproof.derive.language.errors import LanguageError, ShapeError, explained
 from wideproof.derive.language.folding import folded
 from wideproof.derive.language.grammar import shortened
 from wideproof.derive.language.program import NAME, Coordinate, Parameter, Program, coordinates_of
@@ -85,7 +85,14 @@ class AlternatingProgram(Program):
 
 @dataclass
 class Alternating(InNotebooks):
-    """A builder: one matrix, given vectors, products in the order they are written, named results."""
+    """A builder: one matrix, given vectors, products in the order they are written, named results.
+
+    >>> run = wp.Alternating("two-products")
+    >>> A, x = run.matrix("A", variance=1), run.source("x", "n", 1)
+    >>> run.keep("v", A.T @ (A @ x))
+    >>> run
+    Alternating(two-products: p_0 = x; p_1 = p_0)
+    """
 
     name: str
     _matrix: Parameter | None = None
@@ -98,6 +105,7 @@ class Alternating(InNotebooks):
         lines = [f"{c.label} = {cut(line.vector)}" for c, line in self._lines.items()]
         return f"Alternating({self.name}: {'; '.join(lines) or 'no line yet'})"
 
+    @explained
     def matrix(self, name: str, variance: object = 1, aspect: object = "delta") -> Rectangular:
         """Declare the m x n matrix of the program: variance of an entry, and aspect ratio m/n."""
         if self._matrix is not None:
@@ -112,6 +120,7 @@ class Alternating(InNotebooks):
         self._aspect = nonnegative(f"matrix {name}: aspect", aspect)
         return Rectangular(self, "m")
 
+    @explained
     def source(self, name: str, side: Side, law: object = 1) -> Coordinate:
         """Declare a given vector of size "n" or "m": a variance, or a mixture ((weight, variance), ...)."""
         self._fresh(name)
@@ -136,6 +145,7 @@ class Alternating(InNotebooks):
         self._sources[c] = Source(name, side, mixture)
         return c
 
+    @explained
     def keep(self, name: str, vector: object) -> None:
         """Name a vector whose second moment is asked for."""
         self._fresh(name)
@@ -220,6 +230,14 @@ class Rectangular:
 
     def __matmul__(self, vector: object) -> Coordinate:
         return self.owner._product(self.side, vector, False)
+
+    def __mul__(self, vector: object) -> NoReturn:
+        raise ShapeError("A * …", "a product of a matrix and a vector", "*", f"Write A @ {shortened(vector)}.")
+
+    __rmul__ = __mul__
+
+    def __rmatmul__(self, vector: object) -> NoReturn:
+        raise ShapeError("… @ A", "a matrix on the left of @", shortened(vector), "Write A @ x, or A.T @ z.")
 
     def corrected(self, vector: object) -> Coordinate:
         """The product less its correction terms, which the engine derives: its Gaussian part in the limit."""

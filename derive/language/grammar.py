@@ -19,7 +19,7 @@ from typing import Any, NamedTuple, NoReturn
 
 import sympy as sp
 
-from wideproof.derive.language.errors import DeriveError, LanguageError
+from wideproof.derive.language.errors import DeriveError, LanguageError, meant
 
 LONGEST, DEEPEST, DIGITS, EXPONENT = 1000, 40, 40, 64
 """Characters of a text, brackets and signs inside each other, digits of a number, size of a whole exponent."""
@@ -178,14 +178,21 @@ class _Reader:
 
     def named(self, token: Token) -> Any:
         if token.text not in self.names:
-            hint = f"It is a function: write {token.text}(…)." if token.text in self.functions else self.known()
+            hint = self.known()
+            if token.text in self.functions:
+                hint = f"It is a function: write {token.text}(…)."
+            elif self.tokens[self.at + 1].text == ".":
+                hint = f"Functions have no module before them, as in tanh(…). {hint}"
             self.refuse(f"one of the names {', '.join(self.names)}", hint)
         self.at += 1
         value = self.names[token.text]
         if not self.taken("."):
             return value
         if self.token.text != "next":
-            self.refuse("next after the dot", "h.next is the updated value of a state h; there is no other attribute.")
+            hint = "h.next is the updated value of a state h; there is no other attribute."
+            if self.token.text == "T":
+                hint = "A matrix and its transpose are for programs in Python: wideproof.Alternating."
+            self.refuse("next after the dot", hint)
         self.at += 1
         if not hasattr(value, "next"):
             self.at -= 1
@@ -194,7 +201,8 @@ class _Reader:
 
     def called(self, token: Token) -> Any:
         if token.text not in self.functions:
-            self.refuse(f"one of the functions {', '.join(self.functions)}", self.known())
+            hint = f"{meant(token.text, self.functions)}{self.known()}"
+            self.refuse(f"one of the functions {', '.join(self.functions)}", hint)
         self.at += 2
         arguments = [self.deeper(self.sum)]
         while self.taken(","):
@@ -248,7 +256,7 @@ def _over(a: Any, b: Any) -> Any:
 
 
 def _applied(a: Any, b: Any) -> Any:
-    if isinstance(a, sp.Basic):
+    if isinstance(a, sp.Basic) and isinstance(b, sp.Basic):
         raise TypeError("no matrix stands before @, write * there")
     return a @ b
 

@@ -14,11 +14,16 @@ from typing import Any, Literal, TypeAlias
 
 import sympy as sp
 
-from wideproof.derive.language.errors import LanguageError, NotClosed
+from wideproof.derive.language.errors import LanguageError, NotClosed, ShapeError
 from wideproof.derive.language.shown import InNotebooks, cut
 
 Role = Literal["matrix", "input_map", "readout", "bias"]
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*\Z")
+
+
+NUMPY = {"absolute": "activation('abs')", "heaviside": "step", "maximum": "relu"}
+FUNCTIONS = ("tanh", "exp", "sin", "cos", "sign", *NUMPY.values())
+"""Functions of NumPy that an activation stands for, by its name; the others have that of NumPy."""
 
 
 class Coordinate(sp.Symbol):
@@ -43,6 +48,19 @@ class Coordinate(sp.Symbol):
             self.label,
             "`.next` is the updated value of a state; it cannot be taken twice.",
         )
+
+    def __matmul__(self, other: object) -> Coordinate:
+        raise ShapeError(
+            f"{self.label} @ …", "a matrix on the left of @", "a vector", f"The matrix comes first: W @ {self.label}."
+        )
+
+    def __array_ufunc__(self, function: Any, method: str, *inputs: object, **_options: object) -> Coordinate:
+        """Refused: a coordinate has no number, so NumPy computes nothing with it."""
+        name = NUMPY.get(function.__name__, function.__name__)
+        hint = f"Write wideproof.{name}(…), an activation."
+        if name not in FUNCTIONS:
+            hint = "Write numbers as int or Fraction, activations as wideproof.tanh(…), others by wideproof.define."
+        raise LanguageError(f"numpy.{function.__name__}(…)", "arrays of numbers", f"the vector {self.label}", hint)
 
     def _sympystr(self, printer: Any) -> str:
         return self.label
@@ -143,6 +161,9 @@ class Program(InNotebooks):
 
     `updates` and `output` are SymPy expressions in coordinates; in an update a state is h_{t-1} and its primed
     coordinate h_t, in the output every state is h_t. `base` is the recursion a tangent program was made from.
+
+    >>> wp.models.linear_rnn().program().symbols
+    {'nu_C': nu_C, 'nu_F': nu_F, 'nu_W': nu_W}
     """
 
     name: str

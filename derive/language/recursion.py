@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from typing import NoReturn
 
 import sympy as sp
 
-from wideproof.derive.language.errors import LanguageError, ShapeError
+from wideproof.derive.language.errors import LanguageError, ShapeError, explained
 from wideproof.derive.language.folding import folded
 from wideproof.derive.language.grammar import shortened
 from wideproof.derive.language.notation import real_parameter
@@ -61,7 +62,7 @@ class LinearMap:
 
     def __add__(self, other: object) -> LinearMap:
         if not isinstance(other, LinearMap):
-            return NotImplemented
+            self._refuse_sum(other)
         if other._recursion is not self._recursion:
             raise LanguageError(
                 f"{self} + {other}",
@@ -78,13 +79,42 @@ class LinearMap:
             )
         return LinearMap(self._recursion, self._parts + other._parts)
 
+    def _refuse_sum(self, other: object) -> NoReturn:
+        hint = f"Apply the matrix first: {self} @ h + …"
+        raise ShapeError(f"{self} + {shortened(other)}", f"a matrix beside {self}", type(other).__name__, hint)
+
+    __radd__ = __rsub__ = _refuse_sum
+
     def __neg__(self) -> LinearMap:
         return -1 * self
 
     def __sub__(self, other: object) -> LinearMap:
-        return self + (-other) if isinstance(other, LinearMap) else NotImplemented
+        return self + (-other if isinstance(other, LinearMap) else other)
+
+    def __rmatmul__(self, vector: object) -> NoReturn:
+        hint = f"Write {self} @ v: a matrix stands before its vector."
+        raise ShapeError(f"… @ {self}", "a matrix on the left of @", shortened(vector), hint)
+
+    def __call__(self, vector: object) -> NoReturn:
+        """Refused: a product is written with @."""
+        raise LanguageError(f"{self}(…)", "a product", "a call", f"Write {self} @ {shortened(vector)}.")
+
+    @property
+    def T(self) -> NoReturn:
+        """Refused: a matrix and its transpose together have limits of another kind."""
+        raise LanguageError(
+            f"{self}.T",
+            "a matrix of a Recursion, without its transpose",
+            "the transpose",
+            "Programs of a matrix and its transpose are written with wideproof.Alternating: A @ x, A.T @ z; an "
+            "independent matrix is declared by rnn.matrix(…).",
+        )
 
     def __rmul__(self, factor: object) -> LinearMap:
+        if isinstance(factor, sp.Expr) and factor.has(Coordinate):
+            vector = factor if isinstance(factor, Coordinate) else f"({factor})"
+            hint = f"A product of a matrix and a vector is written {self} @ {vector}; * takes a number or a symbol."
+            raise ShapeError(f"{self} * {factor}", "a scalar", f"the vector {factor}", hint)
         c = scalar(f"{factor} * {self}", factor)
         return LinearMap(self._recursion, tuple((c * d, m) for d, m in self._parts))
 
@@ -101,6 +131,14 @@ class Recursion(InNotebooks):
     `W @ v` means n^{-1/2} W v, `C @ v` means n^{-1/2} C v, `F @ x` is unscaled; entries are i.i.d. Gaussian.
     Raises LanguageError or ShapeError, naming place, expectation, what came and a way out, when something is
     declared that has no meaning.  Source: emami2021implicit (1), (4), (68).
+
+    >>> rnn = wp.Recursion("mine")
+    >>> W, F, C = rnn.matrix("W", variance="nu_W"), rnn.input_map("F"), rnn.readout("C")
+    >>> h = rnn.state("h")
+    >>> rnn.update(h, wp.tanh(W @ h + F @ rnn.x))
+    >>> rnn.output(C @ h)
+    >>> rnn
+    Recursion(mine: h' = tanh(F@x + W@h); y = C@h')
     """
 
     name: str
@@ -128,18 +166,22 @@ class Recursion(InNotebooks):
         return self._output is not None and len(self._updates) == len(self._states)
 
     # ---- declarations ---------------------------------------------------------------------------------
+    @explained
     def matrix(self, name: str, variance: object = 1, tied: bool = True, trainable: bool = True) -> LinearMap:
         """Declare an n x n matrix of i.i.d. N(0, variance) entries; `tied=False` draws a fresh one each step."""
         return self._matrix(name, "matrix", variance, tied, trainable)
 
+    @explained
     def input_map(self, name: str, variance: object = 1, tied: bool = True, trainable: bool = True) -> LinearMap:
         """Declare an n x n_x matrix, applied unscaled to the input `x`."""
         return self._matrix(name, "input_map", variance, tied, trainable)
 
+    @explained
     def readout(self, name: str, variance: object = 1, tied: bool = True, trainable: bool = True) -> LinearMap:
         """Declare an n_y x n matrix, allowed in the output only."""
         return self._matrix(name, "readout", variance, tied, trainable)
 
+    @explained
     def bias(
         self, name: str, variance: object = 1, mean: object = 0, tied: bool = True, trainable: bool = True
     ) -> Coordinate:
@@ -147,6 +189,7 @@ class Recursion(InNotebooks):
         mu = scalar(f"bias {name}: mean", mean, real_parameter)
         return self._intern(Bias(self._declare(name, "bias", variance, tied, trainable, mu)))
 
+    @explained
     def state(
         self, name: str, initial: object = 0, shared: bool = False, direction: str = "forward"
     ) -> StateCoordinate:
@@ -175,6 +218,7 @@ class Recursion(InNotebooks):
         """The input x_t; it enters through an input map: `F @ rnn.x`."""
         return self._intern(Input())
 
+    @explained
     def update(self, state: Coordinate, right: object) -> None:
         """Set the update of a state: `right` reads the previous states, and updated ones through `.next`."""
         term = self._table.get(state) if isinstance(state, Coordinate) else None
@@ -197,6 +241,7 @@ class Recursion(InNotebooks):
         self._refuse(where, body, "readout", "Readouts belong to the output: rnn.output(C @ h).")
         self._updates[self._updated(term.state)] = body
 
+    @explained
     def output(self, right: object) -> None:
         """Set the output y_t; every state in it is the updated one, and each term is a readout or a bias."""
         if self._output is not None:

@@ -11,11 +11,10 @@ from typing import Any
 import sympy as sp
 from sympy.core.function import AppliedUndef
 
-from wideproof.derive.language.errors import LanguageError, ParameterError
+from wideproof.derive.language.errors import LanguageError, ParameterError, meant
 from wideproof.derive.language.grammar import is_moderate, shortened
 from wideproof.derive.language.notation import TAKEN, parameter
 from wideproof.derive.language.program import NAME, Coordinate
-from wideproof.derive.language.shown import meant
 
 EXACT = "Exact numbers only: Fraction(3, 10), not 0.3."
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import importlib
 import unicodedata
-from collections.abc import Iterable
-from difflib import get_close_matches
 
 LINE = 200
 """Letters of one part of a line, such as an update, beyond which it is cut."""
@@ -35,12 +33,6 @@ def visible(text: object, most: int | None = None, *, lines: bool = False) -> st
     if most is None or len(given) <= most:
         return shown
     return f"{shown}… ({len(given) - most} characters left out)"
-
-
-def meant(word: str, words: Iterable[str]) -> str:
-    """The question whether the nearest of some words was meant, if one is near."""
-    near = get_close_matches(word, list(words), n=1)
-    return f"Did you mean {near[0]}? " if near else ""
 
 
 def _seen(character: str, lines: bool) -> str:

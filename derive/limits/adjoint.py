@@ -106,6 +106,9 @@ def adjoint(recursion: Recursion | Program, parameters: str | Iterable[str] | No
     `wideproof.gradients` and `wideproof.empirical_ntk` run it.
     Errors: ParameterError where nothing is trained; NotClosed where a gradient passes through a jump.
     Source: griewank2008evaluating, reverse mode: the transpose of emami2021implicit, Lemma B.1.
+
+    >>> wp.adjoint(wp.models.linear_rnn()).proof.goal.indices
+    (t,)
     """
     program = as_program(recursion)
     chosen = program if parameters is None else trained_only(program, parameters)

@@ -46,6 +46,11 @@ def nngp(recursion: Recursion | Program) -> Derivation:
     Where states multiply, as in gates, no recursion over two times closes: `formula.process` states the limit as an
     expectation over a Gaussian process, `wideproof.Kernel` evaluates it, and `formula.compile` refuses.
     Source: emami2021implicit, Lemma C.1; lee2019wide; yang2020tensor2 for gates.
+
+    >>> kernel = wp.nngp(wp.models.linear_rnn()).formula.compile()
+    >>> kernel(X=np.eye(2), nu_W=0.5, nu_F=1.0, nu_C=1.0)
+    array([[1. , 0. ],
+           [0. , 1.5]])
     """
     return _kernel("nngp", as_program(recursion))
 
@@ -62,6 +67,9 @@ def ntk(
     `parameters=("W", "b")` gives the part that these contribute: the kernel with the others frozen.
     Errors: NotClosed where a gradient passes through an activation that jumps, such as step or sign.
     Source: emami2021implicit, (13), (15), Lemma B.1; for non-linear maps yang2020tensor2.
+
+    >>> wp.ntk(wp.models.elman("erf"))
+    Derivation(ntk of elman: a recurrence of 4 equations in t, s, nu_C, nu_F, nu_W, nu_b; 16 steps)
     """
     program = as_program(recursion)
     chosen = program if parameters is None else trained_only(program, parameters)
@@ -164,6 +172,9 @@ def state_evolution(
     program, such as `models.amp`, it is that of its lines, which are as many as its loop wrote.
     Errors: ParameterError; NotClosed for the other forms where the moments of two times do not close.
     Source: emami2021implicit, Lemma C.1, (72a)-(72h); yang2020tensor2 for gates; bayati2011dynamics.
+
+    >>> wp.state_evolution(wp.models.elman("relu"))
+    Derivation(state-evolution of elman: a recurrence of 3 equations in t, s, nu_C, nu_F, nu_W, nu_b; 8 steps)
     """
     if isinstance(recursion, Alternating | AlternatingProgram):
         if (form, horizon) != ("covariance", None):

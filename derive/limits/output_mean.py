@@ -22,6 +22,9 @@ def output_mean(recursion: Recursion | Program) -> Derivation:
 
     `nngp` is their covariance about it. Zero where the output has neither a bias with a mean nor a constant.
     Shapes: scalar.  Units: output.  Error: none beyond LanguageError.  Source: emami2021implicit, Lemma C.1.
+
+    >>> wp.output_mean(wp.models.feed_forward()).formula.expr
+    0
     """
     subject = Moment(sp.S.One, OUTPUT, t, t, FIRST, FIRST)
     return Derivation("output-mean", prove(as_program(recursion), "output-mean", subject))

@@ -12,9 +12,10 @@ from wideproof.derive.calculus.recursion_rules import OUTPUT, ROW, ROW2, Respons
 from wideproof.derive.calculus.tangent import tangent
 from wideproof.derive.emit.derivation import Derivation, Reading, as_program, quantity, read_off, reads
 from wideproof.derive.emit.formula import Formula
+from wideproof.derive.language.activations import Phi
 from wideproof.derive.language.errors import NotClosed, NotDiagonal, NotLinear, ProofError
 from wideproof.derive.language.notation import j, k, p, s, t
-from wideproof.derive.language.program import Program
+from wideproof.derive.language.program import Bias, MatVec, Program, coordinates_of
 from wideproof.derive.language.recursion import Recursion
 from wideproof.derive.proof.claims import Claim, Equation, Limit
 from wideproof.derive.proof.proof import prove
@@ -58,6 +59,9 @@ def impulse_response(recursion: Recursion | Program) -> ImpulseResponse:
     Where lags couple, or moments feed each other in a circle, the law is a recurrence over two lags.
     Errors: NotLinear for a recursion with activations, biases or a random start.
     Source: emami2021implicit, Theorem 3.3(a).
+
+    >>> wp.impulse_response(wp.models.linear_rnn()).formula.compile()(j=2, nu_W=0.5, nu_F=1.0, nu_C=8.0)
+    np.float64(2.0)
     """
     program = _linear(recursion, "impulse_response")
     try:
@@ -92,6 +96,10 @@ def scale_factors(recursion: Recursion | Program, parameterization: str = "entri
 
     Errors: NotLinear; NotDiagonal where lags couple or the weights differ between equal and different times.
     Source: emami2021implicit, Theorem 3.3(b), (19)-(21).
+
+    >>> rho = wp.scale_factors(wp.models.linear_rnn())
+    >>> rho.formula.compile()(j=np.arange(3), nu_W=0.5, nu_F=1.0, nu_C=1.0)
+    array([2. , 2. , 1.5])
     """
     program = tangent(_linear(recursion, "scale_factors"), parameterization)
     try:
@@ -106,6 +114,9 @@ def equivalent_convolution(recursion: Recursion | Program) -> Derivation:
     """The scaled convolution L_j = formula(j) theta_j has, entry for entry, the tangent kernel of the recursion.
 
     Errors: as scale_factors.  Source: emami2021implicit, (7), Theorem 3.2 and Theorem 3.3(b).
+
+    >>> wp.equivalent_convolution(wp.models.linear_rnn()).formula.compile()(j=1, nu_W=0.5, nu_F=1.0, nu_C=2.0).round(4)
+    np.float64(1.8708)
     """
     program = tangent(_linear(recursion, "equivalent_convolution"), "entries")
     try:
@@ -130,10 +141,24 @@ def _linear(recursion: Recursion | Program, where: str) -> Program:
         raise NotLinear(
             f"{where}({program.name})",
             "a linear recursion without bias that starts at zero",
-            "an activation, a product, a bias or a random initial state",
+            _nonlinear_part(program),
             "Such a recursion is no convolution; ask state_evolution, nngp or ntk.",
         )
     return program
+
+
+def _nonlinear_part(program: Program) -> str:
+    """What keeps a recursion from being linear, the first that is found."""
+    exprs = [body for _, body in program.updates] + [program.output]
+    exprs += [term.vector for _, term in program.terms if isinstance(term, MatVec)]
+    named = {
+        "an activation": any(expr.has(Phi) for expr in exprs),
+        "a bias": any(isinstance(term, Bias) for _, term in program.terms),
+        "a random start": any(state.initial != 0 for state in program.states),
+        "a state that reads backwards": any(state.backward for state in program.states),
+        "a constant": any(expr.xreplace(dict.fromkeys(coordinates_of(expr), sp.S.Zero)) != 0 for expr in exprs),
+    }
+    return next((what for what, there in named.items() if there), "a product of states")
 
 
 @rule(

@@ -97,6 +97,9 @@ def training_bound(recursion: Recursion | Program) -> TrainingBound:
     B_1 = 1/(rho_max |Toep|^2) and B_2 = eta |Toep_j| |y - Toep L^0|, for the loss half the sum of squares.
     The convolution obeys it at every step; the RNN in the limit of infinite width (E5).
     Errors: as scale_factor_bound.  Source: emami2021implicit, Theorem 4.1, with errata E4, E5, E12.
+
+    >>> wp.training_bound(wp.models.linear_rnn()).quantity
+    'training-bound'
     """
     program = program_with_closed_form(recursion, "training_bound")
     falling = prove(program, "bound-paper", Rho(j)).goal
@@ -114,6 +117,9 @@ def trajectory_gain(recursion: Recursion | Program) -> Derivation:
     """sum_{k<l} (1 - eta sigma)^k without a quotient: along an eigenvector, eta times this moves the taps.
 
     Shapes: formula in l, eta and sigma.  Source: emami2021implicit (61)-(64), summed.
+
+    >>> wp.trajectory_gain(wp.models.linear_rnn()).quantity
+    'trajectory-gain'
     """
     program = program_with_closed_form(recursion, "trajectory_gain")
     return Derivation("trajectory-gain", prove(program, "gain", _partial_sum()))

@@ -24,6 +24,9 @@ def flow_gain(recursion: Recursion | Program) -> Derivation:
 
     The residual obeys du/dtime = -sigma u for the loss half the sum of squares, as `trajectory_gain` with small steps.
     Shapes: formula in sigma > 0 and time.  Source: jacot2018neural, section 5; lee2019wide.
+
+    >>> wp.flow_gain(wp.models.linear_rnn()).formula.expr
+    2*Damped(sigma*time/2, sigma*time/2, 1)/sigma
     """
     program = as_program(recursion)
     proof = prove(program, "flow-gain", sp.Integral(sp.exp(-RATE * PAST), (PAST, 0, TIME)))

@@ -77,6 +77,9 @@ def momentum_gain(recursion: Recursion | Program) -> Derivation:
 
     Shapes: formula in l, eta, sigma, mu, for the loss half the sum of squares; stable while eta sigma < 2 (1 + mu).
     Error: rounding, times l near the edge of stability.  Source: polyak1964some.
+
+    >>> wp.momentum_gain(wp.models.linear_rnn()).quantity
+    'momentum-gain'
     """
     return _derived("momentum-gain", StepsMoved(STEP, ETA, SIGMA, MOMENTUM), recursion)
 
@@ -85,6 +88,9 @@ def momentum_flow_gain(recursion: Recursion | Program) -> Derivation:
     """The limit of `momentum_gain` for small steps: time = l sqrt(eta), friction gamma = (1 - mu) / sqrt(eta).
 
     Shapes: formula in sigma, time and gamma.  Error: rounding.  Source: polyak1964some; qian1999momentum.
+
+    >>> wp.momentum_flow_gain(wp.models.linear_rnn()).quantity
+    'momentum-flow-gain'
     """
     return _derived("momentum-flow-gain", TimeMoved(TIME, RATE, FRICTION), recursion)
 

@@ -194,6 +194,9 @@ def realization(impulse: Sequence[Any], nodes: Sequence[Any] | None = None) -> R
     Shapes: impulse (T, n_y, n_x), or (T,) for one input and output; nodes (T,), by default rationals close to
     Chebyshev's.  Errors: ParameterError for nodes that coincide or do not match, and for what is no real number.
     Source: emami2021implicit, Proposition 2.1(b), (33)-(35).
+
+    >>> wp.realization([[[1]], [[2]], [[4]]]).quantity
+    'realization'
     """
     blocks = _blocks(impulse)
     count = len(blocks)
@@ -209,6 +212,9 @@ def convolution_of(recursion: Recursion | Program) -> Derivation:
 
     Errors: NotLinear; NotClosed for several states, redrawn matrices, or a matrix of another argument.
     Source: emami2021implicit, Proposition 2.1(a), (9).
+
+    >>> wp.convolution_of(wp.models.linear_rnn()).quantity
+    'impulse-of-matrices'
     """
     program = as_program(recursion)
     if not is_linear(program):

@@ -140,6 +140,10 @@ def scale_factor_bound(recursion: Recursion | Program, form: str = "sharp") -> D
     Shapes: formula in j, and in T unless T-free.  Units: (output/input)^2.
     Errors: NotLinear, NotDiagonal; NotClosed where the derived scale factors have several nodes.
     Source: emami2021implicit (22), with erratum E3.
+
+    >>> bound = wp.scale_factor_bound(wp.models.linear_rnn()).formula.compile()
+    >>> bound(j=1, T=3, nu_W=0.5, nu_F=1.0, nu_C=1.0)
+    np.float64(3.0)
     """
     if form not in FORMS:
         raise ParameterError(
@@ -170,6 +174,9 @@ def refuted_bounds(recursion: Recursion | Program) -> tuple[Derivation, ...]:
 
     Readings that no counter-example was found against are left out: without a trained transition all may be true.
     Source: erratum E3: a bound by a pure power nu_W^j, or by a power times the largest scale factor, fails.
+
+    >>> [found.quantity for found in wp.refuted_bounds(wp.models.linear_rnn())]
+    ['refuted-power', 'refuted-power-largest', 'refuted-shifted-largest']
     """
     program = program_with_closed_form(recursion, "refuted_bounds")
     found = []
@@ -196,6 +203,9 @@ def scale_factor_peak(recursion: Recursion | Program) -> Peak:
     So "higher delay, lower weight" is false near l = 1: the peak moves off 0 exactly where `rise` > 0.
     Shapes: formula in the variances.  Units: steps.
     Errors: NotClosed where rho_j is not of the form (c_0 + c_1 j) times powers.  Source: erratum E3.
+
+    >>> float(wp.scale_factor_peak(wp.models.linear_rnn()).formula.compile()(nu_W=0.9, nu_F=1.0, nu_C=1.0))
+    8.0
     """
     program = program_with_closed_form(recursion, "scale_factor_peak")
     rise = Derivation("scale-factor-rise", prove(program, "first-rise", Rho(1) - Rho(0)))

@@ -62,6 +62,9 @@ def stability(recursion: Recursion | Program) -> Derivation:
     Errors: NotLinear; NotClosed for redrawn matrices, matrices of products, and coupled states of which one is
     carried over beside a matrix product or that share a matrix.
     Source: emami2021implicit, section 2, with erratum E1; the circular law; alt2019location.
+
+    >>> wp.stability(wp.models.linear_rnn()).formula.expr
+    sqrt(nu_W)
     """
     program = as_program(recursion)
     where = f"stability({program.name})"

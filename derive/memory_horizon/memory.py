@@ -49,6 +49,10 @@ class Memory(Derivation):
 
     `formula` is -1/log(chi), a horizon where chi < 1, chi the slope of the correlation map at correlation one. Every
     part is a `Derivation` with its own proof, made when it is first asked for; maps are by the name of the state.
+
+    >>> horizon = wp.memory(wp.models.linear_rnn())
+    >>> horizon.formula.compile()(q=1.0, nu_W=0.25).round(4)
+    np.float64(0.7213)
     """
 
     chain: Chain
@@ -210,6 +214,9 @@ def memory(recursion: Recursion | Program) -> Memory:
     (leaky, residual) or while another state feeds them back: these only as `untied`, with an odd activation.
     Source: emami2021implicit, Lemma C.1, at equal times; poole2016exponential; schoenholz2017deep;
     perron1907theorie.
+
+    >>> wp.memory(wp.models.linear_rnn()).formula.expr
+    -1/log(nu_W)
     """
     program = as_program(recursion)
     chain = chain_of(program)

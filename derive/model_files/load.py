@@ -11,10 +11,9 @@ from types import ModuleType
 from typing import Any, TypeAlias
 
 from wideproof.derive.language.alternating import Alternating
-from wideproof.derive.language.errors import DeriveError, LanguageError, ParameterError
+from wideproof.derive.language.errors import DeriveError, LanguageError, ParameterError, meant
 from wideproof.derive.language.grammar import shortened
 from wideproof.derive.language.recursion import Recursion
-from wideproof.derive.language.shown import meant
 from wideproof.derive.model_files.python_file import called_by_user, module_named, module_of_file
 from wideproof.derive.model_files.toml_form import BYTES, recursion_of
 
@@ -80,12 +79,20 @@ def read_model(where: ModelPlace) -> WrittenModel:
 
 
 def load_model(where: str | Path, **options: Any) -> Model:
-    """Return the model in a file: "FILE.py:NAME", "package.module:NAME", or "FILE.toml".
+    r"""Return the model in a file: "FILE.py:NAME", "package.module:NAME", or "FILE.toml".
 
     A Python file is run, as your own code. A TOML file is only read: nothing in it is run, its expressions are those of
     `define` with `@` for products, and its size, depth and names are limited. NAME is a Recursion, an Alternating, or
     a function that returns one, which gets the options; left out, it is the only one of the file.
     Units: none.  Errors: LanguageError with the place, and with the lines of the file that led to it.
+
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> path = Path(tempfile.mkdtemp()) / "gain.toml"
+    >>> text = 'matrices = { W = { variance = "nu_W" } }\ninput_maps = { F = {} }\nreadouts = { C = {} }\n'
+    >>> _ = path.write_text(text + 'states = { h = {} }\nupdates = { h = "W @ h + F @ x" }\noutput = "C @ h"\n')
+    >>> wp.load_model(path)
+    Recursion(gain: h' = F@x + W@h; y = C@h')
     """
     found = place_of(str(where))
     if found is None:
@@ -161,7 +168,7 @@ def _only(where: ModelPlace, module: ModuleType) -> str:
 
 def _missing(where: ModelPlace, module: ModuleType, name: str) -> LanguageError:
     names = [*_models(module), *_functions(module)]
-    hint = f"{meant(name, names)}Name a Recursion, or a function that returns one."
+    hint = meant(name, names).strip() or "Name a Recursion, or a function that returns one."
     return LanguageError(where.place, f"one of its names: {_listed(names)}", shortened(repr(name)), hint)
 
 

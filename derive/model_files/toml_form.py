@@ -27,13 +27,12 @@ from typing import Any
 import sympy as sp
 
 from wideproof.derive.language.activations import NAMES, activation, define
-from wideproof.derive.language.errors import DeriveError, LanguageError
+from wideproof.derive.language.errors import ELSEWHERE, DeriveError, LanguageError, meant
 from wideproof.derive.language.grammar import parse, shortened
 from wideproof.derive.language.notation import parameter, real_parameter
 from wideproof.derive.language.program import NAME
 from wideproof.derive.language.recursion import Recursion
 from wideproof.derive.language.scalars import check_names, flag, scalar
-from wideproof.derive.language.shown import meant
 from wideproof.derive.model_files.expression_size import Size, called
 
 BYTES, NAMED, STATES, DOTS, OPERATIONS = 64 * 1024, 400, 64, 250, 4000
@@ -56,6 +55,21 @@ SCALARS: dict[str, Callable[[str], sp.Symbol]] = {
 }  # fmt: skip
 """Keys that take a number, a name or an expression in symbols, and the symbol that a single name declares."""
 ROLES = {"matrices": "matrix", "input_maps": "input_map", "readouts": "readout", "biases": "bias", "states": "state"}
+DECLARE = "Other names are declared in the tables of the file, coefficients in symbols."
+TITLES = {role: title for title, role in ROLES.items()}
+PYTHON: dict[str, str | Callable[[re.Match[str]], str]] = {
+    r"\w+ = rnn\.(\w+)\('(\w+)', variance='(\w+)'\)": lambda m: (
+        f'{TITLES[m[1]]} = {{ {m[2]} = {{ variance = "{m[3]}" }} }}'
+    ),
+    r"\w+ = rnn\.(\w+)\('(\w+)'\)": lambda m: f"{TITLES[m[1]]} = {{ {m[2]} = {{}} }}",
+    r"rnn\.update\((\w+), (.+?)\)(?=[.;]|$)": lambda m: f'updates = {{ {m[1]} = "{m[2]}" }}',
+    r"rnn\.output\((.+?)\)(?=[.;]|$)": lambda m: f'output = "{m[1]}"',
+    r"rnn\.(matrix|input_map|readout|bias|state)\(…\)": lambda m: f"it in {TITLES[m[1]]}",
+    r"rnn\.x": "x",
+    r"wideproof\.define\(name, expression\)": 'activations = { name = "expression in z" }',
+    r"wideproof\.(\w+)\(": r"\1(",
+}
+"""Lines of the builder in hints, as patterns, and what is written in a file for them."""
 Declarations = dict[str, dict[str, dict[str, Any]]]
 
 
@@ -102,6 +116,8 @@ def _check_keys(where: str, table: Mapping[str, Any], known: tuple[str, ...]) ->
     for key in table:
         if key not in known:
             hint = f"{meant(key, known)}Declare names inside one of these tables."
+            if ELSEWHERE.get(key) == "variance" and "variance" in known:
+                hint = f"{meant(key, known)}It is the square of the standard deviation."
             raise LanguageError(where, f"the keys {', '.join(known)}", shortened(repr(key)), hint)
 
 
@@ -246,12 +262,18 @@ def _at(where: str) -> Iterator[None]:
     try:
         yield
     except DeriveError as error:
-        if error.expected.startswith("one of the names"):
-            hint = f"{error.hint} Other names are declared in the tables of the file, coefficients in symbols."
-            raise LanguageError(where, error.expected, error.got, hint) from None
-        if not error.where.startswith(where):
-            error.within(where)
-        raise
+        hint = _in_toml(error.hint)
+        if error.expected.startswith("one of the names") and DECLARE not in hint:
+            hint = f"{hint} {DECLARE}"
+        told = error.hinting(hint)
+        raise (told if told.where.startswith(where) else told.within(where)) from None
+
+
+def _in_toml(hint: str) -> str:
+    """A hint whose lines of Python are lines of a file."""
+    for line, written in PYTHON.items():
+        hint = re.sub(line, written, hint)
+    return hint
 
 
 def _shown(name: str) -> str:

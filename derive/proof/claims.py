@@ -41,7 +41,11 @@ class Definition(_Claim):
 
 @dataclass(frozen=True)
 class Equation(_TwoSides):
-    """left = right, for all values of the free symbols."""
+    """left = right, for all values of the free symbols.
+
+    >>> wp.impulse_response(wp.models.linear_rnn()).proof.steps[1].claim
+    Equation(left=h', right=F@x + W@h)
+    """
 
 
 @dataclass(frozen=True)
@@ -59,6 +63,10 @@ class Recurrence(_TwoSides):
     At the time -1, before the first step, they state the starts: between two sequences and within one. A state whose
     own start has no variance is zero there, and so is every moment with it. Backward states are zero from the end of
     their sequence on. `indices` are the times stepped.
+
+    >>> goal = wp.state_evolution(wp.models.elman("erf")).proof.goal
+    >>> type(goal).__name__, len(goal.equations), goal.indices
+    ('Recurrence', 3, (t, s))
     """
 
     equations: tuple[Equation, ...]
@@ -75,21 +83,36 @@ class Hypothesis(_Claim):
 
 @dataclass(frozen=True)
 class Inequality(_TwoSides):
-    """left <= right wherever every relation of the domain holds."""
+    """left <= right wherever every relation of the domain holds.
+
+    >>> goal = wp.scale_factor_bound(wp.models.linear_rnn()).proof.goal
+    >>> type(goal).__name__, goal.left
+    ('Inequality', Rho(j))
+    """
 
     domain: tuple[sp.Expr, ...]
 
 
 @dataclass(frozen=True)
 class Counterexample(_TwoSides):
-    """left > right at the exact rational point (symbol, value), ..., although it was believed that left <= right."""
+    """left > right at the exact rational point (symbol, value), ..., although it was believed that left <= right.
+
+    >>> goal = wp.refuted_bounds(wp.models.linear_rnn())[0].proof.goal
+    >>> type(goal).__name__, dict(goal.point)
+    ('Counterexample', {T: 2, j: 1, nu_C: 1, nu_F: 1, nu_W: 3/10})
+    """
 
     point: tuple[tuple[sp.Symbol, sp.Rational], ...]
 
 
 @dataclass(frozen=True)
 class MatrixEquation(_TwoSides):
-    """left = right for matrices of all sizes that fit; products do not commute."""
+    """left = right for matrices of all sizes that fit; products do not commute.
+
+    >>> steps = wp.training_bound(wp.models.linear_rnn()).proof.steps
+    >>> next(type(step.claim).__name__ for step in steps if isinstance(step.claim, wp.MatrixEquation))
+    'MatrixEquation'
+    """
 
 
 @dataclass(frozen=True)

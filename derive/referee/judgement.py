@@ -41,6 +41,10 @@ class Judgement:
 
     `formula` is the one put forward, `derived` the derived one, None where there is no closed form. `point` is where
     they differ, with the values of both there (None: no value). `findings` are proved sentences on how they differ.
+
+    >>> found = wp.check(wp.models.linear_rnn(), "stability", "nu_W")
+    >>> found.verdict, found.point, found.findings[0]
+    ('refuted', {'nu_W': 1/2}, 'The formula is sqrt(nu_W) times the derived one, everywhere.')
     """
 
     verdict: Literal["holds", "refuted", "undecided"]
@@ -72,6 +76,9 @@ def check(recursion: Recursion | Program | Derivation, quantity: str, formula: s
     Shapes: a scalar.  Units: those of the quantity.
     Errors: LanguageError for a text that the grammar or the symbols do not know; ParameterError for an unknown quantity
     or number; those of the derivation.  Source: definition; the proof's rules name theirs.
+
+    >>> wp.check(wp.models.linear_rnn(), "stability", "sqrt(nu_W)").verdict
+    'holds'
     """
     known = derivations_of(recursion, quantity)
     derived = known[-1]

@@ -10,11 +10,10 @@ from pkgutil import iter_modules
 
 from wideproof.derive import limits, linear, memory_horizon
 from wideproof.derive.emit.derivation import QUANTITIES as registered, Derivation
-from wideproof.derive.language.errors import ParameterError
+from wideproof.derive.language.errors import ParameterError, meant
 from wideproof.derive.language.grammar import shortened
 from wideproof.derive.language.program import Program
 from wideproof.derive.language.recursion import Recursion
-from wideproof.derive.language.shown import meant
 from wideproof.derive.linear.scale_factor_bounds import FORMS, scale_factor_bound
 
 ROOMS = (linear, limits, memory_horizon)

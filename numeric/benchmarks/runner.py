@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from wideproof.derive.language.errors import ParameterError
+from wideproof.derive.language.errors import ParameterError, meant
 from wideproof.numeric.benchmarks import machine
 from wideproof.numeric.benchmarks.records import BenchResult, DisagreementError, Floor, Row
 from wideproof.numeric.benchmarks.registry import BENCHMARKS, Benchmark
@@ -51,7 +51,9 @@ def select(names: str | Sequence[str] | None) -> tuple[Benchmark, ...]:
     known = [benchmark.name for benchmark in BENCHMARKS]
     for name in [names] if isinstance(names, str) else names or []:
         if name not in known:
-            raise ParameterError("bench", f"one of {', '.join(known)}", name, "Without a name all are run.")
+            raise ParameterError(
+                "bench", f"one of {', '.join(known)}", name, f"{meant(name, known)}Without a name all are run."
+            )
     return tuple(b for b in BENCHMARKS if names is None or b.name in wanted)
 
 

@@ -44,6 +44,9 @@ class Level:
 
     Shapes: scalars.  Units: probability; effects relative to the prediction where it is not zero.
     Source: definition.
+
+    >>> wp.Level(false_alarm=0.001).power
+    0.9
     """
 
     false_alarm: float = 0.01
@@ -132,6 +135,11 @@ class Check:
     Shapes: scalars; width is the largest of the ladder, trials are per width.  Units: of the quantity.
     Error: the family of checks says "refuted" of a true theory with probability at most false_alarm.
     Source: `method`.
+
+    >>> found = wp.validate(wp.models.linear_rnn(), width=64, trials=100, seed=1)
+    >>> check = found.checks[0]
+    >>> check.quantity, check.lag, check.prediction
+    ('second-moment', 0, 1.0)
     """
 
     quantity: str

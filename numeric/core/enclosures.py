@@ -21,6 +21,11 @@ class Enclosure:
     `digits` is the ball itself, as a decimal midpoint and a radius rounded up; `bits` the working precision.
     Shapes: scalar.  Units: of the number.  Error: none, for inputs and variances taken as the exact numbers that the
     given floats are.  Source: johansson2017arb.
+
+    >>> kernel = wp.Kernel(wp.models.elman("erf"), nu_W=0.5, nu_F=1.0, nu_b=0.0, nu_C=1.0)
+    >>> bound = kernel.certified("nngp", (0, 0, 0, 0), [[[1.0]]])
+    >>> bound.upper - bound.lower < 1e-12
+    True
     """
 
     lower: float

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import sympy as sp
 
-from wideproof.derive.language.errors import ParameterError, ShapeError
+from wideproof.derive.language.errors import ParameterError, ShapeError, meant
 
 MOST = 10**15
 """No count is larger."""
@@ -32,6 +32,8 @@ def whole(name: str, value: Any, least: int = 0, most: int = MOST, hint: str = "
     if found is None or not least <= found <= most:
         above = "" if most == MOST else f" to {most:.3g}"
         want = f"an integer from {least} upwards" if not above else f"an integer from {least}{above}"
+        if isinstance(value, float | np.floating) and math.isfinite(value) and value == int(value):
+            hint = f"Write {int(value)}, an int. {hint}"
         raise ParameterError(name, f"{want}, a whole number", shown(value), hint)
     return found
 
@@ -123,7 +125,7 @@ def choice(name: str, value: Any, options: Iterable[str], hint: str = "One of th
     """Return one of several words.  Error: ParameterError naming the argument."""
     known = tuple(options)
     if not isinstance(value, str) or value not in known:
-        raise ParameterError(name, " or ".join(map(repr, known)), shown(value), hint)
+        raise ParameterError(name, " or ".join(map(repr, known)), shown(value), f"{meant(str(value), known)}{hint}")
     return value
 
 

@@ -18,6 +18,9 @@ class Estimate:
     """A mean that never travels without its standard error and the number of trials behind it.
 
     Shapes: mean and stderr alike.  Units: stderr as mean.  Error: stderr.  Source: definition.
+
+    >>> wp.Estimate(np.array(1.0), np.array(0.1), 100)
+    Estimate(mean=array(1.), stderr=array(0.1), count=100)
     """
 
     mean: Host

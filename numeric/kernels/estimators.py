@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
+from scipy.special import ndtr
 
 from wideproof.derive import Program, Recursion, models
 from wideproof.derive.emit.derivation import as_program
@@ -16,7 +17,7 @@ from wideproof.derive.language.scalars import check_keywords
 from wideproof.numeric.core.arrays import Host, to_host
 from wideproof.numeric.core.inputs import choice, finite_array, real, unmasked
 from wideproof.numeric.kernels.kernel import Kernel
-from wideproof.numeric.kernels.prediction import Prediction, WideTraining, posterior
+from wideproof.numeric.kernels.prediction import Prediction, WideTraining, log_marginal_likelihood, posterior
 
 try:
     _base: Any = importlib.import_module("sklearn.base")
@@ -27,6 +28,9 @@ except ImportError:
 Base: Any = _base.BaseEstimator if _base else object
 Regressor: Any = _base.RegressorMixin if _base else type("Regressor", (), {})
 Classifier: Any = _base.ClassifierMixin if _base else type("Classifier", (), {})
+Transformer: Any = _base.TransformerMixin if _base else type("Transformer", (), {})
+NODES = 64
+"""Of the quadrature over the output of one class."""
 
 OPTIONS = ("recursion", "kernel", "parameterization", "readout", "ridge", "time")
 KERNELS = ("ntk", "nngp")
@@ -112,9 +116,13 @@ class _Wide(Base):
         if not reset and _validation is not None:
             _validation.check_is_fitted(self)
         X, y = unmasked("X", X), unmasked("y", y)
-        listed = _listed(X)
-        if listed is not None:
-            return self._known_inputs(listed, {x.shape[1] for x in listed}, reset), y
+        found, columns = listed(X), columns_of(X)
+        if found is not None:
+            if reset:
+                self._columns = columns
+            check_columns(self._columns, columns)
+            return self._known_inputs(found, {x.shape[1] for x in found}, reset), y
+        self._columns = self._columns if hasattr(self, "_columns") and not reset else None
         if _validation is None:
             X = finite_array("X", X, (2, 3))
         else:
@@ -141,7 +149,26 @@ class _Wide(Base):
         return X
 
 
-def _listed(X: Any) -> list[Host] | None:
+def columns_of(X: Any) -> tuple[str, ...] | None:
+    """Return the names of the columns of a list of frames, None where there are no frames.
+
+    Error: ParameterError where two frames differ.  Source: definition.
+    """
+    frames = [x for x in X if hasattr(x, "columns")] if isinstance(X, Sequence) else []
+    named = [tuple(map(str, frame.columns)) for frame in frames]
+    for names in named:
+        check_columns(named[0], names)
+    return named[0] if named else None
+
+
+def check_columns(known: tuple[str, ...] | None, names: tuple[str, ...] | None) -> None:
+    """Do nothing for equal columns, or where one side has no names.  Error: ParameterError.  Source: definition."""
+    if known is not None and names is not None and known != names:
+        hint = "Give every frame the same columns in the same order: frame[columns]."
+        raise ParameterError("X", f"the columns {', '.join(known)}", ", ".join(names), hint)
+
+
+def listed(X: Any) -> list[Host] | None:
     """A list of (T_i, n_x), also where it comes as an array of objects; None for anything else."""
     objects = isinstance(X, np.ndarray) and X.dtype.hasobject and X.ndim == 1
     if not (isinstance(X, Sequence) or objects) or not len(X) or np.ndim(X[0]) == 0:
@@ -156,6 +183,25 @@ def _listed(X: Any) -> list[Host] | None:
     return None
 
 
+def shares_of_largest(mean: Host, std: Host) -> Host:
+    """Return the probability of each of some independent Gaussian outputs, of one variance, to be the largest.
+
+    Shapes: mean (N, K), std (N,); (N, K), rows sum to 1.  Units: probability.  Error: of quadrature, below 1e-8.
+    Source: definition.
+    """
+    nodes, weights = np.polynomial.hermite_e.hermegauss(NODES)
+    least = np.finfo(float).tiny + 1e-12 * np.abs(mean).max(axis=1, initial=0.0)
+    gaps = (mean[:, :, None] - mean[:, None, :]) / np.maximum(std, least)[:, None, None]
+    if mean.shape[1] == 2:
+        first = ndtr(gaps[:, 0, 1] / np.sqrt(2.0))
+        return np.stack([first, 1.0 - first], axis=1)
+    others = ndtr(nodes[None, None, None, :] + gaps[..., None])  # (N, class, other, node)
+    own = np.arange(mean.shape[1])
+    others[:, own, own, :] = 1.0
+    shares = others.prod(axis=2) @ weights
+    return shares / shares.sum(axis=1, keepdims=True)
+
+
 class WideRegressor(Regressor, _Wide):
     """Predict targets of sequences by the ensemble of infinitely wide networks of a recursion.
 
@@ -165,6 +211,11 @@ class WideRegressor(Regressor, _Wide):
     Shapes: X (N, n_x), (N, T, n_x) or a list of (T_i, n_x); y (N,) or (N, n_y).
     Units: of y; ridge as WideTraining or `posterior` says.  Error: ShapeError, ParameterError, scikit-learn's own.
     Source: lee2019wide, (9)-(16).
+
+    >>> X, y = [[[1.0], [2.0]], [[-1.0], [-2.0]]], [1.0, -1.0]
+    >>> network = wp.WideRegressor(wp.models.elman("erf"), nu_W=0.5).fit(X, y)
+    >>> network.predict(X).round(3)
+    array([ 1., -1.])
     """
 
     _targets = {"multi_output": True, "y_numeric": True}  # noqa: RUF012
@@ -189,6 +240,22 @@ class WideRegressor(Regressor, _Wide):
         said = self._said(X)
         return (to_host(said.mean), to_host(said.std)) if return_std else to_host(said.mean)
 
+    def log_marginal_likelihood(self, **variances: float) -> float:
+        """Return the log density of the fitted targets under random networks and noise of variance `ridge`.
+
+        `variances` replaces some of the estimator's, and its `ridge`, without fitting again; the largest value chooses
+        them without data set aside. It is about the process at the start, so `kernel="nngp"`.
+        Shapes: number, summed over outputs.  Units: log of 1/y.  Error: as `log_marginal_likelihood`.
+        Source: rasmussen2006gaussian, (5.8).
+        """
+        if _validation is not None:
+            _validation.check_is_fitted(self)
+        if self.kernel != "nngp":
+            hint = 'Trained networks (kernel="ntk") have no likelihood of their targets: they fit them.'
+            raise ParameterError("log_marginal_likelihood", 'kernel="nngp"', repr(self.kernel), hint)
+        other = type(self)(**self.get_params()).set_params(**variances)
+        return log_marginal_likelihood(other._made_kernel(), self.X_fit_, self.y_fit_, noise=other.ridge)
+
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
         """Return the share of the variance of y explained, averaged over outputs.  Source: scikit-learn's R^2."""
         y, said = np.asarray(y, dtype=np.float64), self.predict(X)
@@ -204,6 +271,11 @@ class WideClassifier(Classifier, _Wide):
 
     Parameters, units, error and source as WideRegressor; y (N,) of labels.
     Shapes: X as WideRegressor; labels (N,).
+
+    >>> X, y = [[[1.0], [2.0]], [[-1.0], [-2.0]]], ["up", "down"]
+    >>> network = wp.WideClassifier(wp.models.elman("erf"), nu_W=0.5).fit(X, y)
+    >>> network.predict([[[0.5], [1.0]]])
+    array(['up'], dtype='<U4')
     """
 
     _targets: dict[str, Any] = {}  # noqa: RUF012
@@ -231,6 +303,17 @@ class WideClassifier(Classifier, _Wide):
         X, _ = self._read(X, reset=False)
         found = to_host(self._said(X).mean)
         return found[:, 1] - found[:, 0] if len(self.classes_) == 2 else found
+
+    def predict_proba(self, X: Any) -> Host:
+        """Return the share of the ensemble's networks whose largest output is that of each class.
+
+        Outputs of one network are independent Gaussian, of equal variance: the share is an integral over one of them.
+        It tells how far networks agree, not how often the labels are right.
+        Shapes: (N, classes), rows sum to 1.  Units: probability.  Error: 1e-8 of quadrature.  Source: definition.
+        """
+        X, _ = self._read(X, reset=False)
+        said = self._said(X)
+        return shares_of_largest(to_host(said.mean), to_host(said.std))
 
     def predict(self, X: Any) -> Any:
         """Return the class of the largest output.  Shapes: (N,).  Units: labels.  Source: definition."""

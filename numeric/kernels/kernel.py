@@ -41,6 +41,10 @@ class KernelValue(InOneLine):
     leave open; of sampling, `stderr` times 4.07, within which a normal estimate lies with probability 0.999. `stderr`
     is the standard error of sampling, with 15 degrees of freedom; None where nothing was sampled.
     Shapes: value, error and stderr alike.  Units: output^2.  Error: `error`.  Source: `Kernel.evaluate`.
+
+    >>> kernel = wp.Kernel(wp.models.linear_rnn(), readout="last", nu_W=0.5, nu_F=1.0, nu_C=1.0)
+    >>> kernel.evaluate("nngp", [[[1.0], [2.0]]])
+    KernelValue(value=float64 (1, 1), error=float64 (1, 1), stderr=None, method='derived recursion')
     """
 
     value: Array
@@ -63,6 +67,10 @@ class Kernel:
     with (done, of).
     Memory: blocks of pairs are chosen to need about `memory` bytes besides the result.
     Source: emami2021implicit, (15)-(20), by the derived recursion; yang2020tensor2 for gates.
+
+    >>> kernel = wp.Kernel(wp.models.linear_rnn(), readout="last", nu_W=0.5, nu_F=1.0, nu_C=1.0)
+    >>> kernel.nngp([[[1.0], [2.0]]])
+    array([[4.5]])
     """
 
     def __init__(

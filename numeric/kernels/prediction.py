@@ -24,6 +24,11 @@ class Prediction(InOneLine):
     Shapes: for N new sequences mean (N, *Y.shape[1:]); covariance (N, N), or (N, T, N, T) for every step, of each
     output alone: the outputs are independent. None for one network whose start is known.
     Units: output; output^2.  Error: rounding, times the condition of the kernel.
+
+    >>> kernel = wp.Kernel(wp.models.linear_rnn(), readout="last", nu_W=0.5, nu_F=1.0, nu_C=1.0)
+    >>> said = wp.posterior(kernel, [[[1.0]]], [2.0], [[[0.5]]])
+    >>> said.mean.round(6), said.std.round(6)
+    (array([1.]), array([0.]))
     """
 
     mean: Array
@@ -142,6 +147,11 @@ class WideTraining:
     Units: step size and time are those of `train_network`, whose loss is a mean over all outputs.
     Error: rounding, times the condition of the kernel; ShapeError, ParameterError.
     Source: lee2019wide, (9)-(16); jacot2018neural.
+
+    >>> kernel = wp.Kernel(wp.models.linear_rnn(), readout="last", nu_W=0.5, nu_F=1.0, nu_C=1.0)
+    >>> training = wp.WideTraining(kernel, [[[1.0]]], [2.0])
+    >>> training.flow(np.inf, [[[0.5]]]).mean
+    array([1.])
     """
 
     def __init__(
@@ -231,6 +241,10 @@ def posterior(kernel: Kernel, X: Any, Y: Any, X_new: Any, noise: float = 0.0) ->
 
     Shapes: as WideTraining.  Units: noise in output^2; the covariance is that of the noiseless output.
     Error: rounding, times the condition of the kernel; ShapeError, ParameterError.  Source: lee2019wide, (12), (13).
+
+    >>> kernel = wp.Kernel(wp.models.linear_rnn(), readout="last", nu_W=0.5, nu_F=1.0, nu_C=1.0)
+    >>> wp.posterior(kernel, [[[1.0]]], [2.0], [[[0.5]]], noise=0.5).mean.round(6)
+    array([0.666667])
     """
     instance("posterior: kernel", kernel, Kernel, "Write Kernel(recursion, ...).")
     noise = real("posterior: noise", noise, 0.0, hint="It is the variance of the targets' noise.")
@@ -242,6 +256,35 @@ def posterior(kernel: Kernel, X: Any, Y: Any, X_new: Any, noise: float = 0.0) ->
     answer = cross @ spectrum(train, 1, noise).flowed(np.inf)
     mean = kernel.mean + answer @ (xp.reshape(Y, (train.shape[0], -1)) - kernel.mean)
     return _shaped(mean, own - answer @ cross.T, Y, kernel.readout)
+
+
+def log_marginal_likelihood(kernel: Kernel, X: Any, Y: Any, noise: float) -> float:
+    """Return the log density of targets under the wide network as a Gaussian process, with noise of this variance.
+
+    Outputs are independent: the value is their sum. Its largest value among variances chooses them by the data alone.
+    Shapes: as `posterior`; number.  Units: log of 1/output.
+    Error: rounding, times the condition of the kernel; ShapeError, ParameterError where kernel and noise are singular.
+    Source: rasmussen2006gaussian, (5.8).
+
+    >>> kernel = wp.Kernel(wp.models.linear_rnn(), readout="last", nu_W=0.5, nu_F=1.0, nu_C=1.0)
+    >>> round(wp.log_marginal_likelihood(kernel, [[[1.0]]], [0.0], noise=1.0), 6)
+    -1.265512
+    """
+    instance("log_marginal_likelihood: kernel", kernel, Kernel, "Write Kernel(recursion, ...).")
+    noise = real("log_marginal_likelihood: noise", noise, 0.0, hint="It is the variance of the targets' noise.")
+    covariance = to_host(_square(kernel.nngp(X)))
+    Y = to_host(finite_array("log_marginal_likelihood: Y", Y, None, hint="Drop the sequences without a target."))
+    side = covariance.shape[0]
+    if Y.ndim == 0 or Y.size % side or Y.shape[0] != len(X):
+        raise ShapeError("log_marginal_likelihood: Y", f"targets of {len(X)} sequences", Y.shape, "One row for each.")
+    values, vectors = np.linalg.eigh((covariance + covariance.T) / 2 + noise * np.eye(side))
+    if values[0] <= side * np.finfo(float).eps * values[-1]:
+        hint = "Give noise a positive variance: equal sequences, or fewer dimensions than sequences, have no density."
+        raise ParameterError("log_marginal_likelihood", "a kernel with noise that can be inverted", values[0], hint)
+    moved = vectors.T @ (Y.reshape(side, -1) - kernel.mean)
+    outputs = moved.shape[1]
+    squares = float(np.sum(moved * moved / values[:, None]))
+    return -0.5 * (squares + outputs * float(np.sum(np.log(values))) + outputs * side * float(np.log(2 * np.pi)))
 
 
 def _pair(start: Any) -> tuple[Any, Any]:

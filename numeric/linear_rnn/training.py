@@ -93,6 +93,13 @@ def train(
     Errors: ParameterError, naming the largest stable step, when the loss blows up, or naming the method that
     applies when the one asked for does not.
     Source: paper B.4 (61), erratum E12.
+
+    >>> from wideproof.numeric.linear_rnn.convolution import matched
+    >>> from wideproof.numeric.linear_rnn.quadratic_loss import quadratic
+    >>> data = quadratic(np.ones((1, 3, 1)), np.ones((1, 3, 1)), 2)
+    >>> found = wp.train(matched(np.zeros((2, 1, 1)), np.array([1.0, 0.5])), data, steps=200)
+    >>> bool(found.train_loss[-1] < found.train_loss[0])
+    True
     """
     steps, momentum, record = _numbers(steps, step_size, momentum, accuracy, threads, record, progress)
     _check(start, data, test)

@@ -28,6 +28,10 @@ class EnclosedPoint:
     """A fixed point that exists, between bounds, and what follows from it there.
 
     q, c by state, as of `Point`; slope and horizon at the c that two runs tend to.
+
+    >>> (point,) = wp.certified_points(wp.models.elman("erf"), nu_W=0.5, X=1.0, nu_F=1.0, nu_b=0.1)
+    >>> point.chi.lower < point.chi.upper
+    True
     """
 
     q: Mapping[str, Enclosure]
@@ -51,6 +55,10 @@ def certified_points(
     change (on the critical line, and where every variance is fixed), and for moments that feed each other;
     ParameterError as `analyse`.
     Source: intermediate value theorem; johansson2017arb; wideproof.memory.
+
+    >>> points = wp.certified_points(wp.models.elman("erf"), nu_W=0.5, X=1.0, nu_F=1.0, nu_b=0.1)
+    >>> len(points), 0 < points[0].chi.upper < 1
+    (1, True)
     """
     flint()
     tolerance = real("certified_points: tolerance", tolerance, 0.0, above=True, hint="The width that is let pass.")

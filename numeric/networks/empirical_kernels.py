@@ -65,6 +65,10 @@ def empirical_ntk(
     Units: output^2; "ntk" differentiates by unit-variance parameters.
     Error: rounding; ParameterError for an unknown readout.  Options: those of `run_forward`.
     Source: emami2021implicit, (13), and wideproof.adjoint.
+
+    >>> found = wp.empirical_ntk(wp.models.linear_rnn(), np.ones((1, 2, 1)), 64, nu_W=0.5, nu_F=1.0, nu_C=1.0)
+    >>> sorted(found.parts)
+    ['C', 'F', 'W']
     """
     choice("empirical_ntk: readout", readout, ("all", "last", "average"), "See Kernel.")
     program = as_program(recursion)

@@ -246,6 +246,11 @@ def gradients(
 
     Shapes: inputs (N, T, n_x), cotangents (N, T, n_y) -> (B, *shape of M), or (B, T, *shape) where M is not tied.
     Units: of J over those of M.  Error: rounding.  Options: those of `run_forward`.  Source: wideproof.adjoint.
+
+    >>> X, values = np.ones((1, 2, 1)), {"nu_W": 0.5, "nu_F": 1.0, "nu_C": 1.0}
+    >>> found = wp.gradients(wp.models.linear_rnn(), X, np.ones((1, 2, 1)), 8, **values)
+    >>> {name: gradient.shape for name, gradient in found.items()}
+    {'W': (1, 8, 8), 'F': (1, 8, 1), 'C': (1, 1, 8)}
     """
     costs = finite_array("gradients: cotangents", cotangents, 3, backend(options.get("device", "numpy")))
     if options.get("weights"):

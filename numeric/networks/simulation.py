@@ -100,6 +100,21 @@ def sizes_of(where: str, width: int, n_y: int, trials: int) -> tuple[int, int, i
     return width, n_y, trials
 
 
+OPTIONS = (
+    "readout",
+    "parameterization",
+    "backend",
+    "memory",
+    "points",
+    "seed",
+    "progress",
+    "trials",
+    "device",
+    "steps",
+)
+"""Arguments, of those who take the symbols beside them, that a misspelt name may have been."""
+
+
 def symbol_values(program: Program, parameters: Mapping[str, float]) -> dict[sp.Symbol, float]:
     """Return the value of every free symbol of a program, checked.
 

@@ -72,6 +72,11 @@ def train_network(
     Units: parameters are the symbols of the definition.
     Error: rounding; ParameterError, naming a stable step, where the loss blows up; ShapeError.
     Source: wideproof.adjoint; emami2021implicit, B.4 (61).
+
+    >>> X, Y, values = np.ones((1, 2, 1)), np.ones((1, 1)), {"nu_W": 0.5, "nu_F": 1.0, "nu_C": 1.0}
+    >>> found = wp.train_network(wp.models.linear_rnn(), X, Y, 16, steps=2, **values)
+    >>> type(found).__name__
+    'NetworkTraining'
     """
     program, xp = as_program(recursion), backend(device)
     X, Y = sequences("train_network: X", X), finite_array("train_network: Y", Y)

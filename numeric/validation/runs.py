@@ -178,6 +178,13 @@ class Run:
     """A run on disk: its record, its numbers and its checks.
 
     Shapes: see `to_xarray` and `to_dataframe`.  Units: of each quantity.  Error: in the numbers.  Source: `load_run`.
+
+    >>> import tempfile
+    >>> folder = tempfile.mkdtemp() + "/run"
+    >>> _ = wp.validate(wp.models.linear_rnn(), width=16, trials=50, out=folder)
+    >>> run = wp.load_run(folder)
+    >>> run.record["stage"], run.record["model"]["name"]
+    ('done', 'linear-rnn')
     """
 
     folder: RunFolder
@@ -285,6 +292,12 @@ def load_run(folder: str | Path) -> Run:
     """Return the run of a folder, whether it is finished or not.
 
     Shapes, units: as `Run`.  Error: StoreError where the folder holds no run.  Source: `run.json`.
+
+    >>> try:
+    ...     wp.load_run("no-such-folder")
+    ... except wp.DeriveError as error:
+    ...     print(error.hint)
+    wideproof runs list shows those below a folder.
     """
     return Run(open_run(Path(folder)))
 

@@ -86,6 +86,10 @@ def validate(
     Error: a true limit is refuted with probability at most level.false_alarm. StoreError for a folder of another run;
     ParameterError for a run that does not fit the memory. The bits are the same for any jobs, executor and shards.
     Source: emami2021implicit, Theorem 3.3, (15) and Lemma B.1; yang2020tensor2.
+
+    >>> found = wp.validate(wp.models.linear_rnn(), width=64, trials=100, seed=1)
+    >>> found.verdict, len(found.checks)
+    ('undecided', 13)
     """
     callback("validate: progress", progress)
     callback("validate: announce", announce)

@@ -29,7 +29,7 @@ from rich.text import Text
 
 from wideproof.derive.algebra.linear_recurrences import textbook
 from wideproof.derive.emit.derivation import Derivation
-from wideproof.derive.language.errors import DeriveError, ParameterError
+from wideproof.derive.language.errors import DeriveError, NotClosed, ParameterError
 from wideproof.derive.language.laws import declared
 from wideproof.derive.language.shown import visible
 from wideproof.derive.proof.claims import (
@@ -152,11 +152,36 @@ def _plain(data: Any) -> Any:
 
 
 def table(heads: Sequence[str], rows: Sequence[Sequence[str]], title: str = "") -> None:
-    """A table on standard output; the cell "holds", "refuted" or "undecided" is coloured."""
+    """A table on standard output; the cell "holds", "refuted" or "undecided" is coloured.
+
+    Where the terminal is too narrow for the longest word of each column, every row is printed as lines of its own.
+    """
+    if _least_width(heads, rows) > out.width:
+        _listed(heads, rows, title)
+        return
     made = Table(*heads, title=title or None, title_justify="left", box=box.SIMPLE_HEAD, show_edge=False)
     for row in rows:
         made.add_row(*(Text(cell, style=COLOR.get(cell, "")) for cell in row))
     out.print(made)
+
+
+def _least_width(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> int:
+    """The columns that a table takes if no word is cut."""
+    columns = zip(heads, *rows, strict=True)
+    return sum(2 + max(len(word) for cell in column for word in cell.split() or [""]) for column in columns) + len(
+        heads
+    )
+
+
+def _listed(heads: Sequence[str], rows: Sequence[Sequence[str]], title: str) -> None:
+    """The rows one below the other, each cell behind its head."""
+    if title:
+        out.print(title, markup=False)
+    wide = max(map(len, heads))
+    for row in rows:
+        for head, cell in zip(heads, row, strict=True):
+            out.print(Text.assemble(f"{' '.join(head.split()):<{wide}}  ", (cell, COLOR.get(cell, ""))))
+        out.print()
 
 
 def announced(choice: MethodChoice) -> None:
@@ -204,16 +229,35 @@ class Stages:
         )
 
 
-def describe(derivation: Derivation, with_proof: bool) -> None:
-    """A derivation on the terminal: the formula as text and LaTeX, and, if asked for, its steps."""
+def closed_lines(derivation: Derivation) -> list[str]:
+    """The closed form as lines of text, the last one its LaTeX; or one line that says why there is none."""
+    try:
+        found = derivation.formula.closed()
+    except NotClosed as error:
+        return [f"no closed form: {error}"]
+    equations = [f"{said_symbol(e.left)} = {e.right}" for e in (*found.equations, *found.laws)]
+    return [*(equations or [str(found.expr)]), f"LaTeX: {found.latex()}"]
+
+
+def said_symbol(left: Any) -> str:
+    """A left side as text; the output's covariance by its name."""
+    return "E[y y']" if type(left).__name__ == "Response" else str(left)
+
+
+def describe(derivation: Derivation, with_proof: bool, closed: bool = False) -> None:
+    """A derivation on the terminal: the formula as text and LaTeX, and, if asked for, closed forms and steps."""
     formula, proof = derivation.formula, derivation.proof
     out.print(Text.assemble((derivation.quantity, "bold"), f" of {derivation.program.name}"))
     if formula.expr is not None:
         out.print(f"  {plain(formula.expr)}")
-    else:
+    elif not closed:
         how = "an expectation over the limiting process" if formula.process is not None else "the recurrence"
         out.print(f"  no closed form; given by {how}")
     out.print("  LaTeX: " + formula.latex().replace("\n", "\n         "))
+    if closed:
+        out.print("  in closed form:")
+        for line in closed_lines(derivation):
+            out.print("    " + line.replace("\n", "\n           "))
     out.print(f"  proof: {len(proof.steps)} steps, replayed and audited")
     if with_proof:
         for index, step in enumerate(proof.steps):

@@ -12,7 +12,7 @@ from wideproof.derive import Alternating, Derivation, Memory, NotClosed, NotDiag
 from wideproof.derive.language.errors import DeriveError
 from wideproof.derive.referee.quantities import AT_A_LAG, QUANTITIES, quantity_named
 from wideproof.reports.cli.alternating import derive_lines
-from wideproof.reports.cli.console import Stages, describe, out, plain, print_json, said
+from wideproof.reports.cli.console import Stages, closed_lines, describe, out, plain, print_json, said
 from wideproof.reports.cli.models import Model, any_model_with
 from wideproof.reports.cli.symbols import Json, parameters
 
@@ -31,6 +31,9 @@ def derive_command(
     ] = "",
     lag: Annotated[int | None, typer.Option(min=0, help="The lag of a quantity at finite width, such as 3.")] = None,
     proof: Annotated[bool, typer.Option("--proof", help="Print every step of the proof.")] = False,
+    closed: Annotated[
+        bool, typer.Option("--closed", help="Write Gaussian expectations in closed form: arc-cosine, arcsine.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Derive a quantity, verify its proof, and print the formula; options of the model such as --activation tanh.
@@ -43,9 +46,9 @@ def derive_command(
     if isinstance(recursion, Alternating):
         derived = derive_lines(model, recursion, quantity)
         if as_json:
-            print_json({"model": model, "derivations": [_derived(d) for d in derived], "underivable": []})
+            print_json({"model": model, "derivations": [_derived(d, closed) for d in derived], "underivable": []})
         for derivation in () if as_json else derived:
-            describe(derivation, proof)
+            describe(derivation, proof, closed)
         return
     chosen = {quantity: quantity_named(quantity, lag)} if quantity else _all(lag)
     found: list[Derivation] = []
@@ -61,10 +64,10 @@ def derive_command(
                 progress(1, 1)
     if as_json:
         reasons = [{"quantity": name, "error": _fields(error)} for name, error in stuck.items()]
-        print_json({"model": model, "derivations": [_derived(d) for d in found], "underivable": reasons})
+        print_json({"model": model, "derivations": [_derived(d, closed) for d in found], "underivable": reasons})
         return
     for derivation in found:
-        describe(derivation, proof)
+        describe(derivation, proof, closed)
     for name, error in stuck.items():
         out.print(f"{name} of {model} does not exist: {error}")
 
@@ -89,9 +92,10 @@ def _fields(error: DeriveError) -> dict[str, str]:
     return {name: str(getattr(error, name)) for name in ("where", "expected", "got", "hint")}
 
 
-def _derived(derivation: Derivation) -> dict[str, Any]:
+def _derived(derivation: Derivation, closed: bool) -> dict[str, Any]:
     formula = derivation.formula
-    return {
+    written = {"closed": closed_lines(derivation)} if closed else {}
+    return written | {
         "quantity": derivation.quantity,
         "formula": None if formula.expr is None else plain(formula.expr),
         "latex": formula.latex(),

@@ -15,9 +15,8 @@ import typer
 from rich.markup import escape as escape_markup
 
 from wideproof.derive import Alternating, Recursion, models
-from wideproof.derive.language.errors import DeriveError, LanguageError, ParameterError
+from wideproof.derive.language.errors import DeriveError, LanguageError, ParameterError, meant
 from wideproof.derive.language.grammar import shortened
-from wideproof.derive.language.shown import meant
 from wideproof.derive.model_files.load import FORMS, WrittenModel, place_of, read_model
 from wideproof.reports.cli.alternating import ALTERNATING
 from wideproof.reports.cli.console import print_json, report_error, table

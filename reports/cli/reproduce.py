@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from wideproof.derive.language.errors import ParameterError
+from wideproof.derive.language.errors import ParameterError, meant
 from wideproof.reports.cli.console import EXIT, Stages, announced, err, out, print_json, table
 
 Quick = Annotated[bool, typer.Option("--quick", help="Smaller sizes: each item in under a minute.")]
@@ -85,7 +85,8 @@ def reproduce_command(
 
     names = list(ITEMS) if item == "all" else [item]
     if item != "all" and item not in ITEMS:
-        raise ParameterError("ITEM", f"all, {', '.join(ITEMS)}", repr(item), "wideproof reproduce all makes every one.")
+        hint = f"{meant(item, ITEMS)}wideproof reproduce all makes every one."
+        raise ParameterError("ITEM", f"all, {', '.join(ITEMS)}", repr(item), hint)
     pairs = [*(settings or ()), *(() if width is None else (f"curve_width={width:.15g}",))]
     changes = parse_changes(pairs, names)
     if list_settings:

@@ -12,8 +12,7 @@ from typing import Annotated, Any, get_args, get_type_hints
 import typer
 from typer.core import TyperCommand
 
-from wideproof.derive.language.errors import ParameterError
-from wideproof.derive.language.shown import meant
+from wideproof.derive.language.errors import ParameterError, meant
 from wideproof.reports.cli.console import UsageError
 
 SYMBOLS, WORDS, OPTIONS = "wideproof.symbols", "wideproof.words", "wideproof.options"

@@ -28,7 +28,11 @@ LINEAR_TRIALS = 20_000
 
 @dataclass(frozen=True)
 class Report:
-    """The files of a report, the joint verdict of its checks, and notices such as a missing engine."""
+    """The files of a report, the joint verdict of its checks, and notices such as a missing engine.
+
+    >>> wp.Report("holds", (), ()).verdict
+    'holds'
+    """
 
     verdict: Verdict
     files: tuple[Path, ...]
@@ -56,6 +60,13 @@ def report(recursion: Recursion | Alternating, out_dir: Path | str, *, data: tup
     that of another report.
     Errors: those of the derivation and of validate; RenderError where an engine asked for by name fails, and then
     report.tex and run.json stand. Without any engine a notice names what to install.
+
+    >>> import tempfile
+    >>> try:
+    ...     wp.report("elman", tempfile.mkdtemp())
+    ... except wp.DeriveError as error:
+    ...     print(error.expected)
+    a Recursion or its Program
     """
     folder = Path(out_dir)
     folder.mkdir(parents=True, exist_ok=True)

@@ -43,6 +43,9 @@ class Plan:
     `dtype` is the precision of whole matrices, float32 with the sampler dense only.
     Shapes: widths (K,), increasing.  Units: nu_M is the variance of an entry of M.
     Error: ParameterError for a size that means nothing.  Source: definition.
+
+    >>> wp.Plan(width=64, trials=100, horizon=4, nu_W=0.5, nu_F=1.0, nu_C=1.0).widths
+    (4, 8, 16, 32, 64)
     """
 
     width: int

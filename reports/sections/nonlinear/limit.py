@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sympy as sp
 
-from wideproof.derive import Derivation, Program
+from wideproof.derive import Derivation, NotClosed, Program
 from wideproof.derive.expectation.symbolic_expectation import GaussianMean
 from wideproof.derive.language.activations import Phi
 from wideproof.derive.language.notation import LETTERS
@@ -12,6 +12,7 @@ from wideproof.derive.latex.displays import equations
 from wideproof.derive.latex.narration import Told
 from wideproof.derive.latex.printer import latex
 from wideproof.derive.latex.text import Cite, Inline, Latex, Math, Ref, Text, inlines
+from wideproof.derive.proof.claims import Equation as Claimed
 from wideproof.reports.document.blocks import Block, Equation, Paragraph, Section, Table, Theorem
 from wideproof.reports.document.numbers import value
 from wideproof.reports.sections.nonlinear.run import KernelRun
@@ -124,6 +125,30 @@ def _stated(derivation: Derivation) -> list[tuple[sp.Expr, sp.Expr]]:
     return [(stated.left, stated.right), *((e.left, e.right) for e in stated.equations)]
 
 
+def _in_closed_form(derivation: Derivation, name: str) -> tuple[Block, ...]:
+    """The equations whose expectations are elementary, as textbooks write them; nothing where one is not."""
+    try:
+        found = derivation.formula.closed()
+    except NotClosed:
+        return ()
+    pairs = [(e.left, e.right) for e in found.equations if e not in _unchanged(derivation)]
+    if not pairs:
+        return ()
+    letters = [(e.left, e.right) for e in found.laws]
+    return (
+        Paragraph("The expectations are elementary: in the variances and the covariance of the two products,"),
+        *prose.displays([*pairs, *letters], derivation.program, f"eq:{name}-closed"),
+    )
+
+
+def _unchanged(derivation: Derivation) -> set[object]:
+    """The equations that hold no expectation."""
+    stated = derivation.formula.recurrence
+    equations = () if stated is None else stated.equations
+    goal = () if stated is None or isinstance(stated.right, sp.Tuple) else (Claimed(stated.left, stated.right),)
+    return {e for e in (*goal, *equations) if not e.right.has(GaussianMean)}
+
+
 def _theorem(derivation: Derivation, title: str, name: str, claim: str, told: Told) -> tuple[Block, ...]:
     pairs = _stated(derivation)
     return (
@@ -138,6 +163,7 @@ def _theorem(derivation: Derivation, title: str, name: str, claim: str, told: To
             title=title,
             label=f"thm:{name}",
         ),
+        *_in_closed_form(derivation, name),
         prose.proof(derivation.proof, name, told, (pairs, f"eq:{name}")),
         prose.premises_line(derivation.proof),
     )

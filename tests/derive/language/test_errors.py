@@ -3,8 +3,10 @@
 import inspect
 import pickle
 
+import numpy as np
 import pytest
 
+import wideproof as wp
 from wideproof.derive import LanguageError, Recursion
 from wideproof.derive.language import errors
 from wideproof.derive.language.errors import LONGEST, LONGEST_HINT, DeriveError, TooLarge
@@ -36,3 +38,60 @@ def test_the_list_of_names_that_are_taken_is_never_cut():
         Recursion("r").matrix("W", "seed")
     assert all(name in str(caught.value) for name in TAKEN)
     assert "left out" not in str(caught.value)
+
+
+def written(line):
+    """The error of a line that a new user writes, beside a recursion with W, F, C, h and b and the matrix A."""
+    rnn = Recursion("tried")
+    names = {"wp": wp, "np": np, "rnn": rnn, "W": rnn.matrix("W"), "F": rnn.input_map("F"), "C": rnn.readout("C")}
+    names |= {"h": rnn.state("h"), "b": rnn.bias("b"), "A": wp.Alternating("run").matrix("A")}
+    with pytest.raises((DeriveError, AttributeError)) as error:
+        eval(line, names)
+    return str(error.value)
+
+
+LINES = {
+    "W * h": "written W @ h", "h * W": "written W @ h", "W * (W @ h + b)": "W @ (W@h + b)", "C * h": "written C @ h",
+    "np.dot(W, h)": "written W @ h", "F * rnn.x": "written F @ x", "A * h": "A @ h", "W(h)": "Write W @ h",
+    "h @ W": "W @ h", "(W @ h + b) @ W": "W @ v", "W + h": "W @ h + …", "h - W": "W @ h + …",
+    "W.T": "Alternating", "W.T @ h": "Alternating",
+    "np.tanh(h)": "wideproof.tanh(…)", "np.tanh(W @ h)": "wideproof.tanh(…)", "np.maximum(h, 0)": "wideproof.relu(…)",
+    "np.abs(h)": "wideproof.activation('abs')(…)", "np.float64(0.5) * h": "Fraction",
+    "np.arctan(h)": "wideproof.define",
+    "rnn.matrix('V', std=1)": 'variance="nu_W"', "rnn.bias('V', sigma=1)": 'variance="nu_W"',
+    "rnn.matrix('V', varianc=1)": "Did you mean variance?", "rnn.matrix('V', shape=(3, 3))": "Sizes are not declared",
+    "rnn.state('g', size=3)": "Sizes are not declared", "rnn.readout()": "readout(name, variance, tied, trainable)",
+    "wp.define('sq', lambda z: z**2)": "A Python function has no formula", "wp.define('sq', np.tanh)": "give its text",
+    "wp.activation('swish')": "Did you mean silu?", "wp.activation('ReLU')": "Did you mean relu?",
+    "wp.activation('linear')": "Did you mean identity?", "wp.activation('tahn')": "Did you mean tanh?",
+    "wp.activation('hard_tanh')": "max(-1, min(1, z))", "wp.activation(np.tanh)": "in quotes: 'tanh'",
+    "wp.relu(h, h)": "relu(z)", "wp.models.elman('swish')": "silu",
+    "wp.models.elman(activaton='erf')": "Did you mean act",
+    "wp.models.elmann()": "Did you mean elman?", "wp.elman()": "wideproof.models.elman",
+    "wp.scalefactors": "Did you mean scale_factors?",
+    "wp.scale_factors(wp.models.linear_rnn()).formula.compile()(0, 0.3, 1, 1)": "(j=…, nu_C=…, nu_F=…, nu_W=…)",
+    "wp.scale_factors(wp.models.linear_rnn()).formula.compile()(j=0, nu_w=0.3, nu_F=1, nu_C=1)": "Did you mean nu_W?",
+    "wp.line_evolution(wp.models.amp(1))(0.5)": "delta=…",
+    "wp.memory(wp.models.elman()).formula.compile()(1, 2)": "nu_W=…",
+    "wp.validate(wp.models.elman(), width=1e3)": "Write 1000, an int",
+    "wp.validate(wp.models.elman(), trails=10)": "Did you mean trials?",
+    "wp.validate(wp.models.elman(), nu_w=1)": "Did you mean nu_W?",
+    "wp.Kernel(wp.models.elman(), nu_W=1, nu_F=1, nu_b=0, nu_C=1, readot='last')": "Did you mean readout?",
+    "wp.moments(wp.models.linear_rnn(), lag=1, order=2.0)": "order=4",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("line", LINES)
+def test_a_mistake_is_answered_by_what_to_write(line):
+    assert LINES[line] in written(line)
+
+
+def test_a_call_that_is_right_passes():
+    rnn = Recursion("right")
+    W = rnn.matrix("W", variance="nu_W", tied=False)
+    assert str(2 * W - W / 2 + W) == "2*W + -1/2*W + W"
+
+
+def test_a_missing_argument_is_a_type_error_too():
+    with pytest.raises(TypeError):
+        Recursion("none").matrix()

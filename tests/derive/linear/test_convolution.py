@@ -350,3 +350,19 @@ def test_lags_of_the_closed_covariance_are_independent(derived):
     covariance = derived("linear_rnn", "impulse_response").covariance.expr
     assert covariance.subs({j: 3, k: 4}) == 0
     assert sp.expand(covariance.subs({j: 3, k: 3}) - C * F * W**3) == 0
+
+
+@pytest.mark.parametrize(("made", "what"), [
+    (lambda r, h, drive: (h, drive + 1), "a constant"),
+    (lambda r, h, drive: (h, relu(drive)), "an activation"),
+    (lambda r, h, drive: (h, drive + r.bias("b")), "a bias"),
+    (lambda r, h, drive: (h, h * drive), "a product of states"),
+])  # fmt: skip
+def test_what_keeps_a_recursion_from_being_linear_is_named(made, what):
+    r = Recursion("offset")
+    h = r.state("h")
+    r.update(*made(r, h, r.matrix("W") @ h + r.input_map("F") @ r.x))
+    r.output(r.readout("C") @ h)
+    with pytest.raises(NotLinear) as error:
+        scale_factors(r)
+    assert error.value.got == what

@@ -323,3 +323,24 @@ def test_the_watch_can_see():
 def test_the_limit_is_told_as_what_is_counted():
     with pytest.raises(LanguageError, match="parts counted as often as they are used"):
         recursion_of(REFUSED["parts that double"][0], "f")
+
+
+HINTS = {
+    "tanh(W @ x)": "input_maps = { F = {} }; F @ x.",
+    "tanh(F @ h)": "F @ x. For a state declare it in matrices.",
+    "W * h": "W @ h",
+    "tanh(h @ W)": "The matrix comes first: W @ h.",
+    "tanh(W.T @ h)": "Alternating",
+    "np.tanh(W @ h)": "no module before them",
+    "swish(W @ h)": "Did you mean silu?",
+}
+
+
+@pytest.mark.parametrize("update", HINTS)
+def test_a_hint_speaks_the_language_of_the_file(update):
+    head = "matrices = { W = {} }\ninput_maps = { F = {} }\nreadouts = { C = {} }\nstates = { h = {} }\n"
+    with pytest.raises(LanguageError) as error:
+        recursion_of(f'{head}updates = {{ h = "{update}" }}\noutput = "C @ h"\n', "tried")
+    assert HINTS[update] in error.value.hint
+    assert "rnn." not in str(error.value)
+    assert str(error.value).count("Other names are declared") <= 1

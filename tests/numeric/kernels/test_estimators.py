@@ -8,18 +8,21 @@ import subprocess
 import sys
 
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import make_pipeline
 from sklearn.svm import SVC
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from wideproof.derive import ParameterError, models
 from wideproof.derive.language.errors import LanguageError, ShapeError
-from wideproof.numeric import Kernel
+from wideproof.numeric import Kernel, SequenceScaler
+from wideproof.numeric.kernels import estimators
 from wideproof.numeric.kernels.estimators import WideClassifier, WideRegressor
-from wideproof.numeric.kernels.prediction import WideTraining, posterior
+from wideproof.numeric.kernels.prediction import WideTraining, log_marginal_likelihood, posterior
 
 RNN = models.elman("erf")
 NU = {"nu_W": 0.9, "nu_F": 0.5, "nu_b": 0.1, "nu_C": 1.0}
@@ -157,3 +160,87 @@ assert fitted.score(X, X[:, 0]) > 0.99 and fitted.set_params(ridge=1.0).get_para
 assert WideClassifier().fit(X, X[:, 0] > 0).score(X, X[:, 0] > 0) == 1.0
 """
     subprocess.run([sys.executable, "-W", "error", "-c", code], check=True)
+
+
+def test_probabilities_are_shares_of_the_ensemble(sequences):
+    """By drawing outputs of networks: means and standard deviations of the prediction, nothing of the quadrature."""
+    X, y = sequences
+    labels = np.digitize(y, (-0.7, 0.7))
+    fitted = WideClassifier(RNN, **NU).fit(X[:40], labels[:40])
+    shares = fitted.predict_proba(X[40:])
+    said = fitted.training_.flow(np.inf, X[40:])
+    drawn = said.mean + said.std[:, None] * np.random.default_rng(1).standard_normal((40_000, *said.mean.shape))
+    counted = np.stack([(drawn.argmax(-1) == k).mean(0) for k in range(3)], axis=1)
+    assert np.abs(shares - counted).max() < 5 * 0.5 / 200
+    assert np.abs(shares.sum(1) - 1).max() < 1e-12
+    assert (fitted.classes_[shares.argmax(1)] == fitted.predict(X[40:])).all()
+    two = WideClassifier(RNN, **NU).fit(X[:40], y[:40] > 0)
+    assert (two.classes_[two.predict_proba(X[40:]).argmax(1)] == two.predict(X[40:])).all()
+
+
+@pytest.mark.parametrize("gap", [0.0, 0.3, 2.0, 30.0])
+def test_two_equal_others_share_what_one_leaves(gap):
+    """Three outputs of which two are alike, against the integral by SciPy; and two outputs by the same rule."""
+    from scipy import integrate, stats
+
+    (shares,) = estimators.shares_of_largest(np.array([[gap, 0.0, 0.0]]), np.array([1.0]))
+    want, _ = integrate.quad(lambda z: stats.norm.pdf(z) * stats.norm.cdf(z + gap) ** 2, -12, 12)
+    assert shares[0] == pytest.approx(want, abs=1e-8)
+    assert shares[1] == pytest.approx(shares[2], abs=1e-12)
+
+
+def test_the_likelihood_is_that_of_a_gaussian_and_of_scikit_learn(sequences):
+    from scipy import stats
+    from sklearn.gaussian_process import GaussianProcessRegressor
+    from sklearn.gaussian_process.kernels import Kernel as Covariance
+
+    X, y = sequences
+    kernel = Kernel(RNN, readout="last", **NU)
+
+    class Ours(Covariance):
+        def __init__(self):
+            pass
+
+        def __call__(self, A, B=None, eval_gradient=False):
+            return kernel.nngp(*(x.reshape(len(x), 5, 1) for x in (A, A if B is None else B)))
+
+        def diag(self, A):
+            return np.diag(self(A))
+
+        def is_stationary(self):
+            return False
+
+    fitted = WideRegressor(RNN, kernel="nngp", ridge=0.3, **NU).fit(X[:20], y[:20])
+    value = fitted.log_marginal_likelihood()
+    law = stats.multivariate_normal(np.zeros(20), kernel.nngp(X[:20]) + 0.3 * np.eye(20))
+    assert value == pytest.approx(law.logpdf(y[:20]), rel=1e-10)
+    theirs = GaussianProcessRegressor(Ours(), alpha=0.3, optimizer=None).fit(X[:20].reshape(20, -1), y[:20])
+    assert value == pytest.approx(theirs.log_marginal_likelihood_value_, rel=1e-10)
+    mean, std = theirs.predict(X[40:].reshape(20, -1), return_std=True)
+    assert np.allclose(mean, fitted.predict(X[40:]), atol=1e-9)
+    assert np.allclose(std, fitted.predict(X[40:], return_std=True)[1], atol=1e-6)
+    assert fitted.log_marginal_likelihood(nu_W=0.2) != value
+    assert fitted.log_marginal_likelihood(nu_W=NU["nu_W"], ridge=0.3) == value
+    assert fitted.get_params()["nu_W"] == NU["nu_W"]
+    with pytest.raises(ParameterError, match="nngp"):
+        WideRegressor(RNN, **NU).fit(X[:20], y[:20]).log_marginal_likelihood()
+    with pytest.raises(ParameterError, match="positive variance"):
+        log_marginal_likelihood(kernel, np.concatenate([X[:1], X[:1]]), y[:2], noise=0.0)
+
+
+def test_frames_are_sequences_and_keep_their_columns(sequences):
+    X, y = sequences
+    wide = np.concatenate([X, X**2], axis=2)
+    frames = [pd.DataFrame(x, columns=["a", "b"]) for x in wide]
+    fitted = WideRegressor(RNN, **NU).fit(frames[:40], y[:40])
+    assert np.array_equal(
+        fitted.predict(frames[40:]), WideRegressor(RNN, **NU).fit(wide[:40], y[:40]).predict(wide[40:])
+    )
+    swapped = [frame[["b", "a"]] for frame in frames]
+    with pytest.raises(ParameterError, match="the columns a, b, got b, a"):
+        fitted.predict(swapped[40:])
+    with pytest.raises(ParameterError, match="the columns a, b"):
+        WideRegressor(RNN, **NU).fit([*frames[:39], swapped[39]], y[:40])
+    pipe = make_pipeline(SequenceScaler(), WideRegressor(RNN, **NU)).fit(frames[:40], y[:40])
+    with pytest.raises(ParameterError, match="the columns a, b"):
+        pipe.predict(swapped[40:])

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import sympy as sp
 import typer
+from rich.console import Console
 
 from wideproof.derive import ntk, scale_factors, state_evolution
 from wideproof.derive.language.errors import ParameterError
@@ -147,3 +148,14 @@ def test_a_verdict_shows_lags_the_other_kinds_and_what_went_wrong(capsys):
 def test_exit_codes_are_those_of_the_contract():
     assert console.EXIT == {"holds": 0, "refuted": 1, "undecided": 3}
     assert (console.USAGE, console.DEFECT, INTERRUPTED, console.UNREAD, TERMINATED) == (2, 70, 130, 141, 143)
+
+
+def test_a_table_that_does_not_fit_is_a_list_and_no_word_of_it_is_cut(monkeypatch, capsys):
+    heads, rows = ("quantity", "prediction", "verdict"), [("second-moment", "0.984688123", "undecided")] * 2
+    for width in (80, 30):
+        monkeypatch.setattr(console, "out", Console(width=width))
+        table(heads, rows)
+        shown = capsys.readouterr().out
+        assert "…" not in shown
+        assert all(word in shown for word in (*heads, *rows[0]))
+        assert ("prediction  0.984688123" in shown) == (width == 30)
