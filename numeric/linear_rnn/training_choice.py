@@ -33,6 +33,12 @@ ROWS = 0.8
 """Measured: what each row beyond the first adds to a sweep of W."""
 COPIES = 12
 """Measured: passes over W that copying it before and after takes."""
+BASIS = 9.0
+"""Measured: an eigenbasis, with test data in it, in units of one product of matrices of its size."""
+POINTS = 100
+"""Measured: numbers of steps at which a path is looked at."""
+POWER = 4000.0
+"""Measured: flops in whose time a power of one mode is taken."""
 WIDEST = 4000
 """By default wider random networks are not drawn whole: a step takes 20 sweeps of 128 MB and more."""
 IN_LAW = 1e-8
@@ -63,6 +69,11 @@ class MethodChoice:
     def times(self, runs: int) -> MethodChoice:
         """The same for several networks, one after the other: the memory of one, the work of all."""
         return replace(self, flops=runs * self.flops, traffic=runs * self.traffic, calls=runs * self.calls)
+
+    def plus(self, other: MethodChoice) -> MethodChoice:
+        """This and then the other: the memory of the larger, the work of both."""
+        sums = {name: getattr(self, name) + getattr(other, name) for name in ("flops", "traffic", "calls")}
+        return replace(self, memory=max(self.memory, other.memory), **sums)
 
     def __str__(self) -> str:
         return f"{self.name} ({self.reason}): {self.memory / 1e6:.3g} MB, about {self.seconds:.2g} s"
@@ -147,6 +158,18 @@ def choose_exact(width: int, data: Quadratic, steps: int, method: str = "auto") 
         hint = "Validation compares these losses, so they are exact to rounding."
         raise ParameterError("method", ", ".join(EXACT), method, hint)
     return _krylov(width, data, steps, 0.0)
+
+
+def solving(data: Quadratic, bases: int, paths: int) -> MethodChoice:
+    """What it costs to solve for the descent of convolutions: eigenbases of the data, and paths in each of them.
+
+    Units: those of MethodChoice.  Source: measured multiples of the product of two such matrices.
+    """
+    size = data.lags * data.n_x
+    flops = bases * BASIS * 2.0 * size**3 + paths * POINTS * (2.0 * size**2 * data.n_y + POWER * size)
+    return MethodChoice(
+        "solved", "one eigenbasis for each part and weights", 8.0 * 6 * size**2, flops, 0.0, 100.0 * paths
+    )
 
 
 def available_memory() -> float:
