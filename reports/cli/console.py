@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import fields
-from typing import TYPE_CHECKING, Any, NoReturn, cast
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, cast
 
 import numpy as np
 import typer
@@ -47,6 +47,7 @@ from wideproof.derive.proof.claims import (
     StillBounded,
     Vanishing,
 )
+from wideproof.numeric.runs.heartbeat import Heartbeat, beating
 from wideproof.numeric.runs.signals import INTERRUPTED
 
 if TYPE_CHECKING:
@@ -56,6 +57,7 @@ if TYPE_CHECKING:
     from wideproof.numeric.validation.kernels import KernelValidation
     from wideproof.numeric.validation.linear_rnn import Validation
 
+Item = TypeVar("Item")
 LITERAL = {"soft_wrap": True, "markup": False, "emoji": False, "highlight": False}  # the user's words stay as they are
 
 
@@ -170,7 +172,7 @@ def announced(choice: MethodChoice) -> None:
 
 
 class Stages:
-    """Named stages of long work, each with its own bar on standard error; silent when told to be."""
+    """Named stages of long work on standard error: a bar each, without a terminal a line a minute; silent if told."""
 
     def __init__(self, quiet: bool = False) -> None:
         columns = (
@@ -200,13 +202,22 @@ class Stages:
         name = visible(name)
         if self.plain:
             err.print(f"… {name}")
-            yield lambda done, total: None
+            with beating(Heartbeat(name), err.print) as heart:
+                yield heart
             return
         task = self.progress.add_task(name, total=None)
         yield lambda done, total: self.progress.update(task, completed=done, total=total)
         self.progress.update(
             task, completed=self.progress.tasks[task].total or 1, total=self.progress.tasks[task].total or 1
         )
+
+
+def told(items: Sequence[Item], progress: Callable[[int, int], None]) -> Iterator[Item]:
+    """The items one after the other; the progress is told of each that is done."""
+    for done, item in enumerate(items):
+        progress(done, len(items))
+        yield item
+    progress(len(items), len(items))
 
 
 def describe(derivation: Derivation, with_proof: bool) -> None:
