@@ -177,16 +177,17 @@ def gather(
 
 
 def standard_errors(found: Gathered[Any]) -> str:
-    """The largest standard error of a mean so far, of every feature at the width of the most trials.
+    """The largest standard error of a mean so far, of every feature at the width of the most trials, the largest.
 
     Units: of the features.  Error: relative O(trials^-1/2).  Source: `Moments`.
     """
     said = []
     for name in dict.fromkeys(key[0] for key in found.moments):
-        key, moments = max(((k, m) for k, m in found.moments.items() if k[0] == name), key=lambda item: item[1].count)
+        own = [(moments.count, key[1], moments) for key, moments in found.moments.items() if key[0] == name]
+        _, width, moments = max(own, key=lambda one: one[:2])
         if moments.count > 1:
             spread = np.sqrt(np.diagonal(moments.comoment, axis1=-2, axis2=-1) / (moments.count - 1) / moments.count)
-            said.append(f"{name} {np.max(spread, initial=0.0):.2g} at width {key[1]} ({moments.count} trials)")
+            said.append(f"{name} {np.max(spread, initial=0.0):.2g} at width {width} ({moments.count} trials)")
     return ", ".join(said)
 
 

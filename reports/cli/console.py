@@ -186,6 +186,7 @@ class Stages:
         self.progress = Progress(*columns, console=err, disable=quiet)
         self.bars = not quiet and sys.stderr.isatty()
         self.plain = not quiet and not self.bars
+        self._open: list[str] = []
 
     def __enter__(self) -> Stages:
         if self.bars:
@@ -196,14 +197,21 @@ class Stages:
         if self.bars:
             self.progress.stop()
 
+    def _say(self, name: str, line: str) -> None:
+        """The line of the innermost stage; one that holds others has nothing to add."""
+        if self._open[-1:] == [name]:
+            err.print(line)
+
     @contextmanager
     def __call__(self, name: str) -> Iterator[Callable[[int, int], None]]:
         """One stage; the callback takes (done, total)."""
         name = visible(name)
         if self.plain:
             err.print(f"… {name}")
-            with beating(Heartbeat(name), err.print) as heart:
+            with beating(Heartbeat(name), lambda line: self._say(name, line)) as heart:
+                self._open.append(name)
                 yield heart
+            self._open.pop()
             return
         task = self.progress.add_task(name, total=None)
         yield lambda done, total: self.progress.update(task, completed=done, total=total)

@@ -24,6 +24,8 @@ from wideproof.numeric.paper.experiments.settling import SETTLED, Improving, imp
 RNN, SCALED, UNSCALED = "linear RNN", "scaled convolution", "unscaled convolution"
 MATCHED, ZERO = "matched", "zero"
 MODELS = ((RNN, MATCHED), (SCALED, MATCHED), (UNSCALED, MATCHED), (SCALED, ZERO), (UNSCALED, ZERO))
+ORDER = ((SCALED, MATCHED), (SCALED, ZERO), (RNN, MATCHED), (UNSCALED, MATCHED), (UNSCALED, ZERO))
+"""Runs that are solved for together follow each other, and the RNN follows what tells when it has settled."""
 Values = tuple[float, ...]
 Progress = Callable[[int, int], None]
 
@@ -141,7 +143,7 @@ class Trainer:
         return Selected(model, start, *best, tuple(able[best]), tuple(sweep))
 
     def _tell(self, model: str, start: str, done: int) -> None:
-        self._progress(MODELS.index((model, start)) * self.networks_trained + done, self._total)
+        self._progress(ORDER.index((model, start)) * self.networks_trained + done, self._total)
 
     def _run(self, key: Key) -> TrainingRun | None:
         """None where the step diverges."""

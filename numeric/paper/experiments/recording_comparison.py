@@ -23,6 +23,7 @@ from wideproof.numeric.paper.experiments.bootstrap import Scores, score
 from wideproof.numeric.paper.experiments.model_selection import (
     MATCHED,
     MODELS,
+    ORDER,
     RNN,
     SCALED,
     UNSCALED,
@@ -34,12 +35,12 @@ from wideproof.numeric.paper.experiments.model_selection import (
 )
 from wideproof.numeric.paper.experiments.recording_protocol import FULL, LIMITED, Parts, Protocol, cut, prepare
 from wideproof.numeric.paper.experiments.saved_runs import Saved, digest
-from wideproof.numeric.paper.experiments.scale_factors import Scale, scale_of_lags
+from wideproof.numeric.paper.experiments.scale_factors import Scale, emitted_scale, scale_of_lags
 from wideproof.numeric.paper.experiments.settling import Improving
 from wideproof.numeric.recordings import Recording
 
-ORDER = ((SCALED, MATCHED), (SCALED, ZERO), (RNN, MATCHED), (UNSCALED, MATCHED), (UNSCALED, ZERO))
-"""Whose runs are solved for together follow each other, and the RNN what says when it has settled."""
+NARROW = 200
+"""Measured: multiplications in whose time one lag of a filter is added to the outputs at one time."""
 CONTRASTS = ((SCALED, UNSCALED, MATCHED), (SCALED, UNSCALED, ZERO), (RNN, SCALED, MATCHED))
 
 
@@ -134,7 +135,7 @@ def compare(
     Source: emami2021implicit §5.2, Table 1 and Fig. 4.
     """
     protocol = Protocol() if protocol is None else protocol
-    began = time.perf_counter()
+    began, scale = time.perf_counter(), emitted_scale() if scale is None else scale
     recording, left = cut(recording, protocol)
     with blas_threads(1):  # two libraries of linear algebra, NumPy's and SciPy's, would wait for each other
         prepared = [prepare(recording, protocol, name) for name in (FULL, LIMITED)]  # told before the long work
@@ -158,9 +159,23 @@ def _cost(network: MethodChoice, trainers: Sequence[Trainer], left: Sequence[str
     data, told = trainers[0].parts[0].training, f"at most {trainers[0].protocol.steps} steps, {network.reason}"
     found = network.times(sum(trainer.networks_trained for trainer in trainers))
     bases, paths = (sum(getattr(trainer, name) for trainer in trainers) for name in ("bases", "paths"))
-    convolutions = solving(data, bases, paths)
+    convolutions = solving(data, bases, paths).plus(_scoring(trainers))
     words = f"{told}; convolutions solved for in {bases} bases of {data.lags * data.n_x} taps"
     return replace(found.plus(convolutions), reason="; ".join((words, *(f"cut to {words}" for words in left))))
+
+
+def _scoring(trainers: Sequence[Trainer]) -> MethodChoice:
+    """What it takes to sum up every part, and to predict the test part at every recorded step of every chosen run."""
+    flops = 0.0
+    for trainer in trainers:
+        first, protocol = trainer.parts[0], trainer.protocol
+        data, taps = first.training, first.training.lags * first.training.n_x
+        runs = len(MODELS) * len(trainer.units) * (len(trainer.steps) + 1)
+        tested = len(first.x_test)
+        judged = protocol.validation / (1.0 - protocol.training - protocol.validation) * tested
+        flops += 2.0 * len(trainer.parts) * (first.samples + judged) * taps * data.n_x
+        flops += 2.0 * tested * runs * data.n_y * (taps + NARROW * data.lags)
+    return MethodChoice("scoring", "the test part", 0.0, flops, 0.0)
 
 
 def _identity(recording: Recording, protocol: Protocol, scale: Scale | None) -> dict[str, object]:

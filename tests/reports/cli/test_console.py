@@ -89,12 +89,13 @@ def test_stages_print_their_names_where_there_is_no_terminal(capsys):
 def test_a_stage_without_a_terminal_says_a_line_a_minute_and_a_quiet_one_nothing(monkeypatch, capsys):
     monkeypatch.setattr(heartbeat, "EVERY", 0.005)
     said, deadline = "", time.monotonic() + 20
-    with Stages() as stages, stages("training") as progress:
+    with Stages() as stages, stages("table1"), stages("training") as progress:
         progress(1, 4)
         while "1 of 4 done" not in said and time.monotonic() < deadline:
             time.sleep(0.01)
             said += capsys.readouterr().err
-    assert said.startswith("… training\n")
+    assert said.startswith("… table1\n… training\n")
+    assert "table1: " not in said  # the stage that holds it has nothing to add
     assert "… training: 1 of 4 done, " in said
     capsys.readouterr()
     with Stages(quiet=True) as stages, stages("training"):
