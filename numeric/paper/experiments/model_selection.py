@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
-from functools import cache
+from functools import cache, partial
 from itertools import product
 
 import numpy as np
@@ -96,24 +96,25 @@ class Trainer:
             [(0, seed) for seed in protocol.seeds] if full else [(k, protocol.seeds[0] + k) for k in range(len(parts))]
         )
         self.steps = record_steps(protocol.steps)
+        self._nus, self._fractions = (tuple(dict.fromkeys(grid)) for grid in (protocol.nu_W, protocol.step_fractions))
         self._runs: dict[Key, TrainingRun | None] = {}
         self._paths: dict[tuple[float, Unit], ClosedPath] = {}
-        self._total = len(MODELS) * self.networks_trained
+        self.total = len(MODELS) * self.networks_trained
 
     @property
     def networks_trained(self) -> int:
         """How many times an RNN is trained: at every variance and step size, once for each part and network."""
-        return len(self.protocol.nu_W) * len(self.protocol.step_fractions) * len(self.units)
+        return len(self._nus) * len(self._fractions) * len(self.units)
 
     @property
     def bases(self) -> int:
         """How many eigenbases are found: for every part one without scale factors, and one for every variance."""
-        return len(self.parts) * (1 + len(self.protocol.nu_W))
+        return len(self.parts) * (1 + len(self._nus))
 
     @property
     def paths(self) -> int:
         """How many paths are taken in them: from the start of every network in two bases, and from zero in each."""
-        return len(self.protocol.step_fractions) * (2 * len(self.protocol.nu_W) * len(self.units) + self.bases)
+        return len(self._fractions) * (2 * len(self._nus) * len(self.units) + self.bases)
 
     def select(self, model: str, start: str) -> Selected:
         """The variance and step size of largest mean validation R², and its runs.
@@ -121,11 +122,9 @@ class Trainer:
         Errors: ParameterError where every step size diverges.
         """
         tried: dict[tuple[float, float], list[TrainingRun | None]] = {}
-        for nu in self.protocol.nu_W:
-            for unit in self.units:
-                for fraction in self.protocol.step_fractions:
-                    tried.setdefault((nu, fraction), []).append(self._run((model, start, nu, fraction, unit)))
-                    self._tell(model, start, sum(map(len, tried.values())))
+        for nu, unit, fraction in product(self._nus, self.units, self._fractions):
+            tried.setdefault((nu, fraction), []).append(self._run((model, start, nu, fraction, unit)))
+            self._tell(model, start, sum(map(len, tried.values())))
         able = {at: [run for run in runs if run is not None] for at, runs in tried.items() if None not in runs}
         if not able:
             got = f"divergence of the {model} at every one of {self.protocol.step_fractions}"
@@ -133,7 +132,7 @@ class Trainer:
         mean = {at: float(np.mean([run.validation_r2 for run in runs])) for at, runs in able.items()}
         best = max(mean, key=lambda at: mean[at])
         sweep = []
-        for nu in self.protocol.nu_W:
+        for nu in self._nus:
             if own := [at for at in mean if at[0] == nu]:
                 at = max(own, key=lambda at: mean[at])
                 values = np.array([run.validation_r2 for run in able[at]])
@@ -143,7 +142,7 @@ class Trainer:
         return Selected(model, start, *best, tuple(able[best]), tuple(sweep))
 
     def _tell(self, model: str, start: str, done: int) -> None:
-        self._progress(ORDER.index((model, start)) * self.networks_trained + done, self._total)
+        self._progress(ORDER.index((model, start)) * self.networks_trained + done, self.total)
 
     def _run(self, key: Key) -> TrainingRun | None:
         """None where the step diverges."""
@@ -162,30 +161,33 @@ class Trainer:
 
         Without scale factors the basis is that of every variance, and a start at zero is one run for them all.
         """
-        parts, nus = self.parts[part], (nu,) if model == SCALED else self.protocol.nu_W
+        parts, nus = self.parts[part], (nu,) if model == SCALED else self._nus
         weights = self._rho(nu) if model == SCALED else None
         ones = np.ones(parts.training.lags)
         basis = cache(lambda: EigenDescent(parts.training, ones if weights is None else weights, parts.validation))
         units = [unit for unit in self.units if unit[0] == part]
         own = nu if model == SCALED else None
 
-        def solved(start: str, first: Callable[[], Convolution], *network: object) -> Iterator[Arrays]:
-            for fraction in self.protocol.step_fractions:
-                key = (parts.regime, model, start, fraction, part, *network)
-                yield self._saved.result(key, lambda: self._solved(basis(), first(), parts, fraction))  # noqa: B023
+        def solved(start: str, first: Callable[[], Convolution], *network: object) -> dict[float, Arrays]:
+            key = (parts.regime, model, start, part, *network)
+            work = partial(self._solved, basis, first, parts)
+            return {at: self._saved.result((*key, at), partial(work, at)) for at in self._fractions}
 
         zero = np.zeros((parts.training.lags, parts.training.n_y, parts.training.n_x))
-        found = dict(zip(self.protocol.step_fractions, solved(ZERO, lambda: matched(zero, weights), own), strict=True))
+        found = solved(ZERO, lambda: matched(zero, weights), own)
         for at, unit, fraction in product(nus, units, found):
             self._runs[model, ZERO, at, fraction, unit] = _run(found[fraction])
         for at, unit in product(nus, units):
-            start = cache(lambda at=at, unit=unit: matched(self._response(at, unit), weights))
-            for fraction, arrays in zip(found, solved(MATCHED, start, at, unit[1]), strict=True):
+            start = cache(partial(self._matched, at, unit, weights))
+            for fraction, arrays in solved(MATCHED, start, at, unit[1]).items():
                 self._runs[model, MATCHED, at, fraction, unit] = _run(arrays)
                 if arrays and model == SCALED:
                     self._paths[at, unit] = _path(arrays)
 
-    def _solved(self, basis: EigenDescent, start: Convolution, parts: Parts, fraction: float) -> Arrays:
+    def _solved(
+        self, made: Callable[[], EigenDescent], first: Callable[[], Convolution], parts: Parts, fraction: float
+    ) -> Arrays:
+        basis, start = made(), first()
         step_size = fraction / (basis.largest or 1.0)
         try:
             path = basis.descend(start, step_size)
@@ -198,7 +200,7 @@ class Trainer:
 
     def _descended(self, nu: float, unit: Unit, fraction: float) -> Arrays:
         parts, wide, start = self.parts[unit[0]], self._paths[nu, unit], self._network(nu, unit)
-        step_size = fraction / model_curvature(start, parts.training)
+        step_size = fraction / (model_curvature(start, parts.training) or 1.0)
 
         def gain(losses: Host) -> float:
             return to_gain(losses, step_size, wide) / parts.spread
@@ -215,9 +217,9 @@ class Trainer:
         return _arrays(TrainingRun(r2, found.best_step, steps, gain(found.test_loss), np.asarray(found.best_impulse),
                                    recorded))  # fmt: skip
 
-    def _response(self, nu: float, unit: Unit) -> Host:
-        """The impulse response that the network has at its start."""
-        return np.asarray(impulse_response(self._network(nu, unit), self.parts[unit[0]].training.lags))
+    def _matched(self, nu: float, unit: Unit, weights: Host | None) -> Convolution:
+        """The convolution with the impulse response that the network has at its start."""
+        return matched(impulse_response(self._network(nu, unit), self.parts[unit[0]].training.lags), weights)
 
     def _rho(self, nu: float) -> Host:
         own = {"nu_W": nu, "nu_F": self.protocol.nu_F, "nu_C": self.protocol.nu_C}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -141,7 +142,13 @@ def compare(
         prepared = [prepare(recording, protocol, name) for name in (FULL, LIMITED)]  # told before the long work
         chosen = choose_exact(protocol.width, prepared[0][0].training, protocol.steps, method)  # and so is the method
         saved = Saved(resume, _identity(recording, protocol, scale))
-        trainers = [Trainer(parts, protocol, scale, _half(progress, k), saved) for k, parts in enumerate(prepared)]
+        trainers: list[Trainer] = []
+
+        def tell(half: int, done: int, _: int) -> None:
+            if progress is not None:
+                progress(sum(t.total for t in trainers[:half]) + done, sum(t.total for t in trainers))
+
+        trainers += [Trainer(parts, protocol, scale, partial(tell, k), saved) for k, parts in enumerate(prepared)]
         if announce is not None:
             announce(_cost(chosen, trainers, left))
         regimes = [_regime(trainer, np.random.default_rng([seed, k])) for k, trainer in enumerate(trainers)]
@@ -183,14 +190,6 @@ def _identity(recording: Recording, protocol: Protocol, scale: Scale | None) -> 
     rho = scale_of_lags(protocol.lags, nu_W=0.5, nu_F=protocol.nu_F, nu_C=protocol.nu_C, scale=scale)
     data = digest(recording.inputs, recording.outputs)
     return {"recording": data, "protocol": asdict(protocol), "scale": digest(rho)}
-
-
-def _half(progress: Callable[[int, int], None] | None, half: int) -> Callable[[int, int], None]:
-    def tell(done: int, total: int) -> None:
-        if progress is not None:
-            progress(half * total + done, 2 * total)
-
-    return tell
 
 
 def _regime(trainer: Trainer, rng: np.random.Generator) -> Regime:

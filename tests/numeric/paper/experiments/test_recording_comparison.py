@@ -240,6 +240,7 @@ def test_real_recordings_pass_through(name):
     answer = compare(load_recording(name), quick, scale=oracle, progress=lambda done, total: seen.append((done, total)))
     assert seen[-1] == (1, 1)
     assert len(seen) > 10
+    assert seen[:-1] == [(k, seen[0][1]) for k in range(1, len(seen))]  # one after the other, of one number
     assert [r.name for r in answer.regimes] == [FULL, LIMITED]
     assert len(answer.regimes[0].scores) == len(MODELS)
     assert len(answer.regimes[0].scores[0].r2) == len(answer.outputs)
@@ -323,6 +324,12 @@ def test_the_mutant_that_judges_whatever_came_refutes_by_the_number_of_steps(mon
     monkeypatch.setattr(selection_module, "to_gain", lambda losses, *_: float(len(losses) <= SHORT.steps))
     found = compare(counts(), SHORT, scale=oracle)
     assert "refuted" in {j.verdict for j in statement(found, FULL, MATCHED, SCALED)}
+
+
+def test_a_choice_given_twice_is_one():
+    twice = dc.replace(SHORT, nu_W=(0.7, 0.7), step_fractions=(1.0, 1.0), steps=5)
+    once = compare(synthetic(600), dc.replace(SHORT, steps=5), scale=oracle)
+    assert compare(synthetic(600), twice, scale=oracle).regimes == once.regimes
 
 
 def test_a_run_ends_where_it_has_settled_and_is_judged():
