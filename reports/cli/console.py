@@ -210,8 +210,10 @@ class Stages:
             err.print(f"… {name}")
             with beating(Heartbeat(name), lambda line: self._say(name, line)) as heart:
                 self._open.append(name)
-                yield heart
-            self._open.pop()
+                try:
+                    yield heart
+                finally:
+                    self._open.pop()
             return
         task = self.progress.add_task(name, total=None)
         yield lambda done, total: self.progress.update(task, completed=done, total=total)
