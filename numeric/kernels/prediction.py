@@ -104,7 +104,9 @@ class Spectrum(InOneLine):
         usual = largest / 2 if largest < np.inf else 1.0  # a kernel of zeros learns nothing at any step
         step = usual if step is None else real("descend: step", step, 0.0, above=True, hint="It is the size of a step.")
         if step > largest:
-            hint = f"Descent diverges above {largest:.6g}."
+            bound = 2.0 * (1.0 + momentum)
+            rule = f"step size × largest curvature = {bound * step / largest:.3g} is above {bound:.3g}"
+            hint = f"Descent diverges above {largest:.6g}, from the first step on: {rule}."
             raise ParameterError("descend: step", "a stable step", step, hint)
         eta = 2.0 * step / self.count
         if momentum:

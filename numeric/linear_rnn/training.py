@@ -17,21 +17,17 @@ from wideproof.numeric.core.inputs import callback, instance, real, whole
 from wideproof.numeric.core.timing import blas_threads
 from wideproof.numeric.linear_rnn.convolution import Convolution, ConvolutionDescent
 from wideproof.numeric.linear_rnn.krylov import KrylovDescent, LinearRNN, impulse_response, rnn_curvature
-from wideproof.numeric.linear_rnn.quadratic_loss import (
-    Quadratic,
-    curvature,
-    largest_stable_step,
-    loss,
-    loss_and_slope,
-    to_impulse,
-)
+from wideproof.numeric.linear_rnn.quadratic_loss import Quadratic, curvature, loss, loss_and_slope, to_impulse
 from wideproof.numeric.linear_rnn.subspace import LazyDescent, RandomRNN, SubspaceDescent, finest_tolerance
 from wideproof.numeric.linear_rnn.training_choice import choose_method
+from wideproof.numeric.networks.divergence import Diverged, blown_up, diverged, risen, unstable
 from wideproof.numeric.runs.gathering import Progress
 
 Model = LinearRNN | Convolution | RandomRNN
 REFINEMENT = 10.0  # one subspace run to the next: the change of the losses then is the error of the first
-BLOW_UP = 1e6  # a loss this many times the first one (or the outputs' power) has diverged
+ASKED_EVERY = 16  # steps from one question whether training may end to the next
+Until = Callable[[np.ndarray], bool]
+"""Is asked with the losses so far, of the test data where there are any, whether training may end here."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,7 +35,8 @@ class Training:
     """Entry ℓ of a curve is the loss after ℓ steps; the best step is the one of least test loss.
 
     Shapes: train_loss, test_loss (steps + 1,), test_loss empty without test data; impulses (k, T, n_y, n_x)
-    at the k recorded steps; best_impulse (T, n_y, n_x) (of least train loss without test data).
+    at the k recorded steps; best_impulse (T, n_y, n_x) (of least train loss without test data). Fewer steps and
+    records where training was allowed to end before.
     Error: `error` bounds the relative error of the losses as measured against a run of finer tolerance; 0 where
     the method, named with its reason, is exact to rounding.
     """
@@ -79,6 +76,7 @@ def train(
     kernels: str = "auto",
     threads: int | None = 1,
     record: Sequence[int] = (),
+    until: Until | None = None,
     progress: Progress | None = None,
 ) -> Training:
     """Full-batch gradient descent from `start`, exact to rounding by default; `start` is left unchanged.
@@ -88,10 +86,11 @@ def train(
     The default step is 1/curvature, half the largest stable one: of the data for a convolution, and of the
     data and the network at its start for an RNN; a RandomRNN, known in law only, needs a step size.
     `threads` is how many the linear algebra may take, None as many as it likes: its products are too small for more
-    than one, and two libraries of it, NumPy's and SciPy's, wait for each other.
+    than one, and two libraries of it, NumPy's and SciPy's, wait for each other. `until`, asked now and then with the
+    losses so far, ends training before its steps are taken.
     Units: step_size is for a loss that is a mean over all outputs.
-    Errors: ParameterError, naming the largest stable step, when the loss blows up, or naming the method that
-    applies when the one asked for does not.
+    Errors: Diverged, naming step, cause and largest stable step size, where the loss blows up or an unstable step
+    size leaves it above its start; ParameterError naming the method that applies when the one asked for does not.
     Source: paper B.4 (61), erratum E12.
 
     >>> from wideproof.numeric.linear_rnn.convolution import matched
@@ -104,11 +103,14 @@ def train(
     steps, momentum, record = _numbers(steps, step_size, momentum, accuracy, threads, record, progress)
     _check(start, data, test)
     choice = choose_method(start, data, steps, accuracy=accuracy, momentum=momentum, method=method)
+    if until is not None and choice.name not in ("krylov", "direct"):
+        hint = "Two runs of one length tell the error of the others: leave until out."
+        raise ParameterError("train: until", "a method that is exact", choice.name, hint)
     with blas_threads(threads), np.errstate(over="ignore", invalid="ignore"):
         step = step_size if step_size is not None else 1.0 / (model_curvature(start, data) or 1.0)
         run = partial(
             _run, start=start, data=data, test=test, steps=steps, step=step, momentum=momentum, record=record,
-            progress=progress,
+            until=until, progress=progress,
         )  # fmt: skip
         if choice.name == "subspace":
             assert isinstance(start, LinearRNN)
@@ -196,6 +198,7 @@ def _run(
     step: float,
     momentum: float,
     record: Sequence[int],
+    until: Until | None,
     progress: Progress | None,
 ) -> Training:
     xp = array_namespace(data.sxx)
@@ -206,17 +209,23 @@ def _run(
         taps = descent.taps()
         value, slope = loss_and_slope(data, taps)
         curves[0, k] = judged = float(value)
-        _check_divergence(curves[0], k, start, data, step, momentum)
+        if blown_up(curves[0, : k + 1], data.power):
+            raise _diverged(curves[0, : k + 1], start, data, step, momentum)
         if test is not None:
             curves[1, k] = judged = float(loss(test, taps))
         if judged < best:
             best, best_step, best_taps = judged, k, taps
         if k in record:
             kept[k] = to_impulse(taps, data.lags)
-        if progress is not None and (k == steps or k % max(1, steps // 100) == 0):
+        if k == steps or (until is not None and k % ASKED_EVERY == 0 and until(curves[int(test is not None), : k + 1])):
+            curves = curves[:, : k + 1]
+            break
+        if progress is not None and k % max(1, steps // 100) == 0:
             progress(k, steps)
-        if k < steps:
-            descent.move(slope, step, momentum)
+        descent.move(slope, step, momentum)
+    if progress is not None:
+        progress(steps, steps)
+    _check_rise(curves[0], start, data, step, momentum)
     recorded = tuple(sorted(kept))
     shape = (0, data.lags, data.n_y, data.n_x)
     impulses = xp.stack([kept[k] for k in recorded]) if kept else xp.empty(shape, dtype=data.sxx.dtype)
@@ -268,15 +277,20 @@ def _check(start: Model, data: Quadratic, test: Quadratic | None) -> None:
             raise ShapeError("train", f"data of (lags, n_y, n_x) = {got}", want, "Match model and data.")
 
 
-def _check_divergence(curve: np.ndarray, k: int, start: Model, data: Quadratic, step: float, momentum: float) -> None:
-    ceiling = BLOW_UP * max(curve[0], data.power)
-    if curve[k] <= ceiling:
-        return
+def _diverged(losses: np.ndarray, start: Model, data: Quadratic, step: float, momentum: float) -> Diverged:
+    """The error of losses that have blown up or risen, with its cause; a network known in law has no curvature yet."""
+    taken, loss_there = len(losses) - 1, float(losses[-1])
     if isinstance(start, RandomRNN):
-        raise ParameterError("train", "a stable step size", step, f"The loss blew up at step {k}: lower it.")
-    if isinstance(start, LinearRNN):
-        limit, where = (2.0 + 2.0 * momentum) / rnn_curvature(start, data), "estimated at this network's start"
-    else:
-        limit, where = (1.0 + momentum) * largest_stable_step(data, start.rho), "exact for this convolution"
-    hint = f"The largest stable step is {limit:.3g} ({where}); the loss blew up at step {k}."
-    raise ParameterError("train", f"a step size below {limit:.3g}", step, hint)
+        got = f"{step:.6g}, with which the loss is {loss_there:.3g} at step {taken}"
+        hint = "Step size × largest curvature above 2 diverges: lower it, see largest_stable_step."
+        return Diverged("train", "a stable step size", got, hint)
+    fixed = isinstance(start, Convolution)
+    return diverged("train", step, model_curvature(start, data), momentum, step=taken, loss=loss_there, fixed=fixed)
+
+
+def _check_rise(losses: np.ndarray, start: Model, data: Quadratic, step: float, momentum: float) -> None:
+    """A training that ends above its start took too large a step, unless its curvature says that it still swings."""
+    if not risen(losses) or isinstance(start, RandomRNN):
+        return
+    if unstable(step, model_curvature(start, data), momentum):
+        raise _diverged(losses, start, data, step, momentum)

@@ -33,6 +33,14 @@ ROWS = 0.8
 """Measured: what each row beyond the first adds to a sweep of W."""
 COPIES = 12
 """Measured: passes over W that copying it before and after takes."""
+CURVATURE = 60
+"""Measured: steps in whose time the largest curvature of a network is found."""
+BASIS = 9.0
+"""Measured: an eigenbasis, with test data in it, in units of one product of matrices of its size."""
+POINTS = 100
+"""Measured: numbers of steps at which a path is looked at."""
+POWER = 4000.0
+"""Measured: flops in whose time a power of one mode is taken."""
 WIDEST = 4000
 """By default wider random networks are not drawn whole: a step takes 20 sweeps of 128 MB and more."""
 IN_LAW = 1e-8
@@ -63,6 +71,11 @@ class MethodChoice:
     def times(self, runs: int) -> MethodChoice:
         """The same for several networks, one after the other: the memory of one, the work of all."""
         return replace(self, flops=runs * self.flops, traffic=runs * self.traffic, calls=runs * self.calls)
+
+    def plus(self, other: MethodChoice) -> MethodChoice:
+        """This and then the other: the memory of the larger, the work of both."""
+        sums = {name: getattr(self, name) + getattr(other, name) for name in ("flops", "traffic", "calls")}
+        return replace(self, memory=max(self.memory, other.memory), **sums)
 
     def __str__(self) -> str:
         return f"{self.name} ({self.reason}): {self.memory / 1e6:.3g} MB, about {self.seconds:.2g} s"
@@ -146,7 +159,20 @@ def choose_exact(width: int, data: Quadratic, steps: int, method: str = "auto") 
     if method not in EXACT:
         hint = "Validation compares these losses, so they are exact to rounding."
         raise ParameterError("method", ", ".join(EXACT), method, hint)
-    return _krylov(width, data, steps, 0.0)
+    network, tests = _krylov(width, data, steps + CURVATURE, 0.0), _products(data, steps)
+    return replace(network, flops=network.flops + tests[0], traffic=network.traffic + tests[1])
+
+
+def solving(data: Quadratic, bases: int, paths: int) -> MethodChoice:
+    """What it costs to solve for the descent of convolutions: eigenbases of the data, and paths in each of them.
+
+    Units: those of MethodChoice.  Source: measured multiples of the product of two such matrices.
+    """
+    size = data.lags * data.n_x
+    flops = bases * BASIS * 2.0 * size**3 + paths * POINTS * (2.0 * size**2 * data.n_y + POWER * size)
+    return MethodChoice(
+        "solved", "one eigenbasis for each part and weights", 8.0 * 6 * size**2, flops, 0.0, 100.0 * paths
+    )
 
 
 def available_memory() -> float:
@@ -178,7 +204,8 @@ def _krylov(width: int, data: Quadratic, steps: int, momentum: float) -> MethodC
     n, m, sweeps = width, min(data.n_x, data.n_y), data.lags - 1
     memory = 8.0 * (n * n * (3 if momentum else 2) + 2 * data.lags * m * n)
     passes = 2 * sweeps * (1.0 + ROWS * (m - 1)) + (6 if momentum else 2)
-    flops, traffic = 6.0 * sweeps * m * n * n * steps, 8.0 * n * n * (steps * passes + COPIES)
+    slopes, read = _products(data, steps)
+    flops, traffic = 6.0 * sweeps * m * n * n * steps + slopes, 8.0 * n * n * (steps * passes + COPIES) + read
     calls = steps * (3.0 * data.lags + 25.0)
     return MethodChoice("krylov", f"exact, {2 * sweeps} sweeps of W a step", memory, flops, traffic, calls)
 
@@ -187,30 +214,38 @@ def _subspace(width: int, data: Quadratic, steps: int, accuracy: float) -> Metho
     n, met = width, _met(data, width, accuracy)
     runs = 2  # the second one, with a finer tolerance, gives the error
     once = 2.0 * n * n * (2 * met)
-    flops = once + runs * _inner(met, data, steps) + 40.0 * n * met**2
+    slopes, read = _products(data, runs * steps)
+    flops = once + runs * _inner(met, data, steps) + 40.0 * n * met**2 + slopes
     memory = 8.0 * (2 * n * n + 4 * met * n)
     why = f"W is multiplied along about {met} directions a side only"
-    return MethodChoice("subspace", why, memory, flops, 8.0 * n * n * 2 * met, runs * _calls(data, steps, met))
+    return MethodChoice("subspace", why, memory, flops, 8.0 * n * n * 2 * met + read, runs * _calls(data, steps, met))
 
 
 def _sampled(width: int, data: Quadratic, steps: int) -> MethodChoice:
     met, runs = int(_met(data, width, IN_LAW) * min(1.0, steps / 300) ** GROWTH), 2
     why = f"drawn along about {met} directions a side, whatever the width"
-    flops = runs * _inner(met, data, steps) + 80.0 * met**3
-    traffic = runs * steps * 8.0 * met**2 * (2 * data.lags + 10)
+    slopes, read = _products(data, runs * steps)
+    flops = runs * _inner(met, data, steps) + 80.0 * met**3 + slopes
+    traffic = runs * steps * 8.0 * met**2 * (2 * data.lags + 10) + read
     calls = runs * _calls(data, steps, 0) + met * MEETING  # the second run meets no new ones
     return MethodChoice("sampled", why, 8.0 * 30 * met**2, flops, traffic, calls)
 
 
 def _direct(data: Quadratic, steps: int) -> MethodChoice:
     size = data.lags * data.n_x
-    flops = 2.0 * size**2 * data.n_y * steps
-    return MethodChoice("direct", "each step is one product with Sxx", 8.0 * size**2, flops, 0.0, 7.0 * steps)
+    flops, traffic = _products(data, steps)
+    return MethodChoice("direct", "each step is one product with Sxx", 8.0 * size**2, flops, traffic, 7.0 * steps)
 
 
 def _met(data: Quadratic, width: int, accuracy: float) -> int:
     decades = max(1.0, 1.0 - math.log10(accuracy))
     return min(width, int(DECADE * decades * min(data.n_x, data.n_y)))
+
+
+def _products(data: Quadratic, steps: int) -> tuple[float, float]:
+    """Flops and bytes of one product with Sxx at every step: that of the slope, or of the loss on other data."""
+    size = data.lags * data.n_x
+    return 2.0 * size**2 * data.n_y * steps, 8.0 * size**2 * steps
 
 
 def _calls(data: Quadratic, steps: int, met: int) -> float:

@@ -20,12 +20,11 @@ from wideproof.numeric.core.arrays import Array, Host, backend, to_host
 from wideproof.numeric.core.checkpoints import SAVE_EVERY, load, save
 from wideproof.numeric.core.inputs import callback, choice, finite_array, real, sequences, whole
 from wideproof.numeric.core.shown import InOneLine
+from wideproof.numeric.networks.divergence import blown_up, diverged, risen, unstable
 from wideproof.numeric.networks.empirical_kernels import Readout, empirical_ntk, scales_of
 from wideproof.numeric.networks.gradients import Network, network_gradients, run_forward, shape_of, trained
 from wideproof.numeric.networks.simulation import weights_of
 from wideproof.numeric.runs.gathering import Progress
-
-BLOW_UP = 1e6  # a loss this many times the first one, or the targets' power, has diverged
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -70,7 +69,8 @@ def train_network(
     same bits.
     Shapes: X (N, T, n_x); Y (N, n_y) for readout "last" and "average", (N, T, n_y) for "all".
     Units: parameters are the symbols of the definition.
-    Error: rounding; ParameterError, naming a stable step, where the loss blows up; ShapeError.
+    Error: rounding; ShapeError; Diverged, naming step, cause and a stable step size, where the loss blows up or an
+    unstable step size leaves it above its start.
     Source: wideproof.adjoint; emami2021implicit, B.4 (61).
 
     >>> X, Y, values = np.ones((1, 2, 1)), np.ones((1, 1)), {"nu_W": 0.5, "nu_F": 1.0, "nu_C": 1.0}
@@ -115,7 +115,7 @@ class _Descent:
     X: Array
     Y: Array
     width: int
-    readout: str
+    readout: Readout
     parameterization: str
     options: dict[str, Any]
 
@@ -134,6 +134,20 @@ class _Descent:
             slope = slope[:, None, :] * weight[None, :, None]
         scales = scales_of(self.program, self.parameterization)
         return {name: number(scales[name]) * g[0, ...] for name, g in network_gradients(network, slope).items()}
+
+    def curvature(self, weights: Mapping[str, Array]) -> float:
+        """The largest curvature of the loss at these weights."""
+        X, Y = to_host(self.X), to_host(self.Y)
+        return curvature(self.program, X, Y, self.width, weights, self.readout, self.parameterization, self.options)
+
+    def check(self, start: Mapping[str, Array], losses: list[float], step: float, momentum: float, ended: bool) -> None:
+        """Raise Diverged, with its cause, where the loss has blown up, or an unstable step ended above its start."""
+        lost = blown_up(losses, float((self.Y**2).mean()))
+        if not lost and not (ended and risen(losses)):
+            return
+        largest, taken = self.curvature(start), len(losses) - 1
+        if lost or unstable(step, largest, momentum):
+            raise diverged("train_network: step_size", step, largest, momentum, step=taken, loss=losses[-1])
 
 
 def _read(xp: Any, outputs: Array, readout: str) -> Array:
@@ -161,7 +175,7 @@ def _descend(
     for k in range(len(losses), steps + 1):
         network, said = run.forward(weights)
         losses.append(float(xp.mean((said - run.Y) ** 2)))
-        _check_divergence(losses, float(xp.mean(run.Y**2)), step)
+        run.check(start, losses, step, momentum, k == steps)
         if k == steps:
             break
         for name, slope in run.slopes(network, said).items():
@@ -184,12 +198,6 @@ def _save(
     arrays = {f"weights/{name}": to_host(weights[name]) for name in velocity}
     arrays |= {f"velocity/{name}": to_host(v) for name, v in velocity.items()}
     save(path, identity, {"loss": np.array(losses), **arrays})
-
-
-def _check_divergence(losses: list[float], power: float, step: float) -> None:
-    if not losses[-1] <= BLOW_UP * max(losses[0], power):
-        hint = f"The loss blew up at step {len(losses) - 1}; half the largest stable step is the default."
-        raise ParameterError("train_network: step_size", "a stable step", step, hint)
 
 
 def _drawn(program: Program, X: Host, width: int, seed: int, options: dict[str, Any]) -> dict[str, Array]:

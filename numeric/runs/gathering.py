@@ -7,8 +7,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass, field
-from functools import cached_property
-from typing import Any, ClassVar, Generic, Protocol, TypeVar
+from functools import cached_property, partial
+from typing import Any, ClassVar, Generic, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 
@@ -20,6 +20,13 @@ from wideproof.numeric.runs.crew import ALONE, Crew
 
 Progress = Callable[[int, int], None]
 Shard = tuple[int, int]
+
+
+@runtime_checkable
+class Watching(Protocol):
+    """A progress that also takes the standard errors so far, as a function that it calls when it wants them."""
+
+    def errors(self, so_far: Callable[[], str]) -> None: ...  # noqa: D102
 
 
 class Chunked(Protocol):
@@ -164,7 +171,24 @@ def gather(
         for done in work.merged():
             if progress:
                 progress(done, len(chunks))
+                if isinstance(progress, Watching):
+                    progress.errors(partial(standard_errors, work.found))
     return work.found
+
+
+def standard_errors(found: Gathered[Any]) -> str:
+    """The largest standard error of a mean so far, of every feature at the width of the most trials, the largest.
+
+    Units: of the features.  Error: relative O(trials^-1/2).  Source: `Moments`.
+    """
+    said = []
+    for name in dict.fromkeys(key[0] for key in found.moments):
+        own = [(moments.count, key[1], moments) for key, moments in found.moments.items() if key[0] == name]
+        _, width, moments = max(own, key=lambda one: one[:2])
+        if moments.count > 1:
+            spread = np.sqrt(np.diagonal(moments.comoment, axis1=-2, axis2=-1) / (moments.count - 1) / moments.count)
+            said.append(f"{name} {np.max(spread, initial=0.0):.2g} at width {width} ({moments.count} trials)")
+    return ", ".join(said)
 
 
 def part_of(chunks: tuple[Chunk, ...], shard: Shard | None) -> tuple[Chunk, ...]:

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import fields
-from typing import TYPE_CHECKING, Any, NoReturn, cast
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, cast
 
 import numpy as np
 import typer
@@ -47,11 +47,13 @@ from wideproof.derive.proof.claims import (
     StillBounded,
     Vanishing,
 )
+from wideproof.numeric.runs.heartbeat import Heartbeat, beating
 from wideproof.numeric.runs.signals import INTERRUPTED
 
 if TYPE_CHECKING:
     from wideproof.numeric.linear_rnn.training_choice import MethodChoice
 
+Item = TypeVar("Item")
 LITERAL = {"soft_wrap": True, "markup": False, "emoji": False, "highlight": False}  # the user's words stay as they are
 
 
@@ -190,7 +192,7 @@ def announced(choice: MethodChoice) -> None:
 
 
 class Stages:
-    """Named stages of long work, each with its own bar on standard error; silent when told to be."""
+    """Named stages of long work on standard error: a bar each, without a terminal a line a minute; silent if told."""
 
     def __init__(self, quiet: bool = False) -> None:
         columns = (
@@ -204,6 +206,7 @@ class Stages:
         self.progress = Progress(*columns, console=err, disable=quiet)
         self.bars = not quiet and sys.stderr.isatty()
         self.plain = not quiet and not self.bars
+        self._open: list[str] = []
 
     def __enter__(self) -> Stages:
         if self.bars:
@@ -214,19 +217,37 @@ class Stages:
         if self.bars:
             self.progress.stop()
 
+    def _say(self, name: str, line: str) -> None:
+        """The line of the innermost stage; one that holds others has nothing to add."""
+        if self._open[-1:] == [name]:
+            err.print(line)
+
     @contextmanager
     def __call__(self, name: str) -> Iterator[Callable[[int, int], None]]:
         """One stage; the callback takes (done, total)."""
         name = visible(name)
         if self.plain:
             err.print(f"… {name}")
-            yield lambda done, total: None
+            with beating(Heartbeat(name), lambda line: self._say(name, line)) as heart:
+                self._open.append(name)
+                try:
+                    yield heart
+                finally:
+                    self._open.pop()
             return
         task = self.progress.add_task(name, total=None)
         yield lambda done, total: self.progress.update(task, completed=done, total=total)
         self.progress.update(
             task, completed=self.progress.tasks[task].total or 1, total=self.progress.tasks[task].total or 1
         )
+
+
+def told(items: Sequence[Item], progress: Callable[[int, int], None]) -> Iterator[Item]:
+    """The items one after the other; the progress is told of each that is done."""
+    for done, item in enumerate(items):
+        progress(done, len(items))
+        yield item
+    progress(len(items), len(items))
 
 
 def closed_lines(derivation: Derivation) -> list[str]:

@@ -13,7 +13,7 @@ import typer
 from wideproof.derive import Memory, memory
 from wideproof.derive.language.errors import NotAccurate
 from wideproof.derive.language.variants import untied
-from wideproof.reports.cli.console import EXIT, Stages, err, out, plain, print_json, table
+from wideproof.reports.cli.console import EXIT, Stages, err, out, plain, print_json, table, told
 from wideproof.reports.cli.models import Model, model_with
 from wideproof.reports.cli.symbols import Json, demand, parameters
 
@@ -64,12 +64,12 @@ def memory_command(
             parts = derived.parts
             for part in (derived, *parts.values()):
                 part.proof.verify()
-        with stages("fixed points"):
-            found = [analyse(derived, **at) for at in _settings(derived, given)]
+        with stages("fixed points") as progress:
+            found = [analyse(derived, **at) for at in told(_settings(derived, given), progress)]
         enclosures = None
         if certified:
-            with stages("enclosures"):
-                enclosures = [_enclosed(derived, analysis) for analysis in found]
+            with stages("enclosures") as progress:
+                enclosures = [_enclosed(derived, analysis) for analysis in told(found, progress)]
         critical = critical_gains(derived, _drive(derived, given))
         files = _drawn(derived, given, figure, stages) if figure else []
         checked_ = None

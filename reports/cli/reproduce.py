@@ -12,7 +12,12 @@ import typer
 from wideproof.derive.language.errors import ParameterError, meant
 from wideproof.reports.cli.console import EXIT, Stages, announced, err, out, print_json, table
 
-Quick = Annotated[bool, typer.Option("--quick", help="Smaller sizes: each item in under a minute.")]
+Quick = Annotated[
+    bool,
+    typer.Option(
+        "--quick", help="Smaller sizes: each item in about a minute; what is cut of a large recording is said."
+    ),
+]
 Seed = Annotated[int, typer.Option(min=0, help="Seed of everything random.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
 Data = Annotated[
@@ -73,6 +78,7 @@ def reproduce_command(
 
     What the paper leaves unstated is listed by [b]--list-settings[/b] and changed by [b]--set[/b].
     What trains says before the start by which method, why, and at what cost; all of it is in float64.
+    On recordings only what has settled is judged; what still improves is undecided, and says so.
     Comparisons on recordings that are interrupted go on where they were when the same command is given again.
 
     Examples: [b]wideproof reproduce all --quick[/b], [b]wideproof reproduce fig1 --width 1e9[/b],

@@ -25,7 +25,10 @@ Kind = Literal["helps", "vanishes"]
 
 @dataclass(frozen=True)
 class Difference:
-    """A measured difference of R², to be judged: its standard error has `freedom` degrees of freedom."""
+    """A measured difference of R², to be judged: its standard error has `freedom` degrees of freedom.
+
+    `unsettled` names what still improves on either side: a difference of such scores is evidence of nothing.
+    """
 
     regime: str
     first: str
@@ -36,6 +39,7 @@ class Difference:
     difference: float
     stderr: float
     freedom: float
+    unsettled: str = ""
 
 
 @dataclass(frozen=True)
@@ -51,6 +55,8 @@ class JudgedDifferences:
 def judge_differences(found: Sequence[Difference]) -> tuple[JudgedDifferences, ...]:
     """Refuted, holds or undecided: each of the first two errs anywhere with probability at most FALSE_ALARM.
 
+    Undecided, with p-values of 1, is what has not settled; it counts among all that are judged.
+
     Shapes: (m,) -> (m,).  Error: of Student's law for the differences.  Source: Holm 1979; Schuirmann 1987.
     """
     against = holm([p_if_true(d) for d in found])
@@ -61,6 +67,8 @@ def judge_differences(found: Sequence[Difference]) -> tuple[JudgedDifferences, .
 
 def p_if_true(d: Difference) -> float:
     """The probability of evidence this strong against the statement though it is true, at most."""
+    if d.unsettled:
+        return 1.0
     if d.kind == "helps":
         return _beyond(d, -d.difference)
     return min(1.0, _beyond(d, abs(d.difference) - MARGIN) + _beyond(d, abs(d.difference) + MARGIN))
@@ -68,6 +76,8 @@ def p_if_true(d: Difference) -> float:
 
 def p_if_false(d: Difference) -> float:
     """The probability of evidence this strong for the statement though it is false, at most."""
+    if d.unsettled:
+        return 1.0
     return _beyond(d, d.difference if d.kind == "helps" else MARGIN - abs(d.difference))
 
 

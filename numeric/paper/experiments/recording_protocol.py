@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
 from wideproof.derive.language.errors import ParameterError
 from wideproof.numeric.core.arrays import Host
 from wideproof.numeric.linear_rnn.quadratic_loss import Quadratic, apply_filter, quadratic
-from wideproof.numeric.paper.experiments.assumptions import check_width, choice
+from wideproof.numeric.paper.experiments.assumptions import MOST, check_width, choice
 from wideproof.numeric.recordings import Recording
 
 LIMITED, FULL = "limited", "full"
@@ -21,9 +22,10 @@ class Protocol:
     """Every choice of the comparison; none of them is the paper's, whose values are lost.
 
     The lags are causal, with zeros before each part. One rule serves every model: its variance nu_W and its step
-    size are those of least mean validation error over all runs of a regime, and each run takes as many of `steps`
-    steps as do best on validation. Step sizes are fractions of the inverse of the model's largest curvature at its
-    start. Limited data are `segments` parts of the training part, disjoint and evenly spread over it, each with
+    size are those of least mean validation error over all runs of a regime, and each run takes the number of steps
+    that does best on validation: for a convolution of all steps to convergence, in closed form, and for the RNN of at
+    most `steps`, fewer where it has settled. Step sizes are fractions of the inverse of the model's largest curvature
+    at its start. Limited data are `segments` parts of the training part, disjoint and evenly spread over it, each with
     networks of its own; standard errors are over them.
     Units: lags in samples; fractions of the recording in time order.  Source: emami2021implicit §5.2.
     """
@@ -36,7 +38,9 @@ class Protocol:
     step_fractions: tuple[float, ...] = choice(
         (0.1, 0.3, 1.0), "step sizes to choose from, over the inverse of the largest curvature"
     )
-    steps: int = choice(2000, "most steps of gradient descent; validation chooses among them")
+    steps: int = choice(2000, "most steps of the RNN, which ends where it has settled; convolutions are solved for")
+    most_samples: int = choice(MOST, "most samples of a recording; of a longer one the first are taken", most=MOST)
+    most_inputs: int = choice(MOST, "most inputs of a recording; of more, those that tell most about the outputs")
     training: float = choice(0.6, "first part of the recording, for training")
     validation: float = choice(0.2, "next part, for validation; the rest tests")
     limited: float = choice(0.1, "limited data, as a part of the training part")
@@ -55,9 +59,10 @@ class Protocol:
             hint = "Leave some of the recording to each part, and room for all limited segments."
             want = "training, validation, test, limited > 0, limited × segments ≤ 1"
             raise ParameterError("Protocol", want, (*fractions, self.segments), hint)
-        if min(self.lags, self.width, self.steps, self.replicates - 1) < 1 or min(self.segments, len(self.seeds)) < 2:
+        numbers = (self.lags, self.width, self.steps, self.replicates - 1, self.most_samples, self.most_inputs)
+        if min(numbers) < 1 or min(self.segments, len(self.seeds)) < 2:
             got = (self.lags, self.width, self.steps, self.replicates, self.segments, self.seeds)
-            want = "lags, width, steps ≥ 1, replicates, segments and seeds ≥ 2"
+            want = "lags, width, steps, most_samples, most_inputs ≥ 1, replicates, segments and seeds ≥ 2"
             raise ParameterError("Protocol", want, got, "Raise the number that is too small.")
         check_width("Protocol", self.width)
         if not self.nu_W or not self.step_fractions or min(self.nu_W) < 0 or not 0 < min(self.step_fractions) < 2:
@@ -65,8 +70,40 @@ class Protocol:
             raise ParameterError("Protocol", "some nu_W ≥ 0 and step fractions in (0, 2)", grids, "Give at least one.")
 
 
-QUICK = Protocol(nu_W=(0.3, 0.7, 0.9), step_fractions=(0.3, 1.0), steps=300, segments=4, seeds=(1, 2), replicates=500)
-"""The same comparison at a size that ends in half a minute."""
+QUICK = Protocol(
+    nu_W=(0.3, 0.7, 0.9), step_fractions=(0.3, 1.0), steps=300, segments=4, seeds=(1, 2), replicates=500,
+    most_samples=40_000, most_inputs=32,
+)  # fmt: skip
+"""The same comparison at a size that ends in half a minute, whatever the recording."""
+
+
+def cut(recording: Recording, protocol: Protocol) -> tuple[Recording, tuple[str, ...]]:
+    """The recording within the protocol's most samples and inputs, and what was left out, in words.
+
+    The inputs kept are those with the largest squared correlations to the outputs in the training part, summed over
+    outputs and lags, in their own order.  Error: ParameterError where a column is constant in what is left.
+    """
+    told, samples = [], min(recording.samples, protocol.most_samples)
+    if samples < recording.samples:
+        told.append(f"the first {samples:,} of {recording.samples:,} samples")
+    x, y = recording.inputs[:samples], recording.outputs[:samples]
+    names, count = recording.input_names, len(recording.input_names)
+    if protocol.most_inputs < count:
+        kept = np.sort(_telling(x, y, protocol)[: protocol.most_inputs])
+        told.append(f"{len(kept)} of {count} inputs, those that correlate most with the outputs in training")
+        x, names = x[:, kept], tuple(names[k] for k in kept)
+    return (replace(recording, inputs=x, outputs=y, input_names=names) if told else recording), tuple(told)
+
+
+def _telling(x: Host, y: Host, protocol: Protocol) -> np.ndarray[Any, np.dtype[np.intp]]:
+    """The inputs in falling order of their squared correlations with outputs in the training part, over all lags."""
+    first = int(protocol.training * len(x))
+    x, y = (values[:first] - values[:first].mean(axis=0) for values in (x, y))
+    y = y / np.where(y.any(axis=0), y.std(axis=0), 1.0)
+    x = x / np.where(x.any(axis=0), x.std(axis=0), 1.0)
+    lags = range(min(protocol.lags, first - 1))
+    shared = np.sum([(((x[: first - j].T @ y[j:]) / first) ** 2).sum(axis=1) for j in lags], axis=0)
+    return np.argsort(-shared, kind="stable")
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,6 +127,12 @@ class Parts:
     def predict(self, impulse: Host) -> Host:
         """The outputs of the test part by a filter.  Shapes: (T, n_y, n_x) -> (N_test, n_y).  Units: of y_test."""
         return np.asarray(apply_filter(impulse, self.x_test) * self.deviation + self.mean)
+
+    def predict_all(self, impulses: Host) -> Host:
+        """The same by several filters in one pass.  Shapes: (k, T, n_y, n_x) -> (N_test, k, n_y).  Units: of y_test."""
+        count, lags, n_y, n_x = impulses.shape
+        found = apply_filter(impulses.transpose(1, 0, 2, 3).reshape(lags, count * n_y, n_x), self.x_test)
+        return np.asarray(found.reshape(-1, count, n_y) * self.deviation + self.mean)
 
     def validation_r2(self, error: float) -> float:
         """R² of all outputs together on the validation part, from the mean square error there."""

@@ -11,13 +11,15 @@ import numpy as np
 from wideproof.derive.latex.text import Cite, Inline, Latex, Math, Ref, Text
 from wideproof.numeric.paper.experiments import RecordingComparison
 from wideproof.numeric.paper.experiments.bias_verdicts import FALSE_ALARM, MARGIN, JudgedDifferences
-from wideproof.numeric.paper.experiments.recording_comparison import Regime
+from wideproof.numeric.paper.experiments.recording_comparison import Regime, Score
+from wideproof.numeric.paper.experiments.settling import SETTLED
 from wideproof.reports.document.blocks import Block, Figure, Paragraph, Section, Table
 from wideproof.reports.document.numbers import value
 from wideproof.reports.sections.linear.run import LinearRun
 from wideproof.reports.write import figures
 
 DASH = "\N{EN DASH}"
+LARGE = 100_000  # numbers of steps from here on are shown as powers of ten
 LOWEST = -0.6  # test scores below are cut off in the figures
 CUT: tuple[Inline, ...] = (
     "Each picture begins at ", Math(Latex(f"{LOWEST:g}")), ", or at the best score of the lowest model where that is "
@@ -47,8 +49,13 @@ def protocol_paragraph() -> Paragraph:
             NU_W,
             " and the step size are those of the largest mean validation ",
             R2,
-            ", and each run takes the number of steps that does best on the validation part. Convolutions start at the "
-            "response of the RNN they are matched to, or at zero. Errors join the spread over segments (limited data) "
+            ", and each run takes the number of steps that does best on the validation part: a convolution, whose "
+            "descent has a closed form, of all steps to convergence, the RNN of those that it is given. What has "
+            f"settled is judged: a run that may still gain more than {SETTLED:g} of validation ",
+            R2,
+            " is not, by what it gained over the last half of its steps, or by what its scaled convolution gains after "
+            "as much training. Convolutions start at the response of the RNN they are matched to, or at zero. Errors "
+            "join the spread over segments (limited data) "
             "or "
             "networks (full data) with a moving-block bootstrap of the test part; with full data there is one training "
             "part, so what another one would have given is not in them. ",
@@ -97,7 +104,9 @@ def _facts(c: RecordingComparison) -> str:
     )
     return (
         f"{c.recording}: {c.samples} samples" + (f" at {c.rate:g} Hz" if c.rate else "") + f", {len(c.inputs)} inputs; "
-        f"outputs {outputs}; {p.lags} lags, RNN of width {p.width}, at most {p.steps} steps. Source: {c.citation}."
+        f"outputs {outputs}; {p.lags} lags, RNN of width {p.width}, at most {p.steps} steps of it"
+        + "".join(f"; of the recording, {words}" for words in c.cut)
+        + f". Source: {c.citation}."
     )
 
 
@@ -158,7 +167,7 @@ def _scores(c: RecordingComparison, regime: Regime, label: str) -> Table:
             score.start,
             value(score.nu_W),
             value(score.step_fraction),
-            DASH.join(str(steps) for steps in sorted({min(score.best_steps), max(score.best_steps)})),
+            _steps(score),
             *(value(r, e) for r, e in zip(score.r2, score.stderr, strict=True)),
         )
         for score in regime.scores
@@ -171,11 +180,17 @@ def _scores(c: RecordingComparison, regime: Regime, label: str) -> Table:
             "Test ", R2, f" per output, {regime.name} data ({regime.runs} {_units(regime)}, {regime.training_samples} "
             f"training samples{each} {regime.test_samples} test samples). Step sizes are over the inverse of the "
             f"largest "
-            "curvature.",
+            "curvature; + marks models with runs that still improve.",
         ),
         label,
         "llrrr" + "r" * len(c.outputs),
     )  # fmt: skip
+
+
+def _steps(score: Score) -> str:
+    """The range of the best numbers of steps over the runs; large ones are those of a closed form."""
+    steps = sorted({min(score.best_steps), max(score.best_steps)})
+    return DASH.join(str(k) if k < LARGE else f"{k:.0e}" for k in steps) + ("+" if score.improving else "")
 
 
 def _verdicts(c: RecordingComparison, regime: Regime, label: str) -> Table:
@@ -201,7 +216,7 @@ def _verdicts(c: RecordingComparison, regime: Regime, label: str) -> Table:
             f" are paired; = means a difference below {MARGIN:g} in size, > one above 0. The p for a statement is the "
             "probability of evidence this strong for it though it is false, the p against it of evidence this strong "
             f"against it though it is true; both are corrected (Holm) for all {len(c.judged)} statements about this "
-            f"recording, and a verdict needs at most {FALSE_ALARM:g}.",
+            f"recording, and a verdict needs at most {FALSE_ALARM:g}; both are 1 where a run still improves.",
         ),
         label,
         "llXrrrl",
@@ -211,7 +226,8 @@ def _verdicts(c: RecordingComparison, regime: Regime, label: str) -> Table:
 def sentence(j: JudgedDifferences) -> str:
     """The statement about one difference, in words."""
     d = j.what
-    return f"{d.output}, {d.regime} data, {d.start} start: {_claim(j)}"
+    still = f" (not judged: {d.unsettled})" if d.unsettled else ""
+    return f"{d.output}, {d.regime} data, {d.start} start: {_claim(j)}{still}"
 
 
 def _claim(j: JudgedDifferences) -> str:
@@ -231,4 +247,6 @@ def _answer(c: RecordingComparison) -> tuple[Inline, ...]:
         counts = ", ".join(f"{verdict} {own.count(verdict)}" for verdict in ("holds", "refuted", "undecided")
                            if verdict in own)  # fmt: skip
         said.append(f"{words}: {counts} of {len(own)}. ")
-    return (*said, "A statement is undecided where the data cannot tell it from its opposite.")
+    still = [f"With {r.name} data, {s.improving}. " for r in c.regimes for s in r.scores if s.improving]
+    why = "A statement is undecided where the data cannot tell it from its opposite, or a run still improves. "
+    return (*said, why, *still)

@@ -9,6 +9,7 @@ from wideproof.numeric.linear_rnn.convolution import matched
 from wideproof.numeric.linear_rnn.krylov import LinearRNN, draw_rnn, impulse_response
 from wideproof.numeric.linear_rnn.quadratic_loss import apply_filter, curvature, loss, quadratic, to_taps
 from wideproof.numeric.linear_rnn.training import impulse_of, model_curvature, train
+from wideproof.numeric.networks.divergence import Diverged
 
 
 def example(width=30, n_x=2, n_y=1, length=6, seed=3):
@@ -95,6 +96,47 @@ def test_a_large_step_is_refused_with_the_limit():
     with pytest.raises(ParameterError):
         train(rnn, data, steps=3, step_size=1e200)
     assert train(rnn, data, steps=100, step_size=0.8 * limit).train_loss[-1] < 1.0
+
+
+def test_divergence_is_told_with_its_step_and_its_cause():
+    _, _, (data, _) = example()
+    start = matched(np.ones((6, 1, 2)))
+    steepest = curvature(data, start.rho)
+    with pytest.raises(Diverged) as caught:
+        train(start, data, steps=2000, step_size=2.2 / steepest)
+    assert "at step" in caught.value.got
+    assert f"{steepest:.3g} = 2.2 is above 2" in caught.value.hint
+    with pytest.raises(Diverged) as caught:  # it has not blown up when its steps are over
+        train(start, data, steps=60, step_size=2.1 / steepest)
+    assert "at step 60" in caught.value.got
+    assert train(start, data, steps=120, step_size=1.9 / steepest).train_loss[-1] < 1.0
+    with pytest.raises(Diverged) as caught:
+        train(start, data, steps=2000, step_size=4.4 / steepest, momentum=0.9)
+    assert "= 4.4 is above 3.8" in caught.value.hint
+    assert train(start, data, steps=300, step_size=3.0 / steepest, momentum=0.9).train_loss[-1] < 1.0
+
+
+def test_a_network_whose_curvature_grows_is_told_so():
+    rnn, _, (data, _) = example(width=4)
+    step = 1.7 / model_curvature(rnn, data)
+    with pytest.raises(Diverged) as caught:
+        train(rnn, quadratic(np.ones((1, 6, 2)), 40.0 * np.ones((1, 6, 1))), steps=400, step_size=step)
+    assert "at this network's start" in caught.value.hint
+
+
+def test_training_may_end_before_its_steps_are_taken():
+    rnn, _, (data, test) = example()
+    asked = []
+    found = train(rnn, data, test, steps=200, record=(0, 150), until=lambda losses: asked.append(len(losses)) or
+                  len(losses) > 60)  # fmt: skip
+    whole = train(rnn, data, test, steps=200)
+    assert (len(found.train_loss), asked) == (65, [1, 17, 33, 49, 65])
+    assert np.array_equal(found.test_loss, whole.test_loss[:65])
+    assert found.recorded == (0,)
+    with pytest.raises(ParameterError, match="exact"):
+        train(draw_rnn(300, 1, 1, nu_W=0.3, nu_F=1.0, nu_C=1.0, rng=np.random.default_rng(0)),
+              quadratic(np.ones((2, 4, 1)), np.ones((2, 4, 1))), steps=5, accuracy=1e-6, method="subspace",
+              until=lambda losses: True)  # fmt: skip
 
 
 def test_progress_reaches_the_end():

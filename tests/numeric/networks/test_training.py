@@ -108,11 +108,23 @@ def test_a_checkpoint_of_more_steps_is_refused_and_of_fewer_gone_on_with(tmp_pat
         train_network(models.elman("tanh"), X, Y, 16, steps=20, step_size=more.step_size, **options)
 
 
+def test_a_training_that_ends_above_its_start_is_told_with_its_cause():
+    """Three steps of eight times the usual size: the loss has not blown up yet, and has risen."""
+    usual = train_network(models.elman(), X, Y, 16, steps=0, **NU).step_size  # 1 / curvature
+    with pytest.raises(ParameterError) as caught:
+        train_network(models.elman(), X, Y, 16, steps=3, step_size=8.0 * usual, **NU)
+    assert f"step size below {2.0 * usual:.3g}" in caught.value.expected
+    assert "at step 3" in caught.value.got
+    assert "= 8 is above 2" in caught.value.hint
+
+
 def test_what_cannot_be_trained_is_refused():
     with pytest.raises(ShapeError):
         train_network(models.elman(), X, Y[:2], 8, steps=1, **NU)
     with pytest.raises(ParameterError) as caught:
         train_network(models.elman(), X, Y, 8, steps=400, step_size=1e3, **NU)
     assert caught.value.where == "train_network: step_size"
+    assert "at step" in caught.value.got
+    assert "is above 2" in caught.value.hint
     with pytest.raises(ParameterError):
         train_network(models.elman(), X, Y, 8, steps=1, momentum=1.0, **NU)

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import errno
 import json
+import time
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,6 +17,7 @@ from wideproof.derive.language.notation import j
 from wideproof.derive.models import linear_rnn
 from wideproof.derive.proof.claims import Equation
 from wideproof.numeric.core.checks import Claim, Level, judge
+from wideproof.numeric.runs import heartbeat
 from wideproof.numeric.runs.signals import INTERRUPTED, TERMINATED, Stopped
 from wideproof.numeric.validation.judged import Validation
 from wideproof.reports.cli import console
@@ -83,6 +85,23 @@ def test_stages_print_their_names_where_there_is_no_terminal(capsys):
     assert capsys.readouterr().err == "… recording [x].csv\n"
     with Stages(quiet=True) as stages, stages("x") as progress:
         progress(1, 2)
+    assert capsys.readouterr() == ("", "")
+
+
+def test_a_stage_without_a_terminal_says_a_line_a_minute_and_a_quiet_one_nothing(monkeypatch, capsys):
+    monkeypatch.setattr(heartbeat, "EVERY", 0.005)
+    said, deadline = "", time.monotonic() + 20
+    with Stages() as stages, stages("table1"), stages("training") as progress:
+        progress(1, 4)
+        while "1 of 4 done" not in said and time.monotonic() < deadline:
+            time.sleep(0.01)
+            said += capsys.readouterr().err
+    assert said.startswith("… table1\n… training\n")
+    assert "table1: " not in said  # the stage that holds it has nothing to add
+    assert "… training: 1 of 4 done, " in said
+    capsys.readouterr()
+    with Stages(quiet=True) as stages, stages("training"):
+        time.sleep(0.05)
     assert capsys.readouterr() == ("", "")
 
 

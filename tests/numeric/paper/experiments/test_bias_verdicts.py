@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -29,6 +31,16 @@ def measured(kind, difference, stderr=0.01, freedom=20.0):
 def test_verdicts(kind, difference, verdict):
     (found,) = judge_differences([measured(kind, difference)])
     assert found.verdict == verdict
+
+
+@pytest.mark.parametrize("kind", ["helps", "vanishes"])
+@pytest.mark.parametrize("difference", [0.0, 30.0, -30.0])
+def test_what_has_not_settled_is_evidence_of_nothing_and_still_counts(kind, difference):
+    still = replace(measured(kind, difference), unsettled="the RNN still improves")
+    found = judge_differences([still, measured("helps", 0.03)])
+    assert [(j.verdict, j.p_for, j.p_against) for j in found[:1]] == [("undecided", 1.0, 1.0)]
+    alone = judge_differences([measured("helps", 0.03)])
+    assert found[1].p_for == pytest.approx(2 * alone[0].p_for)
 
 
 def test_many_differences_need_stronger_evidence():
