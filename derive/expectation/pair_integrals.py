@@ -17,7 +17,8 @@ import sympy as sp
 
 from wideproof.derive.algebra.array_code import emitted, namespace
 from wideproof.derive.expectation import kinked_times_smooth, mehler_series, nested_quadrature, piecewise_linear
-from wideproof.derive.expectation.dual_activations import ANGLE, D, a, b, c, dual, k, m
+from wideproof.derive.expectation.closed_forms import closed_form
+from wideproof.derive.expectation.dual_activations import dual, k, m
 from wideproof.derive.expectation.steep_places import places
 from wideproof.derive.language.activations import Z, canonical, definition, is_declared
 from wideproof.derive.language.errors import NotAccurate, NotClosed, ParameterError
@@ -30,7 +31,8 @@ ENCLOSED = 64
 """The most numbers that are enclosed where their estimates are too large: each may take seconds."""
 MISSED = 1e-12
 """A series and panels do not see the same if they differ by more than this part of E[phi^2], and than they say."""
-DET, SPREAD = sp.Symbol("det", nonnegative=True), sp.Symbol("angle", real=True)
+LARGE = 1e140
+"""Beyond it and its reciprocal, sqrt(ab) is taken as the unit of the determinant."""
 
 
 @dataclass(frozen=True)
@@ -62,10 +64,26 @@ class Variables:
     @cached_property
     def det(self) -> Any:
         """ab - c^2, exact for a = b, never negative."""
+        return self.det_in(1.0)
+
+    def det_in(self, unit: Any) -> Any:
+        """The determinant over the square of a unit."""
         norm = self.norm
-        found = (norm - self.covariance) * (norm + self.covariance)
-        floor = 2.0**-49 * norm**2 if self.rounded else 0.0
+        found = (norm - self.covariance) / unit * ((norm + self.covariance) / unit)
+        floor = 2.0**-49 * (norm / unit) ** 2 if self.rounded else 0.0
         return self.xp.where(found > floor, found, 0.0)
+
+    @cached_property
+    def extreme(self) -> bool:
+        """Whether a determinant that is not zero may be out of the range in which all digits are kept."""
+        norm = self.xp.asarray(self.norm)
+        return bool(self.xp.any((norm > LARGE) | ((norm < 1.0 / LARGE) & (norm > 0))))
+
+    def units(self, least: float) -> Any:
+        """A number near sqrt(ab), at least `least`, where the determinant is out of range; elsewhere 1."""
+        norm = self.norm
+        far = (norm > LARGE) | ((norm < 1.0 / LARGE) & (norm > least))
+        return self.xp.where(far, norm, 1.0)
 
     @cached_property
     def angle(self) -> Any:
@@ -267,17 +285,7 @@ def _closed(factors: tuple[Factor, ...], centred: bool, backend: str) -> Callabl
     expr = row.mean(order) if len(factors) == 1 else row.derivative(order, second)
     if expr is None:
         return None
-    expr = expr.subs({m: 0, k: 0}) if centred else expr
-    plain = expr.subs({D: DET, ANGLE: SPREAD})
-    wanted = {DET: "det", SPREAD: "angle"}
-    extra = [x for x in wanted if plain.has(x)]
-    function = emitted([a, b, c, m, k, *extra], plain, backend)
-
-    def closed(v: Variables) -> Any:
-        result = function(*v.variances, v.covariance, *v.means, *(getattr(v, wanted[x]) for x in extra))
-        return v.xp.asarray(result, dtype=v.xp.float64)
-
-    return closed
+    return closed_form(expr.subs({m: 0, k: 0}) if centred else expr, backend)
 
 
 @cache
