@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -10,12 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from wideproof.derive.language.errors import ParameterError, ShapeError
+from wideproof.derive.language.errors import ShapeError
 from wideproof.numeric.core.arrays import Array, to_host
-from wideproof.numeric.core.inputs import finite_array
+from wideproof.numeric.core.inputs import finite_array, representable
 
-SMALLEST = sys.float_info.min
-"""The smallest double with all its digits."""
 SUMMED = float(np.finfo(float).eps)
 """The part of the sum of the sizes of products by which their sum is rounded."""
 HALF_UNITS = {"float16": 2.0**-11, "float32": 2.0**-24}
@@ -30,27 +27,12 @@ def by_length(xp: Any, X: Any) -> Groups:
     number, and for inputs that are not zero and whose squares are.  Source: definition.
     """
     if not isinstance(X, Sequence) or isinstance(X, str | bytes):
-        array = _representable(xp, finite_array("Kernel: X", X, None, xp, empty=True))
+        array = representable("Kernel: X", finite_array("Kernel: X", X, None, xp, empty=True), xp)
         return [(list(range(array.shape[0] if array.ndim else 0)), array)]
-    arrays = [_representable(xp, finite_array("Kernel: X", x, None, xp, empty=True)) for x in X]
+    arrays = [representable("Kernel: X", finite_array("Kernel: X", x, None, xp, empty=True), xp) for x in X]
     shapes = sorted({x.shape for x in arrays})
     members = [[i for i, x in enumerate(arrays) if x.shape == shape] for shape in shapes]
     return [(rows, xp.stack([arrays[i] for i in rows])) for rows in members]
-
-
-def _representable(xp: Any, X: Array) -> Array:
-    """The same inputs, whose squared lengths are zero only where they are, and have all their digits elsewhere."""
-    if X.ndim < 2 or 0 in X.shape:
-        return X
-    with np.errstate(over="ignore"):  # what is too large is told with its step, later
-        small = (xp.sum(X * X, axis=-1) < SMALLEST) & xp.any(X != 0, axis=-1)
-    if bool(xp.any(small)):
-        at = tuple(int(i[0]) for i in xp.nonzero(small))
-        place = f"step {at[-1]}" + (f" of sequence {at[0]}" if len(at) > 1 else "")
-        got = f"an underflow at {place}: entries up to {float(xp.max(xp.abs(X[at]))):.3g}"
-        hint = "Multiply the inputs by a constant and divide nu_F by its square, or set what is noise to zero."
-        raise ParameterError("Kernel: X", f"inputs that are zero, or of squares above {SMALLEST:.3g}", got, hint)
-    return X
 
 
 def equal(first: Groups, second: Groups) -> bool:
