@@ -11,7 +11,7 @@ from typing import Any
 
 from wideproof.derive.algebra.ball_code import flint
 from wideproof.derive.emit.formula import Formula
-from wideproof.derive.emit.kernel_stepper import BALLS, Equations, Index, MomentNode, Stepper
+from wideproof.derive.emit.kernel_stepper import BALLS, CompiledEquation, Equations, Index, MomentNode, Stepper
 from wideproof.derive.expectation.enclosures.pairs import Law, enclosure
 from wideproof.derive.language.errors import NotClosed
 from wideproof.derive.language.notation import s, t
@@ -33,9 +33,16 @@ class BallInputs:
             (arb(float(x)) * arb(float(y)) for x, y in zip(rows[0][first], rows[1][second], strict=True)), arb(0)
         )
 
+    def gram_error(self, side: int, first: int, second: int) -> Any:
+        """None: the ball of the inner product holds its rounding."""
+        return 0.0
+
 
 class EnclosingStepper(Stepper):
     """The moments of one pair of sequences as balls."""
+
+    def _joined(self, rule: CompiledEquation, numbers: list[Any]) -> Any:
+        return rule.joined(*numbers)
 
     def _node(self, node: MomentNode, law: list[Any], index: Index) -> tuple[Any, Any]:
         arb = flint().arb

@@ -19,9 +19,10 @@ from wideproof.derive.algebra import ball_code
 from wideproof.derive.algebra.array_code import emitted, namespace
 from wideproof.derive.calculus.moments import FIRST, SECOND, Gram, Moment
 from wideproof.derive.calculus.starts import Starts, differ
+from wideproof.derive.emit.underflow import SMALLEST, Underflow, without_loss
 from wideproof.derive.expectation.pair_integrals import Factor, Variables, value
 from wideproof.derive.expectation.symbolic_expectation import GaussianMean
-from wideproof.derive.language.errors import ParameterError, TooLarge
+from wideproof.derive.language.errors import ParameterError, TooLarge, TooSmall
 from wideproof.derive.language.notation import s, t
 from wideproof.derive.language.program import Program
 from wideproof.derive.proof.claims import Recurrence
@@ -54,6 +55,10 @@ class Inputs(Protocol):
 
     def gram(self, side: int, first: int, second: int) -> Any:
         """x_first . x'_second of a side; shapes broadcast over the batch."""
+        ...
+
+    def gram_error(self, side: int, first: int, second: int) -> Any:
+        """How far rounding may have moved it: of the products that are summed, and of inputs of less precision."""
         ...
 
 
@@ -336,11 +341,20 @@ class Stepper:
         return found[0] if found else 0.0
 
     def _apply(self, rule: CompiledEquation, side: int, index: Index) -> Any:
-        """The value of a rule at an index; where NumPy is told to raise, an overflow is told with its step."""
+        """The value of a rule at an index; underflow, and where NumPy is told to raise, overflow come with the step."""
+        where = f"kernel of {self.equations.program.name}"
         try:
             return self._applied(rule, index, 0.0 if self.move == STILL else self._sign(side, index))
         except FloatingPointError as error:
-            raise TooLarge(f"kernel of {self.equations.program.name}", f" from step {max(index)} on") from error
+            raise TooLarge(where, f" from step {max(index)} on") from error
+        except Underflow as error:
+            raise TooSmall(
+                where,
+                f"moments that are zero, or above {SMALLEST:.3g}",
+                f"an underflow at step {max(index)}",
+                "A moment of the recursion decays to where doubles lose their digits: take larger variances or inputs, "
+                "or fewer steps.",
+            ) from error
 
     def _applied(self, rule: CompiledEquation, index: Index, sign: Any) -> Any:
         read = [self.values[key] for key in rule.needs(index)]
@@ -352,12 +366,17 @@ class Stepper:
                 mean, error = self._node(node, [next(law) for _ in range(node.length)], index)
                 moves = self.move != STILL and any(order for _, order in node.factors) == self.move.slopes
                 found.append(mean + sign * error if moves else mean)
-        joined = rule.joined(*self.parameters, *read, *found)
+        joined = self._joined(rule, [*self.parameters, *read, *found])
         return joined if self.move == STILL else joined * (1.0 + sign * ROUNDING)
+
+    def _joined(self, rule: CompiledEquation, numbers: list[Any]) -> Any:
+        return without_loss(rule.joined, numbers, self.equations.backend)
 
     def _gram(self, side: int, times: Index) -> Any:
         found = self.inputs.gram(side, *times)
-        return found if self.move == STILL else found * (1.0 + self._sign(side, times) * ROUNDING)
+        if self.move == STILL:
+            return found
+        return found + self._sign(side, times) * self.inputs.gram_error(side, *times)
 
     def _node(self, node: MomentNode, law: list[Any], index: Index) -> tuple[Any, Any]:
         key = (node.law, index)
@@ -406,3 +425,7 @@ class Grams:
     def gram(self, side: int, first: int, second: int) -> Any:
         """One entry of each matrix of the batch."""
         return (self.first, self.second, self.across)[side][..., first, second]
+
+    def gram_error(self, side: int, first: int, second: int) -> Any:
+        """The rounding of that entry, given as it is."""
+        return ROUNDING * abs(self.gram(side, first, second))

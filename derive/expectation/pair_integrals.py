@@ -18,6 +18,7 @@ import sympy as sp
 
 from wideproof.derive.algebra.array_code import emitted, namespace
 from wideproof.derive.expectation import kinked_times_smooth, mehler_series, nested_quadrature, piecewise_linear
+from wideproof.derive.expectation.closed_forms import DET, READ, SPREAD, closed_form
 from wideproof.derive.expectation.dual_activations import ANGLE, D, a, b, c, dual, k, m
 from wideproof.derive.expectation.rounding import EPS, Rounded, rounding
 from wideproof.derive.expectation.steep_places import places
@@ -34,7 +35,8 @@ MISSED = 1e-12
 """A series and panels do not see the same if they differ by more than this part of E[phi^2], and than they say."""
 UNITS = 16
 """Units of rounding of the size of their parts, by which moments of piecewise linear functions are off."""
-DET, SPREAD = sp.Symbol("det", nonnegative=True), sp.Symbol("angle", real=True)
+LARGE = 1e140
+"""Beyond it and its reciprocal, sqrt(ab) is taken as the unit of the determinant."""
 
 
 @dataclass(frozen=True)
@@ -66,10 +68,26 @@ class Variables:
     @cached_property
     def det(self) -> Any:
         """ab - c^2, exact for a = b, never negative."""
+        return self.det_in(1.0)
+
+    def det_in(self, unit: Any) -> Any:
+        """The determinant over the square of a unit."""
         norm = self.norm
-        found = (norm - self.covariance) * (norm + self.covariance)
-        floor = 2.0**-49 * norm**2 if self.rounded else 0.0
+        found = (norm - self.covariance) / unit * ((norm + self.covariance) / unit)
+        floor = 2.0**-49 * (norm / unit) ** 2 if self.rounded else 0.0
         return self.xp.where(found > floor, found, 0.0)
+
+    @cached_property
+    def extreme(self) -> bool:
+        """Whether a determinant that is not zero may be out of the range in which all digits are kept."""
+        norm = self.xp.asarray(self.norm)
+        return bool(self.xp.any((norm > LARGE) | ((norm < 1.0 / LARGE) & (norm > 0))))
+
+    def units(self, least: float) -> Any:
+        """A number near sqrt(ab), at least `least`, where the determinant is out of range; elsewhere 1."""
+        norm = self.norm
+        far = (norm > LARGE) | ((norm < 1.0 / LARGE) & (norm > least))
+        return self.xp.where(far, norm, 1.0)
 
     @cached_property
     def angle(self) -> Any:
@@ -99,7 +117,7 @@ class Variables:
         """
         xp, norm = self.xp, self.norm
         gap = norm - xp.abs(self.covariance)
-        taken = xp.where((gap > 0) & (self.det == 0), gap, 0.0)
+        taken = xp.where((gap > 0) & (self.det_in(self.units(0.0)) == 0), gap, 0.0)
         return xp.maximum(taken, xp.where(self.variances[0] == self.variances[1], 0.0, 4 * EPS * norm))
 
     @cached_property
@@ -324,18 +342,17 @@ def _closed(factors: tuple[Factor, ...], centred: bool, backend: str) -> Closed 
         return None
     expr = expr.subs({m: 0, k: 0}) if centred else expr
     plain = expr.subs({D: DET, ANGLE: SPREAD})
-    wanted = {DET: "det", SPREAD: "angle"}
-    extra = [x for x in wanted if plain.has(x)]
-    function = emitted([a, b, c, m, k, *extra], plain, backend)
-
-    def closed(v: Variables) -> Any:
-        result = function(*v.variances, v.covariance, *v.means, *(getattr(v, wanted[x]) for x in extra))
-        return v.xp.asarray(result, dtype=v.xp.float64)
+    extra = [x for x in READ if plain.has(x)]
+    closed = closed_form(expr, backend)
 
     def own(v: Variables) -> Any:
         given = [v.xp.asarray(x, dtype=v.xp.float64) for x in (*v.variances, v.covariance, *v.means)]
         known = {symbol: Rounded(x) for symbol, x in zip((a, b, c, m, k), given, strict=True)}
-        return rounding(v.xp, plain, known | {x: _relative(getattr(v, wanted[x])) for x in extra})
+        found = rounding(v.xp, plain, known | {x: _relative(getattr(v, READ[x])) for x in extra})
+        if not v.extreme:
+            return found
+        size = UNITS * UNITS * EPS * v.xp.abs(closed(v))  # where parts are out of range, by the size of the value
+        return v.xp.where(v.xp.isfinite(found), found, size)
 
     return Closed(closed, own)
 

@@ -164,6 +164,10 @@ class TooLarge(ParameterError):
         return type(self), (self.where, self.when)
 
 
+class TooSmall(ParameterError):
+    """A number that is not zero, and whose digits are lost below the smallest double."""
+
+
 class ProofError(DeriveError):
     """A proof whose steps do not replay, do not join, or fail the independent audit.
 

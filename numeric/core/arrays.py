@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -11,7 +12,7 @@ import array_api_compat.numpy
 import numpy as np
 from numpy.typing import NDArray
 
-from wideproof.derive.language.errors import ParameterError
+from wideproof.derive.language.errors import ParameterError, TooLarge
 from wideproof.numeric.core.inputs import whole
 
 Array: TypeAlias = Any
@@ -60,6 +61,25 @@ def to_host(array: Array) -> Host:
     if hasattr(array, "get"):  # CuPy
         array = array.get()
     return np.asarray(array, dtype=np.float64)
+
+
+def quietly() -> np.errstate:
+    """Return a context in which NumPy says nothing of overflows, whose results `check_finite` refuses.
+
+    Source: definition.
+    """
+    return np.errstate(over="ignore", invalid="ignore")
+
+
+def check_finite(where: str, values: Iterable[Array | float], when: str = "") -> None:
+    """Refuse arrays or numbers that overflowed on the way.
+
+    Shapes: any.  Error: TooLarge, with the place and, where it is given, the step.  Source: definition.
+    """
+    for value in values:
+        xp = namespace(value) if hasattr(value, "shape") else np
+        if not bool(xp.all(xp.isfinite(value))):
+            raise TooLarge(where, when)
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from uuid import uuid4
 
 PART = ".part"
 """How the name of a file ends that is being written, or was when its writer was killed."""
@@ -17,7 +18,7 @@ def write_atomically(path: Path, data: str | bytes) -> Path:
     """
     raw = data.encode("utf-8") if isinstance(data, str) else data
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.{os.getpid()}{PART}")
+    part = path.with_name(f".{path.name}.{uuid4().hex}{PART}")  # process ids are those of one machine only
     try:
         with part.open("wb") as file:
             file.write(raw)

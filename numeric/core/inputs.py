@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import operator
+import sys
 from collections.abc import Iterable, Sequence
 from numbers import Real
 from typing import Any
@@ -16,6 +17,8 @@ import sympy as sp
 
 from wideproof.derive.language.errors import ParameterError, ShapeError, meant
 
+SMALLEST = sys.float_info.min
+"""The smallest double with all its digits."""
 MOST = 10**15
 """No count is larger."""
 
@@ -119,6 +122,24 @@ def sequences(name: str, value: Any, xp: Any = np) -> Any:
         hint = "Add a first axis for a single sequence, a last one for n_x = 1."
         raise ShapeError(name, "inputs of shape (N, T, n_x)", found.shape, hint)
     return found
+
+
+def representable(name: str, X: Any, xp: Any = np) -> Any:
+    """Return the same inputs, whose squared lengths are zero only where they are, and have all their digits elsewhere.
+
+    Shapes: X (..., T, n_x), kept; what has another number of axes is let pass.  Error: ParameterError with the step.
+    """
+    if X.ndim < 2 or 0 in X.shape:
+        return X
+    with np.errstate(over="ignore"):  # what is too large is told with its step, later
+        small = (xp.sum(X * X, axis=-1) < SMALLEST) & xp.any(X != 0, axis=-1)
+    if bool(xp.any(small)):
+        at = tuple(int(i[0]) for i in xp.nonzero(small))
+        place = f"step {at[-1]}" + (f" of sequence {at[0]}" if len(at) > 1 else "")
+        got = f"an underflow at {place}: entries up to {float(xp.max(xp.abs(X[at]))):.3g}"
+        hint = "Multiply the inputs by a constant and divide nu_F by its square, or set what is noise to zero."
+        raise ParameterError(name, f"inputs that are zero, or of squares above {SMALLEST:.3g}", got, hint)
+    return X
 
 
 def choice(name: str, value: Any, options: Iterable[str], hint: str = "One of these words.") -> str:

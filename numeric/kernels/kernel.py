@@ -19,7 +19,15 @@ from wideproof.numeric.core.enclosures import Enclosure
 from wideproof.numeric.core.inputs import choice, names as named, real
 from wideproof.numeric.core.shown import InOneLine, described
 from wideproof.numeric.kernels.certified import certified, entry_of, sequence
-from wideproof.numeric.kernels.sequence_batches import Pairs, SequenceBatch, by_length, check_fit, distinct, equal
+from wideproof.numeric.kernels.sequence_batches import (
+    Pairs,
+    SequenceBatch,
+    by_length,
+    check_fit,
+    distinct,
+    equal,
+    rounding,
+)
 from wideproof.numeric.networks.simulation import symbol_values
 from wideproof.numeric.process import REPLICATES, Effort, Numbers, ProcessKernel, padded
 
@@ -38,8 +46,10 @@ class KernelValue(InOneLine):
     it is how far the entry moves, to first order, when the Gaussian expectations on the way move by the estimates of
     their own errors (of closed forms: rounding, by the size of the terms that are summed), and moments and inner
     products by their rounding: twice the sum over four groups of them. Of a nested quadrature it is what the last grids
-    leave open; of sampling, `stderr` times 4.07, within which a normal estimate lies with probability 0.999. `stderr`
-    is the standard error of sampling, with 15 degrees of freedom; None where nothing was sampled.
+    leave open; of sampling, `stderr` times 4.07, within which a normal estimate lies with probability 0.999. Inputs in
+    single or half precision count as rounded, each by half a unit in its last place (6e-8 and 5e-4 of it), and doubles
+    as exact: what that does is part of `error`. `stderr` is the standard error of sampling, with 15 degrees of freedom;
+    None where nothing was sampled.
     Shapes: value, error and stderr alike.  Units: output^2.  Error: `error`.  Source: `Kernel.evaluate`.
 
     >>> kernel = wp.Kernel(wp.models.linear_rnn(), readout="last", nu_W=0.5, nu_F=1.0, nu_C=1.0)
@@ -61,7 +71,8 @@ class Kernel:
     with X2 equal to X1, the kernel is that of X1 with itself, and half of it is computed. Equal sequences have equal
     rows, to the last bit, and cost once. Where a start is drawn for each sequence, only X1 itself has the same starts.
     Units: output^2.
-    Error: what `evaluate` returns beside the value. TooLarge, with the step, where a number on the way overflows.
+    Error: what `evaluate` returns beside the value. TooLarge or TooSmall, with the step, where a number on the way
+    overflows, or loses its digits in an underflow.
     Gated recursions are expectations over a process: by nested quadrature where few Gaussian variables meet in one
     activation, else by randomised quasi-Monte Carlo with 16 x `points` points drawn from `seed`; `progress` is called
     with (done, of).
@@ -239,10 +250,16 @@ class Kernel:
             value, error = self._stepped(function, pairs, self._block_with_error)
             return KernelValue(pairs.repeated(value), pairs.repeated(error), None, "derived recursion")
         found = self._expected(function, pairs)
-        spread = pairs.repeated(found.error)
+        spread, moved = (pairs.repeated(x) for x in (found.error, self._moved(function, pairs, found.mean)))
         if not found.is_sampled:
-            return KernelValue(pairs.repeated(found.mean), spread, None, found.method)
-        return KernelValue(pairs.repeated(found.mean), CONFIDENT * spread, spread, found.method)
+            return KernelValue(pairs.repeated(found.mean), spread + moved, None, found.method)
+        return KernelValue(pairs.repeated(found.mean), CONFIDENT * spread + moved, spread, found.method)
+
+    def _moved(self, function: ProcessKernel, pairs: Pairs, mean: Array) -> Array:
+        """How far an expectation over the process moves with the rounding of its inputs: twice the sum of two ways."""
+        moved = [pairs.moved(alternate) for alternate in (False, True) if pairs.rounding]
+        means = (self._expected(function, other).mean for other in moved)
+        return 2.0 * sum((abs(other - mean) for other in means), start=0.0 * mean)
 
     def _pairs(self, X1: Any, X2: Any) -> Pairs:
         xp = backend(self.backend)
@@ -251,18 +268,18 @@ class Kernel:
         second = first if symmetric else by_length(xp, X2)
         check_fit(first, second, self.readout)
         if not all(state.initial == 0 or state.shared for state in self.recursion.states):
-            return Pairs(xp, first, second, symmetric)
+            return Pairs(xp, first, second, symmetric, rounding(X1, X2))
         symmetric = symmetric or equal(first, second)  # equal sequences are one
         first, rows = distinct(first)
         second, columns = (first, rows) if symmetric else distinct(second)
-        return Pairs(xp, first, second, symmetric, rows, columns)
+        return Pairs(xp, first, second, symmetric, rounding(X1, X2), rows, columns)
 
     def _stepped(self, function: Any, pairs: Pairs, block_of: Callable[..., Any]) -> list[Array]:
         sizes = [sum(len(members) for members, _ in groups) for groups in (pairs.first, pairs.second)]
         times = [groups[0][1].shape[1] for groups in (pairs.first, pairs.second)]
         shape = (sizes[0], times[0], sizes[1], times[1]) if self.readout == "all" else tuple(sizes)
         results: list[Array] = []
-        for rows, columns, block in self._blocks(function, pairs.first, pairs.second, pairs.symmetric):
+        for rows, columns, block in self._blocks(function, pairs):
             parts = block_of(function, block)
             results = results or [pairs.xp.empty(shape, dtype=pairs.xp.float64) for _ in parts]
             for result, part in zip(results, parts, strict=True):
@@ -279,18 +296,17 @@ class Kernel:
         mean, error = (x if self.readout == "all" else x[:, 0, :, 0] for x in (found.mean, found.error))
         return Numbers(mean, error, found.method)
 
-    def _blocks(
-        self, function: Any, first: Any, second: Any, symmetric: bool
-    ) -> Iterator[tuple[Any, Any, SequenceBatch]]:
-        for g, (rows, X) in enumerate(first):
-            for h, (columns, Y) in enumerate(second):
+    def _blocks(self, function: Any, pairs: Pairs) -> Iterator[tuple[Any, Any, SequenceBatch]]:
+        for g, (rows, X) in enumerate(pairs.first):
+            for h, (columns, Y) in enumerate(pairs.second):
                 size = self._block_size(function, X.shape[1], Y.shape[1])
                 for i in range(0, len(rows), size):
                     for j in range(0, len(columns), size):
-                        if symmetric and (h, j) < (g, i):
+                        if pairs.symmetric and (h, j) < (g, i):
                             continue
                         here, there = slice(i, i + size), slice(j, j + size)
-                        batch = SequenceBatch(backend(self.backend), X[here], Y[there], symmetric and (g, i) == (h, j))
+                        own = pairs.symmetric and (g, i) == (h, j)
+                        batch = SequenceBatch(pairs.xp, X[here], Y[there], own, pairs.rounding)
                         yield rows[here], columns[there], batch
 
     def _block_size(self, function: Any, T1: int, T2: int) -> int:

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 
-from wideproof.derive.language.errors import ParameterError, ShapeError
+from wideproof.derive.language.errors import ShapeError
 from wideproof.numeric.core.arrays import Array, to_host
-from wideproof.numeric.core.inputs import finite_array
+from wideproof.numeric.core.inputs import finite_array, representable
 
-SMALLEST = sys.float_info.min
-"""The smallest double with all its digits."""
+SUMMED = float(np.finfo(float).eps)
+"""The part of the sum of the sizes of products by which their sum is rounded."""
+HALF_UNITS = {"float16": 2.0**-11, "float32": 2.0**-24}
 Groups = list[tuple[list[int], Array]]
 """For each length the positions of the sequences among all of them, and the sequences (N, T, n_x)."""
 
@@ -27,27 +27,12 @@ def by_length(xp: Any, X: Any) -> Groups:
     number, and for inputs that are not zero and whose squares are.  Source: definition.
     """
     if not isinstance(X, Sequence) or isinstance(X, str | bytes):
-        array = _representable(xp, finite_array("Kernel: X", X, None, xp, empty=True))
+        array = representable("Kernel: X", finite_array("Kernel: X", X, None, xp, empty=True), xp)
         return [(list(range(array.shape[0] if array.ndim else 0)), array)]
-    arrays = [_representable(xp, finite_array("Kernel: X", x, None, xp, empty=True)) for x in X]
+    arrays = [representable("Kernel: X", finite_array("Kernel: X", x, None, xp, empty=True), xp) for x in X]
     shapes = sorted({x.shape for x in arrays})
     members = [[i for i, x in enumerate(arrays) if x.shape == shape] for shape in shapes]
     return [(rows, xp.stack([arrays[i] for i in rows])) for rows in members]
-
-
-def _representable(xp: Any, X: Array) -> Array:
-    """The same inputs, whose squared lengths are zero only where they are, and have all their digits elsewhere."""
-    if X.ndim < 2 or 0 in X.shape:
-        return X
-    with np.errstate(over="ignore"):  # what is too large is told with its step, later
-        small = (xp.sum(X * X, axis=-1) < SMALLEST) & xp.any(X != 0, axis=-1)
-    if bool(xp.any(small)):
-        at = tuple(int(i[0]) for i in xp.nonzero(small))
-        place = f"step {at[-1]}" + (f" of sequence {at[0]}" if len(at) > 1 else "")
-        got = f"an underflow at {place}: entries up to {float(xp.max(xp.abs(X[at]))):.3g}"
-        hint = "Multiply the inputs by a constant and divide nu_F by its square, or set what is noise to zero."
-        raise ParameterError("Kernel: X", f"inputs that are zero, or of squares above {SMALLEST:.3g}", got, hint)
-    return X
 
 
 def equal(first: Groups, second: Groups) -> bool:
@@ -103,19 +88,42 @@ def _misfit(got: object) -> ShapeError:
     )
 
 
+def rounding(*batches: Any) -> float:
+    """Return how far the numbers of sequences may be from those that were meant, relatively: half a unit in the last
+    place of single or half precision; 0 for doubles and integers, which are taken as exact.
+
+    Shapes: each X (N, T, n_x), a list of (T_i, n_x), or None.  Units: 1.  Source: definition of the formats.
+    """
+    lists = (X if isinstance(X, Sequence) else [X] for X in batches)
+    kinds = {str(getattr(x, "dtype", "")).rpartition(".")[2] for X in lists for x in X}
+    return max(HALF_UNITS.get(kind, 0.0) for kind in kinds)
+
+
 @dataclass(frozen=True)
 class Pairs:
     """Two batches of distinct sequences, and for each of the given ones its place among them, None for its own.
 
-    `symmetric`: the two batches are one.  Shapes: as `Groups`; rows (N1,), columns (N2,).
+    `symmetric`: the two batches are one. `rounding`: of their numbers, as the function of that name says.
+    Shapes: as `Groups`; rows (N1,), columns (N2,).
     """
 
     xp: Any
     first: Groups
     second: Groups
     symmetric: bool
+    rounding: float
     rows: list[int] | None = None
     columns: list[int] | None = None
+
+    def moved(self, alternate: bool) -> Pairs:
+        """The same with all inputs larger by their rounding, or every second one smaller."""
+
+        def by_rounding(X: Array) -> Array:
+            places = self.xp.arange(X.shape[1])[:, None] + self.xp.arange(X.shape[2])[None, :]
+            return X * (1.0 + self.rounding * (1 - 2 * (places % 2) if alternate else 1))
+
+        first, second = ([(rows, by_rounding(X)) for rows, X in groups] for groups in (self.first, self.second))
+        return replace(self, first=first, second=second)
 
     def repeated(self, kernel: Array) -> Array:
         """A kernel of the distinct sequences as that of the given ones.  Shapes: (U1, ..., U2) -> (N1, ..., N2)."""
@@ -132,6 +140,7 @@ class SequenceBatch:
     first: Array
     second: Array
     diagonal: bool
+    rounding: float = 0.0
     _last: dict[int, Any] = field(default_factory=dict)
 
     @cached_property
@@ -149,6 +158,16 @@ class SequenceBatch:
         if self._last.get(side, (None,))[0] != (first, second):
             self._last[side] = (first, second), self._gram(side, first, second)
         return self._last[side][1]
+
+    def gram_error(self, side: int, first: int, second: int) -> Array:
+        """Return how far rounding may move x_first . x'_second: a part of the sum of the sizes of its products."""
+        x, y = ((self.first, self.first), (self.second, self.second), (self.first, self.second))[side]
+        x, y = self.xp.abs(x[:, first, :]), self.xp.abs(y[:, second, :])
+        part = SUMMED + 2.0 * self.rounding
+        if side == 2:
+            return part * (x @ y.T)
+        sizes = part * self.xp.sum(x * y, axis=-1)
+        return sizes[:, None] if side == 0 else sizes[None, :]
 
     def _gram(self, side: int, first: int, second: int) -> Array:
         xp = self.xp

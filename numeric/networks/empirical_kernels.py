@@ -16,8 +16,8 @@ from wideproof.derive.calculus.tangent import MARK, tangent
 from wideproof.derive.emit.derivation import as_program
 from wideproof.derive.language.errors import ParameterError
 from wideproof.derive.language.program import Parameter
-from wideproof.numeric.core.arrays import Array, Stream, backend
-from wideproof.numeric.core.inputs import choice, names as named, sequences, whole
+from wideproof.numeric.core.arrays import Array, Stream, backend, check_finite, quietly
+from wideproof.numeric.core.inputs import choice, names as named, representable, sequences, whole
 from wideproof.numeric.core.shown import InOneLine
 from wideproof.numeric.networks.gradients import Network, Reverse, run_forward, trained
 from wideproof.numeric.networks.simulation import sizes_of, weights_of
@@ -63,7 +63,8 @@ def empirical_ntk(
 
     Shapes: inputs (N, T, n_x) -> `EmpiricalKernels`; `rows` takes the kernel of the first outputs only.
     Units: output^2; "ntk" differentiates by unit-variance parameters.
-    Error: rounding; ParameterError for an unknown readout.  Options: those of `run_forward`.
+    Error: rounding; ParameterError for an unknown readout, and for inputs whose squares underflow; TooLarge for an
+    overflow.  Options: those of `run_forward`.
     Source: emami2021implicit, (13), and wideproof.adjoint.
 
     >>> found = wp.empirical_ntk(wp.models.linear_rnn(), np.ones((1, 2, 1)), 64, nu_W=0.5, nu_F=1.0, nu_C=1.0)
@@ -75,14 +76,15 @@ def empirical_ntk(
     names = named("empirical_ntk: parameters", parameters)
     seed = options.get("seed")
     xp = seed.xp if isinstance(seed, Stream) else backend(options.get("device", "numpy"))
-    inputs = sequences("empirical_ntk: inputs", inputs, xp)
+    inputs = representable("empirical_ntk: inputs", sequences("empirical_ntk: inputs", inputs, xp), xp)
     width, n_y, trials = sizes_of("empirical_ntk", width, n_y, trials)
     if options.get("weights"):
         options["weights"] = weights_of(options["weights"], xp)
     horizon, some = int(inputs.shape[1]), n_y if rows is None else min(whole("empirical_ntk: rows", rows, 1), n_y)
     several = some * (horizon if readout == "all" else 1)
     network = run_forward(program, inputs, width, n_y=n_y, trials=trials, cotangents=several, **options)
-    back = Reverse(network, _seeds(network, readout, some))
+    with quietly():
+        back = Reverse(network, _seeds(network, readout, some))
     scales = scales_of(program, parameterization)
     known = [p.name for p in trained(program)]
     if names is not None and (not names or set(names) - set(known)):
@@ -90,8 +92,10 @@ def empirical_ntk(
         raise ParameterError("empirical_ntk: parameters", f"among {', '.join(known)}", parameters, hint)
     number, readouts = network.run.number, readouts_of(program)
     chosen = [p for p in trained(program) if names is None or p.name in names]
-    raw = {p: _kernel(back, p, readout, some) for p in {*chosen, *readouts} if p.trainable}
-    parts = {p.name: number(scales[p.name]) * raw[p] for p in chosen}
+    with quietly():
+        raw = {p: _kernel(back, p, readout, some) for p in {*chosen, *readouts} if p.trainable}
+        parts = {p.name: number(scales[p.name]) * raw[p] for p in chosen}
+    check_finite(f"empirical_ntk of {program.name}", parts.values())
     given = sum(number(p.variance) * raw[p] for p in readouts) if all(p in raw for p in readouts) else None
     return EmpiricalKernels(parts, network.outputs, given)
 

@@ -21,7 +21,7 @@ from wideproof.derive.language.notation import t
 from wideproof.derive.language.program import Bias, Coordinate, MatVec, Parameter, State
 from wideproof.derive.limits.adjoint import Cotangent, Gradient, Local, Outer, Pullback, adjoint
 from wideproof.derive.proof.claims import Recurrence
-from wideproof.numeric.core.arrays import Array, Stream, backend, seed_sequence, stream
+from wideproof.numeric.core.arrays import Array, Stream, backend, check_finite, quietly, seed_sequence, stream
 from wideproof.numeric.core.inputs import finite_array, sequences
 from wideproof.numeric.networks.simulation import Run, sizes_of, symbol_values, weights_of
 from wideproof.numeric.sampling.revealed_matrices import DENSE, RevealedMatrices, choose_matrices
@@ -268,8 +268,11 @@ def network_gradients(network: Network, cotangents: Array) -> dict[str, Array]:
     Source: wideproof.adjoint.
     """
     run = network.run
-    back = Reverse(network, run.xp.asarray(cotangents)[None, ...])
-    return {p.name: _gradient(back, p) for p in trained(run.program)}
+    with quietly():
+        back = Reverse(network, run.xp.asarray(cotangents)[None, ...])
+        found = {p.name: _gradient(back, p) for p in trained(run.program)}
+    check_finite(f"gradients of {run.program.name}", found.values())
+    return found
 
 
 def trained(program: Program) -> list[Parameter]:

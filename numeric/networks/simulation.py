@@ -20,7 +20,16 @@ from wideproof.derive.language.errors import LanguageError
 from wideproof.derive.language.program import Bias, Coordinate, Input, MatVec, Parameter, Previous, State, Updated
 from wideproof.derive.language.scalars import check_keywords
 from wideproof.numeric.core.activations import activation_function
-from wideproof.numeric.core.arrays import Array, Namespace, Stream, backend, seed_sequence, stream
+from wideproof.numeric.core.arrays import (
+    Array,
+    Namespace,
+    Stream,
+    backend,
+    check_finite,
+    quietly,
+    seed_sequence,
+    stream,
+)
 from wideproof.numeric.core.inputs import finite_array, instance, real, sequences, whole
 from wideproof.numeric.core.shown import InOneLine
 from wideproof.numeric.sampling.linear.setting import LARGEST_WIDTH
@@ -185,8 +194,10 @@ class Run:
         """Make the step `time` and return the output.  Shapes: x (N, n_x) -> (B, N, n_y)."""
         self.x, self.known = x, dict(self.later.get(time, {}))
         self.matrices.start(time)
-        output = self.value(self.program.output)
-        self.past = {state: self.value(c) for state, c in self.program.updated.items()}
+        with quietly():
+            output = self.value(self.program.output)
+            self.past = {state: self.value(c) for state, c in self.program.updated.items()}
+        check_finite(f"networks of {self.program.name}", [output, *self.past.values()], f" at step {time}")
         return output
 
     def _initial(self, state: State) -> Array:

@@ -16,7 +16,7 @@ from wideproof.derive import Program, Recursion
 from wideproof.derive.emit.derivation import as_program
 from wideproof.derive.language.errors import ParameterError, ShapeError
 from wideproof.derive.language.plain_form import program_data
-from wideproof.numeric.core.arrays import Array, Host, backend, to_host
+from wideproof.numeric.core.arrays import Array, Host, backend, check_finite, quietly, to_host
 from wideproof.numeric.core.checkpoints import SAVE_EVERY, load, save
 from wideproof.numeric.core.inputs import callback, choice, finite_array, real, sequences, whole
 from wideproof.numeric.core.shown import InOneLine
@@ -174,7 +174,10 @@ def _descend(
     saved = time.monotonic()
     for k in range(len(losses), steps + 1):
         network, said = run.forward(weights)
-        losses.append(float(xp.mean((said - run.Y) ** 2)))
+        with quietly():
+            losses.append(float(xp.mean((said - run.Y) ** 2)))
+            power = float(xp.mean(run.Y**2))
+        check_finite("train_network: squares of outputs and targets", [losses[0], power], " at step 0")
         run.check(start, losses, step, momentum, k == steps)
         if k == steps:
             break

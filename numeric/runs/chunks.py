@@ -6,6 +6,7 @@ anyway, writes it, in the same bytes for the same numbers.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import io
 import re
@@ -123,6 +124,15 @@ def checksum(raw: bytes) -> str:
     return hashlib.sha256(raw).hexdigest()[:16]
 
 
+def check_is_there(folder: Path) -> None:
+    """Refuse to make a folder again that was there when the run began: what it held would be missed in silence.
+
+    Errors: FileNotFoundError.
+    """
+    if not folder.is_dir():
+        raise FileNotFoundError(errno.ENOENT, "The folder has vanished since the run began", str(folder))
+
+
 class ChunkFolder:
     """The chunks of one folder; a file whose checksum is not that of its name counts as absent.
 
@@ -154,11 +164,12 @@ class ChunkFolder:
         """Keep a chunk: after a kill it is there as a whole or not at all; a damaged one of the name goes."""
         path, old = self.folder / f"{name}.{checksum(raw)}.nc", self.files.get(name)
         try:
+            check_is_there(self.folder if self.files else self.folder.parent)
             write_atomically(path, raw)
             if old is not None and old != path:
                 old.unlink(missing_ok=True)
         except OSError as error:
             raise StoreError(str(path), "a folder that can be written", error.strerror or error,
-                             "What is there stays valid: make room or see to its mode, then wideproof runs resume "
-                             f"{self.folder.parent}.") from error  # fmt: skip
+                             "What is there stays valid: make room, see to its mode or bring it back, then "
+                             f"wideproof runs resume {self.folder.parent}.") from error  # fmt: skip
         self.files[name] = path

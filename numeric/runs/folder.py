@@ -15,7 +15,7 @@ from typing import Any
 
 from wideproof.derive.language.errors import StoreError
 from wideproof.numeric.core.files import PART, write_atomically
-from wideproof.numeric.runs.chunks import ChunkFolder
+from wideproof.numeric.runs.chunks import ChunkFolder, check_is_there
 from wideproof.numeric.runs.environment import environment, git_state, hardware, versions
 
 FORMAT = "wideproof run 1"
@@ -75,9 +75,12 @@ class RunFolder:
 
     def _write(self, name: str, text: str) -> None:
         try:
+            if self.record["sessions"]:
+                check_is_there(self.path)
             write_atomically(self.path / name, text)
         except OSError as error:
-            hint = f"What is there stays valid: make room or see to its mode, then wideproof runs resume {self.path}."
+            hint = "What is there stays valid: make room, see to its mode or bring it back, then "
+            hint += f"wideproof runs resume {self.path}."
             raise StoreError(str(self.path / name), "a folder that can be written", error.strerror or error,
                              hint) from error  # fmt: skip
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -38,11 +39,9 @@ def save(figure: Figure, out_dir: Path, stem: str) -> Path:
     logging.getLogger("fontTools").setLevel(logging.ERROR)  # 'created' timestamp of the subset font
     with mpl.rc_context(STYLE):
         for suffix, date in ((".pdf", "CreationDate"), (".svg", "Date")):
-            path = out_dir / f".{stem}.part{suffix}"
-            path.parent.mkdir(parents=True, exist_ok=True)
-            figure.savefig(path, metadata={date: None})
-            write_atomically(out_dir / (stem + suffix), path.read_bytes())
-            path.unlink()
+            drawn = io.BytesIO()
+            figure.savefig(drawn, format=suffix[1:], metadata={date: None})
+            write_atomically(out_dir / (stem + suffix), drawn.getvalue())
     return out_dir / stem
 
 

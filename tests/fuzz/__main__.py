@@ -10,11 +10,16 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 
-from tests.fuzz import api, commands, files, texts
-from tests.fuzz.runner import Case, Tally, soak
+from tests.fuzz import api, commands, files, texts, toml_models
+from tests.fuzz.runner import Case, soak
 
-KINDS: dict[str, Case] = {"files": files.case, "texts": texts.case, "api": api.case, "commands": commands.case}
-
+KINDS: dict[str, Case] = {
+    "files": files.case,
+    "toml": toml_models.case,
+    "texts": texts.case,
+    "api": api.case,
+    "commands": commands.case,
+}
 
 SHOWN = 40
 """Failures that are told of each kind."""
@@ -40,10 +45,6 @@ def main() -> int:
             print(tally.report(SHOWN), flush=True)
             failed += len(tally.failures)
     return 1 if failed else 0
-
-
-def _tell(tally: Tally) -> None:
-    print(tally.report(SHOWN), file=sys.stderr, flush=True)
 
 
 def _repeat(kind: str, seed: int, number: int) -> int:

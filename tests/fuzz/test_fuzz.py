@@ -9,15 +9,16 @@ import time
 import numpy as np
 import pytest
 
-from tests.fuzz import api, commands, files, runner, texts
+from tests.fuzz import api, commands, files, runner, texts, toml_models
 from tests.fuzz.runner import soak
 from wideproof.derive.language.errors import ParameterError
 
 SAMPLE = {
     "files": (files.case, 400),
+    "toml": (toml_models.case, 400),
     "texts": (texts.case, 1500),
     "api": (api.case, 150),
-    "commands": (commands.case, 40),
+    "commands": (commands.case, 100),
 }
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="cases run in forked processes")
 

@@ -11,8 +11,9 @@ import pytest
 
 from wideproof.derive import ParameterError, models, relu
 from wideproof.derive.emit import formula, kernel_stepper
+from wideproof.derive.emit.derivation import as_program
 from wideproof.derive.expectation.pair_integrals import value as pair_value
-from wideproof.derive.language.errors import DeriveError, ShapeError
+from wideproof.derive.language.errors import DeriveError, ShapeError, TooSmall
 from wideproof.derive.language.recursion import Recursion
 from wideproof.numeric import Kernel
 
@@ -211,3 +212,74 @@ def test_inputs_whose_squares_underflow_are_told_with_their_step(scale):
             kernel.ntk(inputs)
     X[1, 2:] = 0.0
     assert np.isfinite(kernel.ntk(X)).all()
+
+
+EXTREME = (-1022, -664, -540, -500, -270, 0, 258, 498, 660, 1019)
+"""Powers of two by which inputs are multiplied: 1e-308 to 1e307."""
+
+
+@pytest.mark.parametrize("activation", ["identity", "relu", "abs", "leaky_relu(0.1)"])
+def test_kernels_of_homogeneous_functions_grow_as_the_square_of_the_inputs_or_are_refused(activation):
+    """ReLU at 1e-80 was wrong by 41 % and refused from 1e78 on: ab - c^2 underflows, or overflows, before its root."""
+    X = np.random.default_rng(0).standard_normal((2, 3, 2))
+    kernel = Kernel(models.elman(activation, bias=False), readout="last", nu_W=0.5, nu_F=1.0, nu_C=1.0)
+    for quantity in ("nngp", "ntk"):
+        want = kernel.evaluate(quantity, X).value
+        for power in EXTREME:
+            if not -520 < power < 510:
+                with pytest.raises(ParameterError, match=r"(underflow|overflow).*step 0"):
+                    kernel.evaluate(quantity, np.ldexp(X, power))
+                continue
+            found = kernel.evaluate(quantity, np.ldexp(X, power)).value
+            np.testing.assert_allclose(np.ldexp(np.ldexp(found, -power), -power), want, rtol=1e-14)
+
+
+@pytest.mark.parametrize(("activation", "middle", "height"), [("erf", 0.0, 1.0), ("erf_sigmoid", 0.25, 0.25)])
+def test_bounded_functions_of_huge_inputs_are_their_signs(activation, middle, height):
+    """erf of inputs of 1e150 was refused as an overflow of the determinant."""
+    X = np.random.default_rng(0).standard_normal((2, 3, 2))
+    kernel = Kernel(models.elman(activation, bias=False), readout="last", nu_W=4.0, nu_F=1.0, nu_C=1.0)
+    sizes = np.linalg.norm(X[:, -1], axis=-1)
+    correlation = np.clip(X[:, -1] @ X[:, -1].T / np.outer(sizes, sizes), -1.0, 1.0)
+    want = middle + height * 2 / np.pi * np.arcsin(correlation)
+    np.fill_diagonal(want, middle + height)
+    for power in (66, 258, 498):
+        np.testing.assert_allclose(kernel.nngp(np.ldexp(X, power)), want, rtol=1e-14)
+
+
+def test_a_moment_that_decays_below_the_doubles_is_told_with_its_step():
+    """An impulse, then zeros: what is left of it after step t is 1e-100^t, which came out as 0 from step 4 on."""
+    kernel = Kernel(models.linear_rnn(), readout="last", nu_W=1e-100, nu_F=1.0, nu_C=1.0)
+    X = np.zeros((1, 5, 1))
+    X[0, 0] = 1.0
+    assert kernel.nngp(X[:, :4]) == pytest.approx(1e-300, rel=1e-12)
+    with pytest.raises(TooSmall, match=r"linear-rnn.*underflow at step 4"):
+        kernel.nngp(X)
+    X[0, 4] = 1e-3  # outweighs it
+    assert kernel.nngp(X) == pytest.approx(1e-6, rel=1e-12)
+    assert kernel.nngp(0 * X) == 0.0
+
+
+@pytest.mark.parametrize("recursion", [models.linear_rnn(), models.elman("erf", bias=False), models.gru()])
+def test_inputs_in_single_precision_carry_its_rounding(recursion):
+    """Its error holds the gap to the inputs that were rounded; that of the same numbers as doubles does not."""
+    X = np.random.default_rng(0).standard_normal((2, 1, 3))
+    kernel = Kernel(recursion, readout="last", **{name: 0.5 for name in as_program(recursion).symbols})
+    single = X.astype(np.float32)
+    exact, rounded, double = (kernel.evaluate("nngp", x) for x in (X, single, single.astype(float)))
+    gap = abs(exact.value - rounded.value)
+    np.testing.assert_array_equal(rounded.value, double.value)
+    assert (gap <= rounded.error).all()
+    assert (gap > double.error).any()
+    assert (rounded.error < 1e-5 * abs(rounded.value).max()).all()
+    lists = kernel.evaluate("nngp", [*map(np.asarray, single)])
+    np.testing.assert_array_equal(lists.error, rounded.error)
+
+
+def test_inner_products_that_cancel_carry_the_rounding_of_their_terms():
+    """1e16 + 1 - 1e16 came out as 0 with an error of 2e-38."""
+    x, y = np.array([[[1e8, 1.0, -1e8]]]), np.array([[[1e8, 1.0, 1e8]]])
+    kernel = Kernel(models.linear_rnn(), readout="last", nu_W=0.0, nu_F=1.0, nu_C=1.0)
+    found = kernel.evaluate("nngp", x, y)
+    assert abs(found.value - 1.0) <= found.error
+    assert found.error < 100.0

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from wideproof.derive import ParameterError, ShapeError, models
+from wideproof.derive.language.errors import TooLarge
 from wideproof.numeric.networks.empirical_kernels import empirical_ntk
 from wideproof.numeric.networks.simulation import simulate
 from wideproof.numeric.networks.training import train_network
@@ -128,3 +129,21 @@ def test_what_cannot_be_trained_is_refused():
     assert "is above 2" in caught.value.hint
     with pytest.raises(ParameterError):
         train_network(models.elman(), X, Y, 8, steps=1, momentum=1.0, **NU)
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("size", [1e155, 1e200, 1e307])
+def test_what_overflows_in_a_network_is_told_and_nothing_else_is_said(size):
+    """NumPy's warnings reached the user, with kernels of infinities; erf of huge sums is their sign."""
+    X = np.random.default_rng(0).standard_normal((2, 3, 2))
+    nu = {"nu_W": 0.5, "nu_F": 1.0, "nu_C": 1.0}
+    with pytest.raises(TooLarge, match="empirical_ntk of linear-rnn"):
+        empirical_ntk(models.linear_rnn(), size * X, width=4, seed=1, **nu)
+    with pytest.raises(ParameterError, match="underflow at step 0"):
+        empirical_ntk(models.linear_rnn(), X / size, width=4, seed=1, **nu)
+    with pytest.raises(TooLarge, match="at step 1"):
+        empirical_ntk(models.linear_rnn(), size * X, width=4, seed=1, **nu | {"nu_W": 1e308})
+    bounded = models.elman("erf", bias=False)
+    assert (abs(simulate(bounded, size * X, width=4, seed=1, **nu).outputs) < 10).all()
+    with pytest.raises(TooLarge, match=r"squares of outputs and targets: .* at step 0"):
+        train_network(bounded, X, np.full((2, 1), size), 4, steps=2, step_size=0.1, readout="last", **nu)

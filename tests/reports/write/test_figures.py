@@ -57,6 +57,19 @@ def test_a_bar_is_as_high_as_its_value():
     assert [bar.get_height() for bar in axes.patches] == [1, -1, 0.5, 0.2]
 
 
+def test_figures_saved_at_once_do_not_meet(tmp_path, monkeypatch):
+    """Half of them failed: all were drawn into one file beside it. Now nothing is there until the whole figure is."""
+    written = {}
+
+    def write(path, data):
+        assert list(tmp_path.iterdir()) == []
+        written[path.name] = data[:5]
+
+    monkeypatch.setattr(figures, "write_atomically", write)
+    figures.save(DRAWN["decay"](), tmp_path, "decay")
+    assert written == {"decay.pdf": b"%PDF-", "decay.svg": b"<?xml"}
+
+
 def test_pictures_begin_at_the_floor_or_at_the_best_of_the_lowest_curve():
     x = np.array([0, 1, 10])
     near, far = {"a": [-9, 0.1, 0.5], "b": [-7, 0, 0.4]}, {"a": [-90, -3, -1], "b": [-90, -8, -4]}
