@@ -24,6 +24,7 @@ class BallInputs:
     first: Any
     second: Any
     same: int
+    many: bool = False
 
     def gram(self, side: int, first: int, second: int) -> Any:
         """x_first . x'_second of a side."""

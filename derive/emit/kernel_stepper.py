@@ -53,6 +53,11 @@ class Inputs(Protocol):
         """0, 1 or an array of them."""
         ...
 
+    @property
+    def many(self) -> bool:
+        """Whether so many pairs and steps are wanted in all that tables of expectations pay."""
+        ...
+
     def gram(self, side: int, first: int, second: int) -> Any:
         """x_first . x'_second of a side; shapes broadcast over the batch."""
         ...
@@ -383,7 +388,7 @@ class Stepper:
         if key not in self.laws:
             if len(self.laws) > RECENT:
                 self.laws.clear()
-            self.laws[key] = variables_of(law, self.equations.backend)
+            self.laws[key] = variables_of(law, self.equations.backend, self.inputs.many)
         return value(node.factors, self.laws[key], doubted=self.move != STILL)
 
     def _sign(self, side: int, index: Index) -> Any:
@@ -405,12 +410,12 @@ class Stepper:
         return found
 
 
-def variables_of(law: list[Any], backend: str) -> Variables:
+def variables_of(law: list[Any], backend: str, many: bool = False) -> Variables:
     """The means and covariances of one variable (taken twice) or of two, as `Variables`."""
     xp = namespace(backend)
     law = [xp.asarray(x, dtype=xp.float64) for x in law]
     first, second, a, c, b = law if len(law) == 5 else (law[0], law[0], law[1], law[1], law[1])
-    return Variables(backend, (a, b), c, (first, second), rounded=True)
+    return Variables(backend, (a, b), c, (first, second), rounded=True, many=many)
 
 
 @dataclass(frozen=True)
@@ -421,6 +426,7 @@ class Grams:
     first: Any
     second: Any
     same: Any = None
+    many: bool = False
 
     def gram(self, side: int, first: int, second: int) -> Any:
         """One entry of each matrix of the batch."""

@@ -17,7 +17,14 @@ import numpy as np
 import sympy as sp
 
 from wideproof.derive.algebra.array_code import emitted, namespace
-from wideproof.derive.expectation import kinked_times_smooth, mehler_series, nested_quadrature, piecewise_linear
+from wideproof.derive.expectation import (
+    kinked_times_smooth,
+    mehler_series,
+    nested_quadrature,
+    pair_tables,
+    piecewise_linear,
+    table_building,
+)  # fmt: skip
 from wideproof.derive.expectation.closed_forms import DET, READ, SPREAD, closed_form
 from wideproof.derive.expectation.dual_activations import ANGLE, D, a, b, c, dual, k, m
 from wideproof.derive.expectation.rounding import EPS, Rounded, rounding
@@ -43,7 +50,8 @@ LARGE = 1e140
 class Variables:
     """Two jointly Gaussian variables as arrays: means, variances, covariance; shapes broadcast.
 
-    `rounded` says that the numbers are results of earlier arithmetic: a determinant within their rounding is zero.
+    `rounded` says that the numbers are results of earlier arithmetic: a determinant within their rounding is zero;
+    `many` that so many expectations are wanted in all that a table of them pays.
     """
 
     backend: str
@@ -51,6 +59,7 @@ class Variables:
     covariance: Any
     means: tuple[Any, Any] = (0.0, 0.0)
     rounded: bool = False
+    many: bool = False
 
     @cached_property
     def xp(self) -> Any:
@@ -148,6 +157,8 @@ def expectation(factors: tuple[Factor, ...], variables: Variables) -> tuple[Any,
     mixed = [_broken(factor) is not None for factor in factors]
     if len(factors) == 2 and any(mixed):
         return _cut(factors, variables, mixed.index(True))
+    if (tabled := _tabled(factors, variables)) is not None:
+        return tabled
     found = [
         _series(factor, mean, variance, variables)
         for factor, mean, variance in zip(factors, variables.means, variables.variances, strict=False)
@@ -161,6 +172,31 @@ def expectation(factors: tuple[Factor, ...], variables: Variables) -> tuple[Any,
     if len(found) == 1:
         return _steep(factors, variables, found[0].coefficients[..., 0], found[0].doubt)
     return _steep(factors, variables, *mehler_series.pair(variables.xp, found[0], found[1], variables.correlation))
+
+
+def _tabled(factors: tuple[Factor, ...], v: Variables) -> tuple[Any, float] | None:
+    """The same by a table where it pays, there is one for these variances, and its error is not visible."""
+    if not (v.many and len(factors) == 2 and v.backend == "numpy" and v.centred):
+        return None
+    variances = tuple(np.asarray(x, dtype=np.float64) for x in v.variances)
+    ranges = [pair_tables.range_of(x) for x in variances]
+    if ranges[0] is None or ranges[1] is None:
+        return None
+    table = _table(factors, (ranges[0], ranges[1]))
+    if table is None:
+        return None
+    result = pair_tables.evaluate(table, (variances[0], variances[1]), np.asarray(v.covariance))
+    return (result, table.error) if table.error <= ACCURACY * _size(np, result) else None
+
+
+@lru_cache(maxsize=128)
+def _table(factors: tuple[Factor, ...], ranges: tuple[pair_tables.Range, pair_tables.Range]) -> Any:
+    """The table of two factors over ranges of their variances, made once; of exchanged factors it is the transpose."""
+    first, second = zip(factors, ranges, strict=True)
+    if second < first:
+        found = _table(factors[::-1], ranges[::-1])
+        return None if found is None else pair_tables.transposed(found)
+    return table_building.build(steep(*factors[0], "numpy"), steep(*factors[1], "numpy"), ranges)
 
 
 def _steep(factors: tuple[Factor, ...], v: Variables, result: Any, doubt: Any) -> tuple[Any, Any]:

@@ -18,6 +18,7 @@ from wideproof.numeric.core.arrays import BACKENDS, Array, backend
 from wideproof.numeric.core.enclosures import Enclosure
 from wideproof.numeric.core.inputs import choice, names as named, real
 from wideproof.numeric.core.shown import InOneLine, described
+from wideproof.numeric.core.timing import blas_threads
 from wideproof.numeric.kernels.certified import certified, entry_of, sequence
 from wideproof.numeric.kernels.sequence_batches import (
     Pairs,
@@ -35,6 +36,7 @@ READOUTS, QUANTITIES = ("all", "last", "average"), ("nngp", "ntk")
 CONFIDENT = float(special.stdtrit(REPLICATES - 1, 0.9995))
 """Standard errors of a mean over the replicates within which it lies with probability 0.999."""
 BLOCK = 256  # sequences: arrays of 256 x 256 pairs stay in the cache, and calls cost little beside them
+MANY = 2**15  # pairs of sequences times steps from which tables of expectations are quicker than series
 LIVE = 16  # arrays of pairs alive at once while one step is computed, besides the moments kept
 
 
@@ -227,7 +229,7 @@ class Kernel:
         """A kernel, refused where a number of it or on the way to it overflows."""
         where = f"kernel of {self.recursion.name}"
         try:
-            with np.errstate(over="raise", invalid="raise", divide="raise"):
+            with blas_threads(1), np.errstate(over="raise", invalid="raise", divide="raise"):
                 result = found(quantity, parameters, X1, X2)
         except FloatingPointError as error:
             raise TooLarge(where) from error
@@ -279,7 +281,8 @@ class Kernel:
         times = [groups[0][1].shape[1] for groups in (pairs.first, pairs.second)]
         shape = (sizes[0], times[0], sizes[1], times[1]) if self.readout == "all" else tuple(sizes)
         results: list[Array] = []
-        for rows, columns, block in self._blocks(function, pairs):
+        many = sizes[0] * sizes[1] * max(times) >= MANY
+        for rows, columns, block in self._blocks(function, pairs, many):
             parts = block_of(function, block)
             results = results or [pairs.xp.empty(shape, dtype=pairs.xp.float64) for _ in parts]
             for result, part in zip(results, parts, strict=True):
@@ -296,7 +299,7 @@ class Kernel:
         mean, error = (x if self.readout == "all" else x[:, 0, :, 0] for x in (found.mean, found.error))
         return Numbers(mean, error, found.method)
 
-    def _blocks(self, function: Any, pairs: Pairs) -> Iterator[tuple[Any, Any, SequenceBatch]]:
+    def _blocks(self, function: Any, pairs: Pairs, many: bool) -> Iterator[tuple[Any, Any, SequenceBatch]]:
         for g, (rows, X) in enumerate(pairs.first):
             for h, (columns, Y) in enumerate(pairs.second):
                 size = self._block_size(function, X.shape[1], Y.shape[1])
@@ -306,7 +309,7 @@ class Kernel:
                             continue
                         here, there = slice(i, i + size), slice(j, j + size)
                         own = pairs.symmetric and (g, i) == (h, j)
-                        batch = SequenceBatch(pairs.xp, X[here], Y[there], own, pairs.rounding)
+                        batch = SequenceBatch(pairs.xp, X[here], Y[there], own, pairs.rounding, many)
                         yield rows[here], columns[there], batch
 
     def _block_size(self, function: Any, T1: int, T2: int) -> int:

@@ -134,13 +134,14 @@ class Pairs:
 
 @dataclass(frozen=True)
 class SequenceBatch:
-    """Two batches of sequences whose inner products are computed when a step needs them."""
+    """Two batches of sequences whose inner products are computed when a step needs them; `many` as for `Inputs`."""
 
     xp: Any
     first: Array
     second: Array
     diagonal: bool
     rounding: float = 0.0
+    many: bool = False
     _last: dict[int, Any] = field(default_factory=dict)
 
     @cached_property

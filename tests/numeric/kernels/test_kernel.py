@@ -283,3 +283,12 @@ def test_inner_products_that_cancel_carry_the_rounding_of_their_terms():
     found = kernel.evaluate("nngp", x, y)
     assert abs(found.value - 1.0) <= found.error
     assert found.error < 100.0
+
+
+def test_tables_change_a_kernel_by_less_than_its_error(monkeypatch):
+    X = np.random.default_rng(3).standard_normal((5, 4, 3))
+    kernel = Kernel(models.elman(activation="tanh"), nu_W=0.5, nu_F=0.6, nu_b=0.1, nu_C=1.0, readout="last")
+    plain = kernel.ntk(X)
+    monkeypatch.setattr("wideproof.numeric.kernels.kernel.MANY", 1)
+    found = kernel.evaluate("ntk", X)
+    assert 0 < np.max(np.abs(found.value - plain)) <= np.max(found.error) < 1e-9
