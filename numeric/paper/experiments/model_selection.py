@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,8 +13,8 @@ from wideproof.numeric.linear_rnn.convolution import matched
 from wideproof.numeric.linear_rnn.krylov import LinearRNN, draw_rnn, impulse_response
 from wideproof.numeric.linear_rnn.training import Model, model_curvature, train
 from wideproof.numeric.paper.experiments.recording_protocol import FULL, Parts, Protocol
-from wideproof.numeric.paper.experiments.saved_runs import Arrays, Saved
 from wideproof.numeric.paper.experiments.scale_factors import Scale, scale_of_lags
+from wideproof.numeric.runs.tasks import Arrays, Tasks
 
 RNN, SCALED, UNSCALED = "linear RNN", "scaled convolution", "unscaled convolution"
 MATCHED, ZERO = "matched", "zero"
@@ -58,6 +58,19 @@ class Selected:
     sweep: tuple[SweepPoint, ...]
 
 
+@dataclass(frozen=True)
+class Kept:
+    """The trained models of one recording, each kept under everything that its bits depend on."""
+
+    tasks: Tasks
+    inputs: Mapping[str, object]
+
+    def result(self, key: tuple[object, ...], work: Callable[[], Arrays]) -> Arrays:
+        """Read the model of `key` back with the same bits, or train it.  Shapes, units, errors: as `Tasks.result`."""
+        plan = {**self.inputs, "key": list(key)}
+        return self.tasks.result("trained_model", plan, work)
+
+
 Unit = tuple[int, int]
 """The index of a training part, and the seed of its network."""
 
@@ -66,9 +79,9 @@ class Trainer:
     """Trains every model of one regime at every variance and step size; equal runs are made once and kept."""
 
     def __init__(
-        self, parts: Sequence[Parts], protocol: Protocol, scale: Scale | None, progress: Progress, saved: Saved
+        self, parts: Sequence[Parts], protocol: Protocol, scale: Scale | None, progress: Progress, kept: Kept
     ) -> None:
-        self.parts, self.protocol, self._scale, self._progress, self._saved = parts, protocol, scale, progress, saved
+        self.parts, self.protocol, self._scale, self._progress, self._kept = parts, protocol, scale, progress, kept
         full = parts[0].regime == FULL
         self.units: list[Unit] = (
             [(0, seed) for seed in protocol.seeds] if full else [(k, protocol.seeds[0] + k) for k in range(len(parts))]
@@ -124,7 +137,7 @@ class Trainer:
             def work() -> Arrays:
                 return _arrays(self._trained(self._start(model, start, nu, unit), parts, fraction))
 
-            self._runs[key] = _run(self._saved.result((parts.regime, *key), work))
+            self._runs[key] = _run(self._kept.result((parts.regime, *key), work))
         return self._runs[key]
 
     def _trained(self, start: Model, parts: Parts, fraction: float) -> TrainingRun | None:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
-from pathlib import Path
 
 import numpy as np
 
@@ -20,15 +20,16 @@ from wideproof.numeric.paper.experiments.model_selection import (
     SCALED,
     UNSCALED,
     ZERO,
+    Kept,
     Selected,
     SweepPoint,
     Trainer,
     Values,
 )
 from wideproof.numeric.paper.experiments.recording_protocol import FULL, LIMITED, Parts, Protocol, prepare
-from wideproof.numeric.paper.experiments.saved_runs import Saved, digest
 from wideproof.numeric.paper.experiments.scale_factors import Scale, scale_of_lags
 from wideproof.numeric.recordings import Recording
+from wideproof.numeric.runs.tasks import NOTHING_KEPT, Tasks
 
 CONTRASTS = ((SCALED, UNSCALED, MATCHED), (SCALED, UNSCALED, ZERO), (RNN, SCALED, MATCHED))
 
@@ -105,14 +106,14 @@ def compare(
     method: str = "auto",
     announce: Announce | None = None,
     progress: Callable[[int, int], None] | None = None,
-    resume: Path | None = None,
+    tasks: Tasks = NOTHING_KEPT,
 ) -> RecordingComparison:
     """Train the three models on full and on limited data by one rule, score them on one test part, and judge.
 
     Convolutions start twice: matched to the RNN's initial response, whose random draw an undetermined lag
     keeps, and at zero, where early stopping alone can regularise. `seed` is the bootstrap's; `announce` is told the
-    method of the RNNs before the start. Trained models are kept in the folder `resume`, where the same call
-    finds them after a kill and goes on with the same bits.
+    method of the RNNs before the start. Trained models are kept by `tasks`, where the same call finds them after a
+    kill and goes on with the same bits.
     Errors: ParameterError for parts too short or constant, where every step size diverges, or for a method that is
     not exact.
     Source: emami2021implicit §5.2, Table 1 and Fig. 4.
@@ -121,8 +122,8 @@ def compare(
     began = time.perf_counter()
     prepared = [prepare(recording, protocol, name) for name in (FULL, LIMITED)]  # told before the long work
     chosen = choose_exact(protocol.width, prepared[0][0].training, protocol.steps, method)
-    saved = Saved(resume, _identity(recording, protocol, scale))
-    trainers = [Trainer(parts, protocol, scale, _half(progress, k), saved) for k, parts in enumerate(prepared)]
+    kept = Kept(tasks, _identity(recording, protocol, scale))
+    trainers = [Trainer(parts, protocol, scale, _half(progress, k), kept) for k, parts in enumerate(prepared)]
     if announce is not None:
         announce(chosen.times(sum(trainer.networks_trained for trainer in trainers)))
     regimes = [_regime(trainer, np.random.default_rng([seed, k])) for k, trainer in enumerate(trainers)]
@@ -140,6 +141,15 @@ def _identity(recording: Recording, protocol: Protocol, scale: Scale | None) -> 
     rho = scale_of_lags(protocol.lags, nu_W=0.5, nu_F=protocol.nu_F, nu_C=protocol.nu_C, scale=scale)
     data = digest(recording.inputs, recording.outputs)
     return {"recording": data, "protocol": asdict(protocol), "scale": digest(rho)}
+
+
+def digest(*arrays: Host) -> str:
+    """Return one text for equal arrays.  Shapes: any.  Source: SHA-256 of the bytes."""
+    found = hashlib.sha256()
+    for array in arrays:
+        found.update(repr((array.shape, array.dtype.str)).encode())
+        found.update(np.ascontiguousarray(array).tobytes())
+    return found.hexdigest()
 
 
 def _half(progress: Callable[[int, int], None] | None, half: int) -> Callable[[int, int], None]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -26,13 +25,12 @@ from wideproof.numeric.paper.experiments import (
 from wideproof.numeric.paper.experiments.recording_protocol import QUICK
 from wideproof.numeric.paper.experiments.training_dynamics import plan_training
 from wideproof.numeric.recordings import Recording, load_recording
+from wideproof.numeric.runs.stages import Stage
+from wideproof.numeric.runs.tasks import NOTHING_KEPT, Tasks
 from wideproof.numeric.validation.convergence import KernelError, kernel_error
 from wideproof.numeric.validation.linear_rnn import Validation
 from wideproof.numeric.validation.validate import DEFAULTS, validate
 
-Progress = Callable[[int, int], None]
-Stage = Callable[[str], AbstractContextManager[Progress]]
-"""Opens a named stage of long work and yields its (done, total) callback."""
 GAP_STEPS = 40  # the gap between the training curves is largest in the first few
 
 
@@ -78,12 +76,13 @@ def run_linear(
     method: str = "auto",
     announce: Announce | None = None,
     draws: Mapping[str, Any] | None = None,
+    tasks: Tasks = NOTHING_KEPT,
     **nu: float,
 ) -> LinearRun:
     """Derive and verify, then confirm by Monte Carlo, by training and on recordings.
 
     `method` trains the RNN beside the scaled convolution; `announce` is told it before each start; `draws` are options
-    of `validate` that say where its numbers are kept and who draws.
+    of `validate` that say where its numbers are kept and who draws; `tasks` keep everything else, piece by piece.
 
     Errors: those of the derivations; ParameterError for a model without a finite-width sampler.
     """
@@ -97,15 +96,17 @@ def run_linear(
         validation = validate(program, width, trials, seed, progress=progress, **(draws or {}), **values)
     assert isinstance(validation, Validation)  # of a linear recursion
     with stage("tangent kernel against width") as progress:
-        kernel = kernel_error(values, [10**k for k in range(2, 8)], seed=seed, progress=progress)
+        kernel = kernel_error(values, [10**k for k in range(2, 8)], seed=seed, progress=progress, tasks=tasks)
     rho = scale.formula.compile("numpy")
     with stage("training beside the scaled convolution") as progress:
-        training = dynamics(setting, seed=seed + 1, scale=rho, method=method, announce=announce, progress=progress)
+        training = dynamics(setting, seed=seed + 1, scale=rho, method=method, announce=announce, progress=progress,
+                            tasks=tasks)  # fmt: skip
     with stage("training gap against width") as progress:
-        gaps = gap_ladder(replace(setting, steps=GAP_STEPS), scale=rho, seeds=8, announce=announce, progress=progress)
+        gaps = gap_ladder(replace(setting, steps=GAP_STEPS), scale=rho, seeds=8, announce=announce, progress=progress,
+                          tasks=tasks)  # fmt: skip
     grid = tuple(sorted({*QUICK.nu_W, values["nu_W"]}))
     protocol = replace(QUICK, nu_W=grid, nu_F=values["nu_F"], nu_C=values["nu_C"])
-    recordings = tuple(_compare(recording, protocol, rho, seed, stage, announce) for recording in loaded)
+    recordings = tuple(_compare(recording, protocol, rho, seed, stage, announce, tasks) for recording in loaded)
     return LinearRun(
         program, response, scale, convolution, values, seed, validation, kernel, training, gaps, recordings
     )
@@ -121,9 +122,9 @@ def _derive(program: Program, stage: Stage) -> tuple[ImpulseResponse, Derivation
 
 
 def _compare(recording: Recording, protocol: Protocol, rho: Callable[..., Any], seed: int, stage: Stage,
-             announce: Announce | None) -> RecordingComparison:  # fmt: skip
+             announce: Announce | None, tasks: Tasks) -> RecordingComparison:  # fmt: skip
     with stage(f"recording {recording.name}") as progress:
-        return compare(recording, protocol, scale=rho, seed=seed, announce=announce, progress=progress)
+        return compare(recording, protocol, scale=rho, seed=seed, announce=announce, progress=progress, tasks=tasks)
 
 
 def lags_of(run: LinearRun) -> np.ndarray:
