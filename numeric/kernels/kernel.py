@@ -19,6 +19,7 @@ from wideproof.numeric.core.enclosures import Enclosure
 from wideproof.numeric.core.inputs import choice, names as named, real
 from wideproof.numeric.core.shown import InOneLine, described
 from wideproof.numeric.core.timing import blas_threads
+from wideproof.numeric.kernels.blocks import refuse_too_many_pairs, worked_blocks
 from wideproof.numeric.kernels.certified import certified, entry_of, sequence
 from wideproof.numeric.kernels.sequence_batches import (
     Pairs,
@@ -31,7 +32,10 @@ from wideproof.numeric.kernels.sequence_batches import (
 )
 from wideproof.numeric.networks.simulation import symbol_values
 from wideproof.numeric.process import REPLICATES, Effort, Numbers, ProcessKernel, padded
+from wideproof.numeric.runs.crew import workers_of
 
+Asked = tuple[str, tuple[str, ...] | None, bool]
+"""A quantity, the parameters whose part it is, and whether its error is wanted too."""
 READOUTS, QUANTITIES = ("all", "last", "average"), ("nngp", "ntk")
 CONFIDENT = float(special.stdtrit(REPLICATES - 1, 0.9995))
 """Standard errors of a mean over the replicates within which it lies with probability 0.999."""
@@ -76,9 +80,11 @@ class Kernel:
     Error: what `evaluate` returns beside the value. TooLarge or TooSmall, with the step, where a number on the way
     overflows, or loses its digits in an underflow.
     Gated recursions are expectations over a process: by nested quadrature where few Gaussian variables meet in one
-    activation, else by randomised quasi-Monte Carlo with 16 x `points` points drawn from `seed`; `progress` is called
-    with (done, of).
-    Memory: blocks of pairs are chosen to need about `memory` bytes besides the result.
+    activation, else by randomised quasi-Monte Carlo with 16 x `points` points drawn from `seed`. `progress` is called
+    with (done, of), of blocks of pairs or of points. An `executor` of concurrent.futures works out the blocks of pairs,
+    which are sent as sequences with the model as text; a process is evaluated here.
+    Memory: blocks of pairs are chosen to need about `memory` bytes besides the result, in each worker; ParameterError,
+    before the start, for a result that the machine cannot hold.
     Source: emami2021implicit, (15)-(20), by the derived recursion; yang2020tensor2 for gates.
 
     >>> kernel = wp.Kernel(wp.models.linear_rnn(), readout="last", nu_W=0.5, nu_F=1.0, nu_C=1.0)
@@ -96,6 +102,7 @@ class Kernel:
         points: Any = 4096,
         seed: Any = 0,
         progress: Any = None,
+        executor: Any = None,
         **parameters: float,
     ) -> None:
         choice("Kernel: readout", readout, READOUTS, '"all" steps, the "last" one, or their "average".')
@@ -105,6 +112,8 @@ class Kernel:
         self.recursion, self.parameterization = as_program(recursion), parameterization
         symbol_values(self.recursion, parameters)
         self.backend, self.readout, self.memory, self.parameters = backend, readout, memory, parameters
+        workers_of(None, executor, None)  # told now, not with the first block
+        self.executor = executor
         self.effort = Effort(points, seed, memory, progress)
         self._functions: dict[Any, Any] = {}
 
@@ -221,8 +230,8 @@ class Kernel:
         return ProcessKernel(formula) if formula.process is not None else formula.on_sequences(self.backend)
 
     def __getstate__(self) -> dict[str, Any]:
-        """Everything but the emitted functions, which are made again when they are needed."""
-        return vars(self) | {"_functions": {}}
+        """Everything but the executor and the emitted functions, which are made again when they are needed."""
+        return vars(self) | {"_functions": {}, "executor": None}
 
     # ---- batches ------------------------------------------------------------------------------------------
     def _refused_if_infinite(self, quantity: str, X1: Any, X2: Any, parameters: Any, found: Callable[..., Any]) -> Any:
@@ -243,13 +252,13 @@ class Kernel:
         function = self._emitted(quantity, parameters)
         if isinstance(function, ProcessKernel):
             return pairs.repeated(self._expected(function, pairs).mean)
-        return pairs.repeated(self._stepped(function, pairs, self._block)[0])
+        return pairs.repeated(self._stepped(function, pairs, (quantity, named("", parameters), False))[0])
 
     def _with_error(self, quantity: str, parameters: Any, X1: Any, X2: Any) -> KernelValue:
         pairs = self._pairs(X1, X2)
         function = self._emitted(quantity, parameters)
         if not isinstance(function, ProcessKernel):
-            value, error = self._stepped(function, pairs, self._block_with_error)
+            value, error = self._stepped(function, pairs, (quantity, named("", parameters), True))
             return KernelValue(pairs.repeated(value), pairs.repeated(error), None, "derived recursion")
         found = self._expected(function, pairs)
         spread, moved = (pairs.repeated(x) for x in (found.error, self._moved(function, pairs, found.mean)))
@@ -276,14 +285,16 @@ class Kernel:
         second, columns = (first, rows) if symmetric else distinct(second)
         return Pairs(xp, first, second, symmetric, rounding(X1, X2), rows, columns)
 
-    def _stepped(self, function: Any, pairs: Pairs, block_of: Callable[..., Any]) -> list[Array]:
+    def _stepped(self, function: Any, pairs: Pairs, asked: Asked) -> list[Array]:
         sizes = [sum(len(members) for members, _ in groups) for groups in (pairs.first, pairs.second)]
         times = [groups[0][1].shape[1] for groups in (pairs.first, pairs.second)]
         shape = (sizes[0], times[0], sizes[1], times[1]) if self.readout == "all" else tuple(sizes)
+        refuse_too_many_pairs(self, shape, 2 if asked[2] else 1)
         results: list[Array] = []
         many = sizes[0] * sizes[1] * max(times) >= MANY
-        for rows, columns, block in self._blocks(function, pairs, many):
-            parts = block_of(function, block)
+        blocks = self._blocks(function, pairs, many)
+        count = sum(1 for _ in self._blocks(function, pairs, many))
+        for rows, columns, parts in worked_blocks(self, asked, blocks, count):
             results = results or [pairs.xp.empty(shape, dtype=pairs.xp.float64) for _ in parts]
             for result, part in zip(results, parts, strict=True):
                 self._fill(pairs.xp, result, rows, columns, part, pairs.symmetric)
@@ -321,12 +332,14 @@ class Kernel:
             arrays = (kept + 1) * T1 * T2 + LIVE
         return max(1, min(BLOCK, math.isqrt(int(self.memory / (8 * arrays)))))
 
-    def _block(self, function: Any, batch: SequenceBatch) -> list[Array]:
-        sizes = (batch.first.shape[1], batch.second.shape[1])
-        return [self._full(batch, function.on(batch, sizes, self.readout, **self.parameters))]
+    def block(self, asked: Asked, batch: SequenceBatch) -> list[Array]:
+        """Return what is asked for, a kernel or with its error, for all pairs of two batches of sequences.
 
-    def _block_with_error(self, function: Any, batch: SequenceBatch) -> list[Array]:
-        sizes = (batch.first.shape[1], batch.second.shape[1])
+        Shapes: (N1, N2), or (N1, T, N2, T) for `readout="all"`.  Units, error: as the class says.
+        """
+        function, sizes = self._emitted(*asked[:2]), (batch.first.shape[1], batch.second.shape[1])
+        if not asked[2]:
+            return [self._full(batch, function.on(batch, sizes, self.readout, **self.parameters))]
         return [self._full(batch, x) for x in function.evaluate(batch, sizes, self.readout, **self.parameters)]
 
     def _full(self, batch: SequenceBatch, found: Any) -> Array:

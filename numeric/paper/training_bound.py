@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import lru_cache
 from typing import Any
 
@@ -26,6 +26,7 @@ from wideproof.numeric.linear_rnn.training import impulse_of, train
 from wideproof.numeric.linear_rnn.training_choice import Announce, choose_network
 from wideproof.numeric.paper.experiments.scale_factors import scale_of_lags
 from wideproof.numeric.paper.experiments.training_dynamics import Setting, fit_rate, teacher_data
+from wideproof.numeric.runs.tasks import NOTHING_KEPT, Arrays, Tasks
 
 Curve = tuple[float, ...]
 HALF = 0.5
@@ -167,10 +168,12 @@ def measure_bound(
     records: int = 12,
     announce: Announce | None = None,
     progress: Callable[[int, int], None] | None = None,
+    tasks: Tasks = NOTHING_KEPT,
 ) -> BoundRun:
     """Train RNNs of several widths and their convolutions at the step size B_1, and compare every lag with the bound.
 
-    Networks are sampled in law.  Errors: ParameterError for no width, no seed, or fewer than two records.
+    Networks are sampled in law; `tasks` keep each pair and say who trains.
+    Errors: ParameterError for no width, no seed, or fewer than two records.
     Source: emami2021implicit, Theorem 4.1 and (25), with errata E4, E5, E12.
     """
     setting = Setting(steps=60) if setting is None else setting
@@ -182,16 +185,13 @@ def measure_bound(
     rho = scale_of_lags(setting.horizon, **nu)
     steps = tuple(int(x) for x in np.unique(np.geomspace(1, setting.steps, records).astype(int)))
     found = constants(data, np.zeros_like(np.asarray(data.sxy)))
-    run = _Run(setting, data, rho, steps, largest_step(data, found, **nu), nu)
+    step = largest_step(data, found, **nu)
     if announce is not None:
         announce(choose_network(max(widths), data, steps[-1], method="sampled").times(len(widths) * seeds))
-    pairs: list[list[_Pair]] = [[] for _ in widths]
-    for k, (row, width) in enumerate(zip(pairs, widths, strict=True)):
-        for seed in range(seeds):
-            row.append(run.pair(width, seed))
-            if progress is not None:
-                progress(k * seeds + seed + 1, len(widths) * seeds)
-    flat = [x for row in pairs for x in row]
+    common = {"setting": asdict(setting), "rho": rho.tolist(), "steps": list(steps), "step": step}
+    plans = [common | {"width": width, "seed": seed} for width in widths for seed in range(seeds)]
+    pairs = tasks.results(bounded_pair, plans, progress)
+    ratios = np.array([pair["ratio"] for pair in pairs]).reshape(len(widths), seeds)
     expected = emitted()["start"](
         T=data.lags,
         n_x=data.n_x,
@@ -202,10 +202,11 @@ def measure_bound(
         nu_F=setting.nu_F,
     )
     return BoundRun(
-        setting, seeds, steps, tuple(widths), _curve(rho), run.step, largest_stable_step(data, rho), float(expected),
-        tuple(x.constants.residual for x in flat), tuple(tuple(x.ratio for x in row) for row in pairs),
-        max(x.convolution_ratio for x in flat), max(x.exactness for x in flat),
-        (pairs[-1][0].convolution, *(row[0].network for row in pairs)),
+        setting, seeds, steps, tuple(widths), _curve(rho), step, largest_stable_step(data, rho), float(expected),
+        tuple(float(pair["residual"]) for pair in pairs), tuple(map(_curve, ratios)),
+        max(float(pair["convolution_ratio"]) for pair in pairs), max(float(pair["exactness"]) for pair in pairs),
+        (_movement(0, pairs[-seeds], 1),
+         *(_movement(width, pair, 0) for width, pair in zip(widths, pairs[::seeds], strict=True))),
     )  # fmt: skip
 
 
@@ -262,52 +263,41 @@ def _halfway(data: Quadratic, rho: Host, start: Host, step: float, lag: int, goa
     return high
 
 
-@dataclass(frozen=True)
-class _Pair:
-    constants: Constants
-    ratio: float
-    convolution_ratio: float
-    exactness: float
-    network: Movement
-    convolution: Movement
+def bounded_pair(plan: dict[str, Any]) -> Arrays:
+    """Return how far each lag of a network and of its convolution moves, and the most that the theorem allows.
+
+    Shapes: moved (2, T, k) of network and convolution at k recorded steps; bound (T, k); residual, ratio,
+    convolution_ratio, exactness ().  Units: of the impulse response.  Error: rounding.  Source: `measure_bound`.
+    """
+    setting, rho, steps, step = Setting(**plan["setting"]), np.asarray(plan["rho"]), plan["steps"], plan["step"]
+    nu: dict[str, Any] = {"nu_W": setting.nu_W, "nu_F": setting.nu_F, "nu_C": setting.nu_C}
+    data, _, _ = teacher_data(setting)
+    network = RandomRNN(plan["width"], setting.n_x, setting.n_y, **nu, seed=plan["seed"])
+    start = np.asarray(impulse_of(network, data.lags))
+    taps = np.asarray(to_taps(start))
+    found = constants(data, taps)
+    bound = movement_bound(data, found, step, steps, **nu)
+    moved = np.stack([_moved(model, data, start, step, steps) for model in (network, matched(start, rho))])
+    exact = exact_movement(data, rho, taps, step, steps)
+    closed = np.stack([_lengths(np.asarray(to_impulse(x, data.lags))) for x in exact], axis=1)
+    error = np.max(np.abs(closed - moved[1]) / moved[1].max(axis=1, keepdims=True))
+    ratio, convolution = (np.max(x / bound) for x in moved)
+    return {"moved": moved, "bound": bound, "residual": np.array(found.residual), "ratio": ratio,
+            "convolution_ratio": convolution, "exactness": error}  # fmt: skip
 
 
-@dataclass(frozen=True, eq=False)
-class _Run:
-    """One data set and step size; `pair` trains one network and its convolution."""
-
-    setting: Setting
-    data: Quadratic
-    rho: Host
-    steps: tuple[int, ...]
-    step: float
-    nu: dict[str, Any]
-
-    def pair(self, width: int, seed: int) -> _Pair:
-        network = RandomRNN(width, self.setting.n_x, self.setting.n_y, **self.nu, seed=seed)
-        start = np.asarray(impulse_of(network, self.data.lags))
-        taps = np.asarray(to_taps(start))
-        found = constants(self.data, taps)
-        bound = movement_bound(self.data, found, self.step, self.steps, **self.nu)
-        moved = [self._trained(model, start) for model in (network, matched(start, self.rho))]
-        exact = exact_movement(self.data, self.rho, taps, self.step, self.steps)
-        closed = np.stack([_lengths(np.asarray(to_impulse(x, self.data.lags))) for x in exact], axis=1)
-        error = float(np.max(np.abs(closed - moved[1]) / moved[1].max(axis=1, keepdims=True)))
-        ratio, convolution = (float(np.max(x / bound)) for x in moved)
-        return _Pair(found, ratio, convolution, error, _movement(width, moved[0], bound), _movement(0, moved[1], bound))
-
-    def _trained(self, model: Any, start: Host) -> Host:
-        """How far each lag is from its start at the recorded steps.  Shapes: -> (T, k)."""
-        result = train(model, self.data, steps=self.steps[-1], step_size=self.step, record=self.steps)
-        return np.stack([_lengths(np.asarray(x) - start) for x in result.impulses], axis=1)
+def _moved(model: Any, data: Quadratic, start: Host, step: float, steps: Sequence[int]) -> Host:
+    """How far each lag is from its start at the recorded steps.  Shapes: -> (T, k)."""
+    result = train(model, data, steps=steps[-1], step_size=step, record=steps)
+    return np.stack([_lengths(np.asarray(x) - start) for x in result.impulses], axis=1)
 
 
 def _lengths(impulse: Host) -> Host:
     return np.asarray(np.linalg.norm(impulse, axis=(1, 2)))
 
 
-def _movement(width: int, moved: Host, bound: Host) -> Movement:
-    return Movement(width, tuple(map(_curve, moved)), tuple(map(_curve, bound)))
+def _movement(width: int, pair: Arrays, which: int) -> Movement:
+    return Movement(width, tuple(map(_curve, pair["moved"][which])), tuple(map(_curve, pair["bound"])))
 
 
 def _curve(values: Host) -> Curve:

@@ -15,17 +15,15 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor
 from contextlib import contextmanager
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import Any, TypeVar
 
 from wideproof.derive.language.errors import ParameterError, StoreError
 from wideproof.numeric.core.inputs import whole
-from wideproof.numeric.runs.chunks import Chunk, Numbers
 from wideproof.numeric.runs.environment import gpus
 
-if TYPE_CHECKING:
-    from wideproof.numeric.runs.gathering import Gathered
+T = TypeVar("T")
 
 REPAIRS = 5
 """How often a pool whose worker died is made anew."""
@@ -47,25 +45,25 @@ class Crew:
     renew: Callable[[], Executor] | None = None
     repairs: int = 0
 
-    def submit(self, found: Gathered[Any], chunk: Chunk) -> Future[Numbers]:
-        """Hand one chunk to a worker; without an executor it is drawn here and now."""
+    def submit(self, work: Callable[..., T], *given: Any) -> Future[T]:
+        """Hand one piece of work to a worker; without an executor it is done here and now."""
         if self.executor is None:
-            here: Future[Numbers] = Future()
-            here.set_result(found.draw(found.plan, chunk))
+            here: Future[T] = Future()
+            here.set_result(work(*given))
             return here
         for last in (False, True):
             try:
-                return self.executor.submit(found.draw_elsewhere, found.text, astuple(chunk))
+                return self.executor.submit(work, *given)
             except BrokenExecutor as error:
                 if last:
                     raise
                 self._repair(error)
         raise AssertionError
 
-    def result(self, future: Future[Numbers]) -> Numbers | None:
-        """The numbers of a chunk; None where a worker of ours died and the pool was made anew.
+    def result(self, future: Future[T]) -> T | None:
+        """What a piece of work gave; None where a worker of ours died and the pool was made anew.
 
-        Errors: those of the draw; StoreError where workers die again and again.
+        Errors: those of the work; StoreError where workers die again and again.
         """
         try:
             return future.result()
@@ -142,14 +140,16 @@ def _follow(sentinel: int) -> None:
 
 @contextmanager
 def crew_of(
-    jobs: int | None = None, executor: Executor | None = None, scheduler: str | None = None, device: str = "cpu"
+    jobs: int | None = None, executor: Executor | Crew | None = None, scheduler: str | None = None, device: str = "cpu"
 ) -> Iterator[Crew]:
     """Lend who draws: an executor, the workers of a Dask scheduler, processes of this machine, or this process alone.
 
     Errors: ParameterError for what is no executor, for two of them, where Dask is missing or nothing answers.
     """
     workers = workers_of(jobs, executor, scheduler)
-    if executor is not None:
+    if isinstance(executor, Crew):  # of a run around this one
+        yield executor
+    elif executor is not None:
         yield Crew(executor, 2 * (getattr(executor, "_max_workers", None) or UNKNOWN), workers)
     elif scheduler is not None:
         with _dask(scheduler, workers) as crew:
@@ -161,7 +161,7 @@ def crew_of(
             yield crew
 
 
-def workers_of(jobs: int | None, executor: Executor | None, scheduler: str | None) -> int | None:
+def workers_of(jobs: int | None, executor: Executor | Crew | None, scheduler: str | None) -> int | None:
     """Return how many draw at once on this machine; None where they are elsewhere.
 
     Errors: ParameterError, as `crew_of`.
@@ -170,6 +170,8 @@ def workers_of(jobs: int | None, executor: Executor | None, scheduler: str | Non
     if (executor is not None) + (scheduler is not None) + (jobs is not None and scheduler != LOCAL) > 1:
         raise ParameterError("jobs, executor, scheduler", "one of them", "several",
                              'With scheduler="local", jobs is the number of its workers.')  # fmt: skip
+    if isinstance(executor, Crew):
+        return executor.workers
     if executor is not None:
         if not callable(getattr(executor, "submit", None)):
             raise ParameterError("executor", "a concurrent.futures.Executor", type(executor).__name__,

@@ -19,7 +19,7 @@ from wideproof.numeric.runs.chunks import ChunkFolder, check_is_there
 from wideproof.numeric.runs.environment import environment, git_state, hardware, versions
 
 FORMAT = "wideproof run 1"
-RECORD, CHUNKS, CHECKS = "run.json", "chunks", "checks.csv"
+RECORD, CHUNKS, CHECKS, PIECES = "run.json", "chunks", "checks.csv", "pieces"
 STARTED = "draws under way"
 Record = dict[str, Any]
 
@@ -124,7 +124,7 @@ def take_folder(path: Path, identity: Mapping[str, Any], fields: Mapping[str, An
     """Return the folder of a run, new or gone on with; one that holds anything else is taken by force alone.
 
     `identity` are the fields of the record that make it the same run, `fields` the others of a new one. By force the
-    record, the chunks and the checks of another run are removed, and no other file.
+    record, the chunks, the pieces and the checks of another run are removed, and no other file.
     Errors: StoreError for a folder of another run, one that holds other files, or one that cannot be written.
     """
     identity = json.loads(json.dumps(plain(identity)))
@@ -132,14 +132,17 @@ def take_folder(path: Path, identity: Mapping[str, Any], fields: Mapping[str, An
         other = [key for key, value in identity.items() if found.record.get(key) != value]
         if other:
             mine, theirs = _difference(identity[other[0]], found.record.get(other[0]), other[0])
-            hint = "Name another folder; --force replaces it; wideproof runs extend adds trials or widths to a run."
+            hint = "Name another folder; --force replaces it" + (
+                "; wideproof runs extend adds trials or widths to a run." if "experiment" in identity else "."
+            )
             raise StoreError(str(path), f"a run with {mine}", theirs, hint)
         return found
     try:
         if path.exists() and any(not x.name.endswith(PART) for x in path.iterdir()) and not force:
             raise StoreError(str(path), "a new or empty folder", "one that holds other files",
                              "Name another folder, or write into it with --force.")  # fmt: skip
-        shutil.rmtree(path / CHUNKS, ignore_errors=True)
+        for name in (CHUNKS, PIECES):
+            shutil.rmtree(path / name, ignore_errors=True)
         for name in (RECORD, CHECKS):
             (path / name).unlink(missing_ok=True)
     except OSError as error:

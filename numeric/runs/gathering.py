@@ -6,7 +6,7 @@ import json
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, wait
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field
 from functools import cached_property, partial
 from typing import Any, ClassVar, Generic, Protocol, TypeVar, runtime_checkable
 
@@ -118,9 +118,14 @@ class _Work(Generic[G]):
             if self.wanted(chunk):
                 stored = self.store.read(chunk.name) if self.store else None
                 if stored is None:
-                    self.pending[self.crew.submit(self.found, chunk)] = index
+                    self.pending[self.submit(chunk)] = index
                     continue
             self.waiting[index] = stored
+
+    def submit(self, chunk: Chunk) -> Future[Numbers]:
+        if self.crew.executor is None:
+            return self.crew.submit(self.found.draw, self.found.plan, chunk)
+        return self.crew.submit(self.found.draw_elsewhere, self.found.text, astuple(chunk))
 
     def wanted(self, chunk: Chunk) -> bool:
         return not self.found.reached(chunk.group, chunk.width)
@@ -132,9 +137,7 @@ class _Work(Generic[G]):
             index = self.pending.pop(future)
             numbers = self.crew.result(future)
             if numbers is None:
-                self.pending = {
-                    self.crew.submit(self.found, self.chunks[k]): k for k in [index, *self.pending.values()]
-                }
+                self.pending = {self.submit(self.chunks[k]): k for k in [index, *self.pending.values()]}
                 return
             if self.store:
                 self.store.write(self.chunks[index].name, encoded(self.chunks[index], numbers))

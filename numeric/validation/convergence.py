@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
 from scipy import special
 
 from wideproof.derive import impulse_response, models
 from wideproof.numeric.core.arrays import Host, backend, seed_sequence, stream
 from wideproof.numeric.kernels.kernel import Kernel
 from wideproof.numeric.networks.simulation import simulate
+from wideproof.numeric.runs.gathering import Progress
+from wideproof.numeric.runs.tasks import NOTHING_KEPT, Arrays, Tasks, Work
 from wideproof.numeric.sampling.linear import LinearSetting, draw, linear_empirical_ntk
 
-Progress = Callable[[int, int], None]
 ENTRIES = 10**6
 """Coordinates of the networks drawn at once."""
 
@@ -44,25 +44,32 @@ def kernel_error(
     n_y: int = 2,
     seed: int = 0,
     progress: Progress | None = None,
+    tasks: Tasks = NOTHING_KEPT,
 ) -> KernelError:
     """Measure |K_n - K| / |K| for white input sequences on every output at every time.
 
     Shapes: `KernelError`.  Units: 1.  Error: stderr.  Source: emami2021implicit, (15) and Theorem 3.3(b).
     """
-    xp = backend("numpy")
-    X = stream(xp, seed_sequence(seed, 0)).normal(sequences, horizon, n_x)
-    limit = Kernel(models.linear_rnn(), "entries", "numpy", **nu).ntk(X, X)  # (N, T, N, T)
-    target = np.einsum("atbs,ij->atibsj", limit, np.eye(n_y))
-
-    def measure(width: int) -> ArrayLike:
-        setting = LinearSetting(width, horizon, n_x, n_y, nu["nu_W"], nu["nu_F"], nu["nu_C"])
-        drawn = draw(setting, trials, stream(xp, seed_sequence(seed, 1, width)), grams=True)
-        return _squared_errors(linear_empirical_ntk(drawn, X, X), target)
-
-    found = _means(measure, widths, trials, progress)
+    sizes = {"trials": trials, "horizon": horizon, "sequences": sequences, "n_x": n_x, "n_y": n_y}
+    found = _means(kernel_errors, sizes | {"nu": dict(nu), "seed": seed}, widths, progress, tasks)
     roots = np.sqrt(found.error)
     errors = np.array(found.stderr) / (2.0 * roots)
     return KernelError(found.widths, tuple(map(float, roots)), tuple(map(float, errors)), trials)
+
+
+def kernel_errors(plan: dict[str, Any]) -> Arrays:
+    """Return the squared relative error of the kernel of every network of one width.
+
+    Shapes: found (trials,).  Units: 1.  Error: rounding.  Source: `kernel_error`.
+    """
+    xp, nu, seed, width = backend("numpy"), plan["nu"], plan["seed"], plan["width"]
+    horizon, n_x, n_y = plan["horizon"], plan["n_x"], plan["n_y"]
+    X = stream(xp, seed_sequence(seed, 0)).normal(plan["sequences"], horizon, n_x)
+    limit = Kernel(models.linear_rnn(), "entries", "numpy", **nu).ntk(X, X)  # (N, T, N, T)
+    setting = LinearSetting(width, horizon, n_x, n_y, nu["nu_W"], nu["nu_F"], nu["nu_C"])
+    drawn = draw(setting, plan["trials"], stream(xp, seed_sequence(seed, 1, width)), grams=True)
+    target = np.einsum("atbs,ij->atibsj", limit, np.eye(n_y))
+    return {"found": _squared_errors(linear_empirical_ntk(drawn, X, X), target)}
 
 
 def _squared_errors(kernels: Host, target: Host) -> Host:
@@ -78,6 +85,7 @@ def row_distance(
     horizon: int = 6,
     seed: int = 0,
     progress: Progress | None = None,
+    tasks: Tasks = NOTHING_KEPT,
 ) -> KernelError:
     """Measure the Wasserstein-2 distance of the states' empirical second moments from their limiting Gaussian.
 
@@ -85,17 +93,23 @@ def row_distance(
     is that of two centred Gaussians.  Shapes: `KernelError`.  Units: of a state.  Error: stderr.
     Source: emami2021implicit, (30)-(32) and Lemma C.1; the limit is wideproof.impulse_response at nu_C = 1.
     """
-    xp = backend("numpy")
+    plan = {"nu": dict(nu), "trials": trials, "horizon": horizon, "seed": seed}
+    return _means(row_distances, plan, widths, progress, tasks)
+
+
+def row_distances(plan: dict[str, Any]) -> Arrays:
+    """Return the distance of every network of one width.
+
+    Shapes: found (trials,).  Units: of a state.  Error: rounding.  Source: `row_distance`.
+    """
+    nu, horizon, width = plan["nu"], plan["horizon"], plan["width"]
     variance = impulse_response(models.linear_rnn()).formula.compile("numpy")
     limit = np.diag(variance(j=np.arange(horizon), nu_W=nu["nu_W"], nu_F=nu["nu_F"], nu_C=1.0))
-
-    def measure(width: int) -> ArrayLike:
-        setting = LinearSetting(width, horizon, 1, 1, nu["nu_W"], nu["nu_F"], 1.0)
-        drawn = draw(setting, trials, stream(xp, seed_sequence(seed, 2, width)), grams=True)
-        assert drawn.right is not None
-        return [gaussian_distance(gram, limit) for gram in np.asarray(drawn.right)[:, :, 0, :, 0]]
-
-    return _means(measure, widths, trials, progress)
+    setting = LinearSetting(width, horizon, 1, 1, nu["nu_W"], nu["nu_F"], 1.0)
+    source = stream(backend("numpy"), seed_sequence(plan["seed"], 2, width))
+    drawn = draw(setting, plan["trials"], source, grams=True)
+    assert drawn.right is not None
+    return {"found": np.array([gaussian_distance(x, limit) for x in np.asarray(drawn.right)[:, :, 0, :, 0]])}
 
 
 def state_distance(
@@ -105,6 +119,7 @@ def state_distance(
     horizon: int = 6,
     seed: int = 0,
     progress: Progress | None = None,
+    tasks: Tasks = NOTHING_KEPT,
 ) -> KernelError:
     """Measure the Wasserstein-2 distance of the empirical law of the last state's coordinates from its limit.
 
@@ -112,34 +127,36 @@ def state_distance(
     Shapes: `KernelError`.  Units: of a state.  Error: stderr.
     Source: emami2021implicit, (31) and Lemma C.1; the limit is wideproof.impulse_response at nu_C = 1.
     """
+    plan = {"nu": dict(nu), "trials": trials, "horizon": horizon, "seed": seed}
+    return _means(state_distances, plan, widths, progress, tasks)
+
+
+def state_distances(plan: dict[str, Any]) -> Arrays:
+    """Return the distance of every network of one width.
+
+    Shapes: found (trials,).  Units: of a state.  Error: rounding.  Source: `state_distance`.
+    """
+    nu, horizon, width, trials = plan["nu"], plan["horizon"], plan["width"], plan["trials"]
     variance = impulse_response(models.linear_rnn()).formula.compile("numpy")
     limit = float(variance(j=np.array(horizon - 1), nu_W=nu["nu_W"], nu_F=nu["nu_F"], nu_C=1.0))
     impulse = np.eye(horizon)[None, :, :1]
-
-    def measure(width: int) -> ArrayLike:
-        found: list[float] = []
-        for batch in range(0, trials, most := max(1, ENTRIES // width)):
-            source = stream(backend("numpy"), seed_sequence(seed, 3, width, batch))
-            run = simulate(models.linear_rnn(), impulse, width, trials=min(most, trials - batch), seed=source,
-                           states=True, **dict[str, Any](nu))  # fmt: skip
-            found += [normal_distance(state, limit) for state in run.states["h"][:, 0, -1, :]]
-        return found
-
-    return _means(measure, widths, trials, progress)
+    found: list[float] = []
+    for batch in range(0, trials, most := max(1, ENTRIES // width)):
+        source = stream(backend("numpy"), seed_sequence(plan["seed"], 3, width, batch))
+        run = simulate(models.linear_rnn(), impulse, width, trials=min(most, trials - batch), seed=source,
+                       states=True, **nu)  # fmt: skip
+        found += [normal_distance(state, limit) for state in run.states["h"][:, 0, -1, :]]
+    return {"found": np.array(found)}
 
 
 def _means(
-    measure: Callable[[int], ArrayLike], widths: Sequence[int], trials: int, progress: Progress | None
+    work: Work, plan: dict[str, Any], widths: Sequence[int], progress: Progress | None, tasks: Tasks
 ) -> KernelError:
     """The mean of what every network of a width gives, with its standard error."""
-    means, errors = [], []
-    for k, width in enumerate(widths):
-        found = np.array(measure(width))
-        means.append(float(found.mean()))
-        errors.append(float(found.std(ddof=1) / trials**0.5))
-        if progress is not None:
-            progress(k + 1, len(widths))
-    return KernelError(tuple(widths), tuple(means), tuple(errors), trials)
+    drawn = [x["found"] for x in tasks.results(work, [plan | {"width": int(n)} for n in widths], progress)]
+    means = tuple(float(found.mean()) for found in drawn)
+    errors = tuple(float(found.std(ddof=1) / len(found) ** 0.5) for found in drawn)
+    return KernelError(tuple(widths), means, errors, plan["trials"])
 
 
 def normal_distance(sample: Host, variance: float) -> float:

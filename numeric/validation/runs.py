@@ -24,9 +24,10 @@ from wideproof.numeric.runs.folder import CHECKS, RECORD, RunFolder, open_run, p
 from wideproof.numeric.runs.gathering import Gathered, Progress, Shard, gather, part_of
 from wideproof.numeric.runs.memory import refuse_too_large
 from wideproof.numeric.runs.signals import Stopped, stopped
+from wideproof.numeric.runs.stages import DONE, MONTE_CARLO, PART, STOPPED
 from wideproof.numeric.validation.experiment import Experiment, experiment_of, extended, setting_of
 
-DONE, STOPPED, PART = "done", "stopped", "part drawn"
+COMMAND = "validate"
 
 
 def model_text(program: Program) -> list[str]:
@@ -40,7 +41,7 @@ def start(path: Path, experiment: Experiment, shard: Shard | None = None, force:
     Errors: StoreError for the folder of another run, unless forced.
     """
     program = experiment.program
-    identity = {"command": "validate", "experiment": experiment.data(), "shard": shard}
+    identity = {"command": COMMAND, "experiment": experiment.data(), "shard": shard}
     model = {"name": program.name, "text": model_text(program)}
     return take_folder(path, identity, {"model": model, "seed": experiment.plan.seed}, force)
 
@@ -89,7 +90,7 @@ def resume(path: Path, crew: Crew, progress: Progress | None = None) -> Any:
 
     Errors: StoreError for no run; those of `carry_out`.
     """
-    run = open_run(path)
+    run = load_run(path).folder
     experiment = experiment_of(run.record["experiment"])
     shard = tuple(run.record["shard"]) if run.record["shard"] else None
     return _fitting(experiment, run, progress, crew, shard)
@@ -103,7 +104,7 @@ def extend(
     Chunks of the same width are taken over; where trials do not end on a whole chunk, its last one is drawn anew.
     Errors: ParameterError where nothing is added, or for a part of a run; those of `carry_out`.
     """
-    run = open_run(path)
+    run = load_run(path).folder
     old = experiment_of(run.record["experiment"])
     if run.record["shard"]:
         raise ParameterError(f"extend {path}", "a whole run", "a part of one",
@@ -141,7 +142,7 @@ def merge(paths: Sequence[Path], out: Path, force: bool = False) -> Merged:
     """
     if out.resolve() in {path.resolve() for path in paths}:
         raise StoreError(f"merge into {out}", "a folder of its own", "one of the runs", "Name a new folder.")
-    runs = [open_run(path) for path in paths]
+    runs = [load_run(path).folder for path in paths]
     experiments = [experiment_of(run.record["experiment"]) for run in runs]
     first = setting_of(experiments[0])
     for run, experiment in zip(runs, experiments, strict=True):
@@ -299,7 +300,11 @@ def load_run(folder: str | Path) -> Run:
     ...     print(error.hint)
     wideproof runs list shows those below a folder.
     """
-    return Run(open_run(Path(folder)))
+    run = open_run(Path(folder))
+    if run.record["command"] != COMMAND:
+        raise StoreError(str(folder), "a run of validate", f"one of {run.record['command']}",
+                         f"Its Monte Carlo, where it has one, is the run in {Path(folder) / MONTE_CARLO}.")  # fmt: skip
+    return Run(run)
 
 
 def compare(a: Run, b: Run) -> dict[str, Any]:

@@ -22,7 +22,7 @@ from wideproof.numeric.core.checks import Level
 from wideproof.numeric.core.inputs import callback, choice, instance, real, whole
 from wideproof.numeric.core.width_ladder import default_horizon
 from wideproof.numeric.kernels.kernel import Kernel
-from wideproof.numeric.runs.crew import crew_of, workers_of
+from wideproof.numeric.runs.crew import Crew, crew_of, workers_of
 from wideproof.numeric.runs.gathering import Progress
 from wideproof.numeric.runs.memory import refuse_too_large
 from wideproof.numeric.sampling.linear.choice import DTYPES, METHODS
@@ -62,7 +62,7 @@ def validate(
     out: str | Path | None = None,
     force: bool = False,
     jobs: int | None = None,
-    executor: Executor | None = None,
+    executor: Executor | Crew | None = None,
     scheduler: str | None = None,
     shard: tuple[int, int] | None = None,
     **nu: float,

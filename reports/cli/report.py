@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal, NoReturn
 
 import typer
 from rich.text import Text
@@ -24,8 +24,11 @@ from wideproof.reports.cli.reproduce import (
     make,
     recordings_named,
 )
-from wideproof.reports.cli.runs.options import Force, Jobs
+from wideproof.reports.cli.runs.options import Force, Jobs, Scheduler
 from wideproof.reports.cli.symbols import Json, parameters
+
+if TYPE_CHECKING:
+    from wideproof.reports.sections.report import Report
 
 
 def report_command(
@@ -51,12 +54,14 @@ def report_command(
         typer.Option("--quick", help="Of paper: smaller sizes. The report of a model is made smaller by --trials."),
     ] = False,
     jobs: Jobs = None,
+    scheduler: Scheduler = None,
     force: Force = False,
     as_json: Json = False,
 ) -> None:
     """Derive, prove, confirm and typeset: report.tex, report.pdf, report.html, figures and run.json.
 
-    MODEL may be [b]paper[/b]: every numbered result of the paper, with an index.
+    MODEL may be [b]paper[/b]: every numbered result of the paper, with an index. The folder is a run: what is killed
+    goes on where it was with [b]wideproof runs resume DIR[/b], or by the same command.
 
     Examples: [b]wideproof report linear-rnn -o report/linear-rnn[/b],
     [b]wideproof report elman --activation tanh -o report/elman[/b], [b]wideproof report amp -o report/amp[/b]
@@ -67,7 +72,8 @@ def report_command(
     chosen = () if data == ["none"] else recordings_named(data)
     columns = columns_named(data, inputs, outputs, rate, column_names, allow_pickle)
     if model == "paper":
-        make(list(ITEMS), out_dir, quick, seed, chosen, columns, {}, engine, as_json, method)
+        make(list(ITEMS), out_dir, quick, seed, chosen, columns, {}, engine, as_json, method, jobs, scheduler,
+             force)  # fmt: skip
     recursion = any_model_with(context, model)
     nu = parameters(context, list(recursion.program().symbols))
     if isinstance(recursion, Alternating):
@@ -86,9 +92,15 @@ def report_command(
             method=method,
             announce=None if as_json else announced,
             jobs=jobs,
+            scheduler=scheduler,
             force=force,
             **nu,
         )
+    tell_report(made, as_json)
+
+
+def tell_report(made: Report, as_json: bool) -> NoReturn:
+    """Print the files of a report and its verdict, and exit by it."""
     if as_json:
         print_json(
             {"verdict": made.verdict, "files": [str(path) for path in made.files], "notices": list(made.notices)}

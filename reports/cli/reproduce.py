@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
 
 import typer
 
 from wideproof.derive.language.errors import ParameterError, meant
 from wideproof.reports.cli.console import EXIT, Stages, announced, err, out, print_json, table
+from wideproof.reports.cli.runs.options import Force, Jobs, Scheduler
+
+if TYPE_CHECKING:
+    from wideproof.reports.paper.assembly import Reproduced
 
 Quick = Annotated[
     bool,
@@ -72,6 +75,9 @@ def reproduce_command(
     width: Annotated[float | None, typer.Option(help="Width of the RNN in figures 1 and 2, such as 1e9.")] = None,
     method: Method = "auto",
     seed: Seed = 0,
+    jobs: Jobs = None,
+    scheduler: Scheduler = None,
+    force: Force = False,
     as_json: Json = False,
 ) -> None:
     """Derive, measure and judge an item of the paper, and typeset it; the table of claims ends it.
@@ -79,7 +85,8 @@ def reproduce_command(
     What the paper leaves unstated is listed by [b]--list-settings[/b] and changed by [b]--set[/b].
     What trains says before the start by which method, why, and at what cost; all of it is in float64.
     On recordings only what has settled is judged; what still improves is undecided, and says so.
-    Comparisons on recordings that are interrupted go on where they were when the same command is given again.
+    The folder is a run: what is killed goes on where it was with [b]wideproof runs resume DIR[/b], or by the same
+    command.
 
     Examples: [b]wideproof reproduce all --quick[/b], [b]wideproof reproduce fig1 --width 1e9[/b],
     [b]wideproof reproduce fig2 --width 2000 --method sampled[/b],
@@ -100,7 +107,8 @@ def reproduce_command(
         return
     folder = out_dir or Path("report") / ("paper" if item == "all" else item)
     described = columns_named(data, inputs, outputs, rate, columns, allow_pickle)
-    make(names, folder, quick, seed, recordings_named(data), described, changes, "auto", as_json, method)
+    make(names, folder, quick, seed, recordings_named(data), described, changes, "auto", as_json, method,
+         jobs, scheduler, force)  # fmt: skip
 
 
 def recordings_named(data: Sequence[str] | None) -> tuple[str, ...]:
@@ -170,29 +178,31 @@ def show_settings(names: Sequence[str], quick: bool, changes: dict[str, str], as
 
 def make(
     names: list[str], out_dir: Path, quick: bool, seed: int, data: tuple[str, ...], columns: dict[str, Any],
-    changes: dict[str, str], engine: Engine, as_json: bool, method: str = "auto",
-) -> None:  # fmt: skip
+    changes: dict[str, str], engine: Engine, as_json: bool, method: str, jobs: int | None, scheduler: str | None,
+    force: bool,
+) -> NoReturn:  # fmt: skip
     """Reproduce the named items, write their document, print the claims and exit by the verdict."""
-    from wideproof.reports.paper import paper_report, reproduce
-    from wideproof.reports.paper.item import Context
+    from wideproof.numeric.runs.crew import crew_of, workers_of
+    from wideproof.reports.paper.assembly import carry_out, start
 
-    with Stages(quiet=as_json) as stages:
-        context = Context(stages, out_dir / "figures", quick, seed, data, columns, changes, method,
-                          None if as_json else announced)  # fmt: skip
-        made = reproduce(names, context)
-        with stages("typesetting") as progress:
-            done, record = paper_report(made, out_dir, engine)
-            shutil.rmtree(context.resume, ignore_errors=True)
-            progress(1, 1)
+    workers_of(jobs, None, scheduler)  # told before the folder is made
+    run = start(names, out_dir, quick=quick, seed=seed, data=data, columns=columns, changes=changes, method=method,
+                engine=engine, force=force)  # fmt: skip
+    with Stages(quiet=as_json) as stages, crew_of(jobs, None, scheduler) as crew:
+        made = carry_out(run, crew, stages, None if as_json else announced)
+    tell_claims(made, as_json)
+
+
+def tell_claims(made: Reproduced, as_json: bool) -> NoReturn:
+    """Print the claims of a reproduction and its files, and exit by the verdict."""
     if as_json:
-        print_json({"verdict": made.verdict, "claims": made.claims()})
+        print_json({"verdict": made.verdict, "claims": made.claims})
     else:
-        rows = [(c["item"], c["claim"], _number(c["prediction"]), _estimate(c), c["verdict"]) for c in made.claims()]
+        rows = [(c["item"], c["claim"], _number(c["prediction"]), _estimate(c), c["verdict"]) for c in made.claims]
         table(("item", "claim", "predicted", "measured", "verdict"), rows)
-        for path in (done.tex, done.pdf, done.html, record):
-            if path is not None:
-                out.print(str(path))
-        for notice in done.notices:
+        for path in made.files:
+            out.print(str(path))
+        for notice in made.notices:
             err.print(notice)
         out.print(made.verdict)
     raise typer.Exit(EXIT[made.verdict])

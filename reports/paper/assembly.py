@@ -2,22 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from wideproof.derive import models
 from wideproof.derive.language.errors import ParameterError
 from wideproof.derive.latex.text import Cite, Ref
 from wideproof.numeric.core.checks import Verdict
+from wideproof.numeric.linear_rnn.training_choice import Announce
+from wideproof.numeric.recordings import RECORDINGS
+from wideproof.numeric.runs.crew import Crew
+from wideproof.numeric.runs.folder import RECORD, RunFolder, take_folder
+from wideproof.numeric.runs.stages import DONE, Stage, staged
+from wideproof.numeric.validation.runs import model_text
 from wideproof.reports.document.blocks import Document, Paragraph, Section, Table
 from wideproof.reports.document.numbers import value
 from wideproof.reports.paper.catalogue import ITEMS
 from wideproof.reports.paper.item import Context, Item, PaperClaim, Result, section, worst
 from wideproof.reports.paper.settings import USED, choices_of
 from wideproof.reports.paper.width_gaps import EFFECT, LEVEL, ROUNDING
-from wideproof.reports.render.render import Engine, Rendered, render
-from wideproof.reports.render.run_json import write_run
+from wideproof.reports.render.render import Engine, render
+from wideproof.reports.render.run_json import recordable
+from wideproof.reports.sections.report import recordings_from
+
+COMMAND = "reproduce"
 
 
 @dataclass(frozen=True)
@@ -75,23 +85,59 @@ def _check_method(names: Sequence[str], method: str) -> None:
         raise ParameterError(f"{name}: --method", " or ".join(able[name]), method, "auto says what it chose and why.")
 
 
-def paper_report(made: Reproduction, out_dir: Path, engine: Engine = "auto") -> tuple[Rendered, Path]:
-    """Write the reproduced items as one document, and run.json beside it."""
-    done = render(document(made), out_dir, engine)
-    context = made.context
-    names = [item.name for item, _ in made.made]
+def start(names: Sequence[str], out_dir: Path, *, quick: bool = False, seed: int = 0,
+          data: Sequence[str] = tuple(RECORDINGS), columns: Mapping[str, Any] | None = None,
+          changes: Mapping[str, str] | None = None, method: str = "auto", engine: Engine = "auto",
+          force: bool = False) -> RunFolder:  # fmt: skip
+    """Return the folder of a run of the named items, new or gone on with; its record is on disk before any work.
+
+    Errors: ParameterError for a method that does not apply; StoreError for the folder of another run, unless forced.
+    """
+    _check_method(names, method)
+    changes = dict(changes or {})
     inputs = {
-        "items": names,
-        "quick": context.quick,
-        "data": list(context.data),
-        "columns": dict(context.columns),
-        "method": context.method,
-        "settings": {name: {c.name: c.value for c in choices_of(name, context.quick, context.changes)}
-                     for name in names if name in USED},
+        "items": [name for name in ITEMS if name in names], "quick": quick, "data": list(data),
+        "columns": dict(columns or {}), "method": method, "changes": changes,
+        "settings": {name: {c.name: c.value for c in choices_of(name, quick, changes)}
+                     for name in ITEMS if name in names and name in USED},
     }  # fmt: skip
-    found = {"engine": done.engine, "claims": made.claims(), "results": context.runs}
-    record = write_run(out_dir / "run.json", inputs, context.seed, **found)
-    return done, record
+    identity = {"command": COMMAND, "inputs": inputs, "seed": seed, "shard": None}
+    program = models.linear_rnn().program()
+    fields = {"model": {"name": program.name, "text": model_text(program)}, "stages": {},
+              "started_in": str(Path.cwd()), "asked_engine": engine}  # fmt: skip
+    return take_folder(out_dir, identity, fields, force)
+
+
+@dataclass(frozen=True)
+class Reproduced:
+    """The claims of the items with their joint verdict, the files of their document, and notices."""
+
+    verdict: Verdict
+    claims: tuple[dict[str, Any], ...]
+    files: tuple[Path, ...]
+    notices: tuple[str, ...]
+
+
+def carry_out(run: RunFolder, crew: Crew, stage: Stage, announce: Announce | None = None) -> Reproduced:
+    """Reproduce the items that the record of a folder asks for, and set them as one document.
+
+    Errors: those of the derivations and of the recordings; `Stopped`, an interruption that says what is kept.
+    """
+    inputs, seed = run.record["inputs"], run.record["seed"]
+    with staged(run, crew, stage) as under_way:
+        context = Context(
+            under_way.stage, run.path / "figures", inputs["quick"], seed, recordings_from(run, inputs["data"]),
+            inputs["columns"], inputs["changes"], inputs["method"], announce, tasks=under_way.tasks,
+            draws=under_way.draws,
+        )  # fmt: skip
+        made = reproduce(inputs["items"], context)
+        run.update(verdict=made.verdict, claims=made.claims(), results=recordable(context.runs), engine=None)
+        with under_way.stage("typesetting") as progress:
+            done = render(document(made), run.path, run.record["asked_engine"])
+            progress(1, 1)
+        run.end(DONE, engine=done.engine)
+    files = tuple(path for path in (done.tex, done.pdf, done.html, run.path / RECORD) if path is not None)
+    return Reproduced(made.verdict, tuple(made.claims()), files, done.notices)
 
 
 def document(made: Reproduction) -> Document:

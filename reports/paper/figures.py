@@ -94,7 +94,7 @@ def _dynamics(context: Context) -> Dynamics:
         with context.stage(f"training at width {whole(width)}") as progress:
             context.runs["dynamics"] = dynamics(
                 setting, width=width, seed=context.seed + 1, method=context.method, announce=context.announce,
-                progress=progress,
+                progress=progress, tasks=context.tasks,
             )  # fmt: skip
     return context.runs["dynamics"]
 
@@ -116,7 +116,7 @@ def delay_figure(context: Context) -> Result:
     setting = context.setting(DelaySetting)
     with context.stage("teachers of growing delay") as progress:
         context.runs["delays"] = found = delay_experiment(
-            setting, method=context.method, announce=context.announce, progress=progress
+            setting, method=context.method, announce=context.announce, progress=progress, tasks=context.tasks
         )
     curves = dict(zip(found.models, map(np.array, found.mean), strict=True))
     errors = dict(zip(found.models, map(np.array, found.stderr), strict=True))
@@ -229,7 +229,7 @@ def _comparisons(context: Context) -> list[RecordingComparison]:
                     method=context.method,
                     announce=context.announce,
                     progress=progress,
-                    resume=context.resume,
+                    tasks=context.tasks,
                 )
     return [context.runs[f"recording {recording.name}"] for recording in context.recordings]
 

@@ -20,13 +20,14 @@ from wideproof.numeric.core.checks import Check, Verdict
 from wideproof.numeric.linear_rnn.training_choice import Announce
 from wideproof.numeric.paper.experiments import DrawSizes, Variances
 from wideproof.numeric.recordings import RECORDINGS, Recording, load_recording
+from wideproof.numeric.runs.stages import Stage
+from wideproof.numeric.runs.tasks import NOTHING_KEPT, Tasks
 from wideproof.numeric.validation.judged import Validation
 from wideproof.numeric.validation.validate import validate
 from wideproof.reports.document.blocks import Block, Equation, Kind, Paragraph, Section, Table, Theorem
 from wideproof.reports.document.numbers import value
 from wideproof.reports.paper.certificates import FOLDER, certificate_line
 from wideproof.reports.paper.settings import assumptions, setting_of
-from wideproof.reports.sections.linear import Stage
 from wideproof.reports.write import prose
 from wideproof.reports.write.inline_math import mathematical
 
@@ -55,7 +56,10 @@ class Result:
 
 @dataclass
 class Context:
-    """What items share: sizes, seed, progress, the folder of figures, and runs that several of them read."""
+    """What items share: sizes, seed, progress, the folder of figures, and runs that several of them read.
+
+    `tasks` keep the pieces of what is measured and say who works; `draws` are the options of `validate` for it.
+    """
 
     stage: Stage
     folder: Path
@@ -70,11 +74,8 @@ class Context:
     told: Told = field(default_factory=dict)
     shown: dict[type, str] = field(default_factory=dict)
     runs: dict[str, Any] = field(default_factory=dict)
-
-    @property
-    def resume(self) -> Path:
-        """Where long experiments keep what is done, for a run that is killed; to be removed after the last one."""
-        return self.folder.parent / ".resume"
+    tasks: Tasks = NOTHING_KEPT
+    draws: Mapping[str, Any] = field(default_factory=dict)
 
     @cached_property
     def recordings(self) -> tuple[Recording, ...]:
@@ -98,10 +99,9 @@ class Context:
     def validation(self) -> Validation:
         """The Monte Carlo run that judges the laws of the impulse response and of the kernel."""
         sizes = self.setting(DrawSizes)
-        told = "-".join(map(str, (self.seed, sizes.widest, sizes.trials, *self.variances.values())))
         with self.stage("Monte Carlo over a ladder of widths") as progress:
-            found = validate(self.rnn, sizes.widest, sizes.trials, self.seed, progress=progress,
-                             out=self.resume / f"monte-carlo-{told}", **self.variances)  # fmt: skip
+            found = validate(self.rnn, sizes.widest, sizes.trials, self.seed, progress=progress, **self.draws,
+                             **self.variances)  # fmt: skip
         assert isinstance(found, Validation)  # of a linear recursion
         return found
 

@@ -83,7 +83,11 @@ def _statement() -> tuple[Block, ...]:
 def _linearised(context: Context) -> LinearisedGaps:
     with context.stage("linearised against true training") as progress:
         found = linearised_gaps(
-            context.setting(Setting), context.setting(Ladder), announce=context.announce, progress=progress
+            context.setting(Setting),
+            context.setting(Ladder),
+            announce=context.announce,
+            progress=progress,
+            tasks=context.tasks,
         )
     context.runs["linearised"] = found
     return found

@@ -86,11 +86,23 @@ def lemma_c1(context: Context) -> Result:
     sizes = context.setting(StateSizes)
     with context.stage("law of the states against width") as progress:
         error = row_distance(
-            context.variances, sizes.state_widths, sizes.state_networks, sizes.state_horizon, context.seed, progress
+            context.variances,
+            sizes.state_widths,
+            sizes.state_networks,
+            sizes.state_horizon,
+            context.seed,
+            progress,
+            context.tasks,
         )
     with context.stage("empirical law of a state against width") as progress:
         law = state_distance(
-            context.variances, sizes.law_widths, sizes.state_networks, sizes.state_horizon, context.seed, progress
+            context.variances,
+            sizes.law_widths,
+            sizes.state_networks,
+            sizes.state_horizon,
+            context.seed,
+            progress,
+            context.tasks,
         )
     with context.stage("innovations form of recursions of every kind") as progress:
         general, claims = _general(context)

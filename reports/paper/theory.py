@@ -170,7 +170,12 @@ def theorem_33b(context: Context) -> Result:
     sizes = context.setting(KernelSizes)
     with context.stage("tangent kernel against width") as progress:
         error = kernel_error(
-            context.variances, sizes.kernel_widths, sizes.kernel_networks, seed=context.seed, progress=progress
+            context.variances,
+            sizes.kernel_widths,
+            sizes.kernel_networks,
+            seed=context.seed,
+            progress=progress,
+            tasks=context.tasks,
         )
     blocks = (
         *theorem(context, "thm-33b", "Tangent kernel", derivation,

@@ -39,7 +39,7 @@ def theorem_41(context: Context) -> Result:
     with context.stage("training against its bound") as progress:
         run = measure_bound(
             replace(setting, steps=sizes.bound_steps), widths=sizes.bound_widths, seeds=sizes.bound_networks,
-            announce=context.announce, progress=progress,
+            announce=context.announce, progress=progress, tasks=context.tasks,
         )  # fmt: skip
     steps = learning_steps(setting)
     context.runs["bound"], context.runs["learning steps"] = run, steps

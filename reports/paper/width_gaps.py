@@ -74,7 +74,12 @@ def gaps_of(context: Context) -> GapLadder:
         setting = replace(context.setting(Setting), steps=sizes.gap_steps)
         with context.stage("training gap against width") as progress:
             context.runs["gaps"] = gap_ladder(
-                setting, widths=sizes.widths, seeds=sizes.networks, announce=context.announce, progress=progress
+                setting,
+                widths=sizes.widths,
+                seeds=sizes.networks,
+                announce=context.announce,
+                progress=progress,
+                tasks=context.tasks,
             )
     return context.runs["gaps"]
 

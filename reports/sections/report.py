@@ -2,28 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Executor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from wideproof.derive import Recursion
+from wideproof.derive import Program, Recursion
+from wideproof.derive.alternating.corrections import alternating_program
 from wideproof.derive.emit.derivation import as_program
 from wideproof.derive.language.alternating import Alternating, AlternatingProgram
 from wideproof.derive.language.errors import ParameterError
+from wideproof.derive.language.plain_form import program_data, program_of
 from wideproof.numeric.core.checks import Verdict
+from wideproof.numeric.core.inputs import whole
 from wideproof.numeric.linear_rnn.training_choice import Announce
 from wideproof.numeric.recordings import RECORDINGS
-from wideproof.numeric.validation.validate import plain_parts
+from wideproof.numeric.runs.crew import Crew, crew_of, workers_of
+from wideproof.numeric.runs.folder import RECORD, RunFolder, open_run, take_folder
+from wideproof.numeric.runs.stages import DONE, Stage, StagedRun, staged
+from wideproof.numeric.validation.alternating import TRIALS as LINES_TRIALS, line_settings
+from wideproof.numeric.validation.runs import model_text
+from wideproof.numeric.validation.validate import KERNEL_TRIALS, plain_parts, settings
 from wideproof.reports.document.blocks import Document
 from wideproof.reports.render.render import Engine, render
-from wideproof.reports.render.run_json import write_run
+from wideproof.reports.render.run_json import recordable
 from wideproof.reports.sections.alternating import LinesRun, document as lined, run_lines
-from wideproof.reports.sections.linear import LinearRun, Stage, document, run_linear
+from wideproof.reports.sections.linear import LinearRun, document, run_linear
 from wideproof.reports.sections.nonlinear import KernelRun, document as told, run_kernels
 
-LINEAR_TRIALS = 20_000
+COMMAND = "report"
+TRIALS: dict[type, int] = {LinearRun: 20_000, KernelRun: KERNEL_TRIALS, LinesRun: LINES_TRIALS}
+"""Random networks at each width, by what is measured."""
 
 
 @dataclass(frozen=True)
@@ -45,21 +56,24 @@ def silent(name: str) -> Iterator[Callable[[int, int], None]]:
     yield lambda done, total: None
 
 
-def report(recursion: Recursion | Alternating, out_dir: Path | str, *, data: tuple[str, ...] = tuple(RECORDINGS),
-           columns: Mapping[str, Any] | None = None, seed: int = 0,
+def report(recursion: Recursion | Alternating | Program, out_dir: Path | str, *,
+           data: tuple[str, ...] = tuple(RECORDINGS), columns: Mapping[str, Any] | None = None, seed: int = 0,
            width: int = 1024, trials: int | None = None, engine: Engine = "auto", stage: Stage = silent,
-           method: str = "auto", announce: Announce | None = None, jobs: int | None = None, force: bool = False,
+           method: str = "auto", announce: Announce | None = None, jobs: int | None = None,
+           executor: Executor | None = None, scheduler: str | None = None, force: bool = False,
            **nu: float) -> Report:  # fmt: skip
     """Write report.tex, report.pdf, report.html, figures and run.json; equal seeds give equal numbers.
 
     The linear RNN is told lag by lag, beside recordings; any other recursion by its kernels; a program of a matrix
     and its transpose by corrections and state evolution. Trials are by default 20000, 1500 and 1200. `columns` holds
     the inputs, outputs and rate of the user's own file, as `load_recording` takes them. `method` trains the wide
-    linear RNN; `announce` is told it, with reason, memory and time, before the start. The Monte Carlo is a run of its
-    own in the folder, monte-carlo: a report that is killed goes on with it, drawn by `jobs` processes; `force` replaces
-    that of another report.
-    Errors: those of the derivation and of validate; RenderError where an engine asked for by name fails, and then
-    report.tex and run.json stand. Without any engine a notice names what to install.
+    linear RNN; `announce` is told it, with reason, memory and time, before the start. The folder is a run: run.json is
+    written first and at every stage, what is drawn and trained is kept piece by piece, the Monte Carlo as a run of its
+    own, monte-carlo, and a report that is killed goes on with the same bits. `jobs`, `executor` and `scheduler` say
+    who draws and trains, as for `validate`; `force` replaces the run of another report.
+    Errors: those of the derivation and of validate; StoreError for a folder of another run; RenderError where an
+    engine asked for by name fails, and then report.tex and run.json stand. Without any engine a notice names what to
+    install.
 
     >>> import tempfile
     >>> try:
@@ -68,35 +82,83 @@ def report(recursion: Recursion | Alternating, out_dir: Path | str, *, data: tup
     ...     print(error.expected)
     a Recursion or its Program
     """
-    folder = Path(out_dir)
-    folder.mkdir(parents=True, exist_ok=True)
-    program = recursion if isinstance(recursion, Alternating | AlternatingProgram) else as_program(recursion)
-    draws = {"out": folder / "monte-carlo", "jobs": jobs, "force": force}
-    run: LinearRun | KernelRun | LinesRun
-    if isinstance(program, Alternating | AlternatingProgram):
-        run = run_lines(program, stage, seed, width, trials, draws, **nu)
-        data, columns = (), None
-    elif plain_parts(program) is None:
+    whole("seed", seed)
+    program = recursion if isinstance(recursion, AlternatingProgram) else _program(recursion)
+    if kind_of(program) is not LinearRun:
         if method != "auto":
             raise ParameterError("report: method", "auto", method, "Only the report of the linear RNN trains networks.")
-        run = run_kernels(program, stage, seed, width, trials, draws, **nu)
         data, columns = (), None
-    else:
-        trials = trials or LINEAR_TRIALS
-        run = run_linear(program, stage, seed, width, trials, data, columns, method, announce, draws, **nu)
-    drawn = run.trials if isinstance(run, LinesRun) else run.validation.measurements.plan.trials
+    values = line_settings(program, nu) if isinstance(program, AlternatingProgram) else settings(program, nu)
+    drawn = TRIALS[kind_of(program)] if trials is None else trials
     inputs = {"model": program.name, "data": list(data), "columns": dict(columns or {}), "width": width,
-              "trials": drawn, "nu": run.nu, "method": method}  # fmt: skip
-    verdict = run.validation.verdict if isinstance(run, LinearRun) else run.verdict
-    results = {"verdict": verdict, **run.record()}
-    record = write_run(folder / "run.json", inputs, seed, engine=None, results=results)
-    with stage("typesetting") as progress:
-        written = _document(run, folder)
-        done = render(written, folder, engine)
-        progress(1, 1)
-    write_run(record, inputs, seed, engine=done.engine, results=results)
-    files = tuple(path for path in (done.tex, done.pdf, done.html, record) if path is not None)
+              "trials": drawn, "nu": values, "method": method}  # fmt: skip
+    identity = {"command": COMMAND, "program": program_data(program), "inputs": inputs, "seed": seed, "shard": None}
+    model = {"name": program.name, "text": model_text(program)}
+    fields = {"model": model, "stages": {}, "started_in": str(Path.cwd()), "asked_engine": engine}
+    workers_of(jobs, executor, scheduler)  # told before the folder is made
+    run = take_folder(Path(out_dir), identity, fields, force)
+    with crew_of(jobs, executor, scheduler) as crew:
+        return carry_out(run, crew, stage, announce, engine)
+
+
+def resume(path: Path, crew: Crew, stage: Stage = silent, announce: Announce | None = None) -> Report:
+    """Go on with the report of a folder; one that is done is written again from what is stored.
+
+    Errors: as `report`.
+    """
+    run = open_run(path)
+    return carry_out(run, crew, stage, announce, run.record["asked_engine"])
+
+
+def carry_out(run: RunFolder, crew: Crew, stage: Stage, announce: Announce | None, engine: Engine) -> Report:
+    """Derive, measure and typeset what the record of a folder asks for.
+
+    Errors: as `report`; `Stopped`, an interruption that says what is kept.
+    """
+    with staged(run, crew, stage) as under_way:
+        found = _measured(under_way, announce)
+        verdict = found.validation.verdict if isinstance(found, LinearRun) else found.verdict
+        results = recordable({"verdict": verdict, **found.record()})
+        run.update(verdict=verdict, results=results, engine=None)
+        with under_way.stage("typesetting") as progress:
+            done = render(_document(found, run.path), run.path, engine)
+            progress(1, 1)
+        run.end(DONE, engine=done.engine)
+    files = tuple(path for path in (done.tex, done.pdf, done.html, run.path / RECORD) if path is not None)
     return Report(verdict, files, done.notices)
+
+
+def _measured(run: StagedRun, announce: Announce | None) -> LinearRun | KernelRun | LinesRun:
+    program, seed, inputs = (
+        program_of(run.folder.record["program"]),
+        run.folder.record["seed"],
+        run.folder.record["inputs"],
+    )
+    width, trials, nu = inputs["width"], inputs["trials"], inputs["nu"]
+    if isinstance(program, AlternatingProgram):
+        return run_lines(program, run.stage, seed, width, trials, run.draws, run.tasks, **nu)
+    if kind_of(program) is KernelRun:
+        return run_kernels(program, run.stage, seed, width, trials, run.draws, run.tasks, **nu)
+    data = recordings_from(run.folder, inputs["data"])
+    return run_linear(program, run.stage, seed, width, trials, data, inputs["columns"], inputs["method"], announce,
+                      run.draws, run.tasks, **nu)  # fmt: skip
+
+
+def recordings_from(run: RunFolder, names: Sequence[str]) -> tuple[str, ...]:
+    """The recordings of a run: those of ours by name, files of the user's from where the run was started."""
+    place = Path(run.record["started_in"])
+    return tuple(name if name in RECORDINGS or place == Path.cwd() else str(place / name) for name in names)
+
+
+def _program(recursion: Recursion | Alternating | Program) -> Program:
+    return alternating_program(recursion) if isinstance(recursion, Alternating) else as_program(recursion)
+
+
+def kind_of(program: Program) -> type[LinearRun | KernelRun | LinesRun]:
+    """What a report of a program measures."""
+    if isinstance(program, AlternatingProgram):
+        return LinesRun
+    return KernelRun if plain_parts(program) is None else LinearRun
 
 
 def _document(run: LinearRun | KernelRun | LinesRun, folder: Path) -> Document:

@@ -96,3 +96,8 @@ def _number(text: str, kind: type) -> Any:
     if whole_part != value:
         raise ValueError("no whole number")
     return int(text) if text.strip().lstrip("-").isdigit() else whole_part
+
+
+def tupled(fields: dict[str, Any]) -> dict[str, Any]:
+    """Return the fields of a setting as its class takes them, lists of JSON as tuples."""
+    return {name: tuple(value) if isinstance(value, list) else value for name, value in fields.items()}

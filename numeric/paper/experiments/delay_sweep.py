@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 
@@ -14,9 +15,10 @@ from wideproof.numeric.linear_rnn.krylov import draw_rnn, impulse_response
 from wideproof.numeric.linear_rnn.quadratic_loss import Quadratic, quadratic
 from wideproof.numeric.linear_rnn.training import Model, train
 from wideproof.numeric.linear_rnn.training_choice import Announce, choose_exact
-from wideproof.numeric.paper.experiments.assumptions import check_width, choice
+from wideproof.numeric.paper.experiments.assumptions import check_width, choice, tupled
 from wideproof.numeric.paper.experiments.model_selection import RNN, SCALED, UNSCALED
 from wideproof.numeric.paper.experiments.scale_factors import Scale, scale_of_lags
+from wideproof.numeric.runs.tasks import NOTHING_KEPT, Arrays, Tasks
 
 Curve = tuple[float, ...]
 MODELS = (RNN, SCALED, UNSCALED)
@@ -74,10 +76,12 @@ def delay_experiment(
     method: str = "auto",
     announce: Announce | None = None,
     progress: Callable[[int, int], None] | None = None,
+    tasks: Tasks = NOTHING_KEPT,
 ) -> DelayCurves:
     """Train the three models on delays of increasing length, with independent data and networks for each seed.
 
-    All three start from one impulse response; `announce` is told the method of the RNNs before the start.
+    All three start from one impulse response; `announce` is told the method of the RNNs before the start; `tasks` keep
+    the errors of each delay and seed and say who trains.
     Errors: ParameterError for a setting that means nothing, or a method that is not exact.
     Source: emami2021implicit, section 5.1 and figure 3.
     """
@@ -87,11 +91,10 @@ def delay_experiment(
     chosen = choose_exact(setting.width, _data(setting, 0, np.random.default_rng(0)), setting.steps, method)
     if announce is not None:
         announce(chosen.times(len(setting.delays) * len(setting.seeds)))
-    errors = np.empty((len(MODELS), len(setting.delays), len(setting.seeds)))
-    for i, k in np.ndindex(errors.shape[1:]):
-        errors[:, i, k] = _errors(setting, setting.delays[i], setting.seeds[k], rho)
-        if progress is not None:
-            progress(i * len(setting.seeds) + k + 1, errors[0].size)
+    common = {"setting": asdict(setting), "rho": rho.tolist()}
+    plans = [common | {"delay": delay, "seed": seed} for delay in setting.delays for seed in setting.seeds]
+    found = tasks.results(delayed_errors, plans, progress)
+    errors = np.array([x["errors"] for x in found]).T.reshape(len(MODELS), len(setting.delays), len(setting.seeds))
     count = len(setting.seeds) ** 0.5
     gap = errors[0] - errors[1]
     mean, stderr = errors.mean(axis=2), errors.std(axis=2, ddof=1) / count
@@ -101,9 +104,14 @@ def delay_experiment(
     )  # fmt: skip
 
 
-def _errors(setting: DelaySetting, delay: int, seed: int, rho: Host) -> list[float]:
-    """The relative test error of each model at its best validation step, exactly averaged over white test inputs."""
-    rng = np.random.default_rng([seed, delay])
+def delayed_errors(plan: dict[str, Any]) -> Arrays:
+    """Return the relative test error of each model at its best validation step, averaged over white test inputs.
+
+    Shapes: errors (3,).  Units: 1 is the error of predicting zero.  Error: rounding, the average is exact.
+    Source: `train`.
+    """
+    setting, delay, rho = DelaySetting(**tupled(plan["setting"])), plan["delay"], np.asarray(plan["rho"])
+    rng = np.random.default_rng([plan["seed"], delay])
     parts = [_data(setting, delay, rng) for _ in range(3)]
     rnn = draw_rnn(setting.width, 1, 1, nu_W=setting.nu_W, nu_F=setting.nu_F, nu_C=setting.nu_C, rng=rng)
     impulse = impulse_response(rnn, setting.horizon)
@@ -115,7 +123,7 @@ def _errors(setting: DelaySetting, delay: int, seed: int, rho: Host) -> list[flo
         target[delay] = 1.0
         weight = (setting.horizon - np.arange(setting.horizon)) / (setting.horizon - delay)
         found.append(float(np.sum(weight * (np.asarray(learned)[:, 0, 0] - target) ** 2)))
-    return found
+    return {"errors": np.array(found)}
 
 
 def _data(setting: DelaySetting, delay: int, rng: np.random.Generator) -> Quadratic:

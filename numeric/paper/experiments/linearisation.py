@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from functools import partial
+from typing import Any
 
 import numpy as np
 
@@ -16,6 +18,7 @@ from wideproof.numeric.linear_rnn.training_choice import Announce, choose_networ
 from wideproof.numeric.paper.experiments.assumptions import choice
 from wideproof.numeric.paper.experiments.scale_factors import scale_of_lags
 from wideproof.numeric.paper.experiments.training_dynamics import Curve, Setting, fit_rate, relative_gap, teacher_data
+from wideproof.numeric.runs.tasks import NOTHING_KEPT, Arrays, Tasks
 
 NUDGE = 1e-5  # of a central difference: its error is of the order of NUDGE over the root of the width
 
@@ -63,10 +66,12 @@ def linearised_gaps(
     tangent: Callable[[LazyDescent, Quadratic], Host] | None = None,
     announce: Announce | None = None,
     progress: Callable[[int, int], None] | None = None,
+    tasks: Tasks = NOTHING_KEPT,
 ) -> LinearisedGaps:
     """Train networks of every width and their linearisations at the start, with one step size on one data set.
 
-    Networks are sampled in law; a network and its linearisation share one draw. `tangent` is for tests.
+    Networks are sampled in law; a network and its linearisation share one draw. `tasks` keep the losses of each
+    network and say who trains; `tangent` is for tests.
     Source: emami2021implicit, Proposition 3.1 and (16).
     """
     setting, ladder = setting or Setting(), ladder or Ladder()
@@ -77,15 +82,11 @@ def linearised_gaps(
     if announce is not None:
         moves = ladder.linearised_steps + MOVES * data.lags * data.n_x * data.n_y
         announce(choose_network(max(widths), data, moves, method="sampled").times(len(widths) * count))
-    gaps, shown = np.empty((len(widths), count)), None
-    for i, k in np.ndindex(gaps.shape):
-        network = _network(setting, widths[i], k)
-        pair = _losses(network, data, step, ladder.linearised_steps, tangent or tangent_gram)
-        gaps[i, k] = relative_gap(pair[0], pair[1])
-        shown = pair if shown is None else shown
-        if progress is not None:
-            progress(i * count + k + 1, gaps.size)
-    assert shown is not None
+    common = {"setting": asdict(setting), "step": step, "steps": ladder.linearised_steps}
+    plans = [common | {"width": width, "seed": k} for width in widths for k in range(count)]
+    work = linearised_pair if tangent is None else partial(linearised_pair, tangent=tangent)
+    pairs = [x["losses"] for x in tasks.results(work, plans, progress)]
+    gaps, shown = np.array([relative_gap(*pair) for pair in pairs]).reshape(len(widths), count), pairs[0]
     slope, slope_stderr, _ = fit_rate(np.repeat(widths, count), gaps.ravel(), correction=0.5)
     return LinearisedGaps(
         setting, widths, tuple(map(_curve, gaps)), _curve(gaps.mean(axis=1)),
@@ -99,13 +100,17 @@ def _network(setting: Setting, width: int, seed: int) -> RandomRNN:
     return RandomRNN(width, setting.n_x, setting.n_y, *nu, seed, 10.0 * finest_tolerance(width))
 
 
-def _losses(
-    network: RandomRNN, data: Quadratic, step: float, steps: int, tangent: Callable[[LazyDescent, Quadratic], Host]
-) -> tuple[Host, Host]:
-    """Losses after 0 … steps steps of the network and of its linearisation."""
-    descent = LazyDescent(network, data.lags)
+def linearised_pair(plan: dict[str, Any], tangent: Callable[[LazyDescent, Quadratic], Host] | None = None) -> Arrays:
+    """Return the losses after 0 … steps steps of a network and of its linearisation.
+
+    Shapes: losses (2, steps + 1).  Units: output^2.  Error: of the tangent, by central differences.
+    Source: emami2021implicit, (16).
+    """
+    setting, step, steps = Setting(**plan["setting"]), plan["step"], plan["steps"]
+    data, _, _ = teacher_data(setting)
+    descent = LazyDescent(_network(setting, plan["width"], plan["seed"]), data.lags)
     taps = descent.taps()
-    gram = tangent(descent, data)
+    gram = (tangent or tangent_gram)(descent, data)
     losses = np.empty((2, steps + 1))
     for k in range(steps + 1):
         moving = descent.taps()
@@ -113,7 +118,7 @@ def _losses(
         descent.move(slope, step)
         losses[1, k], slope = loss_and_slope(data, taps)
         taps = taps - step * (gram @ slope.ravel()).reshape(taps.shape)
-    return losses[0], losses[1]
+    return {"losses": losses}
 
 
 def tangent_gram(descent: LazyDescent, data: Quadratic) -> Host:

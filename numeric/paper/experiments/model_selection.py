@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from functools import cache, partial
 from itertools import product
@@ -17,9 +17,9 @@ from wideproof.numeric.linear_rnn.krylov import LinearRNN, draw_rnn, impulse_res
 from wideproof.numeric.linear_rnn.training import impulse_of, model_curvature, train
 from wideproof.numeric.networks.divergence import Diverged
 from wideproof.numeric.paper.experiments.recording_protocol import FULL, Parts, Protocol
-from wideproof.numeric.paper.experiments.saved_runs import Arrays, Saved
 from wideproof.numeric.paper.experiments.scale_factors import Scale, scale_of_lags
 from wideproof.numeric.paper.experiments.settling import SETTLED, Improving, improving, to_gain
+from wideproof.numeric.runs.tasks import Arrays, Tasks
 
 RNN, SCALED, UNSCALED = "linear RNN", "scaled convolution", "unscaled convolution"
 MATCHED, ZERO = "matched", "zero"
@@ -74,6 +74,19 @@ class Selected:
         return improving(self.model, self.start, gains, steps)
 
 
+@dataclass(frozen=True)
+class Kept:
+    """The trained models of one recording, each kept under everything that its bits depend on."""
+
+    tasks: Tasks
+    inputs: Mapping[str, object]
+
+    def result(self, key: tuple[object, ...], work: Callable[[], Arrays]) -> Arrays:
+        """Read the model of `key` back with the same bits, or train it.  Shapes, units, errors: as `Tasks.result`."""
+        plan = {**self.inputs, "key": list(key)}
+        return self.tasks.result("trained_model", plan, work)
+
+
 Unit = tuple[int, int]
 """The index of a training part, and the seed of its network."""
 Key = tuple[str, str, float, float, Unit]
@@ -88,9 +101,9 @@ class Trainer:
     """
 
     def __init__(
-        self, parts: Sequence[Parts], protocol: Protocol, scale: Scale | None, progress: Progress, saved: Saved
+        self, parts: Sequence[Parts], protocol: Protocol, scale: Scale | None, progress: Progress, kept: Kept
     ) -> None:
-        self.parts, self.protocol, self._scale, self._progress, self._saved = parts, protocol, scale, progress, saved
+        self.parts, self.protocol, self._scale, self._progress, self._kept = parts, protocol, scale, progress, kept
         full = parts[0].regime == FULL
         self.units: list[Unit] = (
             [(0, seed) for seed in protocol.seeds] if full else [(k, protocol.seeds[0] + k) for k in range(len(parts))]
@@ -150,7 +163,7 @@ class Trainer:
         if model == RNN:
             if (nu, unit) not in self._paths:
                 self._solve(SCALED, nu, unit[0])  # the network's descent at infinite width
-            found = self._saved.result((self.parts[0].regime, *key), lambda: self._descended(nu, unit, fraction))
+            found = self._kept.result((self.parts[0].regime, *key), lambda: self._descended(nu, unit, fraction))
             return _run(found)
         if key not in self._runs:
             self._solve(model, nu, unit[0])
@@ -171,7 +184,7 @@ class Trainer:
         def solved(start: str, first: Callable[[], Convolution], *network: object) -> dict[float, Arrays]:
             key = (parts.regime, model, start, part, *network)
             work = partial(self._solved, basis, first, parts)
-            return {at: self._saved.result((*key, at), partial(work, at)) for at in self._fractions}
+            return {at: self._kept.result((*key, at), partial(work, at)) for at in self._fractions}
 
         zero = np.zeros((parts.training.lags, parts.training.n_y, parts.training.n_x))
         found = solved(ZERO, lambda: matched(zero, weights), own)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 
@@ -29,16 +29,17 @@ from wideproof.numeric.paper.experiments.model_selection import (
     SCALED,
     UNSCALED,
     ZERO,
+    Kept,
     Selected,
     SweepPoint,
     Trainer,
     Values,
 )
 from wideproof.numeric.paper.experiments.recording_protocol import FULL, LIMITED, Parts, Protocol, cut, prepare
-from wideproof.numeric.paper.experiments.saved_runs import Saved, digest
 from wideproof.numeric.paper.experiments.scale_factors import Scale, emitted_scale, scale_of_lags
 from wideproof.numeric.paper.experiments.settling import Improving
 from wideproof.numeric.recordings import Recording
+from wideproof.numeric.runs.tasks import NOTHING_KEPT, Tasks
 
 NARROW = 200
 """Measured: multiplications in whose time one lag of a filter is added to the outputs at one time."""
@@ -123,14 +124,14 @@ def compare(
     method: str = "auto",
     announce: Announce | None = None,
     progress: Callable[[int, int], None] | None = None,
-    resume: Path | None = None,
+    tasks: Tasks = NOTHING_KEPT,
 ) -> RecordingComparison:
     """Train the three models on full and on limited data by one rule, score them on one test part, and judge.
 
     Convolutions start twice: matched to the RNN's initial response, whose random draw an undetermined lag
     keeps, and at zero, where early stopping alone can regularise. `seed` is the bootstrap's; `announce` is told the
     method of the RNNs and the time of all before the start. What has not settled is not judged. Trained models are
-    kept in the folder `resume`, where the same call finds them after a kill and goes on with the same bits.
+    kept by `tasks`, where the same call finds them after a kill and goes on with the same bits.
     Errors: ParameterError for parts too short or constant, where every step size diverges, or for a method that is
     not exact.
     Source: emami2021implicit §5.2, Table 1 and Fig. 4.
@@ -141,14 +142,14 @@ def compare(
     with blas_threads(1):  # two libraries of linear algebra, NumPy's and SciPy's, would wait for each other
         prepared = [prepare(recording, protocol, name) for name in (FULL, LIMITED)]  # told before the long work
         chosen = choose_exact(protocol.width, prepared[0][0].training, protocol.steps, method)  # and so is the method
-        saved = Saved(resume, _identity(recording, protocol, scale))
+        kept = Kept(tasks, _identity(recording, protocol, scale))
         trainers: list[Trainer] = []
 
         def tell(half: int, done: int, _: int) -> None:
             if progress is not None:
                 progress(sum(t.total for t in trainers[:half]) + done, sum(t.total for t in trainers))
 
-        trainers += [Trainer(parts, protocol, scale, partial(tell, k), saved) for k, parts in enumerate(prepared)]
+        trainers += [Trainer(parts, protocol, scale, partial(tell, k), kept) for k, parts in enumerate(prepared)]
         if announce is not None:
             announce(_cost(chosen, trainers, left))
         regimes = [_regime(trainer, np.random.default_rng([seed, k])) for k, trainer in enumerate(trainers)]
@@ -190,6 +191,15 @@ def _identity(recording: Recording, protocol: Protocol, scale: Scale | None) -> 
     rho = scale_of_lags(protocol.lags, nu_W=0.5, nu_F=protocol.nu_F, nu_C=protocol.nu_C, scale=scale)
     data = digest(recording.inputs, recording.outputs)
     return {"recording": data, "protocol": asdict(protocol), "scale": digest(rho)}
+
+
+def digest(*arrays: Host) -> str:
+    """Return one text for equal arrays.  Shapes: any.  Source: SHA-256 of the bytes."""
+    found = hashlib.sha256()
+    for array in arrays:
+        found.update(repr((array.shape, array.dtype.str)).encode())
+        found.update(np.ascontiguousarray(array).tobytes())
+    return found.hexdigest()
 
 
 def _regime(trainer: Trainer, rng: np.random.Generator) -> Regime:

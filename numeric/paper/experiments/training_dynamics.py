@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 
@@ -13,11 +14,12 @@ from wideproof.numeric.linear_rnn.convolution import matched
 from wideproof.numeric.linear_rnn.krylov import LinearRNN, draw_rnn, impulse_response
 from wideproof.numeric.linear_rnn.quadratic_loss import Quadratic, apply_filter, largest_stable_step, quadratic
 from wideproof.numeric.linear_rnn.subspace import RandomRNN
-from wideproof.numeric.linear_rnn.training import Model, Training, impulse_of, train
+from wideproof.numeric.linear_rnn.training import Model, impulse_of, train
 from wideproof.numeric.linear_rnn.training_choice import Announce, MethodChoice, choose_network
 from wideproof.numeric.paper.experiments.assumptions import choice
 from wideproof.numeric.paper.experiments.scale_factors import Scale, scale_of_lags
 from wideproof.numeric.runs.gathering import Progress
+from wideproof.numeric.runs.tasks import NOTHING_KEPT, Arrays, Tasks
 
 Curve = tuple[float, ...]
 
@@ -139,26 +141,27 @@ def dynamics(
     method: str = "auto",
     announce: Announce | None = None,
     progress: Progress | None = None,
+    tasks: Tasks = NOTHING_KEPT,
 ) -> Dynamics:
     """Train the RNN of one width and its matched scaled convolution, at one step size, on one data set.
 
     The method is `choose_network`'s: whole networks, or in law at a cost independent of the width; `announce` is
-    told it, with its reason, memory and time, before the start.
+    told it, with its reason, memory and time, before the start. `tasks` keep the trained pair.
     Errors: ParameterError where the step diverges or the method does not fit.  Source: emami2021implicit Fig. 1 and 2.
     """
     setting = Setting() if setting is None else setting
-    data, test, noise_power = teacher_data(setting)
+    data, _, noise_power = teacher_data(setting)
     rho = _scale(setting, scale)
     step = setting.step_fraction * largest_stable_step(data, rho)
     chosen = plan_training(setting, width, method)
     if announce is not None:
         announce(chosen)
-    rnn, scaled = _pair(setting, data, test, rho, step, _network(setting, width, seed, chosen.name), progress)
+    plan = _plan(setting, rho, step, width, seed, chosen.name)
+    pair = tasks.result("trained_pair", plan, lambda: trained_pair(plan, progress))
     return Dynamics(
         setting, width, seed, step, noise_power,
-        _curve(rnn.train_loss), _curve(rnn.test_loss), _curve(scaled.train_loss), _curve(scaled.test_loss),
-        relative_gap(rnn.train_loss, scaled.train_loss), relative_gap(rnn.test_loss, scaled.test_loss), chosen.name,
-        chosen.reason, rnn.error,
+        _curve(pair["rnn_train"]), _curve(pair["rnn_test"]), _curve(pair["scaled_train"]), _curve(pair["scaled_test"]),
+        *_gaps(pair), chosen.name, chosen.reason, float(pair["error"]),
     )  # fmt: skip
 
 
@@ -171,11 +174,13 @@ def gap_ladder(
     scale: Scale | None = None,
     announce: Announce | None = None,
     progress: Progress | None = None,
+    tasks: Tasks = NOTHING_KEPT,
 ) -> GapLadder:
     """Measure the training gap at every width over independent networks on one data set, and fit its rate.
 
     The default setting stops after 40 steps: the gap is largest in the first few. All networks are trained by one
-    method, `choose_network`'s at the largest width: in law by default, at a cost independent of the width.
+    method, `choose_network`'s at the largest width: in law by default, at a cost independent of the width. `tasks` keep
+    the trained pairs and say who trains them.
     Errors: ParameterError for fewer than three widths or two seeds, or a method that does not fit.
     Source: emami2021implicit Thm 3.2, 3.3.
     """
@@ -183,18 +188,15 @@ def gap_ladder(
     if len(set(widths)) < 3 or seeds < 2:
         got = f"{len(set(widths))} and {seeds}"
         raise ParameterError("gap_ladder", "three widths and two seeds", got, "A rate needs its error.")
-    data, test, _ = teacher_data(setting)
+    data, _, _ = teacher_data(setting)
     chosen = choose_network(max(widths), data, setting.steps, method=method)
     if announce is not None:
         announce(chosen.times(len(widths) * seeds))
     rho = _scale(setting, scale)
     step = setting.step_fraction * largest_stable_step(data, rho)
-    gaps = np.empty((2, len(widths), seeds))
-    for i, k in np.ndindex(gaps.shape[1:]):
-        rnn, scaled = _pair(setting, data, test, rho, step, _network(setting, widths[i], k, chosen.name), None)
-        gaps[:, i, k] = (relative_gap(rnn.train_loss, scaled.train_loss), relative_gap(rnn.test_loss, scaled.test_loss))
-        if progress is not None:
-            progress(i * seeds + k + 1, gaps[0].size)
+    plans = [_plan(setting, rho, step, width, k, chosen.name) for width in widths for k in range(seeds)]
+    pairs = tasks.results(trained_pair, plans, progress)
+    gaps = np.array([_gaps(pair) for pair in pairs]).T.reshape(2, len(widths), seeds)
     return _ladder(setting, widths, gaps[0], chosen.name, _ladder(setting, widths, gaps[1], chosen.name, None))
 
 
@@ -238,13 +240,31 @@ def fit_rate(
     return float(coefficients[0]), stderr, float(coefficients[1])
 
 
-def _pair(
-    setting: Setting, data: Quadratic, test: Quadratic, rho: Host, step: float,
-    rnn: Model, progress: Progress | None,
-) -> tuple[Training, Training]:  # fmt: skip
-    start = matched(impulse_of(rnn, setting.horizon), rho)
+def _plan(setting: Setting, rho: Host, step: float, width: int, seed: int, method: str) -> dict[str, Any]:
+    """All that the bits of a trained pair depend on."""
+    return {"setting": asdict(setting), "rho": rho.tolist(), "step": step, "width": width, "seed": seed,
+            "method": method}  # fmt: skip
+
+
+def trained_pair(plan: dict[str, Any], progress: Progress | None = None) -> Arrays:
+    """Return the losses of a network and of its matched scaled convolution, and the error of the network's.
+
+    Shapes: (steps + 1,) each; error ().  Units: output^2.  Error: rounding, and `error`.  Source: `train`.
+    """
+    setting, step = Setting(**plan["setting"]), plan["step"]
+    data, test, _ = teacher_data(setting)
+    rnn = _network(setting, plan["width"], plan["seed"], plan["method"])
+    start = matched(impulse_of(rnn, setting.horizon), np.asarray(plan["rho"]))
     wide = train(rnn, data, test, steps=setting.steps, step_size=step, progress=progress)
-    return wide, train(start, data, test, steps=setting.steps, step_size=step)
+    scaled = train(start, data, test, steps=setting.steps, step_size=step)
+    return {"rnn_train": wide.train_loss, "rnn_test": wide.test_loss, "scaled_train": scaled.train_loss,
+            "scaled_test": scaled.test_loss, "error": np.array(wide.error)}  # fmt: skip
+
+
+def _gaps(pair: Arrays) -> tuple[float, float]:
+    """The gap of the training losses of a pair, and that of its test losses."""
+    train_gap, test_gap = (relative_gap(pair[f"rnn_{part}"], pair[f"scaled_{part}"]) for part in ("train", "test"))
+    return train_gap, test_gap
 
 
 def _network(setting: Setting, width: int, seed: int, method: str) -> Model:

@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from wideproof.derive import Program
+from wideproof.derive.language.plain_form import program_data, program_of
 from wideproof.numeric.core.arrays import Host, seed_sequence, to_host
 from wideproof.numeric.core.checks import Check, Level
 from wideproof.numeric.kernels.kernel import Kernel
 from wideproof.numeric.networks.empirical_kernels import empirical_ntk
+from wideproof.numeric.runs.gathering import Progress
+from wideproof.numeric.runs.tasks import NOTHING_KEPT, Arrays, Tasks
 from wideproof.numeric.validation.convergence import KernelError
 from wideproof.numeric.validation.kernels.claims import judge_kernels
 from wideproof.numeric.validation.kernels.runner import KernelMeasurements
 
-Progress = Callable[[int, int], None]
 CORRELATIONS = tuple(np.linspace(-1.0, 1.0, 9))
 QUANTITIES = ("nngp", "ntk")
+BATCH = 20
+"""Networks of one piece of the curves."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +63,7 @@ def kernel_curves(
     trials: int = 200,
     seed: int = 0,
     progress: Progress | None = None,
+    tasks: Tasks = NOTHING_KEPT,
 ) -> KernelCurves:
     """Evaluate both kernels on two families of sequences, in the limit and on random networks.
 
@@ -68,7 +73,7 @@ def kernel_curves(
     X = families(horizon, np.random.default_rng(seed_sequence(seed, 2)))
     kernel = Kernel(program, readout="last", **dict[str, Any](values))
     limits = {name: to_host(getattr(kernel, name)(X[:1], X))[0] for name in QUANTITIES}
-    drawn = _rows(program, X, values, width, trials, seed, progress)
+    drawn = _rows(program, X, values, width, trials, seed, progress, tasks)
     cut = 1 + len(CORRELATIONS)
     correlation, lag = {}, {}
     for name in QUANTITIES:
@@ -92,23 +97,28 @@ def families(horizon: int, generator: np.random.Generator) -> Host:
 
 def _rows(
     program: Program, X: Host, values: Mapping[str, float], width: int, trials: int, seed: int,
-    progress: Progress | None,
+    progress: Progress | None, tasks: Tasks,
 ) -> dict[str, Host]:  # fmt: skip
     """The first row of both kernels, network by network.  Shapes: (trials, N)."""
-    found: dict[str, list[Host]] = {name: [] for name in QUANTITIES}
-    size, done = 20, 0
-    while done < trials:
-        count = min(size, trials - done)
-        source = int(seed_sequence(seed, 3, done).generate_state(1)[0])
-        made = empirical_ntk(program, X, width, readout="last", trials=count, seed=source, **dict[str, Any](values))
-        y = to_host(made.outputs)[:, :, -1, 0]
-        given = y[:, :1] * y if made.given_states is None else to_host(made.given_states)[:, 0, 0, :, 0]
-        found["nngp"].append(given)
-        found["ntk"].append(to_host(made.total)[:, 0, 0, :, 0])
-        done += count
-        if progress is not None:
-            progress(done, trials)
-    return {name: np.concatenate(parts) for name, parts in found.items()}
+    common = {"program": program_data(program), "X": X.tolist(), "values": dict(values), "width": width}
+    plans = [
+        common | {"trials": min(BATCH, trials - done), "seed": int(seed_sequence(seed, 3, done).generate_state(1)[0])}
+        for done in range(0, trials, BATCH)
+    ]
+    parts = tasks.results(kernel_rows, plans, progress)
+    return {name: np.concatenate([part[name] for part in parts]) for name in QUANTITIES}
+
+
+def kernel_rows(plan: dict[str, Any]) -> Arrays:
+    """Return the first row of both kernels of the last output, network by network.
+
+    Shapes: nngp, ntk (trials, N).  Units: output^2.  Error: rounding.  Source: wideproof.adjoint.
+    """
+    program, X, trials = program_of(plan["program"]), np.asarray(plan["X"]), plan["trials"]
+    made = empirical_ntk(program, X, plan["width"], readout="last", trials=trials, seed=plan["seed"], **plan["values"])
+    y = to_host(made.outputs)[:, :, -1, 0]
+    given = y[:, :1] * y if made.given_states is None else to_host(made.given_states)[:, 0, 0, :, 0]
+    return {"nngp": given, "ntk": to_host(made.total)[:, 0, 0, :, 0]}
 
 
 def _curve(x: Sequence[float], limit: Host, rows: Host) -> Curve:
@@ -124,24 +134,32 @@ def kernel_distance(
     trials: int = 60,
     seed: int = 0,
     progress: Progress | None = None,
+    tasks: Tasks = NOTHING_KEPT,
 ) -> KernelError:
     """Measure |K_n - K| / |K| of the tangent kernel of single networks, root mean square, at each width.
 
     Shapes: inputs (N, T, n_x) -> `KernelError`.  Units: 1.  Error: stderr, by the delta method.  Source: definition.
     """
     limit = to_host(Kernel(program, **dict[str, Any](values)).ntk(inputs))
-    means, errors = [], []
-    for k, width in enumerate(widths):
-        source = int(seed_sequence(seed, 4, width).generate_state(1)[0])
-        found = empirical_ntk(program, inputs, width, trials=trials, seed=source, **dict[str, Any](values))
-        gaps = to_host(found.total)[:, :, :, 0, :, :, 0] - limit
-        squares = np.sum(gaps**2, axis=(1, 2, 3, 4)) / np.sum(limit**2)
-        root = float(squares.mean() ** 0.5)
-        means.append(root)
-        errors.append(float(squares.std(ddof=1) / trials**0.5 / (2 * root)))
-        if progress is not None:
-            progress(k + 1, len(widths))
-    return KernelError(tuple(widths), tuple(means), tuple(errors), trials)
+    common = {"program": program_data(program), "X": np.asarray(inputs).tolist(), "limit": limit.tolist(),
+              "values": dict(values), "trials": trials}  # fmt: skip
+    plans = [common | {"width": width, "seed": int(seed_sequence(seed, 4, width).generate_state(1)[0])}
+             for width in widths]  # fmt: skip
+    drawn = [part["squares"] for part in tasks.results(kernel_distances, plans, progress)]
+    means = tuple(float(squares.mean() ** 0.5) for squares in drawn)
+    errors = tuple(float(x.std(ddof=1) / trials**0.5 / (2 * root)) for x, root in zip(drawn, means, strict=True))
+    return KernelError(tuple(widths), means, errors, trials)
+
+
+def kernel_distances(plan: dict[str, Any]) -> Arrays:
+    """Return the squared relative distance of the tangent kernel of every network of one width from its limit.
+
+    Shapes: squares (trials,).  Units: 1.  Error: rounding.  Source: definition.
+    """
+    program, X, limit = program_of(plan["program"]), np.asarray(plan["X"]), np.asarray(plan["limit"])
+    found = empirical_ntk(program, X, plan["width"], trials=plan["trials"], seed=plan["seed"], **plan["values"])
+    gaps = to_host(found.total)[:, :, :, 0, :, :, 0] - limit
+    return {"squares": np.sum(gaps**2, axis=(1, 2, 3, 4)) / np.sum(limit**2)}
 
 
 @dataclass(frozen=True)

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
 from wideproof.derive.language.errors import ParameterError, StoreError
-from wideproof.reports.cli.console import EXIT, Stages, err, out, print_json, table
+from wideproof.reports.cli.console import EXIT, Stages, announced, err, out, print_json, table
 from wideproof.reports.cli.runs.options import Force, Jobs, Scheduler
 from wideproof.reports.cli.runs.verdict import tell
 from wideproof.reports.cli.symbols import Json
 
 if TYPE_CHECKING:
+    from wideproof.numeric.runs.folder import RunFolder
     from wideproof.numeric.runs.gathering import Progress
-    from wideproof.numeric.validation.runs import Run
 
 Folder = Annotated[Path, typer.Argument(metavar="DIR", help="Folder of a run.")]
 KINDS = (".nc", ".csv", ".json")
@@ -33,14 +33,14 @@ def list_runs(
 
     Example: [b]wideproof runs list[/b]
     """
-    from wideproof.numeric.validation.runs import load_run
+    from wideproof.numeric.runs.folder import open_run
 
     rows = []
     for path in sorted(folder.rglob("run.json")):
         try:
-            rows.append(_row(path.parent, load_run(path.parent)))
+            rows.append(_row(open_run(path.parent)))
         except StoreError:
-            continue  # the record of a report, or of another program
+            continue  # the record of another program
     if as_json:
         print_json({"runs": rows})
     else:
@@ -48,15 +48,25 @@ def list_runs(
         table(heads, [[str(row[name]) if row[name] is not None else "" for name in heads] for row in rows])
 
 
-def _row(path: Path, run: Run) -> dict[str, Any]:
+def _row(run: RunFolder) -> dict[str, Any]:
     record = run.record
     shard = record["shard"]
     return {
-        "folder": str(path), "command": record["command"], "model": record["model"]["name"], "seed": record["seed"],
-        "shard": f"{shard[0]}/{shard[1]}" if shard else None, "chunks": f"{run.done}/{len(run.wanted)}",
-        "stage": record["stage"], "verdict": record["verdict"], "started": record["started"],
-        "updated": record["updated"],
+        "folder": str(run.path), "command": record["command"], "model": record["model"]["name"], "seed": record["seed"],
+        "shard": f"{shard[0]}/{shard[1]}" if shard else None, "chunks": _kept(run), "stage": record["stage"],
+        "verdict": record["verdict"], "started": record["started"], "updated": record["updated"],
     }  # fmt: skip
+
+
+def _kept(run: RunFolder) -> str:
+    """How much of a run is on disk; how many pieces a report will have is known to nobody before its end."""
+    from wideproof.numeric.runs.stages import kept_pieces
+    from wideproof.numeric.validation.runs import COMMAND, Run
+
+    if run.record["command"] != COMMAND:
+        return str(kept_pieces(run.path))
+    found = Run(run)
+    return f"{found.done}/{len(found.wanted)}"
 
 
 @runs.command("show")
@@ -65,22 +75,26 @@ def show_run(folder: Folder, as_json: Json = False) -> None:
 
     Example: [b]wideproof runs show runs/elman[/b]
     """
-    from wideproof.numeric.validation.runs import load_run
+    from wideproof.numeric.runs.folder import open_run
 
-    run = load_run(folder)
+    run = open_run(folder)
     if as_json:
-        print_json(run.record | {"chunks": {"done": run.done, "of": len(run.wanted)}})
+        done, _, of = _kept(run).partition("/")
+        print_json(run.record | {"chunks": {"done": int(done), "of": int(of) if of else None}})
         return
-    table(("", ""), [(name, "" if value is None else str(value)) for name, value in _row(folder, run).items()])
+    table(("", ""), [(name, "" if value is None else str(value)) for name, value in _row(run).items()])
     for line in run.record["model"]["text"]:
         out.print(f"  {line}")
-    plan = run.record["experiment"]["plan"]
+    for name, at in run.record.get("stages", {}).items():
+        out.print(f"done {at}: {name}")
+    plan = run.record["experiment"]["plan"] if "experiment" in run.record else run.record["inputs"]
     shown = ", ".join(f"{key} = {value}" for key, value in plan.items() if isinstance(value, int | float | str))
-    out.print(f"plan: {shown}, widths {' '.join(map(str, plan['widths']))}")
+    out.print(f"plan: {shown}" + (f", widths {' '.join(map(str, plan['widths']))}" if "widths" in plan else ""))
     checks = run.record.get("checks") or []
-    table(("quantity", "lag", "prediction", "estimate", "s.e.", "verdict"), [
-        (c["quantity"], str(c["lag"]), f"{c['prediction']:.6g}", f"{c['estimate']:.6g}", f"{c['stderr']:.2g}",
-         c["verdict"]) for c in checks])  # fmt: skip
+    if checks:
+        table(("quantity", "lag", "prediction", "estimate", "s.e.", "verdict"), [
+            (c["quantity"], str(c["lag"]), f"{c['prediction']:.6g}", f"{c['estimate']:.6g}", f"{c['stderr']:.2g}",
+             c["verdict"]) for c in checks])  # fmt: skip
 
 
 @runs.command("compare")
@@ -107,11 +121,36 @@ def compare_runs(a: Folder, b: Folder, as_json: Json = False) -> None:
 def resume_run(folder: Folder, jobs: Jobs = None, scheduler: Scheduler = None, as_json: Json = False) -> None:
     """Go on with a run that was stopped or killed; the bits are those of a run that was not.
 
+    A report and items of the paper go on too: pieces that are kept are read, proofs are made again.
+
     Example: [b]wideproof runs resume runs/elman --jobs 4[/b]
     """
-    from wideproof.numeric.validation.runs import resume
+    from wideproof.numeric.runs.folder import open_run
+    from wideproof.numeric.validation.runs import COMMAND, resume
 
+    run = open_run(folder)
+    if run.record["command"] != COMMAND:
+        _told(run, jobs, scheduler, as_json)
     _drawn(folder, jobs, scheduler, as_json, lambda crew, progress: resume(folder, crew, progress))
+
+
+def _told(run: RunFolder, jobs: int | None, scheduler: str | None, as_json: bool) -> NoReturn:
+    """Go on with a report, or with items of the paper."""
+    from wideproof.numeric.runs.crew import crew_of
+    from wideproof.reports.cli.report import tell_report
+    from wideproof.reports.cli.reproduce import tell_claims
+    from wideproof.reports.paper import assembly
+    from wideproof.reports.sections import report
+
+    announce = None if as_json else announced
+    with Stages(quiet=as_json) as stages, crew_of(jobs, None, scheduler) as crew:
+        if run.record["command"] == assembly.COMMAND:
+            items = assembly.carry_out(run, crew, stages, announce)
+        else:
+            made = report.resume(run.path, crew, stages, announce)
+    if run.record["command"] == assembly.COMMAND:
+        tell_claims(items, as_json)
+    tell_report(made, as_json)
 
 
 @runs.command("extend")

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -15,12 +14,12 @@ from wideproof.derive.alternating.terms import About
 from wideproof.derive.language.alternating import Alternating, AlternatingProgram
 from wideproof.numeric.core.arrays import Host
 from wideproof.numeric.core.checks import Check, Verdict, overall
-from wideproof.numeric.validation.alternating import LineMeasurements, draw_parts, line_settings, measure_lines
+from wideproof.numeric.runs.stages import Stage
+from wideproof.numeric.runs.tasks import NOTHING_KEPT, Tasks
+from wideproof.numeric.validation.alternating import LineMeasurements, draw_parts, line_settings
 from wideproof.numeric.validation.judged import Validation
 from wideproof.numeric.validation.validate import validate
 
-Progress = Callable[[int, int], None]
-Stage = Callable[[str], AbstractContextManager[Progress]]
 PARTS_WIDTH, WITHOUT_TRIALS = 2048, 200
 
 
@@ -75,11 +74,11 @@ class LinesRun:
 
 def run_lines(
     alternating: Alternating | AlternatingProgram, stage: Stage, seed: int = 0, width: int = 1024,
-    trials: int | None = None, draws: Mapping[str, Any] | None = None, **given: float,
+    trials: int | None = None, draws: Mapping[str, Any] | None = None, tasks: Tasks = NOTHING_KEPT, **given: float,
 ) -> LinesRun:  # fmt: skip
     """Derive and verify, then confirm by draws of the matrix, with and without the correction terms.
 
-    `draws` as `run_linear` takes them.
+    `draws` and `tasks` as `run_linear` takes them.
 
     Errors: those of the derivations; ParameterError for a missing symbol.
     """
@@ -99,7 +98,8 @@ def run_lines(
     if any(line.corrected for _, line in program.lines):
         with stage("the same without correction terms") as progress:
             few = min(measured.trials, WITHOUT_TRIALS)
-            without = measure_lines(replace(plan, trials=few, onsager=0.0, widths=(width,)), progress)
+            fewer = replace(plan, trials=few, onsager=0.0, widths=(width,))
+            without = tasks.gathered(LineMeasurements, fewer, "without-corrections", progress)
         plain = draw_parts(program, numbers, PARTS_WIDTH, seed, 0.0, **values)
     parts = draw_parts(program, numbers, PARTS_WIDTH, seed, **values)
     return LinesRun(program, *derived, values, numbers, error, seed, measured, without, found.checks, parts, plain)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -34,14 +33,13 @@ from wideproof.numeric.paper.experiments import (
 from wideproof.numeric.paper.experiments.recording_protocol import QUICK
 from wideproof.numeric.paper.experiments.training_dynamics import plan_training
 from wideproof.numeric.recordings import Recording, load_recording
+from wideproof.numeric.runs.stages import Stage
+from wideproof.numeric.runs.tasks import NOTHING_KEPT, Tasks
 from wideproof.numeric.validation.convergence import KernelError, kernel_error
 from wideproof.numeric.validation.judged import Validation
 from wideproof.numeric.validation.linear_rnn import FiniteWidth, Measurements, finite_width
 from wideproof.numeric.validation.validate import DEFAULTS, validate
 
-Progress = Callable[[int, int], None]
-Stage = Callable[[str], AbstractContextManager[Progress]]
-"""Opens a named stage of long work and yields its (done, total) callback."""
 SECOND_LAGS, FOURTH_LAGS = tuple(range(2, 7)), tuple(range(3))
 """Lags whose exact second and fourth moments a report states; those of lags 0 and 1 are the limit at every width."""
 GAP_STEPS = 40  # the gap between the training curves is largest in the first few
@@ -93,12 +91,13 @@ def run_linear(
     method: str = "auto",
     announce: Announce | None = None,
     draws: Mapping[str, Any] | None = None,
+    tasks: Tasks = NOTHING_KEPT,
     **nu: float,
 ) -> LinearRun:
     """Derive and verify, then confirm by Monte Carlo, by training and on recordings.
 
     `method` trains the RNN beside the scaled convolution; `announce` is told it before each start; `draws` are options
-    of `validate` that say where its numbers are kept and who draws.
+    of `validate` that say where its numbers are kept and who draws; `tasks` keep everything else, piece by piece.
 
     Errors: those of the derivations; ParameterError for a model without a finite-width sampler.
     """
@@ -114,15 +113,17 @@ def run_linear(
     with stage("exact moments at narrow widths") as progress:
         finite = finite_width(program, values, seed=seed, progress=progress)
     with stage("tangent kernel against width") as progress:
-        kernel = kernel_error(values, [10**k for k in range(2, 8)], seed=seed, progress=progress)
+        kernel = kernel_error(values, [10**k for k in range(2, 8)], seed=seed, progress=progress, tasks=tasks)
     rho = scale.formula.compile("numpy")
     with stage("training beside the scaled convolution") as progress:
-        training = dynamics(setting, seed=seed + 1, scale=rho, method=method, announce=announce, progress=progress)
+        training = dynamics(setting, seed=seed + 1, scale=rho, method=method, announce=announce, progress=progress,
+                            tasks=tasks)  # fmt: skip
     with stage("training gap against width") as progress:
-        gaps = gap_ladder(replace(setting, steps=GAP_STEPS), scale=rho, seeds=8, announce=announce, progress=progress)
+        gaps = gap_ladder(replace(setting, steps=GAP_STEPS), scale=rho, seeds=8, announce=announce, progress=progress,
+                          tasks=tasks)  # fmt: skip
     grid = tuple(sorted({*QUICK.nu_W, values["nu_W"]}))
     protocol = replace(QUICK, nu_W=grid, nu_F=values["nu_F"], nu_C=values["nu_C"])
-    recordings = tuple(_compare(recording, protocol, rho, seed, stage, announce) for recording in loaded)
+    recordings = tuple(_compare(recording, protocol, rho, seed, stage, announce, tasks) for recording in loaded)
     seconds, fourths = exact[: len(SECOND_LAGS)], exact[len(SECOND_LAGS) :]
     return LinearRun(
         program, response, scale, convolution, seconds, fourths, values, seed, validation, finite, kernel, training,
@@ -145,9 +146,9 @@ def _derive(
 
 
 def _compare(recording: Recording, protocol: Protocol, rho: Callable[..., Any], seed: int, stage: Stage,
-             announce: Announce | None) -> RecordingComparison:  # fmt: skip
+             announce: Announce | None, tasks: Tasks) -> RecordingComparison:  # fmt: skip
     with stage(f"recording {recording.name}") as progress:
-        return compare(recording, protocol, scale=rho, seed=seed, announce=announce, progress=progress)
+        return compare(recording, protocol, scale=rho, seed=seed, announce=announce, progress=progress, tasks=tasks)
 
 
 def lags_of(run: LinearRun) -> np.ndarray:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -13,6 +12,7 @@ from scipy.special import ndtri, stdtrit
 from wideproof.derive import Derivation, Memory, Program, Recursion, adjoint, memory, nngp, ntk
 from wideproof.derive.emit.derivation import as_program
 from wideproof.derive.language.errors import DeriveError
+from wideproof.derive.language.plain_form import program_data, program_of
 from wideproof.derive.language.variants import untied
 from wideproof.numeric.core.arrays import Host, seed_sequence, to_host
 from wideproof.numeric.core.checks import Check, Claim, Level, Verdict, judge, overall
@@ -20,6 +20,9 @@ from wideproof.numeric.core.width_ladder import extrapolate
 from wideproof.numeric.kernels.kernel import Kernel
 from wideproof.numeric.memory_horizon.fixed_points import Analysis, analyse
 from wideproof.numeric.networks.training import train_network
+from wideproof.numeric.runs.gathering import Progress
+from wideproof.numeric.runs.stages import Stage
+from wideproof.numeric.runs.tasks import NOTHING_KEPT, Arrays, Tasks
 from wideproof.numeric.validation.convergence import KernelError
 from wideproof.numeric.validation.judged import Validation
 from wideproof.numeric.validation.kernels import (
@@ -31,8 +34,6 @@ from wideproof.numeric.validation.kernels import (
 )
 from wideproof.numeric.validation.validate import settings, validate
 
-Progress = Callable[[int, int], None]
-Stage = Callable[[str], AbstractContextManager[Progress]]
 DISTANCE_WIDTHS = (64, 128, 256, 512, 1024, 2048)
 CURVE_WIDTH, CURVE_TRIALS = 512, 200
 TRAINED_WIDTHS, TRAINED_NETWORKS, STEPS, SEQUENCES = (64, 128, 256, 512), 12, 20, 6
@@ -103,9 +104,10 @@ class KernelRun:
 
 def run_kernels(
     recursion: Recursion | Program, stage: Stage, seed: int = 0, width: int = 1024, trials: int | None = None,
-    draws: Mapping[str, Any] | None = None, **nu: float,
+    draws: Mapping[str, Any] | None = None, tasks: Tasks = NOTHING_KEPT, **nu: float,
 ) -> KernelRun:  # fmt: skip
-    """Derive and verify, then confirm by Monte Carlo and by training; `draws` as `run_linear` takes them.
+    """Derive and verify, then confirm by Monte Carlo and by training; `draws` and `tasks` as `run_linear`
+    takes them.
 
     Errors: those of the derivations and of validate.
     """
@@ -120,16 +122,18 @@ def run_kernels(
         validation = validate(program, width, trials, seed, progress=progress, **(draws or {}), **values)
     assert isinstance(validation, Validation)
     with stage("kernels against correlation and lag") as progress:
-        curves = kernel_curves(program, values, width=CURVE_WIDTH, trials=CURVE_TRIALS, seed=seed, progress=progress)
+        curves = kernel_curves(program, values, width=CURVE_WIDTH, trials=CURVE_TRIALS, seed=seed, progress=progress,
+                               tasks=tasks)  # fmt: skip
     with stage("tangent kernel against width") as progress:
         inputs = validation.measurements.plan.inputs
-        distance = kernel_distance(program, values, inputs, DISTANCE_WIDTHS, seed=seed, progress=progress)
+        distance = kernel_distance(program, values, inputs, DISTANCE_WIDTHS, seed=seed, progress=progress,
+                                   tasks=tasks)  # fmt: skip
     with stage("tied against untied"):
         comparison = _untied(program, validation)
     with stage("memory"):
         remembered, analysis, reason = _memory(program, values)
     with stage("training beside the limit") as progress:
-        training = _training(program, values, seed, progress)
+        training = _training(program, values, seed, progress, tasks)
     return KernelRun(program, *found, values, seed, validation, curves, distance, comparison, remembered, analysis,
                      reason, training)  # fmt: skip
 
@@ -151,29 +155,38 @@ def _memory(program: Program, values: dict[str, float]) -> tuple[Memory | None, 
         return None, None, f"They need {error.expected}. {error.hint}"
 
 
-def _training(program: Program, values: dict[str, float], seed: int, progress: Progress) -> Trained:
+def _training(program: Program, values: dict[str, float], seed: int, progress: Progress, tasks: Tasks) -> Trained:
     """Networks at each width, and the descent of their outputs by the limiting kernel from the same starts."""
     generator = np.random.default_rng(seed_sequence(seed, 5))
     X, Y = generator.standard_normal((SEQUENCES, 4, 2)) / 2**0.5, generator.standard_normal((SEQUENCES, 1))
     numbers: dict[str, Any] = dict(values)
     K = to_host(Kernel(program, readout="last", **numbers).ntk(X))
     step = float(SEQUENCES / (2 * np.linalg.eigvalsh(K)[-1]))
-    losses, squares = [], np.empty((len(TRAINED_WIDTHS), TRAINED_NETWORKS))
-    predicted = np.empty(0)
-    for row, width in enumerate(TRAINED_WIDTHS):
-        for k in range(TRAINED_NETWORKS):
-            source = int(seed_sequence(seed, 6, width, k).generate_state(1)[0])
-            run = train_network(program, X, Y, width, steps=STEPS, step_size=step, seed=source, **numbers)
-            residuals = _descent(K, (run.first - Y)[:, 0], step)
-            squares[row, k] = np.sum(((run.last - Y)[:, 0] - residuals[-1]) ** 2) / np.sum(residuals[0] ** 2)
-            if k == 0:
-                losses.append(run.loss)
-                predicted = np.mean(residuals**2, axis=1)
-            progress(row * TRAINED_NETWORKS + k + 1, squares.size)
+    common = {"program": program_data(program), "X": X.tolist(), "Y": Y.tolist(), "step": step, "steps": STEPS,
+              "values": numbers}  # fmt: skip
+    plans = [common | {"width": width, "seed": int(seed_sequence(seed, 6, width, k).generate_state(1)[0])}
+             for width in TRAINED_WIDTHS for k in range(TRAINED_NETWORKS)]  # fmt: skip
+    runs = tasks.results(trained_network, plans, progress)
+    ways = [_descent(K, (run["first"] - Y)[:, 0], step) for run in runs]
+    squares = np.array([np.sum(((run["last"] - Y)[:, 0] - way[-1]) ** 2) / np.sum(way[0] ** 2)
+                        for run, way in zip(runs, ways, strict=True)]).reshape(len(TRAINED_WIDTHS), -1)  # fmt: skip
+    losses = [run["loss"] for run in runs[::TRAINED_NETWORKS]]
+    predicted = np.mean(ways[-TRAINED_NETWORKS] ** 2, axis=1)
     gaps, spread = squares.mean(axis=1) ** 0.5, squares.std(axis=1, ddof=1) / TRAINED_NETWORKS**0.5
     errors = spread / (2 * gaps)
     return Trained(TRAINED_WIDTHS, step, tuple(losses), predicted, tuple(gaps.tolist()), tuple(errors.tolist()),
                    TRAINED_NETWORKS, _judged(squares.mean(axis=1), spread))  # fmt: skip
+
+
+def trained_network(plan: dict[str, Any]) -> Arrays:
+    """Return the losses of one network, and its outputs before and after training.
+
+    Shapes: loss (steps + 1,); first, last (N, 1).  Units: output^2, output.  Error: rounding.  Source: `train_network`.
+    """
+    X, Y = np.asarray(plan["X"]), np.asarray(plan["Y"])
+    run = train_network(program_of(plan["program"]), X, Y, plan["width"], steps=plan["steps"], step_size=plan["step"],
+                        seed=plan["seed"], **plan["values"])  # fmt: skip
+    return {"loss": run.loss, "first": run.first, "last": run.last}
 
 
 def _descent(K: Host, start: Host, step: float) -> Host:

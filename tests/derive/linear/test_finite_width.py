@@ -134,6 +134,9 @@ def several(biased=True):
     return r
 
 
+OTHERS = ("residual", "several", "deep linear")
+
+
 def test_words_add_up_where_a_state_is_carried_over():
     """L_2 of h/2 + W h + F x is C (W^2/n + W/sqrt(n) + 1/4) F / sqrt(n)."""
     second = {lag: unit(moments(residual(), lag=lag)) for lag in (0, 1, 2)}
@@ -142,7 +145,7 @@ def test_words_add_up_where_a_state_is_carried_over():
     moments(residual(), lag=3).verify()
 
 
-@pytest.mark.parametrize("make", [residual, several, lambda: models.deep_linear(depth=3)], ids=str)
+@pytest.mark.parametrize("make", [residual, several, lambda: models.deep_linear(depth=3)], ids=OTHERS)
 def test_moments_of_other_recursions_are_proved_and_have_their_law_as_limit(make):
     rnn = make()
     law = impulse_response(several(biased=False) if make is several else rnn).formula.compile()
@@ -249,7 +252,7 @@ def test_unit_variance_parameters_weigh_each_part_with_its_variance():
     assert ntk.expr.subs({ntk.symbols[x]: v for x, v in nu.items()}) == 3 * nu["nu_C"] * nu["nu_F"] * nu["nu_W"]
 
 
-@pytest.mark.parametrize("make", [residual, several, lambda: models.deep_linear(depth=2)], ids=str)
+@pytest.mark.parametrize("make", [residual, several, lambda: models.deep_linear(depth=2)], ids=OTHERS)
 def test_kernels_of_other_recursions_are_proved(make):
     rnn = make()
     ntk_mean(rnn, 1).verify()

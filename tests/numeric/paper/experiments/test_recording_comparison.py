@@ -24,6 +24,7 @@ from wideproof.numeric.paper.experiments.model_selection import (
 from wideproof.numeric.paper.experiments.recording_comparison import compare
 from wideproof.numeric.paper.experiments.recording_protocol import FULL, LIMITED, Protocol, prepare
 from wideproof.numeric.recordings import Recording, load_recording
+from wideproof.numeric.runs.tasks import Tasks
 
 QUICK = Protocol(
     lags=8, width=60, nu_W=(0.3,), step_fractions=(1.0,), steps=150, segments=3, seeds=(1, 2), replicates=200
@@ -276,14 +277,14 @@ def test_an_interrupted_comparison_goes_on_with_the_same_bits(tmp_path, monkeypa
     monkeypatch.setattr(selection_module, "train", training)
     monkeypatch.setattr(selection_module.EigenDescent, "descend", descent)
     with pytest.raises(Interrupted):
-        compare(recording, QUICK, scale=oracle, resume=tmp_path)
-    assert len(list(tmp_path.glob("*.npz"))) == 7
-    assert plain(compare(recording, QUICK, scale=oracle, resume=tmp_path)) == whole
+        compare(recording, QUICK, scale=oracle, tasks=Tasks(tmp_path))
+    assert len(list((tmp_path / "pieces").glob("*.nc"))) == 7
+    assert plain(compare(recording, QUICK, scale=oracle, tasks=Tasks(tmp_path))) == whole
     runs = len(trained) - 1
-    assert len(list(tmp_path.glob("*.npz"))) == runs
-    assert plain(compare(recording, QUICK, scale=oracle, resume=tmp_path)) == whole
+    assert len(list((tmp_path / "pieces").glob("*.nc"))) == runs
+    assert plain(compare(recording, QUICK, scale=oracle, tasks=Tasks(tmp_path))) == whole
     assert len(trained) == runs + 1
-    compare(recording, dc.replace(QUICK, steps=151), scale=oracle, resume=tmp_path)
+    compare(recording, dc.replace(QUICK, steps=151), scale=oracle, tasks=Tasks(tmp_path))
     assert len(trained) > 2 * runs
 
 

@@ -1,0 +1,68 @@
+"""A run of many stages: its record says which are done, its pieces stay, and what stops it is told with the way on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from wideproof.numeric.runs.chunks import NAME
+from wideproof.numeric.runs.crew import Crew
+from wideproof.numeric.runs.folder import RunFolder, now
+from wideproof.numeric.runs.gathering import Progress
+from wideproof.numeric.runs.signals import stopped
+from wideproof.numeric.runs.tasks import Tasks
+
+Stage = Callable[[str], AbstractContextManager[Progress]]
+"""Opens a named stage of long work and yields its (done, total) callback."""
+MONTE_CARLO = "monte-carlo"
+DONE, STOPPED, PART = "done", "stopped", "part drawn"
+
+
+@dataclass(frozen=True)
+class StagedRun:
+    """A run under way: its folder, who works, and how its stages are shown."""
+
+    folder: RunFolder
+    crew: Crew
+    show: Stage
+
+    @property
+    def tasks(self) -> Tasks:
+        """What keeps its pieces."""
+        return Tasks(self.folder.path, self.crew)
+
+    @property
+    def draws(self) -> dict[str, Any]:
+        """The options of `validate` for the Monte Carlo of this run, a run of its own in the folder."""
+        return {"out": self.folder.path / MONTE_CARLO, "executor": self.crew}
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[Progress]:
+        """Show a stage, and note in the record that it began and, at its end, when it was done."""
+        self.folder.update(stage=name)
+        with self.show(name) as progress:
+            yield progress
+        self.folder.update(stages=self.folder.record["stages"] | {name: now()})
+
+
+@contextmanager
+def staged(folder: RunFolder, crew: Crew, show: Stage) -> Iterator[StagedRun]:
+    """Note a session of a run; an interruption notes that it stopped and says what is kept.
+
+    Errors: `Stopped`, with the command that goes on.
+    """
+    folder.begin("numpy", crew.workers)
+    try:
+        yield StagedRun(folder, crew, show)
+    except KeyboardInterrupt as stop:
+        folder.end(STOPPED)
+        told = f"{kept_pieces(folder.path)} pieces are kept in {folder.path}; go on with: wideproof runs resume "
+        raise stopped(stop, told + str(folder.path)) from None
+
+
+def kept_pieces(path: Path) -> int:
+    """Return how many pieces and chunks a run of stages holds."""
+    return sum(NAME.match(file.name) is not None for file in path.rglob("*.nc"))

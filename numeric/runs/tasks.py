@@ -1,0 +1,153 @@
+"""Pieces of long work: each kept on disk once it is done, worked on by anyone in any order; the bits are the plan's.
+
+A piece is a function of plain data that gives named arrays, such as one network trained. What is sent to a worker is
+the name of the function and the data as text.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, wait
+from dataclasses import dataclass, field
+from importlib import metadata
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+
+from wideproof.numeric.core.arrays import Host
+from wideproof.numeric.core.checkpoints import canonical
+from wideproof.numeric.core.timing import blas_threads
+from wideproof.numeric.runs.chunks import ChunkFolder
+from wideproof.numeric.runs.crew import Crew
+from wideproof.numeric.runs.folder import PIECES
+from wideproof.numeric.runs.gathering import Chunked, Gathered, Progress, gather
+
+Arrays = dict[str, Host]
+Plan = Mapping[str, Any]
+Work = Callable[[dict[str, Any]], Arrays]
+G = TypeVar("G", bound=Gathered[Any])
+
+
+@dataclass(frozen=True)
+class Tasks:
+    """The folder in which pieces are kept, and who works on them; without a folder nothing is kept.
+
+    Errors: StoreError where the folder cannot be read or written.
+    """
+
+    folder: Path | None = None
+    crew: Crew = field(default_factory=Crew)
+
+    @property
+    def store(self) -> ChunkFolder | None:
+        """The pieces that are kept, as they are now."""
+        return None if self.folder is None else ChunkFolder(self.folder / PIECES)
+
+    def results(self, work: Work, plans: Sequence[Plan], progress: Progress | None = None) -> list[Arrays]:
+        """Return what a function of a module gives for each plan; pieces that are kept are read back, bit by bit.
+
+        Shapes, units: those of work, in the order of the plans; all numbers as doubles.
+        Error: those of the work.  Source: one thread of linear algebra for each piece, whoever works.
+        """
+        texts, store = [canonical(plan) for plan in plans], self.store
+        names = [piece_name(work, text) for text in texts] if store else []
+        found = {k: arrays for k, name in enumerate(names) if store and (arrays := _read(store, name)) is not None}
+        wanted = deque(k for k in range(len(plans)) if k not in found)
+        pending: dict[Future[Arrays], int] = {}
+        if progress and found:
+            progress(len(found), len(plans))
+        with blas_threads(1):
+            while wanted or pending:
+                while wanted and len(pending) < self.crew.window:
+                    k = wanted.popleft()
+                    pending[self.crew.submit(worked, work, texts[k])] = k
+                for future in wait(pending, return_when=FIRST_COMPLETED).done:
+                    k, arrays = pending.pop(future), self.crew.result(future)
+                    if arrays is None:  # the workers are new ones: what the old ones had is handed out again
+                        wanted.extendleft([*pending.values(), k])
+                        pending.clear()
+                        break
+                    found[k] = arrays
+                    if store:
+                        store.write(names[k], encoded_piece(texts[k], arrays))
+                    if progress:
+                        progress(len(found), len(plans))
+        return [found[k] for k in range(len(plans))]
+
+    def result(self, name: str, inputs: Plan, work: Callable[[], Arrays]) -> Arrays:
+        """Return what this process works out, or what is kept under everything that its bits depend on.
+
+        Shapes, units: those of work; all numbers as doubles.  Error: as `results`.  Source: as `results`.
+        """
+        text, store = canonical(inputs), self.store
+        piece = piece_name(name, text)
+        if store and (kept := _read(store, piece)) is not None:
+            return kept
+        found = doubles(work())
+        if store:
+            store.write(piece, encoded_piece(text, found))
+        return found
+
+    def gathered(self, kind: type[G], plan: Chunked, name: str, progress: Progress | None = None) -> G:
+        """Return the moments of a plan whose chunks are kept in a folder of this name.  Error: as `gather`."""
+        digest = hashlib.sha256(canonical(plan.data()).encode()).hexdigest()[:12]
+        store = None if self.folder is None else ChunkFolder(self.folder / PIECES / f"{name}-{digest}")
+        return gather(kind, plan, progress, store, self.crew)
+
+
+NOTHING_KEPT = Tasks()
+
+
+def worked(work: Work, text: str) -> Arrays:
+    """What a function gives for a plan as text, in any process."""
+    with blas_threads(1):
+        return doubles(work(json.loads(text)))
+
+
+def doubles(arrays: Mapping[str, Any]) -> Arrays:
+    """Return numbers as arrays of doubles."""
+    return {name: np.asarray(values, dtype=np.float64) for name, values in arrays.items()}
+
+
+def piece_name(work: Work | str, text: str) -> str:
+    """What the file of a piece is called: the function, and a digest of all that its bits depend on."""
+    called = work if isinstance(work, str) else f"{work.__module__}.{work.__qualname__}"
+    digest = hashlib.sha256(f"{metadata.version('wideproof')} {called} {text}".encode()).hexdigest()[:24]
+    return f"{called.rpartition('.')[2].strip('_').replace('_', '-').lower()}-{digest}"
+
+
+def encoded_piece(text: str, arrays: Arrays) -> bytes:
+    """Return a piece as a netCDF file: a variable for each array, the plan as the attribute plan.
+
+    Shapes, units: kept.  Error: none, bits are kept.  Source: netCDF classic, 64-bit offsets.
+    """
+    from scipy.io import netcdf_file
+
+    raw = io.BytesIO()
+    with netcdf_file(raw, "w", mmap=False, version=2) as file:
+        file.plan = text
+        for name, values in arrays.items():
+            axes = tuple(f"{name}_{k}" for k in range(values.ndim))
+            for axis, size in zip(axes, values.shape, strict=True):
+                file.createDimension(axis, size)
+            file.createVariable(name, "d", axes)[...] = values
+        file.flush()
+        return raw.getvalue()
+
+
+def decoded_piece(raw: bytes) -> Arrays:
+    """Return the arrays of a file that `encoded_piece` made.  Shapes, units: kept.  Error: none, bits are kept."""
+    from scipy.io import netcdf_file
+
+    with netcdf_file(io.BytesIO(raw), "r", mmap=False) as file:
+        return {name: np.array(values[...], dtype=np.float64) for name, values in file.variables.items()}
+
+
+def _read(store: ChunkFolder, name: str) -> Arrays | None:
+    raw = store.raw(name)
+    return None if raw is None else decoded_piece(raw)

@@ -1,0 +1,82 @@
+"""Kernels by blocks of pairs: the same numbers whoever works, progress told, and what cannot fit refused before."""
+
+from __future__ import annotations
+
+import random
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+
+from wideproof.derive import models
+from wideproof.derive.language.errors import ParameterError
+from wideproof.numeric.kernels import blocks, kernel as kernel_module
+from wideproof.numeric.kernels.kernel import Kernel
+
+NU = {"nu_W": 0.5, "nu_F": 1.0, "nu_b": 0.1, "nu_C": 1.0}
+RNN = models.elman("erf")
+
+
+@pytest.fixture(scope="module")
+def sequences():
+    rng = np.random.default_rng(7)
+    return rng.standard_normal((11, 3, 2)), [rng.standard_normal((steps, 2)) for steps in (2, 4, 3, 2, 4)]
+
+
+@pytest.fixture
+def small(monkeypatch):
+    """Blocks of three sequences."""
+    monkeypatch.setattr(kernel_module, "BLOCK", 3)
+
+
+class Jumbled(ThreadPoolExecutor):
+    """Blocks come back in an order of chance."""
+
+    taken: tuple = ()
+
+    def submit(self, work, /, *given, **more):
+        def late():
+            time.sleep(random.Random(repr(given[1])).random() / 50)
+            self.taken = (*self.taken, given)
+            return work(*given)
+
+        return super().submit(late)
+
+
+@pytest.mark.parametrize("readout", ["last", "all"])
+def test_an_executor_gives_the_same_bits(sequences, small, readout):
+    X, others = sequences
+    Y = others if readout == "last" else X[:4]
+    alone = Kernel(RNN, readout=readout, **NU)
+    with Jumbled(3) as pool:
+        shared = Kernel(RNN, readout=readout, executor=pool, **NU)
+        assert np.array_equal(shared.ntk(X), alone.ntk(X))
+        assert np.array_equal(shared.ntk(X, Y, "W"), alone.ntk(X, Y, "W"))
+        a, b = (kernel.evaluate("nngp", X, Y) for kernel in (shared, alone))
+        assert np.array_equal(a.value, b.value)
+        assert np.array_equal(a.error, b.error)
+    text, *arrays = pool.taken[0]  # text and numbers are sent, and nothing else
+    assert isinstance(text, str)
+    assert [type(x) for x in arrays] == [np.ndarray, np.ndarray, bool]
+
+
+def test_progress_tells_the_blocks(sequences, small):
+    told = []
+    Kernel(RNN, readout="last", progress=lambda *at: told.append(at), **NU).ntk(sequences[0])
+    assert told == [(k, 10) for k in range(1, 11)]
+
+
+def test_a_kernel_that_cannot_fit_is_refused_with_the_arithmetic(sequences, monkeypatch):
+    monkeypatch.setattr(blocks, "machine_memory", lambda: 8 * 11 * 11 - 1)
+    with pytest.raises(ParameterError) as caught:
+        Kernel(RNN, readout="last", **NU).ntk(sequences[0])
+    assert caught.value.got == "8 bytes x 11 x 11 entries = 9.68e-07 GB"
+    assert "kernel.ntk(X[:5], X)" in caught.value.hint
+    monkeypatch.setattr(blocks, "machine_memory", lambda: 8 * 11 * 11)
+    assert Kernel(RNN, readout="last", **NU).ntk(sequences[0]).shape == (11, 11)
+
+
+def test_what_is_no_executor_is_refused_at_once():
+    with pytest.raises(ParameterError, match="Executor"):
+        Kernel(RNN, executor=4, **NU)
