@@ -21,14 +21,13 @@ from wideproof.derive.expectation import (
     kinked_times_smooth,
     mehler_series,
     nested_quadrature,
-    pair_tables,
     piecewise_linear,
-    table_building,
 )  # fmt: skip
 from wideproof.derive.expectation.closed_forms import DET, READ, SPREAD, closed_form
 from wideproof.derive.expectation.dual_activations import ANGLE, D, a, b, c, dual, k, m
 from wideproof.derive.expectation.rounding import EPS, Rounded, rounding
 from wideproof.derive.expectation.steep_places import places
+from wideproof.derive.expectation.tables import pair_tables, table_building
 from wideproof.derive.language.activations import Z, canonical, definition, is_declared
 from wideproof.derive.language.errors import NotAccurate, NotClosed, ParameterError
 
@@ -384,7 +383,8 @@ def _closed(factors: tuple[Factor, ...], centred: bool, backend: str) -> Closed 
     def own(v: Variables) -> Any:
         given = [v.xp.asarray(x, dtype=v.xp.float64) for x in (*v.variances, v.covariance, *v.means)]
         known = {symbol: Rounded(x) for symbol, x in zip((a, b, c, m, k), given, strict=True)}
-        found = rounding(v.xp, plain, known | {x: _relative(getattr(v, READ[x])) for x in extra})
+        with np.errstate(all="ignore"):  # a determinant may be out of range, and then the error is found otherwise
+            found = rounding(v.xp, plain, known | {x: _relative(getattr(v, READ[x])) for x in extra})
         if not v.extreme:
             return found
         size = UNITS * UNITS * EPS * v.xp.abs(closed(v))  # where parts are out of range, by the size of the value

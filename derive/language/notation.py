@@ -54,6 +54,7 @@ LETTERS: dict[str, Letter] = {
     "norm_j": Letter(r"\lVert \mathcal{T}_j\rVert", "largest singular value of its block of lag j"),
     "residual": Letter(r"\lVert u^{(0)}\rVert_F", "length of the error of the outputs at the start"),
     "targets": Letter(r"\lVert y\rVert_F", "length of the targets"),
+    "tolerance": Letter(r"\varepsilon", "how far a kernel entry is off", unit="output^2/input^2"),
     "distance": Letter(r"\lVert \Delta L_j\rVert_F", "how far a lag is to move"),
 }
 
@@ -71,7 +72,7 @@ progress width trials rows method states weights device cotangents Y steps step_
 sampler budget announce dtype stage data columns out_dir engine found limits coefficients source xp onsager across up
 matrix drive kernel ridge outputs rate settings redrawn out output json help proof quick all set untied check version
 lags figure activation gate bias tied layers depth list_settings install_completion show_completion force jobs executor
-scheduler shard folder draws tasks where formula tolerance quantity certified
+scheduler shard folder draws tasks where formula tolerance failure quantity certified
 allow_pickle
 """
 """Arguments of the functions, and options of the commands, that take the symbols of a model beside their own."""

@@ -87,8 +87,12 @@ def check_names(where: str, names: Iterable[str]) -> None:
             )
 
 
-def check_keywords(where: str, given: Iterable[str], wanted: Iterable[str], others: Iterable[str] = ()) -> None:
+def check_keywords(
+    where: str, given: Iterable[str], wanted: Iterable[str], others: Iterable[str] = (), options: Iterable[str] = ()
+) -> None:
     """Do nothing where every wanted name is given, and no name but these and the others, which may be left out.
+
+    An unknown name may have been meant as one of the `options` that the caller takes beside them.
 
     Errors: ParameterError that says which are missing and which unknown.
     """
@@ -99,7 +103,7 @@ def check_keywords(where: str, given: Iterable[str], wanted: Iterable[str], othe
     if not missing and not unknown:
         return
     told = [f"missing: {', '.join(missing)}"] * bool(missing) + [f"unknown: {', '.join(unknown)}"] * bool(unknown)
-    near = meant(unknown[0], missing or known) if unknown else ""
+    near = meant(unknown[0], [*(missing or known), *options]) if unknown else ""
     name = [*missing, *known, "nu_W"][0]
     hint = f"{near}Each is a keyword, such as {name}=0.3; on the command line --{name.replace('_', '-')} 0.3."
     raise ParameterError(where, f"numbers for {', '.join(needed or known) or 'no name'}", "; ".join(told), hint)

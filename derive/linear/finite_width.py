@@ -39,7 +39,11 @@ class ResponseMoment(sp.Function):
 
 
 class KernelEntry(NamedTuple):
-    """One entry of the empirical tangent kernel: (L_lag)_{row, column} against (L_lag2)_{row2, column2}."""
+    """One entry of the empirical tangent kernel: (L_lag)_{row, column} against (L_lag2)_{row2, column2}.
+
+    >>> wp.KernelEntry(0, 2)
+    KernelEntry(lag=0, lag2=2, row=0, row2=0, column=0, column2=0)
+    """
 
     lag: int
     lag2: int
@@ -105,13 +109,21 @@ def moments(
 
 @quantity
 def second_moment(recursion: Recursion | Program, lag: int) -> Derivation:
-    """E of L_j^2 for one entry of L_j at width n: `moments` of order 2."""
+    """E of L_j^2 for one entry of L_j at width n: `moments` of order 2.
+
+    >>> wp.second_moment(wp.models.linear_rnn(), 2).formula.expr
+    nu_C*nu_F*nu_W**2*(1 + 2/n**2)
+    """
     return Derivation("second-moment", moments(recursion, lag=lag).proof)
 
 
 @quantity
 def fourth_moment(recursion: Recursion | Program, lag: int) -> Derivation:
-    """E of L_j^4 for one entry of L_j at width n: `moments` of order 4."""
+    """E of L_j^4 for one entry of L_j at width n: `moments` of order 4.
+
+    >>> wp.fourth_moment(wp.models.linear_rnn(), 0).formula.expr
+    nu_C**2*nu_F**2*(3 + 6/n)
+    """
     return Derivation("fourth-moment", moments(recursion, lag=lag, order=4).proof)
 
 
@@ -124,6 +136,9 @@ def ntk_mean(recursion: Recursion | Program, lag: int | KernelEntry, parameteriz
     Shapes: formula in n and the variances.  Units: output^2/input^2.
     Errors: as `moments`.  The cost grows like j^2 products; lag 12 takes a second.
     Source: emami2021implicit, Lemma B.1 and (19)-(21) at finite width.
+
+    >>> wp.ntk_mean(wp.models.linear_rnn(), wp.KernelEntry(0, 2)).formula.expr
+    nu_C*nu_W/n + nu_F*nu_W/n
     """
     entry = entry_of(lag, "ntk_mean")
     program = moved(recursion, parameterization)
@@ -141,6 +156,9 @@ def ntk_covariance(
     Shapes: formula in n and the variances.  Units: (output/input)^4.
     Errors: as `moments`.  The cost grows like j^4 products of words of 4 j letters; lag 6 takes seconds.
     Source: emami2021implicit, Lemma B.1 at finite width; erratum E5.
+
+    >>> wp.ntk_covariance(wp.models.linear_rnn(), 0, 1).formula.expr
+    2*nu_C**2*nu_F/n + 2*nu_C**2*nu_W/n + 2*nu_C*nu_F**2/n + 2*nu_F**2*nu_W/n
     """
     entries = (sp.Tuple(*entry_of(x, "ntk_covariance")) for x in (first, second))
     program = moved(recursion, parameterization)
@@ -151,7 +169,11 @@ def ntk_covariance(
 def ntk_variance(
     recursion: Recursion | Program, lag: int | KernelEntry, parameterization: str = "entries"
 ) -> Derivation:
-    """The variance of one entry of the empirical tangent kernel at width n: `ntk_covariance` with itself."""
+    """The variance of one entry of the empirical tangent kernel at width n: `ntk_covariance` with itself.
+
+    >>> wp.ntk_variance(wp.models.linear_rnn(), 0).formula.expr
+    2*nu_C**2/n + 2*nu_F**2/n
+    """
     return Derivation("ntk-variance", ntk_covariance(recursion, lag, lag, parameterization).proof)
 
 
@@ -218,7 +240,7 @@ def kernel_covariance(subject: Any, ask: Ask) -> Claim:
         ask.equation("kernel-pairings", KernelMoment(n, *entries)).right
         for entries in (sorted((first, second), key=sp.default_sort_key), (first,), (second,))
     )
-    return Equation(subject, sp.expand(both - a * b))
+    return Equation(subject, by_monomials(both - a * b))
 
 
 Term = tuple[tuple[Strand, ...], sp.Expr, int]
@@ -283,4 +305,13 @@ def _mean(words: ImpulseWords, factors: Sequence[Sequence[Term]], ask: Ask) -> s
         for c, degree in (term.as_coeff_exponent(n) for term in sp.Add.make_args(polynomial)):
             for (scale, power), ways in scales.items():
                 total[scale, degree - sp.Rational(power, 2)] += ways * c
-    return sp.expand(sp.Add(*(c * scale * n**power for (scale, power), c in total.items())))
+    return by_monomials(sp.Add(*(c * scale * n**power for (scale, power), c in total.items())))
+
+
+def by_monomials(expr: sp.Expr) -> sp.Expr:
+    """The same sum of powers of n, those beside one product of the other symbols together."""
+    found: dict[sp.Expr, list[sp.Expr]] = defaultdict(list)
+    for term in sp.Add.make_args(sp.expand(expr)):
+        power, rest = term.as_independent(*(term.free_symbols - {n}), as_Add=False)
+        found[rest].append(power)
+    return sp.Add(*(rest * sp.Add(*powers) for rest, powers in found.items()))

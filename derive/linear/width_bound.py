@@ -19,6 +19,7 @@ from wideproof.derive.linear.finite_width import (
     KernelCovariance,
     KernelEntry,
     KernelMoment,
+    by_monomials,
     entry_latex,
     entry_of,
     moved,
@@ -27,7 +28,8 @@ from wideproof.derive.proof.claims import Claim, Equation, Inequality
 from wideproof.derive.proof.proof import prove
 from wideproof.derive.proof.rules import Ask, rule
 
-EPSILON = sp.Symbol("epsilon", positive=True)
+TOLERANCE = sp.Symbol("tolerance", positive=True)
+"""How far an entry is off, typeset epsilon."""
 
 
 class KernelGap(sp.Function):
@@ -57,6 +59,9 @@ def ntk_gap(recursion: Recursion | Program, lag: int | KernelEntry, parameteriza
     Theta is the limit of the mean, for the entry of a lag with itself the scale factor.
     Shapes: formula in n and the variances.  Units: (output/input)^4.
     Errors and cost: as `ntk_covariance`.  Source: variance plus squared bias.
+
+    >>> wp.ntk_gap(wp.models.linear_rnn(), 0).formula.expr
+    2*nu_C**2/n + 2*nu_F**2/n
     """
     entry = sp.Tuple(*entry_of(lag, "ntk_gap"))
     return Derivation("ntk-gap", prove(moved(recursion, parameterization), "kernel-gap", KernelGap(n, entry)))
@@ -66,19 +71,22 @@ def ntk_gap(recursion: Recursion | Program, lag: int | KernelEntry, parameteriza
 def ntk_deviation(
     recursion: Recursion | Program, lag: int | KernelEntry, parameterization: str = "entries"
 ) -> Derivation:
-    """P(|Theta_n - Theta| > epsilon) <= formula = c / (n epsilon^2) at every width n, with no limit theorem believed.
+    """P(|Theta_n - Theta| > tolerance) <= formula = c / (n tolerance^2) at every width n; no limit theorem is believed.
 
     c is the mean square of the gap at width 1: n times that of width n falls with n.
-    Shapes: formula in n, epsilon and the variances.  Units: none.
+    Shapes: formula in n, tolerance and the variances.  Units: none.
     Errors and cost: as `ntk_covariance`.  Source: Chebyshev's inequality.
+
+    >>> wp.ntk_deviation(wp.models.linear_rnn(), 0).formula.expr
+    (2*nu_C**2 + 2*nu_F**2)/(n*tolerance**2)
     """
     entry = sp.Tuple(*entry_of(lag, "ntk_deviation"))
     program = moved(recursion, parameterization)
-    return Derivation("ntk-deviation", prove(program, "chebyshev", Deviation(n, entry, EPSILON)))
+    return Derivation("ntk-deviation", prove(program, "chebyshev", Deviation(n, entry, TOLERANCE)))
 
 
 reads("ntk-gap", n)
-reads("ntk-deviation", n, EPSILON)
+reads("ntk-deviation", n, TOLERANCE)
 
 
 @rule(
@@ -92,8 +100,8 @@ def kernel_gap(subject: Any, ask: Ask) -> Claim:
     _, entry = subject.args
     mean = ask.equation("kernel-pairings", KernelMoment(n, entry)).right
     variance = ask.equation("kernel-covariance", KernelCovariance(n, entry, entry)).right
-    constant = sum((term for term in sp.Add.make_args(mean) if not term.has(n)), sp.S.Zero)
-    return Equation(subject, sp.expand(variance + (mean - constant) ** 2))
+    constant = sp.Add(*(term for term in sp.Add.make_args(sp.expand(mean)) if not term.has(n)))
+    return Equation(subject, by_monomials(variance + (mean - constant) ** 2))
 
 
 @rule(
@@ -106,7 +114,7 @@ def chebyshev(subject: Any, ask: Ask) -> Claim:
     """The probability is at most the mean square over epsilon^2, whose powers of 1/n are at most 1/n."""
     _, entry, size = subject.args
     gap = ask.equation("kernel-gap", KernelGap(n, entry)).right
-    terms = [term for term in sp.Add.make_args(gap) if not term.could_extract_minus_sign()]
+    terms = [term for term in sp.Add.make_args(sp.expand(gap)) if not term.could_extract_minus_sign()]
     if any(term.as_coeff_exponent(n)[1] > -1 for term in terms):
         raise NotClosed("chebyshev", "a gap that vanishes as n grows", gap, "This entry does not converge.")
     return Inequality(subject, sp.Add(*(term.subs(n, 1) for term in terms)) / (n * size**2), ())

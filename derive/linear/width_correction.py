@@ -23,6 +23,9 @@ class WidthCorrection:
 
     Fitted and verified, not derived: polynomials of degree 4 through the exact moments of the lags `fitted`, which give
     those of the lags `verified` too. As c grows like j^4, a width is wide where j^2 is small against n.
+
+    >>> wp.width_correction(wp.models.linear_rnn()).at(5)
+    62
     """
 
     even: sp.Expr
@@ -42,6 +45,9 @@ def width_correction(recursion: Recursion | Program) -> WidthCorrection:
     Errors: as `moments`; NotClosed where no quartic fits, as in recursions with coefficients of their own.
     The exact moments to lag 15 take seconds.
     Source: loop equations (erratum E2), interpolated.
+
+    >>> wp.width_correction(wp.models.linear_rnn()).even
+    j**4/24 + j**3/3 - j**2/6 - j/3
     """
     program = as_program(recursion)
     found: list[sp.Expr] = []

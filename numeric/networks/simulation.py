@@ -130,7 +130,7 @@ def symbol_values(program: Program, parameters: Mapping[str, float]) -> dict[sp.
     Units: of each symbol.  Error: ParameterError naming the missing, unknown or bad one.
     Source: definition.
     """
-    check_keywords(program.name, parameters, program.symbols)
+    check_keywords(program.name, parameters, program.symbols, options=OPTIONS)
     values = {}
     for name, symbol in program.symbols.items():
         least = 0.0 if symbol.is_nonnegative else -math.inf

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
@@ -162,12 +163,12 @@ def planned(
         if nngp(program).formula.process is None:
             refuse_infinite(Kernel(program, **dict[str, Any](values)), plan)
         if trials is None:
+            refuse_too_large(f"validate {program.name}", KernelExperiment(plan, level).memory(), 1, plan.backend)
             plan = replace(plan, trials=default_trials(plan, level))
         return KernelExperiment(plan, level)
     usual = LINEAR_TRIALS if width >= NARROW else NARROW_TRIALS
     linear = _linear_plan(program, parts, values, width, usual if trials is None else trials, horizon, seed)
-    few = min(linear.trials, LINEAR_TRIALS) if width < NARROW else None  # its limit is out of reach there
-    linear = replace(linear, sampler=sampler, backend=DEVICES[device], target=budget, kernel_trials=few, widths=(),
+    linear = replace(linear, sampler=sampler, backend=DEVICES[device], target=budget, kernel_trials=None, widths=(),
                      dtype=dtype)  # fmt: skip
     return LinearExperiment(program, values, linear, level)
 
@@ -207,7 +208,7 @@ def settings(program: Program, nu: Mapping[str, float]) -> dict[str, float]:
     """
     usual = KERNEL_DEFAULTS if plain_parts(program) is None else DEFAULTS
     usual = {name: x for name, x in usual.items() if name in program.symbols} | dict(nu)
-    check_keywords("validate", usual, program.symbols)
+    check_keywords("validate", usual, program.symbols, options=inspect.signature(validate).parameters)
     return {
         name: real(name, usual[name], 0.0 if x.is_nonnegative else -math.inf) for name, x in program.symbols.items()
     }

@@ -66,7 +66,7 @@ def eval_command(
     Examples: [b]wideproof eval linear-rnn scale-factors --nu-W 0.3 --nu-F 1 --nu-C 1 --lags 5[/b],
     [b]wideproof eval linear-rnn stability --nu-W 0.81 --nu-F 1 --nu-C 1[/b],
     [b]wideproof eval linear-rnn second-moment --width 4 --lags 6 --nu-W 1 --nu-F 1 --nu-C 1[/b],
-    [b]wideproof eval linear-rnn ntk-width --lags 3 --epsilon 0.2 --delta 0.05 --nu-W 0.3 --nu-F 1 --nu-C 1[/b],
+    [b]wideproof eval linear-rnn ntk-width --lags 3 --tolerance 0.2 --failure 0.05 --nu-W 0.3 --nu-F 1 --nu-C 1[/b],
     [b]wideproof eval ./my_rnn.py:rnn ntk --nu-W 0.3 --inputs sequences.npy --readout last[/b],
     [b]wideproof eval amp state-evolution --steps 1 --delta 0.5 --epsilon 0.1 --nu-w 0.01 --theta-0 0.5[/b]
     """
@@ -114,7 +114,7 @@ def _advised(context: typer.Context, recursion: Recursion, lags: int, as_json: b
     """The width from which on all entries of the tangent kernel are near their limits."""
     from wideproof.numeric.linear_rnn.width_advice import width_for
 
-    given = needed(context, [*recursion.program().symbols, "epsilon", "delta"])
+    given = needed(context, [*recursion.program().symbols, "tolerance", "failure"])
     with Stages(quiet=as_json) as stages, stages(f"width for {recursion.name}") as progress:
         found = width_for(recursion, horizon=lags, progress=progress, **given)
     if as_json:

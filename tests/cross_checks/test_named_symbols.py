@@ -146,7 +146,7 @@ def test_a_mean_may_be_negative_as_a_number_and_as_a_symbol(mean):
     assert np.allclose(*runs, rtol=1e-12)
     grams = np.einsum("btx,bsx->bts", X, X)
     compiled = ntk(symbol).formula.compile()
-    found = compiled(X=grams, X1=grams, X2=grams, same=True, t=0, s=0, **NU, mu=float(mean))
+    found = compiled(X=grams, X1=grams, X2=grams, same=True, **NU, mu=float(mean))
     assert np.allclose(found[0], kernels[0].ntk(X)[0, :, 0, :], rtol=1e-12)
 
 

@@ -16,6 +16,7 @@ from wideproof.derive import (
     moments,
     momentum_flow_gain,
     momentum_gain,
+    ntk_deviation,
     realization,
     refuted_bounds,
     scale_factor_bound,
@@ -37,6 +38,7 @@ FILES = (
     "realization",
     "spectral_radius",
     "finite_width",
+    "width_bound",
 )
 
 
@@ -74,6 +76,7 @@ def proofs():
         "coupled": stability(coupled()),
         "moments": moments(rnn, lag=3, order=4),
         "mixed": moments(rnn, lags=(0, 1, 1, 2)),
+        "deviation": ntk_deviation(rnn, 1),
     }
     return {name: derived.proof for name, derived in found.items()}
 
@@ -102,6 +105,7 @@ NAMES = (
     "coupled",
     "moments",
     "mixed",
+    "deviation",
 )
 
 

@@ -142,7 +142,7 @@ def _ladder(
         prediction = float(predictions[index])
         if (quantity, lag) in known:
             exact = np.array([known[quantity, lag][width] for width in rungs.widths])
-            yield at_width(rungs, exact, prediction, _spread(found, quantity, group, last))
+            yield at_width(rungs, exact, prediction, _spread(found, quantity, group, last, index))
         else:
             yield _limit_claim(rungs, last, prediction)
 
@@ -161,24 +161,29 @@ def last_lag(lag: Lag) -> int:
     return lag if isinstance(lag, int) else lag[0]
 
 
-def _spread(found: Measurements, quantity: str, group: str, last: int) -> float:
-    """Relative variance of what a trial adds to a mean: of L_j^2, of L_j^4 in a fourth moment; 0 at a wide width.
+def _spread(found: Measurements, quantity: str, group: str, last: int, index: int) -> float:
+    """Relative variance of what a trial adds to a mean: of L_j^2, L_j^4, an entry of the kernel or its square.
 
-    There the tails are those of Gaussian entries, for which `LEAST_TRIALS` and `LEAST_ENTRIES` are enough.
+    0 at a wide width, where tails are those of Gaussian entries: `LEAST_TRIALS` and `LEAST_ENTRIES` are enough.
     """
     if is_wide(found.plan.width, last):
         return 0.0
-    return relative_variance(found, group, found.plan.width, last, int(quantity not in FOURTH_ORDER))
+    if quantity == "kernel-coupling":
+        return relative_variance(found, group, found.plan.width, index, 0, "pair")
+    feature = int(group == "response" and quantity not in FOURTH_ORDER)
+    return relative_variance(found, group, found.plan.width, last, feature)
 
 
-def relative_variance(found: Measurements, group: str, width: int, lag: int, feature: int) -> float:
+def relative_variance(
+    found: Measurements, group: str, width: int, place: int, feature: int, kind: str = "lag"
+) -> float:
     """Return the variance of a feature of one trial over its squared mean; 0 where the mean is.
 
     Units: 1.  Error: that of the moments.  Source: definition.
     """
-    moments = found.moments[group, width, "lag"]
-    mean = moments.mean[lag, feature]
-    spread = moments.comoment[lag, feature, feature] / max(moments.count - 1, 1)
+    moments = found.moments[group, width, kind]
+    mean = moments.mean[place, feature]
+    spread = moments.comoment[place, feature, feature] / max(moments.count - 1, 1)
     return float(spread / mean**2) if mean else 0.0
 
 

@@ -20,26 +20,27 @@ def entries(width, trials, rng):
 
 
 def test_at_the_width_advised_entries_are_near_as_often_as_promised_and_the_bound_is_the_least():
-    found = width_for(models.linear_rnn(), epsilon=1.5, delta=0.3, horizon=2, **UNIT)
-    assert found.bound <= found.delta < found.narrower
+    found = width_for(models.linear_rnn(), tolerance=1.5, failure=0.3, horizon=2, **UNIT)
+    assert found.bound <= found.failure < found.narrower
     limits = np.array([2.0, 0.0, 3.0])[:, None]
     drawn = entries(found.width, 4000, np.random.default_rng(4))
-    missed = np.any(np.abs(drawn - limits) > found.epsilon, axis=0)
-    assert np.mean(missed) <= found.delta
-    square = np.mean(np.sum((drawn - limits) ** 2, axis=0)) / found.epsilon**2
-    spread = np.std(np.sum((drawn - limits) ** 2, axis=0)) / found.epsilon**2 / 4000**0.5
+    missed = np.any(np.abs(drawn - limits) > found.tolerance, axis=0)
+    assert np.mean(missed) <= found.failure
+    square = np.mean(np.sum((drawn - limits) ** 2, axis=0)) / found.tolerance**2
+    spread = np.std(np.sum((drawn - limits) ** 2, axis=0)) / found.tolerance**2 / 4000**0.5
     assert abs(square - found.bound) < 4 * spread
     assert f"width {found.width}" in found.in_words()
 
 
 @pytest.mark.parametrize(
-    "given", [{"epsilon": 0.0}, {"delta": 1.5}, {"horizon": 0}, {"horizon": 2.5}, {"epsilon": 1e-12, "delta": 1e-6}]
+    "given",
+    [{"tolerance": 0.0}, {"failure": 1.5}, {"horizon": 0}, {"horizon": 2.5}, {"tolerance": 1e-12, "failure": 1e-6}],
 )
 def test_what_makes_no_sense_is_refused(given):
     with pytest.raises(ParameterError, match="width_for"):
-        width_for(models.linear_rnn(), **({"epsilon": 0.1, "delta": 0.1, "horizon": 1} | given), **UNIT)
+        width_for(models.linear_rnn(), **({"tolerance": 0.1, "failure": 0.1, "horizon": 1} | given), **UNIT)
 
 
 def test_other_recursions_are_refused():
     with pytest.raises(NotLinear, match="linear"):
-        width_for(models.elman(), epsilon=0.1, delta=0.1, horizon=2, **UNIT, nu_b=1.0)
+        width_for(models.elman(), tolerance=0.1, failure=0.1, horizon=2, **UNIT, nu_b=1.0)

@@ -18,7 +18,7 @@ from wideproof.derive.certificate.terms import Writer, term
 from wideproof.derive.language.errors import NotCertified
 from wideproof.derive.language.notation import n
 from wideproof.derive.linear.finite_width import KernelCovariance, KernelMoment
-from wideproof.derive.linear.width_bound import EPSILON
+from wideproof.derive.linear.width_bound import TOLERANCE
 from wideproof.derive.proof.proof import Step
 
 GOALS = ("kernel-pairings", "kernel-covariance", "kernel-gap", "chebyshev")
@@ -109,7 +109,7 @@ def chebyshev(context: Context, step: Step) -> Iterator[Lemma]:
     (index,) = (i for i in step.premises if context.steps[i].rule == "kernel-gap")
     limit = context.writer.real(_limit(context, context.steps[index], entry))
     constant = sp.expand(claim.right * n * size**2)
-    if constant.has(n, size) or size != EPSILON:
+    if constant.has(n, size) or size != TOLERANCE:
         raise NotCertified("chebyshev", "c / (n epsilon^2)", claim.right, "Other bounds are not exported.")
     powers = [(x.subs(n, 1), -int(x.as_coeff_exponent(n)[1])) for x in sp.Add.make_args(sp.expand(gap.right))]
     real, u = context.writer.real, "/ INR n"

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from wideproof.derive.language.errors import ParameterError
+from wideproof.numeric.linear_rnn.training_choice import CURVATURE
 from wideproof.numeric.paper.experiments import DelaySetting, delay_experiment
 
 SMALL = DelaySetting(delays=(0, 4, 10), horizon=12, sequences=20, steps=100, width=100, seeds=(1, 2))
@@ -51,7 +52,8 @@ def test_the_method_is_announced_with_the_work_of_all_networks_before_the_start(
     with pytest.raises(StopIteration):
         delay_experiment(SMALL, announce=said.append, progress=lambda done, total: next(iter(())))
     assert [choice.name for choice in said] == ["krylov"]
-    assert said[0].flops == pytest.approx(6 * 11 * SMALL.width**2 * SMALL.steps * 6)  # 6 n² a lag and step, 6 networks
+    sweeps, products = 6 * 11 * SMALL.width**2 * (SMALL.steps + CURVATURE), 2 * 12**2 * (2 * SMALL.steps + CURVATURE)
+    assert said[0].flops == pytest.approx(6 * (sweeps + products))  # 6 n² a lag and step, 6 networks; slopes and losses
     with pytest.raises(ParameterError) as caught:
         delay_experiment(SMALL, method="sampled")
     assert caught.value.got == "sampled"

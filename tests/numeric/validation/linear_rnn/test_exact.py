@@ -36,9 +36,28 @@ def test_width_5_holds_lag_by_lag_where_the_limit_is_refuted(narrow):
     assert {c.prediction_at for c in narrow.checks} == {"n = 5"}
     assert {c.method for c in narrow.checks} == {"exact mean at n = 5"}
     assert {text.split()[0] for text in narrow.not_judged} == {
-        "scale-factor", "excess-kurtosis", "square-correlation", "kernel-coupling", "distribution",
+        "excess-kurtosis", "square-correlation", "kernel-coupling", "distribution",
     }  # fmt: skip
     assert all("use width >= 128" in text for text in narrow.not_judged)
+
+
+@pytest.mark.parametrize("lag", range(4))
+def test_a_weight_of_the_kernel_three_percent_off_is_refuted(narrow, lag):
+    exact = exact_means(PROGRAM, narrow.measurements.plan, NU)
+    place = ("scale-factor", lag)
+    off = {place: {width: 1.03 * mean for width, mean in exact[place].items()}}
+    checks = judge_linear(narrow.measurements, *predictions(PROGRAM, 4, NU), exact={**exact, **off})
+    assert {(c.quantity, c.lag) for c in checks if c.verdict == "refuted"} == {place}
+
+
+def test_squares_of_kernel_entries_ten_percent_off_are_refuted_where_their_tail_is_short():
+    found = validate(models.linear_rnn(), 256, 8000, horizon=3)
+    exact = exact_means(PROGRAM, found.measurements.plan, NU)
+    for place in ((1, 1), (2, 0)):
+        key = ("kernel-coupling", place)
+        off = {key: {width: 1.15 * mean for width, mean in exact[key].items()}}
+        checks = judge_linear(found.measurements, *predictions(PROGRAM, 3, NU), exact={**exact, **off})
+        assert {(c.quantity, c.lag) for c in checks if c.verdict == "refuted"} == {key}
 
 
 @pytest.mark.parametrize("lag", range(4))
@@ -73,7 +92,7 @@ def test_wide_networks_are_judged_at_their_width_and_what_has_no_exact_mean_on_t
     at = {c.quantity: c.prediction_at for c in found.checks}
     assert at == {
         "second-moment": "n = 256", "excess-kurtosis": "n = 256", "correlation": "n = 256",
-        "square-correlation": "n = 256", "scale-factor": "n = infinity", "kernel-coupling": "n = infinity",
+        "square-correlation": "n = 256", "scale-factor": "n = 256", "kernel-coupling": "n = 256",
         "distribution": "n = infinity",
     }  # fmt: skip
     assert found.not_judged == ()

@@ -11,6 +11,7 @@ import pytest
 
 from wideproof.derive import Proof, models
 from wideproof.derive.latex.text import Math, Ref, plain
+from wideproof.numeric.runs.tasks import NOTHING_KEPT
 from wideproof.reports.document import blocks as doc
 from wideproof.reports.render.latex_subset import lint_tex
 from wideproof.reports.render.typeset import typeset
@@ -119,7 +120,7 @@ def test_networks_train_as_the_limit_says_and_not_at_another_step_size(small, mo
     descent = run._descent
     monkeypatch.setattr(run, "_descent", lambda K, start, step: descent(K, start, step / 2))
     monkeypatch.setattr(run, "TRAINED_WIDTHS", (32, 64, 128))
-    wrong = run._training(small.program, small.values, 3, lambda done, total: None)
+    wrong = run._training(small.program, small.values, 3, lambda done, total: None, NOTHING_KEPT)
     assert wrong.check.verdict == "refuted"
     changed = replace(small, training=wrong)
     assert (small.verdict, changed.verdict) == (small.validation.verdict, "refuted")

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from wideproof.derive.expectation import compiled_sweep, table_building
 from wideproof.derive.expectation.pair_integrals import Variables, expectation, steep
-from wideproof.derive.expectation.pair_tables import evaluate, range_of, transposed
+from wideproof.derive.expectation.tables import compiled_sweep, table_building
+from wideproof.derive.expectation.tables.pair_tables import evaluate, range_of, transposed
 
 TABLE = table_building.build(steep("tanh", 1, "numpy"), steep("softplus", 0, "numpy"), ((0.25, 1.0), (1.0, 4.0)))
 RNG = np.random.default_rng(5)

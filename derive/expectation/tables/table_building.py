@@ -21,7 +21,7 @@ import numpy as np
 from wideproof.derive.expectation import nested_quadrature
 from wideproof.derive.expectation.mehler_series import REACH
 from wideproof.derive.expectation.nested_quadrature import Steep
-from wideproof.derive.expectation.pair_tables import Host, PairTable, Range, Side, evaluate
+from wideproof.derive.expectation.tables.pair_tables import Host, PairTable, Range, Side, evaluate
 
 WANTED, ACCEPTED = 1e-12, 2e-11
 """What is left out of a table, and its largest distance from the checks, relative to sqrt(E[phi^2] E[psi^2])."""

@@ -5,9 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from wideproof.derive.expectation import table_building
 from wideproof.derive.expectation.pair_integrals import steep
-from wideproof.derive.expectation.pair_tables import evaluate
+from wideproof.derive.expectation.tables import table_building
+from wideproof.derive.expectation.tables.pair_tables import evaluate
 
 TANH, SLOPE, SILU = steep("tanh", 0, "numpy"), steep("tanh", 1, "numpy"), steep("silu", 0, "numpy")
 

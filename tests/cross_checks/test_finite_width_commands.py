@@ -20,13 +20,13 @@ def test_a_variance_is_derived_at_a_lag_with_its_proof():
     found = json.loads(run("derive", "linear-rnn", "ntk-variance", "--lag", "1", "--json").stdout)["derivations"][0]
     assert found["quantity"] == "ntk-variance"
     assert found["verified"]
-    assert "4*nu_C**2*nu_F**2/n" in found["formula"]
+    assert "nu_C**2*nu_F**2*(4/n + 4/n**2)" in found["formula"]
 
 
 def test_the_width_that_is_wide_enough_is_advised():
     found = json.loads(
         run(
-            "eval", "linear-rnn", "ntk-width", "--lags", "2", "--epsilon", "1.5", "--delta", "0.3", *UNIT, "--json"
+            "eval", "linear-rnn", "ntk-width", "--lags", "2", "--tolerance", "1.5", "--failure", "0.3", *UNIT, "--json"
         ).stdout
     )
     assert found["bound"] <= 0.3 < found["narrower"]
@@ -40,7 +40,7 @@ def test_the_width_that_is_wide_enough_is_advised():
         (("derive", "linear-rnn", "nngp", "--lag", "3"), "Leave --lag out"),
         (("eval", "linear-rnn", "second-moment", *UNIT), "--width 512"),
         (("eval", "linear-rnn", "scale-factors", "--width", "4", *UNIT), "Leave --width out"),
-        (("eval", "linear-rnn", "ntk-deviation", "--width", "4", *UNIT), "--epsilon"),
+        (("eval", "linear-rnn", "ntk-deviation", "--width", "4", *UNIT), "--tolerance"),
         (("eval", "elman", "ntk-mean", "--width", "4", *UNIT), "linear"),
         (("derive", "linear-rnn", "ntk-varianc", "--lag", "3"), "ntk-variance"),
     ],

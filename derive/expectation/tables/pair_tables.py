@@ -2,7 +2,7 @@
 
 A table is a core of Chebyshev coefficients between what each variable contributes alone: over a block of rows and
 columns of pairs the terms are small matrix products, or one compiled sweep where Numba is installed.
-Source: `derive.expectation.table_building`, which builds and checks them.
+Source: `derive.expectation.tables.table_building`, which builds and checks them.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from wideproof.derive.expectation import compiled_sweep
+from wideproof.derive.expectation.tables import compiled_sweep
 
 Host = NDArray[np.float64]
 Range = tuple[float, float]
