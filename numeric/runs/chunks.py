@@ -134,13 +134,13 @@ def check_is_there(folder: Path) -> None:
 
 
 class ChunkFolder:
-    """The chunks of one folder; a file whose checksum is not that of its name counts as absent.
+    """The chunks of one folder of a run; a file whose checksum is not that of its name counts as absent.
 
-    Errors: StoreError where the folder cannot be read or written.
+    Errors: StoreError where the folder cannot be read or written, or the run's is gone.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, run: Path | None = None) -> None:
+        self.folder, self.run = folder, run or folder.parent
         self.files: dict[str, Path] = {}
         for path in sorted(folder.glob("*.nc")):
             if match := NAME.match(path.name):
@@ -164,12 +164,12 @@ class ChunkFolder:
         """Keep a chunk: after a kill it is there as a whole or not at all; a damaged one of the name goes."""
         path, old = self.folder / f"{name}.{checksum(raw)}.nc", self.files.get(name)
         try:
-            check_is_there(self.folder if self.files else self.folder.parent)
+            check_is_there(self.folder if self.files else self.run)
             write_atomically(path, raw)
             if old is not None and old != path:
                 old.unlink(missing_ok=True)
         except OSError as error:
             raise StoreError(str(path), "a folder that can be written", error.strerror or error,
                              "What is there stays valid: make room, see to its mode or bring it back, then "
-                             f"wideproof runs resume {self.folder.parent}.") from error  # fmt: skip
+                             f"wideproof runs resume {self.run}.") from error  # fmt: skip
         self.files[name] = path

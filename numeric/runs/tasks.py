@@ -96,7 +96,7 @@ class Tasks:
     def gathered(self, kind: type[G], plan: Chunked, name: str, progress: Progress | None = None) -> G:
         """Return the moments of a plan whose chunks are kept in a folder of this name.  Error: as `gather`."""
         digest = hashlib.sha256(canonical(plan.data()).encode()).hexdigest()[:12]
-        store = None if self.folder is None else ChunkFolder(self.folder / PIECES / f"{name}-{digest}")
+        store = None if self.folder is None else ChunkFolder(self.folder / PIECES / f"{name}-{digest}", self.folder)
         return gather(kind, plan, progress, store, self.crew)
 
 
