@@ -14,7 +14,7 @@ from wideproof.numeric.core.arrays import Host
 from wideproof.numeric.core.checks import Check, Claim, Lag, Level, judge
 from wideproof.numeric.core.statistics import Estimate, Moments, ratio_of_moments
 from wideproof.numeric.core.width_ladder import WIDE, choose_degree, is_wide
-from wideproof.numeric.validation.ladder import LEAST_TRIALS, Rungs, at_infinity, at_width, out_of_reach
+from wideproof.numeric.validation.ladder import LEAST_TRIALS, LEAST_WIDTHS, Rungs, at_infinity, at_width, out_of_reach
 from wideproof.numeric.validation.linear_rnn.exact import FOURTH_ORDER, ExactMeans
 from wideproof.numeric.validation.linear_rnn.features import pairs
 from wideproof.numeric.validation.linear_rnn.plan import Plan
@@ -140,9 +140,9 @@ def _ladder(
             np.array([rung.stderr[index] for rung in measured]), PRECISION.get(quantity, 0.0), least,
         ).wide_for(last)  # fmt: skip
         prediction = float(predictions[index])
-        if (quantity, lag) in known:
+        if (quantity, lag) in known and (group == "response" or len(rungs.widths) < LEAST_WIDTHS):
             exact = np.array([known[quantity, lag][width] for width in rungs.widths])
-            yield at_width(rungs, exact, prediction, _spread(found, quantity, group, last, index))
+            yield at_width(rungs, exact, prediction, _spread(found, quantity, group, last))
         else:
             yield _limit_claim(rungs, last, prediction)
 
@@ -161,29 +161,25 @@ def last_lag(lag: Lag) -> int:
     return lag if isinstance(lag, int) else lag[0]
 
 
-def _spread(found: Measurements, quantity: str, group: str, last: int, index: int) -> float:
-    """Relative variance of what a trial adds to a mean: of L_j^2, L_j^4, an entry of the kernel or its square.
+def _spread(found: Measurements, quantity: str, group: str, last: int) -> float:
+    """Relative variance of what a trial adds to a mean: of L_j^2, of L_j^4, of an entry of the kernel.
 
     0 at a wide width, where tails are those of Gaussian entries: `LEAST_TRIALS` and `LEAST_ENTRIES` are enough.
     """
     if is_wide(found.plan.width, last):
         return 0.0
-    if quantity == "kernel-coupling":
-        return relative_variance(found, group, found.plan.width, index, 0, "pair")
     feature = int(group == "response" and quantity not in FOURTH_ORDER)
     return relative_variance(found, group, found.plan.width, last, feature)
 
 
-def relative_variance(
-    found: Measurements, group: str, width: int, place: int, feature: int, kind: str = "lag"
-) -> float:
+def relative_variance(found: Measurements, group: str, width: int, lag: int, feature: int) -> float:
     """Return the variance of a feature of one trial over its squared mean; 0 where the mean is.
 
     Units: 1.  Error: that of the moments.  Source: definition.
     """
-    moments = found.moments[group, width, kind]
-    mean = moments.mean[place, feature]
-    spread = moments.comoment[place, feature, feature] / max(moments.count - 1, 1)
+    moments = found.moments[group, width, "lag"]
+    mean = moments.mean[lag, feature]
+    spread = moments.comoment[lag, feature, feature] / max(moments.count - 1, 1)
     return float(spread / mean**2) if mean else 0.0
 
 

@@ -64,7 +64,7 @@ LINES = {
     "wp.define('sq', lambda z: z**2)": "A Python function has no formula", "wp.define('sq', np.tanh)": "give its text",
     "wp.activation('swish')": "Did you mean silu?", "wp.activation('ReLU')": "Did you mean relu?",
     "wp.activation('linear')": "Did you mean identity?", "wp.activation('tahn')": "Did you mean tanh?",
-    "wp.activation('hard_tanh')": "max(-1, min(1, z))", "wp.activation(np.tanh)": "in quotes: 'tanh'",
+    "wp.activation('relu6')": "max(0, min(6, z))", "wp.activation(np.tanh)": "in quotes: 'tanh'",
     "wp.relu(h, h)": "relu(z)", "wp.models.elman('swish')": "silu",
     "wp.models.elman(activaton='erf')": "Did you mean act",
     "wp.models.elmann()": "Did you mean elman?", "wp.elman()": "wideproof.models.elman",
