@@ -153,21 +153,21 @@ def kill_workers(times, place):
     options, at, met, equal = {"width": 32, "trials": 400, "seed": 5}, random.Random(0), 0, 0
     whole = place / "whole"
     validate(models.elman(), out=whole, **options)
-    with LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster, Client(cluster) as client:
-        for k in range(times):
-            begun, moment = set(), at.randrange(1, 20)
+    for k in range(times):
+        begun, moment = set(), at.randrange(1, 20)
+        with LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None, silence_logs=50) as cluster:
 
-            def strike(done, total, begun=begun, moment=moment):
+            def strike(done, total, begun=begun, moment=moment, cluster=cluster):
                 if done >= moment and not begun:
-                    begun.add(victim := at.choice([w.pid for w in cluster.workers.values() if w.pid]))
+                    begun.add(victim := at.choice([w.pid for w in cluster.workers.values()]))
                     os.kill(victim, signal.SIGKILL)
 
-            crew = Crew(client.get_executor(pure=False), 4, None)
             experiment = load_run(whole).experiment
-            carry_out(experiment, start(place / str(k), experiment), strike, crew)
-            met += len(begun)
-            equal += compare(load_run(place / str(k)), load_run(whole))["identical"]
-            client.wait_for_workers(2, timeout=SECONDS)
+            with Client(cluster) as client:
+                crew = Crew(client.get_executor(pure=False), 4, None)
+                carry_out(experiment, start(place / str(k), experiment), strike, crew)
+        met += len(begun)
+        equal += compare(load_run(place / str(k)), load_run(whole))["identical"]
     return {"workers killed": met, "of": times, "identical": equal == times, "runs identical": equal}
 
 
