@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, wait
 from typing import Any
 
 from wideproof.derive.language.errors import ParameterError
@@ -13,7 +12,7 @@ from wideproof.derive.language.plain_form import program_data, program_of
 from wideproof.numeric.core.arrays import Array, backend, to_host
 from wideproof.numeric.core.timing import blas_threads
 from wideproof.numeric.kernels.sequence_batches import SequenceBatch
-from wideproof.numeric.runs.crew import Crew, crew_of, read_text
+from wideproof.numeric.runs.crew import crew_of, read_text
 from wideproof.numeric.runs.environment import gpu_memory, machine_memory
 
 Block = tuple[Any, Any, SequenceBatch]
@@ -57,28 +56,15 @@ def _here(kernel: Any, asked: tuple[str, Any, bool], blocks: Iterable[Block]) ->
 
 
 def _elsewhere(kernel: Any, asked: tuple[str, Any, bool], blocks: Iterable[Block]) -> Iterator[Worked]:
-    text, waiting = _text(kernel, asked), iter(blocks)
-    xp = backend(kernel.backend)
+    text, xp = _text(kernel, asked), backend(kernel.backend)
+    sent = (((rows, columns), (text, *_sent(batch))) for rows, columns, batch in blocks)
     with crew_of(executor=kernel.executor) as crew:
-        pending: dict[Future[list[Array]], Block] = {}
-        while True:
-            while len(pending) < crew.window and (block := next(waiting, None)) is not None:
-                pending[_submitted(crew, text, block)] = block
-            if not pending:
-                return
-            for future in wait(pending, return_when=FIRST_COMPLETED).done:
-                rows, columns, _ = block = pending.pop(future)
-                parts = crew.result(future)
-                if parts is None:  # a pool made anew: what the old one had is handed out again
-                    pending = {_submitted(crew, text, b): b for b in (block, *pending.values())}
-                    break
-                yield rows, columns, [xp.asarray(part) for part in parts]
+        for (rows, columns), parts in crew.each(block_elsewhere, sent):
+            yield rows, columns, [xp.asarray(part) for part in parts]
 
 
-def _submitted(crew: Crew, text: str, block: Block) -> Future[list[Array]]:
-    batch = block[2]
-    how = batch.diagonal, batch.rounding, batch.many
-    return crew.submit(block_elsewhere, text, to_host(batch.first), to_host(batch.second), how)
+def _sent(batch: SequenceBatch) -> tuple[Array, Array, tuple[bool, float, bool]]:
+    return to_host(batch.first), to_host(batch.second), (batch.diagonal, batch.rounding, batch.many)
 
 
 def _text(kernel: Any, asked: tuple[str, Any, bool]) -> str:

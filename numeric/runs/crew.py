@@ -12,8 +12,8 @@ import multiprocessing
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterator
-from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, ProcessPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
@@ -24,6 +24,7 @@ from wideproof.numeric.core.inputs import whole
 from wideproof.numeric.runs.environment import gpus
 
 T = TypeVar("T")
+K = TypeVar("K")
 
 REPAIRS = 5
 """How often a pool whose worker died is made anew."""
@@ -71,6 +72,28 @@ class Crew:
             if getattr(self.executor, "_broken", True):  # and not made anew already
                 self._repair(error)
             return None
+
+    def each(self, work: Callable[..., T], pieces: Iterable[tuple[K, tuple[Any, ...]]]) -> Iterator[tuple[K, T]]:
+        """Yield the name of each piece (name, arguments) with what it gave, in any order; `window` are out at a time.
+
+        What a pool that died had is handed out again.  Errors: as `result`.
+        """
+        pending: dict[Future[T], tuple[K, tuple[Any, ...]]] = {}
+        again: list[tuple[K, tuple[Any, ...]]] = []
+        waiting = iter(pieces)
+        while True:
+            while len(pending) < self.window and (piece := again.pop() if again else next(waiting, None)) is not None:
+                pending[self.submit(work, *piece[1])] = piece
+            if not pending:
+                return
+            for future in wait(pending, return_when=FIRST_COMPLETED).done:
+                piece = pending.pop(future)
+                found = self.result(future)
+                if found is None:  # the workers are new ones
+                    again += [piece, *pending.values()]
+                    pending.clear()
+                    break
+                yield piece[0], found
 
     def _repair(self, error: BrokenExecutor) -> None:
         if self.renew is None or self.repairs == REPAIRS:

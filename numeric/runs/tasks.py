@@ -9,9 +9,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
@@ -57,26 +55,16 @@ class Tasks:
         texts, store = [canonical(plan) for plan in plans], self.store
         names = [piece_name(work, text) for text in texts] if store else []
         found = {k: arrays for k, name in enumerate(names) if store and (arrays := _read(store, name)) is not None}
-        wanted = deque(k for k in range(len(plans)) if k not in found)
-        pending: dict[Future[Arrays], int] = {}
+        missing = [(k, (work, texts[k])) for k in range(len(plans)) if k not in found]
         if progress and found:
             progress(len(found), len(plans))
         with blas_threads(1):
-            while wanted or pending:
-                while wanted and len(pending) < self.crew.window:
-                    k = wanted.popleft()
-                    pending[self.crew.submit(worked, work, texts[k])] = k
-                for future in wait(pending, return_when=FIRST_COMPLETED).done:
-                    k, arrays = pending.pop(future), self.crew.result(future)
-                    if arrays is None:  # the workers are new ones: what the old ones had is handed out again
-                        wanted.extendleft([*pending.values(), k])
-                        pending.clear()
-                        break
-                    found[k] = arrays
-                    if store:
-                        store.write(names[k], encoded_piece(texts[k], arrays))
-                    if progress:
-                        progress(len(found), len(plans))
+            for k, arrays in self.crew.each(worked, missing):
+                found[k] = arrays
+                if store:
+                    store.write(names[k], encoded_piece(texts[k], arrays))
+                if progress:
+                    progress(len(found), len(plans))
         return [found[k] for k in range(len(plans))]
 
     def result(self, name: str, inputs: Plan, work: Callable[[], Arrays]) -> Arrays:
