@@ -7,6 +7,7 @@ import json
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -119,6 +120,12 @@ class _Descent:
     parameterization: str
     options: dict[str, Any]
 
+    @cached_property
+    def power(self) -> float:
+        """The mean square of the targets, infinite where it overflows."""
+        with quietly():
+            return float((self.Y**2).mean())
+
     def forward(self, weights: Mapping[str, Array]) -> tuple[Network, Array]:
         """The network at these weights, and what it says of each sequence."""
         network = run_forward(self.program, self.X, self.width, weights=weights, **self.options)
@@ -142,7 +149,8 @@ class _Descent:
 
     def check(self, start: Mapping[str, Array], losses: list[float], step: float, momentum: float, ended: bool) -> None:
         """Raise Diverged, with its cause, where the loss has blown up, or an unstable step ended above its start."""
-        lost = blown_up(losses, float((self.Y**2).mean()))
+        check_finite("train_network: squares of outputs and targets", [losses[0], self.power], " at step 0")
+        lost = blown_up(losses, self.power)
         if not lost and not (ended and risen(losses)):
             return
         largest, taken = self.curvature(start), len(losses) - 1
@@ -176,8 +184,6 @@ def _descend(
         network, said = run.forward(weights)
         with quietly():
             losses.append(float(xp.mean((said - run.Y) ** 2)))
-            power = float(xp.mean(run.Y**2))
-        check_finite("train_network: squares of outputs and targets", [losses[0], power], " at step 0")
         run.check(start, losses, step, momentum, k == steps)
         if k == steps:
             break
