@@ -139,9 +139,6 @@ class MeanFunction(Compiled):
     takes_nan = False
     formula: MeanFormula
 
-    def __repr__(self) -> str:
-        return f"<{self.backend} function {self.__doc__}>"
-
     def __call__(self, *unnamed: Any, **values: Any) -> Any:
         """The values, refused nowhere: ask `with_error` how good they are."""
         by_name(self.formula.name, self.formula.arguments, unnamed)

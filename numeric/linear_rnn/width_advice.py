@@ -55,7 +55,7 @@ def width_for(
     """The least width at which the bound on the probability that any kernel entry is off by the tolerance is `failure`.
 
     Entries are those between (L_t)_11 and (L_j)_11 for t <= j < horizon; the tolerance is in output^2/input^2.
-    Shapes: none.  Error: none, the mean squares are exact; the bound is not sharp, a smaller width may do.
+    Shapes: none.  Error: rounding, the mean squares are exact; the bound is not sharp, a smaller width may do.
     Errors: as `ntk_gap`; ParameterError for a tolerance or failure that is not positive, a missing or unknown
     variance, and where no width below 1e18 does.  The cost grows like horizon^6; 4 takes seconds, 6 a minute.
     Source: Chebyshev's inequality and the union bound.

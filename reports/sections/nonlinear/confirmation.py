@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -52,40 +52,36 @@ def confirmation(run: KernelRun, folder: Path) -> Section:
 
 
 def _entries(checks: tuple[Check, ...]) -> Table:
-    by_place = {(c.quantity, c.lag): c for c in checks}
-    rows: list[tuple[Text, ...]] = []
-    for (quantity, lag), c in by_place.items():
-        if quantity != "nngp" or not isinstance(lag, tuple) or lag[1] != lag[3] or lag[0] != 0:
-            continue
-        d = by_place["ntk", lag]
-        pair = Math(Latex("x, x" if lag[2] == 0 else "x, x'"))
-        rows.append(
-            (
-                str(lag[1]), pair, value(c.prediction), value(c.estimate, c.stderr), c.verdict,
-                value(d.prediction), value(d.estimate, d.stderr), d.verdict,
-            )
-        )  # fmt: skip
+    rows = tuple(
+        (
+            step, pair, value(c.prediction), value(c.estimate, c.stderr), c.verdict,
+            value(d.prediction), value(d.estimate, d.stderr), d.verdict,
+        )
+        for step, pair, c, d in _equal_times(checks)
+    )  # fmt: skip
     return Table(
-        ("step", "inputs", "NNGP", "measured", "verdict", "NTK", "measured", "verdict"), tuple(rows),
+        ("step", "inputs", "NNGP", "measured", "verdict", "NTK", "measured", "verdict"), rows,
         ("Both kernels at equal times: the limits ", Ref("eq:nngp"), " and ", Ref("eq:ntk"),
          " and the measurements extrapolated in the width."),
         "tab:kernels", "rlrrlrrl",
     )  # fmt: skip
 
 
+def _equal_times(checks: tuple[Check, ...]) -> Iterator[tuple[str, Math, Check, Check]]:
+    """Step, inputs, and the checks of both kernels there, of the entries at equal times with the first sequence."""
+    by_place = {(c.quantity, c.lag): c for c in checks}
+    for (quantity, lag), c in by_place.items():
+        if quantity == "nngp" and isinstance(lag, tuple) and lag[1] == lag[3] and lag[0] == 0:
+            yield str(lag[1]), Math(Latex("x, x" if lag[2] == 0 else "x, x'")), c, by_place["ntk", lag]
+
+
 def _corrections(checks: tuple[Check, ...]) -> tuple[Block, ...]:
     """The measured coefficients of 1/n of the entries at equal times; nothing where no ladder was long enough."""
-    by_place = {(c.quantity, c.lag): c for c in checks}
-    rows: list[tuple[Text, ...]] = []
-    for (quantity, lag), c in by_place.items():
-        if quantity != "nngp" or not isinstance(lag, tuple) or lag[1] != lag[3] or lag[0] != 0:
-            continue
-        d = by_place["ntk", lag]
-        if c.correction is None or d.correction is None:
-            continue
-        pair = Math(Latex("x, x" if lag[2] == 0 else "x, x'"))
-        rows.append((str(lag[1]), pair, value(c.correction, c.correction_stderr),
-                     value(d.correction, d.correction_stderr)))  # fmt: skip
+    rows = tuple(
+        (step, pair, value(c.correction, c.correction_stderr), value(d.correction, d.correction_stderr))
+        for step, pair, c, d in _equal_times(checks)
+        if c.correction is not None and d.correction is not None
+    )
     if not rows:
         return ()
     return (
@@ -97,7 +93,7 @@ def _corrections(checks: tuple[Check, ...]) -> tuple[Block, ...]:
             )
         ),
         Table(
-            ("step", "inputs", "NNGP", "NTK"), tuple(rows),
+            ("step", "inputs", "NNGP", "NTK"), rows,
             ("Measured coefficients of ", Math(Latex("1/n")), " of both kernels at equal times, with standard errors."),
             "tab:corrections", "rlrr",
         ),
