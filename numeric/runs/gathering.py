@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import astuple, dataclass, field
 from functools import cached_property, partial
-from typing import Any, ClassVar, Generic, Protocol, TypeVar, runtime_checkable
+from typing import Any, Generic, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 
@@ -51,16 +51,20 @@ class Gathered(ABC, Generic[P]):
     plan: P
     moments: dict[Any, Moments] = field(default_factory=dict)
     kept: Host = field(default_factory=lambda: np.empty(0))
-    most: ClassVar[int] = 0
 
     @staticmethod
+    def most(plan: Any) -> int:
+        """How many single numbers are kept at the largest width."""
+        return 0
+
+    @classmethod
     @abstractmethod
-    def draw(plan: Any, chunk: Chunk) -> Numbers:
+    def draw(cls, plan: Any, chunk: Chunk) -> Numbers:
         """Draw one chunk from its own stream: a function of the two alone."""
 
-    @staticmethod
+    @classmethod
     @abstractmethod
-    def draw_elsewhere(plan: str, chunk: tuple[str, int, int, int]) -> Numbers:
+    def draw_elsewhere(cls, plan: str, chunk: tuple[str, int, int, int]) -> Numbers:
         """The same from the text of a plan and the fields of a chunk, for another process or machine."""
 
     @cached_property
@@ -81,9 +85,10 @@ class Gathered(ABC, Generic[P]):
         for name, moments in numbers.moments.items():
             key = self.key(chunk, name)
             self.moments[key] = self.moments[key].merge(moments) if key in self.moments else moments
-        if chunk.width == self.plan.width and numbers.kept.size and len(self.kept) < self.most:  # type: ignore[attr-defined]
+        most = self.most(self.plan)
+        if chunk.width == self.plan.width and numbers.kept.size and len(self.kept) < most:  # type: ignore[attr-defined]
             whole = np.concatenate([self.kept, numbers.kept]) if self.kept.size else numbers.kept
-            self.kept = whole[: self.most]
+            self.kept = whole[:most]
 
     def arrays(self) -> dict[str, Host]:
         """Return all numbers as named arrays."""

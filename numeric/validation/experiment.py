@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
-from typing import Any
+from typing import Any, ClassVar, Self
 
 import numpy as np
 
@@ -16,19 +17,76 @@ from wideproof.numeric.core.arrays import Host
 from wideproof.numeric.core.checks import Judged, Level
 from wideproof.numeric.kernels.kernel import Kernel
 from wideproof.numeric.runs.memory import Memory
-from wideproof.numeric.validation.alternating import LineMeasurements, lines_memory, lines_validation
+from wideproof.numeric.validation.alternating import LineMeasurements, LinesPlan, lines_validation
 from wideproof.numeric.validation.kernels import KernelMeasurements, KernelPlan, Power, kernel_power, kernel_validation
-from wideproof.numeric.validation.kernels.runner import estimate_kernel_cost, kernel_memory
+from wideproof.numeric.validation.kernels.runner import estimate_kernel_cost
 from wideproof.numeric.validation.linear_rnn import Measurements, Plan, exact_means, linear_validation
-from wideproof.numeric.validation.linear_rnn.cost import Cost, estimate_cost, linear_memory
-from wideproof.numeric.validation.lines_plan import LinesPlan
+from wideproof.numeric.validation.linear_rnn.cost import Cost, estimate_cost
+from wideproof.numeric.validation.measurements import LadderMeasurements
 
 EXTENDED = ("trials", "kernel_trials", "width", "widths", "target")
 """Fields of a plan that say how much is drawn; the numbers of a chunk depend on none of them."""
 
 
+class Experiment(ABC):
+    """A plan and a level, and how what is measured is judged; a kind is a frozen dataclass with these fields."""
+
+    program: Program
+    plan: Any
+    level: Level | None
+    kind: ClassVar[str]
+    measurements: ClassVar[type[LadderMeasurements[Any]]]
+
+    def memory(self) -> Memory:
+        """The memory of a worker, as `LadderPlan.memory`."""
+        found: Memory = self.plan.memory()
+        return found
+
+    @abstractmethod
+    def cost(self) -> Cost | None:
+        """The time of the run; None where it is not estimated."""
+
+    @abstractmethod
+    def judged(self, found: Any) -> Judged:
+        """The verdict on what was measured.  Error: as `judge`."""
+
+    def data(self) -> dict[str, Any]:
+        """Plain data, from which `experiment_of` makes an equal experiment."""
+        level = None if self.level is None else asdict(replace(self.level, effects=dict(self.level.effects)))
+        return {"kind": self.kind, "plan": self.plan.data(), "level": level}
+
+    @classmethod
+    def of(cls, data: Mapping[str, Any]) -> Self:
+        """Return the experiment of plain data.  Errors: those of its parts."""
+        level = None if data["level"] is None else Level(**data["level"])
+        return cls(**cls.fields(data) | {"level": level})
+
+    @classmethod
+    def fields(cls, data: Mapping[str, Any]) -> dict[str, Any]:
+        """The fields beside the level, from plain data."""
+        return {"plan": cls.measurements.plan_class.of(data["plan"])}
+
+    @property
+    def setting(self) -> str:
+        """All that the numbers of a chunk depend on, as text: equal for runs whose chunks can be put together."""
+        data = self.data()
+        plan = {key: value for key, value in data["plan"].items() if key not in EXTENDED}
+        return json.dumps(data | {"plan": plan, "level": None}, sort_keys=True)
+
+    def extended(self, trials: int | None, width: int | None) -> Self:
+        """Return an experiment with more trials or another ladder; its chunks of the same place are the same.
+
+        The lags, inputs and outputs stay those of the run, which are chosen from its first width and trials.
+        Errors: those of a plan.
+        """
+        change: dict[str, Any] = {} if trials is None else {"trials": trials}
+        if width is not None:
+            change |= {"width": width, "widths": ()}
+        return replace(self, plan=replace(self.plan, **self.plan.follows, **change))  # type: ignore[type-var]
+
+
 @dataclass(frozen=True)
-class LinearExperiment:
+class LinearExperiment(Experiment):
     """The law of the impulse response and the scale factors of a linear RNN."""
 
     program: Program
@@ -37,10 +95,6 @@ class LinearExperiment:
     level: Level | None = None
     kind = "linear"
     measurements = Measurements
-
-    def memory(self) -> Memory:
-        """As `linear_memory`."""
-        return linear_memory(self.plan)
 
     def cost(self) -> Cost:
         """As `estimate_cost`."""
@@ -53,13 +107,17 @@ class LinearExperiment:
         return linear_validation(found, *limits, self.level, exact_means(self.program, self.plan, values))
 
     def data(self) -> dict[str, Any]:
-        """Plain data, from which `experiment_of` makes an equal experiment."""
-        own = {"program": program_data(self.program), "values": dict(self.values)}
-        return {"kind": self.kind, "plan": self.plan.data(), "level": _level_data(self.level), **own}
+        """The plan knows nothing of the program: it stands beside it."""
+        return super().data() | {"program": program_data(self.program), "values": dict(self.values)}
+
+    @classmethod
+    def fields(cls, data: Mapping[str, Any]) -> dict[str, Any]:
+        """As in `Experiment`, and the program."""
+        return super().fields(data) | {"program": program_of(data["program"]), "values": data["values"]}
 
 
 @dataclass(frozen=True)
-class KernelExperiment:
+class KernelExperiment(Experiment):
     """Both kernels of a recursion on a few sequences."""
 
     plan: KernelPlan
@@ -68,13 +126,9 @@ class KernelExperiment:
     measurements = KernelMeasurements
 
     @property
-    def program(self) -> Program:
+    def program(self) -> Program:  # type: ignore[override]
         """The recursion."""
         return self.plan.program
-
-    def memory(self) -> Memory:
-        """As `kernel_memory`."""
-        return kernel_memory(self.plan)
 
     def cost(self) -> Cost:
         """As `estimate_kernel_cost`."""
@@ -89,13 +143,9 @@ class KernelExperiment:
         limits = Kernel(self.plan.program, **dict[str, Any](self.plan.values))
         return kernel_validation(found, limits, self.level)
 
-    def data(self) -> dict[str, Any]:
-        """Plain data, from which `experiment_of` makes an equal experiment."""
-        return {"kind": self.kind, "plan": self.plan.data(), "level": _level_data(self.level)}
-
 
 @dataclass(frozen=True)
-class LinesExperiment:
+class LinesExperiment(Experiment):
     """The mean squares of the named vectors of an alternating program."""
 
     plan: LinesPlan
@@ -104,28 +154,19 @@ class LinesExperiment:
     measurements = LineMeasurements
 
     @property
-    def program(self) -> Program:
+    def program(self) -> Program:  # type: ignore[override]
         """The alternating program."""
         return self.plan.program
 
-    def memory(self) -> Memory:
-        """As `lines_memory`."""
-        return lines_memory(self.plan)
-
-    def cost(self) -> Cost | None:
+    def cost(self) -> None:
         """Not estimated: the matrix is drawn whole, its cost is n² a trial."""
-        return None
 
     def judged(self, found: LineMeasurements) -> Judged:
         """The verdict on the state evolution.  Error: as `judge`.  Source: `lines_validation`."""
         return lines_validation(found, self.level)
 
-    def data(self) -> dict[str, Any]:
-        """Plain data, from which `experiment_of` makes an equal experiment."""
-        return {"kind": self.kind, "plan": self.plan.data(), "level": _level_data(self.level)}
 
-
-Experiment = LinearExperiment | KernelExperiment | LinesExperiment
+KINDS: dict[str, type[Experiment]] = {kind.kind: kind for kind in (LinearExperiment, KernelExperiment, LinesExperiment)}
 
 
 def predictions(program: Program, lags: int, values: dict[str, float]) -> tuple[Host, Host]:
@@ -141,38 +182,7 @@ def predictions(program: Program, lags: int, values: dict[str, float]) -> tuple[
 def experiment_of(data: Mapping[str, Any]) -> Experiment:
     """Return the experiment of plain data.  Errors: StoreError for what is none; those of its parts."""
     try:
-        level = None if data["level"] is None else Level(**data["level"])
-        if data["kind"] == LinearExperiment.kind:
-            plan = Plan.of(data["plan"])
-            return LinearExperiment(program_of(data["program"]), data["values"], plan, level)
-        if data["kind"] == KernelExperiment.kind:
-            return KernelExperiment(KernelPlan.of(data["plan"]), level)
-        return LinesExperiment(LinesPlan.of(data["plan"]), level)
+        return KINDS[data["kind"]].of(data)
     except (KeyError, TypeError) as error:
         raise StoreError("experiment", "the plan of a run", f"{type(error).__name__}: {error}",
                          "It is of another version of wideproof.") from error  # fmt: skip
-
-
-def _level_data(level: Level | None) -> dict[str, Any] | None:
-    return None if level is None else asdict(replace(level, effects=dict(level.effects)))
-
-
-def setting_of(experiment: Experiment) -> str:
-    """Return as text all that the numbers of a chunk depend on: equal for runs whose chunks can be put together."""
-    data = experiment.data()
-    plan = {key: value for key, value in data["plan"].items() if key not in EXTENDED}
-    return json.dumps(data | {"plan": plan, "level": None}, sort_keys=True)
-
-
-def extended(experiment: Any, trials: int | None, width: int | None) -> Any:
-    """Return an experiment with more trials or another ladder of widths, whose chunks of the same place are the same.
-
-    The lags, inputs and outputs stay those of the run, which are chosen from its first width and trials.
-    Errors: those of a plan.
-    """
-    change: dict[str, Any] = {} if trials is None else {"trials": trials}
-    if width is not None:
-        change |= {"width": width, "widths": ()}
-    if isinstance(experiment.plan, Plan):
-        change["kernel_trials"] = None
-    return replace(experiment, plan=replace(experiment.plan, **change))

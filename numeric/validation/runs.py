@@ -25,7 +25,7 @@ from wideproof.numeric.runs.gathering import Gathered, Progress, Shard, gather, 
 from wideproof.numeric.runs.memory import refuse_too_large
 from wideproof.numeric.runs.signals import Stopped, stopped
 from wideproof.numeric.runs.stages import DONE, MONTE_CARLO, PART, STOPPED
-from wideproof.numeric.validation.experiment import Experiment, experiment_of, extended, setting_of
+from wideproof.numeric.validation.experiment import Experiment, experiment_of
 
 COMMAND = "validate"
 
@@ -57,9 +57,8 @@ def carry_out(
     if run is not None:
         run.begin(experiment.plan.backend, crew.workers)
     try:
-        work: Any = experiment
-        found = gather(work.measurements, work.plan, progress, store, crew, shard)
-        judged = work.judged(found) if shard is None else _part(shard)
+        found = gather(experiment.measurements, experiment.plan, progress, store, crew, shard)
+        judged = experiment.judged(found) if shard is None else _part(shard)
     except KeyboardInterrupt as stop:
         raise stopped(stop, _kept(run, experiment, shard)) from None
     if run is not None:
@@ -115,7 +114,7 @@ def extend(
         whole("trials", trials, old.plan.trials, hint=f"The run has {old.plan.trials}; what is drawn stays.")
     if width is not None:
         whole("width", width, old.plan.width, hint=f"The ladder of the run ends at {old.plan.width}.")
-    experiment = extended(old, trials, width)
+    experiment = old.extended(trials, width)
     run.update(experiment=plain(experiment.data()), verdict=None)
     return _fitting(experiment, run, progress, crew, None)
 
@@ -144,14 +143,14 @@ def merge(paths: Sequence[Path], out: Path, force: bool = False) -> Merged:
         raise StoreError(f"merge into {out}", "a folder of its own", "one of the runs", "Name a new folder.")
     runs = [load_run(path).folder for path in paths]
     experiments = [experiment_of(run.record["experiment"]) for run in runs]
-    first = setting_of(experiments[0])
+    first = experiments[0].setting
     for run, experiment in zip(runs, experiments, strict=True):
-        if setting_of(experiment) != first:
+        if experiment.setting != first:
             raise StoreError(f"merge {run.path}", f"the setting of {runs[0].path}", "another model, seed or option",
                              "Parts differ in --shard, --trials and --width alone.")  # fmt: skip
     widest = max(experiments, key=lambda x: (x.plan.width, x.plan.trials))
     most = max(x.plan.trials for x in experiments)
-    whole_run = widest if widest.plan.trials == most else extended(widest, most, None)
+    whole_run = widest if widest.plan.trials == most else widest.extended(most, None)
     made = start(out, whole_run, None, force)
     sessions = list(made.record["sessions"])
     for run in runs:

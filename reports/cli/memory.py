@@ -127,7 +127,7 @@ def _drawn(derived: Memory, given: dict[str, float], folder: Path, stages: Stage
 
 
 def _check(derived: Memory, given: dict[str, float], width: int, trials: int, seed: int) -> Check:
-    from wideproof.numeric.memory_horizon.slope_check import check_memory
+    from wideproof.numeric.validation.memory_slope import check_memory
 
     own: dict[str, Any] = {**given}
     return check_memory(derived, width=width, trials=trials, seed=seed, **own)

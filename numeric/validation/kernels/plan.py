@@ -3,33 +3,26 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, fields
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from wideproof.derive import Program
-from wideproof.derive.language.plain_form import program_data, program_of
 from wideproof.numeric.core.arrays import Host, seed_sequence
 from wideproof.numeric.core.inputs import sequences
-from wideproof.numeric.core.width_ladder import width_ladder
 from wideproof.numeric.networks.empirical_kernels import readouts_of
-from wideproof.numeric.runs.chunks import Chunk, cut, round_size
+from wideproof.numeric.runs.chunks import Chunk
 from wideproof.numeric.sampling.linear.choice import Choice
 from wideproof.numeric.sampling.revealed_matrices import DENSE, choose_matrices
-from wideproof.numeric.validation.linear_rnn.plan import checked_plan
+from wideproof.numeric.validation.plan import LadderPlan
 
-BATCH_NUMBERS = {"numpy": 2**24, "cupy": 2**28}
-"""Doubles of one batch: 128 MB on the host, 2 GB on a device."""
-CHUNK_TRIALS, CHUNK_NUMBERS = {"numpy": 50, "cupy": 500}, {"numpy": 2**26, "cupy": 2**32}
-"""Networks of one chunk at most, and doubles drawn for it."""
 OUTPUTS = 256
 """Outputs of each network where a readout is frozen: given its states, each is one more look at the NNGP kernel."""
 
 
 @dataclass(frozen=True, eq=False)
-class KernelPlan:
+class KernelPlan(LadderPlan):
     """A ladder of widths with independent networks at each; equal plans give equal bits.
 
     Each network reads the same sequences; its first output gives the tangent kernel. With a `target`, a width is
@@ -55,21 +48,29 @@ class KernelPlan:
     inputs: Host = field(default_factory=lambda: np.empty(0))
     widths: tuple[int, ...] = ()
 
+    GROUPS = ("kernels",)
+    BATCH_NUMBERS = {"numpy": 2**24, "cupy": 2**28}  # noqa: RUF012 - 128 MB on the host, 2 GB on a device
+    CHUNK_TRIALS = {"numpy": 50, "cupy": 500}  # noqa: RUF012
+    CHUNK_NUMBERS = {"numpy": 2**26, "cupy": 2**32}  # noqa: RUF012
+
     def __post_init__(self) -> None:
-        least = {"width": 1, "trials": 2, "horizon": 1, "sequences": 1, "n_x": 1, "seed": 0}
-        checked_plan(self, least | ({} if self.n_y is None else {"n_y": 1}))
+        super().__post_init__()
         if self.n_y is None:
             frozen = not all(p.trainable for p in readouts_of(self.program))
-            object.__setattr__(self, "n_y", OUTPUTS if frozen else 1)
-        if not self.widths:
-            object.__setattr__(self, "widths", width_ladder(self.width))
-        if self.inputs.size:
-            object.__setattr__(self, "inputs", sequences("inputs", self.inputs))
-        else:
-            drawn = np.random.default_rng(seed_sequence(self.seed, 0)).standard_normal(
-                (self.sequences, self.horizon, self.n_x)
-            )
-            object.__setattr__(self, "inputs", drawn / math.sqrt(self.n_x))
+            self._set("n_y", OUTPUTS if frozen else 1)
+        given = np.asarray(self.inputs, dtype=np.float64)
+        self._set("inputs", sequences("inputs", given) if given.size else self._drawn_inputs())
+
+    def _drawn_inputs(self) -> Host:
+        drawn = np.random.default_rng(seed_sequence(self.seed, 0)).standard_normal(
+            (self.sequences, self.horizon, self.n_x)
+        )
+        return np.asarray(drawn / math.sqrt(self.n_x))
+
+    def least(self) -> dict[str, int]:
+        """Return the least that each count may be."""
+        given = {} if self.n_y is None else {"n_y": 1}
+        return super().least() | {"horizon": 1, "sequences": 1, "n_x": 1} | given
 
     @property
     def points(self) -> int:
@@ -82,28 +83,27 @@ class KernelPlan:
         places = [(a, time) for a in range(self.inputs.shape[0]) for time in range(self.inputs.shape[1])]
         return tuple((*p, *q) for i, p in enumerate(places) for q in places[i:])
 
-    def chunks(self) -> Iterator[Chunk]:
-        """Yield all units of work in their fixed order."""
-        for width in self.widths:
-            yield from cut("kernels", width, self.trials, self.chunk_size(width))
+    def stream_key(self, chunk: Chunk) -> tuple[int, ...]:
+        """The width and the chunk, beside what the inputs are drawn by."""
+        return 1, chunk.width, chunk.index
 
-    def chunk_size(self, width: int) -> int:
-        """Return how many networks share one stream and one file: some seconds of work, whatever the trials."""
-        return round_size(CHUNK_TRIALS[self.backend], CHUNK_NUMBERS[self.backend] // self.numbers(width))
-
-    def batch_size(self, width: int) -> int:
-        """Return how many networks of a chunk are drawn at once: what fits the budget."""
-        return max(1, min(self.chunk_size(width), BATCH_NUMBERS[self.backend] // self.numbers(width)))
-
-    def numbers(self, width: int) -> int:
+    def numbers(self, group: str, width: int) -> int:
         """Return about how many doubles one network holds: its parameters, its states and their cotangents.
 
         A whole matrix counts twice, as drawn and as scaled; measured, the peak is within 10 % of it.
         """
         vectors = self.points * (1 + int(self.inputs.shape[1])) * len(self.program.terms)
         square = sum(p.role == "matrix" for p in self.program.parameters) * width**2
-        dense = self.choice(width).name == DENSE
-        return width * ((self.n_y or 1) + vectors) + (2 * square if dense else 0)
+        return width * ((self.n_y or 1) + vectors) + (2 * square if self.whole_matrices(group, width) else 0)
+
+    def whole_matrices(self, group: str, width: int) -> bool:
+        """Whether the sampler is the one that draws them."""
+        return self.choice(width).name == DENSE
+
+    @property
+    def matrices_asked(self) -> bool:
+        """Whether they were asked for by the name of their sampler."""
+        return self.sampler == DENSE
 
     def choice(self, width: int) -> Choice:
         """Return the sampler at a width, with the reason."""
@@ -118,15 +118,3 @@ class KernelPlan:
             widths.setdefault(self.choice(width).name, []).append(width)
         return ", ".join(f"{name} at n = {', '.join(map(str, own))} ({self.choice(own[-1]).reason})"
                          for name, own in widths.items())  # fmt: skip
-
-    def data(self) -> dict[str, Any]:
-        """Return the plan as plain data, from which `of` makes an equal one."""
-        found = {x.name: getattr(self, x.name) for x in fields(self)}
-        return found | {"program": program_data(self.program), "values": dict(self.values),
-                        "inputs": self.inputs.tolist(), "widths": list(self.widths)}  # fmt: skip
-
-    @staticmethod
-    def of(data: Mapping[str, Any]) -> KernelPlan:
-        """Return the plan of plain data.  Errors: those of a plan, and of a program."""
-        made = {"program": program_of(data["program"]), "inputs": np.array(data["inputs"], dtype=np.float64)}
-        return KernelPlan(**{**data, **made, "widths": tuple(data["widths"])})

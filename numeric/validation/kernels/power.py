@@ -9,11 +9,9 @@ import numpy as np
 
 from wideproof.numeric.core.arrays import Host, backend, seed_sequence, stream
 from wideproof.numeric.core.checks import Level
-from wideproof.numeric.core.statistics import Moments
-from wideproof.numeric.core.timing import blas_threads
 from wideproof.numeric.validation.kernels.claims import PRECISION, entry_degree, entry_scales
 from wideproof.numeric.validation.kernels.plan import KernelPlan
-from wideproof.numeric.validation.kernels.runner import PILOT_STREAM, QUANTITIES, draw_networks
+from wideproof.numeric.validation.kernels.runner import PILOT_STREAM, QUANTITIES, KernelMeasurements
 from wideproof.numeric.validation.ladder import Rungs, at_infinity, out_of_reach
 
 PILOT = 64
@@ -99,11 +97,7 @@ class _Pilot:
         entries = np.zeros(len(plan.widths))
         width = Rungs("nngp", 0, plan.widths, plan.trials, entries, entries).wide_for(plan.horizon - 1).widths[0]
         source = stream(backend("numpy"), seed_sequence(plan.seed, PILOT_STREAM, width))
-        found, size = dict[str, Moments](), plan.batch_size(width)
-        with blas_threads(1):
-            for start in range(0, PILOT, size):
-                values, _ = draw_networks(plan, width, min(size, PILOT - start), source)
-                found = {name: found[name].merge(more) if name in found else more for name, more in values.items()}
+        found = KernelMeasurements.draw_batches(plan, "kernels", width, PILOT, source).moments
         means = {name: moments.feature(0).mean for name, moments in found.items()}
         spreads = {name: moments.feature(0).stderr * math.sqrt(PILOT) for name, moments in found.items()}
         return _Pilot(width, means, spreads)

@@ -6,17 +6,16 @@ from typing import Any
 
 import numpy as np
 
-from wideproof.numeric.core.arrays import Host, Stream, backend, seed_sequence, stream, to_host
+from wideproof.numeric.core.arrays import Stream, backend, seed_sequence, stream, to_host
 from wideproof.numeric.core.statistics import Moments
 from wideproof.numeric.core.timing import blas_threads
 from wideproof.numeric.networks.empirical_kernels import empirical_ntk
-from wideproof.numeric.runs.chunks import Chunk, ChunkFolder, Numbers
-from wideproof.numeric.runs.crew import ALONE, Crew, read_text
-from wideproof.numeric.runs.gathering import Gathered, Progress, Shard, gather
-from wideproof.numeric.runs.memory import Memory
-from wideproof.numeric.sampling.revealed_matrices import DENSE
+from wideproof.numeric.runs.chunks import ChunkFolder, Numbers
+from wideproof.numeric.runs.crew import ALONE, Crew
+from wideproof.numeric.runs.gathering import Progress, Shard, gather
 from wideproof.numeric.validation.kernels.plan import KernelPlan
 from wideproof.numeric.validation.linear_rnn.cost import ENOUGH_S, Cost, least_seconds, load_of
+from wideproof.numeric.validation.measurements import LadderMeasurements
 
 LEAST_COUNT = 100  # networks before a standard error may stop a width
 KEPT = 2000  # outputs kept at the largest width
@@ -27,30 +26,27 @@ UNUSED = 2**32 - 1  # index of the stream of the networks that are only timed
 PILOT_STREAM = 2  # stream of the networks that say beforehand what a run can decide
 
 
-class KernelMeasurements(Gathered[KernelPlan]):
+class KernelMeasurements(LadderMeasurements[KernelPlan]):
     """The moments of every entry of both kernels at every width of a plan, and single outputs at the largest.
 
     Shapes: `Moments` per (quantity, width), mean (P, 1), P the pairs of the plan; kept (m, N, T).
     Units: output^2.  Error: in the moments.  Source: `measure`.
     """
 
-    most = KEPT
+    plan_class = KernelPlan
 
     @staticmethod
-    def draw(plan: KernelPlan, chunk: Chunk) -> Numbers:
-        """Draw one chunk from its own stream.
+    def most(plan: KernelPlan) -> int:
+        """So many networks, whatever their sequences."""
+        return KEPT
 
-        Threads of linear algebra wait for each other, on a busy machine twenty times longer than the products take,
-        and would change the last bits with their number: one draws, and more chunks at a time are the way to use more.
+    @staticmethod
+    def draw_batch(plan: KernelPlan, group: str, width: int, trials: int, source: Stream) -> Numbers:
+        """Draw networks.
+
         Source: the covariance of the outputs over the readouts; inner products of gradients by wideproof.adjoint.
         """
-        with blas_threads(1):
-            return _drawn(plan, chunk)
-
-    @staticmethod
-    def draw_elsewhere(plan: str, chunk: tuple[str, int, int, int]) -> Numbers:
-        """The same from the text of a plan and the fields of a chunk."""
-        return KernelMeasurements.draw(read_text(KernelPlan.of, plan), Chunk(*chunk))
+        return draw_networks(plan, width, trials, source)
 
     def reached(self, group: str, width: int) -> bool:
         """Whether the target of the plan is reached at a width: a function of the moments alone, so of the plan."""
@@ -66,19 +62,7 @@ class KernelMeasurements(Gathered[KernelPlan]):
         return min(self.moments[quantity, width].count for width in self.plan.widths)
 
 
-def _drawn(plan: KernelPlan, chunk: Chunk) -> Numbers:
-    source = stream(backend(plan.backend), seed_sequence(plan.seed, 1, chunk.width, chunk.index))
-    size, moments, kept = plan.batch_size(chunk.width), dict[str, Moments](), []
-    for start in range(0, chunk.trials, size):
-        values, outputs = draw_networks(plan, chunk.width, min(size, chunk.trials - start), source)
-        for name, more in values.items():
-            moments[name] = moments[name].merge(more) if name in moments else more
-        kept.append(outputs)
-    earlier = chunk.index * plan.chunk_size(chunk.width)
-    return Numbers(moments, np.concatenate(kept)[: max(0, KEPT - earlier)])
-
-
-def draw_networks(plan: KernelPlan, width: int, trials: int, source: Stream) -> tuple[dict[str, Moments], Host]:
+def draw_networks(plan: KernelPlan, width: int, trials: int, source: Stream) -> Numbers:
     """Draw some networks: the moments of both kernels over them, and the first output of each.
 
     Shapes: `Moments` per quantity, mean (P, 1); outputs (trials, N, T).  Units: output^2.  Source: `empirical_ntk`.
@@ -98,7 +82,7 @@ def draw_networks(plan: KernelPlan, width: int, trials: int, source: Stream) -> 
     flat = xp.asarray(rows * size + columns)
     entries = {name: xp.take(xp.reshape(k, (trials, -1)), flat, axis=1) for name, k in kernels.items()}
     outputs = to_host(found.outputs[:, :, :, 0])
-    return {name: Moments.of(values[..., None]) for name, values in entries.items()}, outputs
+    return Numbers({name: Moments.of(values[..., None]) for name, values in entries.items()}, outputs)
 
 
 def measure(
@@ -112,13 +96,6 @@ def measure(
     return gather(KernelMeasurements, plan, progress, store, crew, shard)
 
 
-def kernel_memory(plan: KernelPlan) -> Memory:
-    """Estimate the memory of a worker.  Units: bytes.  Error: a factor of two.  Source: `KernelPlan.numbers`."""
-    width = max(plan.widths, key=lambda n: plan.numbers(n) * plan.batch_size(n))
-    return Memory(width, plan.batch_size(width), float(plan.numbers(width)),
-                  plan.choice(width).name == DENSE, plan.sampler == DENSE)  # fmt: skip
-
-
 def estimate_kernel_cost(plan: KernelPlan) -> Cost:
     """Estimate what a plan needs, by running a few networks at each of its widths.
 
@@ -127,12 +104,12 @@ def estimate_kernel_cost(plan: KernelPlan) -> Cost:
     """
     with load_of(plan.backend) as load:
         seconds = sum(_ladder_seconds(plan, width) for width in plan.widths)
-    return Cost(kernel_memory(plan).bytes, seconds, seconds * load())
+    return Cost(plan.memory().bytes, seconds, seconds * load())
 
 
 def _ladder_seconds(plan: KernelPlan, width: int) -> float:
     """The time of all batches of one width."""
-    size, few = plan.batch_size(width), _seconds(plan, width, 2)
+    size, few = plan.batch_size("kernels", width), _seconds(plan, width, 2)
     batches = -(-plan.trials // size)
     if few > LONG_S:
         return few / 2 * plan.trials

@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 
 from wideproof.numeric.core.arrays import backend, seed_sequence, stream
 from wideproof.numeric.core.timing import Work, seconds
-from wideproof.numeric.runs.memory import Memory
 from wideproof.numeric.sampling.linear import LinearSetting, draw
 from wideproof.numeric.validation.linear_rnn.features import kernel_moments, response_moments
 from wideproof.numeric.validation.linear_rnn.plan import GROUPS, Plan
@@ -58,18 +57,7 @@ def estimate_cost(plan: Plan) -> Cost:
                 trials = plan.trials_of(group)
                 each = min(trials, plan.batch_size(group, width))
                 total += trials / each * _seconds(plan, group, width, each)
-    return Cost(linear_memory(plan).bytes, total, total * load())
-
-
-def linear_memory(plan: Plan) -> Memory:
-    """Estimate the memory of a worker.  Units: bytes.  Error: a factor of two.  Source: `numbers_held`."""
-    found = []
-    for group in GROUPS:
-        for width in plan.widths:
-            each = min(plan.trials_of(group), plan.batch_size(group, width))
-            dense = plan.choice(group, width).name == "dense"
-            found.append(Memory(width, each, numbers_held(plan, group, width), dense, plan.sampler == "dense"))
-    return max(found, key=lambda memory: memory.bytes)
+    return Cost(plan.memory().bytes, total, total * load())
 
 
 @contextmanager
@@ -88,23 +76,10 @@ def load_of(device: str) -> Iterator[Callable[[], float]]:
     yield load
 
 
-def numbers_held(plan: Plan, group: str, width: int) -> float:
-    """Return the doubles held per trial of one batch.
-
-    Units: counts.  Error: leading orders only.  Source: `dense`, `one_sided`, `two_sided`, features.
-    """
-    n, T, n_x, n_y = width, plan.horizon, plan.n_x, plan.n_y
-    kernel = group == GROUPS[1]
-    sides, entries = n_x + n_y if kernel else min(n_x, n_y), float(T * n_x * n_y)
-    if plan.choice(group, n).name == "dense":
-        return n * (n + n_x + n_y) + T * n * sides + 4 * entries
-    return 3.0 * min(n, T * sides) ** 2 + 4 * entries * (T if kernel else 1)
-
-
 def _seconds(plan: Plan, group: str, width: int, trials: int) -> float:
     """The time of one batch: without whole matrices the width plays no part once it is beyond the dimensions."""
     setting = plan.setting(width)
-    dense = plan.choice(group, width).name == "dense"
+    dense = plan.whole_matrices(group, width)
     most = LARGEST if dense else 2 * plan.horizon * (plan.n_x + plan.n_y)
     alike = plan.setting(min(width, most))
     method = "dense" if dense else "matrix-free"

@@ -2,40 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field
-from typing import Any
+from dataclasses import dataclass, field
 
-from wideproof.derive.language.errors import ParameterError
-from wideproof.numeric.core.arrays import BACKENDS
-from wideproof.numeric.core.inputs import choice, real, whole
-from wideproof.numeric.core.width_ladder import width_ladder
-from wideproof.numeric.runs.chunks import Chunk, cut, round_size
+from wideproof.numeric.core.inputs import real
+from wideproof.numeric.runs.chunks import Chunk
 from wideproof.numeric.sampling.linear import Choice, LinearSetting, choose
+from wideproof.numeric.validation.plan import LadderPlan
 
 KERNEL_TRIALS = 2000
 KERNEL_PRODUCT = 4 * 10**6  # width times trials: the kernel's weights vary by O(n^-1/2) from draw to draw
 GROUPS = ("response", "kernel")
-BATCH_NUMBERS = {"numpy": 2**20, "cupy": 2**26}  # doubles of one batch: a cache, a device
-CHUNK_TRIALS = {"numpy": 500, "cupy": 10_000}  # measured on the host: the system takes larger arrays back each time
-CHUNK_NUMBERS = {"numpy": 2**26, "cupy": 2**32}  # doubles drawn for one chunk
-
-
-def checked_plan(plan: Any, least: dict[str, int]) -> None:
-    """Take the counts, the target and the backend of a plan, or refuse them by name.
-
-    Error: ParameterError.  Source: definition.
-    """
-    for name, smallest in least.items():
-        hint = "A standard error needs two trials." if name == "trials" else "Sizes and steps count."
-        object.__setattr__(plan, name, whole(name, getattr(plan, name), smallest, 2**128, hint))
-    if plan.target is not None:
-        real("target", plan.target, 0.0, above=True, hint="A relative standard error: 0.01 is one per cent.")
-    choice("backend", plan.backend, BACKENDS, "Choose an array library.")
 
 
 @dataclass(frozen=True)
-class Plan:
+class Plan(LadderPlan):
     """A ladder of widths with independent trials at each; equal plans give equal bits.
 
     With a `target`, a width is done once the standard errors of all its second moments (or kernel weights) are
@@ -64,22 +44,26 @@ class Plan:
     target: float | None = None
     dtype: str = "float64"
 
+    GROUPS = GROUPS
+    follows = {"kernel_trials": None}  # noqa: RUF012
+    BATCH_NUMBERS = {"numpy": 2**20, "cupy": 2**26}  # noqa: RUF012 - a cache, a device
+    CHUNK_TRIALS = {"numpy": 500, "cupy": 10_000}  # noqa: RUF012 - on the host larger arrays are taken back each time
+    CHUNK_NUMBERS = {"numpy": 2**26, "cupy": 2**32}  # noqa: RUF012
+
     def __post_init__(self) -> None:
-        least = {"width": 1, "trials": 2, "horizon": 1, "n_x": 1, "n_y": 1, "seed": 0}
-        checked_plan(self, least | ({} if self.kernel_trials is None else {"kernel_trials": 2}))
+        super().__post_init__()
         for name in ("nu_W", "nu_F", "nu_C"):
-            object.__setattr__(self, name, real(name, getattr(self, name), 0.0, hint="It is a variance, not a scale."))
+            self._set(name, real(name, getattr(self, name), 0.0, hint="It is a variance, not a scale."))
         if self.kernel_trials is None:
             enough = max(KERNEL_TRIALS, KERNEL_PRODUCT // max(1, self.width))
-            most = self.trials if self.target else min(self.trials, enough)
-            object.__setattr__(self, "kernel_trials", most)
-        if not self.widths:
-            object.__setattr__(self, "widths", width_ladder(self.width))
-        object.__setattr__(self, "widths", tuple(whole("widths", width, 1) for width in self.widths))
-        if tuple(sorted(set(self.widths))) != self.widths or self.widths[-1] != self.width:
-            raise ParameterError("widths", "increasing, up to width", self.widths, "Sort them, no width twice.")
+            self._set("kernel_trials", self.trials if self.target else min(self.trials, enough))
         for width in self.widths:
             self.choice(GROUPS[0], width)
+
+    def least(self) -> dict[str, int]:
+        """Return the least that each count may be."""
+        given = {} if self.kernel_trials is None else {"kernel_trials": 2}
+        return super().least() | {"horizon": 1, "n_x": 1, "n_y": 1} | given
 
     def setting(self, width: int) -> LinearSetting:
         """Return the linear recursion at one width of the ladder."""
@@ -93,32 +77,33 @@ class Plan:
         """Return the sampler of a group at a width, with its reason."""
         return choose(self.setting(width), group == "kernel", self.sampler, self.dtype)
 
-    def chunks(self) -> Iterator[Chunk]:
-        """Yield all units of work in their fixed order."""
-        for group in GROUPS:
-            for width in self.widths:
-                yield from cut(group, width, self.trials_of(group), self.chunk_size(group, width))
+    def whole_matrices(self, group: str, width: int) -> bool:
+        """Whether the sampler is the one that draws them."""
+        return self.choice(group, width).name == "dense"
 
-    def chunk_size(self, group: str, width: int) -> int:
-        """Return how many trials share one stream and one file: some seconds of work, whatever the trials."""
-        return round_size(CHUNK_TRIALS[self.backend], CHUNK_NUMBERS[self.backend] // self._numbers(group, width))
+    @property
+    def matrices_asked(self) -> bool:
+        """Whether they were asked for by the name of their sampler."""
+        return self.sampler == "dense"
 
-    def batch_size(self, group: str, width: int) -> int:
-        """Return how many trials of a chunk are drawn at once: of the largest array inside a sampler, what fits."""
-        return max(1, min(self.chunk_size(group, width), BATCH_NUMBERS[self.backend] // self._numbers(group, width)))
+    def stream_key(self, chunk: Chunk) -> tuple[int, ...]:
+        """The group, the width and the chunk."""
+        return GROUPS.index(chunk.group), chunk.width, chunk.index
 
-    def _numbers(self, group: str, width: int) -> int:
+    def numbers(self, group: str, width: int) -> int:
         """Doubles of the largest array inside a sampler, for one trial."""
         sides = self.n_x + self.n_y if group == "kernel" else min(self.n_x, self.n_y)
-        dense = self.choice(group, width).name == "dense"
-        side = width if dense else min(width, self.horizon * sides)
+        side = width if self.whole_matrices(group, width) else min(width, self.horizon * sides)
         return int(max(side**2, self.horizon**2 * self.n_x * self.n_y))
 
-    def data(self) -> dict[str, Any]:
-        """Return the plan as plain data, from which `of` makes an equal one."""
-        return asdict(self) | {"widths": list(self.widths)}
+    def held(self, group: str, width: int) -> float:
+        """Doubles held per trial of one batch: the factors, and what the features take.
 
-    @staticmethod
-    def of(data: Mapping[str, Any]) -> Plan:
-        """Return the plan of plain data.  Errors: those of a plan."""
-        return Plan(**{**data, "widths": tuple(data["widths"])})
+        Error: leading orders only.  Source: `dense`, `one_sided`, `two_sided`, features.
+        """
+        n, T, n_x, n_y = width, self.horizon, self.n_x, self.n_y
+        kernel = group == "kernel"
+        sides, entries = n_x + n_y if kernel else min(n_x, n_y), float(T * n_x * n_y)
+        if self.whole_matrices(group, n):
+            return n * (n + n_x + n_y) + T * n * sides + 4 * entries
+        return 3.0 * min(n, T * sides) ** 2 + 4 * entries * (T if kernel else 1)

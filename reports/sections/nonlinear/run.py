@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -15,8 +15,7 @@ from wideproof.derive.language.errors import DeriveError
 from wideproof.derive.language.plain_form import program_data, program_of
 from wideproof.derive.language.variants import untied
 from wideproof.numeric.core.arrays import Host, seed_sequence, to_host
-from wideproof.numeric.core.checks import Check, Claim, Level, Verdict, judge, overall
-from wideproof.numeric.core.width_ladder import extrapolate
+from wideproof.numeric.core.checks import Check, Level, Verdict, judge, overall
 from wideproof.numeric.kernels.kernel import Kernel
 from wideproof.numeric.memory_horizon.fixed_points import Analysis, analyse
 from wideproof.numeric.networks.training import train_network
@@ -32,6 +31,7 @@ from wideproof.numeric.validation.kernels import (
     kernel_curves,
     kernel_distance,
 )
+from wideproof.numeric.validation.ladder import Rungs, at_infinity
 from wideproof.numeric.validation.validate import settings, validate
 
 DISTANCE_WIDTHS = (64, 128, 256, 512, 1024, 2048)
@@ -204,7 +204,6 @@ def _judged(means: Host, stderrs: Host) -> Check:
     """
     level = Level(effects={"training": SEEN**2})
     scale = stdtrit(TRAINED_NETWORKS - 1, level.false_alarm / 2) / ndtri(level.false_alarm / 2)
-    fit = extrapolate(np.array(TRAINED_WIDTHS, dtype=float), means, scale * stderrs, 1, precision=2.0)
-    claim = Claim("training", STEPS, TRAINED_WIDTHS, TRAINED_NETWORKS, 0.0, fit.mean, fit.stderr, "trained networks",
-                  lack_of_fit=fit.lack_of_fit)  # fmt: skip
+    rungs = Rungs("training", STEPS, TRAINED_WIDTHS, TRAINED_NETWORKS, means, scale * stderrs, 2.0, least_trials=2)
+    claim = replace(at_infinity(rungs, 0.0, 1), guard=None, method="trained networks")
     return judge((claim,), level)[0]

@@ -27,8 +27,8 @@ from wideproof.numeric.linear_rnn.convolution import matched
 from wideproof.numeric.linear_rnn.quadratic_loss import quadratic
 from wideproof.numeric.memory_horizon.fixed_points import analyse
 from wideproof.numeric.memory_horizon.phase_diagram import phase_diagram
-from wideproof.numeric.memory_horizon.slope_check import check_memory
 from wideproof.numeric.networks.simulation import simulate
+from wideproof.numeric.validation.memory_slope import check_memory
 
 NU = {"nu_W": 0.5, "nu_F": 1.0, "nu_b": 0.1, "nu_C": 1.0}
 LINEAR = {"nu_W": 0.5, "nu_F": 1.0, "nu_C": 1.0}

@@ -15,7 +15,7 @@ from wideproof.numeric.core.checks import judge
 from wideproof.numeric.core.roots import roots, vanishes
 from wideproof.numeric.memory_horizon.fixed_points import analyse
 from wideproof.numeric.memory_horizon.phase_diagram import critical_gains, phase_diagram
-from wideproof.numeric.memory_horizon.slope_check import EFFECT, memory_claim
+from wideproof.numeric.validation.memory_slope import EFFECT, memory_claim
 
 LEAKY, AT_LEAKY = memory(untied(models.leaky("tanh"))), {"nu_W": 3.0, "nu_b": 0.1, "alpha": 0.5}
 TANH, ERF, RELU = (memory(models.elman(name)) for name in ("tanh", "erf", "relu"))

@@ -136,7 +136,7 @@ def test_the_error_of_a_sampled_limit_is_counted():
 
 def test_an_interrupted_run_resumes_with_the_same_bits(tmp_path, monkeypatch):
     plan = replace(measured("leaky").plan, trials=60)
-    monkeypatch.setattr(KernelPlan, "chunk_size", lambda self, width: 20)
+    monkeypatch.setattr(KernelPlan, "chunk_size", lambda self, group, width: 20)
     whole = measure(plan)
 
     def stop(done, total):

@@ -5,22 +5,29 @@ from __future__ import annotations
 import pytest
 
 from wideproof.derive import Alternating, corrections, models, tanh
+from wideproof.derive.alternating.corrections import alternating_program
 from wideproof.derive.alternating.evaluation import errors_of, line_evolution
 from wideproof.derive.language.errors import ParameterError
 from wideproof.numeric import validate
 from wideproof.numeric.core.checks import Level, overall
-from wideproof.numeric.validation.alternating import check_lines, judge_lines, measure_lines
-from wideproof.numeric.validation.lines_plan import LinesPlan, coefficients_of
+from wideproof.numeric.validation.alternating import LinesPlan, judge_lines, measure_lines
+from wideproof.numeric.validation.alternating.plan import coefficients_of
 
 SETTING = {"delta": 0.5, "epsilon": 0.25, "nu_w": 0.2, "theta_0": 0.8, "theta_1": 0.7}
 EVOLUTION = line_evolution(corrections(models.amp(2)))
 COARSE = Level(effects={"mean-square": 0.1})
 
 
+def judged(recursion, evolution, values, width: int, trials: int, onsager: float = 1.0):
+    """The verdicts on the limits of an evolution; the corrections of the draws are `onsager` times its own."""
+    limits = evolution(**values)
+    program = alternating_program(recursion)
+    plan = LinesPlan(program, values, width, trials, onsager=onsager, coefficients=coefficients_of(limits))
+    return judge_lines(measure_lines(plan), list(errors_of(limits).values()), COARSE)
+
+
 def checks(onsager: float, trials: int = 250):
-    return check_lines(
-        models.amp(2), SETTING, width=512, trials=trials, seed=0, onsager=onsager, evolution=EVOLUTION, level=COARSE
-    )
+    return judged(models.amp(2), EVOLUTION, SETTING, 512, trials, onsager)
 
 
 def test_the_state_evolution_holds_at_growing_width():
@@ -60,7 +67,7 @@ def test_power_iteration_has_the_moments_of_the_marchenko_pastur_law_and_holds()
     limits = errors_of(line_evolution(power())(delta=0.5, nu_A=1.0))
     assert limits["x_0"] == pytest.approx(0.5 + 0.25)
     assert limits["x_1"] == pytest.approx(0.5 + 6 * 0.25 + 6 * 0.125 + 0.0625)
-    found = check_lines(power(), {"delta": 0.5, "nu_A": 1.0}, width=256, trials=150, level=COARSE)
+    found = judged(power(), line_evolution(power()), {"delta": 0.5, "nu_A": 1.0}, 256, 150)
     assert "refuted" not in {check.verdict for check in found}
     wrong = measure_lines(LinesPlan(power().program(), {"delta": 0.5, "nu_A": 1.0}, 256, 150))
     assert overall(judge_lines(wrong, [1.5 * x for x in limits.values()], COARSE)) == "refuted"
@@ -70,7 +77,7 @@ def test_smooth_activations_are_integrated_with_a_bound_and_hold():
     values = {"delta": 0.5, "nu_A": 1.2, "nu_h": 0.7}
     limits, bound = line_evolution(smooth()).evaluate(**values)
     assert 0 < bound < 1e-10
-    found = check_lines(smooth(), values, width=256, trials=150, level=COARSE)
+    found = judged(smooth(), line_evolution(smooth()), values, 256, 150)
     assert "refuted" not in {check.verdict for check in found}
     measured = measure_lines(LinesPlan(smooth().program(), values, 256, 150, coefficients=coefficients_of(limits)))
     assert overall(judge_lines(measured, [1.5 * x for x in errors_of(limits).values()], COARSE)) == "refuted"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -15,10 +16,11 @@ from wideproof.numeric.core.arrays import Host, backend, seed_sequence, stream, 
 from wideproof.numeric.core.checks import Check, Claim, Level, judge
 from wideproof.numeric.core.inputs import whole
 from wideproof.numeric.core.statistics import Moments, ratio_of_moments
-from wideproof.numeric.core.width_ladder import extrapolate, width_ladder
+from wideproof.numeric.core.width_ladder import width_ladder
 from wideproof.numeric.memory_horizon.coupled_fixed_points import vector_map
 from wideproof.numeric.memory_horizon.fixed_points import LEAST, Point, analyse, letter_of
 from wideproof.numeric.networks.simulation import simulate
+from wideproof.numeric.validation.ladder import Rungs, at_infinity
 
 KICK = 1e-4
 """Relative size of the difference of the two runs: its square, the curvature of the map, is out of sight."""
@@ -68,12 +70,9 @@ def memory_claim(
     found = [_rate(network or derived.program, n, trials, warm, steps, source, device, parameters, weight)
              for n, source in zip(widths, sources, strict=True)]  # fmt: skip
     means, errors = (np.asarray(x) for x in zip(*found, strict=True))
-    n = np.asarray(widths, dtype=np.float64)
-    fit = extrapolate(n, means, errors, min(1, len(widths) - 1), precision=1.0)
-    upper = extrapolate(n[-2:], means[-2:], errors[-2:], 0, precision=1.0)
-    return Claim("memory-slope", steps, widths, trials, point.chi, fit.mean, fit.stderr,
-                 f"two runs, {warm} steps before and {steps} after they part", "", fit.lack_of_fit,
-                 (upper.mean, upper.stderr) if len(widths) > 2 else None)  # fmt: skip
+    rungs = Rungs("memory-slope", steps, widths, trials, means, errors, precision=1.0, least_trials=2)
+    claim = at_infinity(rungs, point.chi, 1 if len(widths) == RUNGS else 0)
+    return replace(claim, method=f"two runs, {warm} steps before and {steps} after they part; {claim.method}")
 
 
 def settled(derived: Memory, parameters: Mapping[str, float]) -> tuple[Point, int]:
