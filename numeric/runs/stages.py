@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from wideproof.numeric.core.timing import blas_threads
 from wideproof.numeric.runs.chunks import NAME
 from wideproof.numeric.runs.crew import Crew
 from wideproof.numeric.runs.folder import RunFolder, now
-from wideproof.numeric.runs.gathering import Progress
+from wideproof.numeric.runs.gathering import Progress, Shard
 from wideproof.numeric.runs.signals import stopped
 from wideproof.numeric.runs.tasks import Tasks
 
@@ -31,13 +32,18 @@ class StagedRun:
 
     @property
     def tasks(self) -> Tasks:
-        """What keeps its pieces."""
-        return Tasks(self.folder.path, self.crew)
+        """What keeps its pieces, and says which are worked on here."""
+        return Tasks(self.folder.path, self.crew, self.shard)
+
+    @property
+    def shard(self) -> Shard | None:
+        """The part (k, m) that it is, or None for all of it."""
+        return tuple(self.folder.record["shard"]) if self.folder.record["shard"] else None
 
     @property
     def draws(self) -> dict[str, Any]:
         """The options of `validate` for the Monte Carlo of this run, a run of its own in the folder."""
-        return {"out": self.folder.path / MONTE_CARLO, "executor": self.crew}
+        return {"out": self.folder.path / MONTE_CARLO, "executor": self.crew, "shard": self.shard}
 
     @contextmanager
     def stage(self, name: str) -> Iterator[Progress]:
@@ -56,7 +62,8 @@ def staged(folder: RunFolder, crew: Crew, show: Stage) -> Iterator[StagedRun]:
     """
     folder.begin("numpy", crew.workers)
     try:
-        yield StagedRun(folder, crew, show)
+        with blas_threads(1):  # the bits of a sum depend on how many share it
+            yield StagedRun(folder, crew, show)
     except KeyboardInterrupt as stop:
         folder.end(STOPPED)
         told = f"{kept_pieces(folder.path)} pieces are kept in {folder.path}; go on with: wideproof runs resume "
