@@ -10,7 +10,7 @@ import hashlib
 import io
 import json
 import zlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from importlib import metadata
@@ -31,11 +31,30 @@ Arrays = dict[str, Host]
 Plan = Mapping[str, Any]
 Work = Callable[..., Arrays]
 """A function of a plan, and of what is `Shared` by all pieces where there is something."""
+T = TypeVar("T")
 G = TypeVar("G", bound=Gathered[Any])
 
 
 class Elsewhere(Exception):
     """Other parts of the run work on the rest: what needs all of it waits until the parts are put together."""
+
+
+def later(work: Callable[[], T]) -> Callable[[], T]:
+    """Do some work now and return what gives its value: in a part of a run it may be `Elsewhere` when asked for."""
+    try:
+        value = work()
+    except Elsewhere:
+        return _elsewhere
+    return lambda: value
+
+
+def _elsewhere() -> Any:
+    raise Elsewhere
+
+
+def every(works: Iterable[Callable[[], T]]) -> list[T]:
+    """Return what all of some works give; in a part of a run its share of each is done first.  Errors: `Elsewhere`."""
+    return [value() for value in [later(work) for work in works]]
 
 
 @dataclass(frozen=True)

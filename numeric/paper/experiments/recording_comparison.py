@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -35,7 +34,7 @@ from wideproof.numeric.paper.experiments.recording_protocol import FULL, LIMITED
 from wideproof.numeric.paper.experiments.scale_factors import Scale, emitted_scale
 from wideproof.numeric.paper.experiments.settling import Improving
 from wideproof.numeric.recordings import Recording
-from wideproof.numeric.runs.tasks import NOTHING_KEPT, Elsewhere, Tasks
+from wideproof.numeric.runs.tasks import NOTHING_KEPT, Tasks, every
 
 NARROW = 200
 """Measured: multiplications in whose time one lag of a filter is added to the outputs at one time."""
@@ -149,7 +148,7 @@ def compare(
         ]
         if announce is not None:
             announce(_cost(network, trainers, left))
-        chosen = _selected(trainers)
+        chosen = every(trainer.select for trainer in trainers)
         regimes = [_regime(trainers[k], own, np.random.default_rng([seed, k])) for k, own in enumerate(chosen)]
     if progress is not None:
         progress(1, 1)
@@ -158,17 +157,6 @@ def compare(
         recording.input_names, recording.output_names, protocol, tuple(regimes),
         judge_differences(list(_differences(regimes, recording.output_names))),
     )  # fmt: skip
-
-
-def _selected(trainers: Sequence[Trainer]) -> list[dict[tuple[str, str], Selected]]:
-    """What every trainer selects; in a part of a run all of them work on their share first."""
-    chosen = []
-    for trainer in trainers:
-        with suppress(Elsewhere):
-            chosen.append(trainer.select())
-    if len(chosen) < len(trainers):
-        raise Elsewhere
-    return chosen
 
 
 def _cost(network: MethodChoice, trainers: Sequence[Trainer], left: Sequence[str]) -> MethodChoice:
