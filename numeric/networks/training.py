@@ -21,6 +21,7 @@ from wideproof.numeric.core.arrays import Array, Host, backend, check_finite, qu
 from wideproof.numeric.core.checkpoints import SAVE_EVERY, load, save
 from wideproof.numeric.core.inputs import callback, choice, finite_array, real, sequences, whole
 from wideproof.numeric.core.shown import InOneLine
+from wideproof.numeric.core.timing import blas_threads
 from wideproof.numeric.networks.divergence import blown_up, diverged, risen, unstable
 from wideproof.numeric.networks.empirical_kernels import Readout, empirical_ntk, scales_of
 from wideproof.numeric.networks.gradients import Network, network_gradients, run_forward, shape_of, trained
@@ -67,7 +68,7 @@ def train_network(
 
     The gradient is by the entries of the parameters or, for "ntk", by unit-variance parameters. The default step is
     half the largest stable one of the linearised network. A run that is killed resumes from its checkpoint with the
-    same bits.
+    same bits. NumPy's linear algebra takes one thread, so that the bits are the same for any OMP_NUM_THREADS.
     Shapes: X (N, T, n_x); Y (N, n_y) for readout "last" and "average", (N, T, n_y) for "all".
     Units: parameters are the symbols of the definition.
     Error: rounding; ShapeError; Diverged, naming step, cause and a stable step size, where the loss blows up or an
@@ -86,17 +87,17 @@ def train_network(
     momentum = real("train_network: momentum", momentum, 0.0, below=1.0, hint="0 is plain descent, 0.9 is usual.")
     callback("train_network: progress", progress)
     options = {"n_y": int(Y.shape[-1]), "device": device, **parameters}
-    start = {**_drawn(program, X, width, seed, options), **weights_of(weights, xp)}
-    if step_size is None:
-        step_size = 1.0 / (curvature(program, X, Y, width, start, readout, parameterization, options) or 1.0)
-    step_size = real("train_network: step_size", step_size, 0.0, above=True, hint="Leave it out for a stable one.")
     run = _Descent(program, xp.asarray(X), xp.asarray(Y), width, readout, parameterization, options)
-    identity = {
-        "X": _digest(X), "Y": _digest(Y), "width": width, "step": step_size, "momentum": momentum, "seed": seed,
-        "start": _digest(*(to_host(start[name]) for name in sorted(start))), "readout": readout,
-        "parameterization": parameterization, "program": _text(program), "device": device, **parameters,
-    }  # fmt: skip
-    return _descend(run, start, steps, step_size, momentum, progress, checkpoint, identity)
+    with blas_threads(1):  # the bits of a sum depend on how many share it
+        start = {**_drawn(program, X, width, seed, options), **weights_of(weights, xp)}
+        step = step_size if step_size is not None else 1.0 / (run.curvature(start) or 1.0)
+        step = real("train_network: step_size", step, 0.0, above=True, hint="Leave it out for a stable one.")
+        identity = {
+            "X": _digest(X), "Y": _digest(Y), "width": width, "step": step, "momentum": momentum, "seed": seed,
+            "start": _digest(*(to_host(start[name]) for name in sorted(start))), "readout": readout,
+            "parameterization": parameterization, "program": _text(program), "device": device, **parameters,
+        }  # fmt: skip
+        return _descend(run, start, steps, step, momentum, progress, checkpoint, identity)
 
 
 def _check(X: Host, Y: Host, readout: str) -> None:

@@ -46,7 +46,7 @@ class Crew:
     renew: Callable[[], Executor] | None = None
     repairs: int = 0
 
-    def submit(self, work: Callable[..., T], *given: Any) -> Future[T]:
+    def _submit(self, work: Callable[..., T], *given: Any) -> Future[T]:
         """Hand one piece of work to a worker; without an executor it is done here and now."""
         if self.executor is None:
             here: Future[T] = Future()
@@ -61,7 +61,7 @@ class Crew:
                 self._repair(error)
         raise AssertionError
 
-    def result(self, future: Future[T]) -> T | None:
+    def _result(self, future: Future[T]) -> T | None:
         """What a piece of work gave; None where a worker of ours died and the pool was made anew.
 
         Errors: those of the work; StoreError where workers die again and again.
@@ -73,22 +73,24 @@ class Crew:
                 self._repair(error)
             return None
 
-    def each(self, work: Callable[..., T], pieces: Iterable[tuple[K, tuple[Any, ...]]]) -> Iterator[tuple[K, T]]:
+    def each(self, work: Callable[..., T], pieces: Iterable[tuple[K, tuple[Any, ...]] | None]) -> Iterator[tuple[K, T]]:
         """Yield the name of each piece (name, arguments) with what it gave, in any order; `window` are out at a time.
 
-        What a pool that died had is handed out again.  Errors: as `result`.
+        A None among the pieces says that the next one has to wait until another has come back. What a pool that died
+        had is handed out again.
+        Errors: those of the work; StoreError where workers die again and again.
         """
         pending: dict[Future[T], tuple[K, tuple[Any, ...]]] = {}
         again: list[tuple[K, tuple[Any, ...]]] = []
         waiting = iter(pieces)
         while True:
             while len(pending) < self.window and (piece := again.pop() if again else next(waiting, None)) is not None:
-                pending[self.submit(work, *piece[1])] = piece
+                pending[self._submit(work, *piece[1])] = piece
             if not pending:
                 return
             for future in wait(pending, return_when=FIRST_COMPLETED).done:
                 piece = pending.pop(future)
-                found = self.result(future)
+                found = self._result(future)
                 if found is None:  # the workers are new ones
                     again += [piece, *pending.values()]
                     pending.clear()

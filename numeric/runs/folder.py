@@ -56,6 +56,13 @@ class RunFolder:
         *earlier, last = self.record["sessions"]
         self.update(stage=stage, sessions=[*earlier, last | {"ended": now()}], **fields)
 
+    def take_sessions(self, parts: Sequence[RunFolder]) -> None:
+        """Note whose numbers it is put together from, and the sessions that drew them."""
+        sessions = list(self.record["sessions"])
+        for run in parts:
+            sessions += [session for session in run.record["sessions"] if session not in sessions]
+        self.update(sessions=sessions, parts=[str(run.path) for run in parts])
+
     def write_checks(self, checks: Sequence[Mapping[str, Any]]) -> None:
         """Write the checks as a table of plain text, one row each."""
         text = io.StringIO()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import astuple, dataclass, field
 from functools import cached_property, partial
 from typing import Any, Generic, Protocol, TypeVar, runtime_checkable
@@ -102,65 +101,53 @@ class Gathered(ABC, Generic[P]):
 
 @dataclass
 class _Work(Generic[G]):
-    """Chunks handed out, and those that came back before their turn."""
+    """The chunks of a plan on their way: merged in order, whatever the order in which they come."""
 
     found: G
     chunks: tuple[Chunk, ...]
     store: ChunkFolder | None
     crew: Crew
-    pending: dict[Future[Numbers], int] = field(default_factory=dict)
+    progress: Progress | None
     waiting: dict[int, Numbers | None] = field(default_factory=dict)
-    handed: int = 0
+    done: int = 0
 
-    def hand_out(self, done: int) -> None:
-        """Submit the next chunks that are wanted and not stored, so many ahead of the first that is missing."""
-        while self.handed < len(self.chunks) and len(self.pending) < self.crew.window:
-            if self.handed - done > 4 * self.crew.window:
-                return
-            index, chunk = self.handed, self.chunks[self.handed]
-            self.handed += 1
-            stored = None
-            if self.wanted(chunk):
-                stored = self.store.read(chunk.name) if self.store else None
-                if stored is None:
-                    self.pending[self.submit(chunk)] = index
-                    continue
-            self.waiting[index] = stored
+    def carry_out(self) -> None:
+        """Draw and keep what is wanted and not stored, and merge all of it."""
+        here = self.crew.executor is None
+        for index, numbers in self.crew.each(
+            self.found.draw if here else self.found.draw_elsewhere, self.missing(here)
+        ):
+            if self.store:
+                self.store.write(self.chunks[index].name, encoded(self.chunks[index], numbers))
+            self.take(index, numbers)
 
-    def submit(self, chunk: Chunk) -> Future[Numbers]:
-        if self.crew.executor is None:
-            return self.crew.submit(self.found.draw, self.found.plan, chunk)
-        return self.crew.submit(self.found.draw_elsewhere, self.found.text, astuple(chunk))
+    def missing(self, here: bool) -> Iterator[tuple[int, tuple[Any, ...]] | None]:
+        """Yield what has to be drawn, and None as long as the first that is under way is too far behind."""
+        for index, chunk in enumerate(self.chunks):
+            while index - self.done > 4 * self.crew.window:
+                yield None
+            if not self.wanted(chunk):
+                self.take(index, None)
+            elif self.store and (stored := self.store.read(chunk.name)) is not None:
+                self.take(index, stored)
+            else:
+                yield index, ((self.found.plan, chunk) if here else (self.found.text, astuple(chunk)))
 
     def wanted(self, chunk: Chunk) -> bool:
         return not self.found.reached(chunk.group, chunk.width)
 
-    def collect(self) -> None:
-        """Keep what has come back; a broken pool is made anew and its chunks are handed out again."""
-        done, _ = wait(self.pending, return_when=FIRST_COMPLETED)
-        for future in done:
-            index = self.pending.pop(future)
-            numbers = self.crew.result(future)
-            if numbers is None:
-                self.pending = {self.submit(self.chunks[k]): k for k in [index, *self.pending.values()]}
-                return
-            if self.store:
-                self.store.write(self.chunks[index].name, encoded(self.chunks[index], numbers))
-            self.waiting[index] = numbers
-
-    def merged(self) -> Iterator[int]:
-        """Merge in order what can be, and yield how many chunks are done."""
-        done = 0
-        while done < len(self.chunks):
-            self.hand_out(done)
-            while done in self.waiting:
-                numbers, chunk = self.waiting.pop(done), self.chunks[done]
-                if numbers is not None and self.wanted(chunk):
-                    self.found.take(chunk, numbers)
-                done += 1
-                yield done
-            if self.pending and done not in self.waiting:
-                self.collect()
+    def take(self, index: int, numbers: Numbers | None) -> None:
+        """Merge in order what can be, and tell how many chunks are done."""
+        self.waiting[index] = numbers
+        while self.done in self.waiting:
+            next_, chunk = self.waiting.pop(self.done), self.chunks[self.done]
+            if next_ is not None and self.wanted(chunk):
+                self.found.take(chunk, next_)
+            self.done += 1
+            if self.progress:
+                self.progress(self.done, len(self.chunks))
+                if isinstance(self.progress, Watching):
+                    self.progress.errors(partial(standard_errors, self.found))
 
 
 def gather(
@@ -173,14 +160,9 @@ def gather(
     Shapes: as `Gathered`.  Units: as `Gathered`.  Error: StoreError where the store cannot be written; those of draws.
     Source: one random stream per chunk, merged in a fixed order; progress is told (chunks done, all chunks).
     """
-    chunks = part_of(tuple(plan.chunks()), shard)
-    work = _Work(kind(plan), chunks, store, crew)
+    work = _Work(kind(plan), part_of(tuple(plan.chunks()), shard), store, crew, progress)
     with blas_threads(1):  # for an executor of threads too: each would end the limit of the others
-        for done in work.merged():
-            if progress:
-                progress(done, len(chunks))
-                if isinstance(progress, Watching):
-                    progress.errors(partial(standard_errors, work.found))
+        work.carry_out()
     return work.found
 
 

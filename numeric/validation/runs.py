@@ -18,7 +18,8 @@ from wideproof.numeric.core.checks import Judged
 from wideproof.numeric.core.files import write_atomically
 from wideproof.numeric.core.inputs import whole
 from wideproof.numeric.core.statistics import Moments
-from wideproof.numeric.runs.chunks import Chunk
+from wideproof.numeric.core.timing import blas_threads
+from wideproof.numeric.runs.chunks import Chunk, ChunkFolder
 from wideproof.numeric.runs.crew import Crew
 from wideproof.numeric.runs.folder import CHECKS, RECORD, RunFolder, open_run, plain, take_folder
 from wideproof.numeric.runs.gathering import Gathered, Progress, Shard, gather, part_of
@@ -57,8 +58,9 @@ def carry_out(
     if run is not None:
         run.begin(experiment.plan.backend, crew.workers)
     try:
-        found = gather(experiment.measurements, experiment.plan, progress, store, crew, shard)
-        judged = experiment.judged(found) if shard is None else _part(shard)
+        with blas_threads(1):  # the bits of a sum depend on how many share it
+            found = gather(experiment.measurements, experiment.plan, progress, store, crew, shard)
+            judged = experiment.judged(found) if shard is None else _part(shard)
     except KeyboardInterrupt as stop:
         raise stopped(stop, _kept(run, experiment, shard)) from None
     if run is not None:
@@ -126,11 +128,15 @@ def _fitting(experiment: Experiment, run: RunFolder, progress: Progress | None, 
 
 @dataclass(frozen=True)
 class Merged:
-    """A run put together: its folder, what is still missing, and whether its parts come from one environment."""
+    """A run put together: its folder, how many chunks are missing, in how many environments it was drawn.
+
+    `lacking` says which parts are not there, or have not ended.
+    """
 
     path: Path
     missing: int
     environments: int
+    lacking: tuple[str, ...] = ()
 
 
 def merge(paths: Sequence[Path], out: Path, force: bool = False) -> Merged:
@@ -152,25 +158,29 @@ def merge(paths: Sequence[Path], out: Path, force: bool = False) -> Merged:
     most = max(x.plan.trials for x in experiments)
     whole_run = widest if widest.plan.trials == most else widest.extended(most, None)
     made = start(out, whole_run, None, force)
-    sessions = list(made.record["sessions"])
-    for run in runs:
-        sessions += [session for session in run.record["sessions"] if session not in sessions]
-    made.update(sessions=sessions, parts=[str(path) for path in paths])
+    made.take_sessions(runs)
     mixed = len(made.environments())
     store = made.chunks
     for run in runs:
-        theirs = run.chunks
-        for name in theirs.files:
-            raw, own = theirs.raw(name), store.raw(name)
-            if raw is None or raw == own:
-                continue
-            if own is not None and mixed == 1:
-                raise StoreError(f"merge {run.path}", f"the numbers of {name} that {out} has", "others",
-                                 "In one environment a chunk has one value: a folder was altered.")  # fmt: skip
-            if own is None:
-                store.write(name, raw)
+        copied(run.chunks, store, run.path, mixed)
     missing = sum(chunk.name not in store.files for chunk in whole_run.plan.chunks())
     return Merged(out, missing, mixed)
+
+
+def copied(theirs: ChunkFolder, store: ChunkFolder, path: Path, environments: int) -> None:
+    """Copy what a folder lacks from that of the run in `path`; a damaged chunk counts as absent.
+
+    Errors: StoreError for one chunk with different numbers from one environment.
+    """
+    for name in theirs.files:
+        raw, own = theirs.raw(name), store.raw(name)
+        if raw is None or raw == own:
+            continue
+        if own is not None and environments == 1:
+            raise StoreError(f"merge {path}", f"the numbers of {name} that {store.run} has", "others",
+                             "In one environment a chunk has one value: a folder was altered.")  # fmt: skip
+        if own is None:
+            store.write(name, raw)
 
 
 @dataclass(frozen=True)

@@ -26,6 +26,7 @@ from wideproof.numeric.kernels.kernel import Kernel
 from wideproof.numeric.runs.crew import Crew, crew_of, workers_of
 from wideproof.numeric.runs.gathering import Progress
 from wideproof.numeric.runs.memory import refuse_too_large
+from wideproof.numeric.runs.tasks import Elsewhere
 from wideproof.numeric.sampling.linear.choice import DTYPES, METHODS
 from wideproof.numeric.validation.alternating import lines_plan
 from wideproof.numeric.validation.experiment import Experiment, KernelExperiment, LinearExperiment, LinesExperiment
@@ -107,6 +108,20 @@ def validate(
         announce(experiment.power())
     with crew_of(jobs, executor, scheduler, device) as crew:
         return carry_out(experiment, run, progress, crew, shard)
+
+
+def validated(
+    recursion: Recursion | Alternating | Program, width: int, trials: int | None, seed: int, progress: Progress,
+    draws: Mapping[str, Any], values: Mapping[str, float],
+) -> Validation:  # fmt: skip
+    """Validate within a larger run; `draws` are options that say where numbers are kept and who draws which.
+
+    Error: as `validate`; `Elsewhere` in a part of a run.  Source: `validate`.
+    """
+    found = validate(recursion, width, trials, seed, progress=progress, **draws, **dict[str, Any](values))
+    if not isinstance(found, Validation):
+        raise Elsewhere
+    return found
 
 
 def checked_shard(shard: tuple[int, int] | None, out: object, budget: float | None) -> tuple[int, int] | None:

@@ -24,7 +24,7 @@ from wideproof.reports.cli.reproduce import (
     make,
     recordings_named,
 )
-from wideproof.reports.cli.runs.options import Force, Jobs, Scheduler
+from wideproof.reports.cli.runs.options import Force, Jobs, Scheduler, ShardText, shard_named
 from wideproof.reports.cli.symbols import Json, parameters
 
 if TYPE_CHECKING:
@@ -55,6 +55,7 @@ def report_command(
     ] = False,
     jobs: Jobs = None,
     scheduler: Scheduler = None,
+    shard: ShardText = None,
     force: Force = False,
     as_json: Json = False,
 ) -> None:
@@ -66,14 +67,16 @@ def report_command(
     Examples: [b]wideproof report linear-rnn -o report/linear-rnn[/b],
     [b]wideproof report elman --activation tanh -o report/elman[/b], [b]wideproof report amp -o report/amp[/b]
     """
+    from wideproof.numeric.validation.validate import checked_shard
     from wideproof.reports.paper import ITEMS
     from wideproof.reports.sections.report import report
 
+    part = checked_shard(shard_named(shard), out_dir, None)
     chosen = () if data == ["none"] else recordings_named(data)
     columns = columns_named(data, inputs, outputs, rate, column_names, allow_pickle)
     if model == "paper":
         make(list(ITEMS), out_dir, quick, seed, chosen, columns, {}, engine, as_json, method, jobs, scheduler,
-             force)  # fmt: skip
+             force, part)  # fmt: skip
     recursion = any_model_with(context, model)
     nu = parameters(context, list(recursion.program().symbols))
     if isinstance(recursion, Alternating):
@@ -94,6 +97,7 @@ def report_command(
             jobs=jobs,
             scheduler=scheduler,
             force=force,
+            shard=part,
             **nu,
         )
     tell_report(made, as_json)

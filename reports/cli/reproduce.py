@@ -10,7 +10,7 @@ import typer
 
 from wideproof.derive.language.errors import ParameterError, meant
 from wideproof.reports.cli.console import EXIT, Stages, announced, err, out, print_json, table
-from wideproof.reports.cli.runs.options import Force, Jobs, Scheduler
+from wideproof.reports.cli.runs.options import Force, Jobs, Scheduler, ShardText, shard_named
 
 if TYPE_CHECKING:
     from wideproof.reports.paper.assembly import Reproduced
@@ -77,6 +77,7 @@ def reproduce_command(
     seed: Seed = 0,
     jobs: Jobs = None,
     scheduler: Scheduler = None,
+    shard: ShardText = None,
     force: Force = False,
     as_json: Json = False,
 ) -> None:
@@ -93,9 +94,11 @@ def reproduce_command(
     [b]wideproof reproduce fig3 --set nu_W=0.6 --set delays=0,4,8[/b],
     [b]wideproof reproduce table1 --data FILE.csv --inputs a,b --outputs c --rate 50[/b]
     """
+    from wideproof.numeric.validation.validate import checked_shard
     from wideproof.reports.paper import ITEMS
     from wideproof.reports.paper.settings import parse_changes
 
+    part = checked_shard(shard_named(shard), out_dir, None)
     names = list(ITEMS) if item == "all" else [item]
     if item != "all" and item not in ITEMS:
         hint = f"{meant(item, ITEMS)}wideproof reproduce all makes every one."
@@ -108,7 +111,7 @@ def reproduce_command(
     folder = out_dir or Path("report") / ("paper" if item == "all" else item)
     described = columns_named(data, inputs, outputs, rate, columns, allow_pickle)
     make(names, folder, quick, seed, recordings_named(data), described, changes, "auto", as_json, method,
-         jobs, scheduler, force)  # fmt: skip
+         jobs, scheduler, force, part)  # fmt: skip
 
 
 def recordings_named(data: Sequence[str] | None) -> tuple[str, ...]:
@@ -179,7 +182,7 @@ def show_settings(names: Sequence[str], quick: bool, changes: dict[str, str], as
 def make(
     names: list[str], out_dir: Path, quick: bool, seed: int, data: tuple[str, ...], columns: dict[str, Any],
     changes: dict[str, str], engine: Engine, as_json: bool, method: str, jobs: int | None, scheduler: str | None,
-    force: bool,
+    force: bool, shard: tuple[int, int] | None,
 ) -> NoReturn:  # fmt: skip
     """Reproduce the named items, write their document, print the claims and exit by the verdict."""
     from wideproof.numeric.runs.crew import crew_of, workers_of
@@ -187,7 +190,7 @@ def make(
 
     workers_of(jobs, None, scheduler)  # told before the folder is made
     run = start(names, out_dir, quick=quick, seed=seed, data=data, columns=columns, changes=changes, method=method,
-                engine=engine, force=force)  # fmt: skip
+                engine=engine, force=force, shard=shard)  # fmt: skip
     with Stages(quiet=as_json) as stages, crew_of(jobs, None, scheduler) as crew:
         made = carry_out(run, crew, stages, None if as_json else announced)
     tell_claims(made, as_json)
@@ -199,7 +202,8 @@ def tell_claims(made: Reproduced, as_json: bool) -> NoReturn:
         print_json({"verdict": made.verdict, "claims": made.claims})
     else:
         rows = [(c["item"], c["claim"], _number(c["prediction"]), _estimate(c), c["verdict"]) for c in made.claims]
-        table(("item", "claim", "predicted", "measured", "verdict"), rows)
+        if rows:
+            table(("item", "claim", "predicted", "measured", "verdict"), rows)
         for path in made.files:
             out.print(str(path))
         for notice in made.notices:

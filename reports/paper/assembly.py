@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from wideproof.derive import models
 from wideproof.derive.language.errors import ParameterError
@@ -15,7 +16,9 @@ from wideproof.numeric.linear_rnn.training_choice import Announce
 from wideproof.numeric.recordings import RECORDINGS
 from wideproof.numeric.runs.crew import Crew
 from wideproof.numeric.runs.folder import RECORD, RunFolder, take_folder
+from wideproof.numeric.runs.gathering import Shard
 from wideproof.numeric.runs.stages import DONE, Stage, staged
+from wideproof.numeric.runs.tasks import Elsewhere, every
 from wideproof.numeric.validation.runs import model_text
 from wideproof.reports.document.blocks import Document, Paragraph, Section, Table
 from wideproof.reports.document.numbers import value
@@ -88,9 +91,10 @@ def _check_method(names: Sequence[str], method: str) -> None:
 def start(names: Sequence[str], out_dir: Path, *, quick: bool = False, seed: int = 0,
           data: Sequence[str] = tuple(RECORDINGS), columns: Mapping[str, Any] | None = None,
           changes: Mapping[str, str] | None = None, method: str = "auto", engine: Engine = "auto",
-          force: bool = False) -> RunFolder:  # fmt: skip
+          force: bool = False, shard: Shard | None = None) -> RunFolder:  # fmt: skip
     """Return the folder of a run of the named items, new or gone on with; its record is on disk before any work.
 
+    Of a `shard` (k, m) the part alone is worked on, until the parts are put together.
     Errors: ParameterError for a method that does not apply; StoreError for the folder of another run, unless forced.
     """
     _check_method(names, method)
@@ -101,7 +105,7 @@ def start(names: Sequence[str], out_dir: Path, *, quick: bool = False, seed: int
         "settings": {name: {c.name: c.value for c in choices_of(name, quick, changes)}
                      for name in ITEMS if name in names and name in USED},
     }  # fmt: skip
-    identity = {"command": COMMAND, "inputs": inputs, "seed": seed, "shard": None}
+    identity = {"command": COMMAND, "inputs": inputs, "seed": seed, "shard": shard}
     program = models.linear_rnn().program()
     fields = {"model": {"name": program.name, "text": model_text(program)}, "stages": {},
               "started_in": str(Path.cwd()), "asked_engine": engine}  # fmt: skip
@@ -130,14 +134,25 @@ def carry_out(run: RunFolder, crew: Crew, stage: Stage, announce: Announce | Non
             inputs["columns"], inputs["changes"], inputs["method"], announce, tasks=under_way.tasks,
             draws=under_way.draws,
         )  # fmt: skip
+        if under_way.shard is not None:
+            _work_on_part(inputs["items"], context)
         made = reproduce(inputs["items"], context)
         run.update(verdict=made.verdict, claims=made.claims(), results=recordable(context.runs), engine=None)
         with under_way.stage("typesetting") as progress:
             done = render(document(made), run.path, run.record["asked_engine"])
             progress(1, 1)
         run.end(DONE, engine=done.engine)
+    if under_way.shard is not None:
+        return Reproduced("undecided", (), (), (under_way.part,))
     files = tuple(path for path in (done.tex, done.pdf, done.html, run.path / RECORD) if path is not None)
     return Reproduced(made.verdict, tuple(made.claims()), files, done.notices)
+
+
+def _work_on_part(names: Sequence[str], context: Context) -> NoReturn:
+    """Do this part's share of all measurements of the items, which others read as well once each."""
+    measures = dict.fromkeys(measure for name in names for measure in ITEMS[name].measures)
+    every(partial(measure, context) for measure in measures)
+    raise Elsewhere
 
 
 def document(made: Reproduction) -> Document:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 from scipy import special
@@ -27,6 +28,8 @@ from wideproof.numeric.paper.experiments import (
 from wideproof.numeric.paper.experiments.assumptions import whole
 from wideproof.numeric.paper.experiments.bias_verdicts import FALSE_ALARM, MARGIN
 from wideproof.numeric.paper.experiments.model_selection import UNSCALED
+from wideproof.numeric.recordings import Recording
+from wideproof.numeric.runs.tasks import every
 from wideproof.reports.document.blocks import Block, Figure, Paragraph, Table
 from wideproof.reports.paper.item import Context, Item, PaperClaim, Result
 from wideproof.reports.paper.width_gaps import LEVEL, gap_figure, gaps_of, rate
@@ -113,11 +116,7 @@ def _curves(context: Context, found: Dynamics, curves: dict[str, tuple[float, ..
 
 def delay_figure(context: Context) -> Result:
     """Figure 3: test error against the delay of the teacher."""
-    setting = context.setting(DelaySetting)
-    with context.stage("teachers of growing delay") as progress:
-        context.runs["delays"] = found = delay_experiment(
-            setting, method=context.method, announce=context.announce, progress=progress, tasks=context.tasks
-        )
+    setting, found = context.setting(DelaySetting), _delays(context)
     curves = dict(zip(found.models, map(np.array, found.mean), strict=True))
     errors = dict(zip(found.models, map(np.array, found.stderr), strict=True))
     drawn = figures.decay(
@@ -144,6 +143,15 @@ def delay_figure(context: Context) -> Result:
         *context.assumptions("fig3"),
     )
     return Result(blocks, _forgets(found))
+
+
+def _delays(context: Context) -> DelayCurves:
+    with context.stage("teachers of growing delay") as progress:
+        context.runs["delays"] = delay_experiment(
+            context.setting(DelaySetting), method=context.method, announce=context.announce, progress=progress,
+            tasks=context.tasks,
+        )  # fmt: skip
+    return context.runs["delays"]
 
 
 def _forgets(found: DelayCurves) -> tuple[PaperClaim, ...]:
@@ -219,25 +227,29 @@ def _judged(found: RecordingComparison, biased: bool) -> list[PaperClaim]:
 
 
 def _comparisons(context: Context) -> list[RecordingComparison]:
-    for recording in context.recordings:
-        if f"recording {recording.name}" not in context.runs:
-            with context.stage(f"recording {recording.name}") as progress:
-                context.runs[f"recording {recording.name}"] = compare(
-                    recording,
-                    context.setting(Protocol),
-                    seed=context.seed,
-                    method=context.method,
-                    announce=context.announce,
-                    progress=progress,
-                    tasks=context.tasks,
-                )
-    return [context.runs[f"recording {recording.name}"] for recording in context.recordings]
+    return every(partial(_comparison, context, recording) for recording in context.recordings)
+
+
+def _comparison(context: Context, recording: Recording) -> RecordingComparison:
+    name = f"recording {recording.name}"
+    if name not in context.runs:
+        with context.stage(name) as progress:
+            context.runs[name] = compare(
+                recording,
+                context.setting(Protocol),
+                seed=context.seed,
+                method=context.method,
+                announce=context.announce,
+                progress=progress,
+                tasks=context.tasks,
+            )
+    return context.runs[name]
 
 
 FIGURE_ITEMS: tuple[Item, ...] = (
-    Item("fig1", "Figure 1", "training dynamics", training_figure, DRAWN),
-    Item("fig2", "Figure 2", "test dynamics", test_figure, DRAWN),
-    Item("fig3", "Figure 3", "test error against delay", delay_figure, EXACT),
-    Item("fig4", "Figure 4", "real recordings during training", recording_figure, EXACT),
-    Item("table1", "Table 1", "scores on real recordings", score_table, EXACT),
+    Item("fig1", "Figure 1", "training dynamics", training_figure, DRAWN, (_dynamics, gaps_of)),
+    Item("fig2", "Figure 2", "test dynamics", test_figure, DRAWN, (_dynamics, gaps_of)),
+    Item("fig3", "Figure 3", "test error against delay", delay_figure, EXACT, (_delays,)),
+    Item("fig4", "Figure 4", "real recordings during training", recording_figure, EXACT, (_comparisons,)),
+    Item("table1", "Table 1", "scores on real recordings", score_table, EXACT, (_comparisons,)),
 )

@@ -23,7 +23,7 @@ from wideproof.numeric.recordings import RECORDINGS, Recording, load_recording
 from wideproof.numeric.runs.stages import Stage
 from wideproof.numeric.runs.tasks import NOTHING_KEPT, Tasks
 from wideproof.numeric.validation.judged import Validation
-from wideproof.numeric.validation.validate import validate
+from wideproof.numeric.validation.validate import validated
 from wideproof.reports.document.blocks import Block, Equation, Kind, Paragraph, Section, Table, Theorem
 from wideproof.reports.document.numbers import value
 from wideproof.reports.paper.certificates import FOLDER, certificate_line
@@ -100,21 +100,27 @@ class Context:
         """The Monte Carlo run that judges the laws of the impulse response and of the kernel."""
         sizes = self.setting(DrawSizes)
         with self.stage("Monte Carlo over a ladder of widths") as progress:
-            found = validate(self.rnn, sizes.widest, sizes.trials, self.seed, progress=progress, **self.draws,
-                             **self.variances)  # fmt: skip
-        assert isinstance(found, Validation)  # of a linear recursion
-        return found
+            return validated(self.rnn, sizes.widest, sizes.trials, self.seed, progress, self.draws, self.variances)
+
+
+def laws(context: Context) -> Validation:
+    """The Monte Carlo run of several items, as one of their measurements."""
+    return context.validation
 
 
 @dataclass(frozen=True)
 class Item:
-    """`name` on the command line, its place in the paper, a title, what makes its section, how it may train."""
+    """`name` on the command line, its place in the paper, a title, what makes its section, how it may train.
+
+    `measures` are its measurements in pieces that are kept: a part of a run does its share of them and nothing else.
+    """
 
     name: str
     place: str
     title: str
     make: Callable[[Context], Result]
     methods: tuple[str, ...] = ()
+    measures: tuple[Callable[[Context], object], ...] = ()
 
 
 def worst(verdicts: Sequence[Verdict]) -> Verdict:

@@ -24,7 +24,7 @@ from wideproof.reports.write import figures
 
 def proposition_31(context: Context) -> Result:
     """The proposition's conditions, and both of its gaps measured against the width."""
-    found, gaps = _linearised(context), gaps_of(context)
+    found, gaps = linearised(context), gaps_of(context)
     ranks, rank_claims = _ranks(context)
     blocks = (
         *_statement(),
@@ -80,7 +80,8 @@ def _statement() -> tuple[Block, ...]:
     ))  # fmt: skip
 
 
-def _linearised(context: Context) -> LinearisedGaps:
+def linearised(context: Context) -> LinearisedGaps:
+    """Networks beside their own linearisations at every width."""
     with context.stage("linearised against true training") as progress:
         found = linearised_gaps(
             context.setting(Setting),

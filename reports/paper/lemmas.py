@@ -7,7 +7,7 @@ from wideproof.derive.calculus.innovations import columns
 from wideproof.derive.latex.text import Cite, Latex, Math, Ref, Text
 from wideproof.numeric.paper.experiments import ResponseSizes, StateSizes
 from wideproof.numeric.paper.perturbation import response_covariance
-from wideproof.numeric.validation.convergence import row_distance, state_distance
+from wideproof.numeric.validation.convergence import KernelError, row_distance, state_distance
 from wideproof.reports.document.blocks import Block, Equation, Paragraph, Table, Theorem
 from wideproof.reports.paper.item import Context, PaperClaim, Result, from_checks, goal, theorem, verified
 from wideproof.reports.paper.theory import drawn
@@ -79,31 +79,27 @@ def lemma_b1(context: Context) -> Result:
     return Result(blocks, (verified("tangent recursion and kernel", derivation), *claims, *from_checks(checks)))
 
 
+def rows_gap(context: Context) -> KernelError:
+    """The distance of the states' second moments from their limit against the width."""
+    sizes = context.setting(StateSizes)
+    with context.stage("law of the states against width") as progress:
+        return row_distance(context.variances, sizes.state_widths, sizes.state_networks, sizes.state_horizon,
+                            context.seed, progress, context.tasks)  # fmt: skip
+
+
+def state_gap(context: Context) -> KernelError:
+    """The distance of the last state's empirical law from its limit against the width."""
+    sizes = context.setting(StateSizes)
+    with context.stage("empirical law of a state against width") as progress:
+        return state_distance(context.variances, sizes.law_widths, sizes.state_networks, sizes.state_horizon,
+                              context.seed, progress, context.tasks)  # fmt: skip
+
+
 def lemma_c1(context: Context) -> Result:
     """State evolution in both forms, in general, and the distance of the states' law from its limit."""
     plain = state_evolution(context.rnn)
     inno = state_evolution(context.rnn, form="innovations")
-    sizes = context.setting(StateSizes)
-    with context.stage("law of the states against width") as progress:
-        error = row_distance(
-            context.variances,
-            sizes.state_widths,
-            sizes.state_networks,
-            sizes.state_horizon,
-            context.seed,
-            progress,
-            context.tasks,
-        )
-    with context.stage("empirical law of a state against width") as progress:
-        law = state_distance(
-            context.variances,
-            sizes.law_widths,
-            sizes.state_networks,
-            sizes.state_horizon,
-            context.seed,
-            progress,
-            context.tasks,
-        )
+    error, law = rows_gap(context), state_gap(context)
     with context.stage("innovations form of recursions of every kind") as progress:
         general, claims = _general(context)
         progress(1, 1)

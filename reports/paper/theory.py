@@ -26,7 +26,7 @@ from wideproof.numeric.linear_rnn.krylov import draw_rnn, impulse_response as im
 from wideproof.numeric.linear_rnn.quadratic_loss import apply_filter
 from wideproof.numeric.linear_rnn.realization import METHODS, realize
 from wideproof.numeric.paper.experiments import DrawSizes, KernelSizes, RealizationSizes
-from wideproof.numeric.validation.convergence import kernel_error
+from wideproof.numeric.validation.convergence import KernelError, kernel_error
 from wideproof.numeric.validation.validate import DEFAULTS
 from wideproof.reports.document.blocks import Block, Equation, Paragraph, Table
 from wideproof.reports.document.numbers import value
@@ -167,16 +167,7 @@ def theorem_33b(context: Context) -> Result:
     derivation, whole = scale_factors(context.rnn), ntk(context.rnn)
     checks = [c for c in context.validation.checks if c.quantity == "scale-factor"]
     others = [c for c in context.validation.checks if c.quantity == "kernel-coupling"]
-    sizes = context.setting(KernelSizes)
-    with context.stage("tangent kernel against width") as progress:
-        error = kernel_error(
-            context.variances,
-            sizes.kernel_widths,
-            sizes.kernel_networks,
-            seed=context.seed,
-            progress=progress,
-            tasks=context.tasks,
-        )
+    error = kernel_gap(context)
     blocks = (
         *theorem(context, "thm-33b", "Tangent kernel", derivation,
                  "in which the weight of each lag, its scale factor, is", tail=_matrix_form(), first=(
@@ -202,6 +193,20 @@ def theorem_33b(context: Context) -> Result:
             slope_claim("the kernel's error falls as the width to the power -1/2", error),
         ),
     )
+
+
+def kernel_gap(context: Context) -> KernelError:
+    """The distance of the empirical kernel from its limit against the width."""
+    sizes = context.setting(KernelSizes)
+    with context.stage("tangent kernel against width") as progress:
+        return kernel_error(
+            context.variances,
+            sizes.kernel_widths,
+            sizes.kernel_networks,
+            seed=context.seed,
+            progress=progress,
+            tasks=context.tasks,
+        )
 
 
 def _matrix_form() -> Text:

@@ -35,13 +35,7 @@ LETTERS: Text = (
 def theorem_41(context: Context) -> Result:
     """Gradient descent moves each lag at most by B_2 rho_j l, in the convolution always and in the RNN in the limit."""
     derivation = training_bound(context.rnn)
-    setting, sizes = context.setting(Setting), context.setting(BoundSizes)
-    with context.stage("training against its bound") as progress:
-        run = measure_bound(
-            replace(setting, steps=sizes.bound_steps), widths=sizes.bound_widths, seeds=sizes.bound_networks,
-            announce=context.announce, progress=progress, tasks=context.tasks,
-        )  # fmt: skip
-    steps = learning_steps(setting)
+    run, steps = bound_run(context), learning_steps(context.setting(Setting))
     context.runs["bound"], context.runs["learning steps"] = run, steps
     lead = (
         "Gradient descent on the scaled convolution, in steps of size at most the reciprocal of a bound on the scale "
@@ -65,6 +59,16 @@ def theorem_41(context: Context) -> Result:
         *measured(run, steps),
     )
     return Result(blocks, claims)
+
+
+def bound_run(context: Context) -> BoundRun:
+    """The convolution and networks of every width beside the bound."""
+    setting, sizes = context.setting(Setting), context.setting(BoundSizes)
+    with context.stage("training against its bound") as progress:
+        return measure_bound(
+            replace(setting, steps=sizes.bound_steps), widths=sizes.bound_widths, seeds=sizes.bound_networks,
+            announce=context.announce, progress=progress, tasks=context.tasks,
+        )  # fmt: skip
 
 
 def measured(run: BoundRun, steps: LearningSteps) -> tuple[PaperClaim, ...]:

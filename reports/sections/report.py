@@ -24,7 +24,7 @@ from wideproof.numeric.runs.folder import RECORD, RunFolder, open_run, take_fold
 from wideproof.numeric.runs.stages import DONE, Stage, StagedRun, staged
 from wideproof.numeric.validation.alternating import TRIALS as LINES_TRIALS, line_settings
 from wideproof.numeric.validation.runs import model_text
-from wideproof.numeric.validation.validate import KERNEL_TRIALS, plain_parts, settings
+from wideproof.numeric.validation.validate import KERNEL_TRIALS, checked_shard, plain_parts, settings
 from wideproof.reports.document.blocks import Document
 from wideproof.reports.render.render import Engine, render
 from wideproof.reports.render.run_json import recordable
@@ -61,7 +61,7 @@ def report(recursion: Recursion | Alternating | Program, out_dir: Path | str, *,
            width: int = 1024, trials: int | None = None, engine: Engine = "auto", stage: Stage = silent,
            method: str = "auto", announce: Announce | None = None, jobs: int | None = None,
            executor: Executor | None = None, scheduler: str | None = None, force: bool = False,
-           **nu: float) -> Report:  # fmt: skip
+           shard: tuple[int, int] | None = None, **nu: float) -> Report:  # fmt: skip
     """Write report.tex, report.pdf, report.html, figures and run.json; equal seeds give equal numbers.
 
     The linear RNN is told lag by lag, beside recordings; any other recursion by its kernels; a program of a matrix
@@ -70,7 +70,8 @@ def report(recursion: Recursion | Alternating | Program, out_dir: Path | str, *,
     linear RNN; `announce` is told it, with reason, memory and time, before the start. The folder is a run: run.json is
     written first and at every stage, what is drawn and trained is kept piece by piece, the Monte Carlo as a run of its
     own, monte-carlo, and a report that is killed goes on with the same bits. `jobs`, `executor` and `scheduler` say
-    who draws and trains, as for `validate`; `force` replaces the run of another report.
+    who draws and trains, as for `validate`; `force` replaces the run of another report; `shard` (2, 8) does the second
+    eighth of what is drawn and trained, and writes no document.
     Errors: those of the derivation and of validate; StoreError for a folder of another run; RenderError where an
     engine asked for by name fails, and then report.tex and run.json stand. Without any engine a notice names what to
     install.
@@ -92,7 +93,8 @@ def report(recursion: Recursion | Alternating | Program, out_dir: Path | str, *,
     drawn = TRIALS[kind_of(program)] if trials is None else trials
     inputs = {"model": program.name, "data": list(data), "columns": dict(columns or {}), "width": width,
               "trials": drawn, "nu": values, "method": method}  # fmt: skip
-    identity = {"command": COMMAND, "program": program_data(program), "inputs": inputs, "seed": seed, "shard": None}
+    identity = {"command": COMMAND, "program": program_data(program), "inputs": inputs, "seed": seed,
+                "shard": checked_shard(shard, out_dir, None)}  # fmt: skip
     model = {"name": program.name, "text": model_text(program)}
     fields = {"model": model, "stages": {}, "started_in": str(Path.cwd()), "asked_engine": engine}
     workers_of(jobs, executor, scheduler)  # told before the folder is made
@@ -124,6 +126,8 @@ def carry_out(run: RunFolder, crew: Crew, stage: Stage, announce: Announce | Non
             done = render(_document(found, run.path), run.path, engine)
             progress(1, 1)
         run.end(DONE, engine=done.engine)
+    if under_way.shard is not None:
+        return Report("undecided", (), (under_way.part,))
     files = tuple(path for path in (done.tex, done.pdf, done.html, run.path / RECORD) if path is not None)
     return Report(verdict, files, done.notices)
 

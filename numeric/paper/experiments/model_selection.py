@@ -2,30 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields
-from functools import cache, partial
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from itertools import product
+from typing import Any
 
 import numpy as np
 
 from wideproof.derive.language.errors import ParameterError
-from wideproof.numeric.core.arrays import Host
-from wideproof.numeric.linear_rnn.closed_descent import ClosedPath, EigenDescent
-from wideproof.numeric.linear_rnn.convolution import Convolution, matched
-from wideproof.numeric.linear_rnn.krylov import LinearRNN, draw_rnn, impulse_response
-from wideproof.numeric.linear_rnn.training import impulse_of, model_curvature, train
-from wideproof.numeric.networks.divergence import Diverged
+from wideproof.numeric.paper.experiments.recording_models import (
+    MATCHED,
+    ZERO,
+    Plan,
+    TrainingRun,
+    path_of,
+    place,
+    record_steps,
+    run_of,
+    runs_of,
+    solved_models,
+    trained_rnn,
+)
 from wideproof.numeric.paper.experiments.recording_protocol import FULL, Parts, Protocol
 from wideproof.numeric.paper.experiments.scale_factors import Scale, scale_of_lags
-from wideproof.numeric.paper.experiments.settling import SETTLED, Improving, improving, to_gain
-from wideproof.numeric.runs.tasks import Arrays, Tasks
+from wideproof.numeric.paper.experiments.settling import Improving, improving
+from wideproof.numeric.runs.tasks import Arrays, Elsewhere, Shared, Tasks, Work
 
 RNN, SCALED, UNSCALED = "linear RNN", "scaled convolution", "unscaled convolution"
-MATCHED, ZERO = "matched", "zero"
 MODELS = ((RNN, MATCHED), (SCALED, MATCHED), (UNSCALED, MATCHED), (SCALED, ZERO), (UNSCALED, ZERO))
-ORDER = ((SCALED, MATCHED), (SCALED, ZERO), (RNN, MATCHED), (UNSCALED, MATCHED), (UNSCALED, ZERO))
-"""Runs that are solved for together follow each other, and the RNN follows what tells when it has settled."""
 Values = tuple[float, ...]
 Progress = Callable[[int, int], None]
 
@@ -38,22 +42,6 @@ class SweepPoint:
     step_fraction: float
     mean: float
     stderr: float
-
-
-@dataclass(frozen=True, eq=False)
-class TrainingRun:
-    """One trained model: its validation R² at the best number of steps, and its impulse responses.
-
-    `gain` is the validation R² that more steps than the `steps` taken may bring, 0 for a path known to its end.
-    Shapes: impulse (T, n_y, n_x), recorded (k, T, n_y, n_x).
-    """
-
-    validation_r2: float
-    best_step: int
-    steps: int
-    gain: float
-    impulse: Host
-    recorded: Host
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,45 +62,38 @@ class Selected:
         return improving(self.model, self.start, gains, steps)
 
 
-@dataclass(frozen=True)
-class Kept:
-    """The trained models of one recording, each kept under everything that its bits depend on."""
-
-    tasks: Tasks
-    inputs: Mapping[str, object]
-
-    def result(self, key: tuple[object, ...], work: Callable[[], Arrays]) -> Arrays:
-        """Read the model of `key` back with the same bits, or train it.  Shapes, units, errors: as `Tasks.result`."""
-        plan = {**self.inputs, "key": list(key)}
-        return self.tasks.result("trained_model", plan, work)
-
-
 Unit = tuple[int, int]
 """The index of a training part, and the seed of its network."""
-Key = tuple[str, str, float, float, Unit]
-"""Model, start, variance, step fraction and unit."""
+Key = tuple[str, float, float, Unit]
+"""Start, variance, step fraction and unit."""
+Runs = dict[Key, TrainingRun | None]
+"""None where the step diverges."""
 
 
 class Trainer:
     """Trains every model of one regime at every variance and step size; equal runs are made once and kept.
 
     The descent of convolutions is solved for, to convergence: one eigenbasis for each part and weights serves both
-    starts, all networks and all step sizes. The RNN takes steps until it has settled, or all that there are.
+    starts, all networks and all step sizes. The RNN takes steps until it has settled, or all that there are. The pieces
+    are worked on by anyone: all of one model, and the RNN once the descent at infinite width is known that tells when
+    it has settled.
     """
 
     def __init__(
-        self, parts: Sequence[Parts], protocol: Protocol, scale: Scale | None, progress: Progress, kept: Kept
-    ) -> None:
-        self.parts, self.protocol, self._scale, self._progress, self._kept = parts, protocol, scale, progress, kept
-        full = parts[0].regime == FULL
+        self, parts: Sequence[Parts], protocol: Protocol, scale: Scale | None, progress: Progress, tasks: Tasks,
+        recording: Shared,
+    ) -> None:  # fmt: skip
+        self.parts, self.protocol, self._scale, self._progress = parts, protocol, scale, progress
+        self._tasks, self._recording = tasks, recording
+        self.full = parts[0].regime == FULL
         self.units: list[Unit] = (
-            [(0, seed) for seed in protocol.seeds] if full else [(k, protocol.seeds[0] + k) for k in range(len(parts))]
-        )
+            [(0, seed) for seed in protocol.seeds] if self.full
+            else [(k, protocol.seeds[0] + k) for k in range(len(parts))]
+        )  # fmt: skip
         self.steps = record_steps(protocol.steps)
         self._nus, self._fractions = (tuple(dict.fromkeys(grid)) for grid in (protocol.nu_W, protocol.step_fractions))
-        self._runs: dict[Key, TrainingRun | None] = {}
-        self._paths: dict[tuple[float, Unit], ClosedPath] = {}
-        self.total = len(MODELS) * self.networks_trained
+        self.total = 2 * len(parts) * len(self._nus) + self.networks_trained
+        self._done = 0
 
     @property
     def networks_trained(self) -> int:
@@ -129,20 +110,36 @@ class Trainer:
         """How many paths are taken in them: from the start of every network in two bases, and from zero in each."""
         return len(self._fractions) * (2 * len(self._nus) * len(self.units) + self.bases)
 
-    def select(self, model: str, start: str) -> Selected:
-        """The variance and step size of largest mean validation R², and its runs.
+    def select(self) -> dict[tuple[str, str], Selected]:
+        """Of every model and start the variance and step size of largest mean validation R², and its runs.
 
-        Errors: ParameterError where every step size diverges.
+        Errors: ParameterError where every step size diverges; `Elsewhere` in a part of a run, whose share is kept.
         """
+        chosen = {}
+        for model, runs in self._trained():
+            if self._tasks.shard is None:
+                starts = dict.fromkeys(key[0] for key in runs)
+                chosen.update({(model, start): self._best(model, start, runs) for start in starts})
+        if self._tasks.shard is not None:
+            raise Elsewhere
+        return chosen
+
+    def _trained(self) -> Iterator[tuple[str, Runs]]:
+        """The runs of one model after the other; in a part of a run those that are here."""
+        runs, paths = self._solved(SCALED)
+        yield SCALED, runs
+        yield RNN, self._descended(paths)
+        yield UNSCALED, self._solved(UNSCALED)[0]
+
+    def _best(self, model: str, start: str, runs: Runs) -> Selected:
         tried: dict[tuple[float, float], list[TrainingRun | None]] = {}
         for nu, unit, fraction in product(self._nus, self.units, self._fractions):
-            tried.setdefault((nu, fraction), []).append(self._run((model, start, nu, fraction, unit)))
-            self._tell(model, start, sum(map(len, tried.values())))
-        able = {at: [run for run in runs if run is not None] for at, runs in tried.items() if None not in runs}
+            tried.setdefault((nu, fraction), []).append(runs[start, nu, fraction, unit])
+        able = {at: [run for run in found if run is not None] for at, found in tried.items() if None not in found}
         if not able:
             got = f"divergence of the {model} at every one of {self.protocol.step_fractions}"
             raise ParameterError("compare", "a stable step fraction", got, "Add a smaller step fraction.")
-        mean = {at: float(np.mean([run.validation_r2 for run in runs])) for at, runs in able.items()}
+        mean = {at: float(np.mean([run.validation_r2 for run in found])) for at, found in able.items()}
         best = max(mean, key=lambda at: mean[at])
         sweep = []
         for nu in self._nus:
@@ -150,123 +147,51 @@ class Trainer:
                 at = max(own, key=lambda at: mean[at])
                 values = np.array([run.validation_r2 for run in able[at]])
                 sweep.append(SweepPoint(*at, mean[at], float(values.std(ddof=1) / len(values) ** 0.5)))
-        for key in [key for key in self._runs if key[:2] == (model, start)]:
-            del self._runs[key]  # each holds its filters at every recorded step
         return Selected(model, start, *best, tuple(able[best]), tuple(sweep))
 
-    def _tell(self, model: str, start: str, done: int) -> None:
-        self._progress(ORDER.index((model, start)) * self.networks_trained + done, self.total)
-
-    def _run(self, key: Key) -> TrainingRun | None:
-        """None where the step diverges."""
-        model, _, nu, fraction, unit = key
-        if model == RNN:
-            if (nu, unit) not in self._paths:
-                self._solve(SCALED, nu, unit[0])  # the network's descent at infinite width
-            found = self._kept.result((self.parts[0].regime, *key), lambda: self._descended(nu, unit, fraction))
-            return _run(found)
-        if key not in self._runs:
-            self._solve(model, nu, unit[0])
-        return self._runs[key]
-
-    def _solve(self, model: str, nu: float, part: int) -> None:
-        """Every run of a convolution on one part, from all starts and with all step sizes, in one eigenbasis.
+    def _solved(self, model: str) -> tuple[Runs, dict[tuple[float, Unit], list[Any]]]:
+        """Every run of a convolution, and the paths from the starts of the networks.
 
         Without scale factors the basis is that of every variance, and a start at zero is one run for them all.
         """
-        parts, nus = self.parts[part], (nu,) if model == SCALED else self._nus
-        weights = self._rho(nu) if model == SCALED else None
-        ones = np.ones(parts.training.lags)
-        basis = cache(lambda: EigenDescent(parts.training, ones if weights is None else weights, parts.validation))
-        units = [unit for unit in self.units if unit[0] == part]
-        own = nu if model == SCALED else None
+        places = list(product(range(len(self.parts)), self._nus))
+        plans = [self._place(part) | self._solving(model, part, nu) for part, nu in places]
+        runs: Runs = {}
+        paths = {}
+        for k, found in self._pieces(solved_models, plans, self._tasks).items():
+            part, nu = places[k]
+            own = [unit for unit in self.units if unit[0] == part]
+            for (network, unit), (i, fraction) in product(enumerate(own), enumerate(self._fractions)):
+                arrays = runs_of(found, MATCHED, network, i)
+                runs[MATCHED, nu, fraction, unit] = run_of(arrays)
+                if arrays:
+                    paths[nu, unit] = path_of(arrays)
+                if ZERO in plans[k]["starts"]:
+                    at_zero = run_of(runs_of(found, ZERO, 0, i))
+                    runs.update(
+                        {(ZERO, at, fraction, unit): at_zero for at in ((nu,) if model == SCALED else self._nus)}
+                    )
+        return runs, paths
 
-        def solved(start: str, first: Callable[[], Convolution], *network: object) -> dict[float, Arrays]:
-            key = (parts.regime, model, start, part, *network)
-            work = partial(self._solved, basis, first, parts)
-            return {at: self._kept.result((*key, at), partial(work, at)) for at in self._fractions}
-
-        zero = np.zeros((parts.training.lags, parts.training.n_y, parts.training.n_x))
-        found = solved(ZERO, lambda: matched(zero, weights), own)
-        for at, unit, fraction in product(nus, units, found):
-            self._runs[model, ZERO, at, fraction, unit] = _run(found[fraction])
-        for at, unit in product(nus, units):
-            start = cache(partial(self._matched, at, unit, weights))
-            for fraction, arrays in solved(MATCHED, start, at, unit[1]).items():
-                self._runs[model, MATCHED, at, fraction, unit] = _run(arrays)
-                if arrays and model == SCALED:
-                    self._paths[at, unit] = _path(arrays)
-
-    def _solved(
-        self, made: Callable[[], EigenDescent], first: Callable[[], Convolution], parts: Parts, fraction: float
-    ) -> Arrays:
-        basis, start = made(), first()
-        step_size = fraction / (basis.largest or 1.0)
-        try:
-            path = basis.descend(start, step_size)
-        except Diverged:
-            return {}
-        *recorded, impulse = basis.impulses(start, step_size, (*self.steps, path.best_step))
-        r2 = parts.validation_r2(float(np.min(path.losses)))
-        run = TrainingRun(r2, int(path.best_step), int(path.steps[-1]), 0.0, impulse, np.stack(recorded))
-        return {**_arrays(run), "step_size": np.array(step_size), "path": np.stack([path.steps, path.losses])}
-
-    def _descended(self, nu: float, unit: Unit, fraction: float) -> Arrays:
-        parts, wide, start = self.parts[unit[0]], self._paths[nu, unit], self._network(nu, unit)
-        step_size = fraction / (model_curvature(start, parts.training) or 1.0)
-
-        def gain(losses: Host) -> float:
-            return to_gain(losses, step_size, wide) / parts.spread
-
-        try:
-            found = train(start, parts.training, parts.validation, steps=self.protocol.steps, step_size=step_size,
-                          record=self.steps, until=lambda losses: gain(losses) <= SETTLED)  # fmt: skip
-        except Diverged:
-            return {}
-        r2, steps = parts.validation_r2(float(found.test_loss[found.best_step])), len(found.test_loss) - 1
-        rest = len(self.steps) - len(found.recorded)  # beyond its end it stays where it is
-        last = np.asarray(impulse_of(found.final, parts.training.lags))[None].repeat(rest, axis=0)
-        recorded = np.concatenate([np.asarray(found.impulses), last])
-        return _arrays(TrainingRun(r2, found.best_step, steps, gain(found.test_loss), np.asarray(found.best_impulse),
-                                   recorded))  # fmt: skip
-
-    def _matched(self, nu: float, unit: Unit, weights: Host | None) -> Convolution:
-        """The convolution with the impulse response that the network has at its start."""
-        return matched(impulse_response(self._network(nu, unit), self.parts[unit[0]].training.lags), weights)
-
-    def _rho(self, nu: float) -> Host:
+    def _solving(self, model: str, part: int, nu: float) -> Plan:
         own = {"nu_W": nu, "nu_F": self.protocol.nu_F, "nu_C": self.protocol.nu_C}
-        return scale_of_lags(self.parts[0].training.lags, **own, scale=self._scale)
+        rho = scale_of_lags(self.parts[0].training.lags, **own, scale=self._scale).tolist() if model == SCALED else None
+        starts = [MATCHED, ZERO] if model == SCALED or nu == self._nus[0] else [MATCHED]
+        return {"nu": nu, "rho": rho, "starts": starts, "seeds": [seed for k, seed in self.units if k == part]}
 
-    def _network(self, nu: float, unit: Unit) -> LinearRNN:
-        """One draw for each unit: its entries scale with the variance, so that variances are compared in pairs."""
-        data, protocol = self.parts[unit[0]].training, self.protocol
-        return draw_rnn(
-            protocol.width, data.n_x, data.n_y, nu_W=nu, nu_F=protocol.nu_F, nu_C=protocol.nu_C,
-            rng=np.random.default_rng(unit[1]),
-        )  # fmt: skip
+    def _descended(self, paths: Mapping[tuple[float, Unit], list[Any]]) -> Runs:
+        """Every run of the RNN whose descent at infinite width is here: all of it is this part's."""
+        keys = [(MATCHED, nu, fraction, unit) for unit, nu, fraction in product(self.units, self._nus, self._fractions)
+                if (nu, unit) in paths]  # fmt: skip
+        plans = [self._place(unit[0]) | {"nu": nu, "seed": unit[1], "fraction": fraction, "path": paths[nu, unit]}
+                 for _, nu, fraction, unit in keys]  # fmt: skip
+        found = self._pieces(trained_rnn, plans, replace(self._tasks, shard=None))
+        return {key: run_of(found[k]) for k, key in enumerate(keys)}
 
+    def _place(self, part: int) -> Plan:
+        return place(self.protocol, self.parts[0].regime, part)
 
-def _arrays(run: TrainingRun) -> Arrays:
-    """A run as named arrays."""
-    return {field.name: np.array(getattr(run, field.name)) for field in fields(run)}
-
-
-def _run(arrays: Arrays) -> TrainingRun | None:
-    """The run whose `_arrays` these are, or None where there are none: its step diverges."""
-    if not arrays:
-        return None
-    r2, gain = (float(arrays[name]) for name in ("validation_r2", "gain"))
-    best, steps = (int(arrays[name]) for name in ("best_step", "steps"))
-    return TrainingRun(r2, best, steps, gain, arrays["impulse"], arrays["recorded"])
-
-
-def _path(arrays: Arrays) -> ClosedPath:
-    """The whole path that a solved run was taken from."""
-    steps, losses = arrays["path"]
-    return ClosedPath(arrays["step_size"].item(), steps, losses, float(arrays["best_step"]))
-
-
-def record_steps(steps: int, points: int = 25) -> tuple[int, ...]:
-    """About `points` steps from 0 to `steps`, evenly spaced in the logarithm."""
-    return tuple(sorted({0, *(int(k) for k in np.round(np.geomspace(1, steps, points)))}))
+    def _pieces(self, work: Work, plans: Sequence[Plan], tasks: Tasks) -> dict[int, Arrays]:
+        found = tasks.part(work, plans, lambda done, _: self._progress(self._done + done, self.total), self._recording)
+        self._done += len(found)
+        return found

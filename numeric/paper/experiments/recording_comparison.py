@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
@@ -22,24 +20,21 @@ from wideproof.numeric.paper.experiments.bias_verdicts import (
 )
 from wideproof.numeric.paper.experiments.bootstrap import Scores, score
 from wideproof.numeric.paper.experiments.model_selection import (
-    MATCHED,
     MODELS,
-    ORDER,
     RNN,
     SCALED,
     UNSCALED,
-    ZERO,
-    Kept,
     Selected,
     SweepPoint,
     Trainer,
     Values,
 )
+from wideproof.numeric.paper.experiments.recording_models import MATCHED, ZERO, shared_recording
 from wideproof.numeric.paper.experiments.recording_protocol import FULL, LIMITED, Parts, Protocol, cut, prepare
-from wideproof.numeric.paper.experiments.scale_factors import Scale, emitted_scale, scale_of_lags
+from wideproof.numeric.paper.experiments.scale_factors import Scale, emitted_scale
 from wideproof.numeric.paper.experiments.settling import Improving
 from wideproof.numeric.recordings import Recording
-from wideproof.numeric.runs.tasks import NOTHING_KEPT, Tasks
+from wideproof.numeric.runs.tasks import NOTHING_KEPT, Tasks, every
 
 NARROW = 200
 """Measured: multiplications in whose time one lag of a filter is added to the outputs at one time."""
@@ -112,7 +107,6 @@ class RecordingComparison:
     protocol: Protocol
     regimes: tuple[Regime, ...]
     judged: tuple[JudgedDifferences, ...]
-    seconds: float
 
 
 def compare(
@@ -130,35 +124,38 @@ def compare(
 
     Convolutions start twice: matched to the RNN's initial response, whose random draw an undetermined lag
     keeps, and at zero, where early stopping alone can regularise. `seed` is the bootstrap's; `announce` is told the
-    method of the RNNs and the time of all before the start. What has not settled is not judged. Trained models are
-    kept by `tasks`, where the same call finds them after a kill and goes on with the same bits.
+    method of the RNNs and the time of all before the start. What has not settled is not judged. Models are trained by
+    the crew of `tasks` and kept there, where the same call finds them after a kill and goes on with the same bits.
     Errors: ParameterError for parts too short or constant, where every step size diverges, or for a method that is
     not exact.
     Source: emami2021implicit §5.2, Table 1 and Fig. 4.
     """
     protocol = Protocol() if protocol is None else protocol
-    began, scale = time.perf_counter(), emitted_scale() if scale is None else scale
+    scale = emitted_scale() if scale is None else scale
     recording, left = cut(recording, protocol)
     with blas_threads(1):  # two libraries of linear algebra, NumPy's and SciPy's, would wait for each other
         prepared = [prepare(recording, protocol, name) for name in (FULL, LIMITED)]  # told before the long work
-        chosen = choose_exact(protocol.width, prepared[0][0].training, protocol.steps, method)  # and so is the method
-        kept = Kept(tasks, _identity(recording, protocol, scale))
+        network = choose_exact(protocol.width, prepared[0][0].training, protocol.steps, method)  # and so is the method
+        shared = shared_recording(recording)
         trainers: list[Trainer] = []
 
         def tell(half: int, done: int, _: int) -> None:
             if progress is not None:
                 progress(sum(t.total for t in trainers[:half]) + done, sum(t.total for t in trainers))
 
-        trainers += [Trainer(parts, protocol, scale, partial(tell, k), kept) for k, parts in enumerate(prepared)]
+        trainers += [
+            Trainer(parts, protocol, scale, partial(tell, k), tasks, shared) for k, parts in enumerate(prepared)
+        ]
         if announce is not None:
-            announce(_cost(chosen, trainers, left))
-        regimes = [_regime(trainer, np.random.default_rng([seed, k])) for k, trainer in enumerate(trainers)]
+            announce(_cost(network, trainers, left))
+        chosen = every(trainer.select for trainer in trainers)
+        regimes = [_regime(trainers[k], own, np.random.default_rng([seed, k])) for k, own in enumerate(chosen)]
     if progress is not None:
         progress(1, 1)
     return RecordingComparison(
         recording.name, recording.citation, recording.samples, left, recording.rate,
         recording.input_names, recording.output_names, protocol, tuple(regimes),
-        judge_differences(list(_differences(regimes, recording.output_names))), time.perf_counter() - began,
+        judge_differences(list(_differences(regimes, recording.output_names))),
     )  # fmt: skip
 
 
@@ -186,24 +183,7 @@ def _scoring(trainers: Sequence[Trainer]) -> MethodChoice:
     return MethodChoice("scoring", "the test part", 0.0, flops, 0.0)
 
 
-def _identity(recording: Recording, protocol: Protocol, scale: Scale | None) -> dict[str, object]:
-    """Everything that the bits of a trained run depend on besides its place."""
-    rho = scale_of_lags(protocol.lags, nu_W=0.5, nu_F=protocol.nu_F, nu_C=protocol.nu_C, scale=scale)
-    data = digest(recording.inputs, recording.outputs)
-    return {"recording": data, "protocol": asdict(protocol), "scale": digest(rho)}
-
-
-def digest(*arrays: Host) -> str:
-    """Return one text for equal arrays.  Shapes: any.  Source: SHA-256 of the bytes."""
-    found = hashlib.sha256()
-    for array in arrays:
-        found.update(repr((array.shape, array.dtype.str)).encode())
-        found.update(np.ascontiguousarray(array).tobytes())
-    return found.hexdigest()
-
-
-def _regime(trainer: Trainer, rng: np.random.Generator) -> Regime:
-    chosen = {model: trainer.select(*model) for model in ORDER}
+def _regime(trainer: Trainer, chosen: Mapping[tuple[str, str], Selected], rng: np.random.Generator) -> Regime:
     parts, found = trainer.parts[0], [chosen[model] for model in MODELS]
     size = len(trainer.units)
     stacked = np.stack([

@@ -146,6 +146,12 @@ def prepare(recording: Recording, protocol: Protocol, regime: str) -> tuple[Part
     Errors: ParameterError where a part is shorter than twice the lags, a training column is constant or an output is
     where it is predicted.
     """
+    count = protocol.segments if regime == LIMITED else 1
+    return tuple(prepare_part(recording, protocol, regime, part) for part in range(count))
+
+
+def prepare_part(recording: Recording, protocol: Protocol, regime: str, part: int) -> Parts:
+    """Cut, standardise and sum up one training part of a regime.  Errors: as `prepare`."""
     first = int(protocol.training * recording.samples)
     last = int((protocol.training + protocol.validation) * recording.samples)
     starts, size = [0], first
@@ -157,7 +163,7 @@ def prepare(recording: Recording, protocol: Protocol, regime: str) -> tuple[Part
         got = f"{shortest} samples in the shortest of {regime} training, validation and test"
         hint = f"Set lags to at most {max(shortest // 2, 1)}, raise the limited fraction, or record longer."
         raise ParameterError(recording.name, f"parts of at least 2 × {protocol.lags} samples", got, hint)
-    return tuple(_parts(recording, protocol, regime, slice(k, k + size), first, last) for k in starts)
+    return _parts(recording, protocol, regime, slice(starts[part], starts[part] + size), first, last)
 
 
 def _parts(recording: Recording, protocol: Protocol, regime: str, own: slice, first: int, last: int) -> Parts:

@@ -17,8 +17,10 @@ from wideproof.reports.cli.symbols import Json
 if TYPE_CHECKING:
     from wideproof.numeric.runs.folder import RunFolder
     from wideproof.numeric.runs.gathering import Progress
+    from wideproof.numeric.validation.runs import Merged
 
 Folder = Annotated[Path, typer.Argument(metavar="DIR", help="Folder of a run.")]
+NAMED = ("items", "data")
 KINDS = (".nc", ".csv", ".json")
 runs = typer.Typer(name="runs", no_args_is_help=True, rich_markup_mode="rich",
                    help="List, show, compare, resume, extend, merge and export runs on disk.")  # fmt: skip
@@ -88,7 +90,9 @@ def show_run(folder: Folder, as_json: Json = False) -> None:
     for name, at in run.record.get("stages", {}).items():
         out.print(f"done {at}: {name}")
     plan = run.record["experiment"]["plan"] if "experiment" in run.record else run.record["inputs"]
-    shown = ", ".join(f"{key} = {value}" for key, value in plan.items() if isinstance(value, int | float | str))
+    words = {key: " ".join(map(str, value)) if isinstance(value, list) else value for key, value in plan.items()
+             if isinstance(value, int | float | str) or (key in NAMED and value)}  # fmt: skip
+    shown = ", ".join(f"{key} = {value}" for key, value in words.items())
     out.print(f"plan: {shown}" + (f", widths {' '.join(map(str, plan['widths']))}" if "widths" in plan else ""))
     checks = run.record.get("checks") or []
     if checks:
@@ -99,15 +103,15 @@ def show_run(folder: Folder, as_json: Json = False) -> None:
 
 @runs.command("compare")
 def compare_runs(a: Folder, b: Folder, as_json: Json = False) -> None:
-    """Say whether two runs have the same experiment, the same numbers to the last bit and the same checks.
+    """Say whether two runs have the same experiment, the same numbers to the last bit and the same checks or claims.
 
     Exit codes: 0 they are identical, 1 they are not.
 
     Example: [b]wideproof runs compare runs/a runs/b[/b]
     """
-    from wideproof.numeric.validation.runs import compare, load_run
+    from wideproof.numeric.validation.parts import compare
 
-    found = compare(load_run(a), load_run(b))
+    found = compare(a, b)
     if as_json:
         print_json(found)
     else:
@@ -137,6 +141,7 @@ def resume_run(folder: Folder, jobs: Jobs = None, scheduler: Scheduler = None, a
 def _told(run: RunFolder, jobs: int | None, scheduler: str | None, as_json: bool) -> NoReturn:
     """Go on with a report, or with items of the paper."""
     from wideproof.numeric.runs.crew import crew_of
+    from wideproof.numeric.runs.folder import open_run
     from wideproof.reports.cli.report import tell_report
     from wideproof.reports.cli.reproduce import tell_claims
     from wideproof.reports.paper import assembly
@@ -148,6 +153,8 @@ def _told(run: RunFolder, jobs: int | None, scheduler: str | None, as_json: bool
             items = assembly.carry_out(run, crew, stages, announce)
         else:
             made = report.resume(run.path, crew, stages, announce)
+    if not as_json:
+        _say_environments(len(open_run(run.path).environments()))
     if run.record["command"] == assembly.COMMAND:
         tell_claims(items, as_json)
     tell_report(made, as_json)
@@ -186,8 +193,8 @@ def _drawn(
         crew_of(jobs, None, scheduler, device) as crew,
     ):
         found = work(crew, progress)
-    if not as_json and len(load_run(folder).folder.environments()) > 1:
-        err.print("This run was drawn in several environments: the same bits are promised within one only.")
+    if not as_json:
+        _say_environments(len(load_run(folder).folder.environments()))
     tell(found, run.record["seed"], as_json, run.experiment.kind == "lines")
     raise typer.Exit(EXIT[found.verdict])
 
@@ -199,27 +206,42 @@ def merge_runs(
     force: Force = False,
     as_json: Json = False,
 ) -> None:
-    """Put the parts of a run together, and judge it where nothing is missing.
+    """Put the parts of a run together; where nothing is missing it is judged, or its report written.
+
+    Parts of a report or of items of the paper too: what each of them holds is read, and proofs are made.
 
     Example: [b]wideproof runs merge part1 part2 -o runs/elman[/b]
     """
-    from wideproof.numeric.runs.crew import ALONE
-    from wideproof.numeric.validation.runs import load_run, merge, resume
+    from wideproof.numeric.runs.folder import open_run
+    from wideproof.numeric.validation.parts import merge
+    from wideproof.numeric.validation.runs import COMMAND, resume
 
     made = merge(folders, out_dir, force)
-    if made.environments > 1 and not as_json:
-        err.print("The parts were drawn in several environments: the same bits are promised within one only.")
-    if made.missing:
-        told = f"{made.missing} chunks are missing; draw them with: wideproof runs resume {out_dir}"
-        if as_json:
-            print_json({"verdict": "undecided", "missing": made.missing, "environments": made.environments})
-        else:
-            out.print(told)
-        raise typer.Exit(EXIT["undecided"])
-    found = resume(out_dir, ALONE)
-    run = load_run(out_dir)
-    tell(found, run.record["seed"], as_json, run.experiment.kind == "lines")
-    raise typer.Exit(EXIT[found.verdict])
+    run = open_run(out_dir)
+    if made.missing or (made.lacking and run.record["command"] != COMMAND):
+        _tell_lacking(made, as_json)
+    if run.record["command"] != COMMAND:
+        _told(run, None, None, as_json)
+    _drawn(out_dir, None, None, as_json, lambda crew, progress: resume(out_dir, crew, progress))
+
+
+def _say_environments(count: int) -> None:
+    if count > 1:
+        err.print(f"It was drawn in {count} environments: the same bits are promised within one only.")
+
+
+def _tell_lacking(made: Merged, as_json: bool) -> NoReturn:
+    """Which parts are not there, and the two ways on."""
+    if as_json:
+        print_json({"verdict": "undecided", "missing": made.missing, "lacking": list(made.lacking),
+                    "environments": made.environments})  # fmt: skip
+    else:
+        _say_environments(made.environments)
+        for line in made.lacking:
+            err.print(f"missing: {line}")
+        told = f"{made.missing} chunks are missing" if made.missing else "the run is not complete"
+        out.print(f"{told}; merge again with what is not there, or work on it here: wideproof runs resume {made.path}")
+    raise typer.Exit(EXIT["undecided"])
 
 
 @runs.command("export")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from typing import Any
 
 from wideproof.derive import Derivation
@@ -15,10 +16,9 @@ from wideproof.derive.language.alternating import Alternating, AlternatingProgra
 from wideproof.numeric.core.arrays import Host
 from wideproof.numeric.core.checks import Check, Verdict, overall
 from wideproof.numeric.runs.stages import Stage
-from wideproof.numeric.runs.tasks import NOTHING_KEPT, Tasks
-from wideproof.numeric.validation.alternating import LineMeasurements, draw_parts, line_settings
-from wideproof.numeric.validation.judged import Validation
-from wideproof.numeric.validation.validate import validate
+from wideproof.numeric.runs.tasks import NOTHING_KEPT, Tasks, later
+from wideproof.numeric.validation.alternating import LineMeasurements, draw_parts, line_settings, lines_plan
+from wideproof.numeric.validation.validate import validated
 
 PARTS_WIDTH, WITHOUT_TRIALS = 2048, 200
 
@@ -91,15 +91,16 @@ def run_lines(
             progress(done, len(derived))
     numbers, error = StateEvolution(derived[1]).evaluate(**values)
     with stage("Monte Carlo over a ladder of widths") as progress:
-        found = validate(program, width, trials, seed, progress=progress, **(draws or {}), **dict[str, Any](values))
-    assert isinstance(found, Validation)  # of an alternating program
-    measured, plan = found.measurements, found.measurements.plan
+        drawn = later(partial(validated, program, width, trials, seed, progress, draws or {}, values))
     without, plain = None, {}
     if any(line.corrected for _, line in program.lines):
         with stage("the same without correction terms") as progress:
-            few = min(measured.trials, WITHOUT_TRIALS)
-            fewer = replace(plan, trials=few, onsager=0.0, widths=(width,))
-            without = tasks.gathered(LineMeasurements, fewer, "without-corrections", progress)
+            plan = lines_plan(program, values, width, trials, seed, "numpy")
+            fewer = replace(plan, trials=min(plan.trials, WITHOUT_TRIALS), onsager=0.0, widths=(width,))
+            without = later(partial(tasks.gathered, LineMeasurements, fewer, "without-corrections", progress))
+    found = drawn()
+    if without is not None:
         plain = draw_parts(program, numbers, PARTS_WIDTH, seed, 0.0, **values)
     parts = draw_parts(program, numbers, PARTS_WIDTH, seed, **values)
-    return LinesRun(program, *derived, values, numbers, error, seed, measured, without, found.checks, parts, plain)
+    return LinesRun(program, *derived, values, numbers, error, seed, found.measurements,
+                    None if without is None else without(), found.checks, parts, plain)  # fmt: skip

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -34,11 +35,11 @@ from wideproof.numeric.paper.experiments.recording_protocol import QUICK
 from wideproof.numeric.paper.experiments.training_dynamics import plan_training
 from wideproof.numeric.recordings import Recording, load_recording
 from wideproof.numeric.runs.stages import Stage
-from wideproof.numeric.runs.tasks import NOTHING_KEPT, Tasks
+from wideproof.numeric.runs.tasks import NOTHING_KEPT, Tasks, every, later
 from wideproof.numeric.validation.convergence import KernelError, kernel_error
 from wideproof.numeric.validation.judged import Validation
 from wideproof.numeric.validation.linear_rnn import FiniteWidth, Measurements, finite_width
-from wideproof.numeric.validation.validate import DEFAULTS, validate
+from wideproof.numeric.validation.validate import DEFAULTS, validated
 
 SECOND_LAGS, FOURTH_LAGS = tuple(range(2, 7)), tuple(range(3))
 """Lags whose exact second and fourth moments a report states; those of lags 0 and 1 are the limit at every width."""
@@ -108,26 +109,27 @@ def run_linear(
     plan_training(setting, method=method)  # and so is a method that does not apply
     (response, scale, convolution), exact = _derive(program, stage)
     with stage("Monte Carlo over a ladder of widths") as progress:
-        validation = validate(program, width, trials, seed, progress=progress, **(draws or {}), **values)
+        drawn = later(partial(validated, program, width, trials, seed, progress, draws or {}, values))
+    with stage("tangent kernel against width") as progress:
+        kernel = later(partial(kernel_error, values, [10**k for k in range(2, 8)], seed=seed, progress=progress,
+                               tasks=tasks))  # fmt: skip
+    rho = scale.formula.compile("numpy")
+    common: dict[str, Any] = {"scale": rho, "announce": announce, "tasks": tasks}
+    with stage("training beside the scaled convolution") as progress:
+        training = later(partial(dynamics, setting, seed=seed + 1, method=method, progress=progress, **common))
+    with stage("training gap against width") as progress:
+        gaps = later(partial(gap_ladder, replace(setting, steps=GAP_STEPS), seeds=8, progress=progress, **common))
+    grid = tuple(sorted({*QUICK.nu_W, values["nu_W"]}))
+    protocol = replace(QUICK, nu_W=grid, nu_F=values["nu_F"], nu_C=values["nu_C"])
+    recordings = every(partial(_compare, recording, protocol, seed, stage, common) for recording in loaded)
+    validation = drawn()
     assert isinstance(validation.measurements, Measurements)  # of a linear recursion
     with stage("exact moments at narrow widths") as progress:
         finite = finite_width(program, values, seed=seed, progress=progress)
-    with stage("tangent kernel against width") as progress:
-        kernel = kernel_error(values, [10**k for k in range(2, 8)], seed=seed, progress=progress, tasks=tasks)
-    rho = scale.formula.compile("numpy")
-    with stage("training beside the scaled convolution") as progress:
-        training = dynamics(setting, seed=seed + 1, scale=rho, method=method, announce=announce, progress=progress,
-                            tasks=tasks)  # fmt: skip
-    with stage("training gap against width") as progress:
-        gaps = gap_ladder(replace(setting, steps=GAP_STEPS), scale=rho, seeds=8, announce=announce, progress=progress,
-                          tasks=tasks)  # fmt: skip
-    grid = tuple(sorted({*QUICK.nu_W, values["nu_W"]}))
-    protocol = replace(QUICK, nu_W=grid, nu_F=values["nu_F"], nu_C=values["nu_C"])
-    recordings = tuple(_compare(recording, protocol, rho, seed, stage, announce, tasks) for recording in loaded)
     seconds, fourths = exact[: len(SECOND_LAGS)], exact[len(SECOND_LAGS) :]
     return LinearRun(
-        program, response, scale, convolution, seconds, fourths, values, seed, validation, finite, kernel, training,
-        gaps, recordings,
+        program, response, scale, convolution, seconds, fourths, values, seed, validation, finite, kernel(),
+        training(), gaps(), tuple(recordings),
     )  # fmt: skip
 
 
@@ -145,10 +147,11 @@ def _derive(
     return limits, exact
 
 
-def _compare(recording: Recording, protocol: Protocol, rho: Callable[..., Any], seed: int, stage: Stage,
-             announce: Announce | None, tasks: Tasks) -> RecordingComparison:  # fmt: skip
+def _compare(
+    recording: Recording, protocol: Protocol, seed: int, stage: Stage, common: dict[str, Any]
+) -> RecordingComparison:
     with stage(f"recording {recording.name}") as progress:
-        return compare(recording, protocol, scale=rho, seed=seed, announce=announce, progress=progress, tasks=tasks)
+        return compare(recording, protocol, seed=seed, progress=progress, **common)
 
 
 def lags_of(run: LinearRun) -> np.ndarray:

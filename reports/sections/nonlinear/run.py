@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -21,18 +22,19 @@ from wideproof.numeric.memory_horizon.fixed_points import Analysis, analyse
 from wideproof.numeric.networks.training import train_network
 from wideproof.numeric.runs.gathering import Progress
 from wideproof.numeric.runs.stages import Stage
-from wideproof.numeric.runs.tasks import NOTHING_KEPT, Arrays, Tasks
+from wideproof.numeric.runs.tasks import NOTHING_KEPT, Arrays, Tasks, later
 from wideproof.numeric.validation.convergence import KernelError
 from wideproof.numeric.validation.judged import Validation
 from wideproof.numeric.validation.kernels import (
     KernelCurves,
+    KernelPlan,
     LimitComparison,
     compare_limits,
     kernel_curves,
     kernel_distance,
 )
 from wideproof.numeric.validation.ladder import Rungs, at_infinity
-from wideproof.numeric.validation.validate import settings, validate
+from wideproof.numeric.validation.validate import KERNEL_HORIZON, KERNEL_TRIALS, settings, validated
 
 DISTANCE_WIDTHS = (64, 128, 256, 512, 1024, 2048)
 CURVE_WIDTH, CURVE_TRIALS = 512, 200
@@ -119,23 +121,24 @@ def run_kernels(
             derivation.proof.verify()
             progress(done, len(found))
     with stage("Monte Carlo over a ladder of widths") as progress:
-        validation = validate(program, width, trials, seed, progress=progress, **(draws or {}), **values)
-    assert isinstance(validation, Validation)
+        drawn = later(partial(validated, program, width, trials, seed, progress, draws or {}, values))
+    common: dict[str, Any] = {"seed": seed, "tasks": tasks}
     with stage("kernels against correlation and lag") as progress:
-        curves = kernel_curves(program, values, width=CURVE_WIDTH, trials=CURVE_TRIALS, seed=seed, progress=progress,
-                               tasks=tasks)  # fmt: skip
+        curves = later(partial(kernel_curves, program, values, width=CURVE_WIDTH, trials=CURVE_TRIALS,
+                               progress=progress, **common))  # fmt: skip
     with stage("tangent kernel against width") as progress:
-        inputs = validation.measurements.plan.inputs
-        distance = kernel_distance(program, values, inputs, DISTANCE_WIDTHS, seed=seed, progress=progress,
-                                   tasks=tasks)  # fmt: skip
+        inputs = KernelPlan(program, values, width, KERNEL_TRIALS, KERNEL_HORIZON, seed=seed).inputs
+        distance = later(partial(kernel_distance, program, values, inputs, DISTANCE_WIDTHS, progress=progress,
+                                 **common))  # fmt: skip
+    with stage("training beside the limit") as progress:
+        training = later(partial(_training, program, values, seed, progress, tasks))
+    validation = drawn()
     with stage("tied against untied"):
         comparison = _untied(program, validation)
     with stage("memory"):
         remembered, analysis, reason = _memory(program, values)
-    with stage("training beside the limit") as progress:
-        training = _training(program, values, seed, progress, tasks)
-    return KernelRun(program, *found, values, seed, validation, curves, distance, comparison, remembered, analysis,
-                     reason, training)  # fmt: skip
+    return KernelRun(program, *found, values, seed, validation, curves(), distance(), comparison, remembered, analysis,
+                     reason, training())  # fmt: skip
 
 
 def _untied(program: Program, validation: Validation) -> LimitComparison | None:

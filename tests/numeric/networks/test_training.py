@@ -1,7 +1,13 @@
 """Training of any recursion: naive descent, the linearised law at growing width, resumption, refusals."""
 
+import os
+import subprocess
+import sys
+from functools import cache
+
 import numpy as np
 import pytest
+from threadpoolctl import ThreadpoolController
 
 from wideproof.derive import ParameterError, ShapeError, models
 from wideproof.derive.language.errors import TooLarge
@@ -147,3 +153,38 @@ def test_what_overflows_in_a_network_is_told_and_nothing_else_is_said(size):
     assert (abs(simulate(bounded, size * X, width=4, seed=1, **nu).outputs) < 10).all()
     with pytest.raises(TooLarge, match=r"squares of outputs and targets: .* at step 0"):
         train_network(bounded, X, np.full((2, 1), size), 4, steps=2, step_size=0.1, readout="last", **nu)
+
+
+TRAINED = """import sys, numpy as np
+from wideproof.derive import models
+from wideproof.numeric.networks.training import train_network
+rng = np.random.default_rng(0)
+X, Y = rng.standard_normal((8, 6, 3)), rng.standard_normal((8, 2))
+found = train_network(models.elman("tanh"), X, Y, 300, steps=4, seed=1, nu_W=0.5, nu_F=1.0, nu_b=0.1, nu_C=1.0)
+print(found.step_size.hex(), *(x.hex() for x in found.loss), float(found.weights["W"].sum()).hex())
+"""
+
+
+@cache
+def _trained(threads, before=""):
+    names = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), str(threads))
+    done = subprocess.run([sys.executable, "-c", before + TRAINED], env=os.environ | names, capture_output=True,
+                          text=True, check=True)  # fmt: skip
+    return done.stdout
+
+
+def test_the_bits_are_those_of_one_thread_whatever_the_environment_asks_for():
+    """300 wide, where two threads of OpenBLAS share a product and round it otherwise."""
+    assert _trained(2) == _trained(1)
+
+
+OPENBLAS = "openblas" in {pool.internal_api for pool in ThreadpoolController().lib_controllers}
+
+
+@pytest.mark.skipif((os.cpu_count() or 1) < 2 or not OPENBLAS, reason="what others round is not known")
+def test_the_mutant_that_takes_the_threads_it_is_given_differs():
+    mutant = """from contextlib import nullcontext
+from wideproof.numeric.networks import training
+training.blas_threads = nullcontext
+"""
+    assert _trained(2, mutant) != _trained(1)
