@@ -24,6 +24,7 @@ from wideproof.derive.language.errors import NotClosed, ParameterError
 from wideproof.derive.language.notation import n
 from wideproof.derive.language.program import Program
 from wideproof.derive.language.recursion import Recursion
+from wideproof.derive.language.scalars import as_whole
 from wideproof.derive.linear.matrix_words import MOST, End, ImpulseWords, Path, Strand, closures, refuse_others
 from wideproof.derive.linear.trace_means import trace_mean, transposed
 from wideproof.derive.polynomial_recursions.index_sums import by_monomials
@@ -106,10 +107,11 @@ def moments(
     where = f"moments({program.name})"
     if (lag is None) == (lags is None):
         raise ParameterError("moments", "either a lag or lags", (lag, lags), "moments(rnn, lag=3, order=4).")
-    if isinstance(order, bool) or not isinstance(order, int):
+    power = as_whole(order)
+    if power is None:
         raise ParameterError("moments: order", "an even whole number", order, "moments(rnn, lag=3, order=4).")
-    given = tuple(lags) if lags is not None else (lag,) * order
-    wanted = sorted(x for x in given if isinstance(x, int) and x >= 0)
+    given = tuple(lags) if lags is not None else (lag,) * power
+    wanted = sorted(x for x in map(as_whole, given) if x is not None and x >= 0)
     if not wanted or len(wanted) % 2 or len(wanted) != len(given):
         raise ParameterError("moments", "an even number of whole lags >= 0", given, "Odd moments vanish.")
     base = program.base or program
@@ -202,10 +204,11 @@ def moved(recursion: Recursion | Program, parameterization: str) -> Program:
 
 def entry_of(given: int | KernelEntry, where: str) -> KernelEntry:
     """The entry that is meant; a lag stands for that with itself.  Errors: ParameterError."""
-    entry = KernelEntry(given, given) if isinstance(given, int) and not isinstance(given, bool) else given
-    if not isinstance(entry, KernelEntry) or not all(type(x) is int and x >= 0 for x in entry):
+    entry = given if isinstance(given, KernelEntry) else (given, given)
+    places = [x for x in map(as_whole, entry) if x is not None and x >= 0]
+    if len(places) < len(entry):
         raise ParameterError(where, "a whole lag >= 0, or a KernelEntry of such", repr(given), "ntk_mean(rnn, 3).")
-    return entry
+    return KernelEntry(*places)
 
 
 # ---- rules ----------------------------------------------------------------------------------------

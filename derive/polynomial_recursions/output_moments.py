@@ -132,7 +132,7 @@ def _refuse_many(found: OutputTrees, product: Trees, where: str) -> None:
         counted = " times ".join(f"{times - 1}!!" for times in largest.values())
         hint = (
             "Ask for a smaller lag or order: z^d at lag j brings order times d + ... + d^j entries. Beyond it measure "
-            "at your width, wideproof.validate or wideproof.simulate; the limit is nngp."
+            "at your width, wideproof.validate; the limit is nngp."
         )
         got = f"{counted} = {most:,} of one product with {entries}, {total:,} in all"
         raise NotClosed(where, f"at most {MOST_PAIRINGS:,} pairings of entries of matrices", got, hint)
