@@ -13,7 +13,7 @@ from wideproof.derive.language.grammar import shortened
 from wideproof.derive.language.notation import parameter
 from wideproof.derive.language.program import Coordinate
 from wideproof.derive.language.recursion import LinearMap, Recursion
-from wideproof.derive.language.scalars import flag
+from wideproof.derive.language.scalars import as_whole, flag
 
 MOST = 1000
 """Layers or steps of a model."""
@@ -240,9 +240,10 @@ def _layers(net: Recursion, depth: int, activation: str, bias: bool) -> Recursio
 
 
 def _positive(name: str, count: int) -> int:
-    if not isinstance(count, int) or isinstance(count, bool) or not 1 <= count <= MOST:
+    found = as_whole(count)
+    if found is None or not 1 <= found <= MOST:
         raise ParameterError(name, f"a whole number, 1 to {MOST}", shortened(count), "For example 2.")
-    return count
+    return found
 
 
 def __getattr__(name: str) -> Any:

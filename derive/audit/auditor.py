@@ -49,6 +49,8 @@ WANTED: dict[type, Callable[[Any, tuple[Equation, ...]], Iterable[sp.Expr]]] = {
 """Kind of subject -> what a form about it must have equations for, given the program and the equations it has."""
 COEFFICIENTS: dict[type, Callable[[sp.Expr], tuple[int, ...]]] = {}
 """Kind of subject that is a polynomial in n with whole coefficients -> those of 1, n, n^2, ..."""
+CHECKS: dict[type, Callable[[World, Equation], None]] = {}
+"""Kind of subject -> how an equation about it is checked, where that is no evaluation at points."""
 LIPSCHITZ_ONLY = "lemma-c1"
 """The theorem that takes no map of polynomial growth."""
 HELD = "held"
@@ -123,11 +125,13 @@ def check(claim: Claim, world: World) -> None:
 @check.register
 def _(claim: Equation, world: World) -> None:
     if isinstance(claim.left, Coordinate) or claim.left in (OUTPUT, TANGENT_OUTPUT):
-        return _same(world, claim, *_small(world).sides(claim))
+        return same(world, claim, *_small(world).sides(claim))
+    if type(claim.left) in CHECKS:
+        return CHECKS[type(claim.left)](world, claim)
     if type(claim.left) in COEFFICIENTS:
         return _same_polynomials(world, claim, COEFFICIENTS[type(claim.left)](claim.left))
     for at in _points(world, claim.left, claim.right):
-        _same(world, claim, world.number(claim.left, at), world.number(claim.right, at))
+        same(world, claim, world.number(claim.left, at), world.number(claim.right, at))
     return None
 
 
@@ -184,9 +188,7 @@ def _(claim: ProcessForm, world: World) -> None:
     for c, d in product(products, repeat=2):
         if (c, d) not in stated and (d, c) not in stated:
             for first, second in ((0, 0), (1, 0)):
-                _same(
-                    world, claim, world.number(Cov(c, d, sp.Integer(first), sp.Integer(second), FIRST, SECOND), {}), 0
-                )
+                same(world, claim, world.number(Cov(c, d, sp.Integer(first), sp.Integer(second), FIRST, SECOND), {}), 0)
 
 
 def _multiplies(program: Program) -> bool:
@@ -230,7 +232,7 @@ def _(claim: Vanishing, world: World) -> None:
             times = (start + first, start + second)
             begun = all(time >= 0 or x in world.program.bodies for x, time in zip((u, v), times, strict=True))
             if begun and world.looks_at(times):
-                _same(world, claim, world.number(Moment(u, v, *map(sp.Integer, times), *labels), {}), sp.S.Zero)
+                same(world, claim, world.number(Moment(u, v, *map(sp.Integer, times), *labels), {}), sp.S.Zero)
 
 
 @check.register
@@ -244,7 +246,7 @@ def _(claim: Hypothesis, world: World) -> None:
         if kind not in GROWTH or GROWTH.index(measured) > GROWTH.index(kind):
             raise ProofError("audit", measured, kind, f"The map {body} grows faster.")
         if left in world.program.bodies:
-            _same(world, Equation(left, body), *_small(world).sides(Equation(left, body)))
+            same(world, Equation(left, body), *_small(world).sides(Equation(left, body)))
     if missing := set(world.program.bodies) - {left for left, _, _ in claim.maps}:
         raise ProofError("audit", "the maps of all states", missing, f"{claim.theorem} is about all of them.")
     if claim.theorem == LIPSCHITZ_ONLY:
@@ -257,7 +259,8 @@ def _reads_jump(body: sp.Expr) -> bool:
     return any(phi.args[1] and has_jump(str(phi.args[0]), int(phi.args[1])) for phi in body.atoms(Phi))
 
 
-def _same(world: World, claim: Claim, left: Any, right: Any) -> None:
+def same(world: World, claim: Claim, left: Any, right: Any) -> None:
+    """Raise ProofError unless both sides of a claim have one value in the world."""
     gap = sp.sympify(left, strict=True) - sp.sympify(right, strict=True)
     values = list(gap) if isinstance(gap, sp.MatrixBase) else [gap]
     most = sp.S.One if world.exact else max(1, *(abs(sp.N(x, DIGITS)) for x in sp.flatten([left])))
@@ -269,7 +272,7 @@ def _same_polynomials(world: World, claim: Equation, known: tuple[int, ...]) -> 
     """The right side is the polynomial in n with the known coefficients, as polynomials."""
     stated = {power: c for (power,), c in sp.Poly(claim.right, n).terms()}
     for power in range(max(len(known), 1 + max(stated))):
-        _same(world, claim, known[power] if power < len(known) else 0, stated.get(power, 0))
+        same(world, claim, known[power] if power < len(known) else 0, stated.get(power, 0))
 
 
 def _points(world: World, *exprs: sp.Expr) -> Iterator[dict[sp.Symbol, int]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import keyword
+import operator
 from collections.abc import Callable, Iterable
 from fractions import Fraction
 from numbers import Integral
@@ -38,6 +39,14 @@ def scalar(where: str, value: object, symbol: Callable[[str], sp.Symbol] = param
     if expr.has(Coordinate):
         raise LanguageError(where, "an exact scalar", shortened(str(expr)), "Vectors have no place in it.")
     return expr
+
+
+def as_whole(value: object) -> int | None:
+    """A whole number of any library as an int, NumPy's and SymPy's too; None for all else, True and 8.0 too."""
+    try:
+        return None if isinstance(value, bool) else operator.index(value)  # type: ignore[arg-type]
+    except TypeError:
+        return None
 
 
 def variance(where: str, value: object) -> sp.Expr:

@@ -32,6 +32,7 @@ from wideproof.derive.language.errors import NotClosed, NotDiagonal, ParameterEr
 from wideproof.derive.language.notation import s, t
 from wideproof.derive.language.program import Program, refuse_backward
 from wideproof.derive.language.recursion import Recursion
+from wideproof.derive.language.scalars import as_whole
 from wideproof.derive.proof.claims import Claim, Limit, ProcessForm, Recurrence
 from wideproof.derive.proof.proof import Proof, prove
 from wideproof.derive.proof.rules import Ask, rule
@@ -192,7 +193,8 @@ def state_evolution(
             repr(form),
             "Both give the same law; the covariance form needs no inverse.",
         )
-    if horizon is not None and (not isinstance(horizon, int) or horizon < 1):
+    steps = as_whole(horizon)
+    if horizon is not None and (steps is None or steps < 1):
         raise ParameterError(
             "state_evolution: horizon",
             "None or a whole number of steps, at least 1",
@@ -206,7 +208,7 @@ def state_evolution(
         return Derivation("state-evolution", prove(program, "process", StateMoments(t)))
     refuse_products(program)
     if form == "innovations":
-        subject, name = InnovationsForm(horizon or t), "innovations" if horizon is None else "innovations-unrolled"
+        subject, name = InnovationsForm(steps or t), "innovations" if horizon is None else "innovations-unrolled"
     else:
-        subject, name = StateMoments(horizon or t), "evolution" if horizon is None else "unrolled"
+        subject, name = StateMoments(steps or t), "evolution" if horizon is None else "unrolled"
     return Derivation("state-evolution", prove(program, name, subject))

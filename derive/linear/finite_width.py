@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 
 import sympy as sp
 
+from wideproof.derive.calculus.linear_reads import is_affine
 from wideproof.derive.calculus.recursion_rules import OUTPUT, TANGENT_OUTPUT, ask_body
 from wideproof.derive.calculus.tangent import tangent
 from wideproof.derive.emit.derivation import Derivation, as_program, quantity, reads
@@ -23,8 +24,11 @@ from wideproof.derive.language.errors import NotClosed, ParameterError
 from wideproof.derive.language.notation import n
 from wideproof.derive.language.program import Program
 from wideproof.derive.language.recursion import Recursion
+from wideproof.derive.language.scalars import as_whole
 from wideproof.derive.linear.matrix_words import MOST, End, ImpulseWords, Path, Strand, closures, refuse_others
 from wideproof.derive.linear.trace_means import trace_mean, transposed
+from wideproof.derive.polynomial_recursions.index_sums import by_monomials
+from wideproof.derive.polynomial_recursions.output_moments import prove_output_moment
 from wideproof.derive.proof.claims import Claim, Equation
 from wideproof.derive.proof.proof import prove
 from wideproof.derive.proof.rules import Ask, rule
@@ -85,9 +89,14 @@ def moments(
 ) -> Derivation:
     """E of L_j^order for one entry of L_j at any width n, exactly: a polynomial in 1/n; `lags` mixes lags.
 
-    Shapes: formula in n and the variances.  Units: (output/input)^order.
-    Errors: NotLinear; NotClosed for backward states, redrawn readouts, or too many products of matrices;
-    ParameterError for negative lags or an odd or missing order.  The cost grows fast with lag times order.
+    Where activations are polynomials, or states multiply, it is that of one output y_j, j steps after a unit impulse
+    into the recursion at its start, biases and random starts included.
+    Shapes: formula in n and the variances.  Units: (output/input)^order, of a polynomial recursion output^order.
+    Errors: NotLinear for activations that are no polynomials; NotClosed for backward states, redrawn readouts of a
+    linear recursion, or too many products of matrices; ParameterError for negative lags or an odd or missing order.
+    The cost grows fast with lag times order. z^d at lag j has k = order (d + ... + d^j) entries of W, and (k - 1)!!
+    pairings of them: 16 entries take seconds, more are refused. So z^2 goes to lag 2 at order 2 and lag 1 at order 4,
+    z^3 to lag 1 at both; sums of powers take longer.
     Source: loop equations; erratum E2 is the case order 2.
 
     >>> exact = wp.moments(wp.models.linear_rnn(), lag=2, order=2).formula.compile()
@@ -95,15 +104,20 @@ def moments(
     np.float64(1.02)
     """
     program = as_program(recursion)
-    refuse_others(program, f"moments({program.name})")
+    where = f"moments({program.name})"
     if (lag is None) == (lags is None):
         raise ParameterError("moments", "either a lag or lags", (lag, lags), "moments(rnn, lag=3, order=4).")
-    if isinstance(order, bool) or not isinstance(order, int):
+    power = as_whole(order)
+    if power is None:
         raise ParameterError("moments: order", "an even whole number", order, "moments(rnn, lag=3, order=4).")
-    given = tuple(lags) if lags is not None else (lag,) * order
-    wanted = sorted(x for x in given if isinstance(x, int) and x >= 0)
+    given = tuple(lags) if lags is not None else (lag,) * power
+    wanted = sorted(x for x in map(as_whole, given) if x is not None and x >= 0)
     if not wanted or len(wanted) % 2 or len(wanted) != len(given):
         raise ParameterError("moments", "an even number of whole lags >= 0", given, "Odd moments vanish.")
+    base = program.base or program
+    if not is_affine(base):
+        return Derivation("moments", prove_output_moment(base, wanted, where))
+    refuse_others(program, where)
     return Derivation("moments", prove(program, "readout-pairings", ResponseMoment(n, *wanted)))
 
 
@@ -190,10 +204,11 @@ def moved(recursion: Recursion | Program, parameterization: str) -> Program:
 
 def entry_of(given: int | KernelEntry, where: str) -> KernelEntry:
     """The entry that is meant; a lag stands for that with itself.  Errors: ParameterError."""
-    entry = KernelEntry(given, given) if isinstance(given, int) and not isinstance(given, bool) else given
-    if not isinstance(entry, KernelEntry) or not all(type(x) is int and x >= 0 for x in entry):
+    entry = given if isinstance(given, KernelEntry) else (given, given)
+    places = [x for x in map(as_whole, entry) if x is not None and x >= 0]
+    if len(places) < len(entry):
         raise ParameterError(where, "a whole lag >= 0, or a KernelEntry of such", repr(given), "ntk_mean(rnn, 3).")
-    return entry
+    return KernelEntry(*places)
 
 
 # ---- rules ----------------------------------------------------------------------------------------
@@ -306,12 +321,3 @@ def _mean(words: ImpulseWords, factors: Sequence[Sequence[Term]], ask: Ask) -> s
             for (scale, power), ways in scales.items():
                 total[scale, degree - sp.Rational(power, 2)] += ways * c
     return by_monomials(sp.Add(*(c * scale * n**power for (scale, power), c in total.items())))
-
-
-def by_monomials(expr: sp.Expr) -> sp.Expr:
-    """The same sum of powers of n, those beside one product of the other symbols together."""
-    found: dict[sp.Expr, list[sp.Expr]] = defaultdict(list)
-    for term in sp.Add.make_args(sp.expand(expr)):
-        power, rest = term.as_independent(*(term.free_symbols - {n}), as_Add=False)
-        found[rest].append(power)
-    return sp.Add(*(rest * sp.Add(*powers) for rest, powers in found.items()))

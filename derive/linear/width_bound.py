@@ -19,11 +19,11 @@ from wideproof.derive.linear.finite_width import (
     KernelCovariance,
     KernelEntry,
     KernelMoment,
-    by_monomials,
     entry_latex,
     entry_of,
     moved,
 )
+from wideproof.derive.polynomial_recursions.index_sums import by_monomials
 from wideproof.derive.proof.claims import Claim, Equation, Inequality
 from wideproof.derive.proof.proof import prove
 from wideproof.derive.proof.rules import Ask, rule

@@ -7,10 +7,12 @@ from dataclasses import dataclass
 import sympy as sp
 
 from wideproof.derive.emit.derivation import as_program
-from wideproof.derive.language.errors import NotClosed
+from wideproof.derive.language.errors import NotClosed, ParameterError
+from wideproof.derive.language.grammar import shortened
 from wideproof.derive.language.notation import j, n
 from wideproof.derive.language.program import Program
 from wideproof.derive.language.recursion import Recursion
+from wideproof.derive.language.scalars import as_whole
 from wideproof.derive.linear.finite_width import moments
 
 DEGREE, CHECKED = 4, 3
@@ -34,8 +36,11 @@ class WidthCorrection:
     verified: tuple[int, ...]
 
     def at(self, lag: int) -> sp.Expr:
-        """The coefficient of 1/n^2 at a lag."""
-        return (self.odd if lag % 2 else self.even).subs(j, lag)
+        """The coefficient of 1/n^2 at a lag.  Errors: ParameterError for what is no whole lag >= 0."""
+        found = as_whole(lag)
+        if found is None or found < 0:
+            raise ParameterError("WidthCorrection.at", "a whole lag >= 0", shortened(lag), "For example at(5).")
+        return (self.odd if found % 2 else self.even).subs(j, found)
 
 
 def width_correction(recursion: Recursion | Program) -> WidthCorrection:

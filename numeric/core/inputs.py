@@ -6,7 +6,6 @@ Nothing is converted in silence: a number as text, 8.0 for a count, True for one
 from __future__ import annotations
 
 import math
-import operator
 import sys
 from collections.abc import Iterable, Sequence
 from numbers import Real
@@ -16,6 +15,7 @@ import numpy as np
 import sympy as sp
 
 from wideproof.derive.language.errors import ParameterError, ShapeError, meant
+from wideproof.derive.language.scalars import as_whole
 
 SMALLEST = sys.float_info.min
 """The smallest double with all its digits."""
@@ -28,10 +28,7 @@ def whole(name: str, value: Any, least: int = 0, most: int = MOST, hint: str = "
 
     Error: ParameterError naming the argument.
     """
-    try:
-        found = None if isinstance(value, bool | np.bool_) else operator.index(value)
-    except TypeError:
-        found = None
+    found = as_whole(value)
     if found is None or not least <= found <= most:
         above = "" if most == MOST else f" to {most:.3g}"
         want = f"an integer from {least} upwards" if not above else f"an integer from {least}{above}"

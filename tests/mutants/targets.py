@@ -8,6 +8,8 @@ ROOMS = {
         "derive.expectation.symbolic_expectation", "derive.algebra.linear_recurrences", "derive.limits.kernels",
         "derive.calculus.recursion_rules", "derive.calculus.starts", "derive.calculus.lags",
         "derive.calculus.innovations", "derive.calculus.gaussian_process", "derive.limits.adjoint",
+        "derive.polynomial_recursions.index_sums", "derive.polynomial_recursions.output_trees",
+        "derive.polynomial_recursions.output_moments",
         "derive.linear.convolution", "derive.linear.finite_width", "derive.linear.matrix_words",
         "derive.linear.trace_means", "derive.linear.width_bound", "derive.linear.realization",
         "derive.linear.scale_factor_bounds", "derive.linear.gradient_descent", "derive.linear.gradient_flow",

@@ -18,12 +18,14 @@ from wideproof.derive import (
     moments,
     relu,
     scale_factors,
+    state_evolution,
 )
-from wideproof.derive.language.notation import n
+from wideproof.derive.language.notation import j, n
 from wideproof.derive.linear.finite_width import KernelEntry, ntk_mean, ntk_variance
 from wideproof.derive.linear.matrix_words import pairings
 from wideproof.derive.linear.trace_means import canonical, mean_of_traces
 from wideproof.derive.linear.width_bound import ntk_deviation, ntk_gap
+from wideproof.derive.linear.width_correction import WidthCorrection
 from wideproof.derive.proof.rules import Rule
 
 TABLE = {2: {2: 2}, 3: {2: 10, 3: 4}, 4: {2: 28, 3: 28, 4: 48}, 5: {2: 62, 3: 110, 4: 468, 5: 304}}
@@ -287,3 +289,23 @@ def test_the_chance_of_a_gap_is_bounded_at_every_width_and_the_bound_is_met_by_s
     for size in (1, 2, 4, 8):
         share = np.mean(np.abs(diagonal - 4) > size)
         assert share <= float(unit(gap).subs(n, 7)) / size**2 <= float(unit(bound).subs(n, 7)) / size**2
+
+
+def test_whole_numbers_of_numpy_and_sympy_are_lags_and_orders():
+    rnn = models.linear_rnn()
+    coefficient = WidthCorrection(sp.S.Zero, 2 * j, (), ())
+    for whole in (np.int64, np.uint8, sp.Integer):
+        assert moments(rnn, lag=whole(2), order=whole(2)) == moments(rnn, lag=2)
+        assert ntk_mean(rnn, KernelEntry(whole(0), whole(2), whole(0))) == ntk_mean(rnn, KernelEntry(0, 2))
+        assert ntk_mean(rnn, whole(1)) == ntk_mean(rnn, 1)
+        assert coefficient.at(whole(5)) == 10
+        assert state_evolution(rnn, horizon=whole(2)) == state_evolution(rnn, horizon=2)
+        assert models.deep_linear(depth=whole(2)).program() == models.deep_linear(depth=2).program()
+    assert moments(rnn, lags=np.array([0, 2])) == moments(rnn, lags=(0, 2))
+    for refused in (np.float64(2), np.bool_(True), True, 2.0):
+        with pytest.raises(ParameterError):
+            moments(rnn, lag=refused)
+        with pytest.raises(ParameterError):
+            state_evolution(rnn, horizon=refused)
+        with pytest.raises(ParameterError):
+            coefficient.at(refused)

@@ -1,0 +1,1 @@
+"""Recursions of polynomial activations at finite width: outputs as sums over indices, whose means are exact."""
