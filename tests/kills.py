@@ -2,7 +2,8 @@
 
 `python -m tests.kills 100 --of validate` kills a validation a hundred times, at moments of chance, with one or two
 workers, and says what came out; so for `report`, `reproduce` and `training`. `--of workers` kills the workers of a
-Dask cluster of this machine instead, one in each of so many runs.
+Dask cluster of this machine instead, one in each of so many runs. Every run keeps what it does as often as it does for
+anybody: a descent each five seconds, so that each of its kills takes so long. What is killed is told as it happens.
 """
 
 from __future__ import annotations
@@ -28,14 +29,13 @@ from wideproof.numeric.validation.validate import validate
 MAIN = "from wideproof.reports.cli.app import main; main()"
 TRAIN = """import sys, numpy as np; from pathlib import Path
 from wideproof.derive import models; from wideproof.numeric.networks import training
-training.SAVE_EVERY = 0.0
 rng = np.random.default_rng(3)
 X, Y = rng.standard_normal((4, 5, 2)), rng.standard_normal((4, 1))
 found = training.train_network(models.elman("tanh"), X, Y, 40, steps=int(sys.argv[2]), momentum=0.5, seed=4, nu_W=0.5,
                                nu_F=1.0, nu_b=0.1, nu_C=1.0, checkpoint=Path(sys.argv[1]) / "state.npz")
 np.savez(Path(sys.argv[1]) / "found.npz", loss=found.loss, last=found.last, **found.weights)
 """
-SECONDS = 600
+SECONDS = 7200
 WORDS = {
     "validate": lambda times: ("validate", "elman", "--width", 64, "--trials", 30 * times, "--seed", 5),
     "report": lambda times: ("report", "elman", "--width", 16, "--trials", 60 + 10 * times, "--seed", 5),
@@ -86,7 +86,12 @@ def killed(folder, words, times, seed=0, most=4):
             wait_for(child, folder, len(pieces(folder)) + at.randrange(1, most))
             time.sleep(at.random() / 20)
         met += _kill(child)
+        _tell(k + 1, times, f"{len(pieces(folder))} pieces")
     return met
+
+
+def _tell(done, times, kept):
+    print(f"killed {done} of {times}: {kept}", file=sys.stderr, flush=True)
 
 
 def _kill(child):
@@ -125,10 +130,10 @@ def kill_run(what, times, place):
 
 def kill_training(times, place):
     """Kill a descent so often, each time somewhat later, finish it, and compare."""
-    steps, met, at = 300 * times, 0, random.Random(0)
+    steps, met, at = 6000 * times, 0, random.Random(0)
     for name in ("whole", "torn"):
         (place / name).mkdir()
-    for _ in range(times):
+    for k in range(times):
         child, state = command(place / "torn", steps, main=TRAIN), place / "torn" / "state.npz"
         before, deadline = state.stat().st_mtime_ns if state.exists() else 0, time.monotonic() + SECONDS
         while child.poll() is None and time.monotonic() < deadline:
@@ -137,6 +142,7 @@ def kill_training(times, place):
             time.sleep(0.005)
         time.sleep(at.random())
         met += _kill(child)
+        _tell(k + 1, times, f"{state.stat().st_size if state.exists() else 0} bytes")
     with np.load(place / "torn" / "state.npz") as file:
         left = len(file["loss"])
     for name in ("whole", "torn"):
@@ -168,6 +174,7 @@ def kill_workers(times, place):
                 carry_out(experiment, start(place / str(k), experiment), strike, crew)
         met += len(begun)
         equal += compare(load_run(place / str(k)), load_run(whole))["identical"]
+        _tell(k + 1, times, f"{equal} runs identical")
     return {"workers killed": met, "of": times, "identical": equal == times, "runs identical": equal}
 
 

@@ -103,7 +103,7 @@ class _Mean:
         means, upper = found[:size], found[size:]
         pair = (upper[0], upper[-1]), (upper[1] if size == 2 else np.asarray(0.0)), (means[0], means[-1])
         result, error = value(self.factors, Variables("numpy", *pair))
-        return float(result), error
+        return float(result), float(np.max(error))
 
 
 def line_evolution(about: Derivation | Alternating | AlternatingProgram) -> StateEvolution:

@@ -24,7 +24,6 @@ from wideproof.derive.calculus.starts import differ
 from wideproof.derive.emit.compiled import Compiled
 from wideproof.derive.emit.kernel_stepper import MOVES, STILL, Equations, Grams, Inputs, Move, Stepper
 from wideproof.derive.emit.lag_grid import Grid
-from wideproof.derive.expectation.mehler_series import UNREACHED
 from wideproof.derive.expectation.symbolic_expectation import GaussianMean
 from wideproof.derive.language.errors import NotClosed, ParameterError, TooLarge, by_name
 from wideproof.derive.language.notation import s, t
@@ -281,7 +280,7 @@ class OnSequences(Compiled):
         found, *moved = (self._at(inputs, sizes, readout, values, move) for move in (STILL, *MOVES))
         xp = namespace(self.backend)
         error = 2.0 * sum((xp.abs(other - found) for other in moved), start=xp.asarray(0.0))
-        return Evaluated(found, error + LEAST_ROUNDING * xp.abs(found) + UNREACHED)
+        return Evaluated(found, error + LEAST_ROUNDING * xp.abs(found))
 
     def _at(self, inputs: Inputs, sizes: tuple[int, int], readout: str, values: Mapping[str, Any], move: Move) -> Any:
         xp = namespace(self.backend)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from wideproof.derive.expectation.mehler_series import NEGLIGIBLE, REACH, ROUNDING, TOLERANCE, UNREACHED
+from wideproof.derive.expectation.mehler_series import FAR, NEGLIGIBLE, REACH, ROUNDING, TOLERANCE
 from wideproof.derive.expectation.piecewise_linear import density
 
 CHUNK = 2**21
@@ -25,11 +25,12 @@ def _legendre(nodes: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
 def rule(xp: Any, nodes: int, equal: int, *ends: Any, parts: int = 1) -> tuple[Any, Any]:
     """Nodes and weights of the normal density on panels that end at these places, every panel in so many parts.
 
-    Besides, so many `equal` panels cover the whole line.  Shapes: (..., E) -> (..., J).
+    Besides, so many `equal` panels cover the line as far as REACH, and one on each side what is left of it to FAR.
+    Shapes: (..., E) -> (..., J).
     """
     shape = ends[0].shape[:-1]
-    whole = xp.broadcast_to(xp.linspace(-REACH, REACH, equal + 1), (*shape, equal + 1))
-    places = xp.sort(xp.concatenate([whole, *ends], axis=-1), axis=-1)
+    whole = xp.concatenate([xp.asarray([-FAR]), xp.linspace(-REACH, REACH, equal + 1), xp.asarray([FAR])])
+    places = xp.sort(xp.concatenate([xp.broadcast_to(whole, (*shape, equal + 3)), *ends], axis=-1), axis=-1)
     x, w = (xp.asarray(part) for part in _legendre(nodes))
     inside, weights = (1.0 + x + 2.0 * xp.arange(parts)[:, None]).reshape(-1), xp.tile(w, parts)
     half = 0.5 / parts * (places[..., 1:] - places[..., :-1])[..., None]
@@ -45,7 +46,7 @@ def settled(
     cost: Callable[[int], int],
     condition: float = 1.0,
 ) -> tuple[Any, Any]:
-    """The integrals and estimates of their errors, never zero, at the next level for those that still change.
+    """The integrals and estimates of their errors, at the next level for those that still change.
 
     `integral(level, *law)` gives the integral and that of the absolute value; `cost` is its nodes for one law.
     `condition` says by how many times more than itself the rounding of an argument changes the function.
@@ -61,6 +62,5 @@ def settled(
             here = open_[start : start + step]
             found, size[here] = integral(level, *(x[here] for x in law))
             change[here], total[here] = xp.abs(found - total[here]), found
-    return total.reshape(shape), (change + (max(1.0, condition) * ROUNDING + NEGLIGIBLE) * size + UNREACHED).reshape(
-        shape
-    )
+    doubt = change + (max(1.0, condition) * ROUNDING + NEGLIGIBLE) * size
+    return total.reshape(shape), doubt.reshape(shape)

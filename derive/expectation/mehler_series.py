@@ -19,10 +19,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 Function = Callable[[Any], Any]
-REACH = 13.0
-"""The grid covers |z| <= 13, beyond which a standard normal variable lies with probability 1e-38."""
-UNREACHED = 2e-38
-"""The least error of a number found by nodes: twice that probability, for functions of order one."""
+REACH, FAR = 13.0, 38.0
+"""The grid covers |z| <= 13, beyond which a standard normal variable lies with probability 1e-38; what a function is
+worth from there to 38, where the density ends in double precision, is its least error."""
 FINEST, ORDERS = 5, (32, 64, 96, 128, 192, 256, 384, 512, 768, 1024, 1536, 2048)
 CLOSE = 0.9
 """Pairs of larger correlation need more orders; where they are few they are summed apart."""
@@ -108,8 +107,22 @@ def _at(xp: Any, phi: Function, mean: Any, deviation: Any, fineness: int, order:
     energy = (values * values) @ table[:, 0]
     coefficients = values @ table
     kept = xp.sum(coefficients**2, axis=-1)
-    edge = (abs(values[..., 0]) + abs(values[..., -1])) * float(np.exp(-0.5 * REACH**2)) + UNREACHED
-    return Series(coefficients, energy, xp.abs(energy - kept), edge)
+    return Series(coefficients, energy, xp.abs(energy - kept), _missed(xp, phi, mean, deviation))
+
+
+def _missed(xp: Any, phi: Function, mean: Any, deviation: Any) -> Any:
+    """The norm of a function beyond the grid."""
+    nodes, density = (xp.asarray(x) for x in _beyond_reach())
+    values = phi(xp.asarray(mean)[..., None] + xp.asarray(deviation)[..., None] * nodes)
+    return xp.sqrt(xp.sum((values * density) ** 2, axis=-1))
+
+
+@lru_cache(maxsize=1)
+def _beyond_reach() -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Nodes a whole number apart beyond the grid, and there the root of the normal density."""
+    z = np.arange(REACH, FAR + 1)
+    both = np.concatenate([-z, z])
+    return both, np.exp(-0.25 * both**2) / (2 * math.pi) ** 0.25
 
 
 def pair(xp: Any, first: Series, second: Series, correlation: Any) -> tuple[Any, Any]:
@@ -143,7 +156,7 @@ def _sum(xp: Any, first: Series, second: Series, correlation: Any) -> tuple[Any,
     sizes = [xp.sqrt(x.energy) for x in both]
     ends = [xp.sqrt(tail[..., order - 1] + ROUNDING * x.energy) for tail, x in zip(tails, both, strict=True)]
     doubt = xp.abs(correlation) ** order * (ends[0] * ends[1]) + ROUNDING / 2 * (sizes[0] * sizes[1])
-    return total, doubt + first.doubt * sizes[1] + second.doubt * sizes[0] + UNREACHED
+    return total, doubt + first.doubt * (sizes[1] + second.doubt) + second.doubt * sizes[0]
 
 
 def _beyond(xp: Any, found: Series, other: Series) -> Any:

@@ -39,6 +39,8 @@ PATIENCE = 120.0
 """Seconds for the enclosures of one expectation in all its laws, where estimates are too large: each may take some."""
 MISSED = 1e-12
 """A series and panels do not see the same if they differ by more than this part of E[phi^2], and than they say."""
+USEFUL = 1e-6
+"""The part of the least sqrt(E[phi^2] E[psi^2]) of all pairs that the error of a table, one for all of them, may be."""
 UNITS = 16
 """Units of rounding of the size of their parts, by which moments of piecewise linear functions are off."""
 LARGE = 1e140
@@ -185,7 +187,15 @@ def _tabled(factors: tuple[Factor, ...], v: Variables) -> tuple[Any, float] | No
     if table is None:
         return None
     result = pair_tables.evaluate(table, (variances[0], variances[1]), np.asarray(v.covariance))
-    return (result, table.error) if table.error <= ACCURACY * _size(np, result) else None
+    least = math.prod(_least_size(factor, x, v) for factor, x in zip(factors, variances, strict=True))
+    seen = table.error > ACCURACY * _size(np, result) or table.error > USEFUL * least
+    return None if seen else (result, table.error)
+
+
+def _least_size(factor: Factor, variances: Any, v: Variables) -> float:
+    """The root of E[phi^2] at the least of some variances that is not zero."""
+    positive = variances[variances > 0]
+    return float(_series(factor, 0.0, np.min(positive, keepdims=True), v).energy[0]) ** 0.5 if positive.size else 1.0
 
 
 @lru_cache(maxsize=128)
@@ -221,7 +231,7 @@ def _steep(factors: tuple[Factor, ...], v: Variables, result: Any, doubt: Any) -
 
 
 def value(factors: tuple[Factor, ...], variables: Variables, doubted: bool = True) -> tuple[Any, Any]:
-    """The same, enclosed in ball arithmetic where the error may be visible; the estimate of it as one number.
+    """The same, enclosed in ball arithmetic where the error may be visible, and the estimate of it.
 
     A closed form is refused nowhere, and its rounding left out where it is not `doubted`: it costs more than the value.
     Errors: NotAccurate where an enclosure is too wide too, or none is to be had, besides those of `expectation`.
@@ -233,11 +243,11 @@ def value(factors: tuple[Factor, ...], variables: Variables, doubted: bool = Tru
     xp = variables.xp
     worst = float(xp.max(xp.asarray(doubt))) if xp.asarray(doubt).size else 0.0
     if worst <= ACCURACY * _size(xp, result):
-        return result, worst
+        return result, doubt
     return _by_enclosures(factors, variables, xp.asarray(result), xp.asarray(doubt))
 
 
-def _by_enclosures(factors: tuple[Factor, ...], v: Variables, result: Any, doubt: Any) -> tuple[Any, float]:
+def _by_enclosures(factors: tuple[Factor, ...], v: Variables, result: Any, doubt: Any) -> tuple[Any, Any]:
     """The entries in doubt from their enclosures, whose radius is a bound.  Errors: NotAccurate above the limit."""
     xp = v.xp
     limit = ACCURACY * _size(xp, xp.where(xp.isfinite(result), result, 0.0))
@@ -257,7 +267,7 @@ def _by_enclosures(factors: tuple[Factor, ...], v: Variables, result: Any, doubt
         found.append(_one_enclosure(factors, v, tuple(row), limit))
     result = xp.array(result)
     result[poor], doubt[poor] = (xp.asarray(x)[back.reshape(-1)] for x in zip(*found, strict=True))
-    return result, float(xp.max(doubt))
+    return result, doubt
 
 
 def _one_enclosure(factors: tuple[Factor, ...], v: Variables, law: tuple[float, ...], limit: float) -> Any:

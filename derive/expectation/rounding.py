@@ -98,10 +98,10 @@ def _smooth(function: Callable[..., Any], slope: Callable[..., Any]) -> Callable
 
 
 def _damped(xp: Any, node: sp.Expr, parts: list[Rounded]) -> Rounded:
-    """Both arguments move exp(|y| - x), which bounds the function and its derivatives."""
+    """exp(|y| - x) bounds the function and its slope in y; that in x is the function itself."""
     x, y, odd = parts
     value, gap = damped(xp, x.value, y.value, int(odd.value)), xp.abs(y.value) - x.value
-    return Rounded(value, xp.exp(gap) * (x.error + y.error + EPS * xp.abs(gap) + FUNCTION))
+    return Rounded(value, xp.exp(gap) * y.error + xp.abs(value) * (x.error + EPS * xp.abs(gap) + FUNCTION))
 
 
 RULES: dict[Any, Callable[..., Rounded]] = {

@@ -31,7 +31,7 @@ from wideproof.numeric.kernels.sequence_batches import (
     rounding,
 )
 from wideproof.numeric.networks.simulation import symbol_values
-from wideproof.numeric.process import REPLICATES, Effort, Numbers, ProcessKernel, padded
+from wideproof.numeric.process import REPLICATES, ROUNDING, Effort, Numbers, ProcessKernel, padded
 from wideproof.numeric.runs.crew import workers_of
 
 Asked = tuple[str, tuple[str, ...] | None, bool]
@@ -52,10 +52,10 @@ class KernelValue(InOneLine):
     it is how far the entry moves, to first order, when the Gaussian expectations on the way move by the estimates of
     their own errors (of closed forms: rounding, by the size of the terms that are summed), and moments and inner
     products by their rounding: twice the sum over four groups of them. Of a nested quadrature it is what the last grids
-    leave open; of sampling, `stderr` times 4.07, within which a normal estimate lies with probability 0.999. Inputs in
-    single or half precision count as rounded, each by half a unit in its last place (6e-8 and 5e-4 of it), and doubles
-    as exact: what that does is part of `error`. `stderr` is the standard error of sampling, with 15 degrees of freedom;
-    None where nothing was sampled.
+    leave open; of sampling, `stderr` times 4.07, within which a normal estimate lies with probability 0.999, and the
+    rounding of sums. Inputs in single or half precision count as rounded, each by half a unit in its last place (6e-8
+    and 5e-4 of it), and doubles as exact: what that does is part of `error`. `stderr` is the standard error of
+    sampling, with 15 degrees of freedom; None where nothing was sampled.
     Shapes: value, error and stderr alike.  Units: output^2.  Error: `error`.  Source: `Kernel.evaluate`.
 
     >>> kernel = wp.Kernel(wp.models.linear_rnn(), readout="last", nu_W=0.5, nu_F=1.0, nu_C=1.0)
@@ -264,7 +264,8 @@ class Kernel:
         spread, moved = (pairs.repeated(x) for x in (found.error, self._moved(function, pairs, found.mean)))
         if not found.is_sampled:
             return KernelValue(pairs.repeated(found.mean), spread + moved, None, found.method)
-        return KernelValue(pairs.repeated(found.mean), CONFIDENT * spread + moved, spread, found.method)
+        rounded = ROUNDING * abs(pairs.repeated(found.mean))  # all there is where no path differs from another
+        return KernelValue(pairs.repeated(found.mean), CONFIDENT * spread + moved + rounded, spread, found.method)
 
     def _moved(self, function: ProcessKernel, pairs: Pairs, mean: Array) -> Array:
         """How far an expectation over the process moves with the rounding of its inputs: twice the sum of two ways."""

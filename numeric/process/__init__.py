@@ -2,6 +2,7 @@
 
 from wideproof.numeric.process.evaluation import Effort, ProcessKernel, padded
 from wideproof.numeric.process.layout import Numbers
+from wideproof.numeric.process.quadrature import ROUNDING
 from wideproof.numeric.process.quasi_monte_carlo import REPLICATES
 
-__all__ = ["REPLICATES", "Effort", "Numbers", "ProcessKernel", "padded"]
+__all__ = ["REPLICATES", "ROUNDING", "Effort", "Numbers", "ProcessKernel", "padded"]

@@ -6,7 +6,8 @@ W @ h + F @ x + b inside an activation. Everything here is read off the derived 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import combinations
 from typing import NamedTuple
@@ -17,10 +18,11 @@ from wideproof.derive import Program
 from wideproof.derive.calculus.moments import FIRST, SECOND, Gram, Moment
 from wideproof.derive.calculus.recursion_rules import ROW, ROW2
 from wideproof.derive.language.activations import Phi
+from wideproof.derive.language.errors import TooLarge
 from wideproof.derive.language.program import Bias, Coordinate, MatVec, Updated, coordinates_of
 from wideproof.derive.proof.claims import ProcessForm
 from wideproof.numeric.core.activations import activation_function
-from wideproof.numeric.core.arrays import Array
+from wideproof.numeric.core.arrays import Array, check_finite
 
 Pair = tuple[sp.Expr, sp.Expr]
 
@@ -41,6 +43,21 @@ class Numbers(NamedTuple):
     def is_sampled(self) -> bool:
         """Whether the error is a standard error."""
         return self.method != QUADRATURE
+
+
+@contextmanager
+def within_step(program: Program, step: int) -> Iterator[Callable[[Array], Array]]:
+    """An overflow within is one of this step; what is given returns a covariance that is finite, and refuses others."""
+    where, when = f"kernel of {program.name}", f" from step {step} on"
+
+    def finite(covariance: Array) -> Array:
+        check_finite(where, [covariance], when)
+        return covariance
+
+    try:
+        yield finite
+    except FloatingPointError as error:
+        raise TooLarge(where, when) from error
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ import sympy as sp
 from wideproof.derive.language.program import Previous
 from wideproof.numeric.core.arrays import Array
 from wideproof.numeric.process.block_cholesky import Revealed
-from wideproof.numeric.process.layout import Law, Layout, evaluate
+from wideproof.numeric.process.layout import Law, Layout, evaluate, within_step
 
 Normals = Callable[[int], Array]
 """Gives the next so many independent standard normal variables, (paths, N)."""
@@ -51,7 +51,8 @@ class Paths:
         """A process at a step, as the update of that step reads it.  Shapes: (M, N)."""
         key = (process, step)
         if key not in self.known:
-            self.known[key] = self._value(process, step)
+            with within_step(self.layout.program, step):
+                self.known[key] = self._value(process, step)
         return self.known[key]
 
     def _value(self, process: sp.Expr, step: int) -> Array:
@@ -101,7 +102,8 @@ class Paths:
             for d, factor in self.layout.forms[second].weights:
                 law = self.layout.laws.get((c, d))
                 if law is not None:
-                    total = total + weight * factor * self.law(law, step, other)
+                    with within_step(self.layout.program, max(step, other)) as finite:
+                        total = finite(total + weight * factor * self.law(law, step, other))
         return total
 
     def law(self, law: Law, step: int, other: int) -> Array:

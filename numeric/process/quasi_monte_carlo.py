@@ -12,7 +12,7 @@ from scipy import special
 
 from wideproof.derive.language.errors import ParameterError
 from wideproof.numeric.core.arrays import Array, seed_sequence
-from wideproof.numeric.process.layout import SAMPLING, Layout, Numbers
+from wideproof.numeric.process.layout import SAMPLING, Layout, Numbers, within_step
 from wideproof.numeric.process.paths import Paths
 
 REPLICATES = 16
@@ -62,13 +62,22 @@ def replicated(xp: Any, kernels: list[Array], method: str) -> Numbers:
     Shapes: (N, r, N, r) each.  Units: output^2.  Error: REPLICATES - 1 degrees of freedom.  Source: `sampled`.
     """
     stacked = xp.stack(kernels)
-    mean, spread = xp.mean(stacked, axis=0), xp.std(stacked, axis=0, correction=1)
-    size = math.prod(mean.shape[:2])
-    variances = xp.reshape(mean, (size, size)).diagonal()
+    mean = xp.sum(stacked / REPLICATES, axis=0)  # a power of two: the sum of large numbers would overflow
+    size = sizes(xp, mean)
+    unit = xp.where(size > 0, size, xp.ones_like(size))
+    spread = xp.std(stacked / unit, axis=0, correction=1)  # of small numbers the squares would underflow
+    return Numbers(mean, unit * xp.sqrt(spread**2 / REPLICATES + spread**4), method)
+
+
+def sizes(xp: Any, kernel: Array) -> Array:
+    """Return the roots of the products of the variances that belong to each entry.
+
+    Shapes: (N, r, N, r), kept.  Units: output^2.  Error: rounding.  Source: Cauchy-Schwarz.
+    """
+    count = math.prod(kernel.shape[:2])
+    variances = xp.reshape(kernel, (count, count)).diagonal()
     roots = xp.sqrt(xp.where(variances > 0, variances, xp.zeros_like(variances)))
-    scale = xp.reshape(roots[:, None] * roots[None, :], mean.shape)
-    bias = spread**2 / xp.where(scale > 0, scale, xp.ones_like(scale))
-    return Numbers(mean, xp.sqrt(spread**2 / REPLICATES + bias**2), method)
+    return xp.reshape(roots[:, None] * roots[None, :], kernel.shape)
 
 
 def kernel_of(paths: Any, weights: Array) -> Array:
@@ -77,12 +86,17 @@ def kernel_of(paths: Any, weights: Array) -> Array:
     Shapes: weights (N, r, T) -> (N, r, N, r).  Units: output^2.  Error: of the paths.
     Source: derive.calculus.gaussian_process.
     """
-    steps = range(weights.shape[2])
+    program, every = paths.layout.program, range(weights.shape[2])
+    read = [i for i in every if bool(paths.xp.any(weights[:, :, i] != 0))]
     total = 0.0
     for law in paths.layout.read:
-        for i in steps:
-            for j in steps:
-                value = paths.law(law, i, j)
+        for i in every:  # step by step, so that variables are handed out in their order
+            with within_step(program, i):
+                paths.law(law, i, i)
+        for i in read:
+            for j in read:
+                with within_step(program, max(i, j)) as finite:
+                    value = finite(paths.law(law, i, j))
                 total = total + weights[:, :, i, None, None] * value[:, None, :, None] * weights[None, None, :, :, j]
     return total
 

@@ -18,7 +18,7 @@ from wideproof.derive.language.program import Coordinate, Previous
 from wideproof.numeric.core.activations import activation_function
 from wideproof.numeric.core.arrays import Array
 from wideproof.numeric.process.block_cholesky import SINGULAR
-from wideproof.numeric.process.layout import Law, Layout
+from wideproof.numeric.process.layout import Law, Layout, within_step
 from wideproof.numeric.process.points import Points
 
 
@@ -94,7 +94,8 @@ class Separable:
                 self.known[key] = []
             else:
                 expr = self.layout.in_forms(process) if body is None else body
-                self.known[key] = self._evaluate(expr, step, sequence)
+                with within_step(self.layout.program, step):
+                    self.known[key] = self._evaluate(expr, step, sequence)
         return self.known[key]
 
     def _evaluate(self, expr: sp.Expr, step: int, sequence: int) -> list[Part]:
@@ -195,9 +196,11 @@ class Separable:
 
     def _covariance(self, first: Any, second: Any) -> float:
         forms = self.layout.forms
-        return sum(
-            a * b * self._law(law, first[1:], second[1:])
-            for c, a in forms[first[0]].weights
-            for d, b in forms[second[0]].weights
-            if (law := self.layout.laws.get((c, d))) is not None
-        )
+        with within_step(self.layout.program, max(first[1], second[1])) as finite:
+            total = sum(
+                a * b * self._law(law, first[1:], second[1:])
+                for c, a in forms[first[0]].weights
+                for d, b in forms[second[0]].weights
+                if (law := self.layout.laws.get((c, d))) is not None
+            )
+            return float(finite(total))

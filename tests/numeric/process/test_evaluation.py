@@ -16,7 +16,8 @@ from scipy import stats
 from wideproof.derive import ParameterError, Recursion, activation, models, nngp, ntk, relu, tanh
 from wideproof.derive.calculus.gaussian_process import kernel_subject
 from wideproof.derive.calculus.tangent import tangent
-from wideproof.derive.emit.derivation import Derivation
+from wideproof.derive.emit.derivation import Derivation, as_program
+from wideproof.derive.language.errors import TooLarge
 from wideproof.derive.proof.proof import prove
 from wideproof.numeric import Kernel
 from wideproof.numeric.core.statistics import holm, two_sided_p
@@ -461,3 +462,13 @@ def test_revealed_blocks_have_the_covariance_they_were_given():
     L = np.block([[row[j] if j < len(row) else np.zeros((2, 2)) for j in range(3)] for row in rows])
     np.testing.assert_allclose(L @ L.T, covariance, atol=1e-12)
     assert np.all(L[:, 3:5] == 0)
+
+
+@pytest.mark.parametrize("steps", [2, 3, 8])
+def test_an_overflow_comes_with_its_step_whatever_the_method(steps):
+    """Two and three steps at nu_F x^2 = 1e320 came out as 0 +- 0; from four on the overflow had no step."""
+    X = np.random.default_rng(0).standard_normal((1, steps, 2))
+    nu = {name: 1.0 for name in as_program(models.gru()).symbols} | {"nu_F": 1e200}
+    X[0, 1] *= 1e60  # the first step is harmless
+    with pytest.raises(TooLarge, match=r"kernel of gru.*overflow from step 1 on"):
+        Kernel(models.gru(), readout="last", points=256, **nu).nngp(X)
