@@ -65,18 +65,17 @@ Told = dict[Claim, str]
 """Claims that an earlier proof of the document has told, each with the label of its display ("" for a sentence)."""
 
 
-Stated = tuple[Sequence[tuple[Term, Term]], str]
-"""The equations of the theorem that is proved, and the label of their display."""
-MANY = 4  # equations of the theorem beyond which a step refers to them
+Stated = dict[tuple[Term, Term], str]
+"""Equations that the document has displayed, each with its label: of the model, of theorems, and of proofs."""
 
 
-def narrated(proved: Proof, name: str, told: Told | None = None, stated: Stated = ((), "")) -> list[Passage]:
+def narrated(proved: Proof, name: str, told: Told | None = None, stated: Stated | None = None) -> list[Passage]:
     """The steps of a proof, in order, as sentences with displays; equations are labelled `name`-1, `name`-2, ...
 
     Steps whose claims were `told` before are left out and referred to; what this proof tells is added to `told`. A
-    step that repeats many of the equations `stated` refers to them.
+    step refers to the equations `stated` that it repeats, and displays the others, which are then stated, too.
     """
-    return _Narrator(proved, name, {} if told is None else told, stated).passages()
+    return _Narrator(proved, name, {} if told is None else told, {} if stated is None else stated).passages()
 
 
 class _Narrator:
@@ -92,11 +91,9 @@ class _Narrator:
     def passages(self) -> list[Passage]:
         """All groups of consecutive steps by one rule."""
         blocks: list[Passage] = []
-        if self.known:
-            whole = len(self.known) == len(self.proof_.steps)
-            blocks.append(Said("All of its steps are those of a proof above." if whole else
-                                        f"{len(self.known)} of its steps are those of a proof above; the others "
-                                        "follow."))  # fmt: skip
+        shared = [i for i in self.known if not isinstance(self.proof_.steps[i].claim, Definition)]
+        if shared:
+            blocks.append(Said(_shared(len(shared), whole=len(self.known) == len(self.proof_.steps))))
         indexed = [(i, step) for i, step in enumerate(self.proof_.steps) if i not in self.known]
         self.told |= {step.claim: self.told.get(step.claim, "") for step in self.proof_.steps}
         for rule, group in groupby(indexed, key=lambda item: item[1].rule):
@@ -114,22 +111,22 @@ class _Narrator:
             return [block for _, step in group for block in special[type(claim)](step)]
         if isinstance(claim, Inequality | Counterexample):
             return [block for item in group for block in self._bound(rule, *item)]
-        because = self._because([i for _, step in group for i in step.premises])
+        premises = [i for _, step in group for i in step.premises]
         if rule in COLLECTED:
             return [Said((*self._lead(rule, ()), "."))]
         pairs = [pair for _, step in group for pair in pairs_of(step)]
-        new = [pair for pair in pairs if pair not in self.stated[0]]
-        many = len(pairs) - len(new) > MANY
-        words = self._lead(rule, because)
-        if many and not new:
-            self.label |= dict.fromkeys([index for index, _ in group], self.stated[1])
-            return [Said((*words, " these are the equations of ", Ref(self.stated[1]), "."))]
-        lead = Said(words)
+        new = [pair for pair in pairs if pair not in self.stated]
+        places = list(dict.fromkeys(self.stated[pair] for pair in pairs if pair in self.stated))
+        if not new and pairs:
+            words = self._lead(rule, self._because(premises, places))
+            self.label |= dict.fromkeys([index for index, _ in group], places[-1])
+            whole = all(pair in pairs for pair, label in self.stated.items() if label in places)
+            return [Said((*words, " " if whole else " what stands in ", *_listed(places), "."))]
+        lead = Said(self._lead(rule, self._because(premises)))
         label = self._label([index for index, _ in group])
-        if many:
-            rest = Said(("and the other equations of ", Ref(self.stated[1]), "."))
-            return [lead, *self._once(displays(new, self.program, label)), rest]
-        return [lead, *self._once(displays(pairs, self.program, label))]
+        self.stated |= dict.fromkeys(new, label)
+        shown = self._once(displays(new, self.program, label))
+        return [lead, *shown, *([Said(("and what stands in ", *_listed(places), "."))] if places else [])]
 
     def _once(self, blocks: list[Passage]) -> list[Passage]:
         """The blocks without a word on notation that was said before."""
@@ -166,15 +163,11 @@ class _Narrator:
         body = display(claim.left, claim.right, relation=r"\leq" if true else ">", program=self.program)
         return [Said(lead), Shown(body, self._label([index])), Said((*words, "."))]
 
-    def _because(self, premises: Sequence[int]) -> tuple[Inline, ...]:
-        """By the displays that the premises stand in; the latest two suffice, they rest on the others."""
-        labels = list(dict.fromkeys(self.label[i] for i in sorted(premises) if i in self.label))[-2:]
-        if not labels:
-            return ()
-        between: list[Inline] = ["By ", Ref(labels[0])]
-        if len(labels) == 2:
-            between += [" and ", Ref(labels[1])]
-        return (*between, ", ")
+    def _because(self, premises: Sequence[int], besides: Sequence[str] = ()) -> tuple[Inline, ...]:
+        """By the displays that the premises stand in, but for some; the latest two suffice, they rest on the others."""
+        labels = list(dict.fromkeys(self.label[i] for i in sorted(premises) if i in self.label))
+        labels = [label for label in labels if label not in besides][-2:]
+        return ("By ", *_listed(labels), ", ") if labels else ()
 
     def _definition(self, step: Step) -> list[Passage]:
         """The laws of what is drawn, in words; the updates follow as equations."""
@@ -280,6 +273,22 @@ def displays(pairs: Sequence[tuple[Term, Term]], program: Program | None = None,
     for part in rest:
         more += [Shown(part)] if part.startswith(CONTINUED) else [Said("and"), Shown(part)]
     return [Shown(first, label or None), *more, *note]
+
+
+def _shared(count: int, whole: bool) -> str:
+    """How much of a proof stands in another."""
+    if whole:
+        return "All of its steps are those of a proof above."
+    many = f"{count} of its steps are those" if count > 1 else "One of its steps is that"
+    return f"{many} of a proof above; the others follow."
+
+
+def _listed(labels: Sequence[str]) -> tuple[Inline, ...]:
+    """References in a sentence: (1), (2) and (3)."""
+    parts: list[Inline] = []
+    for k, label in enumerate(labels):
+        parts += [("", " and ")[k == len(labels) - 1] or ", " if k else "", Ref(label)]
+    return tuple(part for part in parts if part != "")
 
 
 def _with_maths(text: str) -> tuple[Inline, ...]:

@@ -1,4 +1,4 @@
-"""Numbers printed to the digits their standard error supports, as in 0.3014(21)."""
+"""Numbers printed to the digits their standard error supports, as in 0.3014(21) and 12.3(1.5)."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ ERROR_DIGITS = 2
 def value(x: SupportsFloat, error: SupportsFloat | None = None, digits: int = 4) -> Math:
     """The number rounded where its standard error has two digits: 0.30142 +- 0.0021 is 0.3014(21).
 
+    The error counts the last digits that are printed; one that reaches above the decimal point has the point, too.
     Without an error (None or 0) it has `digits` significant digits; an error that is infinite or not a
     number is printed so, and the number keeps `digits` digits.  Errors: `ParameterError` for error < 0.
     """
@@ -46,6 +47,11 @@ def _exponent(x: float) -> int:
     return Decimal(x).adjusted() if x else 0
 
 
+def _in_last_digits(units: int, decimals: int) -> str:
+    """An error in units of the last of so many decimals: with its point where it is above one, as in 0.6(5.8)."""
+    return f"{units / 10**decimals:.{decimals}f}" if decimals > 0 and units >= 10**decimals else str(units)
+
+
 def _rounded(x: float, last: int, error: float | None) -> Latex:
     """x, its last printed digit being that of 10**last, with the error in units of that digit."""
     shown = Decimal(x).quantize(Decimal(1).scaleb(last), ROUND_HALF_EVEN)
@@ -59,7 +65,7 @@ def _rounded(x: float, last: int, error: float | None) -> Latex:
         last = int(shown.as_tuple().exponent)
     digits = f"{abs(shown.scaleb(-power)):.{max(power - last, 0)}f}"
     sign = "-" if shown < 0 else ""
-    tail = "" if error is None else f"({round(Decimal(error).scaleb(-last))})"
+    tail = "" if error is None else f"({_in_last_digits(round(Decimal(error).scaleb(-last)), power - last)})"
     scale = rf" \times 10^{{{power}}}" if power else ""
     if digits == "1" and scale and not tail:
         return Latex(f"{sign}10^{{{power}}}")

@@ -3,15 +3,37 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 
-from wideproof.derive import Program, Proof
+from wideproof.derive import Derivation, Program, Proof
 from wideproof.derive.latex import narration
 from wideproof.derive.latex.narration import Passage, Said, Stated, Told
 from wideproof.derive.latex.printer import Term
+from wideproof.derive.proof.rules import GIVEN
 from wideproof.reports.document import blocks as doc
 
 
-def proof(proved: Proof, name: str, told: Told | None = None, stated: Stated = ((), "")) -> doc.Proof:
+@dataclass
+class Known:
+    """What a document has told so far, claims of proofs and displayed equations, each with the label of its display."""
+
+    told: Told = field(default_factory=dict)
+    stated: dict[tuple[Term, Term], str] = field(default_factory=dict)
+
+    def declares(self, derivation: Derivation) -> None:
+        """The laws of the parameters stand in a table: no proof repeats them."""
+        self.told |= {step.claim: "" for step in derivation.proof.steps if step.rule == GIVEN}
+
+    def states(self, pairs: Sequence[tuple[Term, Term]], label: str) -> None:
+        """Equations are displayed under a label; proofs refer to them."""
+        self.stated |= {pair: self.stated.get(pair, label) for pair in pairs}
+
+    def proof(self, proved: Proof, name: str) -> doc.Proof:
+        """A proof, without what is known; what it tells is known after it."""
+        return proof(proved, name, self.told, self.stated)
+
+
+def proof(proved: Proof, name: str, told: Told | None = None, stated: Stated | None = None) -> doc.Proof:
     """The steps of a proof as sentences with displays; see `narration.narrated`."""
     return doc.Proof(tuple(map(_block, narration.narrated(proved, name, told, stated))))
 

@@ -11,7 +11,6 @@ from wideproof.derive.alternating.terms import Coefficient, Covariance, Gaussian
 from wideproof.derive.expectation.truncated_moments import Ramp
 from wideproof.derive.language.alternating import AlternatingProgram
 from wideproof.derive.latex.displays import equations
-from wideproof.derive.latex.narration import Told
 from wideproof.derive.latex.printer import latex, math
 from wideproof.derive.latex.text import Cite, Latex, Math, Ref, Text
 from wideproof.reports.document.blocks import Block, Equation, Paragraph, Section, Table, Theorem
@@ -50,12 +49,18 @@ def model(run: LinesRun) -> Section:
 def _written(program: AlternatingProgram, name: str) -> list[tuple[Any, Any]]:
     rows: list[tuple[Any, Any]] = []
     for k, (_, line) in enumerate(program.lines):
-        rows.append((Query(k), line.vector))
+        rows.append((Query(k), _through(line.vector, program, k)))
         matrix = name if line.side == "m" else rf"{name}^{{\mathsf{{T}}}}"
         terms = "".join(f" - {latex(Coefficient(k, j))} {latex(Query(j))}" for j in program.opposite(k)
                         if line.corrected)  # fmt: skip
         rows.append((Image(k), Latex(rf"n^{{-1/2}} {matrix} {latex(Query(k))}{terms}")))
-    return rows + [(_upright(vector), expr) for vector, expr in program.vectors]
+    return rows + [(_upright(vector), _through(expr, program, len(program.lines))) for vector, expr in program.vectors]
+
+
+def _through(expr: sp.Expr, program: AlternatingProgram, before: int) -> sp.Expr:
+    """An expression with the sums that earlier lines multiply by as their names, the longest first."""
+    sums = [(line.vector, Query(k)) for k, (_, line) in enumerate(program.lines[:before]) if line.vector.is_Add]
+    return expr.subs(sorted(sums, key=lambda named: -sp.count_ops(named[0])))
 
 
 def _upright(vector: str) -> Latex:
@@ -98,8 +103,8 @@ def _sources(program: AlternatingProgram) -> Table:
 
 def limits(run: LinesRun) -> Section:
     """Both theorems, each with its proof."""
-    told: Told = {}
-    return Section("The limit of infinite width", (*_corrections(run, told), *_evolution(run, told)), "sec:limit")
+    known = prose.Known()
+    return Section("The limit of infinite width", (*_corrections(run, known), *_evolution(run, known)), "sec:limit")
 
 
 def _pairs(derivation: Derivation, *kinds: type) -> list[tuple[sp.Expr, sp.Expr]]:
@@ -108,8 +113,11 @@ def _pairs(derivation: Derivation, *kinds: type) -> list[tuple[sp.Expr, sp.Expr]
     return [(e.left, e.right) for e in stated.equations if isinstance(e.left, kinds) and e.right != 0]
 
 
-def _corrections(run: LinesRun, told: Told) -> tuple[Block, ...]:
+def _corrections(run: LinesRun, known: prose.Known) -> tuple[Block, ...]:
     derivation = run.corrections
+    known.states(_pairs(derivation, Image), "eq:lines")
+    known.states(_pairs(derivation, Coefficient), "eq:coefficients")
+    known.states(_pairs(derivation, Covariance), "eq:covariances")
     return (
         Theorem(
             (
@@ -135,15 +143,17 @@ def _corrections(run: LinesRun, told: Told) -> tuple[Block, ...]:
             ),
             title="Corrections", label="thm:corrections",
         ),
-        prose.proof(derivation.proof, "corrections", told),
+        known.proof(derivation.proof, "corrections"),
         prose.premises_line(derivation.proof),
     )  # fmt: skip
 
 
-def _evolution(run: LinesRun, told: Told) -> tuple[Block, ...]:
+def _evolution(run: LinesRun, known: prose.Known) -> tuple[Block, ...]:
     derivation = run.evolution
     ramps = _pairs(derivation, Ramp)
     steps = [x for x in _pairs(derivation, Coefficient, Covariance, MeanSquare) if not x[1].is_number]
+    known.states(steps, "eq:evolution")
+    known.states(ramps, "eq:moments")
     moments: list[Block] = [
         Paragraph(
             (
@@ -162,6 +172,6 @@ def _evolution(run: LinesRun, told: Told) -> tuple[Block, ...]:
             ),
             title="State evolution", label="thm:evolution",
         ),
-        prose.proof(derivation.proof, "evolution", told),
+        known.proof(derivation.proof, "evolution"),
         prose.premises_line(derivation.proof),
     )  # fmt: skip

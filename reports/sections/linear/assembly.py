@@ -15,17 +15,19 @@ from wideproof.reports.sections.linear.finite_width import finite_width
 from wideproof.reports.sections.linear.limit import formulas, limit, model
 from wideproof.reports.sections.linear.recordings import recordings
 from wideproof.reports.sections.linear.run import LinearRun
+from wideproof.reports.write import prose
 
 
 def document(run: LinearRun, out_dir: Path) -> Document:
     """The whole report; its figures are drawn into `out_dir`/figures."""
     folder = out_dir / "figures"
+    known = prose.Known()
     sections = (
-        model(run),
-        limit(run),
+        model(run, known),
+        limit(run, known),
         formulas(run, folder),
         confirmation(run, folder),
-        finite_width(run, folder),
+        finite_width(run, folder, known),
         training(run, folder),
         *((recordings(run, folder),) if run.recordings else ()),
         provenance(run),

@@ -16,16 +16,16 @@ from wideproof.reports.sections.linear.run import FOURTH_LAGS, SECOND_LAGS, Line
 from wideproof.reports.write import figures, prose
 
 
-def finite_width(run: LinearRun, folder: Path) -> Section:
+def finite_width(run: LinearRun, folder: Path, known: prose.Known) -> Section:
     """The exact second and fourth moments, their distance from the limit against n, and verdicts width by width."""
     return Section(
         "Exact moments at every width",
-        (*_statement(run), _growth(run), *_picture(run, folder), _verdicts(run)),
+        (*_statement(run, known), _growth(run), *_picture(run, folder), _verdicts(run)),
         "sec:finite",
     )
 
 
-def _statement(run: LinearRun) -> tuple[Block, ...]:
+def _statement(run: LinearRun, known: prose.Known) -> tuple[Block, ...]:
     found = (*run.seconds, *run.fourths)
     shown = tuple(
         Equation(display(x.proof.goal.left, x.formula.expr, program=run.program), f"eq:moment-{k}")  # type: ignore[union-attr]
@@ -47,7 +47,7 @@ def _statement(run: LinearRun) -> tuple[Block, ...]:
             title="Moments at finite width",
             label="thm:finite",
         ),
-        prose.proof(first.proof, "finite"),
+        known.proof(first.proof, "finite"),
         prose.premises_line(first.proof),
         Paragraph(
             (

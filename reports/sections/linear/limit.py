@@ -9,6 +9,7 @@ import numpy as np
 import sympy as sp
 
 from wideproof.derive import Derivation
+from wideproof.derive.calculus.recursion_rules import OUTPUT
 from wideproof.derive.language.notation import LETTERS, j
 from wideproof.derive.latex.displays import display, equations
 from wideproof.derive.latex.printer import latex, math
@@ -22,10 +23,12 @@ from wideproof.reports.write import figures, prose
 DECAYS = (0.1, 0.3, 0.5, 0.7, 0.9)
 
 
-def model(run: LinearRun) -> Section:
+def model(run: LinearRun, known: prose.Known) -> Section:
     """The recursion, its parameters and what is assumed of them."""
     program = run.program
-    body = [(c, right) for c, right in program.updates] + [(sp.Symbol("y"), program.output)]
+    body = [(c, right) for c, right in program.updates] + [(OUTPUT, program.output)]
+    known.states(body, "eq:model")
+    known.declares(run.response)
     rows: tuple[tuple[Text, ...], ...] = tuple(
         (
             Math(latex(sp.Symbol(p.name))),
@@ -78,7 +81,7 @@ def model(run: LinearRun) -> Section:
     )
 
 
-def limit(run: LinearRun) -> Section:
+def limit(run: LinearRun, known: prose.Known) -> Section:
     """Theorem 3.3 of the paper and the equivalent convolution, as the engine states and proves them."""
     lag = math(j)
     return Section(
@@ -103,7 +106,7 @@ def limit(run: LinearRun) -> Section:
                 title="Impulse response",
                 label="thm:response",
             ),
-            prose.proof(run.response.proof, "response"),
+            known.proof(run.response.proof, "response"),
             prose.premises_line(run.response.proof),
             Theorem(
                 (
@@ -139,7 +142,7 @@ def limit(run: LinearRun) -> Section:
                 title="Scale factors and tangent kernel",
                 label="thm:kernel",
             ),
-            prose.proof(run.scale.proof, "kernel"),
+            known.proof(run.scale.proof, "kernel"),
             prose.premises_line(run.scale.proof),
             Theorem(
                 (

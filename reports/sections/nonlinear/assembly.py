@@ -14,18 +14,20 @@ from wideproof.reports.sections.nonlinear.confirmation import confirmation, tied
 from wideproof.reports.sections.nonlinear.limit import gradients, limits, model
 from wideproof.reports.sections.nonlinear.memory import remembered
 from wideproof.reports.sections.nonlinear.run import KernelRun
+from wideproof.reports.write import prose
 
 
 def document(run: KernelRun, out_dir: Path) -> Document:
     """The whole report; its figures are drawn into `out_dir`/figures."""
     folder = out_dir / "figures"
+    known = prose.Known()
     sections = (
-        model(run),
-        limits(run),
+        model(run, known),
+        limits(run, known),
         gradients(run),
         confirmation(run, folder),
         tied(run, folder),
-        remembered(run, folder),
+        remembered(run, folder, known),
         training(run, folder),
         provenance(run),
     )

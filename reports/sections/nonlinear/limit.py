@@ -5,11 +5,11 @@ from __future__ import annotations
 import sympy as sp
 
 from wideproof.derive import Derivation, NotClosed, Program
+from wideproof.derive.calculus.recursion_rules import OUTPUT
 from wideproof.derive.expectation.symbolic_expectation import GaussianMean
 from wideproof.derive.language.activations import Phi
 from wideproof.derive.language.notation import LETTERS
 from wideproof.derive.latex.displays import equations
-from wideproof.derive.latex.narration import Told
 from wideproof.derive.latex.printer import latex
 from wideproof.derive.latex.text import Cite, Inline, Latex, Math, Ref, Text, inlines
 from wideproof.derive.proof.claims import Equation as Claimed
@@ -22,10 +22,12 @@ ROLES = {"matrix": "matrix", "input_map": "input map", "readout": "readout", "bi
 SIZES = {"matrix": r"n \times n", "input_map": r"n \times n_x", "readout": r"n_y \times n", "bias": "n"}
 
 
-def model(run: KernelRun) -> Section:
+def model(run: KernelRun, known: prose.Known) -> Section:
     """The recursion, its parameters and what is assumed of them."""
     program = run.program
-    body = [*program.updates, (sp.Symbol("y"), program.output)]
+    body = [*program.updates, (OUTPUT, program.output)]
+    known.states(body, "eq:model")
+    known.declares(run.nngp)
     others = [name for name in run.values if name not in {str(p.variance) for p in program.parameters}]
     return Section(
         "The model",
@@ -80,9 +82,8 @@ def _is_read_out(program: Program, name: str) -> bool:
     return any(c.label == name for c in program.output.free_symbols if c in program.table)
 
 
-def limits(run: KernelRun) -> Section:
+def limits(run: KernelRun, known: prose.Known) -> Section:
     """Both kernels as the engine states and proves them."""
-    told: Told = {}
     return Section(
         "The limit of infinite width",
         (
@@ -95,11 +96,11 @@ def limits(run: KernelRun) -> Section:
             ),
             *_theorem(run.nngp, "Gaussian process of the outputs", "nngp",
                       "converge jointly in law, for all times and inputs, to a Gaussian process. The covariance of one "
-                      "output at two times is determined by", told),
+                      "output at two times is determined by", known),
             *_theorem(run.ntk, "Tangent kernel", "ntk",
                       "have gradients by all trainable parameters whose inner products converge in probability. With a "
                       "tilde for the response to a perturbation of every trainable entry by an independent standard "
-                      "normal one, the limit is determined by", told),
+                      "normal one, the limit is determined by", known),
         ),
         "sec:limit",
     )  # fmt: skip
@@ -149,8 +150,9 @@ def _unchanged(derivation: Derivation) -> set[object]:
     return {e for e in (*goal, *equations) if not e.right.has(GaussianMean)}
 
 
-def _theorem(derivation: Derivation, title: str, name: str, claim: str, told: Told) -> tuple[Block, ...]:
+def _theorem(derivation: Derivation, title: str, name: str, claim: str, known: prose.Known) -> tuple[Block, ...]:
     pairs = _stated(derivation)
+    known.states(pairs, f"eq:{name}")
     return (
         Theorem(
             (
@@ -164,7 +166,7 @@ def _theorem(derivation: Derivation, title: str, name: str, claim: str, told: To
             label=f"thm:{name}",
         ),
         *_in_closed_form(derivation, name),
-        prose.proof(derivation.proof, name, told, (pairs, f"eq:{name}")),
+        known.proof(derivation.proof, name),
         prose.premises_line(derivation.proof),
     )
 

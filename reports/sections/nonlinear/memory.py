@@ -27,21 +27,22 @@ COUPLED = "States that feed each other have one slope, the largest eigenvalue of
 CODE = re.compile(r"([\w.]+\((?:[^()]|\([^()]*\))*\)|\w+=\w+|\b(?:validate|Kernel)\b)")
 
 
-def remembered(run: KernelRun, folder: Path) -> Section:
+def remembered(run: KernelRun, folder: Path, known: prose.Known) -> Section:
     """The derived maps, their fixed points at the numbers used, and the phase diagram; or why there are none."""
     if run.memory is None or run.analysis is None:
         text = f"The fixed points of the variance and the memory horizon do not follow by these rules. {run.forgetful}"
         parts = tuple(Code(part) if i % 2 else part for i, part in enumerate(CODE.split(text)))
         return Section("Memory", (Paragraph(parts),), "sec:memory")
-    return Section("Memory", (*_maps(run), *_points(run), *_diagram(run, folder)), "sec:memory")
+    return Section("Memory", (*_maps(run, known), *_points(run), *_diagram(run, folder)), "sec:memory")
 
 
-def _maps(run: KernelRun) -> tuple[Block, ...]:
+def _maps(run: KernelRun, known: prose.Known) -> tuple[Block, ...]:
     derived = run.memory
     assert derived is not None
     slopes = [derived.chi[group[0]] for group in groups_of(derived)]
     parts = (*derived.variance_map.values(), *slopes, derived)
     goals: list[Any] = [part.proof.goal for part in parts]
+    known.states([(goal.left, goal.right) for goal in goals], "eq:memory")
     closed = derived.chain.closed
     together = any(len(group) > 1 for group in groups_of(derived))
     return (
@@ -71,7 +72,7 @@ def _maps(run: KernelRun) -> tuple[Block, ...]:
             ),
             title="Memory", label="thm:memory",
         ),
-        prose.proof(derived.proof, "memory"),
+        known.proof(derived.proof, "memory"),
         prose.premises_line(derived.proof),
     )  # fmt: skip
 
