@@ -77,3 +77,4 @@ from .proof.claims import (
 )
 from .proof.proof import Proof as Proof, Step as Step
 from .referee.judgement import Judgement as Judgement, check as check
+from .width_expansion.corrections import nngp_correction as nngp_correction, ntk_correction as ntk_correction

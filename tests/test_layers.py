@@ -20,7 +20,8 @@ print(*sorted(set({forbidden}) & set(sys.modules)))"""
 ROOMS = {
     "derive": (
         "language", "models", "model_files", "algebra", "proof", "expectation", "calculus", "latex", "emit",
-        "alternating", "limits", "polynomial_recursions", "linear", "memory_horizon", "referee", "audit", "certificate",
+        "alternating", "limits", "polynomial_recursions", "width_expansion", "linear", "memory_horizon", "referee",
+        "audit", "certificate",
     ),
     "numeric": (
         "core", "runs", "recordings", "sampling", "networks", "process", "kernels", "linear_rnn", "memory_horizon",

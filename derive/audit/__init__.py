@@ -6,8 +6,9 @@ from wideproof.derive.audit import (  # noqa: F401 (each registers what its clai
     conditioning,
     inequalities,
     memory_horizon,
-    polynomial_recursions as polynomial_recursions,
+    polynomial_recursions,
     referee,
+    width_expansion,
 )
 from wideproof.derive.audit.auditor import audit, audit_step, check, worlds
 from wideproof.derive.audit.linear import finite_width, matrix_equations, momentum  # noqa: F401

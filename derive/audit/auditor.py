@@ -42,6 +42,7 @@ from wideproof.derive.proof.claims import (
     Vanishing,
 )
 from wideproof.derive.proof.proof import Proof, Step
+from wideproof.derive.width_expansion.product_means import ProductMean
 
 WORLDS = 2
 AT_WIDTH = (ResponseMoment, KernelMoment, KernelCovariance, KernelGap)
@@ -87,6 +88,7 @@ def highest_order(proof: Proof) -> int:
     exprs = [x for step in proof.steps for x in _expressions(step.claim)]
     orders = [int(phi.args[1]) for x in exprs for phi in x.atoms(Phi)]
     orders += [int(order) for x in exprs for node in x.atoms(GaussianMean) for _, order in node.args[0]]
+    orders += [order for x in exprs for node in x.atoms(ProductMean) for order in node.least_orders]
     return max(orders, default=1) or 1
 
 

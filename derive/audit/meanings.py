@@ -93,19 +93,20 @@ def _mean_of_product(
         inner = {(i,): Fraction(1), (): mean}
         total = product_of(total, compose(derivative(world.activations[str(name)], int(order)), inner))
     paired: dict[tuple[int, ...], Fraction] = {(): Fraction(1)}
-    return sum((c * _pair_up(m, table, paired) for m, c in total.items()), start=Fraction(0))
+    return sum((c * pair_up(m, table, paired) for m, c in total.items()), start=Fraction(0))
 
 
-def _pair_up(
+def pair_up(
     variables: tuple[int, ...], table: Mapping[tuple[int, int], Fraction], paired: dict[tuple[int, ...], Fraction]
 ) -> Fraction:
+    """E of a product of centred Gaussian variables with these covariances; `paired` keeps what was found."""
     if len(variables) % 2:
         return Fraction(0)
     if variables not in paired:
         first, rest = variables[0], variables[1:]
         paired[variables] = sum(
             (
-                table[min(first, x), max(first, x)] * _pair_up(rest[:i] + rest[i + 1 :], table, paired)
+                table[min(first, x), max(first, x)] * pair_up(rest[:i] + rest[i + 1 :], table, paired)
                 for i, x in enumerate(rest)
             ),
             start=Fraction(0),

@@ -25,6 +25,7 @@ from wideproof.derive.language.notation import p, q
 from wideproof.derive.language.program import Previous, Updated
 from wideproof.derive.limits.adjoint import Cotangent, Outer, Pullback
 from wideproof.derive.proof.claims import ProcessForm, Recurrence
+from wideproof.derive.width_expansion.overlaps import HEADS
 
 DETERMINED = (Coefficient, Covariance, Ramp, Cotangent, Innovation, Predictor, ProductCov)
 """Quantities other than moments that a recurrence must state where it reads them."""
@@ -38,6 +39,8 @@ def check_closed(claim: Recurrence) -> None:
     generic = {*claim.indices, *FREE}
     read = {x for side in sides for x in side.atoms(*DETERMINED)}
     read |= {Cotangent(*x.args) for side in sides for x in side.atoms(Pullback, Outer)}
+    for x in sorted(set().union(*map(_overlaps_read, sides)) - {e.left for e in claim.equations}, key=str):
+        _refuse(x)
     for x in sorted(read, key=str):
         if OUTPUT not in x.args and not any(_states(e.left, x, generic) for e in claim.equations):
             _refuse(x)
@@ -67,6 +70,13 @@ def _early_reads(claim: Recurrence) -> set[tuple[Any, ...]]:
             if min(first, second) < 0:
                 found.add((*x.args[:2], first, second, *x.args[4:]))
     return found
+
+
+def _overlaps_read(expr: sp.Basic) -> set[sp.Basic]:
+    """The quantities of overlaps in an expression, without those that only say which overlaps they are of."""
+    if isinstance(expr, HEADS):
+        return {expr}
+    return set().union(*map(_overlaps_read, expr.args))
 
 
 def _states(left: sp.Expr, x: sp.Expr, generic: set[sp.Symbol]) -> bool:

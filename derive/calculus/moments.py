@@ -174,7 +174,7 @@ class Calculus:
     def _features(self, a: Piece, b: Piece) -> sp.Expr:
         variables, factors = [], []
         for piece in (a, b):
-            for base, power in _powers(piece.process):
+            for base, power in powers(piece.process):
                 if isinstance(base, Phi):
                     factors += [self._factor(base, piece)] * power
                 else:
@@ -313,7 +313,8 @@ def _split(summand: sp.Expr) -> tuple[sp.Expr, sp.Expr]:
     return coefficient, monomial
 
 
-def _powers(monomial: sp.Expr) -> list[tuple[sp.Expr, int]]:
+def powers(monomial: sp.Expr) -> list[tuple[sp.Expr, int]]:
+    """The coordinates and activations that a monomial is a product of, each with its power.  Errors: NotClosed."""
     if monomial == 1:
         return []
     pairs = []

@@ -72,7 +72,7 @@ progress width trials rows method states weights device cotangents Y steps step_
 sampler budget announce dtype stage data columns out_dir engine found limits coefficients source xp onsager across up
 matrix drive kernel ridge outputs rate settings redrawn out output json help proof quick all set untied check version
 lags figure activation gate bias tied layers depth list_settings install_completion show_completion force jobs executor
-scheduler shard folder draws tasks where formula tolerance failure quantity certified closed lag
+scheduler shard folder draws tasks where formula tolerance failure quantity certified closed lag step
 allow_pickle
 """
 """Arguments of the functions, and options of the commands, that take the symbols of a model beside their own."""

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from importlib import import_module
 from inspect import signature
 from pkgutil import iter_modules
 
-from wideproof.derive import limits, linear, memory_horizon
+from wideproof.derive import limits, linear, memory_horizon, width_expansion
 from wideproof.derive.emit.derivation import QUANTITIES as registered, Derivation
 from wideproof.derive.language.errors import ParameterError, meant
 from wideproof.derive.language.grammar import shortened
@@ -16,14 +16,16 @@ from wideproof.derive.language.program import Program
 from wideproof.derive.language.recursion import Recursion
 from wideproof.derive.linear.scale_factor_bounds import FORMS, scale_factor_bound
 
-ROOMS = (linear, limits, memory_horizon)
+ROOMS = (linear, limits, memory_horizon, width_expansion)
 """Where quantities are, in the order in which they are told."""
 FOUND = [import_module(f"{room.__name__}.{x.name}").__name__ for room in ROOMS for x in iter_modules(room.__path__)]
 KNOWN = {name: make for module in FOUND for name, make in registered.items() if make.__module__ == module}
 """Name -> what derives it, for all modules of these rooms."""
 AT_A_LAG = {name: make for name, make in KNOWN.items() if "lag" in signature(make).parameters}
 """The quantities of one lag at a finite width n."""
-QUANTITIES = {name: make for name, make in KNOWN.items() if name not in AT_A_LAG}
+AT_A_STEP = {name: make for name, make in KNOWN.items() if "step" in signature(make).parameters}
+"""The corrections of order 1/n at one step."""
+QUANTITIES = {name: make for name, make in KNOWN.items() if name not in AT_A_LAG | AT_A_STEP}
 """All others: quantities of infinite width, of all lags at once."""
 
 
@@ -47,10 +49,10 @@ def derivations_of(recursion: Recursion | Program | Derivation, quantity: str) -
     return (_part(derived, part) if part else derived,)
 
 
-def quantity_named(name: str, lag: int | None = None) -> Callable[..., Derivation]:
-    """The function that derives the quantity of that name, where it is one of a single lag that at this lag.
+def quantity_named(name: str, lag: int | None = None, step: int | None = None) -> Callable[..., Derivation]:
+    """The function that derives the quantity of that name, where it is one of a single lag or step that at this one.
 
-    Errors: ParameterError listing the names, and for a lag that is missing or makes no sense.
+    Errors: ParameterError listing the names, for a lag that is missing, and for a lag or step that makes no sense.
     """
     if name not in KNOWN:
         hint = f"{meant(name, KNOWN)}wideproof derive MODEL shows them all."
@@ -58,11 +60,20 @@ def quantity_named(name: str, lag: int | None = None) -> Callable[..., Derivatio
     if name in AT_A_LAG:
         if lag is None:
             raise ParameterError(name, "the lag it is of", "none", "Write --lag 3; in Python, (rnn, lag=3).")
+        _refuse_given(name, "step", step, AT_A_STEP)
         return partial(AT_A_LAG[name], lag=lag)
-    if lag is not None:
-        hint = f"Leave --lag out: only {', '.join(AT_A_LAG)} are of one lag."
-        raise ParameterError(name, "no lag", f"lag {lag}", hint)
+    _refuse_given(name, "lag", lag, AT_A_LAG)
+    if name in AT_A_STEP:
+        return partial(AT_A_STEP[name], step=step)
+    _refuse_given(name, "step", step, AT_A_STEP)
     return QUANTITIES[name]
+
+
+def _refuse_given(name: str, what: str, given: int | None, takers: Mapping[str, object]) -> None:
+    """Raise ParameterError where a lag or a step is given to a quantity that is of none."""
+    if given is not None:
+        hint = f"Leave --{what} out: only {', '.join(takers)} are of one {what}."
+        raise ParameterError(name, f"no {what}", f"{what} {given}", hint)
 
 
 def _part(derived: Derivation, part: str) -> Derivation:

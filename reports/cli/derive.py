@@ -10,7 +10,7 @@ import typer
 
 from wideproof.derive import Alternating, Derivation, Memory, NotClosed, NotDiagonal, NotLinear
 from wideproof.derive.language.errors import DeriveError
-from wideproof.derive.referee.quantities import AT_A_LAG, QUANTITIES, quantity_named
+from wideproof.derive.referee.quantities import AT_A_LAG, AT_A_STEP, QUANTITIES, quantity_named
 from wideproof.reports.cli.alternating import derive_lines
 from wideproof.reports.cli.console import Stages, closed_lines, describe, out, plain, print_json, said
 from wideproof.reports.cli.models import Model, any_model_with
@@ -25,11 +25,15 @@ def derive_command(
         typer.Argument(
             metavar="[QUANTITY]",
             help=f"One of {', '.join(QUANTITIES)}; all these if left out. At finite width, of one lag: "
-            f"{', '.join(AT_A_LAG)}.",
-            autocompletion=lambda: [*QUANTITIES, *AT_A_LAG],
+            f"{', '.join(AT_A_LAG)}; to order 1/n, of one step: {', '.join(AT_A_STEP)}.",
+            autocompletion=lambda: [*QUANTITIES, *AT_A_LAG, *AT_A_STEP],
         ),
     ] = "",
     lag: Annotated[int | None, typer.Option(min=0, help="The lag of a quantity at finite width, such as 3.")] = None,
+    step: Annotated[
+        int | None,
+        typer.Option(min=0, help="The step of a correction of order 1/n; 1, of layered nets 0, if left out."),
+    ] = None,
     proof: Annotated[bool, typer.Option("--proof", help="Print every step of the proof.")] = False,
     closed: Annotated[
         bool, typer.Option("--closed", help="Write Gaussian expectations in closed form: arc-cosine, arcsine.")
@@ -39,7 +43,8 @@ def derive_command(
     """Derive a quantity, verify its proof, and print the formula; options of the model such as --activation tanh.
 
     Examples: [b]wideproof derive linear-rnn scale-factors --proof[/b], [b]wideproof derive linear-rnn --json[/b],
-    [b]wideproof derive linear-rnn ntk-variance --lag 3[/b]
+    [b]wideproof derive linear-rnn ntk-variance --lag 3[/b],
+    [b]wideproof derive elman nngp-correction --step 2 --activation tanh[/b]
     """
     recursion = any_model_with(context, model)
     parameters(context, ())
@@ -50,7 +55,7 @@ def derive_command(
         for derivation in () if as_json else derived:
             describe(derivation, proof, closed)
         return
-    chosen = {quantity: quantity_named(quantity, lag)} if quantity else _all(lag)
+    chosen = {quantity: quantity_named(quantity, lag, step)} if quantity else _all(lag, step)
     found: list[Derivation] = []
     stuck: dict[str, DeriveError] = {}
     with Stages(quiet=as_json) as stages:
@@ -72,9 +77,11 @@ def derive_command(
         out.print(f"{name} of {model} does not exist: {error}")
 
 
-def _all(lag: int | None) -> dict[str, Callable[..., Derivation]]:
-    """All quantities, those at finite width where a lag is given."""
-    return QUANTITIES | ({name: quantity_named(name, lag) for name in AT_A_LAG} if lag is not None else {})
+def _all(lag: int | None, step: int | None) -> dict[str, Callable[..., Derivation]]:
+    """All quantities, those at finite width where a lag or a step is given."""
+    at_a_lag = {name: quantity_named(name, lag) for name in AT_A_LAG} if lag is not None else {}
+    at_a_step = {name: quantity_named(name, step=step) for name in AT_A_STEP} if step is not None else {}
+    return QUANTITIES | at_a_lag | at_a_step
 
 
 @contextmanager

@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import numpy as np
 import typer
@@ -14,7 +14,8 @@ import typer
 from wideproof.derive import Alternating, Recursion
 from wideproof.derive.language.errors import ParameterError
 from wideproof.derive.memory_horizon.memory import Memory
-from wideproof.derive.referee.quantities import AT_A_LAG, QUANTITIES, quantity_named
+from wideproof.derive.referee.quantities import AT_A_LAG, AT_A_STEP, QUANTITIES, quantity_named
+from wideproof.derive.width_expansion.correction_formula import CorrectionFormula
 from wideproof.reports.cli.alternating import evaluate_lines
 from wideproof.reports.cli.console import Stages, out, print_json, table
 from wideproof.reports.cli.models import Model, any_model_with
@@ -38,14 +39,18 @@ def eval_command(
         typer.Argument(
             metavar="QUANTITY",
             help="A quantity in the lag, such as scale-factors; a number, such as stability; nngp, ntk with --inputs; "
-            f"with --width, {', '.join(AT_A_LAG)}; ntk-width, how wide a net must be.",
-            autocompletion=lambda: [*QUANTITIES, *AT_A_LAG, WIDTH],
+            f"with --width, {', '.join(AT_A_LAG)}; ntk-width, how wide a net must be; {', '.join(AT_A_STEP)}.",
+            autocompletion=lambda: [*QUANTITIES, *AT_A_LAG, *AT_A_STEP, WIDTH],
         ),
     ],
     lags: Annotated[
         int | None, typer.Option(min=1, help="Evaluate at the lags 0 … LAGS-1; 10 if left out, at finite width 4.")
     ] = None,
     width: Annotated[int | None, typer.Option(min=1, help="The width n of a quantity at finite width.")] = None,
+    step: Annotated[
+        int | None,
+        typer.Option(min=0, help="The step of a correction of order 1/n; 1, of layered nets 0, if left out."),
+    ] = None,
     inputs: Annotated[
         list[Path] | None,
         typer.Option(
@@ -67,13 +72,18 @@ def eval_command(
     [b]wideproof eval linear-rnn stability --nu-W 0.81 --nu-F 1 --nu-C 1[/b],
     [b]wideproof eval linear-rnn second-moment --width 4 --lags 6 --nu-W 1 --nu-F 1 --nu-C 1[/b],
     [b]wideproof eval linear-rnn ntk-width --lags 3 --tolerance 0.2 --failure 0.05 --nu-W 0.3 --nu-F 1 --nu-C 1[/b],
+    [b]wideproof eval elman nngp-correction --step 2 --X 1 --nu-W 1 --nu-F 1 --nu-C 1 --nu-b 0.1[/b],
     [b]wideproof eval ./my_rnn.py:rnn ntk --nu-W 0.3 --inputs sequences.npy --readout last[/b],
     [b]wideproof eval amp state-evolution --steps 1 --delta 0.5 --epsilon 0.1 --nu-w 0.01 --theta-0 0.5[/b]
     """
     made = any_model_with(context, model)
-    if (inputs or readout != "all") and (isinstance(made, Alternating) or quantity not in KERNELS):
-        option = "--inputs" if inputs else "--readout"
+    takes_inputs = not isinstance(made, Alternating) and quantity in (*KERNELS, *AT_A_STEP)
+    if (inputs and not takes_inputs) or (readout != "all" and (quantity not in KERNELS or not takes_inputs)):
+        option = "--inputs" if inputs and not takes_inputs else "--readout"
         raise ParameterError(f"eval: {option}", "nngp or ntk of a Recursion", quantity, f"Leave {option} out.")
+    if step is not None and (isinstance(made, Alternating) or quantity not in AT_A_STEP):
+        hint = f"Leave --step out: only {', '.join(AT_A_STEP)} are of one step."
+        raise ParameterError("eval: --step", "a correction of order 1/n", quantity, hint)
     if lags and isinstance(made, Alternating):
         raise ParameterError("eval: --lags", "a quantity in the lag j", quantity, "Write --steps, a model's own.")
     if width is not None and (isinstance(made, Alternating) or quantity not in AT_A_LAG):
@@ -81,6 +91,8 @@ def eval_command(
         raise ParameterError("eval: --width", "a quantity at finite width", quantity, hint)
     if isinstance(made, Alternating):
         _lines(context, model, made, quantity, as_json)
+    elif quantity in AT_A_STEP:
+        _correction(context, made, quantity, step, inputs or (), as_json)
     elif inputs:
         _kernel(context, made, quantity, inputs, readout, as_json)
     elif quantity in AT_A_LAG:
@@ -108,6 +120,36 @@ def _at_width(
         print_json({"values": values, "width": width})
     else:
         table(("lag", f"{quantity} at width {width}"), [(str(lag), f"{x:.12g}") for lag, x in enumerate(values)])
+
+
+def _correction(
+    context: typer.Context, recursion: Recursion, quantity: str, step: int | None, inputs: Sequence[Path], as_json: bool
+) -> None:
+    """The coefficient of 1/n at one step, for the sequence of a file or for inputs that are all the same, of size X."""
+    if context.params.get("lags"):
+        raise ParameterError("eval: --lags", "a quantity in the lag j", quantity, "Write --step, which it is of.")
+    with Stages(quiet=as_json) as stages, stages(f"{quantity} of {recursion.name}") as progress:
+        formula = quantity_named(quantity, step=step)(recursion).formula
+        assert isinstance(formula, CorrectionFormula)
+        given = needed(context, [*formula.symbols, *(() if inputs else ("X",))])
+        gram = _gram_of(inputs) if inputs else given.pop("X") * np.ones((formula.steps, formula.steps))
+        value, error = formula.compile().with_error(X=gram, **given)
+        progress(1, 1)
+    if as_json:
+        print_json({"values": [value], "errors": [error]})
+    else:
+        out.print(f"{value:.12g} / n, error {error:.1g}, estimated")
+
+
+def _gram_of(inputs: Sequence[Path]) -> np.ndarray[Any, Any]:
+    """The inner products of the inputs of one sequence."""
+    from wideproof.numeric.recordings.sequences import load_sequences
+
+    sequences = load_sequences(inputs)
+    if len(sequences) != 1:
+        hint = "A correction is that of one sequence: call it once for each."
+        raise ParameterError("eval: --inputs", "one sequence", f"{len(sequences)} sequences", hint)
+    return np.asarray(sequences[0] @ sequences[0].T, dtype=np.float64)
 
 
 def _advised(context: typer.Context, recursion: Recursion, lags: int, as_json: bool) -> None:

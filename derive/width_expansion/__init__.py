@@ -1,0 +1,1 @@
+"""Finite width to order 1/n: how overlaps of wide vectors fluctuate, and what that does to second moments."""
