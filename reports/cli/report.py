@@ -49,6 +49,9 @@ def report_command(
     ] = None,
     engine: Annotated[Literal["auto", "pdflatex", "typst"], typer.Option(help="What makes the PDF.")] = "auto",
     method: Method = "auto",
+    title: Annotated[str, typer.Option(help="Title on the first page; by default that of the model.")] = "",
+    author: Annotated[str, typer.Option(help="Author on the first page; by default wideproof.")] = "",
+    date: Annotated[str, typer.Option(help="Date on the first page; by default none.")] = "",
     quick: Annotated[
         bool,
         typer.Option("--quick", help="Of paper: smaller sizes. The report of a model is made smaller by --trials."),
@@ -74,9 +77,10 @@ def report_command(
     part = checked_shard(shard_named(shard), out_dir, None)
     chosen = () if data == ["none"] else recordings_named(data)
     columns = columns_named(data, inputs, outputs, rate, column_names, allow_pickle)
+    titles = {"title": title, "author": author, "date": date}
     if model == "paper":
         make(list(ITEMS), out_dir, quick, seed, chosen, columns, {}, engine, as_json, method, jobs, scheduler,
-             force, part)  # fmt: skip
+             force, part, titles)  # fmt: skip
     recursion = any_model_with(context, model)
     nu = parameters(context, list(recursion.program().symbols))
     if isinstance(recursion, Alternating):
@@ -98,6 +102,9 @@ def report_command(
             scheduler=scheduler,
             force=force,
             shard=part,
+            title=title,
+            author=author,
+            date=date,
             **nu,
         )
     tell_report(made, as_json)
