@@ -46,7 +46,10 @@ def _merge_stages(found: Sequence[RunFolder], out: Path, force: bool) -> Merged:
             raise StoreError(f"merge {run.path}", f"the {' and '.join(other)} of {found[0].path}", "others",
                              "Parts of a run differ in --shard alone.")  # fmt: skip
     identity = {key: first[key] for key in IDENTITY if key in first} | {"shard": None}
-    made = take_folder(out, identity, {key: first[key] for key in OWN} | {"stages": {}}, force)
+    fields = {key: first[key] for key in OWN} | {"stages": {}}
+    if not Path(first["started_in"]).is_dir():  # on another machine: files of the user's are found from here
+        fields["started_in"] = str(Path.cwd())
+    made = take_folder(out, identity, fields, force)
     made.take_sessions(found)
     mixed = len(made.environments())
     for run in found:

@@ -74,3 +74,19 @@ def test_a_reproduction_is_listed_and_shown(whole):
 def test_the_folder_of_another_run_is_kept_without_force(whole):
     said = run(*FIG3, "--seed", "9", "--out", whole, code=2).stderr
     assert "expected a run with seed = 9, got seed = 0" in said
+
+
+def test_parts_are_merged_into_the_run_of_one_place_and_one_that_lacks_is_named(tmp_path, whole):
+    for k in (1, 2):
+        said = run(*FIG3, "--out", tmp_path / str(k), "--shard", f"{k}/2", code=3).stderr
+        assert f"part {k} of 2 is done: {len(pieces(tmp_path / str(k)))} pieces are kept" in said
+        assert not (tmp_path / str(k) / "report.tex").exists()
+    half = run("runs", "merge", tmp_path / "2", "-o", tmp_path / "half", code=3)
+    assert "missing: part 1/2 is not among them" in half.stderr
+    assert f"wideproof runs resume {tmp_path / 'half'}" in half.stdout.replace("\n", "")
+    done = CliRunner().invoke(app, [str(x) for x in ("runs", "merge", *map(tmp_path.joinpath, "12"), "-o",
+                                                     tmp_path / "merged")])  # fmt: skip
+    assert done.exit_code == CliRunner().invoke(app, ["runs", "resume", str(whole)]).exit_code
+    assert same(tmp_path / "merged", whole)["identical"]
+    assert json.loads(run("runs", "compare", tmp_path / "merged", whole, "--json").stdout)["identical"] is True
+    assert "Add --out DIR" in run(*FIG3, "--shard", "1/2", code=2).stderr

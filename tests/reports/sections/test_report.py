@@ -7,6 +7,7 @@ import json
 import re
 import shutil
 from collections import Counter
+from types import SimpleNamespace
 
 import pypdf
 import pytest
@@ -14,8 +15,11 @@ import pytest
 from tests.reports.pages import main as pages_main, sparse
 from wideproof.derive import models
 from wideproof.derive.language.errors import StoreError
+from wideproof.derive.proof.proof import Proof
 from wideproof.numeric import load_run
+from wideproof.numeric.runs.crew import ALONE, Crew
 from wideproof.numeric.validation.kernels import KernelMeasurements
+from wideproof.numeric.validation.parts import compare, merge
 from wideproof.reports import report
 from wideproof.reports.document.blocks import figures, labels
 from wideproof.reports.document.numbers import value
@@ -213,3 +217,38 @@ def test_a_report_that_is_killed_goes_on_with_its_monte_carlo(tmp_path, monkeypa
     assert len(drawn) == 10 == load_run(tmp_path / "monte-carlo").done
     with pytest.raises(StoreError):
         report(models.elman("tanh"), tmp_path, **(setting | {"trials": 70}))
+
+
+@pytest.fixture
+def unwritten(monkeypatch):
+    """Numbers alone: documents are not under test, nor proofs, which tests/derive verifies."""
+    monkeypatch.setattr(module, "_document", lambda *_: None)
+    monkeypatch.setattr(module, "render", lambda *_: SimpleNamespace(tex=None, pdf=None, html=None, engine=None,
+                                                                     notices=()))  # fmt: skip
+    monkeypatch.setattr(Proof, "verify", lambda self: None)
+
+
+@pytest.mark.parametrize("kind", ["kernels", "lines"])
+def test_parts_of_a_report_leave_nothing_to_draw_and_make_the_report_of_one_place(
+    kind, tmp_path, monkeypatch, unwritten
+):
+    sizes = {"DISTANCE_WIDTHS": (8, 16, 32), "TRAINED_WIDTHS": (8, 16, 32), "CURVE_WIDTH": 16, "CURVE_TRIALS": 60}
+    for name, small in sizes.items():
+        monkeypatch.setattr(f"wideproof.reports.sections.nonlinear.run.{name}", small)
+    for name, small in {"_untied": None, "_memory": (None, None, "")}.items():
+        monkeypatch.setattr(f"wideproof.reports.sections.nonlinear.run.{name}", lambda *_, small=small: small)
+    monkeypatch.setattr("wideproof.reports.sections.alternating.run.PARTS_WIDTH", 64)
+    model, options = models.elman("erf") if kind == "kernels" else models.amp(), {"seed": 2, "width": 64, "trials": 20}
+    report(model, tmp_path / "whole", **options)
+    for k in (1, 2):
+        part = report(model, tmp_path / str(k), shard=(k, 2), **options)
+        assert (part.verdict, part.files) == ("undecided", ())
+    assert merge([tmp_path / "1", tmp_path / "2"], tmp_path / "merged").lacking == ()
+
+    def idle(self, work, pieces):
+        assert [piece for piece in pieces if piece] == []
+        return iter(())
+
+    monkeypatch.setattr(Crew, "each", idle)
+    module.resume(tmp_path / "merged", ALONE)
+    assert compare(tmp_path / "merged", tmp_path / "whole")["identical"] is True
