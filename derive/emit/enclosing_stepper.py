@@ -38,6 +38,9 @@ class BallInputs:
         """None: the ball of the inner product holds its rounding."""
         return 0.0
 
+    def beside_all(self, first: int) -> None:
+        """None: balls are single numbers."""
+
 
 class EnclosingStepper(Stepper):
     """The moments of one pair of sequences as balls."""

@@ -22,6 +22,7 @@ from wideproof.derive.calculus.innovations import InnovationsForm
 from wideproof.derive.calculus.moments import Gram, Moment
 from wideproof.derive.calculus.starts import differ
 from wideproof.derive.emit.compiled import Compiled
+from wideproof.derive.emit.kernel_rows import RowStepper, by_rows
 from wideproof.derive.emit.kernel_stepper import MOVES, STILL, Equations, Grams, Inputs, Move, Stepper
 from wideproof.derive.emit.lag_grid import Grid
 from wideproof.derive.expectation.symbolic_expectation import GaussianMean
@@ -285,7 +286,25 @@ class OnSequences(Compiled):
     def _at(self, inputs: Inputs, sizes: tuple[int, int], readout: str, values: Mapping[str, Any], move: Move) -> Any:
         xp = namespace(self.backend)
         floats = {n: v.astype(xp.float64) for n, v in self._checked(values).items()}
+        if readout in ("all", "average") and self.by_rows and inputs.beside_all(0) is not None:
+            return self._of_rows(RowStepper(self.equations, inputs, floats, sizes, move), sizes, readout)
         return self._read(Stepper(self.equations, inputs, floats, sizes, move), sizes, readout)
+
+    @cached_property
+    def by_rows(self) -> bool:
+        """Whether the kernel at all times is worked out a row of times at once."""
+        return by_rows(self.equations)
+
+    def _of_rows(self, stepper: RowStepper, sizes: tuple[int, int], readout: str) -> Any:
+        """The kernel (N1, N2, T, T') from its rows, or their average (N1, N2)."""
+        xp, (count, columns) = namespace(self.backend), stepper.shape
+        shape = (count, sizes[1], columns // sizes[1])
+        if readout == "average":
+            return sum(xp.sum(xp.reshape(row, shape), axis=1) for row in stepper.rows()) / (sizes[0] * sizes[1])
+        full = xp.empty((sizes[0], *shape))
+        for i, row in enumerate(stepper.rows()):
+            full[i] = xp.reshape(row, shape)
+        return xp.permute_dims(full, (1, 3, 0, 2))
 
     def _read(self, stepper: Stepper, sizes: tuple[int, int], readout: str) -> Any:
         xp = namespace(self.backend)

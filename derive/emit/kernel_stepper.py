@@ -33,6 +33,12 @@ Pair = tuple[sp.Expr, sp.Expr]
 Index = tuple[int, int]
 BALLS = "balls"
 """The name under which equations are compiled for ball arithmetic instead of for an array module."""
+Spread = tuple[float, float]
+"""The least and the largest variance of the variables of expectations."""
+LONG = 512
+"""Steps from which tables pay for any number of pairs, chosen for the variances of all steps: each takes a second."""
+WIDEST = 16.0
+"""The largest variance for which they are chosen so: over wider ranges there are none, or large ones."""
 RECENT = 32
 """Laws of recent expectations are kept, so that a function and its derivative share angle and determinant."""
 
@@ -64,6 +70,10 @@ class Inputs(Protocol):
 
     def gram_error(self, side: int, first: int, second: int) -> Any:
         """How far rounding may have moved it: of the products that are summed, and of inputs of less precision."""
+        ...
+
+    def beside_all(self, first: int) -> Inputs | None:
+        """A step of the first sequences beside all steps of the second, as sequences of one step; None: not known."""
         ...
 
 
@@ -235,6 +245,12 @@ class Equations:
                 todo += [p for side, p, _ in self._generic(pair).moments if side == ACROSS]
         return found
 
+    @cached_property
+    def within(self) -> list[tuple[int, Pair]]:
+        """The sides and pairs of processes within sequences that moments across them read."""
+        rules = [self._generic(pair) for pair in (None, *self.across)]
+        return sorted({(side, pair) for rule in rules for side, pair, _ in rule.moments if side != ACROSS}, key=str)
+
     def _generic(self, pair: Pair | None) -> CompiledEquation:
         return self.output((1, 1)) if pair is None else self.of(Key(ACROSS, pair, (1, 1)))
 
@@ -279,6 +295,8 @@ class Stepper:
         self.parameters = [parameters[symbol.name] for symbol in equations.symbols]
         self.values: dict[Key, Any] = {}
         self.laws: dict[Any, Variables] = {}
+        self.spread: Spread | None = None
+        self.seen: list[float] | None = None
         self.ends = {WITHIN_FIRST: (sizes[0],) * 2, WITHIN_SECOND: (sizes[1],) * 2, ACROSS: sizes}
         if differ(equations.recurrence) and inputs.same is None:
             raise ParameterError(
@@ -296,12 +314,26 @@ class Stepper:
         """The kernel at the last times; of moments at equal lags only two steps are kept."""
         end = (sizes[0] - 1, sizes[1] - 1)
         if self.equations.equal_times:
+            if end[0] >= LONG:
+                self.measure_within()
             for back in range(min(end), -1, -1):
                 index = (end[0] - back, end[1] - back)
                 for pair in self.equations.across:
                     self._evaluate(Key(ACROSS, pair, index))
                 self._forget(index)
         return self.output(end)
+
+    def measure_within(self) -> None:
+        """Work out the moments within sequences at all times, and tell tables between which variances they lie."""
+        if self.equations.backend != "numpy":
+            return
+        self.seen = []
+        for side, pair in self.equations.within:
+            for time in range(self.ends[side][0]):
+                self._evaluate(Key(side, pair, (time, time)))
+        within, self.seen = self.seen, None
+        if within and max(within) <= WIDEST:
+            self.spread = min(within), max(within)
 
     def _forget(self, index: Index) -> None:
         for key in [k for k in self.values if k.side == ACROSS and k.times[0] < index[0]]:
@@ -320,13 +352,16 @@ class Stepper:
         while stack:
             top = stack[-1]
             rules = self._rules(top) if top not in self.values else []
-            missing = [k for rule in rules for k in rule.needs(top.times) if k not in self.values]
-            if missing:
+            if missing := [k for k in self._needed(top, rules) if k not in self.values]:
                 stack += missing
                 continue
             stack.pop()
             if top not in self.values:
                 self.values[top] = self._value(top, rules)
+
+    def _needed(self, key: Key, rules: list[CompiledEquation]) -> list[Key]:
+        """The moments from which one is worked out by its rules."""
+        return [k for rule in rules for k in rule.needs(key.times)]
 
     def _rules(self, key: Key) -> list[CompiledEquation]:
         if any(time >= end for time, end in zip(key.times, self.ends[key.side], strict=True)):
@@ -388,7 +423,10 @@ class Stepper:
         if key not in self.laws:
             if len(self.laws) > RECENT:
                 self.laws.clear()
-            self.laws[key] = variables_of(law, self.equations.backend, self.inputs.many)
+            many = self.inputs.many or self.spread is not None
+            self.laws[key] = variables_of(law, self.equations.backend, many, self.spread)
+        if self.seen is not None:
+            self.seen += [float(f(x)) for x in self.laws[key].variances for f in (np.min, np.max)]
         return value(node.factors, self.laws[key], doubted=self.move != STILL)
 
     def _sign(self, side: int, index: Index) -> Any:
@@ -410,12 +448,12 @@ class Stepper:
         return found
 
 
-def variables_of(law: list[Any], backend: str, many: bool = False) -> Variables:
+def variables_of(law: list[Any], backend: str, many: bool = False, spread: Spread | None = None) -> Variables:
     """The means and covariances of one variable (taken twice) or of two, as `Variables`."""
     xp = namespace(backend)
     law = [xp.asarray(x, dtype=xp.float64) for x in law]
     first, second, a, c, b = law if len(law) == 5 else (law[0], law[0], law[1], law[1], law[1])
-    return Variables(backend, (a, b), c, (first, second), rounded=True, many=many)
+    return Variables(backend, (a, b), c, (first, second), rounded=True, many=many, spread=spread)
 
 
 @dataclass(frozen=True)
@@ -435,3 +473,6 @@ class Grams:
     def gram_error(self, side: int, first: int, second: int) -> Any:
         """The rounding of that entry, given as it is."""
         return ROUNDING * abs(self.gram(side, first, second))
+
+    def beside_all(self, first: int) -> None:
+        """None: the arrays broadcast as they are."""

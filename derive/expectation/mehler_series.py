@@ -23,6 +23,8 @@ REACH, FAR = 13.0, 38.0
 """The grid covers |z| <= 13, beyond which a standard normal variable lies with probability 1e-38; what a function is
 worth from there to 38, where the density ends in double precision, is its least error."""
 FINEST, ORDERS = 5, (32, 64, 96, 128, 192, 256, 384, 512, 768, 1024, 1536, 2048)
+KEPT = (128, 512, 2048)
+"""Orders for which the polynomials on the nodes are kept: 170 MB if all are met."""
 CLOSE = 0.9
 """Pairs of larger correlation need more orders; where they are few they are summed apart."""
 TOLERANCE, NEGLIGIBLE = 1e-14, 1e-15
@@ -54,9 +56,15 @@ class Series:
         return int(self.coefficients.shape[-1])
 
 
-@lru_cache(maxsize=24)
 def _grid(fineness: int, order: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Nodes z and he_k(z) times the normal density and the step.  Shapes: (J,), (J, order)."""
+    z, table = _kept_grid(fineness, next(most for most in KEPT if most >= order))
+    return z, table[:, :order]
+
+
+@lru_cache(maxsize=len(KEPT) * (FINEST + 1))
+def _kept_grid(fineness: int, order: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """The same, kept for as many orders as are often wanted together."""
     half = round(REACH * 5 * 2**fineness)
     z = np.arange(-half, half + 1) / (5 * 2**fineness)
     table = np.empty((order, z.size))

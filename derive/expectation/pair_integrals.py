@@ -52,7 +52,7 @@ class Variables:
     """Two jointly Gaussian variables as arrays: means, variances, covariance; shapes broadcast.
 
     `rounded` says that the numbers are results of earlier arithmetic: a determinant within their rounding is zero;
-    `many` that so many expectations are wanted in all that a table of them pays.
+    `many` that so many expectations are wanted in all that a table of them pays, of variances in the range `spread`.
     """
 
     backend: str
@@ -61,6 +61,7 @@ class Variables:
     means: tuple[Any, Any] = (0.0, 0.0)
     rounded: bool = False
     many: bool = False
+    spread: tuple[float, float] | None = None
 
     @cached_property
     def xp(self) -> Any:
@@ -139,6 +140,14 @@ class Variables:
         return [replace(self, covariance=end, rounded=False) for end in ends]
 
     @cached_property
+    def one(self) -> bool:
+        """Whether the two are one variable, by their numbers."""
+        (a, b), c, (m, k) = self.variances, self.xp.asarray(self.covariance), self.means
+        if not all(self.xp.asarray(x).shape == c.shape for x in (a, b)):
+            return False
+        return all(bool(self.xp.all(x == y)) for x, y in ((a, c), (b, c), (m, k)))
+
+    @cached_property
     def centred(self) -> bool:
         """Whether both means are zero."""
         return not any(bool(self.xp.any(self.xp.asarray(x) != 0)) for x in self.means)
@@ -158,6 +167,8 @@ def expectation(factors: tuple[Factor, ...], variables: Variables) -> tuple[Any,
     mixed = [_broken(factor) is not None for factor in factors]
     if len(factors) == 2 and any(mixed):
         return _cut(factors, variables, mixed.index(True))
+    if variables.one and factors[0] == factors[-1] and (square := _square(factors[0], variables)) is not None:
+        return square
     if (tabled := _tabled(factors, variables)) is not None:
         return tabled
     found = [
@@ -175,12 +186,20 @@ def expectation(factors: tuple[Factor, ...], variables: Variables) -> tuple[Any,
     return _steep(factors, variables, *mehler_series.pair(variables.xp, found[0], found[1], variables.correlation))
 
 
+def _square(factor: Factor, v: Variables) -> tuple[Any, Any] | None:
+    """E[phi(u)^2] by one integral; None where its error is visible."""
+    phi = steep(*factor, v.backend)
+    squared = nested_quadrature.Steep(lambda z: phi.values(z) ** 2, phi.places)
+    found, error = nested_quadrature.mean(v.xp, squared, v.means[0], v.xp.sqrt(v.covariance))
+    return (found, error) if bool(v.xp.all(error <= ACCURACY * found)) else None
+
+
 def _tabled(factors: tuple[Factor, ...], v: Variables) -> tuple[Any, float] | None:
     """The same by a table where it pays, there is one for these variances, and its error is not visible."""
     if not (v.many and len(factors) == 2 and v.backend == "numpy" and v.centred):
         return None
     variances = tuple(np.asarray(x, dtype=np.float64) for x in v.variances)
-    ranges = [pair_tables.range_of(x) for x in variances]
+    ranges = [pair_tables.range_of(x if v.spread is None else np.append(x, v.spread)) for x in variances]
     if ranges[0] is None or ranges[1] is None:
         return None
     table = _table(factors, (ranges[0], ranges[1]))

@@ -52,12 +52,24 @@ def jax_net(activation: str, X: Host, nu: Mapping[str, float], depth: int) -> Ca
         beyond = jnp.pi - jnp.arccos(cosine)
         return norm / (2 * jnp.pi) * (jnp.sqrt(1 - cosine**2) + beyond * cosine), beyond / (2 * jnp.pi)
 
+    def gelu(a: Any, b: Any, c: Any) -> tuple[Any, Any]:
+        def values(c: Any) -> Any:
+            sides = (1 + a) * (1 + b)
+            root = jnp.sqrt(sides - c * c)
+            return c / 4 + (c * jnp.arcsin(c / jnp.sqrt(sides)) + root * (a * b + c * c / root**2) / sides) / (
+                2 * jnp.pi
+            )
+
+        return jax.jvp(values, (c,), (jnp.ones_like(c),))  # Price: the slopes' mean is the derivative
+
+    duals = {"erf": erf, "relu": relu, "gelu": gelu}
+
     def kernel(X: Any) -> Any:
         covariance = nu["nu_F"] * (X @ X.T) + nu["nu_b"]
         tangent = covariance
         for weights, bias in [(nu["nu_W"], nu["nu_b"])] * (depth - 1) + [(nu["nu_C"], nu["nu_c"])]:
             a = jnp.diag(covariance)
-            values, slopes = (erf if activation == "erf" else relu)(a[:, None], a[None, :], covariance)
+            values, slopes = duals[activation](a[:, None], a[None, :], covariance)
             covariance = weights * values + bias
             tangent = covariance + weights * slopes * tangent
         return tangent
@@ -67,14 +79,16 @@ def jax_net(activation: str, X: Host, nu: Mapping[str, float], depth: int) -> Ca
 
 
 def tangents_net(activation: str, X: Host, nu: Mapping[str, float], depth: int) -> Callable[[], Host]:
-    """The kernel of neural-tangents, compiled."""
+    """The kernel of neural-tangents, compiled; of tanh by the 25-point rule that its documentation suggests."""
     jax: Any = importlib.import_module("jax")
     stax: Any = importlib.import_module("neural_tangents").stax
     jax.config.update("jax_enable_x64", True)
+    named = {"erf": stax.Erf, "relu": stax.Relu, "gelu": stax.Gelu}
+    layer = named.get(activation, lambda: stax.ElementwiseNumerical(jax.numpy.tanh, deg=25))
     layers, weights = [], [nu["nu_F"] * X.shape[1]] + [nu["nu_W"]] * (depth - 1)
     for variance in weights:
         layers += [stax.Dense(1, math.sqrt(variance), math.sqrt(nu["nu_b"]))]
-        layers += [stax.Erf() if activation == "erf" else stax.Relu()]
+        layers += [layer()]
     layers += [stax.Dense(1, math.sqrt(nu["nu_C"]), math.sqrt(nu["nu_c"]))]
     kernel = stax.serial(*layers)[2]
     compiled, inputs = jax.jit(lambda x: kernel(x, None, "ntk")), jax.numpy.asarray(X)

@@ -76,6 +76,15 @@ BENCHMARKS = (
         (Case(LIMIT, T=1, n_x=10, N=1000),), (Case(LIMIT, T=1, n_x=10, N=1000),), pairs=9,
     ),
     Benchmark(
+        "kernel-net-tanh", "the same of tanh", kernels.feed_forward_tanh,
+        (Case(LIMIT, T=1, n_x=10, N=200),), (Case(LIMIT, T=1, n_x=10, N=200),), pairs=3,
+    ),
+    Benchmark(
+        "kernel-all", "the NTK of an Elman erf network between all pairs of times of one sequence", kernels.all_times,
+        tuple(Case(LIMIT, T=t, n_x=10, N=1) for t in (200, 500, 1000, 2000)), (Case(LIMIT, T=200, n_x=10, N=1),),
+        pairs=3,
+    ),
+    Benchmark(
         "kernel-last", "the NTK of an Elman erf network after its last step", kernels.last_step,
         tuple(Case(LIMIT, T=t, n_x=10, N=n) for n, t in ((200, 50), (200, 100), (200, 200), (400, 50), (800, 50))),
         (Case(LIMIT, T=50, n_x=10, N=200), Case(LIMIT, T=100, n_x=10, N=200)), pairs=5,

@@ -18,6 +18,7 @@ from wideproof.numeric.core.arrays import Host, to_host
 from wideproof.numeric.core.inputs import choice, finite_array, real, unmasked
 from wideproof.numeric.kernels.kernel import Kernel
 from wideproof.numeric.kernels.prediction import Prediction, WideTraining, log_marginal_likelihood, posterior
+from wideproof.numeric.kernels.remembered import RememberedKernel
 
 try:
     _base: Any = importlib.import_module("sklearn.base")
@@ -94,7 +95,7 @@ class _Wide(Base):
         symbols = self._program().symbols
         check_keywords(f"variances of {self._program().name}", set(self.get_params()) - set(OPTIONS), (), symbols)
         values: dict[str, Any] = {name: getattr(self, name, 1.0) for name in symbols}
-        return Kernel(self._program(), self.parameterization, readout=self.readout, **values)
+        return RememberedKernel(self._program(), self.parameterization, readout=self.readout, **values)
 
     def _learn(self, X: Any, Y: Host) -> None:
         if Y.shape[:1] != (len(X),):
@@ -207,7 +208,8 @@ class WideRegressor(Regressor, _Wide):
 
     `kernel="ntk"`: all parameters trained by gradient flow for `time` (units of `train_network`), pulled to their
     start by `ridge`; "nngp": the posterior of the process, with targets of noise variance `ridge`. Variances of the
-    recursion are parameters too (default 1): WideRegressor(models.elman(), nu_W=0.9), GridSearchCV over nu_W.
+    recursion are parameters too (default 1): WideRegressor(models.elman(), nu_W=0.9), GridSearchCV over nu_W. A process
+    computes kernels of the same sequences and variances once: those of a fold serve a whole grid of `ridge` and `time`.
     Shapes: X (N, n_x), (N, T, n_x) or a list of (T_i, n_x); y (N,) or (N, n_y).
     Units: of y; ridge as WideTraining or `posterior` says.  Error: ShapeError, ParameterError, scikit-learn's own.
     Source: lee2019wide, (9)-(16).

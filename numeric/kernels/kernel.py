@@ -292,7 +292,8 @@ class Kernel:
         shape = (sizes[0], times[0], sizes[1], times[1]) if self.readout == "all" else tuple(sizes)
         refuse_too_many_pairs(self, shape, 2 if asked[2] else 1)
         results: list[Array] = []
-        many = sizes[0] * sizes[1] * max(times) >= MANY
+        steps = max(times) if self.readout == "last" else times[0] * times[1]
+        many = sizes[0] * sizes[1] * steps >= MANY
         blocks = self._blocks(function, pairs, many)
         count = sum(1 for _ in self._blocks(function, pairs, many))
         for rows, columns, parts in worked_blocks(self, asked, blocks, count):
@@ -327,6 +328,10 @@ class Kernel:
     def _block_size(self, function: Any, T1: int, T2: int) -> int:
         """The side of a square of pairs of sequences that fits the memory."""
         kept = len(function.equations.across)
+        if self.readout != "last" and function.by_rows:
+            backward = any(state.backward for state in self.recursion.states)
+            rows = (T1 if backward else 2) * kept + LIVE + (T1 if self.readout == "all" else 1)
+            return max(1, min(math.isqrt(BLOCK * BLOCK // T2), math.isqrt(int(self.memory / (8 * rows * T2)))))
         if self.readout == "last" and function.equations.equal_times:
             arrays = 2 * kept + LIVE
         else:

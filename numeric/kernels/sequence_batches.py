@@ -160,6 +160,19 @@ class SequenceBatch:
             self._last[side] = (first, second), self._gram(side, first, second)
         return self._last[side][1]
 
+    def beside_all(self, first: int) -> SequenceBatch:
+        """Return step `first` of the first sequences beside all steps of the second, as sequences of one step.
+
+        Shapes: (N1, 1, n_x) and (T2 N2, 1, n_x), the sequences of one step after those of the step before.
+        """
+        rows = self.first[:, first : first + 1, :]
+        return SequenceBatch(self.xp, rows, self._every_step, False, self.rounding, self.many)
+
+    @cached_property
+    def _every_step(self) -> Array:
+        steps = self.xp.permute_dims(self.second, (1, 0, 2))
+        return self.xp.reshape(steps, (-1, 1, steps.shape[2]))
+
     def gram_error(self, side: int, first: int, second: int) -> Array:
         """Return how far rounding may move x_first . x'_second: a part of the sum of the sizes of its products."""
         x, y = ((self.first, self.first), (self.second, self.second), (self.first, self.second))[side]

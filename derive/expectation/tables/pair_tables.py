@@ -93,7 +93,7 @@ def evaluate(table: PairTable, variances: tuple[Host, Host], covariance: Host) -
     if a.shape[:1] == (1,) and b.shape[1:] == (1,):
         table, a, b = transposed(table), b, a
     shape = np.broadcast_shapes(a.shape, b.shape, covariance.shape)
-    if len(shape) == 2 and a.shape[1:] == (1,) and b.shape[:1] == (1,) and min(shape) > 1:
+    if len(shape) == 2 and a.shape[1:] == (1,) and b.shape[:1] == (1,) and max(shape) > 1:
         whole = np.ascontiguousarray(np.broadcast_to(covariance, shape))
         return _block(table, np.broadcast_to(a, (shape[0], 1))[:, 0], np.broadcast_to(b, (1, shape[1]))[0], whole)
     u, v, both = (np.broadcast_to(x, shape).reshape(-1) for x in (a, b, covariance))

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from wideproof.derive.expectation.pair_integrals import gaussian_mean
 from wideproof.derive.language.errors import ParameterError
 from wideproof.numeric.benchmarks import (
     BENCHMARKS,
@@ -38,11 +39,14 @@ TOY = {
     "training-subspace": (Case(60, T=4, N=5), Case(60, T=4, n_x=2, n_y=3, N=5)),
     "precision": (Case(20, T=4, trials=5, dtype="float32"),),
     "kernel-net": (Case(0, T=1, n_x=3, N=5),),
+    "kernel-net-tanh": (Case(0, T=1, n_x=3, N=5),),
+    "kernel-all": (Case(0, T=4, n_x=3, N=1), Case(0, T=6, n_x=3, N=1)),
     "kernel-last": (Case(0, T=4, n_x=3, N=5), Case(0, T=1, n_x=3, N=4)),
     "kernel-tanh": (Case(0, T=1, N=5),),
 }
 PROBLEMS = {
-    "kernel-net": [TOY["kernel-net"][0]] * 2,  # ReLU and erf
+    "kernel-net": [TOY["kernel-net"][0]] * 3,  # ReLU, erf and gelu
+    "kernel-all": [TOY["kernel-all"][0], *TOY["kernel-all"]],  # the first also against each pair of times
     "kernel-last": [TOY["kernel-last"][0], *TOY["kernel-last"]],  # the first also against all pairs of times
     "kernel-tanh": [TOY["kernel-tanh"][0]] * 2,  # values and slopes
 }
@@ -100,6 +104,8 @@ def outcomes(benchmark):
         return list(training.subspace(benchmark.name, TOY[benchmark.name], 2, length=5))
     if benchmark.name == "kernel-net":
         return list(kernels.feed_forward(benchmark.name, TOY[benchmark.name], 2, [by_hand()]))
+    if benchmark.name == "kernel-net-tanh":
+        return list(kernels.feed_forward_tanh(benchmark.name, TOY[benchmark.name], 2, by_hand()))
     return list(benchmark.measure(benchmark.name, TOY[benchmark.name], 2))
 
 
@@ -182,7 +188,11 @@ def by_hand(factor=1.0):
             tangent = c
             for weight, bias in [(nu["nu_W"], nu["nu_b"])] * (depth - 1) + [(nu["nu_C"], nu["nu_c"])]:
                 a = np.diag(c)
-                if activation == "erf":
+                if activation in ("gelu", "tanh"):
+                    e, d = (np.array([[gaussian_mean(activation, activation, (x, y), z, orders=(k, k))[0]
+                                       for y, z in zip(a, row, strict=True)] for x, row in zip(a, c, strict=True)])
+                            for k in (0, 1))  # fmt: skip
+                elif activation == "erf":
                     sides = np.outer(1 + 2 * a, 1 + 2 * a)
                     e, d = 2 / np.pi * np.arcsin(2 * c / sides**0.5), 4 / np.pi / np.sqrt(sides - 4 * c * c)
                 else:
@@ -199,13 +209,12 @@ def by_hand(factor=1.0):
     return Net("ours by hand", "numpy", made, "")
 
 
-@pytest.mark.parametrize("activation", ["relu", "erf"])
 @pytest.mark.parametrize("library", NETS, ids=lambda library: library.name)
-def test_a_kernel_library_that_is_installed_computes_our_kernel(library, activation):
+def test_a_kernel_library_that_is_installed_computes_our_kernel(library):
     if library.missing() is not None:
         pytest.skip(library.missing())
     rows = list(kernels.feed_forward("kernel-net", TOY["kernel-net"], 1, [library]))
-    assert [row.rival for row in rows] == [f"{library.name}, relu", f"{library.name}, erf"]
+    assert [row.rival for row in rows] == [f"{library.name}, {name}" for name in ("relu", "erf", "gelu")]
 
 
 def test_kernels_wrong_by_a_thousandth_are_caught(monkeypatch):
@@ -215,6 +224,8 @@ def test_kernels_wrong_by_a_thousandth_are_caught(monkeypatch):
     monkeypatch.setattr(kernels, "ErfRecursion", lambda *a: Scaled(ErfRecursion(*a)))
     with pytest.raises(DisagreementError, match="all pairs of times"):
         list(kernels.last_step("kernel-last", TOY["kernel-last"], 1))
+    with pytest.raises(DisagreementError, match="all pairs of times"):
+        list(kernels.all_times("kernel-all", TOY["kernel-all"], 1))
     monkeypatch.setattr(kernels, "hermite", lambda *a: 1.001 * hermite(*a))
     with pytest.raises(DisagreementError, match="tanh"):
         list(kernels.tanh_dual("kernel-tanh", TOY["kernel-tanh"], 1))

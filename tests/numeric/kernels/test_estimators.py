@@ -20,7 +20,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 from wideproof.derive import ParameterError, models
 from wideproof.derive.language.errors import LanguageError, ShapeError
 from wideproof.numeric import Kernel, SequenceScaler
-from wideproof.numeric.kernels import estimators
+from wideproof.numeric.kernels import estimators, remembered
 from wideproof.numeric.kernels.estimators import WideClassifier, WideRegressor
 from wideproof.numeric.kernels.prediction import WideTraining, log_marginal_likelihood, posterior
 
@@ -71,6 +71,49 @@ def test_variances_are_parameters_of_a_grid_search(sequences):
     labels = np.where(y > 0, "first", "last")
     search = GridSearchCV(WideClassifier(RNN, **NU), {"time": [np.inf, 50.0]}, cv=2).fit(X[:40], labels[:40])
     assert search.score(X[40:], labels[40:]) > 0.85
+
+
+@pytest.mark.parametrize("kernel", ["ntk", "nngp"])
+def test_a_grid_over_ridges_computes_the_kernels_of_each_fold_once(sequences, kernel, monkeypatch):
+    X, y = sequences
+    computed = []
+    block = Kernel.block
+    monkeypatch.setattr(Kernel, "block", lambda self, asked, batch: computed.append(asked) or block(self, asked, batch))
+
+    def count(grid):
+        monkeypatch.setattr(remembered, "STORE", remembered.Store(remembered.MOST))
+        computed.clear()
+        search = GridSearchCV(WideRegressor(models.linear_rnn(), kernel=kernel), grid, cv=2).fit(X[:40], y[:40])
+        return len(computed), search
+
+    one, _ = count({"ridge": [0.1]})
+    many, search = count({"ridge": [0.01, 0.1, 1.0]})
+    assert 0 < many == one
+    assert count({"ridge": [0.01, 0.1, 1.0], "nu_W": [0.5, 0.9]})[0] > one
+    monkeypatch.setattr(remembered, "STORE", remembered.Store(0))  # nothing is remembered, and nothing changes
+    again = GridSearchCV(WideRegressor(models.linear_rnn(), kernel=kernel), {"ridge": [0.01, 0.1, 1.0]}, cv=2).fit(
+        X[:40], y[:40]
+    )
+    assert len(computed) > 3 * many
+    np.testing.assert_array_equal(search.predict(X[40:]), again.predict(X[40:]))
+    np.testing.assert_array_equal(search.cv_results_["mean_test_score"], again.cv_results_["mean_test_score"])
+
+
+def test_what_is_remembered_is_told_apart_and_bounded(sequences, monkeypatch):
+    X = sequences[0][:4]
+    store = remembered.Store(300.0)  # two kernels of 4 x 4 numbers
+    monkeypatch.setattr(remembered, "STORE", store)
+    kernel = remembered.RememberedKernel(RNN, "ntk", readout="last", **NU)
+    plain = Kernel(RNN, "ntk", readout="last", **NU)
+    for arguments in ((X,), (X, X[:2]), (X[:2], X[2:]), (list(X[:2]), list(X[2:])), (-X,)):
+        np.testing.assert_array_equal(kernel.ntk(*arguments), plain.ntk(*arguments))
+        np.testing.assert_array_equal(kernel.nngp(*arguments), plain.nngp(*arguments))
+        assert sum(x.nbytes for x in store._arrays.values()) <= 300
+    first = kernel.ntk(X)
+    first[:] = 0.0  # a copy: what is remembered stays
+    np.testing.assert_array_equal(kernel.ntk(X), plain.ntk(X))
+    other = remembered.RememberedKernel(RNN, "ntk", readout="average", **NU)
+    assert np.any(other.ntk(X) != kernel.ntk(X))
 
 
 def test_a_support_vector_machine_takes_the_kernel(sequences):
