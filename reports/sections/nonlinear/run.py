@@ -26,9 +26,11 @@ from wideproof.numeric.runs.tasks import NOTHING_KEPT, Arrays, Tasks
 from wideproof.numeric.validation.convergence import KernelError
 from wideproof.numeric.validation.judged import Validation
 from wideproof.numeric.validation.kernels import (
+    Correction,
     KernelCurves,
     LimitComparison,
     compare_limits,
+    corrections_beside,
     kernel_curves,
     kernel_distance,
 )
@@ -73,6 +75,8 @@ class KernelRun:
     values: dict[str, float]
     seed: int
     validation: Validation
+    corrections: tuple[Correction, ...]
+    corrected: tuple[Derivation, ...]
     curves: KernelCurves
     distance: KernelError
     untied: LimitComparison | None
@@ -96,6 +100,7 @@ class KernelRun:
         parts: dict[str, Any] = {"curves": self.curves, "distance": self.distance, "training": self.training}
         parts |= {"memory": self.analysis} if self.analysis else {}
         found: dict[str, Any] = {name: asdict(part) for name, part in parts.items()}
+        found["corrections"] = [asdict(correction) for correction in self.corrections]
         found["validation"] = [asdict(check) for check in self.validation.checks]
         if self.untied is not None:
             found["untied"] = [asdict(check) for check in self.untied.other]
@@ -121,6 +126,13 @@ def run_kernels(
     with stage("Monte Carlo over a ladder of widths") as progress:
         validation = validate(program, width, trials, seed, progress=progress, **(draws or {}), **values)
     assert isinstance(validation, Validation)
+    with stage("coefficients of 1/n") as progress:
+        corrections, corrected = corrections_beside(
+            program, validation.checks, validation.measurements.plan.inputs, values
+        )
+        for done, derivation in enumerate(corrected, 1):
+            derivation.proof.verify()
+            progress(done, len(corrected))
     with stage("kernels against correlation and lag") as progress:
         curves = kernel_curves(program, values, width=CURVE_WIDTH, trials=CURVE_TRIALS, seed=seed, progress=progress,
                                tasks=tasks)  # fmt: skip
@@ -134,8 +146,8 @@ def run_kernels(
         remembered, analysis, reason = _memory(program, values)
     with stage("training beside the limit") as progress:
         training = _training(program, values, seed, progress, tasks)
-    return KernelRun(program, *found, values, seed, validation, curves, distance, comparison, remembered, analysis,
-                     reason, training)  # fmt: skip
+    return KernelRun(program, *found, values, seed, validation, corrections, corrected, curves, distance,
+                     comparison, remembered, analysis, reason, training)  # fmt: skip
 
 
 def _untied(program: Program, validation: Validation) -> LimitComparison | None:
