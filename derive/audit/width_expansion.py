@@ -197,9 +197,8 @@ class MovedOverlaps:
         """n times what finite width adds to the mean of a product that is a function of the overlaps."""
         last = max(time for _, time in vectors)
         moving = {b: r for b in self.sources(last) if (r := self.mean(vectors, (b,)).first) != 0}
-        bent = [b for b in self.sources(last) if any(self.mean(vectors, (b, c)).both for c in self.sources(last))]
         total = sum((r * self.drift(b, last) for b, r in moving.items()), start=Fraction(0))
-        for b, c in combinations_with_replacement(bent, 2):
+        for b, c in combinations_with_replacement(self.sources(last), 2):
             if curvature := self.mean(vectors, (b, c)).both:
                 total += curvature * self.noise(b, c).value / (2 if b == c else 1)
         return total

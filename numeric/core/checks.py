@@ -34,6 +34,8 @@ EFFECTS = MappingProxyType(
         "distribution": 0.25,  # largest distance of two distribution functions
         "nngp": 0.04,  # relative to the geometric mean of the two diagonal entries
         "ntk": 0.04,
+        "ntk-mean": 0.05,  # at one width, relative
+        "ntk-variance": 0.5,  # the same: a fourth moment with a long tail
     }
 )
 

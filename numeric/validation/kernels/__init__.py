@@ -7,6 +7,7 @@ from wideproof.numeric.validation.kernels.claims import (
     kernel_validation,
     monte_carlo_kernels,
 )
+from wideproof.numeric.validation.kernels.corrections import Correction, corrections_beside
 from wideproof.numeric.validation.kernels.curves import (
     Curve,
     KernelCurves,
@@ -20,6 +21,7 @@ from wideproof.numeric.validation.kernels.power import Power, default_trials, ke
 from wideproof.numeric.validation.kernels.runner import KernelMeasurements, estimate_kernel_cost, measure
 
 __all__ = [
+    "Correction",
     "Curve",
     "KernelCurves",
     "KernelMeasurements",
@@ -28,6 +30,7 @@ __all__ = [
     "Limits",
     "Power",
     "compare_limits",
+    "corrections_beside",
     "default_trials",
     "estimate_kernel_cost",
     "judge_kernels",

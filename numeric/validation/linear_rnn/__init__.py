@@ -14,11 +14,12 @@ from wideproof.numeric.validation.ladder import LEAST_WIDTHS
 from wideproof.numeric.validation.linear_rnn.claims import judge_linear, last_lag, linear_claims
 from wideproof.numeric.validation.linear_rnn.cost import Cost, estimate_cost
 from wideproof.numeric.validation.linear_rnn.exact import FOURTH_ORDER, ExactMeans, exact_means
-from wideproof.numeric.validation.linear_rnn.finite_width import FiniteWidth, finite_width
+from wideproof.numeric.validation.linear_rnn.finite_width import KERNEL_LAGS, FiniteWidth, finite_width
 from wideproof.numeric.validation.linear_rnn.plan import Plan
 from wideproof.numeric.validation.linear_rnn.runner import Measurements, linear_simulate
 
 __all__ = [
+    "KERNEL_LAGS",
     "Cost",
     "ExactMeans",
     "FiniteWidth",

@@ -10,6 +10,7 @@ from wideproof.derive.latex.displays import display
 from wideproof.derive.latex.printer import math
 from wideproof.derive.latex.text import Inline, Latex, Math, Ref, Text
 from wideproof.numeric.core.width_ladder import WIDE, too_narrow
+from wideproof.numeric.validation.linear_rnn import KERNEL_LAGS
 from wideproof.reports.document.blocks import Block, Equation, Paragraph, Section, Table, Theorem
 from wideproof.reports.document.numbers import value
 from wideproof.reports.sections.linear.run import FOURTH_LAGS, SECOND_LAGS, LinearRun
@@ -21,7 +22,7 @@ def finite_width(run: LinearRun, folder: Path, known: prose.Known) -> Section:
     """The exact second and fourth moments, their distance from the limit against n, and verdicts width by width."""
     return Section(
         "Exact moments at every width",
-        (*_statement(run, known), _growth(run), *_picture(run, folder), _verdicts(run)),
+        (*_statement(run, known), *_kernels(run), _growth(run), *_picture(run, folder), _verdicts(run)),
         "sec:finite",
     )
 
@@ -55,6 +56,37 @@ def _statement(run: LinearRun, known: prose.Known) -> tuple[Block, ...]:
                 f"This is the proof for the second moment of lag {SECOND_LAGS[0]}; the others differ in their words "
                 "alone and are proved and checked likewise. At the lags 0 and 1 the second moment is the limit at "
                 "every width.",
+            )
+        ),
+    )  # fmt: skip
+
+
+def _kernels(run: LinearRun) -> tuple[Block, ...]:
+    """The exact mean and variance of the entries of the empirical tangent kernel."""
+    shown = tuple(
+        Equation(display(x.proof.goal.left, x.formula.expr, program=run.program), f"eq:finite-kernel-{k}")  # type: ignore[union-attr]
+        for k, x in enumerate(run.kernels)
+    )
+    return (
+        Theorem(
+            (
+                Paragraph(
+                    (
+                        "At every width ", math(n), " the entry of a lag with itself of the empirical tangent kernel "
+                        f"of one input and one output has, for the lags {KERNEL_LAGS[0]} to {KERNEL_LAGS[-1]}, the "
+                        "mean and variance",
+                    )
+                ),
+                *shown,
+            ),
+            title="Tangent kernel at finite width",
+            label="thm:finite-kernel",
+        ),
+        prose.premises_line(run.kernels[-1].proof),
+        Paragraph(
+            (
+                "This is said of the proof for the last of them, by loop equations as above; the others are proved and "
+                "checked likewise.",
             )
         ),
     )  # fmt: skip
@@ -112,19 +144,24 @@ def _picture(run: LinearRun, folder: Path) -> tuple[Block, ...]:
     )  # fmt: skip
 
 
+NAMES = {"second-moment": "second moment", "ntk-mean": "kernel, mean", "ntk-variance": "kernel, variance"}
+
+
 def _verdicts(run: LinearRun) -> Table:
     rows: list[tuple[Text, ...]] = [
         (
-            str(c.lag), str(c.width), value(c.prediction), value(c.estimate, c.stderr), c.verdict,
+            NAMES[c.quantity], str(c.lag), str(c.width), value(c.prediction), value(c.estimate, c.stderr), c.verdict,
             value(c.limit or 0.0), c.limit_verdict,
         )
         for c in run.finite.checks
     ]  # fmt: skip
     first = run.finite.checks[0]
     return Table(
-        ("lag", "width", "exact", "measured", "verdict", "limit", "as the mean here"), tuple(rows),
-        ("Exact second moments at each width and random networks of that width, ", f"{first.trials} each. "
-         f"A true mean would be refuted anywhere in the table with probability at most {first.false_alarm:g}. The last "
-         "column says whether the limit ", Ref("eq:variance"), ", taken for the mean at that width, would be refuted."),
-        "tab:finite", "rrrrlrl",
+        ("of", "lag", "width", "exact", "measured", "verdict", "limit", "as the mean here"), tuple(rows),
+        ("What is exact at each width and random networks of that width, ", f"{first.trials} each: second moments of "
+         "an entry of ", Math(Latex("L_j")), ", mean and variance of the entry of the tangent kernel of a lag with "
+         f"itself. A true value would be refuted anywhere in the table with probability at most {first.false_alarm:g}. "
+         "The last column says whether the limit, of the second moment ", Ref("eq:variance"), ", of the variance 0, "
+         "taken for the value at that width, would be refuted."),
+        "tab:finite", "lrrrrlrl",
     )  # fmt: skip

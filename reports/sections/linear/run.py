@@ -16,6 +16,8 @@ from wideproof.derive import (
     equivalent_convolution,
     impulse_response,
     moments,
+    ntk_mean,
+    ntk_variance,
     scale_factors,
 )
 from wideproof.derive.emit.derivation import as_program
@@ -38,7 +40,7 @@ from wideproof.numeric.runs.stages import Stage
 from wideproof.numeric.runs.tasks import NOTHING_KEPT, Tasks, every, later
 from wideproof.numeric.validation.convergence import KernelError, kernel_error
 from wideproof.numeric.validation.judged import Validation
-from wideproof.numeric.validation.linear_rnn import FiniteWidth, Measurements, finite_width
+from wideproof.numeric.validation.linear_rnn import KERNEL_LAGS, FiniteWidth, Measurements, finite_width
 from wideproof.numeric.validation.validate import DEFAULTS, validated
 
 SECOND_LAGS, FOURTH_LAGS = tuple(range(2, 7)), tuple(range(3))
@@ -56,6 +58,7 @@ class LinearRun:
     convolution: Derivation
     seconds: tuple[Derivation, ...]
     fourths: tuple[Derivation, ...]
+    kernels: tuple[Derivation, ...]
     nu: dict[str, float]
     seed: int
     validation: Validation
@@ -107,7 +110,7 @@ def run_linear(
     loaded = [load_recording(name, **(columns or {})) for name in data]  # a wrong path is told before the long work
     setting = Setting(nu_W=values["nu_W"], nu_F=values["nu_F"], nu_C=values["nu_C"])
     plan_training(setting, method=method)  # and so is a method that does not apply
-    (response, scale, convolution), exact = _derive(program, stage)
+    (response, scale, convolution), exact, kernels = _derive(program, stage)
     with stage("Monte Carlo over a ladder of widths") as progress:
         drawn = later(partial(validated, program, width, trials, seed, progress, draws or {}, values))
     with stage("tangent kernel against width") as progress:
@@ -128,23 +131,27 @@ def run_linear(
         finite = finite_width(program, values, seed=seed, progress=progress)
     seconds, fourths = exact[: len(SECOND_LAGS)], exact[len(SECOND_LAGS) :]
     return LinearRun(
-        program, response, scale, convolution, seconds, fourths, values, seed, validation, finite, kernel(),
+        program, response, scale, convolution, seconds, fourths, kernels, values, seed, validation, finite, kernel(),
         training(), gaps(), tuple(recordings),
     )  # fmt: skip
 
 
 def _derive(
     program: Program, stage: Stage
-) -> tuple[tuple[ImpulseResponse, Derivation, Derivation], tuple[Derivation, ...]]:
-    """The limits, and the second and then the fourth moments at finite width, each verified."""
+) -> tuple[tuple[ImpulseResponse, Derivation, Derivation], tuple[Derivation, ...], tuple[Derivation, ...]]:
+    """The limits; the second and fourth moments at finite width; mean and variance of the kernel there; all verified.
+
+    The mean and then the variance of each lag.
+    """
     with stage("derivation and proofs") as progress:
         limits = impulse_response(program), scale_factors(program), equivalent_convolution(program)
         orders = ((SECOND_LAGS, 2), (FOURTH_LAGS, 4))
         exact = tuple(moments(program, lag=lag, order=order) for lags, order in orders for lag in lags)
-        for done, derivation in enumerate((*limits, *exact), 1):
+        kernels = tuple(make(program, lag) for lag in KERNEL_LAGS for make in (ntk_mean, ntk_variance))
+        for done, derivation in enumerate((*limits, *exact, *kernels), 1):
             derivation.proof.verify()
-            progress(done, len(limits) + len(exact))
-    return limits, exact
+            progress(done, len(limits) + len(exact) + len(kernels))
+    return limits, exact, kernels
 
 
 def _compare(

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from matplotlib.ticker import LogLocator, MaxNLocator
 
-from wideproof.derive.latex.text import Inline, Latex, Math, Ref, Text
+from wideproof.derive.latex.text import Cite, Inline, Latex, Math, Ref, Text
 from wideproof.numeric.core.checks import Check
-from wideproof.reports.document.blocks import Block, Paragraph, Section, Table
+from wideproof.reports.document.blocks import Block, Equation, Paragraph, Section, Table
 from wideproof.reports.document.numbers import value
 from wideproof.reports.sections.nonlinear.run import SEEN, SEQUENCES, STEPS, KernelRun
 from wideproof.reports.write import figures
@@ -44,7 +44,7 @@ def confirmation(run: KernelRun, folder: Path) -> Section:
             ),
             _entries(checks),
             _verdicts(checks),
-            *_corrections(checks),
+            *_corrections(run),
             *_shapes(run, folder),
             *_distance(run, folder),
         ),
@@ -76,29 +76,63 @@ def _equal_times(checks: tuple[Check, ...]) -> Iterator[tuple[str, Math, Check, 
             yield str(lag[1]), Math(Latex("x, x" if lag[2] == 0 else "x, x'")), c, by_place["ntk", lag]
 
 
-def _corrections(checks: tuple[Check, ...]) -> tuple[Block, ...]:
-    """The measured coefficients of 1/n of the entries at equal times; nothing where no ladder was long enough."""
-    rows = tuple(
-        (step, pair, value(c.correction, c.correction_stderr), value(d.correction, d.correction_stderr))
-        for step, pair, c, d in _equal_times(checks)
-        if c.correction is not None and d.correction is not None
-    )
-    if not rows:
+def _corrections(run: KernelRun) -> tuple[Block, ...]:
+    """The coefficients of 1/n at equal times, derived and measured; nothing where no ladder was long enough."""
+    if not run.corrections:
         return ()
+    derived = [c for c in run.corrections if c.derived is not None]
+    reasons = dict.fromkeys((NAMES[c.quantity], c.reason) for c in run.corrections if c.reason)
+    said = "; ".join(f"{name}: {reason}" for name, reason in reasons)
+    told: tuple[Inline, ...] = (
+        " gives the first correction of the finite width, the coefficient of ", Math(Latex("1/n")),
+        ". The measured one is fitted on the ladder of widths, through the derived limit. ",
+    )  # fmt: skip
+    if derived:
+        worst = max(abs(c.z or 0.0) for c in derived)
+        told += (
+            f"The derived one, in {len(derived)} entries, is the expansion about infinite width of ",
+            Cite("yaida2020nongaussian"), ", ", Cite("roberts2022principles"), ", ", Cite("hanin2024fully"), " and, "
+            "for weights that are used again, ", Cite("segadlo2022unified"), ", derived for this recursion and checked "
+            f"step by step; z is the distance of the two in standard errors, at most {worst:.1f} here. ",
+        )  # fmt: skip
+    if said:
+        told += (f"Where none is derived, the coefficient is measured only ({said}).",)
+    rows = tuple(
+        (
+            NAMES[c.quantity], str(c.step), Math(Latex("x, x" if c.sequences[1] == 0 else "x, x'")),
+            "measured only" if c.derived is None else value(c.derived), value(c.measured, c.stderr),
+            "" if c.z is None else f"{c.z:.1f}",
+        )
+        for c in run.corrections
+    )  # fmt: skip
     return (
+        Paragraph((Ref("tab:corrections"), *told)),
+        Table(
+            ("kernel", "step", "inputs", "derived", "measured", "z"), rows,
+            ("Coefficients of ", Math(Latex("1/n")), " of both kernels at equal times: derived, and measured with "
+             "standard errors."),
+            "tab:corrections", "lrlrrr",
+        ),
+        *_equations(run),
+    )  # fmt: skip
+
+
+def _equations(run: KernelRun) -> tuple[Block, ...]:
+    """The derived equations of the NNGP correction that is derived first, of all symbols what they mean."""
+    shown = next((d for d in run.corrected if d.formula.recurrence and d.formula.recurrence.equations), None)
+    if shown is None:
+        return ()
+    blocks: list[Block] = [
         Paragraph(
             (
-                Ref("tab:corrections"), " gives the first correction of the finite width, the coefficient of ",
-                Math(Latex("1/n")), ": it is measured on the ladder of widths, through the derived limit, and not "
-                "derived.",
+                "With ", Math(Latex("Q")), " the limit of the overlap of two vectors, ", Math(Latex("Q^{(1)}")),
+                " its coefficient of ", Math(Latex("1/n")), ", ", Math(Latex(r"\Gamma")), " and ", Math(Latex("V")),
+                " the covariances of two overlaps times ", Math(Latex("n")), ", given those before them and in all, "
+                "and ", Math(Latex("R")), " the response of one to another, the first of these is",
             )
-        ),
-        Table(
-            ("step", "inputs", "NNGP", "NTK"), rows,
-            ("Measured coefficients of ", Math(Latex("1/n")), " of both kernels at equal times, with standard errors."),
-            "tab:corrections", "rlrr",
-        ),
-    )  # fmt: skip
+        )
+    ]  # fmt: skip
+    return (*blocks, *(Equation(part) for part in shown.formula.displays()))
 
 
 def _verdicts(checks: tuple[Check, ...]) -> Table:

@@ -27,10 +27,12 @@ from wideproof.numeric.runs.tasks import NOTHING_KEPT, Arrays, Tasks, later
 from wideproof.numeric.validation.convergence import KernelError
 from wideproof.numeric.validation.judged import Validation
 from wideproof.numeric.validation.kernels import (
+    Correction,
     KernelCurves,
     KernelPlan,
     LimitComparison,
     compare_limits,
+    corrections_beside,
     kernel_curves,
     kernel_distance,
 )
@@ -79,6 +81,8 @@ class KernelRun:
     values: dict[str, float]
     seed: int
     validation: Validation
+    corrections: tuple[Correction, ...]
+    corrected: tuple[Derivation, ...]
     curves: KernelCurves
     distance: KernelError
     untied: LimitComparison | None
@@ -102,6 +106,7 @@ class KernelRun:
         parts: dict[str, Any] = {"curves": self.curves, "distance": self.distance, "training": self.training}
         parts |= {"memory": self.analysis} if self.analysis else {}
         found: dict[str, Any] = {name: asdict(part) for name, part in parts.items()}
+        found["corrections"] = [asdict(correction) for correction in self.corrections]
         found["validation"] = [asdict(check) for check in self.validation.checks]
         if self.untied is not None:
             found["untied"] = [asdict(check) for check in self.untied.other]
@@ -141,8 +146,15 @@ def run_kernels(
         comparison = _untied(program, validation)
     with stage("memory"):
         remembered, analysis, reason = _memory(program, values)
-    return KernelRun(program, *found, values, seed, validation, curves(), distance(), comparison, remembered, analysis,
-                     reason, training())  # fmt: skip
+    with stage("coefficients of 1/n") as progress:
+        corrections, corrected = corrections_beside(
+            program, validation.checks, validation.measurements.plan.inputs, values
+        )
+        for done, derivation in enumerate(corrected, 1):
+            derivation.proof.verify()
+            progress(done, len(corrected))
+    return KernelRun(program, *found, values, seed, validation, corrections, corrected, curves(), distance(),
+                     comparison, remembered, analysis, reason, training())  # fmt: skip
 
 
 def _untied(program: Program, validation: Validation) -> LimitComparison | None:

@@ -1,13 +1,14 @@
 """Corrections of order 1/n against exact means at every width, networks that are drawn, and mistakes of 0.1 %."""
 
 from dataclasses import replace
-from functools import cache, partial
+from functools import cache
 
 import numpy as np
 import pytest
 import sympy as sp
-from scipy import special
 
+from tests import width_corrections
+from tests.width_corrections import INPUTS, LAYERED, NU as CASE_NU, Case
 from wideproof.derive import (
     KernelEntry,
     NotAccurate,
@@ -19,7 +20,6 @@ from wideproof.derive import (
     activation,
     models,
     moments,
-    nngp,
     nngp_correction,
     ntk_correction,
     ntk_mean,
@@ -28,9 +28,7 @@ from wideproof.derive import (
 from wideproof.derive.audit.auditor import audit_step, highest_order, worlds
 from wideproof.derive.language.notation import n, parameter
 from wideproof.derive.proof.claims import Equation
-from wideproof.numeric.core.width_ladder import first_correction
 
-INPUTS = np.array([[1.0, 0.3, 0.2, 0.1], [0.3, 1.0, 0.1, 0.4], [0.2, 0.1, 1.0, 0.3], [0.1, 0.4, 0.3, 1.0]])
 NU = {"nu_W": 1.5, "nu_F": 1.25, "nu_C": 0.75}
 
 
@@ -54,6 +52,10 @@ def number(derivation, **values):
     value, error = derivation.formula.compile().with_error(**values)
     assert error < 1e-6 * (1 + abs(value))
     return value
+
+
+def at_numbers(expr):
+    return float(expr.subs({parameter(name): x for name, x in NU.items()}))
 
 
 # ---- exact means at every width ----------------------------------------------------------------------
@@ -91,9 +93,7 @@ def test_a_tied_linear_recursion_is_corrected_as_loop_equations_say(step):
         for other in range(step + 1):
             size = sp.Float(INPUTS[step - lag, step - other])
             total += size * sp.expand(moments(rnn, lags=(lag, other)).formula.expr).coeff(n, -1)
-    assert number(nngp_correction(rnn, step), X=INPUTS, **NU) == pytest.approx(
-        float(total.subs({parameter(name): x for name, x in NU.items()})), rel=1e-12
-    )
+    assert number(nngp_correction(rnn, step), X=INPUTS, **NU) == pytest.approx(at_numbers(total), rel=1e-12)
 
 
 def test_the_tangent_kernel_of_a_tied_linear_recursion_is_corrected_as_loop_equations_say():
@@ -103,73 +103,40 @@ def test_the_tangent_kernel_of_a_tied_linear_recursion_is_corrected_as_loop_equa
             size = sp.Float(INPUTS[step - lag, step - other])
             total += size * sp.expand(ntk_mean(rnn, KernelEntry(lag, other)).formula.expr).coeff(n, -1)
     assert total != 0
-    assert number(ntk_correction(rnn, step), X=INPUTS, **NU) == pytest.approx(
-        float(total.subs({parameter(name): x for name, x in NU.items()})), rel=1e-12
-    )
+    assert number(ntk_correction(rnn, step), X=INPUTS, **NU) == pytest.approx(at_numbers(total), rel=1e-12)
 
 
 # ---- networks that are drawn -------------------------------------------------------------------------
-FUNCTIONS = {"relu": lambda z: np.maximum(z, 0.0), "tanh": np.tanh, "erf": special.erf}
-WIDTHS = np.array([8.0, 16.0, 32.0, 64.0])
-
-
-def layers(rng, name, depth, width, trials):
-    """The overlap of the last layer: given that of the layer before, its coordinates are independent normals."""
-    q = np.full((trials, 1), NU["nu_F"] + 0.1)
-    for _ in range(depth):
-        q = (FUNCTIONS[name](np.sqrt(q) * rng.standard_normal((trials, width))) ** 2).mean(axis=1, keepdims=True)
-        last, q = q[:, 0], NU["nu_W"] * q + 0.1
-    return last
-
-
-def recurrent(rng, name, steps, width, trials):
-    """The overlap of the last state of a tied recursion."""
-    inputs = np.linalg.cholesky(INPUTS)
-    W = np.sqrt(NU["nu_W"] / width) * rng.standard_normal((trials, width, width))
-    drive = np.sqrt(NU["nu_F"]) * rng.standard_normal((trials, width, len(INPUTS))) @ inputs.T
-    bias = np.sqrt(0.1) * rng.standard_normal((trials, width))
-    h = np.zeros((trials, width))
-    for step in range(steps + 1):
-        h = FUNCTIONS[name](np.einsum("kij,kj->ki", W, h) + drive[..., step] + bias)
-    return (h**2).mean(axis=1)
-
-
-def measured(draw, limit, widths, trials, degree):
-    """The coefficient of 1/n of drawn networks, with its standard error."""
-    rng = np.random.default_rng(17)
-    drawn = [draw(rng, width=int(width), trials=trials) for width in widths]
-    means, stderrs = (np.array(x) for x in zip(*[(q.mean(), q.std() / len(q) ** 0.5) for q in drawn], strict=True))
-    return first_correction(widths, means, stderrs, limit, degree, 1.0)
-
-
-@cache
-def predicted(name, depth, step=None):
-    """Limit and correction of the overlap of a net of some depth, or of a tied recursion at a step."""
-    net = models.feed_forward(depth, name) if step is None else models.elman(name)
-    nu = {**NU, "nu_C": 1.0, "nu_b": 0.1} | ({} if step else {"nu_c": 0.0})
-    grams = dict.fromkeys(("X", "X1", "X2"), INPUTS)
-    limit = nngp(net).formula.compile()(**grams, **nu)[step or 0, step or 0]
-    return float(limit), number(nngp_correction(net, step), X=INPUTS, **nu)
-
-
-@pytest.mark.parametrize(("name", "depth"), [(name, depth) for name in ("relu", "tanh", "erf") for depth in (2, 3)])
-def test_layered_nets(name, depth):
-    limit, correction = predicted(name, depth)
-    found, stderr = measured(partial(layers, name=name, depth=depth), limit, WIDTHS, 40_000, 2)
-    assert abs(found - correction) < 3.5 * stderr
-    if name == "tanh":
+@pytest.mark.parametrize("case", LAYERED, ids=str)
+def test_layered_nets(case):
+    found, stderr = case.measured(40_000)["nngp"]
+    assert abs(found - case.derived("nngp")) < 3.5 * stderr
+    if case == Case("tanh", 3):
         assert abs(found) > 5 * stderr  # a correction that leaves the curvature out, zero, is refuted
 
 
-@pytest.mark.parametrize("name", ["relu", "tanh"])
-def test_a_tied_recursion(name):
-    """Of relu 0.92 of 1.0 comes from meeting its own past: without that term, or with layers, theory is refuted."""
-    limit, correction = predicted(name, 0, 2)
-    found, stderr = measured(partial(recurrent, name=name, steps=2), limit, WIDTHS[:3], 6_000, 2)
-    assert abs(found - correction) < 3.5 * stderr
-    if name == "relu":
-        assert abs(found) > 5 * stderr
-        assert abs(number(nngp_correction(models.elman("relu", tied=False), 2), X=INPUTS, **NU, nu_b=0.1)) < 1e-9
+def test_a_tied_recursion_meets_its_own_past():
+    """Where every step of a relu recursion draws its own weights, the NNGP variance has no correction."""
+    case = Case("relu", step=2)
+    value, stderr = case.measured(8_000)["nngp"]
+    assert abs(value) > 4 * stderr
+    assert abs(value - case.derived("nngp")) < 3.5 * stderr
+    assert abs(number(nngp_correction(models.elman("relu", tied=False), 2), X=INPUTS, **CASE_NU)) < 1e-9
+
+
+def test_the_tangent_kernel_of_a_tied_recursion():
+    case = Case("tanh", step=1)
+    value, stderr = case.measured(8_000)["ntk"]
+    assert abs(value - case.derived("ntk")) < 3.5 * stderr
+
+
+def test_the_table_of_the_documentation_is_printed(capsys, monkeypatch):
+    monkeypatch.setattr(width_corrections, "LAYERED", [Case("tanh", 2)])
+    monkeypatch.setattr(width_corrections, "TIED", [])
+    assert width_corrections.main(["--trials", "2000"]) == 0
+    assert "| tanh, depth 2 | ntk | 0.0141 |" in capsys.readouterr().out
+    monkeypatch.setattr(Case, "derived", lambda case, quantity: 1e3)
+    assert width_corrections.main(["--trials", "2000"]) == 1
 
 
 # ---- proofs, and mistakes in them -----------------------------------------------------------------------
