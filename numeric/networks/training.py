@@ -24,6 +24,7 @@ from wideproof.numeric.core.shown import InOneLine
 from wideproof.numeric.networks.divergence import blown_up, diverged, risen, unstable
 from wideproof.numeric.networks.empirical_kernels import Readout, empirical_ntk, scales_of
 from wideproof.numeric.networks.gradients import Network, network_gradients, run_forward, shape_of, trained
+from wideproof.numeric.networks.narrow_width import warn_narrow
 from wideproof.numeric.networks.simulation import weights_of
 from wideproof.numeric.runs.gathering import Progress
 
@@ -87,6 +88,8 @@ def train_network(
     callback("train_network: progress", progress)
     options = {"n_y": int(Y.shape[-1]), "device": device, **parameters}
     start = {**_drawn(program, X, width, seed, options), **weights_of(weights, xp)}
+    if not weights:
+        warn_narrow(program, parameters, width, int(X.shape[1]))
     if step_size is None:
         step_size = 1.0 / (curvature(program, X, Y, width, start, readout, parameterization, options) or 1.0)
     step_size = real("train_network: step_size", step_size, 0.0, above=True, hint="Leave it out for a stable one.")

@@ -72,6 +72,11 @@ class KernelExperiment:
         """The recursion."""
         return self.plan.program
 
+    @property
+    def values(self) -> Mapping[str, float]:
+        """The numbers of its symbols."""
+        return self.plan.values
+
     def memory(self) -> Memory:
         """As `kernel_memory`."""
         return kernel_memory(self.plan)

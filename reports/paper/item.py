@@ -18,6 +18,7 @@ from wideproof.derive.latex.text import Inline, Text
 from wideproof.derive.proof.claims import Counterexample, Equation as EquationClaim, Inequality, Limit, MatrixEquation
 from wideproof.numeric.core.checks import Check, Verdict
 from wideproof.numeric.linear_rnn.training_choice import Announce
+from wideproof.numeric.networks.narrow_width import quiet_widths
 from wideproof.numeric.paper.experiments import DrawSizes, Variances
 from wideproof.numeric.recordings import RECORDINGS, Recording, load_recording
 from wideproof.numeric.runs.stages import Stage
@@ -99,7 +100,7 @@ class Context:
     def validation(self) -> Validation:
         """The Monte Carlo run that judges the laws of the impulse response and of the kernel."""
         sizes = self.setting(DrawSizes)
-        with self.stage("Monte Carlo over a ladder of widths") as progress:
+        with self.stage("Monte Carlo over a ladder of widths") as progress, quiet_widths():
             found = validate(self.rnn, sizes.widest, sizes.trials, self.seed, progress=progress, **self.draws,
                              **self.variances)  # fmt: skip
         assert isinstance(found, Validation)  # of a linear recursion

@@ -20,6 +20,7 @@ from wideproof.derive import (
 from wideproof.derive.emit.derivation import as_program
 from wideproof.derive.linear.convolution import ImpulseResponse
 from wideproof.numeric.linear_rnn.training_choice import Announce
+from wideproof.numeric.networks.narrow_width import quiet_widths
 from wideproof.numeric.paper.experiments import (
     Dynamics,
     GapLadder,
@@ -107,7 +108,7 @@ def run_linear(
     setting = Setting(nu_W=values["nu_W"], nu_F=values["nu_F"], nu_C=values["nu_C"])
     plan_training(setting, method=method)  # and so is a method that does not apply
     (response, scale, convolution), exact = _derive(program, stage)
-    with stage("Monte Carlo over a ladder of widths") as progress:
+    with stage("Monte Carlo over a ladder of widths") as progress, quiet_widths():
         validation = validate(program, width, trials, seed, progress=progress, **(draws or {}), **values)
     assert isinstance(validation.measurements, Measurements)  # of a linear recursion
     with stage("exact moments at narrow widths") as progress:
