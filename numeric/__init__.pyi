@@ -15,6 +15,7 @@ from .linear_rnn.width_advice import WidthAdvice as WidthAdvice, width_for as wi
 from .memory_horizon.enclosures import EnclosedPoint as EnclosedPoint, certified_points as certified_points
 from .networks.empirical_kernels import empirical_ntk as empirical_ntk
 from .networks.gradients import gradients as gradients
+from .networks.narrow_width import NarrowWidth as NarrowWidth
 from .networks.training import train_network as train_network
 from .validation.judged import Validation as Validation
 from .validation.linear_rnn.plan import Plan as Plan

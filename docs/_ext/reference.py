@@ -24,7 +24,7 @@ GROUPS = {
     "Kernels and prediction": "Kernel KernelValue Enclosure certified_points EnclosedPoint WideTraining Prediction "
     "posterior log_marginal_likelihood WideRegressor WideClassifier SequenceScaler",
     "Networks of a finite width": "validate Validation Check Level Plan Estimate Run load_run gradients empirical_ntk "
-    "train train_network",
+    "train train_network NarrowWidth",
     "Reports": "report Report",
     "Errors": "DeriveError LanguageError ShapeError ParameterError NotLinear NotDiagonal NotClosed NotAccurate "
     "ProofError",

@@ -119,19 +119,6 @@ def first_correction(
     return float(solution @ (means - limit)), spread
 
 
-def too_narrow(width: int, steps: int) -> str:
-    """Warn where the squared number of steps is not small against the width; "" where it is.
-
-    Units: time steps.  Source: relative corrections of the limit grow with T²/n, `is_wide`.
-    """
-    if is_wide(width, steps - 1):
-        return ""
-    return (
-        f"T² = {steps**2} is not small against n = {width}: corrections of the limit grow like T²/n "
-        f"where the recursion is linear, so expect it from n = {WIDE * steps**2} on"
-    )
-
-
 def _lack_of_fit(design: Host, means: Host, stderrs: Host) -> float:
     """Return the chi-squared p-value of the best fit's residuals; 1 if the polynomial meets every width."""
     spare = design.shape[0] - design.shape[1]

@@ -20,6 +20,7 @@ from wideproof.numeric.core.arrays import Array, Stream, backend, check_finite, 
 from wideproof.numeric.core.inputs import choice, names as named, representable, sequences, whole
 from wideproof.numeric.core.shown import InOneLine
 from wideproof.numeric.networks.gradients import Network, Reverse, run_forward, trained
+from wideproof.numeric.networks.narrow_width import warn_narrow
 from wideproof.numeric.networks.simulation import sizes_of, weights_of
 
 Readout = Literal["all", "last", "average"]
@@ -83,6 +84,8 @@ def empirical_ntk(
     horizon, some = int(inputs.shape[1]), n_y if rows is None else min(whole("empirical_ntk: rows", rows, 1), n_y)
     several = some * (horizon if readout == "all" else 1)
     network = run_forward(program, inputs, width, n_y=n_y, trials=trials, cotangents=several, **options)
+    if not options.get("weights"):
+        warn_narrow(program, {name: options[name] for name in program.symbols}, width, horizon)
     with quietly():
         back = Reverse(network, _seeds(network, readout, some))
     scales = scales_of(program, parameterization)

@@ -32,6 +32,7 @@ from wideproof.numeric.core.arrays import (
 )
 from wideproof.numeric.core.inputs import finite_array, instance, real, sequences, whole
 from wideproof.numeric.core.shown import InOneLine
+from wideproof.numeric.networks.narrow_width import warn_narrow
 from wideproof.numeric.sampling.linear.setting import LARGEST_WIDTH
 from wideproof.numeric.sampling.revealed_matrices import DENSE, RevealedMatrices, choose_matrices
 from wideproof.numeric.sampling.whole_matrices import WholeMatrices
@@ -79,6 +80,8 @@ def simulate(
     width, n_y, trials = sizes_of("simulate", width, n_y, trials)
     values = symbol_values(program, parameters)
     count, horizon, n_x = inputs.shape
+    if not weights:
+        warn_narrow(program, parameters, width, int(horizon))
     choice = choose_matrices(program, width, count, horizon, method, given=bool(weights))
     sizes = {"trials": trials, "width": width, "n_x": int(n_x), "n_y": n_y}
     kind = WholeMatrices if choice.name == DENSE else RevealedMatrices

@@ -25,6 +25,7 @@ from wideproof.numeric.core.timing import blas_threads
 from wideproof.numeric.networks.divergence import blown_up, diverged, risen, unstable
 from wideproof.numeric.networks.empirical_kernels import Readout, empirical_ntk, scales_of
 from wideproof.numeric.networks.gradients import Network, network_gradients, run_forward, shape_of, trained
+from wideproof.numeric.networks.narrow_width import warn_narrow
 from wideproof.numeric.networks.simulation import weights_of
 from wideproof.numeric.runs.gathering import Progress
 
@@ -88,6 +89,8 @@ def train_network(
     callback("train_network: progress", progress)
     options = {"n_y": int(Y.shape[-1]), "device": device, **parameters}
     run = _Descent(program, xp.asarray(X), xp.asarray(Y), width, readout, parameterization, options)
+    if not weights:
+        warn_narrow(program, parameters, width, int(X.shape[1]))
     with blas_threads(1):  # the bits of a sum depend on how many share it
         start = {**_drawn(program, X, width, seed, options), **weights_of(weights, xp)}
         step = step_size if step_size is not None else 1.0 / (run.curvature(start) or 1.0)

@@ -12,6 +12,7 @@ from scipy import special
 from wideproof.derive import impulse_response, models
 from wideproof.numeric.core.arrays import Host, backend, seed_sequence, stream
 from wideproof.numeric.kernels.kernel import Kernel
+from wideproof.numeric.networks.narrow_width import quiet_widths
 from wideproof.numeric.networks.simulation import simulate
 from wideproof.numeric.runs.gathering import Progress
 from wideproof.numeric.runs.tasks import NOTHING_KEPT, Arrays, Tasks, Work
@@ -143,8 +144,9 @@ def state_distances(plan: dict[str, Any]) -> Arrays:
     found: list[float] = []
     for batch in range(0, trials, most := max(1, ENTRIES // width)):
         source = stream(backend("numpy"), seed_sequence(plan["seed"], 3, width, batch))
-        run = simulate(models.linear_rnn(), impulse, width, trials=min(most, trials - batch), seed=source,
-                       states=True, **nu)  # fmt: skip
+        with quiet_widths():
+            run = simulate(models.linear_rnn(), impulse, width, trials=min(most, trials - batch), seed=source,
+                           states=True, **nu)  # fmt: skip
         found += [normal_distance(state, limit) for state in run.states["h"][:, 0, -1, :]]
     return {"found": np.array(found)}
 

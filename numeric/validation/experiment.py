@@ -32,6 +32,7 @@ class Experiment(ABC):
     """A plan and a level, and how what is measured is judged; a kind is a frozen dataclass with these fields."""
 
     program: Program
+    values: Mapping[str, float]
     plan: Any
     level: Level | None
     kind: ClassVar[str]
@@ -130,6 +131,11 @@ class KernelExperiment(Experiment):
         """The recursion."""
         return self.plan.program
 
+    @property
+    def values(self) -> Mapping[str, float]:  # type: ignore[override]
+        """The numbers of its symbols."""
+        return self.plan.values
+
     def cost(self) -> Cost:
         """As `estimate_kernel_cost`."""
         return estimate_kernel_cost(self.plan)
@@ -157,6 +163,11 @@ class LinesExperiment(Experiment):
     def program(self) -> Program:  # type: ignore[override]
         """The alternating program."""
         return self.plan.program
+
+    @property
+    def values(self) -> Mapping[str, float]:  # type: ignore[override]
+        """The numbers of its symbols."""
+        return self.plan.values
 
     def cost(self) -> None:
         """Not estimated: the matrix is drawn whole, its cost is n² a trial."""

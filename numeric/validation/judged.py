@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from wideproof.derive import Program
 from wideproof.numeric.core.checks import Judged
-from wideproof.numeric.core.width_ladder import too_narrow
+from wideproof.numeric.networks.narrow_width import narrow_width
 
 
 @dataclass(frozen=True, repr=False)
@@ -25,10 +27,10 @@ class Validation(Judged):
     warnings: tuple[str, ...] = ()
 
 
-def narrow_warnings(plan: Any) -> tuple[str, ...]:
+def narrow_warnings(program: Program, values: Mapping[str, Any], plan: Any) -> tuple[str, ...]:
     """Return the warning of a plan whose squared horizon is not small against its width; none else.
 
-    Source: `too_narrow`.
+    Source: `narrow_width`.
     """
-    text = too_narrow(plan.width, plan.horizon)
+    text = narrow_width(program, values, plan.width, plan.horizon)
     return (text,) if text else ()

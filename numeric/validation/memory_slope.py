@@ -19,6 +19,7 @@ from wideproof.numeric.core.statistics import Moments, ratio_of_moments
 from wideproof.numeric.core.width_ladder import width_ladder
 from wideproof.numeric.memory_horizon.coupled_fixed_points import vector_map
 from wideproof.numeric.memory_horizon.fixed_points import LEAST, Point, analyse, letter_of
+from wideproof.numeric.networks.narrow_width import quiet_widths
 from wideproof.numeric.networks.simulation import simulate
 from wideproof.numeric.validation.ladder import Rungs, at_infinity
 
@@ -135,7 +136,8 @@ def _rate(program: Program, width: int, trials: int, warm: int, steps: int, sour
     block = max(2, min(trials, BLOCK // width**2))
     for start in range(0, trials, block):
         count = min(block, trials - start)
-        run = simulate(program, inputs, width, trials=count, seed=drawn, states=True, device=device, **values)
+        with quiet_widths():
+            run = simulate(program, inputs, width, trials=count, seed=drawn, states=True, device=device, **values)
         apart = {name: to_host((x[:, 0] - x[:, 1])[:, (warm, warm + steps)]) / KICK for name, x in run.states.items()}
         squares = [w * np.mean(apart[u] * apart[v], axis=-1) for (u, v), w in weight.items()]  # each (B, 2)
         found = Moments.of(np.sum(squares, axis=0)[:, ::-1])

@@ -23,6 +23,7 @@ from wideproof.numeric.core.checks import Level
 from wideproof.numeric.core.inputs import callback, choice, instance, real, whole
 from wideproof.numeric.core.width_ladder import default_horizon
 from wideproof.numeric.kernels.kernel import Kernel
+from wideproof.numeric.networks.narrow_width import quiet_widths, warn_narrow
 from wideproof.numeric.runs.crew import Crew, crew_of, workers_of
 from wideproof.numeric.runs.gathering import Progress
 from wideproof.numeric.runs.memory import refuse_too_large
@@ -100,6 +101,8 @@ def validate(
     where = f"validate {experiment.program.name}"
     refuse_too_large(where, experiment.memory(), workers_of(jobs, executor, scheduler),
                      experiment.plan.backend)  # fmt: skip
+    if not isinstance(experiment, LinesExperiment):
+        warn_narrow(experiment.program, experiment.values, experiment.plan.width, experiment.plan.horizon)
     run = None if out is None else start(Path(out), experiment, shard, force)
     cost = experiment.cost() if announce is not None else None
     if announce is not None and cost is not None:
@@ -118,7 +121,8 @@ def validated(
 
     Error: as `validate`; `Elsewhere` in a part of a run.  Source: `validate`.
     """
-    found = validate(recursion, width, trials, seed, progress=progress, **draws, **dict[str, Any](values))
+    with quiet_widths():
+        found = validate(recursion, width, trials, seed, progress=progress, **draws, **dict[str, Any](values))
     if not isinstance(found, Validation):
         raise Elsewhere
     return found

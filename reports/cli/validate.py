@@ -73,6 +73,7 @@ def validate_command(
     [b]wideproof validate linear-rnn --width 256 --method dense --dtype float32[/b],
     [b]wideproof validate elman --out runs/elman --jobs 4[/b]
     """
+    from wideproof.numeric.networks.narrow_width import quiet_widths
     from wideproof.numeric.validation.linear_rnn.cost import Cost
     from wideproof.numeric.validation.validate import validate
 
@@ -84,7 +85,7 @@ def validate_command(
     if isinstance(recursion, Alternating):
         refuse_meaningless(recursion.program(), nu, f"validate {model}")
     told = "at most " if budget else "needs "
-    with Stages(quiet=as_json) as stages, stages("Monte Carlo") as progress:
+    with Stages(quiet=as_json) as stages, stages("Monte Carlo") as progress, quiet_widths():
         found = validate(
             recursion,
             width,

@@ -98,6 +98,16 @@ def powers() -> Recursion:
     return r
 
 
+def multiplied() -> Recursion:
+    """A declared polynomial, a product of states, a redrawn matrix, a bias with a mean, a random start."""
+    r, W, F, C = basic("multiplied")
+    h = r.state("h", initial="nu_0")
+    bent = derive.define("bent_a_little", "z + z**2/4")
+    r.update(h, bent(W @ h + F @ r.x) + (r.matrix("V", "nu_V", tied=False) @ h) * r.bias("b", "nu_b", mean="mu"))
+    r.output(C @ h + r.bias("c", "nu_c"))
+    return r
+
+
 def smooth_and_kinked() -> Recursion:
     """A sum of tanh and a kink of correlated products."""
     r, W, F, C = basic("smooth-and-kinked")
@@ -144,7 +154,17 @@ def corrected() -> Alternating:
 
 OWN: dict[str, Callable[[], Any]] = {
     f.__name__: f
-    for f in (redrawn_erf, own_start, frozen_relu, powers, smooth_and_kinked, delay, there_and_back, corrected)
+    for f in (
+        redrawn_erf,
+        own_start,
+        frozen_relu,
+        powers,
+        smooth_and_kinked,
+        multiplied,
+        delay,
+        there_and_back,
+        corrected,
+    )
 } | {
     "started_shared": partial(started, shared=True),
     "started_own": partial(started, shared=False),
@@ -481,6 +501,7 @@ def _linear() -> Iterator[tuple[Any, ...]]:
         yield f"bound {form}", "linear_rnn", quantity, partial(_of, "scale_factor_bound", "linear_rnn", form=form)
     for lags in ((1, 1), (2, 2, 2, 2), (0, 2), (3, 3)):
         yield f"moments {lags}", "linear_rnn", quantity, partial(_of, "moments", "linear_rnn", lags=lags)
+    yield "moments (0, 0)", "multiplied", quantity, partial(_of, "moments", "multiplied", lags=(0, 0))
     yield "realization", "an impulse", realised
     yield "convolution_of", "linear_rnn", convolved
 

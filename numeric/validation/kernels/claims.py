@@ -106,4 +106,5 @@ def kernel_validation(found: KernelMeasurements, limits: Limits, level: Level | 
     values = _evaluated(found, limits)
     how = ", ".join(dict.fromkeys(value.method for value in values.values()))
     method = f"{found.plan.samplers}; limit: {how}"
-    return Validation(method, judge(_claims(found, values), level), found, warnings=narrow_warnings(found.plan))
+    warnings = narrow_warnings(found.plan.program, found.plan.values, found.plan)
+    return Validation(method, judge(_claims(found, values), level), found, warnings=warnings)

@@ -14,6 +14,7 @@ from wideproof.numeric.core.arrays import Host, seed_sequence, to_host
 from wideproof.numeric.core.checks import Check, Level
 from wideproof.numeric.kernels.kernel import Kernel
 from wideproof.numeric.networks.empirical_kernels import empirical_ntk
+from wideproof.numeric.networks.narrow_width import quiet_widths
 from wideproof.numeric.runs.gathering import Progress
 from wideproof.numeric.runs.tasks import NOTHING_KEPT, Arrays, Tasks
 from wideproof.numeric.validation.convergence import KernelError
@@ -115,7 +116,9 @@ def kernel_rows(plan: dict[str, Any]) -> Arrays:
     Shapes: nngp, ntk (trials, N).  Units: output^2.  Error: rounding.  Source: wideproof.adjoint.
     """
     program, X, trials = program_of(plan["program"]), np.asarray(plan["X"]), plan["trials"]
-    made = empirical_ntk(program, X, plan["width"], readout="last", trials=trials, seed=plan["seed"], **plan["values"])
+    values = plan["values"]
+    with quiet_widths():
+        made = empirical_ntk(program, X, plan["width"], readout="last", trials=trials, seed=plan["seed"], **values)
     y = to_host(made.outputs)[:, :, -1, 0]
     given = y[:, :1] * y if made.given_states is None else to_host(made.given_states)[:, 0, 0, :, 0]
     return {"nngp": given, "ntk": to_host(made.total)[:, 0, 0, :, 0]}
@@ -157,7 +160,8 @@ def kernel_distances(plan: dict[str, Any]) -> Arrays:
     Shapes: squares (trials,).  Units: 1.  Error: rounding.  Source: definition.
     """
     program, X, limit = program_of(plan["program"]), np.asarray(plan["X"]), np.asarray(plan["limit"])
-    found = empirical_ntk(program, X, plan["width"], trials=plan["trials"], seed=plan["seed"], **plan["values"])
+    with quiet_widths():
+        found = empirical_ntk(program, X, plan["width"], trials=plan["trials"], seed=plan["seed"], **plan["values"])
     gaps = to_host(found.total)[:, :, :, 0, :, :, 0] - limit
     return {"squares": np.sum(gaps**2, axis=(1, 2, 3, 4)) / np.sum(limit**2)}
 

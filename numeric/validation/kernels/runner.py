@@ -10,6 +10,7 @@ from wideproof.numeric.core.arrays import Stream, backend, seed_sequence, stream
 from wideproof.numeric.core.statistics import Moments
 from wideproof.numeric.core.timing import blas_threads
 from wideproof.numeric.networks.empirical_kernels import empirical_ntk
+from wideproof.numeric.networks.narrow_width import quiet_widths
 from wideproof.numeric.runs.chunks import ChunkFolder, Numbers
 from wideproof.numeric.runs.crew import ALONE, Crew
 from wideproof.numeric.runs.gathering import Progress, Shard, gather
@@ -68,10 +69,11 @@ def draw_networks(plan: KernelPlan, width: int, trials: int, source: Stream) -> 
     Shapes: `Moments` per quantity, mean (P, 1); outputs (trials, N, T).  Units: output^2.  Source: `empirical_ntk`.
     """
     xp = source.xp
-    found = empirical_ntk(
-        plan.program, xp.asarray(plan.inputs), width, n_y=plan.n_y or 1, rows=1, trials=trials, seed=source,
-        method=plan.sampler, parameterization=plan.parameterization, **dict[str, Any](plan.values),
-    )  # fmt: skip
+    with quiet_widths():
+        found = empirical_ntk(
+            plan.program, xp.asarray(plan.inputs), width, n_y=plan.n_y or 1, rows=1, trials=trials, seed=source,
+            method=plan.sampler, parameterization=plan.parameterization, **dict[str, Any](plan.values),
+        )  # fmt: skip
     size = plan.points
     covariance = found.given_states
     if covariance is None:

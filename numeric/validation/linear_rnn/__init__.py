@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from numpy.typing import ArrayLike
 
+from wideproof.derive import models
 from wideproof.numeric.core.checks import LIMIT, Claim, Level, judge
 from wideproof.numeric.core.width_ladder import WIDE, is_wide
 from wideproof.numeric.runs.gathering import Progress
@@ -65,7 +66,9 @@ def linear_validation(
     left = [claim for claim in claims if exact and last_lag(claim.lag) >= reach and not _second_order(claim)]
     judged = judge([claim for claim in claims if claim not in left], level)
     plan = found.plan
-    return Validation(sampler_text(plan), judged, found, _not_judged(left, plan.horizon), narrow_warnings(plan))
+    nu = {"nu_W": plan.nu_W, "nu_F": plan.nu_F, "nu_C": plan.nu_C}
+    warnings = narrow_warnings(models.linear_rnn().program(), nu, plan)
+    return Validation(sampler_text(plan), judged, found, _not_judged(left, plan.horizon), warnings)
 
 
 def _second_order(claim: Claim) -> bool:

@@ -20,6 +20,7 @@ from wideproof.numeric.validation.linear_rnn.features import pairs
 from wideproof.numeric.validation.linear_rnn.plan import Plan
 from wideproof.numeric.validation.linear_rnn.runner import Measurements
 
+LEAST_SQUARES = 800  # trials for a mean of squares of normal numbers: their skewness is sqrt(8), that of the mean 0.1
 LEAST_ENTRIES = 4000  # the same for fourth moments: simulated, the 1e-3 tail is within a factor 2 from here on
 PRECISION = {"scale-factor": 1.0, "kernel-coupling": 2.0}  # inverse variance per trial grows as this power of n
 DRIFT = 0.1  # sqrt(m) times the finite-width distance from the normal law, in the test of the distribution
@@ -134,15 +135,17 @@ def _ladder(
     measured = [measure(found.moments[group, width, kind]) for width in plan.widths]
     least = -(-LEAST_ENTRIES // (plan.n_x * plan.n_y)) if quantity == "excess-kurtosis" else LEAST_TRIALS
     for index, lag in enumerate(lags):
+        is_known = (quantity, lag) in known
+        enough = LEAST_SQUARES if is_known and quantity == "kernel-coupling" else least
         last = last_lag(lag)
         rungs = Rungs(
             quantity, lag, plan.widths, trials, np.array([rung.mean[index] for rung in measured]),
-            np.array([rung.stderr[index] for rung in measured]), PRECISION.get(quantity, 0.0), least,
+            np.array([rung.stderr[index] for rung in measured]), PRECISION.get(quantity, 0.0), enough,
         ).wide_for(last)  # fmt: skip
         prediction = float(predictions[index])
-        if (quantity, lag) in known and (group == "response" or len(rungs.widths) < LEAST_WIDTHS):
+        if is_known and (quantity != "scale-factor" or len(rungs.widths) < LEAST_WIDTHS):
             exact = np.array([known[quantity, lag][width] for width in rungs.widths])
-            yield at_width(rungs, exact, prediction, _spread(found, quantity, group, last))
+            yield at_width(rungs, exact, prediction, _spread(found, quantity, group, kind, index, last))
         else:
             yield _limit_claim(rungs, last, prediction)
 
@@ -161,23 +164,26 @@ def last_lag(lag: Lag) -> int:
     return lag if isinstance(lag, int) else lag[0]
 
 
-def _spread(found: Measurements, quantity: str, group: str, last: int) -> float:
-    """Relative variance of what a trial adds to a mean: of L_j^2, of L_j^4, of an entry of the kernel.
+def _spread(found: Measurements, quantity: str, group: str, kind: str, index: int, last: int) -> float:
+    """Relative variance of what a trial adds to a mean: of L_j^2, of L_j^4, of an entry of the kernel or its square.
 
-    0 at a wide width, where tails are those of Gaussian entries: `LEAST_TRIALS` and `LEAST_ENTRIES` are enough.
+    0 at a wide width, where tails are those of Gaussian entries: `LEAST_TRIALS`, `LEAST_ENTRIES` and `LEAST_SQUARES`
+    are enough.
     """
     if is_wide(found.plan.width, last):
         return 0.0
     feature = int(group == "response" and quantity not in FOURTH_ORDER)
+    if quantity == "kernel-coupling":
+        return relative_variance(found, group, found.plan.width, index, feature, kind)
     return relative_variance(found, group, found.plan.width, last, feature)
 
 
-def relative_variance(found: Measurements, group: str, width: int, lag: int, feature: int) -> float:
+def relative_variance(found: Measurements, group: str, width: int, lag: int, feature: int, kind: str = "lag") -> float:
     """Return the variance of a feature of one trial over its squared mean; 0 where the mean is.
 
     Units: 1.  Error: that of the moments.  Source: definition.
     """
-    moments = found.moments[group, width, "lag"]
+    moments = found.moments[group, width, kind]
     mean = moments.mean[lag, feature]
     spread = moments.comoment[lag, feature, feature] / max(moments.count - 1, 1)
     return float(spread / mean**2) if mean else 0.0

@@ -9,7 +9,7 @@ from wideproof.derive.language.notation import n
 from wideproof.derive.latex.displays import display
 from wideproof.derive.latex.printer import math
 from wideproof.derive.latex.text import Inline, Latex, Math, Ref, Text
-from wideproof.numeric.core.width_ladder import WIDE, too_narrow
+from wideproof.numeric.core.width_ladder import WIDE, is_wide
 from wideproof.numeric.validation.linear_rnn import KERNEL_LAGS
 from wideproof.reports.document.blocks import Block, Equation, Paragraph, Section, Table, Theorem
 from wideproof.reports.document.numbers import value
@@ -95,7 +95,7 @@ def _kernels(run: LinearRun) -> tuple[Block, ...]:
 def _growth(run: LinearRun) -> Paragraph:
     """The relative correction by lag at the widths of the experiments, and from which width a horizon is short."""
     plan = run.validation.measurements.plan
-    warning = too_narrow(plan.width, plan.horizon)
+    short, warning = is_wide(plan.width, plan.horizon - 1), "".join(f": {x}" for x in run.validation.warnings)
     parts: list[Inline] = [
         "None of these second moments has a term of order ", Math(Latex("1/n")), ": their corrections begin with ",
         Math(Latex("1/n^2")), " and grow with the lag, while those of the fourth moments begin with ",
@@ -105,7 +105,7 @@ def _growth(run: LinearRun) -> Paragraph:
         parts += [", " if k else "", value(_relative(run, lag, derivation, plan.width), digits=2), f" at lag {lag}"]
     parts.append(
         f", at the width {plan.width} of the experiments below and above. A horizon is short for a width where "
-        f"{WIDE} T² is at most n. " + (f"Here it is not: {warning}." if warning else "Here it is.")
+        f"{WIDE} T² is at most n. " + ("Here it is." if short else f"Here it is not{warning}.")
     )
     return Paragraph(tuple(parts))
 

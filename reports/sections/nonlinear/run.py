@@ -20,6 +20,7 @@ from wideproof.numeric.core.arrays import Host, seed_sequence, to_host
 from wideproof.numeric.core.checks import Check, Level, Verdict, judge, overall
 from wideproof.numeric.kernels.kernel import Kernel
 from wideproof.numeric.memory_horizon.fixed_points import Analysis, analyse
+from wideproof.numeric.networks.narrow_width import quiet_widths
 from wideproof.numeric.networks.training import train_network
 from wideproof.numeric.runs.gathering import Progress
 from wideproof.numeric.runs.stages import Stage
@@ -205,8 +206,9 @@ def trained_network(plan: dict[str, Any]) -> Arrays:
     Shapes: loss (steps + 1,); first, last (N, 1).  Units: output^2, output.  Error: rounding.  Source: `train_network`.
     """
     X, Y = np.asarray(plan["X"]), np.asarray(plan["Y"])
-    run = train_network(program_of(plan["program"]), X, Y, plan["width"], steps=plan["steps"], step_size=plan["step"],
-                        seed=plan["seed"], **plan["values"])  # fmt: skip
+    with quiet_widths():
+        run = train_network(program_of(plan["program"]), X, Y, plan["width"], steps=plan["steps"],
+                            step_size=plan["step"], seed=plan["seed"], **plan["values"])  # fmt: skip
     return {"loss": run.loss, "first": run.first, "last": run.last}
 
 

@@ -14,7 +14,6 @@ from wideproof.numeric.core.width_ladder import (
     first_correction,
     is_wide,
     neglected,
-    too_narrow,
     width_ladder,
 )
 
@@ -95,9 +94,3 @@ def test_the_coefficient_of_one_over_n_is_measured_through_a_known_limit():
     _, wider = first_correction(n, exact, stderrs, 2.0, 2, error=0.1)
     assert wider > 10 * first_correction(n, exact, stderrs, 2.0, 2)[1]
     assert first_correction(n, exact, 0 * stderrs, 2.0, 2) is None
-
-
-def test_a_width_is_warned_of_where_the_squared_horizon_is_not_small_against_it():
-    assert too_narrow(32, 4) == ""
-    assert "T² = 16 is not small against n = 31" in too_narrow(31, 4)
-    assert "from n = 32 on" in too_narrow(31, 4)

@@ -72,6 +72,7 @@ def test_simulation_is_the_loop_written_by_hand(tied):
     assert found.method == "dense"
 
 
+@pytest.mark.filterwarnings("ignore::wideproof.NarrowWidth")  # narrow on purpose
 @pytest.mark.parametrize("method", ["dense", "matrix-free"])
 def test_a_linear_network_answers_with_its_impulse_response(method):
     rnn, nu = models.linear_rnn(), {"nu_W": 0.6, "nu_F": 1.2, "nu_C": 0.8}

@@ -207,7 +207,7 @@ def test_a_width_of_five_says_what_it_judges_and_what_not():
     told = run("validate", "linear-rnn", "--width", "5")
     assert "prediction: the exact mean at n = 5" in told.stdout
     assert "the limit, as the mean at n = 5, is refuted: second-moment at lag 2 (0.09), 3 (0.027)" in told.stdout
-    assert "not judged: kernel-coupling from lag 0 on: only its limit is known at these widths" in told.stderr
+    assert "not judged: kernel-coupling from lag 0 on: a fourth moment has a long tail at these widths" in told.stderr
     assert "warning: T² = 16 is not small against n = 5" in told.stderr
 
 

@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 
 from wideproof.derive import models
-from wideproof.numeric import validate
+from wideproof.numeric import NarrowWidth, validate
 from wideproof.numeric.core.checks import Level, overall
 from wideproof.numeric.validation.experiment import predictions
 from wideproof.numeric.validation.ladder import trials_for_tail
@@ -15,6 +15,7 @@ from wideproof.numeric.validation.linear_rnn import Plan, exact_means, judge_lin
 
 NU = {"nu_W": 0.3, "nu_F": 1.0, "nu_C": 1.0}
 PROGRAM = models.linear_rnn().program()
+pytestmark = pytest.mark.filterwarnings("ignore::wideproof.NarrowWidth")  # narrow on purpose
 
 
 @pytest.fixture(scope="module")
@@ -82,10 +83,32 @@ def test_wide_networks_are_judged_at_their_width_and_what_has_no_exact_mean_on_t
     at = {c.quantity: c.prediction_at for c in found.checks}
     assert at == {
         "second-moment": "n = 256", "excess-kurtosis": "n = 256", "correlation": "n = 256",
-        "square-correlation": "n = 256", "scale-factor": "n = infinity", "kernel-coupling": "n = infinity",
+        "square-correlation": "n = 256", "scale-factor": "n = infinity", "kernel-coupling": "n = 256",
         "distribution": "n = infinity",
     }  # fmt: skip
     assert found.not_judged == ()
+
+
+def test_the_coupling_of_lags_is_judged_by_the_exact_variance_of_the_kernel():
+    """By hand: Theta_00 = (|C|² + |F|²)/n has the mean nu_C + nu_F and the variance 2 (nu_C² + nu_F²)/n, and
+    Theta_10 = (C'WC + F'WF)/n^1.5 has mean 0 and the variance nu_W (nu_C² + nu_F²)/n at leading order. A mean that is
+    off by the stated effect is refuted.
+    """
+    plan = Plan(64, 100, 4, **NU, seed=3, n_x=1, n_y=1, kernel_trials=4000)
+    exact, limits = exact_means(PROGRAM, plan, NU), predictions(PROGRAM, 4, NU)
+    assert exact["kernel-coupling", (0, 0)] == pytest.approx({n: 1 / n for n in plan.widths})
+    first = 0.6 / (2 * (1 + 2 * 0.3))
+    assert exact["kernel-coupling", (1, 0)][64] == pytest.approx(first / 64, rel=0.1)
+    found = linear_simulate(plan)
+    checks = of(judge_linear(found, *limits, exact=exact), "kernel-coupling")
+    assert {c.lag: c.prediction_at for c in checks} == {
+        (j, k): "n = 64" if j < 3 else "n = infinity" for j in range(4) for k in range(j + 1)
+    }
+    assert "refuted" not in {c.verdict for c in checks}
+    for place in ((0, 0), (1, 1), (2, 1)):
+        off = {("kernel-coupling", place): {n: x + 0.1 for n, x in exact["kernel-coupling", place].items()}}
+        wrong = of(judge_linear(found, *limits, exact={**exact, **off}), "kernel-coupling")
+        assert {c.lag for c in wrong if c.verdict == "refuted"} == {place}
 
 
 def test_a_long_tail_is_undecided_and_says_how_many_trials_it_needs():
@@ -118,6 +141,8 @@ def test_the_measured_coefficient_of_one_over_n_is_that_of_the_exact_means():
 
 
 def test_a_horizon_that_is_long_for_the_width_is_warned_of():
-    found = validate(models.linear_rnn(), 16, 200, horizon=4)
+    with pytest.warns(NarrowWidth, match="T² = 16 is not small against n = 16") as told:
+        found = validate(models.linear_rnn(), 16, 200, horizon=4)
+    assert [str(w.message) for w in told] == list(found.warnings)
     assert ["T² = 16 is not small against n = 16" in text for text in found.warnings] == [True]
     assert validate(models.linear_rnn(), 64, 200, horizon=4).warnings == ()
