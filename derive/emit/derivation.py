@@ -84,7 +84,10 @@ def reads(
 
 def read_off(quantity: str, proof: Proof) -> Formula:
     """The formula that the goal of a proof states about a quantity."""
-    return Reading.registry[quantity](proof)
+    found = Reading.registry[quantity](proof)
+    known = set(found.symbols.values())
+    domain = tuple(relation for relation in getattr(proof.goal, "domain", ()) if relation.free_symbols <= known)
+    return replace(found, domain=domain) if domain else found
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import inspect
 import itertools
+import operator
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -27,7 +28,8 @@ from wideproof.derive.emit.kernel_stepper import MOVES, STILL, Equations, Grams,
 from wideproof.derive.emit.lag_grid import Grid
 from wideproof.derive.expectation.symbolic_expectation import GaussianMean
 from wideproof.derive.language.errors import NotClosed, ParameterError, TooLarge, by_name
-from wideproof.derive.language.notation import s, t
+from wideproof.derive.language.grammar import shortened
+from wideproof.derive.language.notation import j, s, t
 from wideproof.derive.language.program import Program
 from wideproof.derive.language.shown import cut
 from wideproof.derive.latex.displays import alone, column, equation_parts
@@ -47,7 +49,8 @@ class Formula:
     """A derived formula: `expr` in `symbols`, or only the `recurrence` or the `process` that determines it.
 
     Where `expr` is None no closed form in the lag exists and `compile` evaluates the recurrence. Where no recurrence
-    exists either, as for gated states, the process is evaluated by wideproof.Kernel.
+    exists either, as for gated states, the process is evaluated by wideproof.Kernel. `domain` holds the relations of
+    its symbols under which it is proved; numbers outside are refused.
 
     >>> rho = wp.scale_factors(wp.models.linear_rnn()).formula
     >>> sorted(rho.symbols)
@@ -62,6 +65,7 @@ class Formula:
     program: Program
     recurrence: Recurrence | None = None
     process: ProcessForm | None = None
+    domain: tuple[sp.Expr, ...] = ()
 
     def __repr__(self) -> str:
         return f"Formula({self.name} of {self.program.name}: {self.in_words()})"
@@ -115,7 +119,8 @@ class Formula:
         Symbols of the recursion that the formula does not contain may be given, and change nothing.
         The Gram matrix of the inputs, where the formula has one, is the argument X of shape (..., T, T'). Kernels of
         non-linear recursions also take X1 and X2, the Gram matrices within each sequence, and the `readout`.
-        Errors: ParameterError for an unknown backend, a missing or unknown argument, a negative variance or lag.
+        Errors: ParameterError for an unknown backend, a missing or unknown argument, a negative variance or lag, and
+        numbers outside the `domain`.
         """
         self._refuse_process()
         if self.expr is not None and not self.expr.has(Gram):
@@ -160,6 +165,14 @@ class Formula:
         return tuple(self.symbols)
 
 
+COMPARE = {
+    sp.StrictLessThan: operator.lt,
+    sp.LessThan: operator.le,
+    sp.StrictGreaterThan: operator.gt,
+    sp.GreaterThan: operator.ge,
+}
+
+
 class _Emitted(Compiled):
     """A closed form, printed once with common subexpressions shared and called as array code."""
 
@@ -173,11 +186,33 @@ class _Emitted(Compiled):
             n: v.astype(xp.float64) if v.dtype.kind in "iub" and not self.formula.symbols[n].is_integer else v
             for n, v in arrays.items()
         }
+        self._refuse_outside(floats)
         with np.errstate(over="ignore", invalid="ignore"):
             result = xp.asarray(self._function(*(floats[name] for name in self.arguments)), dtype=xp.float64)
         if bool(xp.any(xp.isnan(result))) and not any(bool(xp.any(xp.isnan(v))) for v in floats.values()):
-            raise TooLarge(self._where)
+            raise TooLarge(self._where, first_infinite(result, arrays.get(j.name, 0.0)))
         return xp.broadcast_arrays(result, *arrays.values())[0] + 0.0
+
+    def _refuse_outside(self, values: Mapping[str, Any]) -> None:
+        """Do nothing where the relations hold.  Errors: ParameterError for the first that does not."""
+        xp = namespace(self.backend)
+        for relation, (function, compare) in self._relations.items():
+            left, right = (xp.asarray(x) for x in function(*(values[name] for name in self.arguments)))
+            if bool(xp.any(~compare(left, right) & ~xp.isnan(left) & ~xp.isnan(right))):
+                got = ", ".join(
+                    f"{x.name} = {shortened(values[x.name].tolist())}" for x in sorted(relation.free_symbols, key=str)
+                )
+                hint = "The formula is proved there, and elsewhere it may be false: take numbers inside."
+                raise ParameterError(self._where, str(relation), got, hint)
+
+    @cached_property
+    def _relations(self) -> dict[sp.Expr, tuple[Callable[..., Any], Callable[..., Any]]]:
+        """The sides of each relation of the domain as array code, and how they compare."""
+        arguments = list(self.formula.symbols.values())
+        return {
+            relation: (emitted(arguments, [relation.lhs, relation.rhs], self.backend), COMPARE[relation.func])
+            for relation in self.formula.domain
+        }
 
     @cached_property
     def source(self) -> str:
@@ -187,6 +222,12 @@ class _Emitted(Compiled):
     @cached_property
     def _function(self) -> Callable[..., Any]:
         return emitted(list(self.formula.symbols.values()), self.formula.expr, self.backend)
+
+
+def first_infinite(values: Any, lags: Any) -> str:
+    """From which lag on some values are not finite, in words; nothing where they are all at one."""
+    beyond = ~np.isfinite(np.asarray(values, dtype=np.float64)) & np.ones(np.shape(lags), dtype=bool)
+    return f" from lag {np.broadcast_to(lags, beyond.shape)[beyond].min():.0f} on" if np.ndim(lags) else ""
 
 
 def _across_sequences(recurrence: Recurrence) -> bool:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from wideproof.derive.expectation.mehler_series import FAR, NEGLIGIBLE, REACH, ROUNDING, TOLERANCE
+from wideproof.derive.expectation.mehler_series import FAR, NEGLIGIBLE, REACH, ROUNDING, TOLERANCE, UNSEEN
 from wideproof.derive.expectation.piecewise_linear import density
 
 CHUNK = 2**21
@@ -46,7 +46,7 @@ def settled(
     cost: Callable[[int], int],
     condition: float = 1.0,
 ) -> tuple[Any, Any]:
-    """The integrals and estimates of their errors, at the next level for those that still change.
+    """The integrals and estimates of their errors, never zero, at the next level for those that still change.
 
     `integral(level, *law)` gives the integral and that of the absolute value; `cost` is its nodes for one law.
     `condition` says by how many times more than itself the rounding of an argument changes the function.
@@ -62,5 +62,5 @@ def settled(
             here = open_[start : start + step]
             found, size[here] = integral(level, *(x[here] for x in law))
             change[here], total[here] = xp.abs(found - total[here]), found
-    doubt = change + (max(1.0, condition) * ROUNDING + NEGLIGIBLE) * size
+    doubt = change + (max(1.0, condition) * ROUNDING + NEGLIGIBLE) * size + xp.where(size == 0, UNSEEN, 0.0)
     return total.reshape(shape), doubt.reshape(shape)

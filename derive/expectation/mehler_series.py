@@ -22,6 +22,8 @@ Function = Callable[[Any], Any]
 REACH, FAR = 13.0, 38.0
 """The grid covers |z| <= 13, beyond which a standard normal variable lies with probability 1e-38; what a function is
 worth from there to 38, where the density ends in double precision, is its least error."""
+UNSEEN = 2e-38
+"""The error of a number for which no node saw more than zero, as of a function of order one beyond the grid."""
 FINEST, ORDERS = 5, (32, 64, 96, 128, 192, 256, 384, 512, 768, 1024, 1536, 2048)
 KEPT = (128, 512, 2048)
 """Orders for which the polynomials on the nodes are kept: 170 MB if all are met."""
@@ -115,7 +117,8 @@ def _at(xp: Any, phi: Function, mean: Any, deviation: Any, fineness: int, order:
     energy = (values * values) @ table[:, 0]
     coefficients = values @ table
     kept = xp.sum(coefficients**2, axis=-1)
-    return Series(coefficients, energy, xp.abs(energy - kept), _missed(xp, phi, mean, deviation))
+    missed = _missed(xp, phi, mean, deviation) + xp.where((energy == 0) & (deviation > 0), UNSEEN, 0.0)
+    return Series(coefficients, energy, xp.abs(energy - kept), missed)
 
 
 def _missed(xp: Any, phi: Function, mean: Any, deviation: Any) -> Any:

@@ -98,9 +98,17 @@ def empirical_ntk(
     with quietly():
         raw = {p: _kernel(back, p, readout, some) for p in {*chosen, *readouts} if p.trainable}
         parts = {p.name: number(scales[p.name]) * raw[p] for p in chosen}
-    check_finite(f"empirical_ntk of {program.name}", parts.values())
+    _check_steps(f"empirical_ntk of {program.name}", parts.values(), readout, horizon)
     given = sum(number(p.variance) * raw[p] for p in readouts) if all(p in raw for p in readouts) else None
     return EmpiricalKernels(parts, network.outputs, given)
+
+
+def _check_steps(where: str, parts: Iterable[Array], readout: str, horizon: int) -> None:
+    """Refuse parts that overflow.  Errors: TooLarge, with the first step whose output has such a kernel."""
+    if readout != "all":
+        check_finite(where, parts, f" at step {horizon - 1}")
+    for step in range(horizon if readout == "all" else 0):
+        check_finite(where, (part[:, :, step, ...] for part in parts), f" from step {step} on")
 
 
 def scales_of(program: Program, parameterization: str) -> dict[str, sp.Expr]:

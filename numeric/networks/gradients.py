@@ -271,7 +271,8 @@ def network_gradients(network: Network, cotangents: Array) -> dict[str, Array]:
     with quietly():
         back = Reverse(network, run.xp.asarray(cotangents)[None, ...])
         found = {p.name: _gradient(back, p) for p in trained(run.program)}
-    check_finite(f"gradients of {run.program.name}", found.values())
+    for name, gradient in found.items():
+        check_finite(f"gradients of {run.program.name}", [gradient], f" in that of {name}")
     return found
 
 

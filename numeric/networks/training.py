@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ import numpy as np
 
 from wideproof.derive import Program, Recursion
 from wideproof.derive.emit.derivation import as_program
-from wideproof.derive.language.errors import ParameterError, ShapeError
+from wideproof.derive.language.errors import ParameterError, ShapeError, TooLarge
 from wideproof.derive.language.plain_form import program_data
 from wideproof.numeric.core.arrays import Array, Host, backend, check_finite, quietly, to_host
 from wideproof.numeric.core.checkpoints import SAVE_EVERY, load, save
@@ -135,6 +136,23 @@ class _Descent:
         network = run_forward(self.program, self.X, self.width, weights=weights, **self.options)
         return network, _read(network.run.xp, network.outputs[0, ...], self.readout)
 
+    def tried(self, weights: Mapping[str, Array], start: Mapping[str, Array], losses: list[float], step: float,
+              momentum: float) -> tuple[Network, Array]:  # fmt: skip
+        """The same, and the loss at the end of the others.
+
+        Errors: Diverged where steps have led out of the doubles; their cause is not that of a recursion that grows.
+        """
+        try:
+            network, said = self.forward(weights)
+        except TooLarge as error:
+            if not losses:
+                raise
+            where, taken = "train_network: step_size", len(losses)
+            raise diverged(where, step, self.curvature(start), momentum, step=taken, loss=math.inf) from error
+        with quietly():
+            losses.append(float(network.run.xp.mean((said - self.Y) ** 2)))
+        return network, said
+
     def slopes(self, network: Network, said: Array) -> dict[str, Array]:
         """The gradient of the mean square error, scaled as the parameterization asks."""
         xp, number = network.run.xp, network.run.number
@@ -185,9 +203,7 @@ def _descend(
             weights[name], velocity[name] = (xp.asarray(kept[f"{kind}/{name}"]) for kind in ("weights", "velocity"))
     saved = time.monotonic()
     for k in range(len(losses), steps + 1):
-        network, said = run.forward(weights)
-        with quietly():
-            losses.append(float(xp.mean((said - run.Y) ** 2)))
+        network, said = run.tried(weights, start, losses, step, momentum)
         run.check(start, losses, step, momentum, k == steps)
         if k == steps:
             break

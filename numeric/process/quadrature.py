@@ -9,6 +9,7 @@ from typing import Any
 
 import sympy as sp
 
+from wideproof.derive.expectation.mehler_series import UNSEEN
 from wideproof.numeric.core.arrays import Array
 from wideproof.numeric.process.layout import GROUPED, QUADRATURE, Layout, Numbers
 from wideproof.numeric.process.points import Points, net, pairs, tensor
@@ -19,8 +20,6 @@ LEVELS = (17, 25, 33, 41, 49, 65, 97, 129, 193, 257)
 """Nodes of an axis, from level to level."""
 GRID = 2**22
 GOAL = 1e-10
-UNREACHED = 2e-38
-"""The part of the size of an entry that may lie beyond the nodes, twice the probability of |z| > 13."""
 ROUNDING = 2.0**-46
 """What sums over a grid may lose, relative."""
 AXES = 4
@@ -104,7 +103,7 @@ def _doubt(xp: Any, values: list[Array], step: float) -> Array:
         most = float(xp.max(before))
         last = xp.maximum(last, before * (min(1.0, float(xp.max(last)) / most) if most else 0.0))
     size = sizes(xp, values[-1])
-    beyond = UNREACHED * xp.where(size > 0, size, xp.ones_like(size))
+    beyond = UNSEEN * xp.where(size > 0, size, xp.ones_like(size))
     return last / (1.0 / step - 1.0) + ROUNDING * xp.abs(values[-1]) + beyond
 
 

@@ -12,7 +12,8 @@ import numpy as np
 import typer
 
 from wideproof.derive import Alternating, Recursion
-from wideproof.derive.language.errors import ParameterError
+from wideproof.derive.emit.formula import first_infinite
+from wideproof.derive.language.errors import ParameterError, TooLarge
 from wideproof.derive.memory_horizon.memory import Memory
 from wideproof.derive.referee.quantities import AT_A_LAG, AT_A_STEP, QUANTITIES, quantity_named
 from wideproof.derive.width_expansion.correction_formula import CorrectionFormula
@@ -195,6 +196,8 @@ def _formula(context: typer.Context, recursion: Recursion, quantity: str, lags: 
         at = {"j": np.arange(lags or LAGS)} if lagged else {}
         nu = dict.fromkeys(read, 1.0) | {name: x for name, x in given.items() if name in read}
         values = np.atleast_1d(formula.compile("numpy")(**at, **nu))  # what it does not contain changes nothing
+    if not np.isfinite(values).all() and lagged:
+        raise TooLarge(f"{quantity} of {recursion.name}", first_infinite(values, at["j"]))
     if as_json:
         print_json({"values": list(values)})
     elif lagged:

@@ -77,6 +77,8 @@ def test_beyond_the_range_values_are_infinite_or_refused(rho, derived):
     np.testing.assert_array_equal(impulse(j=np.arange(3), nu_W=1e200, nu_F=1.0, nu_C=1.0), [1.0, 1e200, np.inf])
     with pytest.raises(TooLarge, match=r"scale_factors\(j.*overflow"):
         rho.compile()(j=np.arange(3), nu_W=1e300, nu_F=1e300, nu_C=1e300)
+    with pytest.raises(TooLarge, match="an overflow from lag 31 on"):
+        rho.compile()(j=np.arange(40), nu_W=1e10, nu_F=1.0, nu_C=1.0)
     assert np.isnan(rho.compile()(j=1, nu_W=np.nan, nu_F=1.0, nu_C=1.0))
 
 

@@ -1,5 +1,6 @@
 """Bound (22) in all its readings, against scale factors enumerated by hand-written arithmetic."""
 
+import re
 from fractions import Fraction
 
 import numpy as np
@@ -139,3 +140,22 @@ def test_what_has_no_such_bound_is_refused():
     skip.output(C @ h)
     with pytest.raises(NotDiagonal):
         scale_factor_bound(skip)
+
+
+@pytest.mark.parametrize(
+    ("derive", "options", "moved", "relation"),
+    [
+        (scale_factor_peak, {}, {"nu_W": 1.5}, "nu_W < 1"),  # was 0: the weights grow without end
+        (scale_factor_peak, {}, {"nu_W": 1.0}, "nu_W < 1"),  # was inf, after a warning of NumPy
+        (scale_factor_peak, {}, {"nu_W": 0.0}, "nu_W > 0"),  # was 0, with rho_1 = 100 > rho_0 = 20
+        (scale_factor_bound, {"form": "T-free"}, {"nu_W": 1.5}, "nu_W <= 1"),
+        (scale_factor_bound, {"form": "sharp"}, {"j": np.arange(6)}, "j + 1 <= T"),
+    ],
+)
+def test_numbers_outside_the_domain_of_the_proof_are_refused(derive, options, moved, relation):
+    formula = derive(models.linear_rnn(), **options).formula
+    numbers = {"j": 1, "T": 5, "nu_W": 0.5, "nu_F": 10.0, "nu_C": 10.0}
+    inside = {name: x for name, x in numbers.items() if name in formula.symbols}
+    assert np.isfinite(formula.compile()(**inside))
+    with pytest.raises(ParameterError, match=f"expected {re.escape(relation)}, got .*proved there"):
+        formula.compile()(**inside | moved)

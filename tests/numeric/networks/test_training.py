@@ -11,6 +11,7 @@ from threadpoolctl import ThreadpoolController
 
 from wideproof.derive import ParameterError, ShapeError, models
 from wideproof.derive.language.errors import TooLarge
+from wideproof.numeric.networks.divergence import Diverged
 from wideproof.numeric.networks.empirical_kernels import empirical_ntk
 from wideproof.numeric.networks.simulation import simulate
 from wideproof.numeric.networks.training import train_network
@@ -135,6 +136,8 @@ def test_what_cannot_be_trained_is_refused():
     assert "is above 2" in caught.value.hint
     with pytest.raises(ParameterError):
         train_network(models.elman(), X, Y, 8, steps=1, momentum=1.0, **NU)
+    with pytest.raises(Diverged, match="loss is inf at step 1"):  # was an overflow of the recursion at its step 0
+        train_network(models.elman("relu"), X, Y, 8, steps=5, step_size=1e300, **NU)
 
 
 @pytest.mark.filterwarnings("ignore::wideproof.NarrowWidth")  # narrow on purpose

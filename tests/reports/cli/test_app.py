@@ -154,6 +154,12 @@ def test_eval_prints_values_in_lag_order_wherever_the_symbols_stand():
     ]  # fmt: skip
 
 
+def test_eval_of_lags_beyond_the_doubles_names_the_first():
+    """They were printed as inf, which is no number of JSON either."""
+    words = ("eval", "linear-rnn", "impulse-response", "--nu-W", "1e10", "--nu-F", "1", "--nu-C", "1", "--lags", "40")
+    assert "an overflow from lag 31 on" in run(*words, code=2).stderr
+
+
 def test_eval_of_a_quantity_without_a_lag_is_one_number():
     assert json_of("eval", "linear-rnn", "stability", "--nu-W", "0.81", *NU[2:]) == {"values": [0.9]}
     made = json_of("eval", "linear-rnn", "memory", "--nu-W", "0.81", "--q", "1")
