@@ -111,6 +111,8 @@ class RowStepper(Stepper):
         if self.inputs.many:
             self.measure_within()
         for i in range(self.ends[ACROSS][0]):
+            for pair in self.equations.across:  # all of a row, so that the next one needs no earlier one
+                self._evaluate(Key(ACROSS, pair, (i, ROW)))
             yield self._with_own(None, i, self._output_row(i))
             self._forget_rows(i)
 

@@ -351,12 +351,13 @@ class Stepper:
         stack = [key]
         while stack:
             top = stack[-1]
-            rules = self._rules(top) if top not in self.values else []
+            if top in self.values:
+                stack.pop()
+                continue
+            rules = self._rules(top)
             if missing := [k for k in self._needed(top, rules) if k not in self.values]:
                 stack += missing
-                continue
-            stack.pop()
-            if top not in self.values:
+            else:
                 self.values[top] = self._value(top, rules)
 
     def _needed(self, key: Key, rules: list[CompiledEquation]) -> list[Key]:
