@@ -11,7 +11,15 @@ from typing import Any
 
 from wideproof.derive.algebra.ball_code import flint
 from wideproof.derive.emit.formula import Formula
-from wideproof.derive.emit.kernel_stepper import BALLS, CompiledEquation, Equations, Index, MomentNode, Stepper
+from wideproof.derive.emit.kernel_stepper import (
+    BALLS,
+    CompiledEquation,
+    Directions,
+    Equations,
+    Index,
+    MomentNode,
+    Stepper,
+)
 from wideproof.derive.expectation.enclosures.pairs import Law, enclosure
 from wideproof.derive.language.errors import NotClosed
 from wideproof.derive.language.notation import s, t
@@ -25,6 +33,16 @@ class BallInputs:
     second: Any
     same: int
     many: bool = False
+    diagonal: bool = False
+    swept: bool = False
+    rounding: float = 0.0
+
+    def directions(self, side: int) -> Directions:
+        """Never: balls are stepped one by one.  Errors: NotClosed."""
+        raise NotClosed("BallInputs", "numbers", "balls", "Sweeps are of doubles.")
+
+    def gaps(self, first: int, second: int) -> None:
+        """None: a ball holds its angle as it is."""
 
     def gram(self, side: int, first: int, second: int) -> Any:
         """x_first . x'_second of a side."""
@@ -48,11 +66,11 @@ class EnclosingStepper(Stepper):
     def _joined(self, rule: CompiledEquation, numbers: list[Any]) -> Any:
         return rule.joined(*numbers)
 
-    def _node(self, node: MomentNode, law: list[Any], index: Index) -> tuple[Any, Any]:
+    def _node(self, node: MomentNode, law: list[Any], index: Index, sign: Any) -> list[Any]:
         arb = flint().arb
         law = [flint().acb(x).real for x in law]
         first, second, a, c, b = law if len(law) == 5 else (law[0], law[0], law[1], arb(0), law[1])
-        return enclosure(node.factors, Law((first, second), (a, b), c)), 0.0
+        return [enclosure(node.factors, Law((first, second), (a, b), c))]
 
 
 def enclosed_kernel(formula: Formula, inputs: BallInputs, readout: str, index: Index, values: Mapping[str, float],

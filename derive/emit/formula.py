@@ -12,7 +12,7 @@ import operator
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import numpy as np
 import sympy as sp
@@ -23,6 +23,7 @@ from wideproof.derive.calculus.innovations import InnovationsForm
 from wideproof.derive.calculus.moments import Gram, Moment
 from wideproof.derive.calculus.starts import differ
 from wideproof.derive.emit.compiled import Compiled
+from wideproof.derive.emit.fused_sweep import FusedSweep, sweep_of
 from wideproof.derive.emit.kernel_rows import RowStepper, by_rows
 from wideproof.derive.emit.kernel_stepper import MOVES, STILL, Equations, Grams, Inputs, Move, Stepper
 from wideproof.derive.emit.lag_grid import Grid
@@ -36,6 +37,7 @@ from wideproof.derive.latex.displays import alone, column, equation_parts
 from wideproof.derive.latex.text import Latex
 from wideproof.derive.proof.claims import ProcessForm, Recurrence
 
+S = TypeVar("S", bound=Stepper)
 READOUTS = ("all", "last", "average")
 LEAST_ROUNDING = 4 * float(np.finfo(float).eps)
 """What the last operations lose, relative."""
@@ -271,6 +273,7 @@ class OnSequences(Compiled):
             )
         self.symbols = tuple(formula.symbols[name] for name in self.scalars)
         self.equations = Equations(formula.recurrence, formula.program, self.symbols, backend)
+        self._sweeps: dict[bool, FusedSweep | None] = {}
         self.__doc__ = (
             f"{formula.name}(X, X1, X2, readout='all', same=None, …): the derived recursion over (t, s), "
             "on the Gram X (..., T, T') of two sequences and X1, X2 of each with itself."
@@ -309,7 +312,11 @@ class OnSequences(Compiled):
         return self.on(Grams(across, first, second, same), across.shape[-2:], readout, **values)
 
     def on(self, inputs: Inputs, sizes: tuple[int, int], readout: str = "all", **values: Any) -> Any:
-        """The same on inner products that are computed when they are needed."""
+        """The same on inner products that are computed when they are needed; of many pairs by a compiled sweep."""
+        if readout == "last" and inputs.swept and (sweep := self.sweep(sizes[0] == sizes[1])) is not None:
+            stepper = self._stepper(Stepper, inputs, sizes, values, STILL)
+            if (swept := sweep.values(stepper, sizes, inputs.diagonal)) is not None:
+                return swept
         return self._at(inputs, sizes, readout, values, STILL)
 
     def evaluate(self, inputs: Inputs, sizes: tuple[int, int], readout: str = "all", **values: Any) -> Evaluated:
@@ -325,11 +332,21 @@ class OnSequences(Compiled):
         return Evaluated(found, error + LEAST_ROUNDING * xp.abs(found))
 
     def _at(self, inputs: Inputs, sizes: tuple[int, int], readout: str, values: Mapping[str, Any], move: Move) -> Any:
-        xp = namespace(self.backend)
-        floats = {n: v.astype(xp.float64) for n, v in self._checked(values).items()}
         if readout in ("all", "average") and self.by_rows and inputs.beside_all(0) is not None:
-            return self._of_rows(RowStepper(self.equations, inputs, floats, sizes, move), sizes, readout)
-        return self._read(Stepper(self.equations, inputs, floats, sizes, move), sizes, readout)
+            return self._of_rows(self._stepper(RowStepper, inputs, sizes, values, move), sizes, readout)
+        return self._read(self._stepper(Stepper, inputs, sizes, values, move), sizes, readout)
+
+    def _stepper(
+        self, kind: type[S], inputs: Inputs, sizes: tuple[int, int], values: Mapping[str, Any], move: Move
+    ) -> S:
+        floats = {n: v.astype(namespace(self.backend).float64) for n, v in self._checked(values).items()}
+        return kind(self.equations, inputs, floats, sizes, move)
+
+    def sweep(self, equal: bool) -> FusedSweep | None:
+        """The compiled sweep over pairs of sequences, of equal lengths or not, None where there is none."""
+        if equal not in self._sweeps:
+            self._sweeps[equal] = sweep_of(self.equations, equal)
+        return self._sweeps[equal]
 
     @cached_property
     def by_rows(self) -> bool:

@@ -26,6 +26,7 @@ from wideproof.derive.emit.kernel_stepper import (
     Pair,
     Stepper,
 )
+from wideproof.derive.expectation.gaps import Gaps
 from wideproof.derive.language.errors import TooLarge, TooSmall
 
 ROW = 2**40
@@ -72,6 +73,10 @@ class RowInputs:
         """How far rounding may have moved it."""
         return self._at(side, first, second)("gram_error")
 
+    def gaps(self, first: int, second: int) -> Any:
+        """|x_first| |x'_second| less, and plus, their inner product, second a time or ROW."""
+        return self.inputs.gaps(first, second) if second < ROW else self.row(first).gaps(0, 0)
+
     def _at(self, side: int, first: int, second: int) -> Callable[[str], Any]:
         if second < ROW:
             return lambda name: getattr(self.inputs, name)(side, first, second)
@@ -113,20 +118,22 @@ class RowStepper(Stepper):
         for i in range(self.ends[ACROSS][0]):
             for pair in self.equations.across:  # all of a row, so that the next one needs no earlier one
                 self._evaluate(Key(ACROSS, pair, (i, ROW)))
-            yield self._with_own(None, i, self._output_row(i))
+            row = self._output_row(i)
+            yield self._with_own(i, row, self.output((i, i))) if self._has_own(None, i) else row
             self._forget_rows(i)
 
     def _output_row(self, i: int) -> Any:
         rule = self.equations.output((i, ROW))
         for key in rule.needs((i, ROW)):
             self._evaluate(key)
-        return self._wide(self._named(lambda j: self.output((i, j)), lambda: self._apply(rule, ACROSS, (i, ROW))))
+        return self._wide(self._named(lambda j: self.output((i, j)), lambda: self._apply(rule, ACROSS, (i, ROW))[0]))
 
     def _forget_rows(self, i: int) -> None:
         """Drop what later rows do not read: earlier rows, and single columns."""
         for key in [k for k in self.values if k.side == ACROSS and min(k.times) >= 0]:
             if key.times[0] < i or key.times[1] < ROW - 1:
                 del self.values[key]
+                self.gaps.pop(key, None)
         self.laws.clear()
 
     def _rules(self, key: Key) -> list[CompiledEquation]:
@@ -162,12 +169,21 @@ class RowStepper(Stepper):
 
     def _value(self, key: Key, rules: list[CompiledEquation]) -> Any:
         if self._is_laid(key):
+            if key.side == ACROSS and key.pair in self.equations.carried:
+                below = self._laid(key, lambda part: self.gaps[part].below)
+                self.gaps[key] = Gaps(below, self._laid(key, lambda part: self.gaps[part].above))
             return self._laid(key, self.values.__getitem__)
         if not self._is_row(key):
             return super()._value(key, rules)
         i, plain = key.times[0], super()._value
         found = self._named(lambda j: self._own(key.pair, (i, j)), lambda: plain(key, rules))
-        return self._with_own(key.pair, i, found)
+        if not self._has_own(key.pair, i):
+            return found
+        value = self._own(key.pair, (i, i))
+        if key in self.gaps:
+            own = zip(self.gaps[key], self.gaps[Key(ACROSS, key.pair, (i, i))], strict=True)
+            self.gaps[key] = Gaps(*(self._with_own(i, row, gap) for row, gap in own))
+        return self._with_own(i, found, value)
 
     def _laid(self, key: Key, of: Callable[[Key], Any]) -> Any:
         """A moment put together from others, whatever is known of them."""
@@ -189,14 +205,15 @@ class RowStepper(Stepper):
         shape = (*self.shape[:-1], columns or self.shape[-1])
         return self.xp.broadcast_to(self.xp.asarray(x, dtype=self.xp.float64), shape)
 
-    def _with_own(self, pair: Pair | None, i: int, found: Any) -> Any:
-        """A row with its moment at equal times by the rule of equal times, where that is another one."""
-        if i >= self.ends[ACROSS][1] or not (self.move != STILL or self._own_rule(pair)):
-            return found
-        own = self.output((i, i)) if pair is None else self._own(pair, (i, i))
+    def _with_own(self, i: int, found: Any, own: Any) -> Any:
+        """A row with what it is at equal times put in."""
         found = self.xp.array(self._wide(found))
         found[..., i * self.width : (i + 1) * self.width] = own
         return found
+
+    def _has_own(self, pair: Pair | None, i: int) -> bool:
+        """Whether the rule of equal times is another one than that of the row."""
+        return i < self.ends[ACROSS][1] and (self.move != STILL or self._own_rule(pair))
 
     def _own_rule(self, pair: Pair | None) -> bool:
         right = self.equations.recurrence.right if pair is None else self.equations.right[pair]

@@ -7,6 +7,7 @@ needs; nothing is unrolled symbolically and nothing recurses.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -19,10 +20,12 @@ from wideproof.derive.algebra import ball_code
 from wideproof.derive.algebra.array_code import emitted, namespace
 from wideproof.derive.calculus.moments import FIRST, SECOND, Gram, Moment
 from wideproof.derive.calculus.starts import Starts, differ
+from wideproof.derive.emit.gap_coordinates import Above, Below, Part, carried, law_gaps, parts, sum_gaps
 from wideproof.derive.emit.underflow import SMALLEST, Underflow, without_loss
+from wideproof.derive.expectation.gaps import Gaps, by_subtraction, gaps_of_mean
 from wideproof.derive.expectation.pair_integrals import Factor, Variables, value
 from wideproof.derive.expectation.symbolic_expectation import GaussianMean
-from wideproof.derive.language.errors import ParameterError, TooLarge, TooSmall
+from wideproof.derive.language.errors import NotClosed, ParameterError, TooLarge, TooSmall
 from wideproof.derive.language.notation import s, t
 from wideproof.derive.language.program import Program
 from wideproof.derive.proof.claims import Recurrence
@@ -51,6 +54,13 @@ class Key(NamedTuple):
     times: Index
 
 
+class Directions(NamedTuple):
+    """Inputs as vectors of length one, or zero, and lengths.  Shapes: (N, T, n_x), (N, T)."""
+
+    directions: Any
+    sizes: Any
+
+
 class Inputs(Protocol):
     """Inner products of the inputs, and which of the pairs are one and the same sequence (None: not known)."""
 
@@ -62,6 +72,29 @@ class Inputs(Protocol):
     @property
     def many(self) -> bool:
         """Whether so many pairs and steps are wanted in all that tables of expectations pay."""
+        ...
+
+    @property
+    def diagonal(self) -> bool:
+        """Whether the two batches are one."""
+        ...
+
+    @property
+    def swept(self) -> bool:
+        """Whether so many are wanted in all that a compiled sweep pays, for which `directions` are to be had."""
+        ...
+
+    def directions(self, side: int) -> Directions:
+        """The inputs of a side by directions and lengths."""
+        ...
+
+    @property
+    def rounding(self) -> float:
+        """How far inputs of less precision may be off, as a part of them."""
+        ...
+
+    def gaps(self, first: int, second: int) -> Gaps | None:
+        """|x_first| |x'_second| less, and plus, their inner product, where they are known better than by that."""
         ...
 
     def gram(self, side: int, first: int, second: int) -> Any:
@@ -89,24 +122,31 @@ class At(NamedTuple):
 
 
 class MomentNode(NamedTuple):
-    """A Gaussian expectation in an equation: its factors, and the expressions of its means and covariances."""
+    """A Gaussian expectation in an equation: its factors, and the expressions of its means and covariances.
+
+    `law` ends with the gaps of its two variables where they are known; `gapped` says that its own are wanted.
+    """
 
     factors: tuple[Factor, ...]
     law: sp.Tuple
     length: int
+    gapped: bool = False
 
 
 @dataclass
 class CompiledEquation:
     """One equation as array code: what it reads, which expectations it takes, and how it joins them.
 
-    `stages` are the laws of expectations and the expectations, each stage after those that its laws contain.
+    `stages` are the laws of expectations and the expectations, each stage after those that its laws contain. `gapped`
+    are the places of the moments and of the inner products whose gaps are read; `gaps` are those of the left side.
     """
 
     moments: list[tuple[int, Pair, tuple[At, At]]]
     grams: list[tuple[int, tuple[At, At]]]
+    gapped: tuple[list[int], list[int]]
     stages: list[tuple[Callable[..., Any], list[MomentNode]]]
     joined: Callable[..., Any]
+    gaps: Callable[..., Any] | None
 
     def needs(self, index: Index) -> list[Key]:
         """The moments it reads at an index."""
@@ -120,36 +160,56 @@ def _at(time: sp.Expr) -> At:
     return At(None, int(time))
 
 
-def _placed(labels: tuple[sp.Expr, ...], times: tuple[sp.Expr, ...]) -> tuple[int, tuple[At, At], bool]:
+def placed(labels: tuple[sp.Expr, ...], times: tuple[sp.Expr, ...]) -> tuple[int, tuple[At, At], bool]:
     """Side, times and whether the two sequences are exchanged for it."""
     turned = labels == (SECOND, FIRST)
     first, second = map(_at, times)
     return SIDES[(FIRST, SECOND) if turned else labels], (second, first) if turned else (first, second), turned
 
 
-def compiled_equation(expr: sp.Expr, symbols: tuple[sp.Symbol, ...], backend: str) -> CompiledEquation:
-    """Compile the right side of an equation."""
+def compiled_equation(
+    expr: sp.Expr, symbols: tuple[sp.Symbol, ...], backend: str, gapped: bool = False, own: list[Part] | None = None
+) -> CompiledEquation:
+    """Compile the right side of an equation, where `gapped` with laws by their gaps, and of `own` parts those of it."""
+    wanted = [expr, *(sum_gaps(own) if own else ())]
+    laws = {mean: law_gaps(mean) for mean in expr.atoms(GaussianMean)} if gapped else {}
+    wanted += [x for gaps in laws.values() if gaps for x in gaps]
     names, moments, grams = {}, [], []
-    for atom in sorted(expr.atoms(Moment), key=sp.default_sort_key):
-        side, at, turned = _placed(atom.args[4:], atom.args[2:4])
+    for atom in _sorted(wanted, Moment):
+        side, at, turned = placed(atom.args[4:], atom.args[2:4])
         names[atom] = sp.Dummy(real=True)
         moments.append((side, (atom.args[1], atom.args[0]) if turned else atom.args[:2], at))
-    for atom in sorted(expr.atoms(Gram), key=sp.default_sort_key):
+    for atom in _sorted(wanted, Gram):
         names[atom] = sp.Dummy(real=True)
-        grams.append(_placed(atom.args[2:], atom.args[:2])[:2])
-    means: dict[sp.Expr, sp.Expr] = {}
+        grams.append(placed(atom.args[2:], atom.args[:2])[:2])
+    with_gaps = [[x for x in _sorted(wanted, kind) if any(e.has(Below(x)) for e in wanted)] for kind in (Moment, Gram)]
+    letters = {f(atom): sp.Dummy(nonnegative=True) for kind in with_gaps for atom in kind for f in (Below, Above)}
+    places = [
+        [_sorted(wanted, kind).index(x) for x in kept] for kind, kept in zip((Moment, Gram), with_gaps, strict=True)
+    ]
+    arguments = [*symbols, *names.values(), *letters.values()]
     stages = []
-    for level in _levels(expr):
-        laws = [[x for part in atom.args[1:] for x in part] for atom in level]
-        nodes = [
-            MomentNode(tuple((str(name), int(order)) for name, order in atom.args[0]), sp.Tuple(*law), len(law))
-            for atom, law in zip(level, laws, strict=True)
-        ]
-        plain = [x.xreplace(means).xreplace(names) for law in laws for x in law]
-        stages.append((_code([*symbols, *names.values(), *means.values()], plain, backend), nodes))
-        means |= {atom: sp.Dummy(real=True) for atom in level}
-    top = sp.collect(sp.expand(expr.xreplace(means).xreplace(names)), list(means.values()))
-    return CompiledEquation(moments, grams, stages, _code([*symbols, *names.values(), *means.values()], top, backend))
+    for level in levels(wanted):
+        plain, nodes = [], []
+        for atom in level:
+            law = [x for part in atom.args[1:] for x in part] + list(laws.get(atom) or ())
+            factors = tuple((str(name), int(order)) for name, order in atom.args[0])
+            nodes.append(MomentNode(factors, sp.Tuple(*law), len(law), any(e.has(Below(atom)) for e in wanted)))
+            plain += [x.xreplace(letters).xreplace(names) for x in law]
+        stages.append((_code(list(arguments), plain, backend), nodes))
+        for atom, node in zip(level, nodes, strict=True):
+            own_letters = {f(atom): sp.Dummy(nonnegative=True) for f in (Below, Above)} if node.gapped else {}
+            arguments += [name := sp.Dummy(real=True), *own_letters.values()]
+            names[atom], letters = name, letters | own_letters
+    top, *own_gaps = (x.xreplace(letters).xreplace(names) for x in wanted[: 3 if own else 1])
+    means = [names[atom] for level in levels(wanted) for atom in level]
+    joined = _code(arguments, sp.collect(sp.expand(top), means), backend)
+    found = _code(arguments, own_gaps, backend) if own else None
+    return CompiledEquation(moments, grams, (places[0], places[1]), stages, joined, found)
+
+
+def _sorted(exprs: list[sp.Expr], kind: type[sp.Expr]) -> list[Any]:
+    return sorted(set().union(*(x.atoms(kind) for x in exprs)), key=sp.default_sort_key)
 
 
 def _code(arguments: list[sp.Expr], content: Any, backend: str) -> Callable[..., Any]:
@@ -159,9 +219,9 @@ def _code(arguments: list[sp.Expr], content: Any, backend: str) -> Callable[...,
     return lambda *balls: function(*balls, False)
 
 
-def _levels(expr: sp.Expr) -> list[list[GaussianMean]]:
-    """The expectations of an expression, each list after those that stand in the laws of its members."""
-    left = sorted(expr.atoms(GaussianMean), key=sp.default_sort_key)
+def levels(exprs: list[sp.Expr]) -> list[list[GaussianMean]]:
+    """The expectations of expressions, each list after those that stand in the laws of its members."""
+    left = _sorted(exprs, GaussianMean)
     levels: list[list[GaussianMean]] = []
     while left:
         levels.append([x for x in left if not any(inner in x.atoms(GaussianMean) for inner in left if inner != x)])
@@ -213,11 +273,19 @@ class Equations:
         """Whether one of the two states is at rest before the first step, and the moment is there."""
         return any(time < 0 and self.starts.at_rest(u) for u, time in zip(key.pair, key.times, strict=True))
 
+    @cached_property
+    def carried(self) -> frozenset[Pair]:
+        """The pairs of processes whose gaps are carried beside their moments; balls hold their angle as it is."""
+        return frozenset() if self.backend == BALLS else carried(self.recurrence)
+
     def _rule(self, pair: Any, side: int, expr: sp.Expr, index: Index) -> CompiledEquation:
         known = (pair, side, index[0] == index[1] if expr.has(sp.KroneckerDelta) else None)
         if known not in self.rules:
             within = {WITHIN_FIRST: {SECOND: FIRST}, WITHIN_SECOND: {FIRST: SECOND}}.get(side, {})
-            self.rules[known] = compiled_equation(_settled(expr, index).xreplace(within), self.symbols, self.backend)
+            gapped, whole = side == ACROSS and bool(self.carried), known[2] is not False
+            right = settled(expr, index).xreplace(within)
+            own = parts(right) if gapped and whole and pair in self.carried else None
+            self.rules[known] = compiled_equation(right, self.symbols, self.backend, gapped, own)
         return self.rules[known]
 
     @cached_property
@@ -255,7 +323,7 @@ class Equations:
         return self.output((1, 1)) if pair is None else self.of(Key(ACROSS, pair, (1, 1)))
 
 
-def _settled(expr: sp.Expr, index: Index) -> sp.Expr:
+def settled(expr: sp.Expr, index: Index) -> sp.Expr:
     """An equation with its question whether the two steps are one answered."""
     at = dict(zip((t, s), index, strict=True))
     known = {d: sp.Integer(d.args[0].subs(at) == d.args[1].subs(at)) for d in expr.atoms(sp.KroneckerDelta)}
@@ -278,6 +346,8 @@ STILL = Move(0.0, 0.0)
 MOVES = tuple(Move(*signs, slopes) for signs in ((1.0, 0.0), (0.0, 1.0)) for slopes in (False, True))
 """One group of numbers after the other: an entry's error is the sum of what it does then."""
 ROUNDING = float(np.finfo(float).eps)
+TURNED = 4.0
+"""Units of rounding by which an angle is off after one equation."""
 
 
 class Stepper:
@@ -294,6 +364,7 @@ class Stepper:
         self.equations, self.inputs, self.move = equations, inputs, move
         self.parameters = [parameters[symbol.name] for symbol in equations.symbols]
         self.values: dict[Key, Any] = {}
+        self.gaps: dict[Key, Gaps] = {}
         self.laws: dict[Any, Variables] = {}
         self.spread: Spread | None = None
         self.seen: list[float] | None = None
@@ -338,6 +409,7 @@ class Stepper:
     def _forget(self, index: Index) -> None:
         for key in [k for k in self.values if k.side == ACROSS and k.times[0] < index[0]]:
             del self.values[key]
+            self.gaps.pop(key, None)
         self.laws.clear()
 
     def output(self, index: Index) -> Any:
@@ -345,7 +417,12 @@ class Stepper:
         rule = self.equations.output(index)
         for key in rule.needs(index):
             self._evaluate(key)
-        return self._apply(rule, ACROSS, index)
+        return self._apply(rule, ACROSS, index)[0]
+
+    def moment(self, key: Key) -> Any:
+        """The value of a moment, after all that it needs."""
+        self._evaluate(key)
+        return self.values[key]
 
     def _evaluate(self, key: Key) -> None:
         stack = [key]
@@ -362,7 +439,7 @@ class Stepper:
 
     def _needed(self, key: Key, rules: list[CompiledEquation]) -> list[Key]:
         """The moments from which one is worked out by its rules."""
-        return [k for rule in rules for k in rule.needs(key.times)]
+        return [k for rule in rules for k in rule.needs(key.times)] + self._alone(key, rules)
 
     def _rules(self, key: Key) -> list[CompiledEquation]:
         if any(time >= end for time, end in zip(key.times, self.ends[key.side], strict=True)):
@@ -375,14 +452,30 @@ class Stepper:
             return [self.equations.before(key, same) for same in (False, True)]
         return [self.equations.before(key, key.side != ACROSS)]
 
+    def _alone(self, key: Key, rules: list[CompiledEquation]) -> list[Key]:
+        """The variances that a moment's gaps are told by, where its rule does not tell them."""
+        if key.side != ACROSS or key.pair not in self.equations.carried or not rules or rules[0].gaps:
+            return []
+        return [
+            Key(side, key.pair, (time, time))
+            for side, time in zip((WITHIN_FIRST, WITHIN_SECOND), key.times, strict=True)
+        ]
+
     def _value(self, key: Key, rules: list[CompiledEquation]) -> Any:
         found = [self._apply(rule, key.side, key.times) for rule in rules]
+        value = found[0][0] if found else 0.0
         if len(found) == 2:
-            return self.inputs.same * found[1] + (1 - self.inputs.same) * found[0]
-        return found[0] if found else 0.0
+            value = self.inputs.same * found[1][0] + (1 - self.inputs.same) * value
+        if key.side == ACROSS and key.pair in self.equations.carried:
+            xp, own = namespace(self.equations.backend), [self.values[k] for k in self._alone(key, rules)]
+            self.gaps[key] = by_subtraction(xp, value, *own) if own else found[0][1] if found else Gaps(0.0, 0.0)
+        return value
 
-    def _apply(self, rule: CompiledEquation, side: int, index: Index) -> Any:
-        """The value of a rule at an index; underflow, and where NumPy is told to raise, overflow come with the step."""
+    def _apply(self, rule: CompiledEquation, side: int, index: Index) -> tuple[Any, Any]:
+        """The value of a rule at an index, and its gaps where it tells them.
+
+        Underflow, and where NumPy is told to raise, overflow come with the step.
+        """
         where = f"kernel of {self.equations.program.name}"
         try:
             return self._applied(rule, index, 0.0 if self.move == STILL else self._sign(side, index))
@@ -397,18 +490,28 @@ class Stepper:
                 "or fewer steps.",
             ) from error
 
-    def _applied(self, rule: CompiledEquation, index: Index, sign: Any) -> Any:
-        read = [self.values[key] for key in rule.needs(index)]
-        read += [self._gram(side, (i.of(index), j.of(index))) for side, (i, j) in rule.grams]
+    def _applied(self, rule: CompiledEquation, index: Index, sign: Any) -> tuple[Any, Any]:
+        keys, times = rule.needs(index), [(side, (i.of(index), j.of(index))) for side, (i, j) in rule.grams]
+        read = [self.values[key] for key in keys] + [self._gram(*at) for at in times]
+        read += [x for place in rule.gapped[0] for x in self.gaps[keys[place]]]
+        read += [x for place in rule.gapped[1] for x in self._gram_gaps(times[place][1], sign)]
         found: list[Any] = []
         for laws, nodes in rule.stages:
-            law = iter(laws(*self.parameters, *read, *found))
+            known = all((node.law, index) in self.laws for node in nodes)
+            law = iter(() if known else laws(*self.parameters, *read, *found))
             for node in nodes:
-                mean, error = self._node(node, [next(law) for _ in range(node.length)], index)
-                moves = self.move != STILL and any(order for _, order in node.factors) == self.move.slopes
-                found.append(mean + sign * error if moves else mean)
-        joined = self._joined(rule, [*self.parameters, *read, *found])
-        return joined if self.move == STILL else joined * (1.0 + sign * ROUNDING)
+                found += self._node(node, list(itertools.islice(law, node.length)), index, sign)
+        numbers = [*self.parameters, *read, *found]
+        joined, gaps = self._joined(rule, numbers), rule.gaps and Gaps(*rule.gaps(*numbers))
+        if self.move == STILL:
+            return joined, gaps
+        return joined * (1.0 + sign * ROUNDING), gaps and self._turned(gaps, sign * ROUNDING)
+
+    def _turned(self, gaps: Gaps, by: Any) -> Gaps:
+        """Gaps after their angle is moved by some units of rounding."""
+        xp = namespace(self.equations.backend)
+        root = xp.sqrt(gaps.below) * xp.sqrt(gaps.above)
+        return Gaps(*(xp.maximum(gap + TURNED * by * (gap + root), 0.0) for gap in gaps))
 
     def _joined(self, rule: CompiledEquation, numbers: list[Any]) -> Any:
         return without_loss(rule.joined, numbers, self.equations.backend)
@@ -419,16 +522,38 @@ class Stepper:
             return found
         return found + self._sign(side, times) * self.inputs.gram_error(side, *times)
 
-    def _node(self, node: MomentNode, law: list[Any], index: Index) -> tuple[Any, Any]:
+    def _gram_gaps(self, times: Index, sign: Any) -> Gaps:
+        found = self.inputs.gaps(*times)
+        if found is None:
+            own = (
+                self._gram(side, (time, time)) for side, time in zip((WITHIN_FIRST, WITHIN_SECOND), times, strict=True)
+            )
+            return by_subtraction(namespace(self.equations.backend), self._gram(ACROSS, times), *own)
+        return found if self.move == STILL else self._turned(found, sign * (ROUNDING + self.inputs.rounding))
+
+    def _node(self, node: MomentNode, law: list[Any], index: Index, sign: Any) -> list[Any]:
+        """An expectation, moved where its kind is, and its gaps where they are wanted."""
         key = (node.law, index)
         if key not in self.laws:
             if len(self.laws) > RECENT:
                 self.laws.clear()
             many = self.inputs.many or self.spread is not None
             self.laws[key] = variables_of(law, self.equations.backend, many, self.spread)
+        variables = self.laws[key]
         if self.seen is not None:
-            self.seen += [float(f(x)) for x in self.laws[key].variances for f in (np.min, np.max)]
-        return value(node.factors, self.laws[key], doubted=self.move != STILL)
+            self.seen += [float(f(x)) for x in variables.variances for f in (np.min, np.max)]
+        mean, error = value(node.factors, variables, doubted=self.move != STILL)
+        if self.move != STILL and any(order for _, order in node.factors) == self.move.slopes:
+            mean = mean + sign * error
+        if not node.gapped:
+            return [mean]
+        gaps = gaps_of_mean(*node.factors[0], variables, mean, lambda: self._squares(node, variables))
+        return [mean, *(gaps if self.move == STILL else self._turned(gaps, sign * ROUNDING))]
+
+    def _squares(self, node: MomentNode, v: Variables) -> tuple[Any, Any]:
+        """E[phi(u)^2] and E[phi(v)^2] of the two variables of an expectation."""
+        alone = [Variables(v.backend, (a, a), a, (mean, mean)) for a, mean in zip(v.variances, v.means, strict=True)]
+        return value(node.factors, alone[0], False)[0], value(node.factors, alone[1], False)[0]
 
     def _sign(self, side: int, index: Index) -> Any:
         """Where the numbers of a moment move: those across equal sequences are those within one."""
@@ -453,8 +578,9 @@ def variables_of(law: list[Any], backend: str, many: bool = False, spread: Sprea
     """The means and covariances of one variable (taken twice) or of two, as `Variables`."""
     xp = namespace(backend)
     law = [xp.asarray(x, dtype=xp.float64) for x in law]
-    first, second, a, c, b = law if len(law) == 5 else (law[0], law[0], law[1], law[1], law[1])
-    return Variables(backend, (a, b), c, (first, second), rounded=True, many=many, spread=spread)
+    first, second, a, c, b, *gaps = law if len(law) >= 5 else (law[0], law[0], law[1], law[1], law[1])
+    known = Gaps(*gaps) if gaps else None
+    return Variables(backend, (a, b), c, (first, second), rounded=True, many=many, spread=spread, known=known)
 
 
 @dataclass(frozen=True)
@@ -466,6 +592,16 @@ class Grams:
     second: Any
     same: Any = None
     many: bool = False
+    diagonal: bool = False
+    swept: bool = False
+    rounding: float = 0.0
+
+    def directions(self, side: int) -> Directions:
+        """Never: products do not tell them.  Errors: NotClosed."""
+        raise NotClosed("Grams", "inputs", "their inner products", "Sweeps are of sequences.")
+
+    def gaps(self, first: int, second: int) -> None:
+        """None: they are left to a subtraction of the entries."""
 
     def gram(self, side: int, first: int, second: int) -> Any:
         """One entry of each matrix of the batch."""

@@ -25,6 +25,7 @@ from wideproof.derive.expectation import (
 )  # fmt: skip
 from wideproof.derive.expectation.closed_forms import DET, READ, SPREAD, closed_form
 from wideproof.derive.expectation.dual_activations import ANGLE, D, a, b, c, dual, k, m
+from wideproof.derive.expectation.gaps import Gaps
 from wideproof.derive.expectation.rounding import EPS, Rounded, rounding
 from wideproof.derive.expectation.steep_places import places
 from wideproof.derive.expectation.tables import pair_tables, table_building
@@ -53,6 +54,8 @@ class Variables:
 
     `rounded` says that the numbers are results of earlier arithmetic: a determinant within their rounding is zero;
     `many` that so many expectations are wanted in all that a table of them pays, of variances in the range `spread`.
+    `known` are sqrt(ab) - c and sqrt(ab) + c where they are known better than by a subtraction
+    (`derive.expectation.gaps`).
     """
 
     backend: str
@@ -62,6 +65,7 @@ class Variables:
     rounded: bool = False
     many: bool = False
     spread: tuple[float, float] | None = None
+    known: Gaps | None = None
 
     @cached_property
     def xp(self) -> Any:
@@ -77,15 +81,19 @@ class Variables:
         return larger * xp.sqrt(smaller / xp.where(larger > 0, larger, 1.0))
 
     @cached_property
+    def gaps(self) -> Gaps:
+        """sqrt(ab) - c and sqrt(ab) + c."""
+        return self.known or Gaps(self.norm - self.covariance, self.norm + self.covariance)
+
+    @cached_property
     def det(self) -> Any:
         """ab - c^2, exact for a = b, never negative."""
         return self.det_in(1.0)
 
     def det_in(self, unit: Any) -> Any:
         """The determinant over the square of a unit."""
-        norm = self.norm
-        found = (norm - self.covariance) / unit * ((norm + self.covariance) / unit)
-        floor = 2.0**-49 * (norm / unit) ** 2 if self.rounded else 0.0
+        found = self.gaps.below / unit * (self.gaps.above / unit)
+        floor = 2.0**-49 * (self.norm / unit) ** 2 if self.rounded and self.known is None else 0.0
         return self.xp.where(found > floor, found, 0.0)
 
     @cached_property
@@ -103,7 +111,11 @@ class Variables:
     @cached_property
     def angle(self) -> Any:
         """arccos of the correlation; pi/2 where a variable is constant."""
-        found = self.xp.arctan2(self.rest, self.correlation)
+        xp = self.xp
+        if self.known is None:
+            found = xp.arctan2(self.rest, self.correlation)
+        else:
+            found = 2.0 * xp.arctan2(xp.sqrt(self.known.below), xp.sqrt(self.known.above))
         return self.xp.where(self.norm > 0, found, 0.5 * math.pi)
 
     @cached_property
@@ -116,8 +128,9 @@ class Variables:
     def rest(self) -> Any:
         """sqrt(1 - correlation^2), exact for a = b, 1 where a variable is constant."""
         norm = self.xp.where(self.norm > 0, self.norm, 1.0)
-        found = (norm - self.covariance) / norm * ((norm + self.covariance) / norm)
-        kept = self.xp.where(found > (2.0**-49 if self.rounded else 0.0), found, 0.0)
+        found = self.gaps.below / norm * (self.gaps.above / norm)
+        floor = 2.0**-49 if self.rounded and self.known is None else 0.0
+        kept = self.xp.where(found > floor, found, 0.0)
         return self.xp.where(self.norm > 0, self.xp.sqrt(kept), 1.0)
 
     @cached_property
@@ -127,6 +140,8 @@ class Variables:
         The norm is rounded where variances differ, and a determinant within rounding is taken for zero.
         """
         xp, norm = self.xp, self.norm
+        if self.known is not None:
+            return xp.zeros_like(norm)
         gap = norm - xp.abs(self.covariance)
         taken = xp.where((gap > 0) & (self.det_in(self.units(0.0)) == 0), gap, 0.0)
         return xp.maximum(taken, xp.where(self.variances[0] == self.variances[1], 0.0, 4 * EPS * norm))
@@ -413,7 +428,7 @@ def _closed(factors: tuple[Factor, ...], centred: bool, backend: str) -> Closed 
         given = [v.xp.asarray(x, dtype=v.xp.float64) for x in (*v.variances, v.covariance, *v.means)]
         known = {symbol: Rounded(x) for symbol, x in zip((a, b, c, m, k), given, strict=True)}
         with np.errstate(all="ignore"):  # a determinant may be out of range, and then the error is found otherwise
-            found = rounding(v.xp, plain, known | {x: _relative(getattr(v, READ[x])) for x in extra})
+            found = rounding(v.xp, plain, known | {x: _read(v, READ[x]) for x in extra})
         if not v.extreme:
             return found
         size = UNITS * UNITS * EPS * v.xp.abs(closed(v))  # where parts are out of range, by the size of the value
@@ -422,9 +437,11 @@ def _closed(factors: tuple[Factor, ...], centred: bool, backend: str) -> Closed 
     return Closed(closed, own)
 
 
-def _relative(x: Any) -> Rounded:
-    """A number known to a few units in its last place."""
-    return Rounded(x, 4 * EPS * x)
+def _read(v: Variables, name: str) -> Rounded:
+    """The determinant or the angle with its error: a few units in the last place, of known gaps also of the angle."""
+    value = getattr(v, name)
+    turned = 0.0 if v.known is None else 1.0 if name == "angle" else 2.0 * v.norm * v.xp.sqrt(value)
+    return Rounded(value, 4 * EPS * (value + turned))
 
 
 @cache

@@ -13,8 +13,9 @@ from scipy import special
 from wideproof.derive import Formula, Program, Recursion, nngp, ntk, output_mean
 from wideproof.derive.emit.derivation import as_program
 from wideproof.derive.emit.enclosing_stepper import BallInputs
-from wideproof.derive.language.errors import ParameterError, TooLarge
-from wideproof.numeric.core.arrays import BACKENDS, Array, backend
+from wideproof.derive.emit.fused_sweep import LEAST_WORK
+from wideproof.derive.language.errors import ParameterError, ShapeError, TooLarge
+from wideproof.numeric.core.arrays import BACKENDS, Array, backend, to_host
 from wideproof.numeric.core.enclosures import Enclosure
 from wideproof.numeric.core.inputs import choice, names as named, real
 from wideproof.numeric.core.shown import InOneLine, described
@@ -41,6 +42,7 @@ CONFIDENT = float(special.stdtrit(REPLICATES - 1, 0.9995))
 """Standard errors of a mean over the replicates within which it lies with probability 0.999."""
 BLOCK = 256  # sequences: arrays of 256 x 256 pairs stay in the cache, and calls cost little beside them
 MANY = 2**15  # pairs of sequences times steps from which tables of expectations are quicker than series
+SWEPT_BLOCK = 1024  # sequences of a block that is swept, which keeps no arrays of pairs but the result
 LIVE = 16  # arrays of pairs alive at once while one step is computed, besides the moments kept
 
 
@@ -67,6 +69,23 @@ class KernelValue(InOneLine):
     error: Array
     stderr: Array | None
     method: str
+
+    @property
+    def below(self) -> float:
+        """How far the least eigenvalue of a kernel with itself lies below zero, as a part of the largest.
+
+        Exact kernels have none below. Where `Kernel` carries angles it is rounding, 1e-15; of residual networks with
+        kinked activations, whose angles are found by subtraction, up to 1e-8 for sequences as close as 1e-8 of their
+        size. `WideTraining` and `posterior` take eigenvalues that are no larger than it for zero.
+        Units: 1.  Error: ShapeError for a kernel between different sequences.
+        """
+        side = math.prod(self.value.shape[: self.value.ndim // 2])
+        if side * side != math.prod(self.value.shape):
+            raise ShapeError(
+                "KernelValue.below", "a kernel of sequences with themselves", self.value.shape, "Leave X2."
+            )
+        values = np.linalg.eigvalsh(to_host(self.value).reshape(side, side))
+        return max(0.0, -float(values[0]) / max(float(values[-1]), np.finfo(float).tiny)) if side else 0.0
 
 
 class Kernel:
@@ -294,8 +313,10 @@ class Kernel:
         results: list[Array] = []
         steps = max(times) if self.readout == "last" else times[0] * times[1]
         many = sizes[0] * sizes[1] * steps >= MANY
-        blocks = self._blocks(function, pairs, many)
-        count = sum(1 for _ in self._blocks(function, pairs, many))
+        work = sizes[0] * sizes[1] * max(times) * len(function.equations.across)
+        swept = self.readout == "last" and not asked[2] and work >= LEAST_WORK
+        blocks = self._blocks(function, pairs, many, swept)
+        count = sum(1 for _ in self._blocks(function, pairs, many, swept))
         for rows, columns, parts in worked_blocks(self, asked, blocks, count):
             results = results or [pairs.xp.empty(shape, dtype=pairs.xp.float64) for _ in parts]
             for result, part in zip(results, parts, strict=True):
@@ -312,17 +333,18 @@ class Kernel:
         mean, error = (x if self.readout == "all" else x[:, 0, :, 0] for x in (found.mean, found.error))
         return Numbers(mean, error, found.method)
 
-    def _blocks(self, function: Any, pairs: Pairs, many: bool) -> Iterator[tuple[Any, Any, SequenceBatch]]:
+    def _blocks(self, function: Any, pairs: Pairs, many: bool, swept: bool) -> Iterator[tuple[Any, Any, SequenceBatch]]:
         for g, (rows, X) in enumerate(pairs.first):
             for h, (columns, Y) in enumerate(pairs.second):
-                size = self._block_size(function, X.shape[1], Y.shape[1])
+                fused = swept and function.sweep(X.shape[1] == Y.shape[1]) is not None
+                size = SWEPT_BLOCK if fused else self._block_size(function, X.shape[1], Y.shape[1])
                 for i in range(0, len(rows), size):
                     for j in range(0, len(columns), size):
                         if pairs.symmetric and (h, j) < (g, i):
                             continue
                         here, there = slice(i, i + size), slice(j, j + size)
                         own = pairs.symmetric and (g, i) == (h, j)
-                        batch = SequenceBatch(pairs.xp, X[here], Y[there], own, pairs.rounding, many)
+                        batch = SequenceBatch(pairs.xp, X[here], Y[there], own, pairs.rounding, many, fused)
                         yield rows[here], columns[there], batch
 
     def _block_size(self, function: Any, T1: int, T2: int) -> int:

@@ -77,8 +77,12 @@ class Spectrum(InOneLine):
 
     @property
     def rates(self) -> Host:
-        """The eigenvalues with the ridge; those that rounding cannot tell from zero are zero."""
-        noise = len(self.values) * np.finfo(float).eps * np.max(np.abs(self.values), initial=0.0)
+        """The eigenvalues with the ridge; those that rounding cannot tell from zero are zero.
+
+        They are the ones below rounding, and those no larger than the most negative one is below zero.
+        """
+        rounded = len(self.values) * np.finfo(float).eps * np.max(np.abs(self.values), initial=0.0)
+        noise = max(rounded, -float(np.min(self.values, initial=0.0)))
         return np.where(self.values > noise, self.values, 0.0) + self.ridge
 
     def flowed(self, time: float, friction: float | None = None) -> Array:

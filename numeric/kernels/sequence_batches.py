@@ -9,12 +9,18 @@ from typing import Any
 
 import numpy as np
 
+from wideproof.derive.emit.kernel_stepper import Directions
+from wideproof.derive.expectation.gaps import Gaps
 from wideproof.derive.language.errors import ShapeError
 from wideproof.numeric.core.arrays import Array, to_host
 from wideproof.numeric.core.inputs import finite_array, representable
 
 SUMMED = float(np.finfo(float).eps)
 """The part of the sum of the sizes of products by which their sum is rounded."""
+GAPS, DIRECTIONS = 3, 4
+"""The places of the last gaps, and of the directions of either side, among the last products."""
+NARROW = 0.1
+"""Directions are subtracted where their cosine is within this of one."""
 HALF_UNITS = {"float16": 2.0**-11, "float32": 2.0**-24}
 Groups = list[tuple[list[int], Array]]
 """For each length the positions of the sequences among all of them, and the sequences (N, T, n_x)."""
@@ -134,7 +140,10 @@ class Pairs:
 
 @dataclass(frozen=True)
 class SequenceBatch:
-    """Two batches of sequences whose inner products are computed when a step needs them; `many` as for `Inputs`."""
+    """Two batches of sequences whose inner products are computed when a step needs them.
+
+    `many` and `swept` are those of `Inputs`.
+    """
 
     xp: Any
     first: Array
@@ -142,6 +151,7 @@ class SequenceBatch:
     diagonal: bool
     rounding: float = 0.0
     many: bool = False
+    swept: bool = False
     _last: dict[int, Any] = field(default_factory=dict)
 
     @cached_property
@@ -172,6 +182,40 @@ class SequenceBatch:
     def _every_step(self) -> Array:
         steps = self.xp.permute_dims(self.second, (1, 0, 2))
         return self.xp.reshape(steps, (-1, 1, steps.shape[2]))
+
+    def gaps(self, first: int, second: int) -> Gaps:
+        """Return |x_first| |x'_second| less, and plus, their inner product, by the distances of their directions.
+
+        Shapes: (N1, N2).  Units: input^2.  Error: of the angle between them, rounding.
+        """
+        if self._last.get(GAPS, (None,))[0] != (first, second):
+            self._last[GAPS] = (first, second), self._gaps(first, second)
+        found: Gaps = self._last[GAPS][1]
+        return found
+
+    def _gaps(self, first: int, second: int) -> Gaps:
+        xp = self.xp
+        (x, p), (y, q) = ([part[:, time] for part in self.directions(side)] for side, time in ((0, first), (1, second)))
+        cosine = xp.clip(x @ y.T, -1.0, 1.0)
+        found = []
+        for sign in (1.0, -1.0):
+            gap = 1.0 - sign * cosine
+            rows, columns = xp.nonzero(gap < NARROW)
+            gap[rows, columns] = 0.5 * xp.sum((x[rows] - sign * y[columns]) ** 2, axis=-1)
+            found.append(p[:, None] * q[None, :] * gap)
+        return Gaps(*found)
+
+    def directions(self, side: int) -> Directions:
+        """Return the inputs of a side as vectors of length one, or zero, and their lengths.
+
+        Shapes: (N, T, n_x), (N, T).  Units: 1; input.  Source: definition.
+        """
+        if DIRECTIONS + side not in self._last:
+            X = (self.first, self.second)[side]
+            size = self.xp.sqrt(self.xp.sum(X * X, axis=-1))
+            self._last[DIRECTIONS + side] = Directions(X / self.xp.where(size > 0, size, 1.0)[..., None], size)
+        found: Directions = self._last[DIRECTIONS + side]
+        return found
 
     def gram_error(self, side: int, first: int, second: int) -> Array:
         """Return how far rounding may move x_first . x'_second: a part of the sum of the sizes of its products."""

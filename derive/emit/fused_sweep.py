@@ -1,0 +1,571 @@
+"""A kernel recursion after the last step as one compiled sweep: pair by pair over all steps, nothing stored between.
+
+The text is printed from the derived equations that `kernel_stepper` compiles as array code, which stays the reference
+and takes over where an equation has no such text: means that are not zero, functions without an algebraic row in the
+table of dual activations, moments at unequal lags, numbers near the ends of the range of doubles. What either sequence
+contributes alone is worked out before, as array code. Threads take rows of pairs: the bits do not depend on how many.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import importlib
+import importlib.util
+import math
+import os
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import sympy as sp
+from mpmath import mp
+from numpy.typing import NDArray
+from sympy.printing.pycode import PythonCodePrinter
+
+from wideproof.derive.algebra.array_code import emitted
+from wideproof.derive.calculus.moments import Gram, Moment
+from wideproof.derive.emit.gap_coordinates import Above, Below, law_gaps, parts, sum_gaps
+from wideproof.derive.emit.kernel_stepper import (
+    ACROSS,
+    WITHIN_FIRST,
+    WITHIN_SECOND,
+    Equations,
+    Key,
+    Pair,
+    Stepper,
+    levels,
+    placed,
+    settled,
+)
+from wideproof.derive.expectation.dual_activations import ANGLE, D, a, b, c, dual, k, m
+from wideproof.derive.expectation.gaps import ABOVE, BELOW, FAR, NEAR, NORM, ROOT, Gaps, closed_gaps
+from wideproof.derive.expectation.symbolic_expectation import GaussianMean
+from wideproof.derive.expectation.tables.compiled_sweep import HOW, ROWS, in_parts
+from wideproof.derive.language.errors import NotClosed
+
+Host = NDArray[np.float64]
+LANES = 32
+"""Columns swept together: the numbers of one step stay in the first cache, and loops have no rest."""
+LEAST_WORK = 2**21
+"""Pairs of sequences times steps times moments of a step from which a sweep pays: it takes seconds to compile, once."""
+RANGE = 1e100
+"""Sizes beyond it and below its reciprocal are left to the array code, which knows of overflow and underflow."""
+TERMS = 23
+"""Terms of the arc tangent on [0, 1], to rounding."""
+
+
+PER_PI = sp.Symbol("per_pi", positive=True)
+"""1 / pi, since a quotient takes ten times as long as a product."""
+
+
+class Lines(NamedTuple):
+    """A part of the loop: its lines, what it reads of a row and of a column alone, and the moments in these."""
+
+    lines: list[str]
+    alone: tuple[list[sp.Expr], list[sp.Expr]]
+    within: dict[sp.Symbol, Key]
+
+
+class LoopCode(PythonCodePrinter):
+    """Scalar code without calls but for square roots; refuses other functions."""
+
+    def _print_Pow(self, expr: sp.Expr, **settings: Any) -> str:
+        base, power = self._print(expr.base), expr.exp
+        if not (2 * power).is_Integer:
+            return self._print_not_supported(expr)
+        root, whole = (base, abs(power)) if power.is_Integer else (f"math.sqrt({base})", abs(2 * power))
+        return f"({root})**{whole}" if power > 0 else f"(1.0/({root})**{whole})"
+
+    def _print_Heaviside(self, expr: sp.Expr) -> str:
+        return f"(1.0 if {self._print(expr.args[0])} >= 0.0 else 0.0)"
+
+    def _print_not_supported(self, expr: Any) -> str:
+        raise NotClosed("a sweep", "sums, products and roots", type(expr).__name__, "Array code takes over.")
+
+    _print_Function = _print_not_supported
+
+
+@dataclass
+class Writer:
+    """The lines of one step, in order, and what they read."""
+
+    equations: Equations
+    equal: bool
+    lines: list[str] = field(default_factory=list)
+    known: dict[sp.Expr, sp.Symbol] = field(default_factory=dict)
+    within: dict[sp.Symbol, Key] = field(default_factory=dict)
+    alone: tuple[dict[sp.Expr, sp.Symbol], dict[sp.Expr, sp.Symbol]] = field(default_factory=lambda: ({}, {}))
+    laws: dict[sp.Expr, dict[sp.Expr, Any]] = field(default_factory=dict)
+    count: int = 0
+
+    def new(self, expr: sp.Expr, atom: sp.Expr | None = None) -> sp.Symbol:
+        """A letter for the value of an expression, whose line is written."""
+        self.count += 1
+        letter = sp.Symbol(f"v{self.count}", real=True)
+        self.lines.append(f"{letter} = {self.printed(expr)}")
+        if atom is not None:
+            self.known[atom] = letter
+        return letter
+
+    def printed(self, expr: sp.Expr) -> str:
+        """An expression as code, of what is known; arc tangents become lines before it."""
+        expr = self.split(expr.xreplace(self.known))
+        turned = {node: self.arctan(node.args[0]) for node in expr.atoms(sp.atan)}
+        return LoopCode({"fully_qualified_modules": True}).doprint(expr.xreplace(turned | {1 / sp.pi: PER_PI}))
+
+    def split(self, expr: sp.Expr) -> sp.Expr:
+        """An expression with all that one of the two sequences alone determines as a letter."""
+        if not expr.args or not expr.free_symbols:
+            sides = self.sides(expr)
+            return self.letter(expr, sides) if len(sides) == 1 else expr
+        sides = self.sides(expr)
+        if len(sides) == 1:
+            return self.letter(expr, sides)
+        if isinstance(expr, sp.Add | sp.Mul):
+            groups: dict[frozenset[int], list[sp.Expr]] = {}
+            for arg in expr.args:
+                groups.setdefault(self.sides(arg), []).append(arg)
+            ends = [frozenset({side}) for side in (0, 1)]
+            whole = [self.letter(expr.func(*groups[end]), end) for end in ends if end in groups]
+            rest = [self.split(arg) for key, args in groups.items() if key not in ends for arg in args]
+            return expr.func(*whole, *rest)
+        return expr.func(*map(self.split, expr.args))
+
+    def sides(self, expr: sp.Expr) -> frozenset[int]:
+        """Which sequences an expression reads: 0 and 1; a letter of the loop reads both; parameters none."""
+        found: set[int] = set()
+        for x in expr.free_symbols:
+            if x in self.within:
+                found.add(0 if self.within[x].side == WITHIN_FIRST else 1)
+            elif str(x) in SIZES:
+                found.add(SIZES.index(str(x)))
+            elif x not in self.equations.symbols and x != PER_PI:
+                return frozenset({0, 1, 2})
+        return frozenset(found)
+
+    def letter(self, expr: sp.Expr, sides: frozenset[int]) -> sp.Symbol:
+        """The letter of what a row or a column determines."""
+        (side,) = sides
+        place = self.alone[side]
+        return place.setdefault(expr, sp.Symbol(f"{'rc'[side]}{len(place)}", real=True))
+
+    def arctan(self, x: sp.Expr) -> sp.Symbol:
+        """The arc tangent of any number: of its size or one over that, whichever is smaller."""
+        z = self.new(x)
+        size, turned = self.raw(f"abs({z})"), None
+        small = self.raw(f"{size} if {size} <= 1.0 else 1.0 / {size}")
+        found = self.raw(self.polynomial(small))
+        turned = self.raw(f"{found} if {size} <= 1.0 else {math.pi / 2!r} - {found}")
+        return self.raw(f"{turned} if {z} >= 0.0 else -{turned}")
+
+    def angle(self, gaps: Gaps) -> sp.Symbol:
+        """Twice the arc tangent of the root of a quotient of gaps; a right angle where both vanish."""
+        low, high = (self.new(x) for x in gaps)
+        less = self.raw(f"{low} if {low} < {high} else {high}")
+        more = self.raw(f"{high} if {low} < {high} else {low}")
+        x = self.raw(f"math.sqrt({less} / ({more} if {more} > 0.0 else 1.0))")
+        half = self.raw(self.polynomial(x))
+        turned = self.raw(f"2.0 * {half} if {low} <= {high} else {math.pi!r} - 2.0 * {half}")
+        return self.raw(f"{turned} if {more} > 0.0 else {math.pi / 2!r}")
+
+    def polynomial(self, x: sp.Symbol) -> str:
+        """The arc tangent of a number between zero and one."""
+        y = self.raw(f"{x} * {x}")
+        first, *rest = map(repr, arctan_terms())
+        return f"{x} * " + functools.reduce(lambda text, term: f"({text} * {y} + {term})", rest, first)
+
+    def raw(self, text: str) -> sp.Symbol:
+        """A letter for a line of code."""
+        self.count += 1
+        self.lines.append(f"v{self.count} = {text}")
+        return sp.Symbol(f"v{self.count}", real=True)
+
+    # ---- equations ------------------------------------------------------------------------------------------
+    def equation(self, expr: sp.Expr, pair: Pair | None) -> list[sp.Symbol]:
+        """Write the value of an equation, and its gaps where they are carried."""
+        expr = settled(expr, (1, 1) if self.equal else (1, 2))
+        gapped = pair in self.equations.carried
+        whole = self.equal or not expr.has(sp.KroneckerDelta)
+        own = parts(expr) if gapped and whole else None
+        if gapped and own is None:
+            raise _no_text("gaps that an equation tells", pair)
+        wanted = [expr, *(sum_gaps(own) if own else ())]
+        self.read(wanted)
+        for level in levels(wanted):
+            for mean in level:
+                self.mean(mean, any(x.has(Below(mean)) for x in wanted))
+        return [self.new(x) for x in wanted]
+
+    def read(self, exprs: Iterable[sp.Expr]) -> None:
+        """Letters for the moments and inner products that are read."""
+        for atom in sorted(set().union(*(x.atoms(Moment, Gram) for x in exprs)), key=sp.default_sort_key):
+            if atom in self.known:
+                continue
+            labels, times = (
+                (atom.args[4:], atom.args[2:4]) if isinstance(atom, Moment) else (atom.args[2:], atom.args[:2])
+            )
+            side, at, turned = placed(labels, times)
+            base = {WITHIN_FIRST: (0, 0), WITHIN_SECOND: (1, 1), ACROSS: (0, 1)}[side]
+            if (at[0].base, at[1].base) != base or at[0].offset != at[1].offset:
+                raise _no_text("moments at equal lags", atom)
+            offset = at[0].offset
+            if isinstance(atom, Gram):
+                self.gram(atom, side, offset)
+                continue
+            pair = (atom.args[1], atom.args[0]) if turned else atom.args[:2]
+            if side == ACROSS:
+                self.state(atom, pair, offset)
+            else:
+                self.count += 1
+                self.known[atom] = letter = sp.Symbol(f"w{self.count}", nonnegative=True)
+                self.within[letter] = Key(side, pair, (offset, offset))
+
+    def gram(self, atom: sp.Expr, side: int, offset: int) -> None:
+        """An inner product of inputs, by the distances of their directions."""
+        if offset != 0:
+            raise _no_text("inputs of this step", atom)
+        p, q = (sp.Symbol(x, nonnegative=True) for x in SIZES)
+        apart, summed = sp.symbols("apart summed", nonnegative=True)
+        if side != ACROSS:
+            self.known[atom] = (p if side == WITHIN_FIRST else q) ** 2
+            return
+        self.known[atom] = p * q * (summed - apart) / 4
+        self.known[Below(atom)], self.known[Above(atom)] = p * q * apart / 2, p * q * summed / 2
+
+    def state(self, atom: sp.Expr, pair: Pair, offset: int) -> None:
+        """A moment across sequences, of this step or the one before."""
+        if offset not in (0, -1):
+            raise _no_text("moments of this step or the last", atom)
+        names = ("new", "old")[-offset]
+        place = self.equations.across.index(pair)
+        self.known[atom] = sp.Symbol(f"{names}{place}_0", real=True)
+        for i, gap in enumerate((Below, Above), 1):
+            self.known[gap(atom)] = sp.Symbol(f"{names}{place}_{i}", nonnegative=True)
+
+    def mean(self, mean: GaussianMean, gapped: bool) -> None:
+        """Write a Gaussian expectation by its row in the table, and its gaps."""
+        if mean in self.known and (not gapped or Below(mean) in self.known):
+            return
+        functions, means, law = mean.args
+        (name, first), (other, second) = (functions[0], functions[-1])
+        row = dual(str(name)) if name == other and len(functions) == 2 and all(x == 0 for x in means) else None
+        pair = None if row is None else row.derivative(int(first), int(second))
+        if pair is None:
+            raise _no_text("a row in the table of dual activations", mean)
+        pair = pair.subs({m: 0, k: 0}).subs(sp.sqrt(D), ROOT).subs({D: BELOW * ABOVE, ANGLE: NEAR})
+        if len({*law}) == 1:  # one sequence alone: no line of the loop
+            self.known[mean] = _coincident(pair, law[0].xreplace(self.known))
+            return
+        at = self.law(mean)
+        self.new(self.at(pair, at), mean)
+        if not gapped:
+            return
+        closed = closed_gaps(str(name), int(first))
+        if closed is not None:
+            forms = [x if x == y else sp.Heaviside(c) * x + (1 - sp.Heaviside(c)) * y for x, y in closed]
+            found = [self.at(x, at) for x in forms]
+        else:
+            size = sp.sqrt(_coincident(pair, at[a])) * sp.sqrt(_coincident(pair, at[b]))
+            found = [size - self.known[mean], size + self.known[mean]]
+        for gap, expr in zip((Below, Above), found, strict=True):
+            value = self.new(expr)
+            self.known[gap(mean)] = self.raw(f"{value} if {value} > 0.0 else 0.0")
+
+    def law(self, mean: GaussianMean) -> dict[sp.Expr, sp.Expr]:
+        """Letters for the variances, the covariance and the gaps of the two variables of an expectation."""
+        law = mean.args[2]
+        if law in self.laws:
+            return self.laws[law]
+        at = {x: expr.xreplace(self.known) for x, expr in zip((a, c, b), law, strict=True)}
+        if self.sides(at[a]) != {0}:
+            at[a], at[b] = at[b], at[a]
+        at[NORM] = sp.sqrt(at[a]) * sp.sqrt(at[b])
+        at[c] = self.new(at[c])
+        gaps = law_gaps(mean) or Gaps(at[NORM] - at[c], at[NORM] + at[c])
+        at[BELOW], at[ABOVE] = (self.new(x) for x in gaps)
+        self.laws[law] = at
+        return at
+
+    def at(self, expr: sp.Expr, at: dict[sp.Expr, Any]) -> sp.Expr:
+        """An expression in the letters of a row at a law, whose root and angles are written where they are read."""
+        if expr.has(ROOT) and ROOT not in at:
+            at[ROOT] = self.new(sp.sqrt(at[BELOW] * at[ABOVE]))
+        if expr.has(NEAR, FAR) and NEAR not in at:
+            at[NEAR] = self.angle(Gaps(at[BELOW], at[ABOVE]))
+        if expr.has(FAR) and FAR not in at:
+            at[FAR] = self.new(sp.pi - at[NEAR])
+        return expr.subs(at, simultaneous=True)
+
+
+SIZES = ("row_size", "column_size")
+"""The letters of the lengths of the inputs of either sequence."""
+
+
+def _coincident(pair: sp.Expr, own: sp.Expr) -> sp.Expr:
+    """E[phi(u)^2] of a row written in gaps."""
+    one = {a: own, b: own, c: own, BELOW: 0, ABOVE: 2 * own, ROOT: 0, NEAR: 0}
+    return pair.subs(one, simultaneous=True)
+
+
+def _no_text(what: str, got: Any) -> NotClosed:
+    return NotClosed("a sweep", what, got, "Array code takes over.")
+
+
+@functools.cache
+def arctan_terms() -> tuple[float, ...]:
+    """Coefficients of atan(x) / x in x^2 on [0, 1], from the highest power on."""
+    with mp.workdps(60):
+        found = mp.chebyfit(lambda y: mp.atan(mp.sqrt(y)) / mp.sqrt(y) if y > 0 else mp.one, [0, 1], TERMS)
+        return tuple(float(x) for x in found)
+
+
+def step_lines(equations: Equations, equal: bool) -> Lines:
+    """The lines of one step: each moment across sequences after those of the same step that it reads."""
+    writer, left = Writer(equations, equal), list(equations.across)
+    while left:
+        ready = [pair for pair in left if not any(_reads(equations, pair, other) for other in left if other != pair)]
+        if not ready:
+            raise _no_text("moments in an order", left)
+        for pair in ready:
+            place = equations.across.index(pair)
+            found = writer.equation(equations.right[pair], pair)
+            writer.lines += [f"new{place}_{i} = {letter}" for i, letter in enumerate(found)]
+        left = [pair for pair in left if pair not in ready]
+    return Lines(writer.lines, (list(writer.alone[0]), list(writer.alone[1])), writer.within)
+
+
+def _reads(equations: Equations, pair: Pair, other: Pair) -> bool:
+    """Whether a moment across sequences reads another one of the same step."""
+    rule = equations.of(Key(ACROSS, pair, (1, 1)))
+    return any(side == ACROSS and read == other and at[0].offset == 0 for side, read, at in rule.moments)
+
+
+def output_lines(equations: Equations, equal: bool) -> Lines:
+    """The lines of the kernel after the last step."""
+    writer = Writer(equations, equal)
+    (letter,) = writer.equation(equations.recurrence.right, None)
+    lines = [*writer.lines, f"out[i, place + j] = {letter}"]
+    return Lines(lines, (list(writer.alone[0]), list(writer.alone[1])), writer.within)
+
+
+def states(equations: Equations) -> list[tuple[int, int]]:
+    """What is kept from step to step: the moments across sequences by their place, and which number of each."""
+    return [(n, i) for n, pair in enumerate(equations.across) for i in range(3 if pair in equations.carried else 1)]
+
+
+def source(equations: Equations, step: Lines, end: Lines) -> str:
+    """The text of the sweep over rows start to stop of a block of pairs."""
+    kept = list(enumerate(states(equations)))
+    loads = [f"old{n}_{i} = state[{place}, j]" for place, (n, i) in kept]
+    ends = [f"new{n}_{i} = state[{place}, j]" for place, (n, i) in kept]
+    stores = [f"state[{place}, j] = new{n}_{i}" for place, (n, i) in kept]
+
+    def columns(lines: Lines, array: str) -> list[str]:
+        return [f"c{n} = {array}[{n}, j]" for n in range(len(lines.alone[1]))]
+
+    def rows(lines: Lines, array: str) -> list[str]:
+        return [f"r{n} = {array}[{n}]" for n in range(len(lines.alone[0]))]
+
+    def indented(lines: list[str], depth: int) -> str:
+        return "\n".join("    " * depth + line for line in lines)
+
+    return TEMPLATE.format(
+        states=len(kept), lanes=LANES,
+        parameters=indented([f"{x.name} = parameters[{n}]" for n, x in enumerate(equations.symbols)], 1),
+        rows=indented(rows(step, "own"), 4),
+        step=indented([*loads, *columns(step, "other"), *step.lines, *stores], 5),
+        last_rows=indented(rows(end, "last_own"), 3),
+        last=indented([*ends, *columns(end, "last_other"), *end.lines], 4),
+    )  # fmt: skip
+
+
+TEMPLATE = """def sweep(start, stop, half, parameters, of_rows, of_columns, x, y, init, last_rows, last_columns, out):
+    per_pi = 1.0 / math.pi
+    state, grams = np.empty(({states}, {lanes})), np.empty((2, {lanes}))
+{parameters}
+    for chunk in range(of_columns.shape[0]):
+        place = chunk * {lanes}
+        for i in range(start, stop):
+            if half and place + {lanes} <= i:
+                continue
+            begun = init[:, i if init.shape[1] > 1 else 0]
+            for n in range({states}):
+                for j in range({lanes}):
+                    state[n, j] = begun[n, place + j if begun.shape[1] > 1 else 0]
+            for step in range(of_columns.shape[1]):
+                for j in range({lanes}):
+                    grams[0, j] = 0.0
+                    grams[1, j] = 0.0
+                for n in range(x.shape[2]):
+                    near, there = x[i, step, n], y[chunk, step, n]
+                    for j in range({lanes}):
+                        grams[0, j] += (near - there[j]) * (near - there[j])
+                        grams[1, j] += (near + there[j]) * (near + there[j])
+                own, other = of_rows[i, step], of_columns[chunk, step]
+{rows}
+                for j in range({lanes}):
+                    apart = grams[0, j]
+                    summed = grams[1, j]
+{step}
+            last_own, last_other = last_rows[i], last_columns[chunk]
+{last_rows}
+            for j in range({lanes}):
+{last}
+"""
+
+
+class FusedSweep:
+    """The kernel of a recurrence after the last step, for two batches of sequences, by its compiled sweep.
+
+    Errors: NotClosed where the recurrence has no such text.
+    """
+
+    def __init__(self, equations: Equations, equal: bool) -> None:
+        if not equations.equal_times:
+            raise _no_text("moments at equal lags", "others")
+        self.equations = equations
+        self.step, self.end = step_lines(equations, equal), output_lines(equations, equal)
+        self.text = source(equations, self.step, self.end)
+        self.alone = [[self._alone(part, side) for side in (0, 1)] for part in (self.step, self.end)]
+
+    @functools.cached_property
+    def function(self) -> Callable[..., None]:
+        """The compiled loop."""
+        return compiled(self.text)
+
+    def _alone(self, lines: Lines, side: int) -> Callable[..., Any]:
+        """What a row or a column contributes, as array code."""
+        letters = [x for x, key in lines.within.items() if key.side == SIDE[side]]
+        return emitted(
+            [*self.equations.symbols, sp.Symbol(SIZES[side], nonnegative=True), *letters], lines.alone[side], "numpy"
+        )
+
+    def values(self, stepper: Stepper, sizes: tuple[int, int], half: bool) -> Host | None:
+        """The kernel (N1, N2), or None for numbers out of range; of a symmetric block one half is swept."""
+        steps = min(sizes)
+        begin, end = [size - steps for size in sizes], [size - 1 for size in sizes]
+        inputs = [stepper.inputs.directions(side) for side in (0, 1)]
+        parameters = np.array(stepper.parameters, dtype=np.float64)
+        moving = [self._read(stepper, 0, side, begin[side], steps, inputs[side].sizes, half) for side in (0, 1)]
+        last = [self._read(stepper, 1, side, end[side], 1, inputs[side].sizes, half) for side in (0, 1)]
+        if any(x is None for x in (*moving, *last)) or _out_of_range(parameters):
+            return None
+        x, y = (inputs[side].directions[:, begin[side] :] for side in (0, 1))
+        out = np.empty((len(x), -(-len(y) // LANES) * LANES))
+        arguments = (
+            half, parameters, _rows(moving[0]), _chunks(moving[1]), np.ascontiguousarray(x),
+            _chunks(np.moveaxis(y, 0, -1).swapaxes(0, 1)), self._begun(stepper, begin, out.shape),
+            _rows(last[0])[:, 0], _chunks(last[1])[:, 0], out,
+        )  # fmt: skip
+        in_parts(lambda i: self.function(i, min(i + ROWS, len(x)), *arguments), range(0, len(x), ROWS))
+        found = out[:, : len(y)]
+        if not np.all(np.isfinite(found[np.triu_indices(len(x))] if half else found)):
+            return None
+        return np.triu(found) + np.triu(found, 1).T if half else found
+
+    def _read(
+        self, stepper: Stepper, part: int, side: int, begin: int, steps: int, sizes: Host, half: bool
+    ) -> Host | None:
+        """What a side contributes at some steps, None out of range.  Shapes: sizes (N, T) -> (K, steps, N).
+
+        The moments within the sequences of a symmetric block are those of its first side.
+        """
+        count, whose = len(sizes), SIDE[0 if half else side]
+        lines, read = (self.step, self.end)[part], [sizes[:, begin : begin + steps].T]
+        for key in lines.within.values():
+            if key.side == SIDE[side]:
+                times = (begin + n + key.times[0] for n in range(steps))
+                moments = [stepper.moment(Key(whose, key.pair, (time, time))) for time in times]
+                read.append(np.stack([np.broadcast_to(np.ravel(x), count) for x in moments]))
+        if _out_of_range(read[0] ** 2) or any(map(_out_of_range, read)):
+            return None
+        found = self.alone[part][side](*stepper.parameters, *read)
+        return np.stack([np.broadcast_to(x, (steps, count)) for x in found]) if found else np.empty((0, steps, count))
+
+    def _begun(self, stepper: Stepper, begin: list[int], shape: tuple[int, ...]) -> Host:
+        """The moments across sequences before the first step.  Shapes: (S, 1, 1) for numbers, else (S, *shape)."""
+        found = []
+        for n, i in states(self.equations):
+            key = Key(ACROSS, self.equations.across[n], (begin[0] - 1, begin[1] - 1))
+            value = stepper.moment(key)
+            found.append(np.asarray(stepper.gaps[key][i - 1] if i else value, dtype=np.float64))
+        if all(x.ndim == 0 for x in found):
+            return np.array(found)[:, None, None]
+        begun = np.zeros((len(found), *shape))
+        for place, x in zip(begun, found, strict=True):
+            columns = x.shape[1] if x.ndim == 2 and x.shape[1] > 1 else shape[1]
+            place[:, :columns] = x
+        return begun
+
+
+@functools.lru_cache(maxsize=64)
+def compiled(text: str) -> Callable[..., None]:
+    """The function of a text, which differs neither by variances nor by inputs; kept on disk where there is a place."""
+    njit: Any = importlib.import_module("numba").njit
+    path = _kept(text)
+    if path is not None:
+        try:
+            found: Callable[..., None] = njit(**HOW, cache=True)(_function(text, str(path)))
+            return found
+        except RuntimeError:  # no writable place for what is compiled
+            pass
+    found = njit(**HOW)(_function(text, "<sweep>"))
+    return found
+
+
+def _function(text: str, path: str) -> Callable[..., None]:
+    scope: dict[str, Any] = {"np": np, "math": math, "__name__": __name__}
+    exec(compile(text, path, "exec"), scope)  # our own text, of printed expressions
+    function: Callable[..., None] = scope["sweep"]
+    return function
+
+
+def _kept(text: str) -> Path | None:
+    """The file of a text among those of the user's cache, written once, by its digest; None where that fails."""
+    try:
+        home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "wideproof" / "sweeps"
+        path = home / f"{hashlib.sha256(text.encode()).hexdigest()[:32]}.py"
+        if not path.exists():
+            home.mkdir(parents=True, exist_ok=True)
+            part = path.with_suffix(f".{os.getpid()}")
+            part.write_text(text)
+            part.replace(path)
+        return path if path.read_text() == text else None
+    except (OSError, RuntimeError):
+        return None
+
+
+SIDE = (WITHIN_FIRST, WITHIN_SECOND)
+
+
+def _out_of_range(x: Host) -> bool:
+    """Whether a number that is not zero is larger, or smaller, than the loop may take."""
+    size = np.abs(x)
+    return bool(np.any((size > 0) & ~((size < RANGE) & (size > 1.0 / RANGE))))
+
+
+def _rows(read: Any) -> Host:
+    """Shapes: (K, steps, N) -> (N, steps, K)."""
+    return np.ascontiguousarray(np.moveaxis(read, -1, 0).swapaxes(1, 2))
+
+
+def _chunks(read: Any) -> Host:
+    """Columns in lanes, filled up with zeros.  Shapes: (K, steps, M) -> (chunks, steps, K, LANES)."""
+    kinds, steps, count = read.shape
+    chunks = -(-count // LANES)
+    padded = np.zeros((kinds, steps, chunks * LANES))
+    padded[..., :count] = read
+    return np.ascontiguousarray(padded.reshape(kinds, steps, chunks, LANES).transpose(2, 1, 0, 3))
+
+
+def sweep_of(equations: Equations, equal: bool) -> FusedSweep | None:
+    """The sweep of a recurrence at equal or other times, or None where it has no text or Numba is not installed."""
+    if equations.backend != "numpy" or importlib.util.find_spec("numba") is None:
+        return None
+    try:
+        return FusedSweep(equations, equal)
+    except NotClosed:
+        return None

@@ -1,0 +1,108 @@
+"""The compiled sweep over pairs: equal to the array text, and the same bits whatever the threads."""
+
+import math
+
+import numpy as np
+import pytest
+
+from wideproof.derive import models, nngp, ntk
+from wideproof.derive.emit import fused_sweep
+from wideproof.derive.emit.fused_sweep import FusedSweep, arctan_terms, sweep_of
+from wideproof.derive.emit.kernel_stepper import STILL
+from wideproof.derive.expectation.tables import compiled_sweep
+from wideproof.numeric.kernels.sequence_batches import SequenceBatch
+
+NU = {"nu_W": 0.9, "nu_F": 0.5, "nu_b": 0.1, "nu_C": 1.0, "nu_U": 0.8}
+TEXT = {
+    "relu": (ntk, models.elman("relu")),
+    "erf": (ntk, models.elman("erf")),
+    "gelu": (ntk, models.elman("gelu")),
+    "step": (nngp, models.elman("step")),
+    "stacked": (ntk, models.stacked(activation="abs")),
+    "linear": (ntk, models.linear_rnn()),
+}
+NONE = {"tanh": (ntk, models.elman("tanh")), "residual": (ntk, models.residual()), "means": (nngp, models.elman("sin"))}
+
+
+def sequences(N, T, seed=0):
+    """Random ones, two that are one, one opposed, one scaled, one as near as 1e-8, and one of zeros."""
+    X = np.random.default_rng(seed).standard_normal((N, T, 3))
+    X[1], X[2], X[3], X[4], X[5] = X[0], -X[0], 1.5 * X[0], X[0] + 1e-8 * X[6], 0.0
+    return X
+
+
+def both(name, T, other, text=None):
+    """The kernel by the sweep and by the array text."""
+    quantity, model = (TEXT | NONE)[name]
+    function = quantity(model).formula.on_sequences()
+    nu = {x: NU[x] for x in function.scalars}
+    X = sequences(40, T)
+    Y = X if other is None else sequences(33, other)
+    batch = SequenceBatch(np, X, Y, other is None)
+    sizes = (T, other or T)
+    sweep = FusedSweep(function.equations, sizes[0] == sizes[1])
+    if text is not None:
+        sweep.text = text(sweep.text)
+    stepper = function._stepper(batch, sizes, nu, STILL)
+    found = [sweep.values(stepper, sizes, batch.diagonal) for _ in range(2)]
+    assert np.array_equal(*found)
+    want = function.on(batch, sizes, "last", **nu)
+    return found[0], 0.5 * (want + want.T) if other is None else want
+
+
+def apart(found, want):
+    return float(np.abs(found - want).max() / np.abs(want).max())
+
+
+@pytest.mark.parametrize(("name", "other"), [("relu", None), ("erf", None), ("stacked", 6)])
+def test_the_sweep_is_the_array_text(name, other):
+    pytest.importorskip("numba")
+    assert apart(*both(name, 5, other)) < 1e-12
+
+
+def test_a_weight_off_by_a_thousandth_is_seen():
+    pytest.importorskip("numba")
+    changed = both("linear", 3, None, lambda text: text.replace("nu_W*old", "1.001*nu_W*old", 1))
+    assert apart(*changed) > 1e-6
+
+
+def test_bits_do_not_depend_on_the_number_of_threads(monkeypatch):
+    pytest.importorskip("numba")
+    function = ntk(models.linear_rnn()).formula.on_sequences()
+    X = sequences(70, 4)
+    found = []
+    for count in (1, 2, 3):
+        monkeypatch.setattr(compiled_sweep, "threads", lambda count=count: count)
+        monkeypatch.setattr(fused_sweep, "ROWS", 16)
+        batch = SequenceBatch(np, X, X, True)
+        stepper = function._stepper(batch, (4, 4), {"nu_W": 0.9, "nu_F": 0.5, "nu_C": 1.0}, STILL)
+        found.append(FusedSweep(function.equations, True).values(stepper, (4, 4), True))
+    assert all(np.array_equal(found[0], x) for x in found[1:])
+
+
+@pytest.mark.parametrize("name", [*TEXT, *NONE])
+def test_which_recurrences_have_a_text(name):
+    quantity, model = (TEXT | NONE)[name]
+    pytest.importorskip("numba")
+    found = sweep_of(quantity(model).formula.on_sequences().equations, True)
+    assert (found is not None) == (name in TEXT)
+
+
+def test_numbers_near_the_ends_of_the_range_are_left_to_the_array_text():
+    pytest.importorskip("numba")
+    function = ntk(models.elman("relu", bias=False)).formula.on_sequences()
+    sweep = FusedSweep(function.equations, True)
+    sweep.function = lambda *_: pytest.fail("swept")
+    for size in (1e-60, 1e60):
+        X = size * sequences(8, 2)
+        stepper = function._stepper(
+            SequenceBatch(np, X, X, True), (2, 2), {"nu_W": 0.9, "nu_F": 0.5, "nu_C": 1.0}, STILL
+        )
+        assert sweep.values(stepper, (2, 2), True) is None
+
+
+def test_the_arc_tangent_is_known_to_rounding():
+    x = np.linspace(0.0, 1.0, 10001)
+    found = x * np.polyval(arctan_terms(), x * x)
+    assert np.abs(found - np.arctan(x)).max() < 3e-16
+    assert abs(found[-1] - math.pi / 4) < 3e-16
