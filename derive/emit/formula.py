@@ -12,7 +12,7 @@ import operator
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import sympy as sp
@@ -37,7 +37,6 @@ from wideproof.derive.latex.displays import alone, column, equation_parts
 from wideproof.derive.latex.text import Latex
 from wideproof.derive.proof.claims import ProcessForm, Recurrence
 
-S = TypeVar("S", bound=Stepper)
 READOUTS = ("all", "last", "average")
 LEAST_ROUNDING = 4 * float(np.finfo(float).eps)
 """What the last operations lose, relative."""
@@ -314,7 +313,7 @@ class OnSequences(Compiled):
     def on(self, inputs: Inputs, sizes: tuple[int, int], readout: str = "all", **values: Any) -> Any:
         """The same on inner products that are computed when they are needed; of many pairs by a compiled sweep."""
         if readout == "last" and inputs.swept and (sweep := self.sweep(sizes[0] == sizes[1])) is not None:
-            stepper = self._stepper(Stepper, inputs, sizes, values, STILL)
+            stepper = self._stepper(inputs, sizes, values, STILL)
             if (swept := sweep.values(stepper, sizes, inputs.diagonal)) is not None:
                 return swept
         return self._at(inputs, sizes, readout, values, STILL)
@@ -333,12 +332,12 @@ class OnSequences(Compiled):
 
     def _at(self, inputs: Inputs, sizes: tuple[int, int], readout: str, values: Mapping[str, Any], move: Move) -> Any:
         if readout in ("all", "average") and self.by_rows and inputs.beside_all(0) is not None:
-            return self._of_rows(self._stepper(RowStepper, inputs, sizes, values, move), sizes, readout)
-        return self._read(self._stepper(Stepper, inputs, sizes, values, move), sizes, readout)
+            return self._of_rows(self._stepper(inputs, sizes, values, move, RowStepper), sizes, readout)
+        return self._read(self._stepper(inputs, sizes, values, move), sizes, readout)
 
     def _stepper(
-        self, kind: type[S], inputs: Inputs, sizes: tuple[int, int], values: Mapping[str, Any], move: Move
-    ) -> S:
+        self, inputs: Inputs, sizes: tuple[int, int], values: Mapping[str, Any], move: Move, kind: type[Any] = Stepper
+    ) -> Any:
         floats = {n: v.astype(namespace(self.backend).float64) for n, v in self._checked(values).items()}
         return kind(self.equations, inputs, floats, sizes, move)
 
