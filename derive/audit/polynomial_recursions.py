@@ -312,7 +312,7 @@ def _check_moment(world: World, claim: Equation) -> None:
     if key not in world.memo:
         world.memo[key] = Unrolled(world).moment([int(lag) for lag in claim.left.args[1:]])
     known = world.memo[key]
-    values = {x: sp.sympify(value) for x, value in world.parameters.items()}
+    values = {x: sp.sympify(value, strict=True) for x, value in world.parameters.items()}
     stated: dict[sp.Expr, Any] = defaultdict(lambda: sp.S.Zero)
     for term in sp.Add.make_args(sp.expand(claim.right.xreplace(values))):
         c, power = term.as_coeff_exponent(n)

@@ -204,7 +204,10 @@ def test_validate_prints_lags_in_full_and_the_rest_by_kind():
     assert first.count("second-moment") == 5
     assert first.count("kernel-coupling") == 1
     assert first.count("scale-factor") == 2 * 5  # beside its coefficient of 1/n
-    assert "the exact mean at n = 200 (second-moment, excess-kurtosis, correlation, square-correlation)" in brief
+    assert (
+        "the exact mean at n = 200 (second-moment, excess-kurtosis, correlation, square-correlation, kernel-coupling)"
+        in brief
+    )
     assert "probability at most 0.01" in brief
     assert run(*HOLDS, "--all").stdout.count("kernel-coupling") > 5
 
