@@ -181,7 +181,13 @@ def _side(layout: Layout, sizes: tuple[int, int], steps: int, together: int, eff
     """How many sequences of each side are sampled together: all of them, if memory and the net allow it."""
     kept = 2 * len(layout.forms) + len(layout.written) + len(layout.bodies)
     most = min(int(effort.memory / (8 * effort.points * steps * kept)), MOST // max(1, dimensions(layout, 1, steps)))
+    needed = 16 * effort.points * steps * kept
+    if needed > effort.memory:
+        fewer = 1 << max(0, int(effort.memory * effort.points / needed).bit_length() - 1)
+        raise ParameterError("Kernel: memory", f"room for two sequences of {steps} steps and {effort.points} paths, "
+                             f"{needed:.3g} bytes", f"{effort.memory:.3g}",
+                             f"Give memory={needed}, or points={fewer}, with a larger error.")  # fmt: skip
     if most < 2:
-        raise ParameterError("Kernel: memory", f"room for two sequences of {steps} steps and {effort.points} paths",
-                             f"{effort.memory:.3g} bytes", "Give more memory, or fewer points.")  # fmt: skip
+        raise ParameterError("Kernel: X", f"at most {MOST // (2 * max(1, dimensions(layout, 1, 1)))} steps", steps,
+                             "Nets of points have no more dimensions: give shorter sequences.")  # fmt: skip
     return max(sizes) if together <= most else max(1, most // 2)

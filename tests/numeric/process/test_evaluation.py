@@ -472,3 +472,22 @@ def test_an_overflow_comes_with_its_step_whatever_the_method(steps):
     X[0, 1] *= 1e60  # the first step is harmless
     with pytest.raises(TooLarge, match=r"kernel of gru.*overflow from step 1 on"):
         Kernel(models.gru(), readout="last", points=256, **nu).nngp(X)
+
+
+@pytest.mark.parametrize(
+    ("steps", "options", "said"),
+    [
+        (
+            9,
+            {"memory": 1e6},
+            r"steps and 4096 paths, 6\.49e\+06 bytes, got 1e\+06\. Give memory=6488064, or points=512,",
+        ),
+        (7100, {"points": 1, "memory": 1e12}, "at most 3533 steps, got 7100"),
+    ],
+)
+def test_horizons_that_do_not_fit_say_what_does(steps, options, said):
+    """The hint was to give more memory, and not how much, also where no memory would do."""
+    X = np.arange(2.0)[:, None, None] * np.ones((1, steps, 1))
+    kernel = Kernel(models.gru(), readout="last", **options, **dict.fromkeys(as_program(models.gru()).symbols, 0.5))
+    with pytest.raises(ParameterError, match=said):
+        kernel.nngp(X)
