@@ -153,7 +153,10 @@ class Signs:
 @cache
 def _hadamard(order: int) -> Host:
     """Sylvester's matrix.  Shapes: (order, order)."""
-    return np.ones((1, 1)) if order == 1 else np.kron([[1.0, 1.0], [1.0, -1.0]], _hadamard(order // 2))
+    found: Host = np.ones((1, 1))
+    while found.shape[0] < order:
+        found = np.asarray(np.block([[found, found], [found, -found]]), dtype=np.float64)
+    return found
 
 
 class Normals:
