@@ -141,7 +141,7 @@ def row(case: Case, quantity: str, found: tuple[float, float]) -> tuple[str, flo
     """A row of the table, and the distance of measured and derived in standard errors."""
     derived, (value, stderr) = case.derived(quantity), found
     z = (value - derived) / stderr
-    return f"| {case} | {quantity} | {derived + 0.0:.4f} | {value:.4f} | {stderr:.4f} | {z:+.1f} |", z
+    return f"| {case} | {quantity} | {round(derived, 4) + 0.0:.4f} | {value:.4f} | {stderr:.4f} | {z:+.1f} |", z
 
 
 def main(words: list[str] | None = None) -> int:

@@ -63,9 +63,9 @@ def nngp_correction(recursion: Recursion | Program, step: int | None = None) -> 
     the compiled function's `with_error` gives an estimate.
     Source: yaida2020nongaussian; hanin2024fully; roberts2022principles; segadlo2022unified for tied weights.
 
-    >>> correction = wp.nngp_correction(wp.models.feed_forward(2, "relu", bias=False)).formula.compile()
-    >>> round(float(correction(X=[[1.0]], nu_F=2.0, nu_W_2=2.0, nu_C=1.0)), 9)
-    0.0
+    >>> correction = wp.nngp_correction(wp.models.feed_forward(2, "erf", bias=False)).formula.compile()
+    >>> round(correction(X=[[1.0]], nu_F=1.0, nu_W=1.0, nu_C=1.0), 6)
+    -0.040953
     """
     return _correction("nngp-correction", as_program(recursion), step)
 
@@ -81,7 +81,7 @@ def ntk_correction(
     Shapes, units, errors, source: as `nngp_correction`; NotClosed also for activations that jump.
 
     >>> wp.ntk_correction(wp.models.feed_forward(1, "relu"))
-    Derivation(ntk-correction of feed-forward: a recurrence of 1 equations in nu_C, nu_F, nu_b_1, nu_c; 8 steps)
+    Derivation(ntk-correction of feed-forward: a recurrence of 0 equations in nu_C, nu_F, nu_b, nu_c; 10 steps)
     """
     moved = tangent(as_program(recursion), parameterization)
     refuse_jumps(moved, f"ntk_correction({moved.name})")

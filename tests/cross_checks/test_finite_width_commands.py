@@ -2,6 +2,7 @@
 
 import json
 
+import numpy as np
 import pytest
 
 from tests.reports.cli.test_app import run
@@ -46,4 +47,30 @@ def test_the_width_that_is_wide_enough_is_advised():
     ],
 )
 def test_what_is_missing_is_told(words, told):
+    assert told in run(*words, code=2).stderr
+
+
+def test_a_correction_of_order_1_over_n_is_derived_and_evaluated_at_a_step(tmp_path):
+    derived = json.loads(run("derive", "elman", "nngp-correction", "--step", "1", "--json").stdout)["derivations"][0]
+    assert (derived["quantity"], derived["verified"], derived["formula"]) == ("nngp-correction", True, None)
+    numbers = ("--nu-W", "1", "--nu-F", "1", "--nu-C", "1", "--nu-b", "0.1", "--step", "1", "--json")
+    same = json.loads(run("eval", "elman", "nngp-correction", "--X", "1", *numbers).stdout)
+    np.save(tmp_path / "x.npy", np.ones((2, 1)))
+    given = json.loads(run("eval", "elman", "nngp-correction", "--inputs", str(tmp_path / "x.npy"), *numbers).stdout)
+    assert same == given
+    assert same["errors"][0] < 1e-9 < abs(same["values"][0])
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("derive", "elman", "nngp", "--step", "1"), "Leave --step out"),
+        (("derive", "linear-rnn", "ntk-variance", "--lag", "1", "--step", "1"), "Leave --step out"),
+        (("eval", "elman", "nngp", "--step", "1"), "only nngp-correction"),
+        (("eval", "elman", "nngp-correction", *UNIT, "--nu-b", "0"), "--X"),
+        (("eval", "elman", "nngp-correction", "--lags", "2", *UNIT), "Write --step"),
+        (("derive", "gru", "nngp-correction"), "Gaussian variables"),
+    ],
+)
+def test_what_a_correction_takes_is_told(words, told):
     assert told in run(*words, code=2).stderr

@@ -25,7 +25,7 @@ def test_mean_and_variance_of_the_kernel_are_judged_by_their_exact_values(found)
             assert narrow.limit == pytest.approx(limit)
             assert (narrow.width, wide.width) == (8, 16)
         assert narrow.limit_verdict == "refuted"  # the limit of the variance, taken for the variance at n = 8
-    assert all(c.verdict == "holds" for lag in KERNEL_LAGS for c in found.of(lag, "ntk-mean"))
+        assert wide.verdict == "holds"
     assert found.of(0, "ntk-variance")[0].prediction == 0.5
 
 
