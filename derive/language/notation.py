@@ -73,7 +73,7 @@ sampler budget announce dtype stage data columns out_dir engine found limits coe
 matrix drive kernel ridge outputs rate settings redrawn out output json help proof quick all set untied check version
 lags figure activation gate bias tied layers depth list_settings install_completion show_completion force jobs executor
 scheduler shard folder draws tasks where formula tolerance failure quantity certified closed lag
-allow_pickle
+allow_pickle title author date
 """
 """Arguments of the functions, and options of the commands, that take the symbols of a model beside their own."""
 TAKEN = frozenset(f"{INDICES} {LEARNING} {OPTIONS}".split())

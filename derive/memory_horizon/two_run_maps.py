@@ -205,12 +205,16 @@ def after(letter: sp.Symbol) -> sp.Symbol:
     return sp.Symbol(f"{letter.name}'", **letter.assumptions0)
 
 
+class Memoryless(NotClosed):
+    """No state feeds itself: there is nothing to remember."""
+
+
 @lru_cache(maxsize=64)
 def chain_of(program: Program) -> Chain:
     """The moments of a program in groups; `closed` is False where only the difference of two runs has a slope.
 
-    Errors: NotClosed, naming the reason, where the moments at equal times do not determine each other, and where no
-    state feeds itself; ParameterError for a parameter that has the name of a letter.
+    Errors: NotClosed, naming the reason, where the moments at equal times do not determine each other; Memoryless where
+    no state feeds itself; ParameterError for a parameter that has the name of a letter.
     """
     where = f"memory({program.name})"
     refuse_gates(program, where)
@@ -224,7 +228,7 @@ def chain_of(program: Program) -> Chain:
     refuse_names(program, where)
     groups = strong_components(feeds)
     if not any(set(group) & feeds[pair] for group in groups for pair in group):
-        raise NotClosed(
+        raise Memoryless(
             where,
             "a state that feeds itself from step to step",
             "none",

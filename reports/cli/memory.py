@@ -112,8 +112,8 @@ def _settings(derived: Memory, given: dict[str, float]) -> list[dict[str, float]
 
 def _drawn(derived: Memory, given: dict[str, float], folder: Path, stages: Stages) -> list[str]:
     from wideproof.numeric.memory_horizon.phase_diagram import critical_gains, phase_diagram
-    from wideproof.reports.write.figures import save
     from wideproof.reports.write.phase_figure import phase_figure
+    from wideproof.reports.write.picture import save
 
     others: dict[str, Any] = {name: x for name, x in given.items() if name not in ("nu_W", "nu_b")}
     centre = next(iter(critical_gains(derived, max(_drive(derived, given), 0.05))), 1.0)
@@ -123,7 +123,7 @@ def _drawn(derived: Memory, given: dict[str, float], folder: Path, stages: Stage
         diagram = phase_diagram(derived, np.linspace(most / CELLS[0], most, CELLS[0]), np.linspace(0, top, CELLS[1]),
                                 **others)  # fmt: skip
         stem = save(phase_figure(diagram), folder, "phase")
-    return [str(stem.with_suffix(suffix)) for suffix in (".pdf", ".svg")]
+    return [str(stem.with_suffix(suffix)) for suffix in (".pdf", ".svg", ".csv")]
 
 
 def _check(derived: Memory, given: dict[str, float], width: int, trials: int, seed: int) -> Check:

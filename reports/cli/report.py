@@ -49,6 +49,9 @@ def report_command(
     ] = None,
     engine: Annotated[Literal["auto", "pdflatex", "typst"], typer.Option(help="What makes the PDF.")] = "auto",
     method: Method = "auto",
+    title: Annotated[str, typer.Option(help="Title on the first page; by default that of the model.")] = "",
+    author: Annotated[str, typer.Option(help="Author on the first page; by default wideproof.")] = "",
+    date: Annotated[str, typer.Option(help="Date on the first page; by default none.")] = "",
     quick: Annotated[
         bool,
         typer.Option("--quick", help="Of paper: smaller sizes. The report of a model is made smaller by --trials."),
@@ -71,9 +74,10 @@ def report_command(
 
     chosen = () if data == ["none"] else recordings_named(data)
     columns = columns_named(data, inputs, outputs, rate, column_names, allow_pickle)
+    titles = {"title": title, "author": author, "date": date}
     if model == "paper":
         make(list(ITEMS), out_dir, quick, seed, chosen, columns, {}, engine, as_json, method, jobs, scheduler,
-             force)  # fmt: skip
+             force, titles)  # fmt: skip
     recursion = any_model_with(context, model)
     nu = parameters(context, list(recursion.program().symbols))
     if isinstance(recursion, Alternating):
@@ -94,6 +98,9 @@ def report_command(
             jobs=jobs,
             scheduler=scheduler,
             force=force,
+            title=title,
+            author=author,
+            date=date,
             **nu,
         )
     tell_report(made, as_json)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
 
@@ -179,7 +179,7 @@ def show_settings(names: Sequence[str], quick: bool, changes: dict[str, str], as
 def make(
     names: list[str], out_dir: Path, quick: bool, seed: int, data: tuple[str, ...], columns: dict[str, Any],
     changes: dict[str, str], engine: Engine, as_json: bool, method: str, jobs: int | None, scheduler: str | None,
-    force: bool,
+    force: bool, titles: Mapping[str, str] | None = None,
 ) -> NoReturn:  # fmt: skip
     """Reproduce the named items, write their document, print the claims and exit by the verdict."""
     from wideproof.numeric.runs.crew import crew_of, workers_of
@@ -187,7 +187,7 @@ def make(
 
     workers_of(jobs, None, scheduler)  # told before the folder is made
     run = start(names, out_dir, quick=quick, seed=seed, data=data, columns=columns, changes=changes, method=method,
-                engine=engine, force=force)  # fmt: skip
+                engine=engine, force=force, **(titles or {}))  # fmt: skip
     with Stages(quiet=as_json) as stages, crew_of(jobs, None, scheduler) as crew:
         made = carry_out(run, crew, stages, None if as_json else announced)
     tell_claims(made, as_json)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Literal, TypeAlias
 
@@ -144,6 +144,11 @@ class Document:
     author: Text = ""
     date: str = ""
     bibliography: tuple[str, ...] = ()
+
+
+def titled(document: Document, own: Mapping[str, str]) -> Document:
+    """The document with a title, author and date of its reader's, where they are given and not empty."""
+    return replace(document, **{name: text for name, text in own.items() if text})  # type: ignore[arg-type]
 
 
 def walk(node: object) -> Iterator[object]:

@@ -17,7 +17,7 @@ from wideproof.numeric.runs.crew import Crew
 from wideproof.numeric.runs.folder import RECORD, RunFolder, take_folder
 from wideproof.numeric.runs.stages import DONE, Stage, staged
 from wideproof.numeric.validation.runs import model_text
-from wideproof.reports.document.blocks import Document, Paragraph, Section, Table
+from wideproof.reports.document.blocks import Document, Paragraph, Section, Table, titled
 from wideproof.reports.document.numbers import value
 from wideproof.reports.paper.catalogue import ITEMS
 from wideproof.reports.paper.item import Context, Item, PaperClaim, Result, section, worst
@@ -25,7 +25,7 @@ from wideproof.reports.paper.settings import USED, choices_of
 from wideproof.reports.paper.width_gaps import EFFECT, LEVEL, ROUNDING
 from wideproof.reports.render.render import Engine, render
 from wideproof.reports.render.run_json import recordable
-from wideproof.reports.sections.report import recordings_from
+from wideproof.reports.sections.report import entitle, recordings_from
 
 COMMAND = "reproduce"
 
@@ -88,7 +88,7 @@ def _check_method(names: Sequence[str], method: str) -> None:
 def start(names: Sequence[str], out_dir: Path, *, quick: bool = False, seed: int = 0,
           data: Sequence[str] = tuple(RECORDINGS), columns: Mapping[str, Any] | None = None,
           changes: Mapping[str, str] | None = None, method: str = "auto", engine: Engine = "auto",
-          force: bool = False) -> RunFolder:  # fmt: skip
+          force: bool = False, title: str = "", author: str = "", date: str = "") -> RunFolder:  # fmt: skip
     """Return the folder of a run of the named items, new or gone on with; its record is on disk before any work.
 
     Errors: ParameterError for a method that does not apply; StoreError for the folder of another run, unless forced.
@@ -104,8 +104,10 @@ def start(names: Sequence[str], out_dir: Path, *, quick: bool = False, seed: int
     identity = {"command": COMMAND, "inputs": inputs, "seed": seed, "shard": None}
     program = models.linear_rnn().program()
     fields = {"model": {"name": program.name, "text": model_text(program)}, "stages": {},
-              "started_in": str(Path.cwd()), "asked_engine": engine}  # fmt: skip
-    return take_folder(out_dir, identity, fields, force)
+              "started_in": str(Path.cwd()), "asked_engine": engine, "titles": {}}  # fmt: skip
+    run = take_folder(out_dir, identity, fields, force)
+    entitle(run, title, author, date)
+    return run
 
 
 @dataclass(frozen=True)
@@ -133,7 +135,8 @@ def carry_out(run: RunFolder, crew: Crew, stage: Stage, announce: Announce | Non
         made = reproduce(inputs["items"], context)
         run.update(verdict=made.verdict, claims=made.claims(), results=recordable(context.runs), engine=None)
         with under_way.stage("typesetting") as progress:
-            done = render(document(made), run.path, run.record["asked_engine"])
+            told = titled(document(made), run.record.get("titles", {}))
+            done = render(told, run.path, run.record["asked_engine"])
             progress(1, 1)
         run.end(DONE, engine=done.engine)
     files = tuple(path for path in (done.tex, done.pdf, done.html, run.path / RECORD) if path is not None)

@@ -27,13 +27,14 @@ from wideproof.numeric.paper.experiments import (
 from wideproof.numeric.paper.experiments.assumptions import whole
 from wideproof.numeric.paper.experiments.bias_verdicts import FALSE_ALARM, MARGIN
 from wideproof.numeric.paper.experiments.model_selection import UNSCALED
-from wideproof.reports.document.blocks import Block, Figure, Paragraph, Table
+from wideproof.reports.document.blocks import Block, Paragraph, Table
 from wideproof.reports.paper.item import Context, Item, PaperClaim, Result
 from wideproof.reports.paper.width_gaps import LEVEL, gap_figure, gaps_of, rate
 from wideproof.reports.sections.linear.confirmation import trained
 from wideproof.reports.sections.linear.recordings import protocol_paragraph, recording_blocks, sentence, tags_of
 from wideproof.reports.write import figures
 from wideproof.reports.write.inline_math import inlines
+from wideproof.reports.write.picture import placed
 
 HALF, TINY = 0.5, 1e-12
 
@@ -101,14 +102,13 @@ def _dynamics(context: Context) -> Dynamics:
 
 def _curves(context: Context, found: Dynamics, curves: dict[str, tuple[float, ...]], stem: str,
             what: str) -> tuple[Block, ...]:  # fmt: skip
-    path = figures.save(figures.training(curves), context.folder, stem)
     text = Paragraph((f"Both models start from one impulse response and take {found.setting.steps} steps of one size "
                       f"on {found.setting.sequences} sequences of a teacher with {found.setting.teacher} hidden units "
                       f"at a signal-to-noise ratio of {found.setting.snr_db:g} dB (", Ref(f"fig:{stem}"),
                       "). ", *inlines(trained(found))))  # fmt: skip
     drawn = "sampled in law, which costs the same at any width" if found.method == "sampled" else "its matrices drawn"
     caption = f"{what} of the linear RNN of width {whole(found.width)}, {drawn}, and of the scaled convolution."
-    return text, Figure(path, caption, "two coinciding falling curves", f"fig:{stem}")
+    return text, placed(figures.training(curves), context.folder, stem, caption, f"fig:{stem}")
 
 
 def delay_figure(context: Context) -> Result:
@@ -123,7 +123,6 @@ def delay_figure(context: Context) -> Result:
     drawn = figures.decay(
         setting.delays, curves, "delay of the teacher", "relative test error", errors, curves, log=False
     )
-    path = figures.save(drawn, context.folder, "fig3")
     text = Paragraph((
         "The teacher repeats its white input after a delay, with noise. All models start from one impulse "
         "response, take the inverse of their largest curvature as step size, and the number of steps that does "
@@ -135,10 +134,11 @@ def delay_figure(context: Context) -> Result:
     ))  # fmt: skip
     blocks = (
         text,
-        Figure(
-            path,
+        placed(
+            drawn,
+            context.folder,
+            "fig3",
             f"Test error against the delay, mean and standard error over {len(setting.seeds)} seeds.",
-            "two rising curves and a flat one",
             "fig:fig3",
         ),
         *context.assumptions("fig3"),

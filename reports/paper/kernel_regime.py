@@ -15,11 +15,12 @@ from wideproof.numeric.paper.experiments import Ladder, LinearisedGaps, Protocol
 from wideproof.numeric.paper.experiments.recording_protocol import FULL, prepare
 from wideproof.numeric.paper.experiments.scale_factors import scale_of_lags
 from wideproof.numeric.paper.experiments.training_dynamics import teacher_data
-from wideproof.reports.document.blocks import Block, Equation, Figure, Paragraph, Table, Theorem
+from wideproof.reports.document.blocks import Block, Equation, Paragraph, Table, Theorem
 from wideproof.reports.document.numbers import value
 from wideproof.reports.paper.item import Context, PaperClaim, Result
 from wideproof.reports.paper.width_gaps import at_most, gap_figure, gaps_of, rate
 from wideproof.reports.write import figures
+from wideproof.reports.write.picture import placed
 
 
 def proposition_31(context: Context) -> Result:
@@ -95,15 +96,15 @@ def _linearised(context: Context) -> LinearisedGaps:
 
 def _linearised_figures(context: Context, found: LinearisedGaps) -> tuple[Block, ...]:
     curves = {"linear RNN": found.rnn, "linearised": found.linearised}
-    first = figures.save(figures.training(curves, ylabel="training error"), context.folder, "prop-31-curves")
     drawn = figures.power_law(found.widths, {"gap": found.mean}, "width $n$", "gap of the training errors",
                               {"gap": found.stderr}, {"gap": (found.slope, found.slope_stderr)})  # fmt: skip
-    second = figures.save(drawn, context.folder, "prop-31-linearised")
     return (
-        Figure(first, f"Training error of one network of width {found.widths[0]} and of its linearisation.",
-               "two falling curves", "fig:prop-31-curves"),
-        Figure(second, f"Largest relative gap between network and linearisation against the width: mean and standard "
-               f"error over {len(found.gaps[0])} networks. The line has the fitted power.", "a falling line",
+        placed(figures.training(curves, ylabel="training error"), context.folder, "prop-31-curves",
+               f"Training error of one network of width {found.widths[0]} and of its linearisation.",
+               "fig:prop-31-curves"),
+        placed(drawn, context.folder, "prop-31-linearised",
+               f"Largest relative gap between network and linearisation against the width: mean and standard "
+               f"error over {len(found.gaps[0])} networks. The line has the fitted power.",
                "fig:prop-31-linearised"),
     )  # fmt: skip
 

@@ -13,11 +13,12 @@ from wideproof.numeric.core.checks import Verdict
 from wideproof.numeric.paper.experiments import BoundSizes, Setting
 from wideproof.numeric.paper.experiments.assumptions import whole
 from wideproof.numeric.paper.training_bound import BoundRun, LearningSteps, learning_steps, measure_bound
-from wideproof.reports.document.blocks import Block, Figure, Paragraph
+from wideproof.reports.document.blocks import Block, Paragraph
 from wideproof.reports.document.numbers import value
 from wideproof.reports.paper.item import Context, PaperClaim, Result, goal, theorem, verified
 from wideproof.reports.paper.width_gaps import LEVEL, exact, rate
 from wideproof.reports.write import figures
+from wideproof.reports.write.picture import placed
 
 LETTERS: Text = (
     "Here ", Math(Latex(r"L^{(\ell)}_j")), " is lag ", Math(Latex("j")), " of the impulse response after ",
@@ -104,7 +105,6 @@ def _movement(context: Context, run: BoundRun) -> tuple[Block, ...]:
         for lag in lags
     }
     drawn = figures.panels(run.steps, parts, "gradient step", "movement", log=True, steps=True)
-    stem = figures.save(drawn, context.folder, "thm-41-bound")
     ratios = [(", ", f"{np.mean(row):.3g} at ", Math(_width(n))) for n, row in zip(run.widths, run.ratios, strict=True)]
     return (
         Paragraph((
@@ -115,10 +115,10 @@ def _movement(context: Context, run: BoundRun) -> tuple[Block, ...]:
             f"; convolution {run.convolution_ratio:.3g} at most. Narrow networks may pass the bound, most of all at "
             "long lags (E5).",
         )),
-        Figure(stem, "How far a lag of the impulse response has moved, in one network of each width, and the bound of "
+        placed(drawn, context.folder, "thm-41-bound",
+               "How far a lag of the impulse response has moved, in one network of each width, and the bound of "
                "the theorem for the start that the convolution and the widest network share. Other networks start "
-               "elsewhere and have bounds of their own, which the ratios in the text are to.",
-               "curves below a line in three pictures", "fig:thm-41", 1.0),
+               "elsewhere and have bounds of their own, which the ratios in the text are to.", "fig:thm-41"),
     )  # fmt: skip
 
 
@@ -130,11 +130,11 @@ def _learning(context: Context, steps: LearningSteps) -> tuple[Block, ...]:
     lags = np.arange(len(steps.steps))
     curves = {"until half of the way is made": steps.steps, "at least, by the bound": steps.least}
     drawn = figures.decay(lags, curves, "lag $j$", "gradient steps", points=curves)
-    stem = figures.save(drawn, context.folder, "thm-41-steps")
     return (
         Paragraph(("A lag is learned at the rate of its scale factor ", Math(Latex(r"\rho_j")), ", so the steps it "
                    "takes grow exponentially with the lag. ", Ref("fig:thm-41-steps"), " counts them by the exact "
                    "trajectory, on white inputs whose targets need every lag alike.")),
-        Figure(stem, "Steps until each lag has made half of its way, and the least that the bound allows.",
-               "two rising lines", "fig:thm-41-steps"),
+        placed(drawn, context.folder, "thm-41-steps",
+               "Steps until each lag has made half of its way, and the least that the bound allows.",
+               "fig:thm-41-steps"),
     )  # fmt: skip

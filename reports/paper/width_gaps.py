@@ -11,9 +11,10 @@ from wideproof.numeric.core.statistics import normal_quantile, two_sided_p
 from wideproof.numeric.paper.experiments import GapLadder, Setting, Sizes, gap_ladder
 from wideproof.numeric.paper.experiments.training_dynamics import fit_rate
 from wideproof.numeric.validation.convergence import KernelError
-from wideproof.reports.document.blocks import Block, Figure, Paragraph
+from wideproof.reports.document.blocks import Block, Paragraph
 from wideproof.reports.paper.item import Context, PaperClaim
 from wideproof.reports.write import figures
+from wideproof.reports.write.picture import placed
 
 ROUNDING = 1e-9
 LEVEL = 0.01
@@ -51,9 +52,8 @@ def falling(error: KernelError, stem: str, context: Context, what: str, caption:
     """An error against the width, with its fitted power; `what` is on the axis."""
     drawn = figures.power_law(error.widths, {what: error.error}, "width $n$", what, {what: error.stderr},
                               {what: power(error)})  # fmt: skip
-    path = figures.save(drawn, context.folder, f"paper-{stem}")
     told = f"{caption} and standard error over {error.trials} networks at each width. The line has the fitted power."
-    return (Figure(path, told, "a line of slope about minus one half", f"fig:paper-{stem}"),)
+    return (placed(drawn, context.folder, f"paper-{stem}", told, f"fig:paper-{stem}"),)
 
 
 def power(error: KernelError) -> tuple[float, float]:
@@ -88,7 +88,6 @@ def gap_figure(context: Context, gaps: GapLadder, which: str, stem: str) -> tupl
     """The gap against the width with its fitted rate, and what it is."""
     drawn = figures.power_law(gaps.widths, {"gap": gaps.mean}, "width $n$", f"gap of the {which} errors",
                               {"gap": gaps.stderr}, {"gap": (gaps.slope, gaps.slope_stderr)})  # fmt: skip
-    path = figures.save(drawn, context.folder, stem)
     decades = np.log10(gaps.widths[-1] / gaps.widths[0])
     text = Paragraph((
         f"The gap is the largest relative difference of the two {which} errors over the first {gaps.setting.steps} "
@@ -98,4 +97,4 @@ def gap_figure(context: Context, gaps: GapLadder, which: str, stem: str) -> tupl
     ))  # fmt: skip
     caption = (f"Gap between the {which} errors of RNN and scaled convolution against the width: mean and standard "
                f"error over {len(gaps.gaps[0])} networks. The line has the fitted power.")  # fmt: skip
-    return text, Figure(path, caption, "a falling line of slope about minus one half", f"fig:{stem}")
+    return text, placed(drawn, context.folder, stem, caption, f"fig:{stem}")

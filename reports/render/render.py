@@ -61,7 +61,7 @@ def _write_source(document: Document, out_dir: Path) -> Path:
     if keys := citations(document):
         write_atomically(out_dir / "refs.bib", extract(keys))
     for figure in figures(document):
-        for suffix in (".pdf", ".svg"):
+        for suffix in (".pdf", ".svg", ".csv"):
             _copy_figure(figure.stem.with_name(figure.stem.name + suffix), out_dir / "figures")
     return tex
 
@@ -69,7 +69,10 @@ def _write_source(document: Document, out_dir: Path) -> Path:
 def _copy_figure(source: Path, folder: Path) -> None:
     if not source.is_file():
         raise DocumentError(
-            "Figure.stem", "a .pdf and a .svg of that name", source, "Save it by wideproof.reports.write.figures."
+            "Figure.stem",
+            "a .pdf, a .svg and a .csv of that name",
+            source,
+            "Save it by wideproof.reports.write.picture.",
         )
     if source.resolve() != (folder / source.name).resolve():
         write_atomically(folder / source.name, source.read_bytes())

@@ -25,7 +25,7 @@ from wideproof.numeric.runs.stages import DONE, Stage, StagedRun, staged
 from wideproof.numeric.validation.alternating import TRIALS as LINES_TRIALS, line_settings
 from wideproof.numeric.validation.runs import model_text
 from wideproof.numeric.validation.validate import KERNEL_TRIALS, plain_parts, settings
-from wideproof.reports.document.blocks import Document
+from wideproof.reports.document.blocks import Document, titled
 from wideproof.reports.render.render import Engine, render
 from wideproof.reports.render.run_json import recordable
 from wideproof.reports.sections.alternating import LinesRun, document as lined, run_lines
@@ -60,8 +60,8 @@ def report(recursion: Recursion | Alternating | Program, out_dir: Path | str, *,
            data: tuple[str, ...] = tuple(RECORDINGS), columns: Mapping[str, Any] | None = None, seed: int = 0,
            width: int = 1024, trials: int | None = None, engine: Engine = "auto", stage: Stage = silent,
            method: str = "auto", announce: Announce | None = None, jobs: int | None = None,
-           executor: Executor | None = None, scheduler: str | None = None, force: bool = False,
-           **nu: float) -> Report:  # fmt: skip
+           executor: Executor | None = None, scheduler: str | None = None, force: bool = False, title: str = "",
+           author: str = "", date: str = "", **nu: float) -> Report:  # fmt: skip
     """Write report.tex, report.pdf, report.html, figures and run.json; equal seeds give equal numbers.
 
     The linear RNN is told lag by lag, beside recordings; any other recursion by its kernels; a program of a matrix
@@ -70,7 +70,8 @@ def report(recursion: Recursion | Alternating | Program, out_dir: Path | str, *,
     linear RNN; `announce` is told it, with reason, memory and time, before the start. The folder is a run: run.json is
     written first and at every stage, what is drawn and trained is kept piece by piece, the Monte Carlo as a run of its
     own, monte-carlo, and a report that is killed goes on with the same bits. `jobs`, `executor` and `scheduler` say
-    who draws and trains, as for `validate`; `force` replaces the run of another report.
+    who draws and trains, as for `validate`; `force` replaces the run of another report. `title`, `author` and `date`
+    stand on the first page instead of ours; they change no number, and may be given anew for a folder.
     Errors: those of the derivation and of validate; StoreError for a folder of another run; RenderError where an
     engine asked for by name fails, and then report.tex and run.json stand. Without any engine a notice names what to
     install.
@@ -94,11 +95,19 @@ def report(recursion: Recursion | Alternating | Program, out_dir: Path | str, *,
               "trials": drawn, "nu": values, "method": method}  # fmt: skip
     identity = {"command": COMMAND, "program": program_data(program), "inputs": inputs, "seed": seed, "shard": None}
     model = {"name": program.name, "text": model_text(program)}
-    fields = {"model": model, "stages": {}, "started_in": str(Path.cwd()), "asked_engine": engine}
+    fields = {"model": model, "stages": {}, "started_in": str(Path.cwd()), "asked_engine": engine, "titles": {}}
     workers_of(jobs, executor, scheduler)  # told before the folder is made
     run = take_folder(Path(out_dir), identity, fields, force)
+    entitle(run, title, author, date)
     with crew_of(jobs, executor, scheduler) as crew:
         return carry_out(run, crew, stage, announce, engine)
+
+
+def entitle(run: RunFolder, title: str, author: str, date: str) -> None:
+    """Keep the title, author and date that were given with the run; what was given before stays."""
+    given = {name: text for name, text in (("title", title), ("author", author), ("date", date)) if text}
+    if given:
+        run.update(titles={**run.record.get("titles", {}), **given})
 
 
 def resume(path: Path, crew: Crew, stage: Stage = silent, announce: Announce | None = None) -> Report:
@@ -121,7 +130,8 @@ def carry_out(run: RunFolder, crew: Crew, stage: Stage, announce: Announce | Non
         results = recordable({"verdict": verdict, **found.record()})
         run.update(verdict=verdict, results=results, engine=None)
         with under_way.stage("typesetting") as progress:
-            done = render(_document(found, run.path), run.path, engine)
+            told = titled(_document(found, run.path), run.record.get("titles", {}))
+            done = render(told, run.path, engine)
             progress(1, 1)
         run.end(DONE, engine=done.engine)
     files = tuple(path for path in (done.tex, done.pdf, done.html, run.path / RECORD) if path is not None)

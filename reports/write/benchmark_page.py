@@ -14,11 +14,11 @@ from pathlib import Path
 
 import matplotlib as mpl
 import numpy as np
-from matplotlib.figure import Figure
 
 from wideproof.numeric.benchmarks import Row
 from wideproof.numeric.benchmarks.runner import revive
-from wideproof.reports.write.figures import MARKS, PALETTE, STYLE, canvas
+from wideproof.reports.write.figures import MARKS
+from wideproof.reports.write.picture import PALETTE, STYLE, Picture, canvas
 
 CURVES = (
     ("monte-carlo-ntk", "dense NumPy", "NTK, whole matrices"), ("monte-carlo", "dense NumPy", "$L$, whole matrices"),
@@ -27,7 +27,7 @@ CURVES = (
 """Benchmark, the rival whose time is drawn (ours where None), legend."""
 
 
-def cost_against_width(rows: Sequence[Row]) -> Figure:
+def cost_against_width(rows: Sequence[Row]) -> Picture:
     """Draw the CPU time of one Monte Carlo trial against the width, whole matrices and ours.
 
     Units: seconds of one thread.  Errors: none; benchmarks that were not run are left out.

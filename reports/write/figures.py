@@ -2,60 +2,34 @@
 
 from __future__ import annotations
 
-import io
-import logging
 from collections.abc import Mapping, Sequence
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any
 
 import matplotlib as mpl
 import numpy as np
-from cycler import cycler
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 from scipy.special import ndtri
 
-from wideproof.numeric.core.files import write_atomically
+from wideproof.reports.write.picture import HEIGHT, LINE, PALETTE, STYLE, Picture, canvas, grid_of
 
-PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")  # Okabe and Ito 2008
-MARKS, DASHES = "osD^vP*", ("-", "--", "-.", ":")
-WIDTH, HEIGHT = 5.4, 2.8  # inches: the line of an A4 article with 29 mm margins
-STYLE: Any = {
-    "font.family": "serif", "font.serif": ["cmr10", "DejaVu Serif"], "mathtext.fontset": "cm",
-    "font.size": 10,
-    "axes.formatter.use_mathtext": True, "axes.unicode_minus": False, "axes.spines.top": False,
-    "axes.spines.right": False, "axes.linewidth": 0.6, "axes.prop_cycle": cycler(color=PALETTE),
-    "lines.linewidth": 1.2, "lines.markersize": 4, "legend.frameon": False, "legend.fontsize": 9,
-    "xtick.labelsize": 9, "ytick.labelsize": 9, "pdf.fonttype": 42, "svg.fonttype": "path",
-    "svg.hashsalt": "wideproof", "path.simplify": True, "errorbar.capsize": 2,
-    "figure.constrained_layout.use": True,
-}  # fmt: skip
-
-
-def save(figure: Figure, out_dir: Path, stem: str) -> Path:
-    """Write `stem`.pdf and `stem`.svg and return the path without suffix; equal figures give equal bytes."""
-    logging.getLogger("fontTools").setLevel(logging.ERROR)  # 'created' timestamp of the subset font
-    with mpl.rc_context(STYLE):
-        for suffix, date in ((".pdf", "CreationDate"), (".svg", "Date")):
-            drawn = io.BytesIO()
-            figure.savefig(drawn, format=suffix[1:], metadata={date: None})
-            write_atomically(out_dir / (stem + suffix), drawn.getvalue())
-    return out_dir / stem
-
-
-def canvas(columns: int = 1, height: float = HEIGHT) -> tuple[Figure, list[Axes]]:
-    """An empty figure and its axes, side by side, outside matplotlib's global state."""
-    with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(WIDTH, height))
-        FigureCanvasAgg(figure)
-        return figure, list(figure.subplots(1, columns, squeeze=False)[0])
+MARKS, HATCHES = "osD^vP*", ("", "///", "...", "xxx", "---")
+DASHES: tuple[Any, ...] = (
+    "-",
+    "--",
+    "-.",
+    ":",
+    (0, (6, 1.5, 1, 1.5, 1, 1.5)),
+    (0, (8, 2)),
+    (0, (1, 3)),
+)  # one for each colour: curves are told apart without it
+FEW = 8  # points of a curve, up to which each has its error bar
 
 
 def decay(x: ArrayLike, curves: Mapping[str, ArrayLike], xlabel: str, ylabel: str,
           errors: Mapping[str, ArrayLike] | None = None, points: Mapping[str, ArrayLike] | None = None,
-          log: bool = True) -> Figure:  # fmt: skip
+          log: bool = True) -> Picture:  # fmt: skip
     """One line per curve over x; measured `points` of the same names as marks with their standard errors.
 
     Shapes: every array (len(x),).
@@ -64,48 +38,93 @@ def decay(x: ArrayLike, curves: Mapping[str, ArrayLike], xlabel: str, ylabel: st
         figure, (axes,) = canvas()
         for i, (name, y) in enumerate(curves.items()):
             color = PALETTE[i % len(PALETTE)]
-            axes.plot(x, y, DASHES[i // len(PALETTE) % len(DASHES)], color=color, label=name)
+            axes.plot(x, y, linestyle=DASHES[i % len(DASHES)], color=color, label=name)
+            figure.shows(name, x, y)
             if points and name in points:
                 bars = None if errors is None else errors.get(name)
                 axes.errorbar(x, points[name], bars, fmt=MARKS[i % len(MARKS)], color=color, linestyle="none")
+                figure.shows(f"{name}, measured", x, points[name], bars)
         if log:
             axes.set_yscale("log")
         return _finish(figure, axes, xlabel, ylabel)
 
 
+@dataclass(frozen=True)
+class Measured:
+    """A line, and marks of what was measured beside it with standard errors.  Shapes: (k,) each."""
+
+    name: str
+    x: ArrayLike
+    line: ArrayLike
+    marks: ArrayLike
+    errors: ArrayLike
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One picture of several: its axes and what is on them."""
+
+    xlabel: str
+    ylabel: str
+    curves: tuple[Measured, ...]
+
+
+def beside(*panels: Panel) -> Picture:
+    """Pictures with axes of their own side by side, their curves of one set of names."""
+    with mpl.rc_context(STYLE):
+        figure, grid = grid_of(1, len(panels), (LINE, HEIGHT))
+        for axes, panel in zip(grid[0], panels, strict=True):
+            for i, curve in enumerate(panel.curves):
+                color, title = PALETTE[i % len(PALETTE)], f"{panel.ylabel} against {panel.xlabel}"
+                axes.plot(curve.x, curve.line, linestyle=DASHES[i % len(DASHES)], color=color, label=curve.name)
+                axes.errorbar(curve.x, curve.marks, curve.errors, fmt=MARKS[i % len(MARKS)], color=color,
+                              linestyle="none")  # fmt: skip
+                figure.shows(curve.name, curve.x, curve.line, panel=title)
+                figure.shows(f"{curve.name}, measured", curve.x, curve.marks, curve.errors, title)
+            axes.set_xlabel(panel.xlabel)
+            axes.set_ylabel(panel.ylabel)
+        figure.shown.ylabel = "Panels side by side"
+        grid[0][0].legend()
+        return figure
+
+
 def gaussian_qq(samples: Mapping[str, ArrayLike], xlabel: str = "standard normal quantile",
-                ylabel: str = "sample quantile", most: int = 400) -> Figure:  # fmt: skip
+                ylabel: str = "sample quantile", most: int = 400) -> Picture:  # fmt: skip
     """Quantiles of standardised samples against the standard normal; on the diagonal when they agree.
 
     Shapes: each sample (n,), divided by its predicted standard deviation; at most `most` points drawn.
     """
     with mpl.rc_context(STYLE):
-        figure, (axes,) = canvas(height=WIDTH * 0.7)
+        figure, (axes,) = canvas(height=2.5)
         for i, (name, sample) in enumerate(samples.items()):
             ordered = np.sort(np.asarray(sample, dtype=float))
             index = np.unique(np.linspace(0, len(ordered) - 1, min(most, len(ordered))).round().astype(int))
             normal = ndtri((index + 0.5) / len(ordered))
-            axes.plot(normal, ordered[index], MARKS[i % len(MARKS)], markersize=2.5, label=name)
+            axes.plot(normal, ordered[index], MARKS[i % len(MARKS)], markersize=3, markerfacecolor="none",
+                      markeredgewidth=0.7, label=name)  # fmt: skip
+            figure.shows(name, normal, ordered[index])
         ends = axes.get_xlim()
         axes.plot(ends, ends, color="0.5", linewidth=0.8, zorder=0)
         return _finish(figure, axes, xlabel, ylabel)
 
 
-def histogram(samples: Mapping[str, ArrayLike], xlabel: str, bins: int = 60) -> Figure:
+def histogram(samples: Mapping[str, ArrayLike], xlabel: str, bins: int = 60) -> Picture:
     """Densities of standardised samples, with the standard normal density over them.  Shapes: each (n,)."""
     with mpl.rc_context(STYLE):
         figure, (axes,) = canvas()
         grid = np.linspace(-4.5, 4.5, 300)
-        for name, sample in samples.items():
-            axes.hist(np.asarray(sample, dtype=float), bins=bins, range=(-4.5, 4.5), density=True,
-                      histtype="step", linewidth=1.1, label=name)  # fmt: skip
+        for i, (name, sample) in enumerate(samples.items()):
+            found, edges = np.histogram(np.asarray(sample, dtype=float), bins, (-4.5, 4.5), density=True)
+            axes.stairs(found, edges, linewidth=1.1, label=name, linestyle=DASHES[i % len(DASHES)],
+                        color=PALETTE[i % len(PALETTE)])  # fmt: skip
+            figure.shows(name, (edges[1:] + edges[:-1]) / 2, found)
         axes.plot(grid, np.exp(-(grid**2) / 2) / np.sqrt(2 * np.pi), color="0.4", linewidth=0.9, label="Gaussian")
         return _finish(figure, axes, xlabel, "density")
 
 
 def power_law(widths: ArrayLike, values: Mapping[str, ArrayLike], xlabel: str, ylabel: str,
               errors: Mapping[str, ArrayLike] | None = None,
-              slopes: Mapping[str, tuple[float, float]] | None = None) -> Figure:  # fmt: skip
+              slopes: Mapping[str, tuple[float, float]] | None = None) -> Picture:  # fmt: skip
     """Values against width on double logarithmic axes, each with its fitted power in the legend.
 
     Shapes: widths (k,), each value (k,) > 0, each error (k,).  The power is that of `slopes` with its standard error
@@ -123,7 +142,9 @@ def power_law(widths: ArrayLike, values: Mapping[str, ArrayLike], xlabel: str, y
             digits = 1 - int(np.floor(np.log10(stderr))) if stderr else 2  # two of the error
             said = f"{slope:.{digits}f}" + (rf" \pm {stderr:.{digits}f}" if stderr else "")
             axes.errorbar(n, y, bars, fmt=MARKS[i % len(MARKS)], color=color, label=f"{name}: slope ${said}$")
-            axes.plot(n, np.exp(offset) * n**slope, color=color, linewidth=0.8)
+            axes.plot(n, np.exp(offset) * n**slope, color=color, linewidth=0.8, linestyle=DASHES[i % len(DASHES)])
+            figure.shows(name, n, y, bars)
+            figure.shows(f"{name}, the fitted power", n, np.exp(offset) * n**slope)
         axes.set_xscale("log")
         axes.set_yscale("log")
         axes.set_xticks(n, [_width(width) for width in n])
@@ -148,7 +169,7 @@ def _width(width: float) -> str:
 
 
 def training(curves: Mapping[str, ArrayLike], xlabel: str = "step", ylabel: str = "mean squared error",
-             steps: ArrayLike | None = None, log: bool = True) -> Figure:  # fmt: skip
+             steps: ArrayLike | None = None, log: bool = True) -> Picture:  # fmt: skip
     """Training curves over each other; later ones are dashed, so that one that coincides shows.
 
     Shapes: each curve (steps,), `steps` the same where not 0, 1, 2, ...
@@ -157,7 +178,9 @@ def training(curves: Mapping[str, ArrayLike], xlabel: str = "step", ylabel: str 
         figure, (axes,) = canvas()
         for i, (name, y) in enumerate(curves.items()):
             x = np.arange(len(np.asarray(y))) if steps is None else np.asarray(steps)
-            axes.plot(x, y, DASHES[i % len(DASHES)], label=name, linewidth=2.2 if i == 0 else 1.2)
+            axes.plot(x, y, linestyle=DASHES[i % len(DASHES)], label=name, linewidth=2.2 if i == 0 else 1.2,
+                      color=PALETTE[i % len(PALETTE)])  # fmt: skip
+            figure.shows(name, x, y)
         if log:
             axes.set_yscale("log")
         return _finish(figure, axes, xlabel, ylabel)
@@ -165,28 +188,31 @@ def training(curves: Mapping[str, ArrayLike], xlabel: str = "step", ylabel: str 
 
 def panels(x: ArrayLike, parts: Mapping[str, Mapping[str, ArrayLike]], xlabel: str, ylabel: str,
            errors: Mapping[str, Mapping[str, ArrayLike]] | None = None, low: float = -np.inf,
-           steps: bool = False, log: bool = False) -> Figure:  # fmt: skip
+           steps: bool = False, log: bool = False) -> Picture:  # fmt: skip
     """One small picture per part, the same curves over x in each, with errors; low values are cut off, see `_frame`.
 
-    Shapes: every curve (len(x),).  `steps` draws x on a logarithmic axis, with errors as bands, not bars, which begins
-    at the first value that is shown, at 0 where x does; `log` draws all values so.
+    Shapes: every curve (len(x),).  `steps` draws x on a logarithmic axis, which begins at the first value that is
+    shown, at 0 where x does; `log` draws all values so.  Error bars stand beside each other, at the points that are
+    shown: none covers another curve's, and none hangs from a point that is cut off.
     """
     columns = min(len(parts), 3)
     rows, places = -(-len(parts) // columns), np.asarray(x, dtype=float)
-    first = places.max()
+    first, floor = places.max(), -np.inf
+    inches = (LINE, 0.4 * HEIGHT + (0.72 if columns > 1 else 0.8) * HEIGHT * rows)
     with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(WIDTH, 0.35 * HEIGHT + (0.6 if columns > 1 else 0.75) * HEIGHT * rows))
-        FigureCanvasAgg(figure)
-        grid = figure.subplots(rows, columns, squeeze=False, sharex=True)
+        figure, grid = grid_of(rows, columns, inches, sharex=True)
         for axes, (title, curves) in zip(grid.flat, parts.items(), strict=False):
-            _curves(axes, x, curves, {} if errors is None else errors[title], band=steps)
+            floor = -np.inf if log else _frame(axes, curves, low)
+            for y in curves.values():
+                first = places[np.asarray(y, dtype=float) >= floor].min(initial=first)
+            own = {} if errors is None else errors[title]
+            _curves(axes, places, curves, own, floor, dodged=not steps)
+            for name, y in curves.items():
+                figure.shows(name, x, y, own.get(name), title)
             if len(parts) > 1:
                 axes.set_title(title, fontsize=9)
             if log:
                 axes.set_yscale("log")
-            floor = -np.inf if log else _frame(axes, curves, low)
-            for y in curves.values():
-                first = places[np.asarray(y, dtype=float) >= floor].min(initial=first)
         if steps:
             _step_axis(grid.flat[0], float(first), float(places.max()))  # all share it
         for axes in grid.flat[len(parts) :]:
@@ -195,21 +221,27 @@ def panels(x: ArrayLike, parts: Mapping[str, Mapping[str, ArrayLike]], xlabel: s
             axes.set_xlabel(xlabel)
         for axes in grid[:, 0]:
             axes.set_ylabel(ylabel)
+        figure.shown.xlabel, figure.shown.ylabel = xlabel, ylabel
         handles, names = grid.flat[0].get_legend_handles_labels()
         figure.legend(handles, names, loc="outside upper center", ncols=min(len(names), 3))
         return figure
 
 
-def _curves(axes: Axes, x: ArrayLike, curves: Mapping[str, ArrayLike], errors: Mapping[str, ArrayLike],
-            band: bool) -> None:  # fmt: skip
+def _curves(axes: Axes, x: np.ndarray, curves: Mapping[str, ArrayLike], errors: Mapping[str, ArrayLike],
+            floor: float, dodged: bool) -> None:  # fmt: skip
+    """Lines with marks and error bars; many bars are taken in turn by the curves, few are set side by side."""
+    count, room = len(curves), 0.02 * (x.max() - x.min()) if dodged else 0.0
     for i, (name, y) in enumerate(curves.items()):
-        bars, middle = errors.get(name), np.asarray(y, dtype=float)
-        if band and bars is not None:
-            spread = np.asarray(bars, dtype=float)
-            axes.fill_between(x, middle - spread, middle + spread, color=PALETTE[i], alpha=0.15, linewidth=0)
-        axes.errorbar(x, middle, None if band else bars, linestyle=DASHES[i % len(DASHES)],
-                      marker=MARKS[i % len(MARKS)], markersize=2.5, capsize=1.5, linewidth=2.0 if i == 0 else 1.0,
-                      elinewidth=0.7, label=name)  # fmt: skip
+        place, middle = x + (i - (count - 1) / 2) * room, np.asarray(y, dtype=float)
+        style: Any = {"linestyle": DASHES[i % len(DASHES)], "color": PALETTE[i % len(PALETTE)],
+                      "linewidth": 2.0 if i == 0 else 1.0}  # fmt: skip
+        axes.plot(place, middle, marker=MARKS[i % len(MARKS)], markersize=2.5, label=name, **style)
+        if name in errors:
+            turn = np.arange(len(x)) % count == i if len(x) > FEW else np.ones(len(x), dtype=bool)
+            kept = turn & (middle >= floor)
+            bars = np.asarray(errors[name], dtype=float)[kept]
+            axes.errorbar(place[kept], middle[kept], bars, linestyle="none", color=style["color"], capsize=1.5,
+                          elinewidth=0.7)  # fmt: skip
 
 
 def _step_axis(axes: Axes, first: float, last: float) -> None:
@@ -233,7 +265,7 @@ def _frame(axes: Axes, curves: Mapping[str, ArrayLike], low: float) -> float:
 
 
 def grouped_bars(groups: Sequence[str], bars: Mapping[str, ArrayLike], ylabel: str,
-                 errors: Mapping[str, ArrayLike] | None = None) -> Figure:  # fmt: skip
+                 errors: Mapping[str, ArrayLike] | None = None) -> Picture:  # fmt: skip
     """One cluster of bars per group, one colour per name, with standard errors.  Shapes: (len(groups),)."""
     with mpl.rc_context(STYLE):
         figure, (axes,) = canvas()
@@ -241,13 +273,16 @@ def grouped_bars(groups: Sequence[str], bars: Mapping[str, ArrayLike], ylabel: s
         for i, (name, y) in enumerate(bars.items()):
             place = np.arange(len(groups)) + (i - (len(bars) - 1) / 2) * step
             spread = None if errors is None else errors.get(name)
-            axes.bar(place, y, step * 0.92, yerr=spread, label=name, error_kw={"linewidth": 0.8})
+            axes.bar(place, y, step * 0.92, yerr=spread, label=name, error_kw={"linewidth": 0.8},
+                     color=PALETTE[i % len(PALETTE)], hatch=HATCHES[i % len(HATCHES)], edgecolor="white")  # fmt: skip
+            figure.shows(name, groups, y, spread)
         axes.axhline(0, color="black", linewidth=0.6)
         axes.set_xticks(np.arange(len(groups)), groups)
         return _finish(figure, axes, "", ylabel)
 
 
-def _finish(figure: Figure, axes: Axes, xlabel: str, ylabel: str) -> Figure:
+def _finish(figure: Picture, axes: Axes, xlabel: str, ylabel: str) -> Picture:
+    figure.shown.xlabel, figure.shown.ylabel = xlabel, ylabel
     axes.set_xlabel(xlabel)
     axes.set_ylabel(ylabel)
     if axes.get_legend_handles_labels()[1]:

@@ -27,7 +27,7 @@ from wideproof.reports.document.blocks import (
 from wideproof.reports.document.numbers import value
 from wideproof.reports.sections.linear import LinearRun, run_linear
 from wideproof.reports.sections.report import silent
-from wideproof.reports.write import figures
+from wideproof.reports.write import figures, picture
 
 linear_run = sys.modules["wideproof.reports.sections.linear.run"]
 j = sp.Symbol("j", integer=True, nonnegative=True)
@@ -62,7 +62,7 @@ def small() -> Document:
 @pytest.fixture
 def stem(tmp_path: Path) -> Path:
     drawn = figures.decay([0, 1, 2], {"a": [1.0, 0.3, 0.09]}, "lag $j$", "scale")
-    return figures.save(drawn, tmp_path / "drawn", "decay")
+    return picture.save(drawn, tmp_path / "drawn", "decay")
 
 
 @pytest.fixture
@@ -101,7 +101,7 @@ def shrunk(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
     """Figures are made and not written: a source alone needs their names only."""
-    monkeypatch.setattr(figures, "save", lambda figure, folder, name: folder / name)
+    monkeypatch.setattr(picture, "save", lambda figure, folder, name: folder / name)
 
 
 @pytest.fixture(scope="session")

@@ -10,10 +10,11 @@ import sympy as sp
 from wideproof.derive.alternating.terms import GaussianPart, MeanSquare
 from wideproof.derive.latex.printer import math
 from wideproof.derive.latex.text import Inline, Latex, Math, Ref, Text
-from wideproof.reports.document.blocks import Block, Figure, Paragraph, Section, Table
+from wideproof.reports.document.blocks import Block, Paragraph, Section, Table
 from wideproof.reports.document.numbers import value
 from wideproof.reports.sections.alternating.run import PARTS_WIDTH, LinesRun
 from wideproof.reports.write import figures
+from wideproof.reports.write.picture import placed
 
 
 def confirmation(run: LinesRun, folder: Path) -> Section:
@@ -84,11 +85,11 @@ def _course(run: LinesRun, folder: Path) -> tuple[Block, ...]:
     drawn = figures.decay(range(len(limits)), curves, "step", "mean square", errors, points, log=False)
     drawn.axes[0].set_xticks(range(len(limits)))
     return (
-        Figure(
-            figures.save(drawn, folder, "course"),
+        placed(
+            drawn, folder, "course",
             ("The mean squares of ", Ref("tab:errors"), " over the steps: the derived limit, and means over draws of "
              "one width with standard errors; a draw keeps the bias of its width."),
-            "a derived curve, marks beside it, and marks away from it where terms are left out", "fig:course",
+            "fig:course",
         ),
     )  # fmt: skip
 
@@ -115,10 +116,10 @@ def _parts(run: LinesRun, folder: Path) -> tuple[Block, ...]:
                 Ref("eq:evolution"), " predicts (", *words, ").",
             )
         ),
-        Figure(
-            figures.save(drawn, folder, "parts"),
+        placed(
+            drawn, folder, "parts",
             ("Quantiles of the entries of ", math(GaussianPart(last)), " over its predicted deviation against those of "
              "the standard normal law, with and without the correction terms."),
-            "points on the diagonal, and points of another law", "fig:parts", 0.7,
+            "fig:parts",
         ),
     )  # fmt: skip

@@ -7,10 +7,11 @@ from pathlib import Path
 
 from wideproof.derive.latex.text import Cite, Latex, Math, Ref, Text
 from wideproof.numeric.paper.experiments import Dynamics
-from wideproof.reports.document.blocks import Figure, Paragraph, Section, Table
+from wideproof.reports.document.blocks import Paragraph, Section, Table
 from wideproof.reports.document.numbers import value
 from wideproof.reports.sections.linear.run import LinearRun, checks_of, lags_of
 from wideproof.reports.write import figures
+from wideproof.reports.write.picture import placed
 
 QQ_LAGS = (0, 1, 2, 4)
 SHOWN = ("second-moment", "scale-factor")
@@ -38,7 +39,6 @@ def confirmation(run: LinearRun, folder: Path) -> Section:
     samples = {
         f"lag {lag}": kept[:, lag] / v.prediction**0.5 for lag, v in zip(lags, variance, strict=True) if lag in QQ_LAGS
     }
-    qq = figures.save(figures.gaussian_qq(samples), folder, "gaussian")
     error = run.kernel
     curve = figures.power_law(
         error.widths,
@@ -47,7 +47,6 @@ def confirmation(run: LinearRun, folder: Path) -> Section:
         "relative error",
         {"$|K_n - K| / |K|$": error.stderr},
     )
-    ladder = figures.save(curve, folder, "kernel-error")
     return Section(
         "Confirmation at finite width",
         (
@@ -79,24 +78,33 @@ def confirmation(run: LinearRun, folder: Path) -> Section:
                 "rrrlrrl",
             ),
             _others(run),
-            Figure(
-                qq,
+            Paragraph(
                 (
-                    "Entries of the impulse response at the largest width, divided by the predicted "
-                    "standard deviation, "
-                    "against the standard normal."
-                ),
-                "points on the diagonal",
-                "fig:gaussian",
-                0.6,
+                    Ref("fig:gaussian"),
+                    " sets all entries against the Gaussian law, and ",
+                    Ref("fig:kernel"),
+                    " shows how the kernel of a single network approaches its limit: the fitted power of the width is ",
+                    value(*figures.fitted_power(error.widths, error.error, error.stderr)),
+                    ", where averages of independent entries have ",
+                    Math(Latex("-1/2")),
+                    ".",
+                )
             ),
-            Figure(
-                ladder,
-                (f"Relative error of the empirical tangent kernel, root mean square over {error.trials} networks."),
-                "a line of slope about minus one half",
+            placed(
+                figures.gaussian_qq(samples),
+                folder,
+                "gaussian",
+                "Entries of the impulse response at the largest width, divided by the predicted standard deviation, "
+                "against the standard normal.",
+                "fig:gaussian",
+            ),
+            placed(
+                curve,
+                folder,
+                "kernel-error",
+                f"Relative error of the empirical tangent kernel, root mean square over {error.trials} networks.",
                 "fig:kernel",
             ),
-            Paragraph((Ref("fig:kernel"), " shows how the kernel of a single network approaches its limit.")),
         ),
         "sec:confirmation",
     )
@@ -144,19 +152,14 @@ def training(run: LinearRun, folder: Path) -> Section:
         "linear RNN, test": d.rnn_test,
         "convolution, test": d.scaled_test,
     }
-    learn = figures.save(figures.training(curves), folder, "training")
     name = "largest relative gap"
-    gap = figures.save(
-        figures.power_law(
-            g.widths,
-            {name: g.mean},
-            "width $n$",
-            "gap of the training losses",
-            {name: g.stderr},
-            {name: (g.slope, g.slope_stderr)},
-        ),
-        folder,
-        "training-gap",
+    gap = figures.power_law(
+        g.widths,
+        {name: g.mean},
+        "width $n$",
+        "gap of the training losses",
+        {name: g.stderr},
+        {name: (g.slope, g.slope_stderr)},
     )
     return Section(
         "Training",
@@ -171,13 +174,16 @@ def training(run: LinearRun, folder: Path) -> Section:
                     f"{d.width} and the scaled convolution with the derived scale factors start from the same impulse "
                     "response and descend the mean square error by full-batch gradient descent with one step size, ",
                     value(d.step_size),
-                    f". {trained(d)}",
+                    f". {trained(d)} ",
+                    Ref("fig:training"),
+                    " shows both.",
                 )
             ),
-            Figure(
-                learn,
+            placed(
+                figures.training(curves),
+                folder,
+                "training",
                 "Mean square error of the wide linear RNN and of the scaled convolution.",
-                "two pairs of coinciding curves",
                 "fig:training",
             ),
             Paragraph(
@@ -197,10 +203,11 @@ def training(run: LinearRun, folder: Path) -> Section:
                     else ".",
                 )
             ),
-            Figure(
+            placed(
                 gap,
+                folder,
+                "training-gap",
                 "Gap between the training curves of RNN and scaled convolution against the width.",
-                "a falling line of slope about minus one half",
                 "fig:gap",
             ),
         ),

@@ -10,10 +10,11 @@ from wideproof.derive.latex.displays import display
 from wideproof.derive.latex.printer import math
 from wideproof.derive.latex.text import Inline, Latex, Math, Ref, Text
 from wideproof.numeric.core.width_ladder import WIDE, too_narrow
-from wideproof.reports.document.blocks import Block, Equation, Figure, Paragraph, Section, Table, Theorem
+from wideproof.reports.document.blocks import Block, Equation, Paragraph, Section, Table, Theorem
 from wideproof.reports.document.numbers import value
 from wideproof.reports.sections.linear.run import FOURTH_LAGS, SECOND_LAGS, LinearRun
 from wideproof.reports.write import figures, prose
+from wideproof.reports.write.picture import placed
 
 
 def finite_width(run: LinearRun, folder: Path, known: prose.Known) -> Section:
@@ -101,11 +102,12 @@ def _picture(run: LinearRun, folder: Path) -> tuple[Block, ...]:
     drawn.axes[0].set_xscale("log", base=2)
     drawn.axes[0].set_xticks(found.widths, [str(width) for width in found.widths])
     return (
-        Figure(
-            figures.save(drawn, folder, "finite-width"),
+        Paragraph((Ref("fig:finite"), " draws them against the width, and ", Ref("tab:finite"), " judges them.")),
+        placed(
+            drawn, folder, "finite-width",
             "Exact second moments over their limits (lines, between the widths drawn straight) and random networks "
             "of each width, with standard errors (marks).",
-            "curves that fall to one, marks on them", "fig:finite",
+            "fig:finite",
         ),
     )  # fmt: skip
 

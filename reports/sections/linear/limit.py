@@ -15,10 +15,11 @@ from wideproof.derive.latex.displays import display, equations
 from wideproof.derive.latex.printer import latex, math
 from wideproof.derive.latex.text import Cite, Code, Inline, Latex, Math, Ref, Text
 from wideproof.derive.linear.convolution import Gain, Rho
-from wideproof.reports.document.blocks import Block, Equation, Figure, Paragraph, Proof, Section, Table, Theorem
+from wideproof.reports.document.blocks import Block, Equation, Paragraph, Proof, Section, Table, Theorem
 from wideproof.reports.document.numbers import value
 from wideproof.reports.sections.linear.run import LinearRun
 from wideproof.reports.write import figures, prose
+from wideproof.reports.write.picture import placed
 
 DECAYS = (0.1, 0.3, 0.5, 0.7, 0.9)
 
@@ -194,7 +195,7 @@ def formulas(run: LinearRun, folder: Path) -> Section:
     """The emitted functions, drawn."""
     rho, lags = run.scale.formula.compile("numpy"), np.arange(31)
     curves = {rf"$\nu_W = {nu:g}$": rho(j=lags, **(run.nu | {"nu_W": nu})) for nu in DECAYS}
-    stem = figures.save(figures.decay(lags, curves, "lag $j$", r"scale factor $\rho_j$"), folder, "scale-factors")
+    drawn = figures.decay(lags, curves, "lag $j$", r"scale factor $\rho_j$")
     peak = {nu: int(np.argmax(rho(j=np.arange(400), **(run.nu | {"nu_W": nu})))) for nu in (*DECAYS, 0.99)}
     later = [nu for nu, at in peak.items() if at > 0]
     return Section(
@@ -211,15 +212,16 @@ def formulas(run: LinearRun, folder: Path) -> Section:
                     ": their decay is geometric up to a linear factor, which is the short memory of the recursion.",
                 )
             ),
-            Figure(
-                stem,
+            placed(
+                drawn,
+                folder,
+                "scale-factors",
                 (
                     "Scale factors against the lag for several variances of the transition matrix; the other variances "
                     "as in ",
                     Ref("tab:parameters"),
                     ".",
                 ),
-                "falling curves, slower for larger variance",
                 "fig:rho",
             ),
             Paragraph(

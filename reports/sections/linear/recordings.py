@@ -17,14 +17,16 @@ from wideproof.reports.document.blocks import Block, Figure, Paragraph, Section,
 from wideproof.reports.document.numbers import value
 from wideproof.reports.sections.linear.run import LinearRun
 from wideproof.reports.write import figures
+from wideproof.reports.write.picture import placed
 
 DASH = "\N{EN DASH}"
 LARGE = 100_000  # numbers of steps from here on are shown as powers of ten
 LOWEST = -0.6  # test scores below are cut off in the figures
 CUT: tuple[Inline, ...] = (
-    "Each picture begins at ", Math(Latex(f"{LOWEST:g}")), ", or at the best score of the lowest model where that is "
-    "less; what lies below is cut off.",
+    " A picture of scores begins at ", Math(Latex(f"{LOWEST:g}")), ", or at the best score of the lowest model where "
+    "that is less; what lies below is cut off.",
 )  # fmt: skip
+NAMES = {"RNN": "the RNN", "scaled": "the scaled convolution", "unscaled": "the unscaled convolution"}
 R2 = Math(Latex("R^2"))
 NU_W = Math(Latex(r"\nu_W"))
 
@@ -60,7 +62,12 @@ def protocol_paragraph() -> Paragraph:
             "networks (full data) with a moving-block bootstrap of the test part; with full data there is one training "
             "part, so what another one would have given is not in them. ",
             R2,
-            " has no lower bound: a segment in which little happens weighs heavily in its mean.",
+            " has no lower bound: a segment in which little happens weighs heavily in its mean. Differences are "
+            "paired. The p for a statement is the probability of evidence this strong for it though it is false, the p "
+            "against it of evidence this strong against it though it is true; both are corrected (Holm) for all "
+            f"statements about a recording, a verdict needs at most {FALSE_ALARM:g}, and both are 1 where a run still "
+            "improves.",
+            *CUT,
         )
     )
 
@@ -81,19 +88,25 @@ def _recording(c: RecordingComparison, folder: Path, tag: str) -> Section:
 def recording_blocks(
     c: RecordingComparison, folder: Path, tag: str, tables: bool = True, curves: bool = True
 ) -> tuple[Block, ...]:
-    """What was compared, the scores with their answer, and the test score against the training step."""
-    scored = [f"tab:{tag}-{regime.name}" for regime in c.regimes]
-    shown = [f"fig:{tag}-{regime.name}" for regime in c.regimes] if curves else []
-    shown += [f"fig:{tag}-sweep", *scored, *(f"{label}-bias" for label in scored)] if tables else []
-    refs: list[Inline] = [part for label in shown for part in (", ", Ref(label))]
-    blocks: list[Block] = [Paragraph((_facts(c), " See ", *refs[1:], "."))]
+    """What was decided and why the rest could not be; what was compared; scores, and the course of the training."""
+    blocks: list[Block] = [Paragraph(_answer(c))] if tables else []
+    blocks.append(Paragraph(_facts(c)))
     if curves:
-        blocks += [_curves(c, regime, folder, tag) for regime in c.regimes]
+        blocks += [
+            Paragraph((Ref(f"fig:{tag}-course"), " follows the test scores over the steps.")),
+            _curves(c, folder, tag),
+        ]
     if tables:
-        blocks += [_sweep(c, folder, tag)]
-        blocks += [_scores(c, regime, f"tab:{tag}-{regime.name}") for regime in c.regimes]
-        blocks += [_verdicts(c, regime, f"tab:{tag}-{regime.name}-bias") for regime in c.regimes]
-        blocks += [Paragraph(_answer(c))]
+        blocks += [
+            Paragraph((Ref(f"tab:{tag}-scores"), " has the test scores of what validation chose, and ",
+                       Ref(f"fig:{tag}-sweep"), " shows what it chose from.")),
+            _scores(c, f"tab:{tag}-scores"),
+            _sweep(c, folder, tag),
+            Paragraph((Ref(f"tab:{tag}-bias"), " has the verdict on each of the paper's statements, by differences of "
+                       "test ", R2, f" and corrected for all {len(c.judged)} of them; = means a difference below ",
+                       f"{MARGIN:g} in size, > one above 0.")),
+            _verdicts(c, f"tab:{tag}-bias"),
+        ]  # fmt: skip
     return tuple(blocks)
 
 
@@ -110,19 +123,25 @@ def _facts(c: RecordingComparison) -> str:
     )
 
 
-def _curves(c: RecordingComparison, regime: Regime, folder: Path, tag: str) -> Figure:
+def _curves(c: RecordingComparison, folder: Path, tag: str) -> Figure:
     """Figure 4: the test score of every output against the step, all models from the matched start."""
-    own = [score for score in regime.scores if score.start == "matched"]
-    parts = {name: {s.model: [r2[k] for r2 in s.curve] for s in own} for k, name in enumerate(c.outputs)}
-    errors = {name: {s.model: [r2[k] for r2 in s.curve_stderr] for s in own} for k, name in enumerate(c.outputs)}
-    figure = figures.panels(own[0].curve_steps, parts, "gradient step", "test $R^2$", errors, LOWEST, steps=True)
-    stem = figures.save(figure, folder, f"{tag}-{regime.name}")
+    parts: dict[str, dict[str, list[float]]] = {}
+    errors: dict[str, dict[str, list[float]]] = {}
+    steps: tuple[int, ...] = ()
+    for regime in c.regimes:
+        own = [score for score in regime.scores if score.start == "matched"]
+        steps = own[0].curve_steps
+        for k, name in enumerate(_short(c)):
+            title = f"{regime.name} data" if len(c.outputs) == 1 else f"{name}, {regime.name} data"
+            parts[title] = {s.model: [r2[k] for r2 in s.curve] for s in own}
+            errors[title] = {s.model: [r2[k] for r2 in s.curve_stderr] for s in own}
+    drawn = figures.panels(steps, parts, "gradient step", "test $R^2$", errors, LOWEST, steps=True)
+    runs = " and ".join(f"{r.runs} {_units(r)} ({r.name} data)" for r in c.regimes)
     caption: Text = (
-        f"{c.recording}, {regime.name} data: test ", R2, " of every output against the step, mean and standard error "
-        "(band) over "
-        f"{regime.runs} {_units(regime)}; each model at the ", NU_W, " and step size that validation chose. ", *CUT,
+        f"{c.recording}: test ", R2, " against the step, mean and standard error over ", runs, "; each model at the ",
+        NU_W, " and step size that validation chose.",
     )  # fmt: skip
-    return Figure(stem, caption, "scores of three models against the training step", f"fig:{tag}-{regime.name}", 1.0)
+    return placed(drawn, folder, f"{tag}-course", caption, f"fig:{tag}-course")
 
 
 def _sweep(c: RecordingComparison, folder: Path, tag: str) -> Figure:
@@ -138,13 +157,11 @@ def _sweep(c: RecordingComparison, folder: Path, tag: str) -> Figure:
             n: [p[nu].stderr if nu in p else np.nan for nu in grid] for n, p in points.items()
         }
     figure = figures.panels(grid, parts, r"$\nu_W$", "validation $R^2$", errors, LOWEST)
-    stem = figures.save(figure, folder, f"{tag}-sweep")
     caption: Text = (
         f"{c.recording}: validation ", R2, " against ", NU_W, ", the step size chosen for each point, mean and "
-        "standard "
-        "error over runs. Every model takes its own maximum. ", *CUT,
+        "standard error over runs; curves are set side by side. Every model takes its own maximum.",
     )  # fmt: skip
-    return Figure(stem, caption, "validation scores of five models against the variance", f"fig:{tag}-sweep", 1.0)
+    return placed(figure, folder, f"{tag}-sweep", caption, f"fig:{tag}-sweep")
 
 
 def _units(regime: Regime) -> str:
@@ -160,9 +177,10 @@ def _model(name: str) -> str:
     return name.removesuffix(" convolution").removeprefix("linear ")
 
 
-def _scores(c: RecordingComparison, regime: Regime, label: str) -> Table:
+def _scores(c: RecordingComparison, label: str) -> Table:
     rows: tuple[tuple[Text, ...], ...] = tuple(
         (
+            regime.name,
             _model(score.model),
             score.start,
             value(score.nu_W),
@@ -170,20 +188,22 @@ def _scores(c: RecordingComparison, regime: Regime, label: str) -> Table:
             _steps(score),
             *(value(r, e) for r, e in zip(score.r2, score.stderr, strict=True)),
         )
+        for regime in c.regimes
         for score in regime.scores
     )
-    each = " each," if regime.name == "limited" else ","
+    sizes = "; ".join(
+        f"{r.name}: {r.runs} {_units(r)}, {r.training_samples} training samples"
+        + (" each, " if r.name == "limited" else ", ")
+        + f"{r.test_samples} test samples"
+        for r in c.regimes
+    )
     return Table(
-        ("model", "start", NU_W, "step size", "steps", *_short(c)),
+        ("data", "model", "start", NU_W, "step size", "steps", *_short(c)),
         rows,
-        (
-            "Test ", R2, f" per output, {regime.name} data ({regime.runs} {_units(regime)}, {regime.training_samples} "
-            f"training samples{each} {regime.test_samples} test samples). Step sizes are over the inverse of the "
-            f"largest "
-            "curvature; + marks models with runs that still improve.",
-        ),
+        (f"{c.recording}: test ", R2, f" per output ({sizes}). Step sizes are over the inverse of the largest "
+         "curvature; + marks models with runs that still improve."),
         label,
-        "llrrr" + "r" * len(c.outputs),
+        "lllrrr" + "r" * len(c.outputs),
     )  # fmt: skip
 
 
@@ -193,10 +213,11 @@ def _steps(score: Score) -> str:
     return DASH.join(str(k) if k < LARGE else f"{k:.0e}" for k in steps) + ("+" if score.improving else "")
 
 
-def _verdicts(c: RecordingComparison, regime: Regime, label: str) -> Table:
+def _verdicts(c: RecordingComparison, label: str) -> Table:
     short = dict(zip(c.outputs, _short(c), strict=True))
     rows: tuple[tuple[Text, ...], ...] = tuple(
         (
+            j.what.regime,
             short[j.what.output],
             j.what.start,
             _claim(j),
@@ -206,20 +227,13 @@ def _verdicts(c: RecordingComparison, regime: Regime, label: str) -> Table:
             j.verdict,
         )
         for j in c.judged
-        if j.what.regime == regime.name
     )
     return Table(
-        ("output", "start", "statement", "difference", "p for", "p against", "verdict"),
+        ("data", "output", "start", "statement", "difference", "p for", "p against", "verdict"),
         rows,
-        (
-            f"The paper's statements with {regime.name} data, put to the test. Differences of test ", R2,
-            f" are paired; = means a difference below {MARGIN:g} in size, > one above 0. The p for a statement is the "
-            "probability of evidence this strong for it though it is false, the p against it of evidence this strong "
-            f"against it though it is true; both are corrected (Holm) for all {len(c.judged)} statements about this "
-            f"recording, and a verdict needs at most {FALSE_ALARM:g}; both are 1 where a run still improves.",
-        ),
+        f"{c.recording}: the paper's statements, put to the test.",
         label,
-        "llXrrrl",
+        "llllrrrl",
     )  # fmt: skip
 
 
@@ -236,17 +250,47 @@ def _claim(j: JudgedDifferences) -> str:
 
 
 def _answer(c: RecordingComparison) -> tuple[Inline, ...]:
-    """In words, how many of the statements about the bias held."""
-    said = []
-    for regime, kind, words in (
-        ("limited", "helps", "With limited data the scaled convolution beats the unscaled one"),
-        ("full", "vanishes", "With full data the two do not differ"),
-    ):
-        own = [j.verdict for j in c.judged if j.what.regime == regime and j.what.kind == kind
-               and j.what.first == "scaled convolution"]  # fmt: skip
-        counts = ", ".join(f"{verdict} {own.count(verdict)}" for verdict in ("holds", "refuted", "undecided")
-                           if verdict in own)  # fmt: skip
-        said.append(f"{words}: {counts} of {len(own)}. ")
-    still = [f"With {r.name} data, {s.improving}. " for r in c.regimes for s in r.scores if s.improving]
-    why = "A statement is undecided where the data cannot tell it from its opposite, or a run still improves. "
-    return (*said, why, *still)
+    """In words: what was decided, and why the rest could not be."""
+    decided = [words for words in map(_decided, _kinds(c)) if words]
+    open_ = [j for j in c.judged if j.verdict == "undecided"]
+    count = len(c.judged) - len(open_)
+    lead = f"Of {len(c.judged)} statements {count} {'is' if count == 1 else 'are'} decided: {'; '.join(decided)}. "
+    lead = lead if decided else f"None of {len(c.judged)} statements is decided. "
+    return (lead, *((*_undecided(open_), *_improving(c)) if open_ else ()))
+
+
+def _kinds(c: RecordingComparison) -> list[list[JudgedDifferences]]:
+    """The statements that say one thing of all outputs and starts, in their order."""
+    found: dict[tuple[str, str], list[JudgedDifferences]] = {}
+    for j in c.judged:
+        found.setdefault((j.what.regime, _claim(j)), []).append(j)
+    return list(found.values())
+
+
+def _decided(own: list[JudgedDifferences]) -> str:
+    """How many statements of one kind hold and how many are refuted; nothing where none is decided."""
+    first = own[0]
+    verb = "beats" if first.what.kind == "helps" else "scores as"
+    models = [NAMES[_model(name)] for name in (first.what.first, first.what.second)]
+    holds, refuted = (sum(j.verdict == verdict for j in own) for verdict in ("holds", "refuted"))
+    counts = [f"{n} of {len(own)} {word}" for n, word in ((holds, "hold"), (refuted, "are refuted")) if n]
+    return f"with {first.what.regime} data {models[0]} {verb} {models[1]} ({', '.join(counts)})" if counts else ""
+
+
+def _undecided(open_: Sequence[JudgedDifferences]) -> tuple[Inline, ...]:
+    """Why statements stay undecided: runs that still improve, or errors too large for the question."""
+    moving = sum(bool(j.what.unsettled) for j in open_)
+    wide = [j.what.stderr for j in open_ if not j.what.unsettled]
+    reasons: list[Inline] = []
+    if moving:
+        reasons += [f"{moving} because a run that {'it' if moving == 1 else 'they'} would judge still improves"]
+    if wide:
+        reasons += [", " if reasons else "", f"{len(wide)} because the standard error of the difference, ",
+                    value(min(wide), digits=2), *((" to ", value(max(wide), digits=2)) if len(wide) > 1 else ()),
+                    f", is too large to tell it from its opposite at {FALSE_ALARM:g}"]  # fmt: skip
+    return (f"Undecided {'is' if len(open_) == 1 else 'are'} {len(open_)}: ", *reasons, ". ")
+
+
+def _improving(c: RecordingComparison) -> tuple[str, ...]:
+    """Which runs still improve."""
+    return tuple(f"With {r.name} data, {s.improving}. " for r in c.regimes for s in r.scores if s.improving)

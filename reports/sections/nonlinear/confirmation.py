@@ -11,10 +11,11 @@ from matplotlib.ticker import LogLocator, MaxNLocator
 
 from wideproof.derive.latex.text import Inline, Latex, Math, Ref, Text
 from wideproof.numeric.core.checks import Check
-from wideproof.reports.document.blocks import Block, Figure, Paragraph, Section, Table
+from wideproof.reports.document.blocks import Block, Paragraph, Section, Table
 from wideproof.reports.document.numbers import value
 from wideproof.reports.sections.nonlinear.run import SEEN, SEQUENCES, STEPS, KernelRun
 from wideproof.reports.write import figures
+from wideproof.reports.write.picture import placed
 
 NAMES = {"nngp": "NNGP kernel", "ntk": "tangent kernel"}
 
@@ -125,9 +126,10 @@ def _shapes(run: KernelRun, folder: Path) -> tuple[Any, ...]:
     curves = run.curves
     pairs = [[c.limit for c in found.values()] for found in (curves.correlation, curves.lag)]
     same = all(np.allclose(a, b, rtol=1e-9, atol=1e-12) for a, b in pairs)
-    drawn = _drawn(curves.correlation, "cosine between the inputs of all steps", "K(x, x') / K(x, x)")
-    against = figures.save(drawn, folder, "correlation")
-    lag = figures.save(_drawn(curves.lag, "lag of the changed input", "(K(x, x) - K(x, x')) / K(x, x)"), folder, "lag")
+    drawn = figures.beside(
+        _panel("cosine between the inputs of all steps", "$K(x, x') / K(x, x)$", curves.correlation),
+        _panel("lag of the changed input", "$1 - K(x, x') / K(x, x)$", curves.lag),
+    )
     note = (
         f"Lines: the limit. Marks: means over {curves.trials} networks of width {curves.width}, with standard errors; "
         "they keep the bias of that width."
@@ -135,23 +137,21 @@ def _shapes(run: KernelRun, folder: Path) -> tuple[Any, ...]:
     return (
         Paragraph(
             (
-                Ref("fig:correlation"), " and ", Ref("fig:lag"), " draw the kernels of the last output for sequences "
-                f"of {curves.horizon} unit vectors: what makes two sequences alike, and how far back a changed input "
-                "is still seen.",
+                Ref("fig:correlation"), " draws the kernels of the last output for sequences of "
+                f"{curves.horizon} unit vectors: what makes two sequences alike, and how far back a changed input is "
+                "still seen.",
             )
         ),
-        Figure(against, ("Both kernels against the correlation of the two sequences. ", note),
-               "rising curves with marks on them", "fig:correlation"),
-        Figure(lag, ("How much both kernels fall when the input a number of steps ago is replaced by an orthogonal "
-                     "one. ", note), "falling curves with marks on them", "fig:lag"),
+        placed(drawn, folder, "correlation",
+               ("Both kernels against the correlation of the two sequences (left), and how much they fall when the "
+                "input a number of steps ago is replaced by an orthogonal one (right). ", note), "fig:correlation"),
     )  # fmt: skip
 
 
-def _drawn(curves: Mapping[str, Any], xlabel: str, ylabel: str) -> Any:
-    first = next(iter(curves.values()))
-    return figures.decay(
-        first.x, {NAMES[q]: c.limit for q, c in curves.items()}, xlabel, f"${ylabel}$",
-        {NAMES[q]: c.stderr for q, c in curves.items()}, {NAMES[q]: c.measured for q, c in curves.items()}, log=False,
+def _panel(xlabel: str, ylabel: str, curves: Mapping[str, Any]) -> figures.Panel:
+    return figures.Panel(
+        xlabel, ylabel,
+        tuple(figures.Measured(NAMES[q], c.x, c.limit, c.measured, c.stderr) for q, c in curves.items()),
     )  # fmt: skip
 
 
@@ -161,11 +161,11 @@ def _distance(run: KernelRun, folder: Path) -> tuple[Any, ...]:
     drawn.axes[0].yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     drawn.axes[0].yaxis.set_major_formatter("${x:g}$")
     return (
-        Figure(
-            figures.save(drawn, folder, "kernel-error"),
+        placed(
+            drawn, folder, "kernel-error",
             (f"Distance of the tangent kernel of single networks from its limit, root mean square over {error.trials} "
              "networks."),
-            "a line of slope about minus one half", "fig:kernel",
+            "fig:kernel",
         ),
         Paragraph(
             (
@@ -180,9 +180,7 @@ def _distance(run: KernelRun, folder: Path) -> tuple[Any, ...]:
 def tied(run: KernelRun, folder: Path) -> Section:
     """Where the independent-weights approximation differs from the truth, derived and measured."""
     found = run.untied
-    if found is None:
-        text = "No parameter that feeds a state is shared between steps, so drawing it afresh changes nothing."
-        return Section("Tied and untied weights", (Paragraph(text),), "sec:untied")
+    assert found is not None
     apart = found.apart()
     refuted = [pair for pair in apart if pair[1].verdict == "refuted"]
     elsewhere = [c for c in found.other if c.verdict == "refuted" and all(c is not b for _, b in apart)]
@@ -264,11 +262,11 @@ def _row_of_times(run: KernelRun, folder: Path) -> tuple[Any, ...]:
     )  # fmt: skip
     drawn.axes[0].set_xticks(lags)
     return (
-        Figure(
-            figures.save(drawn, folder, "tied"),
+        placed(
+            drawn, folder, "tied",
             "The tangent kernel between the last step of a sequence and its earlier steps. Marks: tied networks, "
             "extrapolated in the width, with standard errors.",
-            "two curves from one point, marks on the upper one", "fig:tied",
+            "fig:tied",
         ),
     )  # fmt: skip
 
@@ -279,7 +277,6 @@ def training(run: KernelRun, folder: Path) -> Section:
     curves = {"limit": made.predicted, **{f"$n = {n}$": loss for n, loss in zip(made.widths, made.losses, strict=True)}}
     drawn = figures.training(curves)
     drawn.axes[0].xaxis.set_major_locator(MaxNLocator(integer=True))
-    stem = figures.save(drawn, folder, "training")
     rows = [(str(width), value(gap, stderr))
             for width, gap, stderr in zip(made.widths, made.gaps, made.stderrs, strict=True)]  # fmt: skip
     check = made.check
@@ -307,8 +304,9 @@ def training(run: KernelRun, folder: Path) -> Section:
                 f"Distance of trained outputs from those of the limit, root mean square over {made.networks} networks.",
                 "tab:training", "rr",
             ),
-            Figure(stem, "Mean square error of one network of each width, and of the limiting descent from the start "
-                   "of the widest one. Each network has its own start.", "falling curves", "fig:training"),
+            placed(drawn, folder, "training",
+                   "Mean square error of one network of each width, and of the limiting descent from the start of the "
+                   "widest one. Each network has its own start.", "fig:training"),
         ),
         "sec:training",
     )  # fmt: skip

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import Any
 
@@ -10,29 +9,25 @@ import numpy as np
 
 from wideproof.derive.language.errors import DeriveError
 from wideproof.derive.latex.displays import equations
-from wideproof.derive.latex.text import Cite, Code, Latex, Math, Ref, Text
+from wideproof.derive.latex.text import Cite, Latex, Math, Ref, Text
 from wideproof.numeric.memory_horizon.fixed_points import groups_of
 from wideproof.numeric.memory_horizon.phase_diagram import critical_gains, phase_diagram
-from wideproof.reports.document.blocks import Block, Equation, Figure, Paragraph, Section, Table, Theorem
+from wideproof.reports.document.blocks import Block, Equation, Paragraph, Section, Table, Theorem
 from wideproof.reports.document.numbers import value
 from wideproof.reports.sections.nonlinear.run import INPUT_SIZE, KernelRun
-from wideproof.reports.write import figures, prose
+from wideproof.reports.write import prose
 from wideproof.reports.write.phase_figure import phase_figure
+from wideproof.reports.write.picture import placed
 
 CELLS = (44, 28)
 UNMAPPED = (
     "This recursion is linear, so the difference of two runs obeys it without inputs, whatever the variance does."
 )
 COUPLED = "States that feed each other have one slope, the largest eigenvalue of the derivative of their moments "
-CODE = re.compile(r"([\w.]+\((?:[^()]|\([^()]*\))*\)|\w+=\w+|\b(?:validate|Kernel)\b)")
 
 
 def remembered(run: KernelRun, folder: Path, known: prose.Known) -> Section:
-    """The derived maps, their fixed points at the numbers used, and the phase diagram; or why there are none."""
-    if run.memory is None or run.analysis is None:
-        text = f"The fixed points of the variance and the memory horizon do not follow by these rules. {run.forgetful}"
-        parts = tuple(Code(part) if i % 2 else part for i, part in enumerate(CODE.split(text)))
-        return Section("Memory", (Paragraph(parts),), "sec:memory")
+    """The derived maps, their fixed points at the numbers used, and the phase diagram."""
     return Section("Memory", (*_maps(run, known), *_points(run), *_diagram(run, folder)), "sec:memory")
 
 
@@ -119,15 +114,14 @@ def _diagram(run: KernelRun, folder: Path) -> tuple[Block, ...]:
         )
     except DeriveError:
         return ()
-    stem = figures.save(phase_figure(diagram), folder, "phase")
     return (
         Paragraph((Ref("fig:phase"), " draws the horizon where these numbers change.")),
-        Figure(
-            stem,
+        placed(
+            phase_figure(diagram), folder, "phase",
             (
                 "Memory horizon over the variances of the transition matrix and of the bias, for inputs of size "
                 f"{INPUT_SIZE:g}, with the line where the slope of ", Ref("eq:memory"), " is one.",
             ),
-            "a map with a line between an ordered and a chaotic region", "fig:phase",
+            "fig:phase",
         ),
     )  # fmt: skip

@@ -14,6 +14,7 @@ from wideproof.derive.emit.derivation import as_program
 from wideproof.derive.language.errors import DeriveError
 from wideproof.derive.language.plain_form import program_data, program_of
 from wideproof.derive.language.variants import untied
+from wideproof.derive.memory_horizon.two_run_maps import Memoryless
 from wideproof.numeric.core.arrays import Host, seed_sequence, to_host
 from wideproof.numeric.core.checks import Check, Claim, Level, Verdict, judge, overall
 from wideproof.numeric.core.width_ladder import extrapolate
@@ -64,7 +65,10 @@ class Trained:
 
 @dataclass(frozen=True)
 class KernelRun:
-    """Everything the report of a recursion states; what does not exist for it is None, with the reason."""
+    """Everything the report of a recursion states; what does not exist for it is None.
+
+    `forgetful` says why a memory is not derived; it is empty where there is none, as no state feeds itself.
+    """
 
     program: Program
     nngp: Derivation
@@ -151,8 +155,10 @@ def _memory(program: Program, values: dict[str, float]) -> tuple[Memory | None, 
             part.proof.verify()
         given: dict[str, Any] = {"X": INPUT_SIZE, **values}
         return derived, analyse(derived, **given), ""
+    except Memoryless:
+        return None, None, ""
     except DeriveError as error:
-        return None, None, f"They need {error.expected}. {error.hint}"
+        return None, None, f"It needs {error.expected}. {error.hint}"
 
 
 def _training(program: Program, values: dict[str, float], seed: int, progress: Progress, tasks: Tasks) -> Trained:

@@ -11,6 +11,7 @@ from collections import Counter
 import pypdf
 import pytest
 
+from tests.reports.pages import main as pages_main, sparse
 from wideproof.derive import models
 from wideproof.derive.language.errors import StoreError
 from wideproof.numeric import load_run
@@ -53,11 +54,12 @@ def test_the_source_has_every_part_in_its_order(told):
     made, tex, _ = told
     headings = re.findall(r"\\section\{([^}]*)\}", tex)
     assert headings == [
-        "The model", "The limit of infinite width", "What the formulas say", "Confirmation at finite width",
-        "Exact moments at every width", "Training", "Real recordings", "How this report was made",
+        "Introduction", "The model", "The limit of infinite width", "What the formulas say",
+        "Confirmation at finite width", "Exact moments at every width", "Training", "Real recordings", "Conclusion",
+        "How this report was made",
     ]  # fmt: skip
     assert tex.count(r"\begin{theorem}") == tex.count(r"\begin{proof}") == 4
-    assert tex.count(r"\begin{figure}") == 9
+    assert tex.count(r"\begin{figure}") == 8
     assert {"eq:rho", "eq:variance", "eq:gain", "tab:lags", "tab:others", "fig:gap"} <= set(labels(made))
     lint_tex(tex)
 
@@ -120,12 +122,24 @@ def test_files_page_and_references(written):
     assert written.notices == ()
     page = written.files[2].read_text()
     assert page.count("<math") > 50
-    assert page.count("data:image/svg+xml;base64,") == 9
-    assert not re.search(r'(src|href)="(?!#|data:)', page)
+    assert page.count("data:image/svg+xml;base64,") == 8
+    assert not re.search(r'(src|href)="(?!#|data:|https://(?:arxiv|doi)\.org/)', page)
     for text in (page, text_of(written.files[1])):
         assert "??" not in text
         assert "[eq:" not in text
     assert "filtered_50%.npz" in text_of(written.files[1])
+    assert sparse(written.files[1]) == []  # no page of pictures before a half-empty one
+
+
+def test_a_page_that_is_half_empty_is_seen(tmp_path):
+    """Text on every line fills a page, a picture's room does not."""
+    import typst
+
+    for name, body, few in (("full", "#lorem(900)", 0), ("sparse", "#v(400pt) #lorem(60) #pagebreak() #lorem(9)", 1)):
+        source = f'#set page(paper: "a4", margin: 29mm)\n#set par(leading: 0.58em)\n{body}'
+        (tmp_path / f"{name}.pdf").write_bytes(typst.compile(source.encode()))
+        assert len(sparse(tmp_path / f"{name}.pdf")) == few
+        assert pages_main([str(tmp_path / f"{name}.pdf")]) == few
 
 
 @NEEDS_TEX
@@ -137,7 +151,9 @@ def test_both_engines_print_the_same_numbers(tiny_run, undrawn, tmp_path, monkey
         blank = pypdf.PdfWriter()
         blank.add_blank_page(300, 200)
         blank.write(figure.stem.with_name(f"{figure.stem.name}.pdf"))
-        figure.stem.with_name(f"{figure.stem.name}.svg").write_text("")
+        empty = '<svg xmlns="http://www.w3.org/2000/svg" width="300" height="200"/>'
+        figure.stem.with_name(f"{figure.stem.name}.svg").write_text(empty)
+        figure.stem.with_name(f"{figure.stem.name}.csv").write_text("")
     monkeypatch.setattr("wideproof.reports.render.render._html", lambda *_: None)
     counts = []
     for engine in ("pdflatex", "typst"):

@@ -1,7 +1,9 @@
+import csv
+
 import numpy as np
 import pytest
 
-from wideproof.reports.write import figures
+from wideproof.reports.write import figures, picture
 
 X = np.arange(1, 6)
 RNG = np.random.default_rng(3)
@@ -16,17 +18,17 @@ DRAWN = {
 
 
 @pytest.mark.parametrize("name", DRAWN)
-def test_each_figure_is_saved_in_both_formats(name, tmp_path):
-    stem = figures.save(DRAWN[name](), tmp_path, name)
-    assert sorted(path.name for path in tmp_path.iterdir()) == [f"{name}.pdf", f"{name}.svg"]
+def test_each_figure_is_saved_in_every_format(name, tmp_path):
+    stem = picture.save(DRAWN[name](), tmp_path, name)
+    assert sorted(path.name for path in tmp_path.iterdir()) == [f"{name}.csv", f"{name}.pdf", f"{name}.svg"]
     assert stem.with_suffix(".pdf").read_bytes().startswith(b"%PDF")
     assert b"<text" not in stem.with_suffix(".svg").read_bytes()
 
 
 def test_equal_figures_give_equal_bytes_and_different_ones_do_not(tmp_path):
-    a, b = (figures.save(DRAWN["decay"](), tmp_path / str(i), "decay") for i in range(2))
-    other = figures.save(figures.decay(X, {"a": 0.5**X * 1.1}, "x", "y"), tmp_path / "c", "decay")
-    for suffix in (".pdf", ".svg"):
+    a, b = (picture.save(DRAWN["decay"](), tmp_path / str(i), "decay") for i in range(2))
+    other = picture.save(figures.decay(X, {"a": 0.5**X * 1.1}, "x", "y"), tmp_path / "c", "decay")
+    for suffix in (".pdf", ".svg", ".csv"):
         assert a.with_suffix(suffix).read_bytes() == b.with_suffix(suffix).read_bytes()
         assert a.with_suffix(suffix).read_bytes() != other.with_suffix(suffix).read_bytes()
 
@@ -65,9 +67,9 @@ def test_figures_saved_at_once_do_not_meet(tmp_path, monkeypatch):
         assert list(tmp_path.iterdir()) == []
         written[path.name] = data[:5]
 
-    monkeypatch.setattr(figures, "write_atomically", write)
-    figures.save(DRAWN["decay"](), tmp_path, "decay")
-    assert written == {"decay.pdf": b"%PDF-", "decay.svg": b"<?xml"}
+    monkeypatch.setattr(picture, "write_atomically", write)
+    picture.save(DRAWN["decay"](), tmp_path, "decay")
+    assert written == {"decay.pdf": b"%PDF-", "decay.svg": b"<?xml", "decay.csv": "panel"}
 
 
 def test_pictures_begin_at_the_floor_or_at_the_best_of_the_lowest_curve():
@@ -84,3 +86,47 @@ def test_pictures_begin_at_the_floor_or_at_the_best_of_the_lowest_curve():
     assert axes.get_xlim()[0] == 0
     (axes,) = figures.panels(x + 1, {"near": near}, "step", "score", steps=True).axes
     assert axes.get_xscale() == "log"
+
+
+def test_the_numbers_beside_a_figure_are_those_it_shows(tmp_path):
+    stem = picture.save(DRAWN["power"](), tmp_path, "power")
+    rows = list(csv.DictReader(stem.with_suffix(".csv").read_text().splitlines()))
+    assert list(rows[0]) == ["panel", "curve", "n", "error", "standard error"]
+    own = [row for row in rows if row["curve"] == "a"]
+    assert [float(row["error"]) for row in own] == [3.0 / 2**k for k in X]
+    assert [float(row["standard error"]) for row in own] == [0.1 / 2**k for k in X]
+    fitted = [row for row in rows if row["curve"] == "a, the fitted power"]
+    assert [row["standard error"] for row in fitted] == [""] * 5
+    assert float(fitted[-1]["error"]) == pytest.approx(3.0 / 32)
+
+
+def test_a_figure_is_told_by_its_numbers():
+    said = picture.described(figures.decay(X, {r"$\nu_W = 1$": [1, 3, 2, 2, 0.5]}, "lag $j$", r"$\rho_j$"))
+    assert said == "ρ_j against lag j. ν_W = 1 falls from 1 at 1 to 0.5 at 5, largest 3 at 2."
+    assert "rises from 1 at 1 to 4 at 5." in picture.described(figures.decay(X, {"a": [1, 1, 2, 3, 4]}, "x", "y"))
+
+
+def test_curves_are_told_apart_without_colour():
+    """By line, by mark or by hatching: seven curves have seven styles."""
+    names = "abcdefg"
+    for drawn in (figures.decay(X, {name: X for name in names}, "x", "y"), figures.training({n: X for n in names})):
+        styles = {(str(line._dash_pattern), line.get_linestyle(), line.get_linewidth()) for line in drawn.axes[0].lines}
+        assert len(styles) == 7
+    bars = figures.grouped_bars(["p"], {name: [1] for name in "abc"}, "R").axes[0].patches
+    assert len({bar.get_hatch() for bar in bars}) == 3
+
+
+def test_error_bars_stand_beside_each_other_and_at_points_that_are_shown():
+    """Twelve points: the curves take their bars in turn. Three: side by side. Below the frame there is none."""
+    x = np.arange(12)
+    curves = {"p": {"a": np.linspace(-5, 1, 12), "b": np.linspace(0, 1, 12)}}
+    errors = {"p": {name: np.full(12, 9.0) for name in "ab"}}
+    (axes,) = figures.panels(x, curves, "step", "score", errors, -0.6, steps=True).axes
+    bars = [[segment[0][0] for segment in own.get_segments()] for own in axes.collections]
+    assert not set(bars[0]) & set(bars[1])
+    assert all(np.interp(place, x, curves["p"]["a"]) >= axes.get_ylim()[0] for place in bars[0])
+    assert len(bars[0]) < len(bars[1]) == 6
+    few = {"p": {name: [0.1, 0.2, 0.3] for name in "ab"}}
+    (axes,) = figures.panels(x[:3], few, "nu", "score", {"p": {name: [1, 1, 1] for name in "ab"}}).axes
+    places = [segment[0][0] for own in axes.collections for segment in own.get_segments()]
+    assert len(set(places)) == len(places) == 6

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from dataclasses import replace
 
@@ -13,12 +14,14 @@ from wideproof.derive import Proof, models
 from wideproof.derive.latex.text import Math, Ref, plain
 from wideproof.numeric.runs.tasks import NOTHING_KEPT
 from wideproof.reports.document import blocks as doc
+from wideproof.reports.document.numbers import value
 from wideproof.reports.render.latex_subset import lint_tex
 from wideproof.reports.render.typeset import typeset
 from wideproof.reports.sections import report as report_module
-from wideproof.reports.sections.nonlinear import document, run, run_kernels
+from wideproof.reports.sections.nonlinear import assembly, document, run, run_kernels
 from wideproof.reports.sections.nonlinear.confirmation import tied
 from wideproof.reports.sections.report import report, silent
+from wideproof.reports.write import prose
 
 remembered = sys.modules["wideproof.reports.sections.nonlinear.memory"]  # `remembered` is also its function
 NU = {"nu_W": 0.6, "nu_b": 0.2}
@@ -62,14 +65,14 @@ def said(node):
 def test_every_part_is_there_and_typesets(made):
     made, folder = made
     assert [section.label for section in sections(made)] == [
-        f"sec:{name}" for name in ("model", "limit", "gradients", "confirmation", "untied", "memory", "training",
-                                   "provenance")
+        f"sec:{name}" for name in ("introduction", "model", "limit", "gradients", "confirmation", "untied", "memory",
+                                   "training", "conclusion", "provenance")
     ]  # fmt: skip
     assert {node.label for node in doc.walk(made) if isinstance(node, doc.Theorem)} == {
         "thm:nngp", "thm:ntk", "thm:adjoint", "thm:memory"
     }  # fmt: skip
     stems = {figure.stem.name for figure in doc.figures(made)}
-    assert stems == {"correlation", "lag", "kernel-error", "tied", "phase", "training"}
+    assert stems == {"correlation", "kernel-error", "tied", "phase", "training"}
     assert all((folder / "figures" / f"{stem}.pdf").exists() for stem in stems)
     labels = doc.labels(made)
     assert all(node.label in labels for node in doc.walk(made) if isinstance(node, Ref))
@@ -102,7 +105,6 @@ def test_the_untied_limit_is_refuted_between_times_and_the_tied_one_is_not(small
     assert "differ in 48 of 72 entries, all of them between different times" in said(tied(small, tmp_path))
     same = replace(small, untied=replace(found, other=found.truth))
     assert "both limits coincide" in said(tied(same, tmp_path))
-    assert "changes nothing" in said(tied(replace(small, untied=None), tmp_path))
 
 
 def test_measured_curves_lie_on_their_limits(small):
@@ -126,9 +128,33 @@ def test_networks_train_as_the_limit_says_and_not_at_another_step_size(small, mo
     assert (small.verdict, changed.verdict) == (small.validation.verdict, "refuted")
 
 
-def test_without_a_memory_the_reason_is_told(small, tmp_path):
-    changed = replace(small, memory=None, analysis=None, forgetful="Gates have none.")
-    assert "Gates have none." in said(remembered.remembered(changed, tmp_path))
+def test_sections_that_do_not_apply_are_absent_and_what_is_not_derived_is_said(small, tmp_path):
+    bare = replace(small, untied=None, memory=None, analysis=None, forgetful="")
+    made = document(bare, tmp_path)
+    assert not {"sec:memory", "sec:untied"} & {section.label for section in sections(made)}
+    assert "memory" not in said(made)
+    doc.labels(made)  # every reference resolves
+    gated = document(replace(bare, forgetful="Gates have none."), tmp_path)
+    assert "Not derived here is the memory horizon. Gates have none." in said(gated)
+    assert run._memory(models.feed_forward().program(), {})[2] == ""
+    assert "gate" in run._memory(models.gru().program(), {})[2]
+
+
+def test_abstract_introduction_and_conclusion_state_theorem_verdict_and_numbers(small, made):
+    made, _ = made
+    abstract = plain(made.abstract)
+    checks = small.validation.checks
+    holds = sum(c.verdict == "holds" for c in checks)
+    assert f"of {len(checks)} kernel entries {holds} hold" in abstract
+    assert f"proved in {len(small.nngp.proof.steps)} and {len(small.ntk.proof.steps)} steps" in abstract
+    assert value(small.training.check.estimate, small.training.check.stderr).body in abstract.replace("$", "")
+    assert abstract.endswith(f"Together: {small.verdict}.")
+    introduction, conclusion = sections(made)[0], sections(made)[-2]
+    assert len(re.findall(r"\.(?: |$)", said(introduction))) == 5
+    assert f"Of {len(checks)} kernel entries {holds} hold" in said(conclusion)
+    other = [replace(c, verdict="refuted") for c in checks]
+    changed = replace(small, validation=replace(small.validation, checks=tuple(other)))
+    assert f"none holds and {len(checks)} are refuted" in plain(assembly._abstract(changed))
 
 
 def test_report_writes_all_files(small, tmp_path, monkeypatch):
@@ -161,7 +187,7 @@ def test_limits_of_gates_layers_and_sums_fit_the_page(make):
 
     program = make().program()
     part = SimpleNamespace(program=program, nngp=nngp(program), ntk=ntk(program), gradient=adjoint(program), values={})
-    made = doc.Document("t", "a", (limits(part), gradients(part)), "w")
+    made = doc.Document("t", "a", (limits(part, prose.Known()), gradients(part)), "w")
     assert {"eq:nngp", "eq:ntk", "eq:adjoint"} <= set(doc.labels(made))
     bodies = [node.body for node in doc.walk(made) if isinstance(node, doc.Equation)]
     for body in bodies:
