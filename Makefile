@@ -21,6 +21,10 @@ certify: $(VENV)/.test   ## write every covered proof as a Coq file and let coqc
 docs: $(VENV)/.docs      ## build the documentation site into docs/_build/html, warnings are errors
 	$(BIN)/python -m sphinx -W --keep-going -q docs docs/_build/html
 
+accessible: $(VENV)/.test  ## check pages in Chromium by axe: needs npm and chromium (apt-get install npm chromium)
+	PUPPETEER_SKIP_DOWNLOAD=1 npm install --silent --no-audit --no-fund --prefix $(VENV)/axe axe-core puppeteer-core
+	WIDEPROOF_AXE=$(abspath $(VENV)/axe/node_modules) $(BIN)/python -m pytest tests/reports/render/test_html_page.py
+
 test: $(VENV)/.test      ## run the tests
 	$(BIN)/python -m pytest -n 2
 
@@ -78,5 +82,5 @@ clean:           ## remove the environments and the reports
 	rm -rf $(VENV) $(VENV)-3.* report certificates dist build docs/_build docs/generated *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 # docs is a folder, too
-.PHONY: help report docs certify test mutants check lint format types lowest pythons clean
+.PHONY: help report docs accessible certify test mutants check lint format types lowest pythons clean
 .DEFAULT_GOAL := help

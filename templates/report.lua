@@ -18,6 +18,10 @@ local function to_typst(math, kind)
   return (text:gsub("quad ([%+%-])", 'quad "" %1'))  -- a sign that opens a line is still a binary one
 end
 
+local function quoted(text)  -- a string of Typst
+  return '"' .. text:gsub('[\\"]', "\\%0") .. '"'
+end
+
 -- first pass: count what the LaTeX counts
 local function count(math)
   local label = math.mathtype == "DisplayMath" and label_of(math)
@@ -31,13 +35,13 @@ local function equation(math)
   local display = math.mathtype == "DisplayMath"
   local label = display and label_of(math)
   if typst then
-    local text = to_typst(math, math.mathtype)
-    if label then
-      text = string.format('#math.equation(block: true, numbering: _ => [%s], %s) <%s>', numbers[label], text, label)
-    end
-    return pandoc.RawInline("typst", text)
+    local alt = quoted(bare(math.text):gsub("%s+", " "))
+    local set = string.format("alt: %s", alt)
+    if label then set = set .. string.format(", numbering: _ => [%s]", numbers[label]) end
+    local mark = label and string.format(" <%s>", label) or ""
+    return pandoc.RawInline("typst", string.format("#[#set math.equation(%s);%s%s]", set, to_typst(math, math.mathtype), mark))
   end
-  if not label then return nil end
+  if not label then return display and html and pandoc.Span({ math }, { class = "display" }) or nil end
   return pandoc.Span({ pandoc.Math("DisplayMath", (bare(math.text))), pandoc.Span(numbers[label], { class = "number" }) },
     { id = label, class = "equation" })
 end
@@ -61,8 +65,15 @@ local function caption(blocks, noun)
 end
 
 local function picture(el)
+  local alt = pandoc.utils.stringify(el.caption):gsub("{([%[%]*])}", "%1")  -- pandoc keeps it as LaTeX has it
+  alt = alt:gsub("\\textasciicircum{}", "^"):gsub("\\textasciitilde{}", "~"):gsub("\\([&%%#$_{}])", "%1")
+  local source = el.src:gsub("%.pdf$", ".svg")  -- Typst embeds no PDF in an accessible one
+  if typst then
+    local width = el.attributes.width or "100%"
+    return pandoc.RawInline("typst", string.format('#image("%s", width: %s, alt: %s)', source, width, quoted(alt)))
+  end
   if html then
-    el.src = el.src:gsub("%.pdf$", ".svg")
+    el.src, el.caption = source, { pandoc.Str(alt) }
     el.attributes.width = nil
   end
   return el
@@ -95,8 +106,7 @@ local function div(el)
     el.content:insert(pandoc.RawBlock("typst", el.identifier ~= "" and ("] <" .. el.identifier .. ">") or "]"))
     return el.content
   elseif typst and el.identifier ~= "" and el.content[1] and el.content[1].t == "Table" then
-    el.content:insert(1, pandoc.RawBlock("typst", "#block["))
-    el.content:insert(pandoc.RawBlock("typst", "] <" .. el.identifier .. ">"))
+    el.content[1].identifier = el.identifier  -- a table inside a block would not float
     return el.content
   end
 end
@@ -105,6 +115,9 @@ return {
   { traverse = "topdown", Math = count },
   { Math = equation, Link = link, Image = picture,
     Figure = function(el) if caption(el.caption.long, "Figure") then return el end end,
-    Table = function(el) if caption(el.caption.long, "Table") then return el end end },
+    Table = function(el)
+      caption(el.caption.long, "Table")
+      return html and pandoc.Div({ el }, { class = "table" }) or nil
+    end },
   { Div = div },
 }
