@@ -65,7 +65,8 @@ local function caption(blocks, noun)
 end
 
 local function picture(el)
-  local alt = pandoc.utils.stringify(el.caption):gsub("\\([&%%#$_{}])", "%1")  -- pandoc keeps it as LaTeX has it
+  local alt = pandoc.utils.stringify(el.caption):gsub("{([%[%]*])}", "%1")  -- pandoc keeps it as LaTeX has it
+  alt = alt:gsub("\\textasciicircum{}", "^"):gsub("\\textasciitilde{}", "~"):gsub("\\([&%%#$_{}])", "%1")
   local source = el.src:gsub("%.pdf$", ".svg")  -- Typst embeds no PDF in an accessible one
   if typst then
     local width = el.attributes.width or "100%"
@@ -105,8 +106,7 @@ local function div(el)
     el.content:insert(pandoc.RawBlock("typst", el.identifier ~= "" and ("] <" .. el.identifier .. ">") or "]"))
     return el.content
   elseif typst and el.identifier ~= "" and el.content[1] and el.content[1].t == "Table" then
-    el.content:insert(1, pandoc.RawBlock("typst", "#block["))
-    el.content:insert(pandoc.RawBlock("typst", "] <" .. el.identifier .. ">"))
+    el.content[1].identifier = el.identifier  -- a table inside a block would not float
     return el.content
   end
 end

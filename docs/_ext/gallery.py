@@ -10,7 +10,8 @@ import numpy as np
 import wideproof as wp
 from wideproof.derive.latex.notebook import written
 from wideproof.numeric.validation.validate import KERNEL_DEFAULTS
-from wideproof.reports.write.figures import DASHES, canvas, save
+from wideproof.reports.write.figures import DASHES
+from wideproof.reports.write.picture import canvas, save
 
 HEAD = """# Gallery
 
@@ -72,7 +73,8 @@ def _pictured(name: str, rnn: wp.Recursion, folder: Path) -> str:
         value = np.asarray(getattr(kernel, quantity)(X))
         at = np.arange(steps)
         inner = value[0, at, 1, at] / np.sqrt(value[0, at, 0, at] * value[1, at, 1, at])
-        axes.plot(at, inner, dash, marker="o", label=f"{NAMES[quantity]} kernel")
+        axes.plot(at, inner, linestyle=dash, marker="o", label=f"{NAMES[quantity]} kernel")
+        figure.shows(f"{NAMES[quantity]} kernel", at, inner)
     axes.set(xlabel="step $t$", ylabel="correlation of two runs")
     axes.legend()
     save(figure, folder, f"gallery-{name}")
@@ -90,6 +92,7 @@ def _amp(folder: Path) -> str:
     error = [float(value) for key, value in found.items() if str(key).startswith("MeanSquare(error")]
     figure, (axes,) = canvas()
     axes.semilogy(range(len(error)), error, "o-")
+    figure.shows("state evolution", range(len(error)), error)
     axes.set(xlabel="step $t$", ylabel="mean square error")
     save(figure, folder, "gallery-amp")
     alt = f"Mean square error of amp by state evolution, falling from {error[0]:.3g} to {error[-1]:.3g} in six steps"

@@ -13,8 +13,8 @@ from typer.testing import CliRunner
 from wideproof.derive import Proof, memory, models
 from wideproof.numeric.memory_horizon.phase_diagram import phase_diagram
 from wideproof.reports.cli.app import app
-from wideproof.reports.write.figures import save
 from wideproof.reports.write.phase_figure import phase_figure
+from wideproof.reports.write.picture import save
 
 RELU = ("memory", "elman", "--activation", "relu", "--nu-b", "0.1")
 
@@ -75,7 +75,7 @@ def test_errors_say_what_to_do(words, said):
 
 def test_the_figure_is_written_in_both_formats_and_holds_line_and_phases(tmp_path):
     run(*RELU, "--nu-W", "1", "--figure", str(tmp_path))
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["phase.pdf", "phase.svg"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["phase.csv", "phase.pdf", "phase.svg"]
     diagram = phase_diagram(memory(models.elman("erf")), np.linspace(0.2, 3, 20), np.linspace(0, 0.3, 12))
     drawn = [phase_figure(diagram) for _ in range(2)]
     axes = drawn[0].axes[0]

@@ -155,7 +155,9 @@ def test_both_engines_print_the_same_numbers(tiny_run, undrawn, tmp_path, monkey
         blank = pypdf.PdfWriter()
         blank.add_blank_page(300, 200)
         blank.write(figure.stem.with_name(f"{figure.stem.name}.pdf"))
-        figure.stem.with_name(f"{figure.stem.name}.svg").write_text("")
+        empty = '<svg xmlns="http://www.w3.org/2000/svg" width="300" height="200"/>'
+        figure.stem.with_name(f"{figure.stem.name}.svg").write_text(empty)
+        figure.stem.with_name(f"{figure.stem.name}.csv").write_text("")
     monkeypatch.setattr("wideproof.reports.render.render._html", lambda *_: None)
     counts = []
     for engine in ("pdflatex", "typst"):

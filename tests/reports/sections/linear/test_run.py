@@ -5,15 +5,20 @@ from __future__ import annotations
 import dataclasses
 import re
 from contextlib import contextmanager
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from wideproof.derive import models
 from wideproof.derive.language.errors import ParameterError
+from wideproof.derive.latex.text import plain
+from wideproof.reports.document.blocks import titled
 from wideproof.reports.render.typeset import typeset
 from wideproof.reports.sections.linear import document, run_linear
+from wideproof.reports.sections.linear.recordings import _answer, recording_blocks
 from wideproof.reports.sections.linear.run import checks_of, lags_of
-from wideproof.reports.sections.report import silent
+from wideproof.reports.sections.report import entitle, silent
 
 
 @pytest.fixture
@@ -80,4 +85,30 @@ def test_recordings_of_any_name_have_labels_and_files_of_their_own(tiny_run, und
     assert len(set(found)) == 4
     assert all(re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", name) for name in found), found
     included = re.findall(r"\\includegraphics(?:\[[^]]*\])?\{figures/([^}]*)\}", source)
-    assert len(set(included)) == len(included) == 6 + 3 * 4
+    assert len(set(included)) == len(included) == 6 + 2 * 4
+
+
+def test_a_recording_leads_with_what_was_decided_and_why_the_rest_could_not_be(tiny_run):
+    (one,) = tiny_run.recordings
+    told = plain(recording_blocks(one, Path(), "x", curves=False, tables=False)[0].text)
+    assert told.startswith(one.recording)  # without tables there are no verdicts to tell
+    said = plain(_answer(one))
+    decided = sum(j.verdict != "undecided" for j in one.judged)
+    assert said.startswith(f"Of {len(one.judged)} statements {decided} ")
+    moving = [j for j in one.judged if j.what.unsettled]
+    assert all(j.verdict == "undecided" for j in moving)
+    assert (f"{len(moving)} because a run" in said) is bool(moving)
+    none = dataclasses.replace(one, judged=tuple(dataclasses.replace(j, verdict="undecided") for j in one.judged))
+    assert plain(_answer(none)).startswith(f"None of {len(one.judged)} statements is decided. Undecided are ")
+    every = dataclasses.replace(one, judged=tuple(dataclasses.replace(j, verdict="holds") for j in one.judged))
+    assert "ndecided" not in plain(_answer(every))
+
+
+def test_title_author_and_date_are_those_given_and_stay_with_the_run(tiny_run, undrawn, tmp_path):
+    made = document(tiny_run, tmp_path)
+    own = titled(made, {"title": "A & B", "author": "", "date": "May 2026"})
+    assert (own.title, own.author, own.date) == ("A & B", made.author, "May 2026")
+    assert r"\title{A \& B}" in typeset(own)
+    run = SimpleNamespace(record={"titles": {"author": "N. N."}}, update=lambda **new: run.record.update(new))
+    entitle(run, "A & B", "", "")
+    assert run.record["titles"] == {"author": "N. N.", "title": "A & B"}

@@ -133,7 +133,6 @@ def test_sections_that_do_not_apply_are_absent_and_what_is_not_derived_is_said(s
     made = document(bare, tmp_path)
     assert not {"sec:memory", "sec:untied"} & {section.label for section in sections(made)}
     assert "memory" not in said(made)
-    assert "Section" in said(made)
     doc.labels(made)  # every reference resolves
     gated = document(replace(bare, forgetful="Gates have none."), tmp_path)
     assert "Not derived here is the memory horizon. Gates have none." in said(gated)
