@@ -7,7 +7,7 @@ import sympy as sp
 
 from wideproof import derive
 from wideproof.derive import Derivation, ProofError, models, nngp, ntk
-from wideproof.derive.emit.derivation import Reading
+from wideproof.derive.emit.derivation import read_off
 from wideproof.derive.language.notation import j as J
 from wideproof.derive.proof.claims import Definition, Equation, Limit, ProcessForm, Recurrence
 
@@ -46,7 +46,7 @@ def refused(derivation):
 
 def test_the_chain_holds_from_the_definition_to_the_formula(derivation):
     derivation.verify()
-    assert derivation.formula == Reading.registry[derivation.quantity](derivation.proof)
+    assert derivation.formula == read_off(derivation.quantity, derivation.proof)
 
 
 def test_a_formula_wrong_by_a_thousandth_is_refused(derivation):
