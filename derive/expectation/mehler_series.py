@@ -28,6 +28,8 @@ CLOSE = 0.9
 """Pairs of larger correlation need more orders; where they are few they are summed apart."""
 TOLERANCE, NEGLIGIBLE = 1e-14, 1e-15
 """The parts of E[phi^2] beyond which a series is not extended (known by subtraction), and whose effect is left out."""
+SHORT, ENOUGH = 48, 1e-10
+"""Coefficients of a truncated series, and the part of E[phi^2] it may miss: a product of two errs by as much."""
 ROUNDING = 8 * float(np.finfo(float).eps)
 
 
@@ -126,6 +128,27 @@ def pair(xp: Any, first: Series, second: Series, correlation: Any) -> tuple[Any,
     ]
     total[close], doubt[close] = _sum(xp, parts[0], parts[1], correlation[close])
     return total, doubt
+
+
+def truncated(xp: Any, phi: Function, mean: Any, variance: Any) -> Any | None:
+    """The first SHORT coefficients of phi(mean + sqrt(variance) z), None where they miss more than ENOUGH.
+
+    Shapes: (N,) each -> (SHORT, N).  Error: ENOUGH of E[phi^2] in a product of two; what a halved grid changes counts.
+    """
+    deviation = xp.sqrt(variance)
+    coarse, fine = (_at(xp, phi, mean, deviation, fineness, SHORT) for fineness in (1, 2))
+    moved = xp.sum((fine.coefficients - coarse.coefficients) ** 2, axis=-1)
+    if bool(xp.any(xp.maximum(fine.tail, moved) > ENOUGH * fine.energy)):
+        return None
+    return fine.coefficients.T
+
+
+def correlated(xp: Any, first: Any, second: Any, correlation: Any) -> Any:
+    """E[phi(u) psi(v)] of truncated series, by Horner's rule.  Shapes: (S, K, N), (K, N), (S, N, N) -> (S, N, N)."""
+    total = xp.zeros_like(correlation)
+    for k in range(SHORT - 1, -1, -1):
+        total = total * correlation + first[:, k, :, None] * second[k, None, :]
+    return total
 
 
 def _sum(xp: Any, first: Series, second: Series, correlation: Any) -> tuple[Any, Any]:

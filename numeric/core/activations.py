@@ -143,6 +143,18 @@ MEMBERS: dict[str, Callable[..., tuple[Function, Function]]] = {
 """Family -> the function with these parameters and its derivative."""
 
 
+SLOPES: dict[str, Function] = {"tanh": lambda y: 1.0 - y * y, "sigmoid": lambda y: y * (1.0 - y), "exp": lambda y: y}
+"""Name -> the derivative as a function of the value, where that keeps its digits to rounding of the value."""
+
+
+def slope_from_value(name: str) -> Function | None:
+    """Return the function that makes phi'(z) of phi(z), None where there is none in the table.
+
+    Shapes: kept by the function.  Error: rounding of the value, 1e-16 absolute.  Source: the logistic equation.
+    """
+    return SLOPES.get(name)
+
+
 def activation_function(name: str, order: int = 0) -> Function:
     """Return the array function phi^{(order)} of a named activation; at a kink, the mean of both sides.
 

@@ -31,7 +31,7 @@ from wideproof.numeric.kernels.sequence_batches import (
     rounding,
 )
 from wideproof.numeric.networks.simulation import symbol_values
-from wideproof.numeric.process import REPLICATES, Effort, Numbers, ProcessKernel, padded
+from wideproof.numeric.process import REPLICATES, Effort, KernelCost, Numbers, ProcessKernel, padded
 from wideproof.numeric.runs.crew import workers_of
 
 Asked = tuple[str, tuple[str, ...] | None, bool]
@@ -80,7 +80,8 @@ class Kernel:
     Error: what `evaluate` returns beside the value. TooLarge or TooSmall, with the step, where a number on the way
     overflows, or loses its digits in an underflow.
     Gated recursions are expectations over a process: by nested quadrature where few Gaussian variables meet in one
-    activation, else by randomised quasi-Monte Carlo with 16 x `points` points drawn from `seed`. `progress` is called
+    activation, else by randomised quasi-Monte Carlo with 16 x `points` points drawn from `seed`; `cost` says beforehand
+    what that takes. `progress` is called
     with (done, of), of blocks of pairs or of points. An `executor` of concurrent.futures works out the blocks of pairs,
     which are sent as sequences with the model as text; a process is evaluated here.
     Memory: blocks of pairs are chosen to need about `memory` bytes besides the result, in each worker; ParameterError,
@@ -189,6 +190,22 @@ class Kernel:
         inputs = BallInputs(sequence(first, i), sequence(second, j), int(symmetric and i == j))
         formula = self._formula(quantity, named("Kernel: parameters", parameters))
         return certified(formula, inputs, self.readout, times, self.parameters, tolerance)
+
+    def cost(self, quantity: str, X1: Any, X2: Any = None) -> KernelCost | None:
+        """Return the memory and the time that paths of a gated kernel take, before any is drawn; str() says it.
+
+        None where nothing is sampled, or nets of single groups settle few short sequences in seconds.
+        Shapes: as the class says.  Units: bytes besides the result, seconds of processor time.
+        Error: memory is a bound, seconds are within a factor of three; ParameterError as the kernel itself.
+        Source: the arrays and products of `wideproof.numeric.process`, at rates of this machine measured now.
+        """
+        choice("Kernel.cost: quantity", quantity, QUANTITIES, "Which kernel it is.")
+        pairs, function = self._pairs(X1, X2), self._emitted(quantity, None)
+        if not isinstance(function, ProcessKernel):
+            return None
+        sizes = [sum(len(rows) for rows, _ in groups) for groups in (pairs.first, pairs.second)]
+        steps = max(X.shape[1] for groups in (pairs.first, pairs.second) for _, X in groups)
+        return function.cost((sizes[0], sizes[1]), pairs.symmetric, steps, self.effort, self.parameters)
 
     @property
     def mean(self) -> float:

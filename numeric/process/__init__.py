@@ -1,7 +1,8 @@
 """The limiting Gaussian process of gated recursions, evaluated: short horizons by quadrature, longer ones by paths."""
 
+from wideproof.numeric.process.cost import KernelCost
 from wideproof.numeric.process.evaluation import Effort, ProcessKernel, padded
 from wideproof.numeric.process.layout import Numbers
 from wideproof.numeric.process.quasi_monte_carlo import REPLICATES
 
-__all__ = ["REPLICATES", "Effort", "Numbers", "ProcessKernel", "padded"]
+__all__ = ["REPLICATES", "Effort", "KernelCost", "Numbers", "ProcessKernel", "padded"]

@@ -3,42 +3,63 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
 
 from wideproof.numeric.core.arrays import Array, namespace
 
 SINGULAR = 1e-13
 """A variable whose variance given the earlier ones is a smaller part of its variance is a function of them."""
+CLEAR = 1e-8
+"""Where every pivot is a larger part of its variance, no variable is near being a function of the others."""
 
 
 @dataclass
 class Revealed:
-    """Factors L[j][m] with block j = sum over m <= j of L[j][m] z_m, z_m standard normal.
+    """A factor L with block j = sum over m <= j of L[j, m] z_m, z_m standard normal, that grows by rows of blocks.
 
     Repeated, opposite and zero variables get zero columns: they are the combinations of the earlier ones that the
-    covariance says, and bring no noise.  Shapes: blocks (N_j, N_m).  Error: rounding over sqrt(SINGULAR), 1e-9.
+    covariance says, and bring no noise.  Shapes: L (k, k), k = sum of the N_j.
+    Error: rounding over sqrt(SINGULAR), 1e-9.
     Source: Bolthausen conditioning, emami2021implicit (72); Golub and Van Loan, 4.2.
     """
 
-    factors: list[list[Array]] = field(default_factory=list)
+    factor: Any = None
     inverses: list[Array] = field(default_factory=list)
+    ends: list[int] = field(default_factory=list)
 
-    def append(self, cross: list[Array], own: Array) -> list[Array]:
-        """Add a block by its covariances with the earlier ones and with itself; return its factors.
+    @property
+    def size(self) -> int:
+        """How many variables are revealed."""
+        return self.ends[-1] if self.ends else 0
 
-        Shapes: cross (N, N_m) for each earlier block, own (N, N).  Units: of the variables.
+    def append(self, cross: Array, own: Array) -> Array:
+        """Add a block by its covariances with the earlier variables and with itself; return its row of L.
+
+        Shapes: cross (k, N), own (N, N) -> (N, k + N).  Units: of the variables.
         Error: see the class.  Source: block forward substitution.
         """
-        xp = namespace(own)
-        row: list[Array] = []
-        for block, covariance in enumerate(cross):
-            known = sum((row[m] @ self.factors[block][m].T for m in range(block)), start=xp.zeros_like(covariance))
-            row.append((covariance - known) @ self.inverses[block].T)
-        left = own - sum((part @ part.T for part in row), start=xp.zeros_like(own))
-        factor, inverse = semidefinite_cholesky(left, xp.diagonal(own) if hasattr(xp, "diagonal") else own.diagonal())
-        row.append(factor)
-        self.factors.append(row)
+        xp, size, more = namespace(own), self.size, own.shape[0]
+        known = xp.zeros((size, more), dtype=own.dtype)
+        for start, end, inverse in zip([0, *self.ends], self.ends, self.inverses, strict=False):
+            left = cross[start:end, :] - self.factor[start:end, :start] @ known[:start, :]
+            known[start:end, :] = inverse @ left
+        factor, inverse = semidefinite_cholesky(own - known.T @ known, xp.linalg.diagonal(own))
+        self._grow(xp, size + more, own.dtype)
+        self.factor[size : size + more, :size] = known.T
+        self.factor[size : size + more, size : size + more] = factor
         self.inverses.append(inverse)
-        return row
+        self.ends.append(size + more)
+        return self.factor[size : size + more, : size + more]
+
+    def _grow(self, xp: Any, size: int, dtype: Any) -> None:
+        have = 0 if self.factor is None else self.factor.shape[0]
+        if size > have:
+            larger = xp.zeros((max(size, 2 * have),) * 2, dtype=dtype)
+            if have:
+                larger[:have, :have] = self.factor
+            self.factor = larger
 
 
 def semidefinite_cholesky(matrix: Array, scale: Array) -> tuple[Array, Array]:
@@ -49,6 +70,8 @@ def semidefinite_cholesky(matrix: Array, scale: Array) -> tuple[Array, Array]:
     Error: drops variances of SINGULAR x scale.  Source: Higham 2002, 10.3, without pivoting.
     """
     xp = namespace(matrix)
+    if (clear := _definite(xp, matrix, scale)) is not None:
+        return clear, xp.linalg.inv(clear)
     size = matrix.shape[0]
     left = xp.asarray(matrix, copy=True)
     factor = xp.zeros_like(left)
@@ -65,3 +88,13 @@ def semidefinite_cholesky(matrix: Array, scale: Array) -> tuple[Array, Array]:
     filled = factor + xp.eye(size) * (1.0 - noisy)[None, :]
     inverse = noisy[:, None] * xp.linalg.inv(filled)
     return factor, inverse
+
+
+def _definite(xp: Any, matrix: Array, scale: Array) -> Array | None:
+    """The Cholesky factor by the library, where the matrix is far from singular."""
+    try:
+        factor = xp.linalg.cholesky(matrix)
+    except np.linalg.LinAlgError:
+        return None
+    pivots = xp.linalg.diagonal(factor)
+    return factor if bool(xp.all(pivots * pivots > CLEAR * scale)) else None

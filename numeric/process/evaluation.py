@@ -11,8 +11,10 @@ from wideproof.derive.language.errors import ParameterError
 from wideproof.numeric.core.arrays import Array
 from wideproof.numeric.core.inputs import callback, whole
 from wideproof.numeric.networks.simulation import symbol_values
+from wideproof.numeric.process.cost import KernelCost, PathWork
+from wideproof.numeric.process.groups import axes_needed
 from wideproof.numeric.process.layout import Layout, Numbers
-from wideproof.numeric.process.quadrature import AXES, TERMS, axes_needed, grouped, nested, products_of_terms
+from wideproof.numeric.process.quadrature import AXES, TERMS, grouped, nested, products_of_terms
 from wideproof.numeric.process.quasi_monte_carlo import MOST, REPLICATES, dimensions, sampled
 
 PAIRS = 32
@@ -115,13 +117,38 @@ class ProcessKernel:
             return exact
         return min(exact, _sampled(layout, xp, first, second, effort), key=lambda found: float(xp.max(found.error)))
 
+    def cost(self, sizes: tuple[int, int], symmetric: bool, steps: int, effort: Effort,
+             parameters: Mapping[str, float]) -> KernelCost | None:  # fmt: skip
+        """Return what sampling paths takes; None where quadrature or nets of single groups do, in seconds.
+
+        Shapes: sizes are the numbers of sequences.  Units: bytes, seconds.  Error: `KernelCost`.
+        Source: `PathWork`.
+        """
+        assert self.formula.process is not None
+        layout = Layout(self.formula.program, self.formula.process, symbol_values(self.formula.program, parameters))
+        together = sizes[0] if symmetric else sum(sizes)
+        if _is_short(layout, sizes, steps, symmetric) or _is_apart(layout, together, steps):
+            return None
+        side, work = _side(layout, sizes, steps, together, effort), PathWork.of(layout, steps, effort.points)
+        if side >= max(sizes):
+            return work.cost([together], REPLICATES)
+        ends = [[min(side, size - i) for i in range(0, size, side)] for size in sizes]
+        batches = [a if symmetric and i == j else a + b for i, a in enumerate(ends[0])
+                   for j, b in enumerate(ends[1]) if not symmetric or i <= j]  # fmt: skip
+        return work.cost(batches, REPLICATES)
+
+
+def _is_apart(layout: Layout, sequences: int, steps: int) -> bool:
+    """Whether each group is sampled by itself, because products between groups are few."""
+    return layout.random_starts == 0 and products_of_terms(layout, sequences, steps) <= TERMS
+
 
 def _sampled(layout: Layout, xp: Any, first: Sequences, second: Sequences | None, effort: Effort) -> Numbers:
     """The kernel by quasi-Monte Carlo, of each group by itself while that is less work than paths of all."""
     sizes, steps = (first.X.shape[0], (second or first).X.shape[0]), first.X.shape[1]
     together = sizes[0] if second is None else sum(sizes)
+    apart = _is_apart(layout, together, steps)
     products = products_of_terms(layout, together, steps)
-    apart = layout.random_starts == 0 and products <= TERMS
     points = effort.points << (min(MORE, TERMS // products).bit_length() - 1) if apart else effort.points
     side, by = (max(sizes), grouped) if apart else (_side(layout, sizes, steps, together, effort), sampled)
     told = _Told(effort.progress, REPLICATES)
@@ -179,9 +206,10 @@ def _is_short(layout: Layout, sizes: tuple[int, int], steps: int, symmetric: boo
 
 def _side(layout: Layout, sizes: tuple[int, int], steps: int, together: int, effort: Effort) -> int:
     """How many sequences of each side are sampled together: all of them, if memory and the net allow it."""
-    kept = 2 * len(layout.forms) + len(layout.written) + len(layout.bodies)
-    most = min(int(effort.memory / (8 * effort.points * steps * kept)), MOST // max(1, dimensions(layout, 1, steps)))
+    work = PathWork.of(layout, steps, effort.points)
+    most = min(work.most_within(effort.memory), MOST // max(1, dimensions(work.factors, 1, steps)))
     if most < 2:
         raise ParameterError("Kernel: memory", f"room for two sequences of {steps} steps and {effort.points} paths",
-                             f"{effort.memory:.3g} bytes", "Give more memory, or fewer points.")  # fmt: skip
+                             f"{effort.memory:.3g} bytes",
+                             f"Give {work.memory(2):.2g} or more, or fewer points.")  # fmt: skip
     return max(sizes) if together <= most else max(1, most // 2)

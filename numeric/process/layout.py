@@ -23,6 +23,7 @@ from wideproof.numeric.core.activations import activation_function
 from wideproof.numeric.core.arrays import Array
 
 Pair = tuple[sp.Expr, sp.Expr]
+Values = Callable[[Phi], Array]
 
 
 SAMPLING = "randomised quasi-Monte Carlo of the limiting process"
@@ -169,7 +170,7 @@ class Layout:
     def _activation(self, name: sp.Symbol, order: sp.Expr, argument: sp.Expr) -> sp.Expr:
         activation_function(str(name), int(order))  # refuses what has no numbers
         slopes = {c: sp.diff(argument, c) for c in self._gaussian(argument)}
-        linear = {c: k for c, k in slopes.items() if not k.has(Coordinate)}
+        linear = {c: k for c, k in slopes.items() if k.free_symbols <= self.values.keys()}  # no gate multiplies it
         rest = sp.expand(argument - sp.Add(*(k * c for c, k in linear.items())))
         return Phi(name, order, self._outside(rest) + self._form(linear))
 
@@ -203,19 +204,26 @@ class Layout:
         return name
 
 
-def evaluate(expr: sp.Expr, read: Callable[[sp.Expr], Array]) -> Array:
-    """The value of an expression in coordinates and forms, `read` giving theirs."""
+def evaluate(expr: sp.Expr, read: Callable[[sp.Expr], Array], applied: Callable[[Phi, Values], Array]) -> Array:
+    """The value of an expression in coordinates and forms, `read` giving theirs and `applied` those of activations.
+
+    `applied` may call its second argument, which works out an activation, or return what it remembers.
+    """
     if isinstance(expr, sp.Symbol):
         return read(expr)
     if isinstance(expr, Phi):
-        name, order, argument = expr.args
-        return activation_function(str(name), int(order))(evaluate(argument, read))
+        return applied(expr, lambda phi: _applied(phi, evaluate(phi.args[2], read, applied)))
     if expr.is_Number:
         return float(expr)
     if expr.is_Pow:
-        return evaluate(expr.base, read) ** int(expr.exp)
-    parts = [evaluate(a, read) for a in expr.args]
+        return evaluate(expr.base, read, applied) ** int(expr.exp)
+    parts = [evaluate(a, read, applied) for a in expr.args]
     total = parts[0]
     for part in parts[1:]:
         total = total + part if expr.is_Add else total * part
     return total
+
+
+def _applied(phi: Phi, argument: Array) -> Array:
+    name, order, _ = phi.args
+    return activation_function(str(name), int(order))(argument)

@@ -11,6 +11,7 @@ import sympy as sp
 
 from wideproof.derive.expectation.mehler_series import UNREACHED
 from wideproof.numeric.core.arrays import Array
+from wideproof.numeric.process.groups import axes_needed, merged_groups, perturbations
 from wideproof.numeric.process.layout import GROUPED, QUADRATURE, Layout, Numbers
 from wideproof.numeric.process.points import Points, net, pairs, tensor
 from wideproof.numeric.process.quasi_monte_carlo import REPLICATES, Normals, Told, ends_of, kernel_of, replicated
@@ -28,22 +29,6 @@ TERMS = 2**13
 """More products of terms than this, counted by `products_of_terms`, take longer than paths of all groups at once."""
 
 
-def merged_groups(layout: Layout) -> dict[sp.Symbol, int]:
-    """Form -> the number of its group: independent ones that no activation reads together."""
-    found = dict(layout.groups)
-    for phi in layout.activations:
-        together = {found[f] for f in layout.forms_read(phi)}
-        found = {f: min(together) if g in together else g for f, g in found.items()}
-    return found
-
-
-def axes_needed(layout: Layout, sequences: int, steps: int) -> int:
-    """Return the largest number of variables of a group that some activation reads."""
-    merged = merged_groups(layout)
-    groups = {merged[f] for f in layout.inside}
-    return sequences * steps * max((sum(g == other for other in merged.values()) for g in groups), default=0)
-
-
 def products_of_terms(layout: Layout, sequences: int, steps: int) -> int:
     """Return the order of how many means of one group the moments of all states take.
 
@@ -51,18 +36,6 @@ def products_of_terms(layout: Layout, sequences: int, steps: int) -> int:
     and moments are taken of all pairs; perturbations have about eight times as many, measured on a GRU.
     """
     return sequences**2 * steps**4 * (1 if layout.program.base is None else 8)
-
-
-def perturbations(layout: Layout, merged: dict[sp.Symbol, int]) -> set[int]:
-    """Return the groups made of perturbations alone, which enter every response linearly.
-
-    Source: emami2021implicit, Lemma B.1.
-    """
-    base = layout.program.base
-    if base is None:
-        return set()
-    read = {merged[name] for name, form in layout.forms.items() if any(c in base.table for c, _ in form.weights)}
-    return set(merged.values()) - read - {merged[name] for name in layout.inside}
 
 
 def nested(layout: Layout, xp: Any, X: Array, weights: Array) -> Numbers:
@@ -120,7 +93,7 @@ def grouped(layout: Layout, xp: Any, X: Array, weights: Array, points: int, seed
             size = _variables(merged, group, X)
             if group in linear:
                 return pairs(xp, size)
-            return net(xp, Normals(xp, size, points, seed, replicate, group)(size))
+            return net(xp, Normals(xp, size, points, seed, replicate, group)(size).T)
 
         kernels.append(kernel_of(Separable(layout, xp, X, merged, rule, ends_of(xp, weights)), weights))
         told()
