@@ -39,11 +39,14 @@ TOY = {
     "precision": (Case(20, T=4, trials=5, dtype="float32"),),
     "kernel-net": (Case(0, T=1, n_x=3, N=5),),
     "kernel-last": (Case(0, T=4, n_x=3, N=5), Case(0, T=1, n_x=3, N=4)),
+    "kernel-sweep": (Case(0, T=2, n_x=3, N=5),),
+    "kernel-smooth": (Case(0, T=2, n_x=3, N=5),),
     "kernel-tanh": (Case(0, T=1, N=5),),
 }
 PROBLEMS = {
     "kernel-net": [TOY["kernel-net"][0]] * 2,  # ReLU and erf
     "kernel-last": [TOY["kernel-last"][0], *TOY["kernel-last"]],  # the first also against all pairs of times
+    "kernel-sweep": [TOY["kernel-sweep"][0]] * 4,  # relu, erf, leaky relu, stacked
     "kernel-tanh": [TOY["kernel-tanh"][0]] * 2,  # values and slopes
 }
 
