@@ -113,8 +113,9 @@ class Writer:
     def printed(self, expr: sp.Expr) -> str:
         """An expression as code, of what is known; arc tangents become lines before it."""
         expr = self.split(expr.xreplace(self.known))
+        own = {x: sp.Symbol(f"p{n}") for n, x in enumerate(self.equations.symbols)}  # no name of a user's enters a text
         turned = {node: self.arctan(node.args[0]) for node in expr.atoms(sp.atan)}
-        return LoopCode({"fully_qualified_modules": True}).doprint(expr.xreplace(turned | {1 / sp.pi: PER_PI}))
+        return LoopCode({"fully_qualified_modules": True}).doprint(expr.xreplace(turned | own | {1 / sp.pi: PER_PI}))
 
     def split(self, expr: sp.Expr) -> sp.Expr:
         """An expression with all that one of the two sequences alone determines as a letter."""
@@ -374,7 +375,7 @@ def source(equations: Equations, step: Lines, end: Lines) -> str:
 
     return TEMPLATE.format(
         states=len(kept), lanes=LANES,
-        parameters=indented([f"{x.name} = parameters[{n}]" for n, x in enumerate(equations.symbols)], 1),
+        parameters=indented([f"p{n} = parameters[{n}]" for n in range(len(equations.symbols))], 1),
         rows=indented(rows(step, "own"), 4),
         step=indented([*loads, *columns(step, "other"), *step.lines, *stores], 5),
         last_rows=indented(rows(end, "last_own"), 3),

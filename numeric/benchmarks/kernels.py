@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from wideproof.derive import models
+from wideproof.derive import Recursion, models, ntk
 from wideproof.derive.expectation.pair_integrals import Variables, expectation
 from wideproof.numeric.benchmarks.kernel_rivals import NETS, ErfRecursion, Net, hermite
 from wideproof.numeric.benchmarks.machine import floor
@@ -17,6 +17,7 @@ from wideproof.numeric.benchmarks.rows import Note, Outcome, row
 from wideproof.numeric.core.arrays import Array, Host
 from wideproof.numeric.core.timing import paired
 from wideproof.numeric.kernels.kernel import Kernel
+from wideproof.numeric.kernels.sequence_batches import SequenceBatch
 
 TOLERANCE = 1e-10
 """The largest distance of a rival's kernel from ours, relative to our largest entry, off the diagonal."""
@@ -24,6 +25,14 @@ DEPTH = 3
 NU_F, NU_B = 1.0, 0.1
 NODES = range(20, 201, 10)
 NUMBER = 8.0
+FLOPS, PAIR_S = 90.0, 9e-9
+"""Operations of a pair and step of a closed form, and the seconds they take at the least on one core."""
+SWEPT = {
+    "relu": models.elman("relu"),
+    "erf": models.elman("erf"),
+    "leaky relu": models.elman("leaky_relu(1/10)"),
+    "stacked relu": models.stacked(activation="relu"),
+}
 
 
 def feed_forward(name: str, cases: Sequence[Case], pairs: int, rivals: Sequence[Net] = NETS) -> Iterator[Outcome]:
@@ -64,9 +73,9 @@ def net(activation: str, case: Case, rival: Net) -> tuple[Callable[[], Host], Ca
 
 def all_times(name: str, cases: Sequence[Case], pairs: int) -> Iterator[Outcome]:
     """The NTK of one sequence between all pairs of its times, erf, one pair of times after the other as a rival."""
-    base = elman(cases[0], "all")
+    base = elman(cases[0], readout="all")
     for case in cases:
-        ours = elman(case, "all")
+        ours = elman(case, readout="all")
         if case == cases[0]:
             rival = ErfRecursion(case, inputs(case), NU_F, NU_B)
             said = agree("erf, all pairs of times", ours()[:, -1, :, -1], rival.kernel(), diagonal=True)
@@ -91,6 +100,44 @@ def last_step(name: str, cases: Sequence[Case], pairs: int) -> Iterator[Outcome]
         said = "one program; its cost is linear in T and quadratic in N if ratio T N^2 is level"
         yield row(name, f"ours at N = {cases[0].N}, T = {cases[0].T}", case, timing, "one kernel",
                   streamed(case, case.T), said)  # fmt: skip
+
+
+def swept(name: str, cases: Sequence[Case], pairs: int) -> Iterator[Outcome]:
+    """The NTK after the last step by the compiled sweep, against the same recursion as array code."""
+    for case in cases:
+        for title, model in SWEPT.items():
+            nu = dict[str, Any](nu_W=case.nu_W, nu_F=NU_F / case.n_x, nu_b=NU_B, nu_C=case.nu_C)
+            nu |= {"nu_U": case.nu_W} if "nu_U" in model.program().symbols else {}
+            ours = partial(Kernel(model, readout="last", **nu).ntk, inputs(case))
+            theirs = array_code(model, case, nu)
+            said = agree(f"{title}, array code", ours(), theirs())
+            timing = paired(ours, theirs, pairs)
+            yield row(name, f"array code, {title}", case, timing, "one kernel", per_pair(case), said)
+
+
+def array_code(model: Recursion, case: Case, nu: dict[str, float]) -> Callable[[], Array]:
+    """The same kernel in one block of array code, ready to run."""
+    function, X = ntk(model).formula.on_sequences(), inputs(case)
+
+    def work() -> Array:
+        return np.asarray(function.on(SequenceBatch(np, X, X, True), (case.T, case.T), "last", **nu))
+
+    return work
+
+
+def smooth(name: str, cases: Sequence[Case], pairs: int) -> Iterator[Outcome]:
+    """The NTK of an Elman tanh network after its last step, against that of erf: both as `Kernel` evaluates them."""
+    for case in cases:
+        ours, rival = (elman(case, activation, NU_F / case.n_x) for activation in ("tanh", "erf"))
+        timing = paired(ours, rival, pairs)
+        said = "two functions: the ratio is the price of erf over that of tanh"
+        yield row(name, "ours, erf", case, timing, "one kernel", per_pair(case), said)
+
+
+def per_pair(case: Case) -> Floor:
+    """The floor of the arithmetic of a pair and step: sums, two roots, a quotient and an arc tangent."""
+    count = float((case.N or 1) ** 2 * case.T)
+    return Floor(0.0, FLOPS * count, 0.0, PAIR_S * count)
 
 
 def tanh_dual(name: str, cases: Sequence[Case], pairs: int) -> Iterator[Outcome]:
@@ -120,9 +167,9 @@ def enough_nodes(order: int, variances: Host, covariance: Host, want: Host) -> i
     raise _disagreement("tanh", TOLERANCE, f"more with {NODES[-1]} nodes")
 
 
-def elman(case: Case, readout: str = "last") -> Callable[[], Array]:
+def elman(case: Case, activation: str = "erf", nu_F: float = NU_F, readout: str = "last") -> Callable[[], Array]:
     """Our kernel of a case, ready to run."""
-    kernel = Kernel(models.elman("erf"), readout=readout, nu_W=case.nu_W, nu_F=NU_F, nu_b=NU_B, nu_C=case.nu_C)
+    kernel = Kernel(models.elman(activation), readout=readout, nu_W=case.nu_W, nu_F=nu_F, nu_b=NU_B, nu_C=case.nu_C)
     X = inputs(case)
     return lambda: kernel.ntk(X)
 

@@ -90,6 +90,15 @@ BENCHMARKS = (
         (Case(LIMIT, T=50, n_x=10, N=200), Case(LIMIT, T=100, n_x=10, N=200)), pairs=5,
     ),
     Benchmark(
+        "kernel-sweep", "the NTK after the last step in one compiled sweep, against array code", kernels.swept,
+        (Case(LIMIT, T=50, n_x=10, N=200),), (Case(LIMIT, T=50, n_x=10, N=200),), pairs=5,
+    ),
+    Benchmark(
+        "kernel-smooth", "the NTK of an Elman tanh network after its last step, against erf", kernels.smooth,
+        (Case(LIMIT, T=50, n_x=10, N=200), Case(LIMIT, T=100, n_x=10, N=1000)), (Case(LIMIT, T=50, n_x=10, N=200),),
+        pairs=3,
+    ),
+    Benchmark(
         "kernel-tanh", "Gaussian expectations of tanh within 1e-10", kernels.tanh_dual,
         (Case(LIMIT, T=1, N=100),), (Case(LIMIT, T=1, N=100),), pairs=3,
     ),

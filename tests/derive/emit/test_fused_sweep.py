@@ -62,7 +62,7 @@ def test_the_sweep_is_the_array_text(name, other):
 
 def test_a_weight_off_by_a_thousandth_is_seen():
     pytest.importorskip("numba")
-    changed = both("linear", 3, None, lambda text: text.replace("nu_W*old", "1.001*nu_W*old", 1))
+    changed = both("linear", 3, None, lambda text: text.replace("old1_0*p2", "1.001*old1_0*p2"))
     assert apart(*changed) > 1e-6
 
 
@@ -86,6 +86,11 @@ def test_which_recurrences_have_a_text(name):
     pytest.importorskip("numba")
     found = sweep_of(quantity(model).formula.on_sequences().equations, True)
     assert (found is not None) == (name in TEXT)
+
+
+def test_names_that_a_user_chose_do_not_enter_the_text():
+    text = FusedSweep(ntk(models.stacked(activation="relu")).formula.on_sequences().equations, True).text
+    assert "nu_" not in text
 
 
 def test_numbers_near_the_ends_of_the_range_are_left_to_the_array_text():

@@ -42,12 +42,15 @@ TOY = {
     "kernel-net-tanh": (Case(0, T=1, n_x=3, N=5),),
     "kernel-all": (Case(0, T=4, n_x=3, N=1), Case(0, T=6, n_x=3, N=1)),
     "kernel-last": (Case(0, T=4, n_x=3, N=5), Case(0, T=1, n_x=3, N=4)),
+    "kernel-sweep": (Case(0, T=2, n_x=3, N=5),),
+    "kernel-smooth": (Case(0, T=2, n_x=3, N=5),),
     "kernel-tanh": (Case(0, T=1, N=5),),
 }
 PROBLEMS = {
     "kernel-net": [TOY["kernel-net"][0]] * 3,  # ReLU, erf and gelu
     "kernel-all": [TOY["kernel-all"][0], *TOY["kernel-all"]],  # the first also against each pair of times
     "kernel-last": [TOY["kernel-last"][0], *TOY["kernel-last"]],  # the first also against all pairs of times
+    "kernel-sweep": [TOY["kernel-sweep"][0]] * 4,  # relu, erf, leaky relu, stacked
     "kernel-tanh": [TOY["kernel-tanh"][0]] * 2,  # values and slopes
 }
 
