@@ -479,7 +479,7 @@ class FusedSweep:
         for key in lines.within.values():
             if key.side == SIDE[side]:
                 times = (begin + n + key.times[0] for n in range(steps))
-                moments = [stepper.moment(Key(whose, key.pair, (time, time))) for time in times]
+                moments = [stepper.value(Key(whose, key.pair, (time, time))) for time in times]
                 read.append(np.stack([np.broadcast_to(np.ravel(x), count) for x in moments]))
         if _out_of_range(read[0] ** 2) or any(map(_out_of_range, read)):
             return None
@@ -491,7 +491,7 @@ class FusedSweep:
         found = []
         for n, i in states(self.equations):
             key = Key(ACROSS, self.equations.across[n], (begin[0] - 1, begin[1] - 1))
-            value = stepper.moment(key)
+            value = stepper.value(key)
             found.append(np.asarray(stepper.gaps[key][i - 1] if i else value, dtype=np.float64))
         if all(x.ndim == 0 for x in found):
             return np.array(found)[:, None, None]

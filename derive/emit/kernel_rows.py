@@ -117,7 +117,7 @@ class RowStepper(Stepper):
             self.measure_within()
         for i in range(self.ends[ACROSS][0]):
             for pair in self.equations.across:  # all of a row, so that the next one needs no earlier one
-                self._evaluate(Key(ACROSS, pair, (i, ROW)))
+                self.value(Key(ACROSS, pair, (i, ROW)))
             row = self._output_row(i)
             yield self._with_own(i, row, self.output((i, i))) if self._has_own(None, i) else row
             self._forget_rows(i)
@@ -125,7 +125,7 @@ class RowStepper(Stepper):
     def _output_row(self, i: int) -> Any:
         rule = self.equations.output((i, ROW))
         for key in rule.needs((i, ROW)):
-            self._evaluate(key)
+            self.value(key)
         return self._wide(self._named(lambda j: self.output((i, j)), lambda: self._apply(rule, ACROSS, (i, ROW))[0]))
 
     def _forget_rows(self, i: int) -> None:
@@ -224,7 +224,7 @@ class RowStepper(Stepper):
         key = Key(ACROSS, pair, times)
         rules = [self.equations.of(key)]
         for needed in super()._needed(key, rules):
-            self._evaluate(needed)
+            self.value(needed)
         return super()._value(key, rules)
 
     def _named(self, own: Callable[[int], Any], whole: Callable[[], Any]) -> Any:

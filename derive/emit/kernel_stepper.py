@@ -21,6 +21,7 @@ from wideproof.derive.algebra.array_code import emitted, namespace
 from wideproof.derive.calculus.moments import FIRST, SECOND, Gram, Moment
 from wideproof.derive.calculus.starts import Starts, differ
 from wideproof.derive.emit.gap_coordinates import Above, Below, Part, carried, law_gaps, parts, sum_gaps
+from wideproof.derive.emit.on_demand import OnDemand
 from wideproof.derive.emit.underflow import SMALLEST, Underflow, without_loss
 from wideproof.derive.expectation.gaps import Gaps, by_subtraction, gaps_of_mean
 from wideproof.derive.expectation.pair_integrals import Factor, Variables, value
@@ -350,7 +351,7 @@ TURNED = 4.0
 """Units of rounding by which an angle is off after one equation."""
 
 
-class Stepper:
+class Stepper(OnDemand[Key]):
     """The moments of one pair of batches, computed on demand, where asked with some numbers moved by their errors."""
 
     def __init__(
@@ -361,9 +362,9 @@ class Stepper:
         sizes: tuple[int, int],
         move: Move = STILL,
     ) -> None:
+        super().__init__()
         self.equations, self.inputs, self.move = equations, inputs, move
         self.parameters = [parameters[symbol.name] for symbol in equations.symbols]
-        self.values: dict[Key, Any] = {}
         self.gaps: dict[Key, Gaps] = {}
         self.laws: dict[Any, Variables] = {}
         self.spread: Spread | None = None
@@ -390,7 +391,7 @@ class Stepper:
             for back in range(min(end), -1, -1):
                 index = (end[0] - back, end[1] - back)
                 for pair in self.equations.across:
-                    self._evaluate(Key(ACROSS, pair, index))
+                    self.value(Key(ACROSS, pair, index))
                 self._forget(index)
         return self.output(end)
 
@@ -401,7 +402,7 @@ class Stepper:
         self.seen = []
         for side, pair in self.equations.within:
             for time in range(self.ends[side][0]):
-                self._evaluate(Key(side, pair, (time, time)))
+                self.value(Key(side, pair, (time, time)))
         within, self.seen = self.seen, None
         if within and max(within) <= WIDEST:
             self.spread = min(within), max(within)
@@ -416,26 +417,16 @@ class Stepper:
         """The kernel at one pair of times."""
         rule = self.equations.output(index)
         for key in rule.needs(index):
-            self._evaluate(key)
+            self.value(key)
         return self._apply(rule, ACROSS, index)[0]
 
-    def moment(self, key: Key) -> Any:
-        """The value of a moment, after all that it needs."""
-        self._evaluate(key)
-        return self.values[key]
+    def needs(self, key: Key) -> list[Key]:
+        """The moments from which one is worked out."""
+        return self._needed(key, self._rules(key))
 
-    def _evaluate(self, key: Key) -> None:
-        stack = [key]
-        while stack:
-            top = stack[-1]
-            if top in self.values:
-                stack.pop()
-                continue
-            rules = self._rules(top)
-            if missing := [k for k in self._needed(top, rules) if k not in self.values]:
-                stack += missing
-            else:
-                self.values[top] = self._value(top, rules)
+    def work_out(self, key: Key) -> Any:
+        """The right side of its equation, or of its start."""
+        return self._value(key, self._rules(key))
 
     def _needed(self, key: Key, rules: list[CompiledEquation]) -> list[Key]:
         """The moments from which one is worked out by its rules."""

@@ -15,6 +15,7 @@ import sympy as sp
 from wideproof.derive.algebra.array_code import printer
 from wideproof.derive.calculus.moments import Gram, Moment
 from wideproof.derive.calculus.starts import BEFORE, Starts
+from wideproof.derive.emit.on_demand import OnDemand
 from wideproof.derive.language.notation import s, t
 from wideproof.derive.proof.claims import Recurrence
 
@@ -29,30 +30,60 @@ class _Term:
     moments: tuple[tuple[Any, tuple[int, ...]], ...]
 
 
-class Grid:
+Place = tuple[Any, tuple[int, ...]]
+"""A moment: whose, and at which indices."""
+
+
+class Grid(OnDemand[Place]):
     """The values of a recurrence on a grid of indices, each moment after those it needs."""
 
     def __init__(self, recurrence: Recurrence, xp: Any, parameters: Mapping[str, Any], gram: Any = None) -> None:
+        super().__init__()
         self.indices, self.starts = recurrence.indices, Starts.of(recurrence)
         self.xp, self.parameters, self.gram = xp, parameters, gram
         rights = recurrence.right if isinstance(recurrence.right, sp.Tuple) else [recurrence.right]
         self.outputs = [self._terms(right, self.indices) for right in rights]
         self.base: dict[Any, list[_Term]] = {}
         self.step: dict[Any, list[_Term]] = {}
+        self.early: dict[Place, list[_Term]] = {}
         for equation in recurrence.equations:
             times = equation.left.args[2:4][: len(self.indices)]
             rules = self.base if all(time == 0 for time in times) else self.step
             if not any(time.is_negative for time in times):  # those are starts
                 rules[equation.left.args[:2]] = self._terms(equation.right, times)
-        self.values: dict[Any, Any] = {}
 
     def table(self, sizes: Any) -> dict[tuple[int, ...], Any]:
         """Index -> value of the recurrence's right side."""
         return {index: self._all(index) for index in itertools.product(*map(range, sizes))}
 
     def _all(self, index: tuple[int, ...]) -> Any:
+        for place in (place for terms in self.outputs for place in self._read(terms, index)):
+            self.value(place)
         values = [self._sum(terms, index) for terms in self.outputs]
         return values[0] if len(values) == 1 else self.xp.stack(self.xp.broadcast_arrays(*values))
+
+    def needs(self, key: Place) -> list[Place]:
+        """The moments that the equation of one reads."""
+        return self._read(self._equation(key), key[1])
+
+    def work_out(self, key: Place) -> Any:
+        """The right side of its equation."""
+        return self._sum(self._equation(key), key[1])
+
+    def _equation(self, key: Place) -> list[_Term]:
+        """The summands of a moment: at its start, at a step, or with a time before the first step."""
+        pair, index = key
+        if min(index) >= 0:
+            start = pair in self.base and index == (0,) * len(index)
+            return (self.base if start else self.step)[pair]
+        if key not in self.early:
+            times = tuple(BEFORE if i < 0 else x for i, x in zip(index, (t, s), strict=True))
+            self.early[key] = self._terms(self.starts.right(pair, index, same=False), times)  # type: ignore[arg-type]
+        return self.early[key]
+
+    def _read(self, terms: list[_Term], index: tuple[int, ...]) -> list[Place]:
+        holding = [term for term in terms if all(self._holds(delta, index) for delta in term.deltas)]
+        return [(pair, _moved(index, offset)) for term in holding for pair, offset in term.moments]
 
     def _terms(self, expr: sp.Expr, times: tuple[sp.Expr, ...]) -> list[_Term]:
         """The summands of an equation for the moments at `times`, read relative to them."""
@@ -86,9 +117,9 @@ class Grid:
             if all(self._holds(delta, index) for delta in term.deltas):
                 value = term.coefficient
                 for offset in term.grams:
-                    value = value * self.gram[(..., *(i + o for i, o in zip(index, offset, strict=True)))]
+                    value = value * self.gram[(..., *_moved(index, offset))]
                 for pair, offset in term.moments:
-                    value = value * self._moment(pair, tuple(i + o for i, o in zip(index, offset, strict=True)))
+                    value = value * self.values[pair, _moved(index, offset)]
                 total = total + value
         return total
 
@@ -96,21 +127,9 @@ class Grid:
         at = dict(zip(self.indices, index, strict=True))
         return bool(delta.args[0].subs(at) == delta.args[1].subs(at))
 
-    def _moment(self, pair: Any, index: tuple[int, ...]) -> Any:
-        if min(index) < 0:
-            return self._started(pair, index)
-        if (pair, index) not in self.values:
-            start = pair in self.base and index == (0,) * len(index)
-            self.values[pair, index] = self._sum((self.base if start else self.step)[pair], index)
-        return self.values[pair, index]
 
-    def _started(self, pair: Any, index: tuple[int, ...]) -> Any:
-        """A moment with a time before the first step, of two sequences, by the equations about starts."""
-        if (pair, index) not in self.values:
-            times = tuple(BEFORE if i < 0 else x for i, x in zip(index, (t, s), strict=True))
-            right = self.starts.right(pair, index, same=False)  # type: ignore[arg-type]
-            self.values[pair, index] = self._sum(self._terms(right, times), index)
-        return self.values[pair, index]
+def _moved(index: tuple[int, ...], offset: tuple[int, ...]) -> tuple[int, ...]:
+    return tuple(i + o for i, o in zip(index, offset, strict=True))
 
 
 def _factors(summand: sp.Expr) -> list[sp.Expr]:

@@ -3,7 +3,7 @@
 import pytest
 
 from tests.derive.polynomial_recursions.test_index_sums import PRODUCTS, summed
-from wideproof.derive.audit.polynomial_recursions import index_counts
+from wideproof.derive.audit.widths.polynomial_recursions import index_counts
 from wideproof.derive.polynomial_recursions.index_sums import canonical, mean_of_entries
 
 SQUARED_TWICE = (

@@ -1,0 +1,1 @@
+"""What moments and corrections at finite width mean: sums over entries, and expansions by another method."""
