@@ -108,7 +108,8 @@ class RowStepper(Stepper):
     ) -> None:
         super().__init__(equations, RowInputs(inputs), parameters, sizes, move)
         self.xp = namespace(equations.backend)
-        self.shape = self.inputs.gram(ACROSS, 0, ROW).shape
+        beside: Any = inputs.beside_all(0)
+        self.shape = (beside.first.shape[0], beside.second.shape[0])
         self.width = self.shape[-1] // sizes[1]
 
     def rows(self) -> Iterator[Any]:

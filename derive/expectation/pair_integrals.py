@@ -182,7 +182,12 @@ def expectation(factors: tuple[Factor, ...], variables: Variables) -> tuple[Any,
     mixed = [_broken(factor) is not None for factor in factors]
     if len(factors) == 2 and any(mixed):
         return _cut(factors, variables, mixed.index(True))
-    if variables.one and factors[0] == factors[-1] and (square := _square(factors[0], variables)) is not None:
+    if (
+        len(factors) == 2
+        and variables.one
+        and factors[0] == factors[1]
+        and (square := _square(factors[0], variables)) is not None
+    ):
         return square
     if (tabled := _tabled(factors, variables)) is not None:
         return tabled

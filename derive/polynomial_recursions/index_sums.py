@@ -57,7 +57,7 @@ def index_mean(entries: Iterable[Entry]) -> IndexMean:
 @rule(
     "index-pairings",
     source="integration by parts: E[G f(G)] = E[df/dG]; stein1981estimation",
-    rank=786,
+    rank=792,
     says="integration by parts removes one entry and its partner in every possible way, which makes their indices one,",
 )
 def index_pairings(subject: Any, ask: Ask) -> Claim:

@@ -74,7 +74,7 @@ def activation_rule(subject: Any, ask: Ask) -> Claim:
 @rule(
     "index-sums",
     source="isserlis1918formula, over all entries; the definition of the matrix product",
-    rank=787,
+    rank=793,
     says=(
         "write the outputs after the unit impulse $x_0$ out in the entries of all parameters, each product of "
         "matrices with an index of its own; "

@@ -12,7 +12,7 @@ import json
 import zlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from importlib import metadata
 from pathlib import Path
 from typing import Any, TypeVar
@@ -188,7 +188,10 @@ def doubles(arrays: Mapping[str, Any]) -> Arrays:
 
 def called(work: Work | str) -> str:
     """The name of a function, or of what this process works out."""
-    return work if isinstance(work, str) else f"{work.__module__}.{work.__qualname__}"
+    if isinstance(work, str):
+        return work
+    function = work.func if isinstance(work, partial) else work
+    return f"{function.__module__}.{function.__qualname__}"
 
 
 def piece_name(work: Work | str, text: str) -> str:

@@ -73,7 +73,7 @@ def eval_command(
     [b]wideproof eval linear-rnn stability --nu-W 0.81 --nu-F 1 --nu-C 1[/b],
     [b]wideproof eval linear-rnn second-moment --width 4 --lags 6 --nu-W 1 --nu-F 1 --nu-C 1[/b],
     [b]wideproof eval linear-rnn ntk-width --lags 3 --tolerance 0.2 --failure 0.05 --nu-W 0.3 --nu-F 1 --nu-C 1[/b],
-    [b]wideproof eval elman nngp-correction --step 2 --X 1 --nu-W 1 --nu-F 1 --nu-C 1 --nu-b 0.1[/b],
+    [b]wideproof eval elman nngp-correction --bias false --step 2 --X 1 --nu-W 1 --nu-F 1 --nu-C 1[/b],
     [b]wideproof eval ./my_rnn.py:rnn ntk --nu-W 0.3 --inputs sequences.npy --readout last[/b],
     [b]wideproof eval amp state-evolution --steps 1 --delta 0.5 --epsilon 0.1 --nu-w 0.01 --theta-0 0.5[/b]
     """

@@ -22,7 +22,7 @@ def finite_width(run: LinearRun, folder: Path, known: prose.Known) -> Section:
     """The exact second and fourth moments, their distance from the limit against n, and verdicts width by width."""
     return Section(
         "Exact moments at every width",
-        (*_statement(run, known), *_kernels(run), _growth(run), *_picture(run, folder), _verdicts(run)),
+        (*_statement(run, known), *_kernels(run, known), _growth(run), *_picture(run, folder), _verdicts(run)),
         "sec:finite",
     )
 
@@ -61,8 +61,9 @@ def _statement(run: LinearRun, known: prose.Known) -> tuple[Block, ...]:
     )  # fmt: skip
 
 
-def _kernels(run: LinearRun) -> tuple[Block, ...]:
+def _kernels(run: LinearRun, known: prose.Known) -> tuple[Block, ...]:
     """The exact mean and variance of the entries of the empirical tangent kernel."""
+    mean = run.kernels[0]
     shown = tuple(
         Equation(display(x.proof.goal.left, x.formula.expr, program=run.program), f"eq:finite-kernel-{k}")  # type: ignore[union-attr]
         for k, x in enumerate(run.kernels)
@@ -82,11 +83,11 @@ def _kernels(run: LinearRun) -> tuple[Block, ...]:
             title="Tangent kernel at finite width",
             label="thm:finite-kernel",
         ),
-        prose.premises_line(run.kernels[-1].proof),
+        known.proof(mean.proof, "kernel-mean"),
+        prose.premises_line(mean.proof),
         Paragraph(
             (
-                "This is said of the proof for the last of them, by loop equations as above; the others are proved and "
-                "checked likewise.",
+                f"This is the proof for the mean at lag {KERNEL_LAGS[0]}; the others are proved and checked likewise.",
             )
         ),
     )  # fmt: skip

@@ -322,7 +322,7 @@ def test_a_word_that_is_nearly_right_is_named(words, said):
 
 
 def test_a_bad_recording_is_told_before_the_long_work(tmp_path, monkeypatch):
-    late = "wideproof.reports.sections.linear.run.validate"
+    late = "wideproof.reports.sections.linear.run.validated"
     monkeypatch.setattr(late, lambda *args, **more: pytest.fail("too late"))
     fields("report", "linear-rnn", "-o", str(tmp_path), "--data", str(tmp_path / "missing.csv"))
 

@@ -225,6 +225,7 @@ def test_a_report_that_is_killed_goes_on_with_its_monte_carlo(tmp_path, monkeypa
 def unwritten(monkeypatch):
     """Numbers alone: documents are not under test, nor proofs, which tests/derive verifies."""
     monkeypatch.setattr(module, "_document", lambda *_: None)
+    monkeypatch.setattr(module, "titled", lambda document, own: document)
     monkeypatch.setattr(module, "render", lambda *_: SimpleNamespace(tex=None, pdf=None, html=None, engine=None,
                                                                      notices=()))  # fmt: skip
     monkeypatch.setattr(Proof, "verify", lambda self: None)
