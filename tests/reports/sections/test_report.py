@@ -62,7 +62,7 @@ def test_the_source_has_every_part_in_its_order(told):
         "Confirmation at finite width", "Exact moments at every width", "Training", "Real recordings", "Conclusion",
         "How this report was made",
     ]  # fmt: skip
-    assert tex.count(r"\begin{theorem}") == tex.count(r"\begin{proof}") == 4
+    assert tex.count(r"\begin{theorem}") == tex.count(r"\begin{proof}") == 5
     assert tex.count(r"\begin{figure}") == 8
     assert {"eq:rho", "eq:variance", "eq:gain", "tab:lags", "tab:others", "fig:gap"} <= set(labels(made))
     lint_tex(tex)
