@@ -4,6 +4,7 @@ from .core.statistics import Estimate as Estimate
 from .kernels.estimators import WideClassifier as WideClassifier, WideRegressor as WideRegressor
 from .kernels.kernel import Kernel as Kernel, KernelValue as KernelValue
 from .kernels.prediction import (
+    Indefinite as Indefinite,
     Prediction as Prediction,
     WideTraining as WideTraining,
     log_marginal_likelihood as log_marginal_likelihood,

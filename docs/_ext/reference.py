@@ -22,7 +22,7 @@ GROUPS = {
     "Formulas and proofs": "Derivation Formula Proof Step Equation Inequality MatrixEquation Recurrence Counterexample "
     "check Judgement",
     "Kernels and prediction": "Kernel KernelValue Enclosure certified_points EnclosedPoint WideTraining Prediction "
-    "posterior log_marginal_likelihood WideRegressor WideClassifier SequenceScaler",
+    "posterior Indefinite log_marginal_likelihood WideRegressor WideClassifier SequenceScaler",
     "Networks of a finite width": "validate Validation Check Level Plan Estimate Run load_run gradients empirical_ntk "
     "train train_network NarrowWidth",
     "Reports": "report Report",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cache, cached_property
@@ -15,6 +16,17 @@ from wideproof.numeric.core.arrays import Array, Host, namespace, to_host
 from wideproof.numeric.core.inputs import finite_array, instance, names, real, whole
 from wideproof.numeric.core.shown import ROWS, InOneLine, described
 from wideproof.numeric.kernels.kernel import Kernel
+
+VISIBLE = 1e-10
+"""Part of the largest eigenvalue below zero that is told: rounding of a kernel leaves 1e-14."""
+
+
+class Indefinite(UserWarning):
+    """A kernel on which predictions rest has an eigenvalue below zero by more than rounding.
+
+    >>> issubclass(wp.Indefinite, UserWarning)
+    True
+    """
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -134,7 +146,26 @@ def spectrum(kernel: Array, count: int, ridge: float = 0.0) -> Spectrum:
         raise ShapeError("spectrum", "a square kernel", kernel.shape, "Flatten sequences and steps into one index.")
     ridge = real("spectrum: ridge", ridge, 0.0, hint="It is a penalty, in units of the kernel.")
     values, vectors = xp.linalg.eigh((kernel + kernel.T) / 2)
+    _warn_indefinite(to_host(values))
     return Spectrum(to_host(values), vectors, whole("spectrum: count", count, 1), ridge)
+
+
+def _warn_indefinite(values: Host) -> None:
+    """Warn where an eigenvalue is below zero by more than rounding.  Shapes: (N,), increasing."""
+    least, largest = (float(values[0]), float(values[-1])) if values.size else (0.0, 0.0)
+    if -least > VISIBLE * largest:
+        told = (
+            "no eigenvalue is above zero"
+            if largest <= 0
+            else f"its least eigenvalue is {least / largest:.2g} of the largest"
+        )
+        warnings.warn(
+            f"a kernel is that of no Gaussian process: {told}. Directions whose eigenvalue is no larger are not learnt. "
+            "Where it is a Kernel's, sequences nearly agree and their angles are lost in rounding "
+            "(KernelValue.below): drop one of each pair, or give a ridge or noise above it; otherwise the matrix is no kernel.",
+            Indefinite,
+            stacklevel=4,
+        )
 
 
 @cache

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,7 +14,7 @@ import sympy as sp
 
 from wideproof.derive import ParameterError, Recursion, erf, models
 from wideproof.derive.language.errors import ShapeError
-from wideproof.numeric import Kernel, WideTraining, posterior, train_network
+from wideproof.numeric import Indefinite, Kernel, WideTraining, posterior, train_network
 from wideproof.numeric.kernels.prediction import spectrum
 
 REFERENCE = json.loads((Path(__file__).parents[2] / "data" / "training_dynamics.json").read_text())
@@ -261,3 +262,14 @@ def test_the_same_text_runs_on_a_strict_array_library():
 def test_what_has_no_meaning_is_refused(broken, error, words):
     with pytest.raises(error, match=words):
         broken()
+
+
+def test_an_eigenvalue_below_zero_by_more_than_rounding_is_told():
+    with pytest.warns(Indefinite, match=r"-1e-08 of the largest.*ridge"):
+        spectrum(np.diag([1.0, -1e-8]), 2)
+    with pytest.warns(Indefinite, match="above zero"):
+        spectrum(-np.eye(2), 2)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        spectrum(np.diag([1.0, -1e-14, 0.0]), 3)
+        spectrum(np.zeros((2, 2)), 2)
