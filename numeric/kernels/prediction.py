@@ -160,9 +160,9 @@ def _warn_indefinite(values: Host) -> None:
             else f"its least eigenvalue is {least / largest:.2g} of the largest"
         )
         warnings.warn(
-            f"a kernel is that of no Gaussian process: {told}. Directions whose eigenvalue is no larger are not learnt. "
-            "Where it is a Kernel's, sequences nearly agree and their angles are lost in rounding "
-            "(KernelValue.below): drop one of each pair, or give a ridge or noise above it; otherwise the matrix is no kernel.",
+            f"a kernel is that of no Gaussian process: {told}. Directions with no larger eigenvalue are not "
+            "learnt. Where it is a Kernel's, sequences nearly agree and their angles are lost in rounding "
+            "(KernelValue.below): drop one of each pair, or give a ridge or noise above it; otherwise it is no kernel.",
             Indefinite,
             stacklevel=4,
         )
