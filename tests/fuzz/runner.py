@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 
 from wideproof.derive.language.errors import DeriveError
+from wideproof.numeric.core.timing import blas_threads
 
 Case = Callable[[np.random.Generator, Path], str]
 """One case: a word for what came out, such as "read" or "refused"; anything raised but ours is a failure."""
@@ -126,6 +127,8 @@ def _work(case: Case, seed: int, numbers: range, current: Any, pipe: Any) -> Non
 def soak(kind: str, case: Case, count: int, seed: int = 0, said: Callable[[Tally], None] | None = None) -> Tally:
     """Run `count` cases, whatever becomes of the processes that run them."""
     tally, at, start = Tally(kind), 0, time.monotonic()
+    with blas_threads(1):  # its libraries are loaded before a case that loads anything is told
+        pass
     while at < count:
         at = _chunk(tally, case, seed, range(at, min(at + CHUNK, count)))
         tally.seconds = time.monotonic() - start
