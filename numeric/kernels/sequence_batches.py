@@ -181,7 +181,7 @@ class SequenceBatch:
     @cached_property
     def _every_step(self) -> Array:
         steps = self.xp.permute_dims(self.second, (1, 0, 2))
-        return self.xp.reshape(steps, (-1, 1, steps.shape[2]))
+        return self.xp.reshape(steps, (steps.shape[0] * steps.shape[1], 1, steps.shape[2]))
 
     def gaps(self, first: int, second: int) -> Gaps:
         """Return |x_first| |x'_second| less, and plus, their inner product, by the distances of their directions.

@@ -132,3 +132,11 @@ def test_tables_over_all_steps_hold_the_series(readout: str, monkeypatch: pytest
     found = k.ntk(X, -X)
     np.testing.assert_allclose(found, want, atol=1e-10)
     assert np.any(found != want)
+
+
+def test_inputs_without_entries_leave_the_biases_alone():
+    kernels = [
+        Kernel(wp.models.elman("erf"), readout=r, nu_W=0.5, nu_F=1.0, nu_b=0.1, nu_C=1.0) for r in ("all", "last")
+    ]
+    every, last = (kernel.nngp(np.ones((2, 3, 0))) for kernel in kernels)
+    np.testing.assert_allclose(every[:, -1, :, -1], last, rtol=1e-14)
