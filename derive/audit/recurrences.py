@@ -25,17 +25,10 @@ from wideproof.derive.language.notation import p, q
 from wideproof.derive.language.program import Previous, Updated
 from wideproof.derive.limits.adjoint import Cotangent, Outer, Pullback
 from wideproof.derive.proof.claims import ProcessForm, Recurrence
-from wideproof.derive.width_expansion.overlaps import (
-    Overlap,
-    OverlapCovariance,
-    OverlapNoise,
-    OverlapResponse,
-    OverlapShift,
-)
+from wideproof.derive.width_expansion.overlaps import OfOverlaps
 
 DETERMINED = (Coefficient, Covariance, Ramp, Cotangent, Innovation, Predictor, ProductCov)
 """Quantities other than moments that a recurrence must state where it reads them."""
-OVERLAPS = (Overlap, OverlapShift, OverlapCovariance, OverlapNoise, OverlapResponse)
 FREE, TURNED = (THETA, VARIANCE), ((SECOND, FIRST), (q, p))
 At = Mapping[sp.Symbol, Any]
 
@@ -81,7 +74,7 @@ def _early_reads(claim: Recurrence) -> set[tuple[Any, ...]]:
 
 def _overlaps_read(expr: sp.Basic) -> set[sp.Basic]:
     """The quantities of overlaps in an expression, without those that only say which overlaps they are of."""
-    if isinstance(expr, OVERLAPS):
+    if isinstance(expr, OfOverlaps):
         return {expr}
     return set().union(*map(_overlaps_read, expr.args))
 

@@ -283,7 +283,11 @@ class Calculus:
             return sp.S.Zero
         if matrix.role == "input_map":
             return weight * self.view.gram(s, t, a, b)
-        return weight * self.moment(first.vector, second.vector, s, t, a, b)
+        return weight * self._second_moment(first, second, at)
+
+    def _second_moment(self, first: MatVec, second: MatVec, at: tuple[Any, ...]) -> sp.Expr:
+        """E[v_s v'_t] of the vectors that a shared matrix multiplies."""
+        return self.moment(first.vector, second.vector, *at)
 
     # ---- closed systems -------------------------------------------------------------------------------
     def closure(self, expr: sp.Expr, at: tuple[sp.Expr, ...]) -> dict[tuple[sp.Expr, sp.Expr], sp.Expr]:

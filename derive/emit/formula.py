@@ -24,7 +24,7 @@ from wideproof.derive.calculus.moments import Gram, Moment
 from wideproof.derive.calculus.starts import differ
 from wideproof.derive.emit.compiled import Compiled
 from wideproof.derive.emit.fused_sweep import FusedSweep, sweep_of
-from wideproof.derive.emit.kernel_rows import RowStepper, by_rows
+from wideproof.derive.emit.kernel_rows import RowInputs, RowStepper, by_rows
 from wideproof.derive.emit.kernel_stepper import MOVES, STILL, Equations, Grams, Inputs, Move, Stepper
 from wideproof.derive.emit.lag_grid import Grid
 from wideproof.derive.expectation.symbolic_expectation import GaussianMean
@@ -332,7 +332,7 @@ class OnSequences(Compiled):
 
     def _at(self, inputs: Inputs, sizes: tuple[int, int], readout: str, values: Mapping[str, Any], move: Move) -> Any:
         if readout in ("all", "average") and self.by_rows and inputs.beside_all(0) is not None:
-            return self._of_rows(self._stepper(inputs, sizes, values, move, RowStepper), sizes, readout)
+            return self._of_rows(self._stepper(RowInputs(inputs), sizes, values, move, RowStepper), sizes, readout)
         return self._read(self._stepper(inputs, sizes, values, move), sizes, readout)
 
     def _stepper(

@@ -6,7 +6,8 @@ the same equations, and a moment one step earlier is the row before, shifted by 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
+from functools import cached_property
 from typing import Any
 
 import sympy as sp
@@ -22,7 +23,6 @@ from wideproof.derive.emit.kernel_stepper import (
     Index,
     Inputs,
     Key,
-    Move,
     Pair,
     Stepper,
 )
@@ -93,24 +93,27 @@ class RowInputs:
 
 
 class RowStepper(Stepper):
-    """The moments of one pair of batches, a row at a time.
+    """The moments of one pair of batches, a row at a time, on `RowInputs`.
 
     Moments with a time before the first step, and at equal times where equations say so, are those of `Stepper`.
     """
 
-    def __init__(
-        self,
-        equations: Equations,
-        inputs: Inputs,
-        parameters: Mapping[str, Any],
-        sizes: tuple[int, int],
-        move: Move = STILL,
-    ) -> None:
-        super().__init__(equations, RowInputs(inputs), parameters, sizes, move)
-        self.xp = namespace(equations.backend)
-        beside: Any = inputs.beside_all(0)
-        self.shape = (beside.first.shape[0], beside.second.shape[0])
-        self.width = self.shape[-1] // sizes[1]
+    @cached_property
+    def xp(self) -> Any:
+        """The array module."""
+        return namespace(self.equations.backend)
+
+    @cached_property
+    def shape(self) -> tuple[int, int]:
+        """Of a row: first sequences, and second ones at all times."""
+        inputs: Any = self.inputs
+        beside = inputs.row(0)
+        return beside.first.shape[0], beside.second.shape[0]
+
+    @cached_property
+    def width(self) -> int:
+        """Columns of one time of the second sequences."""
+        return self.shape[1] // self.ends[ACROSS][1]
 
     def rows(self) -> Iterator[Any]:
         """The kernel at each time of the first sequences.  Shapes: (N1, T2 N2), step by step."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass
 from itertools import combinations_with_replacement
-from typing import Any
+from typing import Any, Self
 
 import sympy as sp
 
@@ -33,13 +33,10 @@ class Factor:
     form: Affine
 
 
-class GaussianMean(sp.Expr):
-    """E[prod_i phi_i^{(k_i)}(z_i)], z ~ N(mean, cov), left as a node.
+class MeanNode(sp.Expr):
+    """A mean over jointly Gaussian variables left as a node: functions, means, upper triangle of cov row by row."""
 
-    Arguments: functions ((name, order), ...), means, and the upper triangle of cov row by row.
-    """
-
-    def __new__(cls, functions: sp.Tuple, means: sp.Tuple, cov: sp.Tuple) -> GaussianMean:  # noqa: D102
+    def __new__(cls, functions: Any, means: Any, cov: Any) -> Self:  # noqa: D102
         return super().__new__(cls, sp.Tuple(*functions), sp.Tuple(*means), sp.Tuple(*cov))
 
     @property
@@ -52,6 +49,10 @@ class GaussianMean(sp.Expr):
 
     def _eval_is_commutative(self) -> bool:
         return True
+
+
+class GaussianMean(MeanNode):
+    """E[prod_i phi_i^{(k_i)}(z_i)], z ~ N(mean, cov), left as a node; its functions are ((name, order), ...)."""
 
     def _sympystr(self, printer: Any) -> str:
         functions, _, cov = self.args

@@ -15,7 +15,7 @@ from wideproof.derive.calculus.moments import Gram
 from wideproof.derive.emit.compiled import Compiled, real_array
 from wideproof.derive.emit.formula import Formula
 from wideproof.derive.language.errors import ParameterError, ShapeError
-from wideproof.derive.width_expansion.overlaps import HEADS
+from wideproof.derive.width_expansion.overlaps import OfOverlaps
 from wideproof.derive.width_expansion.product_integrals import Law, ProductIntegrals
 from wideproof.derive.width_expansion.product_means import ProductMean
 
@@ -174,5 +174,5 @@ def _compiled(right: sp.Expr, names: Mapping[sp.Expr, sp.Expr], arguments: list[
 
 def _named(expr: sp.Expr, names: Mapping[sp.Expr, sp.Expr]) -> sp.Expr:
     """An expression in which what stands before has its name; quantities of overlaps first, as they hold these."""
-    held = sorted((x for x in names if expr.has(x)), key=lambda x: not any(isinstance(a, HEADS) for a in x.args))
-    return expr.xreplace({x: names[x] for x in held if any(isinstance(a, HEADS) for a in x.args)}).xreplace(names)
+    held = sorted((x for x in names if expr.has(x)), key=lambda x: not any(isinstance(a, OfOverlaps) for a in x.args))
+    return expr.xreplace({x: names[x] for x in held if any(isinstance(a, OfOverlaps) for a in x.args)}).xreplace(names)

@@ -23,7 +23,7 @@ from wideproof.derive.proof.proof import prove
 from wideproof.derive.proof.rules import Ask, rule
 from wideproof.derive.width_expansion.correction_formula import CorrectionFormula
 from wideproof.derive.width_expansion.overlaps import (
-    HEADS,
+    OfOverlaps,
     Overlap,
     OverlapCovariance,
     OverlapNoise,
@@ -267,7 +267,7 @@ def _closed(right: sp.Expr, equation: Callable[[sp.Expr], Equation]) -> list[Equ
 
 def _read(expr: sp.Expr) -> set[sp.Expr]:
     """The quantities that an expression reads; an overlap that only names another quantity is not read."""
-    if isinstance(expr, HEADS):
+    if isinstance(expr, OfOverlaps):
         return {expr}
     return set().union(*map(_read, expr.args))
 

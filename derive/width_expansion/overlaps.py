@@ -24,7 +24,11 @@ from wideproof.derive.language.program import MatVec, Previous, Program, coordin
 from wideproof.derive.width_expansion.product_means import as_product_means, expanded, joined, slope
 
 
-class Overlap(sp.Function):
+class OfOverlaps(sp.Function):
+    """An overlap, or a quantity of overlaps that has an equation of its own."""
+
+
+class Overlap(OfOverlaps):
     """The limit of (u_s . v_t)/n, the overlap of two vectors of one sequence: u, v, s, t."""
 
     nargs = (4,)
@@ -61,7 +65,7 @@ class Overlap(sp.Function):
         return f"Q[{u}_({s}), {v}_({t})]"
 
 
-class OverlapShift(sp.Function):
+class OverlapShift(OfOverlaps):
     """n times what the mean of an overlap at width n differs from its limit, to leading order: the overlap."""
 
     nargs = (1,)
@@ -70,7 +74,7 @@ class OverlapShift(sp.Function):
         return _power(rf"Q^{{(1)}}\left[{self.args[0].pair(printer)}\right]", exp)
 
 
-class _OfTwo(sp.Function):
+class _OfTwo(OfOverlaps):
     """A quantity of two overlaps."""
 
     nargs = (2,)
@@ -97,9 +101,6 @@ class OverlapResponse(_OfTwo):
     """How much the first overlap moves, in the limit, when the second is moved: a derivative through all between."""
 
     letter = "R"
-
-
-HEADS = (Overlap, OverlapShift, OverlapCovariance, OverlapNoise, OverlapResponse)
 
 
 def _power(body: str, exp: str | None) -> str:
@@ -170,16 +171,9 @@ class OverlapCalculus(Calculus):
         """The covariance of two linear states, written out."""
         return self.product(((a.process, int(a.time)), (b.process, int(b.time))))
 
-    def _shared_matrix(self, first: MatVec, second: MatVec, at: tuple[Any, ...]) -> sp.Expr:
-        """The covariance of two products given the overlaps: nu_W (v . v')/n."""
-        s, t, a, b = at
-        matrix = first.matrix
-        weight = matrix.variance * (1 if matrix.tied else self.view.same_step(s, t, a, b))
-        if weight == 0:
-            return sp.S.Zero
-        if matrix.role == "input_map":
-            return weight * self.view.gram(s, t, a, b)
-        return weight * self.overlap((first.vector, s), (second.vector, t))
+    def _second_moment(self, first: MatVec, second: MatVec, at: tuple[Any, ...]) -> sp.Expr:
+        """The overlap of the vectors, which stands in the place of their limiting second moment."""
+        return self.overlap((first.vector, at[0]), (second.vector, at[1]))
 
     def overlap(self, first: tuple[sp.Expr, sp.Expr], second: tuple[sp.Expr, sp.Expr]) -> sp.Expr:
         """The overlap of two vectors; zero where one is a state before the first step."""

@@ -10,28 +10,14 @@ from typing import Any
 
 import sympy as sp
 
-from wideproof.derive.expectation.symbolic_expectation import Factor, GaussianMean
+from wideproof.derive.expectation.symbolic_expectation import Factor, GaussianMean, MeanNode
 
 
-class ProductMean(sp.Expr):
+class ProductMean(MeanNode):
     """E[prod_i d^{k_i} f_i(z_i)], z ~ N(means, cov), each f_i a product of activations of one variable.
 
-    Arguments: ((((name, order), ...), k), ...), the means, and the upper triangle of cov row by row.
+    Its functions are ((((name, order), ...), k), ...).
     """
-
-    def __new__(cls, functions: Any, means: Any, cov: Any) -> ProductMean:  # noqa: D102
-        return super().__new__(cls, sp.Tuple(*functions), sp.Tuple(*means), sp.Tuple(*cov))
-
-    @property
-    def free_symbols(self) -> set[sp.Basic]:
-        """Those of the means and covariances; names of activations are not variables."""
-        return set().union(*(e.free_symbols for part in self.args[1:] for e in part))
-
-    def _eval_is_real(self) -> bool:
-        return True
-
-    def _eval_is_commutative(self) -> bool:
-        return True
 
     def raised(self, *places: int) -> ProductMean:
         """The same with one more derivative of the function at each of these places."""
