@@ -28,6 +28,14 @@ class Steep(NamedTuple):
     places: Places
 
 
+def shifted(phi: Steep, mean: float) -> Steep:
+    """phi(mean + z) as a function of z."""
+    if mean == 0.0:
+        return phi
+    places = Places(*(tuple(at - mean for at in each) for each in phi.places))
+    return Steep(lambda z: phi.values(mean + z), places)
+
+
 def pair(
     xp: Any, phi: Steep, psi: Steep, means: tuple[Any, Any], deviations: tuple[Any, Any], correlation: Any, rest: Any
 ) -> tuple[Any, Any]:

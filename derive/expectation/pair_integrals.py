@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cache, cached_property, lru_cache
-from typing import Any, NoReturn
+from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
 import sympy as sp
@@ -215,36 +215,54 @@ def _square(factor: Factor, v: Variables) -> tuple[Any, Any] | None:
 
 
 def _tabled(factors: tuple[Factor, ...], v: Variables) -> tuple[Any, float] | None:
-    """The same by a table where it pays, there is one for these variances, and its error is not visible."""
-    if not (v.many and len(factors) == 2 and v.backend == "numpy" and v.centred):
+    """The same by a table where it pays, there is one for these laws, and its error is not visible."""
+    if not (v.many and len(factors) == 2 and v.backend == "numpy"):
         return None
-    variances = tuple(np.asarray(x, dtype=np.float64) for x in v.variances)
+    centres = [_only(x) for x in v.means]
+    variances = [np.asarray(x, dtype=np.float64) for x in v.variances]
     ranges = [pair_tables.range_of(x if v.spread is None else np.append(x, v.spread)) for x in variances]
-    if ranges[0] is None or ranges[1] is None:
-        return None
-    table = _table(factors, (ranges[0], ranges[1]))
+    sides = [Side(*x) for x in zip(factors, centres, ranges, strict=True) if x[1] is not None and x[2] is not None]
+    table = _table(sides[0], sides[1]) if len(sides) == 2 else None
     if table is None:
         return None
     result = pair_tables.evaluate(table, (variances[0], variances[1]), np.asarray(v.covariance))
-    least = math.prod(_least_size(factor, x, v) for factor, x in zip(factors, variances, strict=True))
+    least = math.prod(_least_size(side, x, v) for side, x in zip(sides, variances, strict=True))
     seen = table.error > ACCURACY * _size(np, result) or table.error > USEFUL * least
     return None if seen else (result, table.error)
 
 
-def _least_size(factor: Factor, variances: Any, v: Variables) -> float:
+class Side(NamedTuple):
+    """One factor of a table: with the mean of its variable, and the range of its variances."""
+
+    factor: Factor
+    mean: float
+    range: pair_tables.Range
+
+
+def _only(mean: Any) -> float | None:
+    """The one number of some means, None where they differ."""
+    first = np.asarray(mean, dtype=np.float64).flat[:1]
+    return float(first[0]) if first.size and np.all(mean == first[0]) else None
+
+
+def _least_size(side: Side, variances: Any, v: Variables) -> float:
     """The root of E[phi^2] at the least of some variances that is not zero."""
     positive = variances[variances > 0]
-    return float(_series(factor, 0.0, np.min(positive, keepdims=True), v).energy[0]) ** 0.5 if positive.size else 1.0
+    if not positive.size:
+        return 1.0
+    return float(_series(side.factor, side.mean, np.min(positive, keepdims=True), v).energy[0]) ** 0.5
 
 
 @lru_cache(maxsize=128)
-def _table(factors: tuple[Factor, ...], ranges: tuple[pair_tables.Range, pair_tables.Range]) -> Any:
-    """The table of two factors over ranges of their variances, made once; of exchanged factors it is the transpose."""
-    first, second = zip(factors, ranges, strict=True)
+def _table(first: Side, second: Side) -> Any:
+    """The table of two factors, made once; of exchanged factors it is the transpose."""
     if second < first:
-        found = _table(factors[::-1], ranges[::-1])
+        found = _table(second, first)
         return None if found is None else pair_tables.transposed(found)
-    return table_building.build(steep(*factors[0], "numpy"), steep(*factors[1], "numpy"), ranges)
+    functions = [nested_quadrature.shifted(steep(*side.factor, "numpy"), side.mean) for side in (first, second)]
+    if first[:2] == second[:2]:
+        functions[1] = functions[0]
+    return table_building.build(functions[0], functions[1], (first.range, second.range))
 
 
 def _steep(factors: tuple[Factor, ...], v: Variables, result: Any, doubt: Any) -> tuple[Any, Any]:

@@ -85,10 +85,10 @@ def test_a_text_declares_its_function(name):
 @pytest.mark.parametrize("text", NONE, ids=lambda text: text[:24])
 def test_a_text_that_is_no_activation_is_told_why(text, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    start = time.perf_counter()
+    start = time.process_time()
     with pytest.raises((ParameterError, LanguageError)) as error:
         define("never", text)
-    assert time.perf_counter() - start < 2
+    assert time.process_time() - start < 2
     assert NONE[text] in str(error.value.got)
     assert error.value.where == "define never"
     assert len(str(error.value)) < 600
@@ -97,10 +97,10 @@ def test_a_text_that_is_no_activation_is_told_why(text, tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("kind", OBJECTS)
 def test_an_object_that_is_no_activation_is_one_clear_error(kind):
-    start = time.perf_counter()
+    start = time.process_time()
     with pytest.raises(ParameterError) as error:
         define("never", OBJECTS[kind])
-    assert time.perf_counter() - start < 2
+    assert time.process_time() - start < 2
     assert error.value.where == "define never"
     assert error.value.hint.endswith(".")
 
@@ -152,12 +152,12 @@ def _larger(parts):
 @settings(max_examples=250, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.recursive(PARTS, _larger, max_leaves=8))
 def test_define_ends_quickly_with_an_activation_or_with_our_error(text):
-    start = time.perf_counter()
+    start = time.process_time()
     try:
         define(f"fuzz_{abs(hash(text))}", text)
     except DeriveError as error:
         assert len(str(error)) < 700  # noqa: PT017
-    assert time.perf_counter() - start < 10
+    assert time.process_time() - start < 10
 
 
 def test_a_declared_text_goes_through_a_recursion():

@@ -81,10 +81,10 @@ def test_a_text_is_what_python_would_read(text):
 @pytest.mark.parametrize("text", REFUSED, ids=lambda text: text[:24])
 def test_other_texts_are_refused_at_their_place_and_at_once(text, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    start = time.perf_counter()
+    start = time.process_time()
     with pytest.raises(LanguageError) as error:
         parse(text, NAMES, FUNCTIONS, "here")
-    assert time.perf_counter() - start < 1
+    assert time.process_time() - start < 1
     assert error.value.where == "here"
     assert REFUSED[text] in error.value.got
     assert error.value.hint.endswith(".")
@@ -151,11 +151,11 @@ NOISE = st.text(alphabet="z01.9()*/+-@, ehxptanmlogsqr_'\"\\\n٣", max_size=60)
 @example("max(z,max(-z,z**64))")
 @example("exp(exp(exp(exp(exp(z)))))")
 def test_only_our_errors_come_out_and_quickly(text):
-    start = time.perf_counter()
+    start = time.process_time()
     try:
         found = parse(text, NAMES, FUNCTIONS)
     except LanguageError as error:
         assert error.got  # noqa: PT017
     else:
         assert isinstance(found, sp.Expr)
-    assert time.perf_counter() - start < 5
+    assert time.process_time() - start < 5

@@ -45,11 +45,11 @@ TIMES = {"t": t, "s": s, "nu_W": parameter("nu_W")}
     (7, "text"),
 ])  # fmt: skip
 def test_what_is_no_formula_is_refused_with_a_way_out(text, hint):
-    before = time.perf_counter()
+    before = time.process_time()
     with pytest.raises(LanguageError, match=hint) as caught:
         read(text, SYMBOLS, "check")
     assert caught.value.hint
-    assert time.perf_counter() - before < 5
+    assert time.process_time() - before < 5
 
 
 def test_sums_and_inputs():

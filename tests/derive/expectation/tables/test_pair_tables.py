@@ -71,3 +71,15 @@ def test_tables_are_taken_for_many_pairs_only():
     assert np.ndim(few[1]) == 2
     assert isinstance(many[1], float)
     np.testing.assert_allclose(many[0], few[0], rtol=0, atol=many[1])
+
+
+@pytest.mark.parametrize("means", [(0.7, 0.7), (-1.0, 0.0)], ids=str)
+def test_a_mean_of_all_pairs_has_its_table_and_many_means_have_none(means):
+    factors = (("sigmoid", 0), ("sigmoid", 1))
+    few, many = (expectation(factors, Variables("numpy", (A, B), C, means, many=x)) for x in (False, True))
+    assert isinstance(many[1], float)
+    np.testing.assert_allclose(many[0], few[0], rtol=0, atol=many[1] + np.max(few[1]))
+    other = expectation(factors, Variables("numpy", (A, B), C, (means[0] + 1e-3, means[1]), many=True))
+    assert np.min(np.abs(other[0] - few[0])) > 100 * other[1]
+    drawn = expectation(factors, Variables("numpy", (A, B), C, (0.1 * A, 0.0), many=True))
+    assert np.ndim(drawn[1]) == 2
