@@ -221,7 +221,11 @@ def _tabled(factors: tuple[Factor, ...], v: Variables) -> tuple[Any, float] | No
     centres = [_only(x) for x in v.means]
     variances = [np.asarray(x, dtype=np.float64) for x in v.variances]
     ranges = [pair_tables.range_of(x if v.spread is None else np.append(x, v.spread)) for x in variances]
-    sides = [Side(*x) for x in zip(factors, centres, ranges, strict=True) if x[1] is not None and x[2] is not None]
+    sides = [
+        Side(factor, mean, span)
+        for factor, mean, span in zip(factors, centres, ranges, strict=True)
+        if mean is not None and span is not None
+    ]
     table = _table(sides[0], sides[1]) if len(sides) == 2 else None
     if table is None:
         return None
