@@ -28,7 +28,7 @@ from wideproof.derive.expectation.dual_activations import ANGLE, D, a, b, c, dua
 from wideproof.derive.expectation.gaps import Gaps
 from wideproof.derive.expectation.rounding import EPS, Rounded, rounding
 from wideproof.derive.expectation.steep_places import places
-from wideproof.derive.expectation.tables import pair_tables, table_building
+from wideproof.derive.expectation.tables import mean_squares, pair_tables, table_building
 from wideproof.derive.language.activations import Z, canonical, definition, is_declared
 from wideproof.derive.language.errors import NotAccurate, NotClosed, ParameterError
 
@@ -207,7 +207,12 @@ def expectation(factors: tuple[Factor, ...], variables: Variables) -> tuple[Any,
 
 
 def _square(factor: Factor, v: Variables) -> tuple[Any, Any] | None:
-    """E[phi(u)^2] by one integral; None where its error is visible."""
+    """E[phi(u)^2] by a table where many are wanted, else by one integral; None where its error is visible."""
+    if v.many and v.backend == "numpy" and v.centred:
+        span = pair_tables.range_of(v.covariance if v.spread is None else np.append(v.covariance, v.spread))
+        table = None if span is None else square_table(factor, span)
+        if table is not None and np.all(table.error <= ACCURACY * (known := table.at(v.covariance))):
+            return known, table.error
     phi = steep(*factor, v.backend)
     squared = nested_quadrature.Steep(lambda z: phi.values(z) ** 2, phi.places)
     found, error = nested_quadrature.mean(v.xp, squared, v.means[0], v.xp.sqrt(v.covariance))
@@ -222,7 +227,7 @@ def _tabled(factors: tuple[Factor, ...], v: Variables) -> tuple[Any, float] | No
     ranges = [pair_tables.range_of(x if v.spread is None else np.append(x, v.spread)) for x in variances]
     if ranges[0] is None or ranges[1] is None:
         return None
-    table = _table(factors, (ranges[0], ranges[1]))
+    table = pair_table(factors, (ranges[0], ranges[1]))
     if table is None:
         return None
     result = pair_tables.evaluate(table, (variances[0], variances[1]), np.asarray(v.covariance))
@@ -238,13 +243,28 @@ def _least_size(factor: Factor, variances: Any, v: Variables) -> float:
 
 
 @lru_cache(maxsize=128)
-def _table(factors: tuple[Factor, ...], ranges: tuple[pair_tables.Range, pair_tables.Range]) -> Any:
+def pair_table(
+    factors: tuple[Factor, ...], ranges: tuple[pair_tables.Range, pair_tables.Range]
+) -> pair_tables.PairTable | None:
     """The table of two factors over ranges of their variances, made once; of exchanged factors it is the transpose."""
     first, second = zip(factors, ranges, strict=True)
     if second < first:
-        found = _table(factors[::-1], ranges[::-1])
+        found = pair_table(factors[::-1], ranges[::-1])
         return None if found is None else pair_tables.transposed(found)
     return table_building.build(steep(*factors[0], "numpy"), steep(*factors[1], "numpy"), ranges)
+
+
+@lru_cache(maxsize=128)
+def square_table(factor: Factor, span: pair_tables.Range) -> mean_squares.SquareTable | None:
+    """The table of E[phi(u)^2] over a range of variances, made once."""
+    return mean_squares.build(steep(*factor, "numpy"), span)
+
+
+def is_tabled(factors: tuple[Factor, ...]) -> bool:
+    """Whether centred expectations of two factors come from tables where they are many: none has a kink or a jump."""
+    if len(factors) != 2 or _closed(factors, True, "numpy") is not None:
+        return False
+    return not any(_broken(factor) or definition(*factor).has(sp.DiracDelta) for factor in factors)
 
 
 def _steep(factors: tuple[Factor, ...], v: Variables, result: Any, doubt: Any) -> tuple[Any, Any]:
