@@ -6,45 +6,60 @@ range tell them to rounding; what is left out of the values there, orders and si
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import numpy as np
 
 from wideproof.derive.expectation.tables.pair_tables import Host, PairTable, Range, Side, chebyshev, roots, variances_at
 
-APART = 1e-9
-"""Spans are widened by this part, so that a single variance has one."""
+SINGULAR, ORDERS = 2e-12, 1.5e-12
+"""The singular values of values at nodes, and the sum of orders, that are left out, by the size of values: of the
+first, a thirtieth is seen in a value."""
 
 
-def narrowed(table: PairTable, spans: tuple[Range, Range], tolerance: float) -> PairTable:
-    """The same over parts of its ranges, its error larger by the tolerance, which is what values are moved by."""
+def narrowed(table: PairTable, spans: tuple[Range, Range], size: float) -> PairTable:
+    """The same over parts of its ranges, for values of some size, its error larger by what is left out."""
     alike = table.sides[0] is table.sides[1] and spans[0] == spans[1]
-    sides = [_widened(side, span) for side, span in zip(table.sides, spans, strict=True)]
-    nodes = [variances_at(side.range, side.softening, roots(side.means.shape[1])) for side in sides]
-    at = [side.at(node) for side, node in zip(table.sides, nodes, strict=True)]  # means and bases at the nodes
-    values = [np.einsum("kmn,mi,nj->kij", core, at[0][1], at[1][1], optimize=True) for core in table.cores]
-    frames = [_frame(values, axis, 0.25 * tolerance) for axis in ((1, 1) if alike else (1, 2))]
-    cores = [
-        np.ascontiguousarray(np.einsum("kij,im,jn->kmn", _ended(x, 0.25 * tolerance), *frames, optimize=True))
-        for x in values
+    parts = [_part(side, span) for side, span in zip(table.sides, spans, strict=True)]
+    if alike:
+        parts[1] = parts[0]
+    widest = math.prod(part.side.range[1] / (table.softening + part.side.range[1]) for part in parts)
+    values = [
+        _ended(parts, parts[0].shape @ core @ parts[1].shape.T, ORDERS * size / widest ** (0.5 * power))
+        for power, core in zip((2, 3), table.cores, strict=True)
     ]
-    first, second = (
-        replace(side, means=chebyshev(means, 1), basis=chebyshev(np.ascontiguousarray(frame.T), 1))
-        for side, (means, _), frame in zip(sides, at, frames, strict=True)
-    )
-    sides = [first, first if alike else second]
-    return replace(table, sides=(sides[0], sides[1]), cores=(cores[0], cores[1]), error=table.error + tolerance)
+    frames = [_frame(values, axis, SINGULAR * size / widest) for axis in ((1, 1) if alike else (1, 2))]
+    cores = [np.ascontiguousarray(frames[0].T @ x @ frames[1]) for x in values]
+    sides = [
+        replace(part.side, basis=chebyshev(np.ascontiguousarray((part.orthonormal @ frame).T), 1))
+        for part, frame in zip(parts, frames, strict=True)
+    ]
+    if alike:
+        sides[1] = sides[0]
+    left_out = (0.1 * SINGULAR + ORDERS) * size
+    return replace(table, sides=(sides[0], sides[1]), cores=(cores[0], cores[1]), error=table.error + left_out)
 
 
-def _widened(side: Side, span: Range) -> Side:
-    """A side whose range is the span, by a hair larger, within its own."""
-    low, high = max(side.range[0], span[0] * (1.0 - APART)), min(side.range[1], span[1] * (1.0 + APART))
-    return replace(side, range=(low, high) if low < high else side.range)
+class _Part:
+    """A side over a span: the values of its basis at nodes are `orthonormal` (nodes, r) times `shape` (r, r)."""
+
+    def __init__(self, side: Side, span: Range) -> None:
+        count = side.means.shape[1]
+        nodes = variances_at(span, side.softening, roots(count))
+        means, basis = side.at(nodes)
+        self.orthonormal, self.shape = np.linalg.qr(basis.T)
+        self.side = replace(side, range=span, means=chebyshev(means, 1))
 
 
-def _ended(values: Host, tolerance: float) -> Host:
-    """The orders that matter: those after them add up to no more than the tolerance."""
-    left = np.cumsum(np.max(np.abs(values), axis=(1, 2), initial=0.0)[::-1])[::-1]
+def _part(side: Side, span: Range) -> _Part:
+    return _Part(side, (max(span[0], side.range[0]), min(span[1], side.range[1])))
+
+
+def _ended(parts: list[_Part], values: Host, tolerance: float) -> Host:
+    """The orders that matter: those after them add up to no more than the tolerance at any pair of nodes."""
+    at_nodes = np.abs(parts[0].orthonormal @ values @ parts[1].orthonormal.T)
+    left = np.cumsum(np.max(at_nodes, axis=(1, 2), initial=0.0)[::-1])[::-1]
     return values[: int(np.sum(left > tolerance))]
 
 

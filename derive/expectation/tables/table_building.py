@@ -38,10 +38,14 @@ CHUNK, MOST, SETTLED = 128, 2**17, 1e-16
 """Orders of a series computed at a time, the most of them, and the part of E[phi^2] in the last that ends it."""
 STEP, FASTEST = 0.12, 0.6
 """The grid's step in deviations of the widest variable from zero, and how fast orders may oscillate on the grid."""
-NODES, LONG = (16, 24, 32), 40
+NODES, LONG = (16, 24, 32, 48), 40
 """Chebyshev nodes in a variance, from first to last attempt, and in the correlation."""
 SOFTENINGS, LAYERS = (0.15, 0.6, 0.04, 2.4, 0.01), (0.3, 0.6, 1.2, 0.15, 8.0)
 """Shifts s of the variances, and widths of the layer, of which those with the fewest terms are taken."""
+NEARBY = (1.0, 0.8, 1.3)
+"""Of the forms near the best of those, the best is taken: a term or two fewer."""
+CORNERS, FEWER = ((0, 0), (0, 1), (0, 2), (1, 1), (2, 2)), 256.0
+"""For that choice, pairs of the largest variance, a middle and the least one, or this part of the largest."""
 LEFT_OUT = 3.0
 """By how many times what is wanted the error estimate exceeds the checks: rank, terms and nodes each leave it out."""
 DRAWN, ANGLES, PROBED = 5, 24, 3
@@ -66,15 +70,27 @@ class Drawn(NamedTuple):
 
 def build(phi: Steep, psi: Steep, ranges: tuple[Range, Range]) -> PairTable | None:
     """The table of two functions, or None where the checks refuse it: for functions that are steep far from zero."""
-    corner = _series((phi, psi), [np.array([high]) for _, high in ranges])
-    if corner is None:
+    ends = [np.array([high, math.sqrt(max(low, high / FEWER) * high), max(low, high / FEWER)]) for low, high in ranges]
+    corners = _series((phi, psi), ends)
+    if corners is None:
         return None
-    softening, layer = min(product(SOFTENINGS, LAYERS), key=lambda form: _terms(corner, [x[1] for x in ranges], *form))
+    softening, layer = _form(corners, ends)
     for count in NODES:
         found = _attempt((phi, psi), ranges, (softening, layer), count)
         if found is not None:
             return found
     return None
+
+
+def _form(corners: tuple[Sums, Sums], ends: Sequence[Host]) -> tuple[float, float]:
+    """The shift and the width with the fewest terms at the worst of some pairs, of those listed, then of those near."""
+
+    def terms(form: tuple[float, float]) -> tuple[int, int]:
+        counts = [_terms(corners, pair, [x[i] for x, i in zip(ends, pair, strict=True)], *form) for pair in CORNERS]
+        return max(counts), sum(counts)
+
+    softening, layer = min(product(SOFTENINGS, LAYERS), key=terms)
+    return min(product([softening * x for x in NEARBY], [layer * x for x in NEARBY]), key=terms)
 
 
 def _attempt(
@@ -183,12 +199,16 @@ def _profile(p: Host, q: Host, a: float, b: float, softening: float, layer: floa
     return remainder(p, q, np.minimum(w / math.sqrt(widest), 1.0)) / np.stack([square, square * w])
 
 
-def _terms(sums: tuple[Sums, Sums], variances: Sequence[float], softening: float, layer: float) -> int:
+def _terms(
+    sums: tuple[Sums, Sums], places: tuple[int, int], variances: Sequence[float], softening: float, layer: float
+) -> int:
     """How many terms of both parities a pair of variances needs."""
-    a, b = variances
-    size = math.sqrt(float(sums[0].energy[0] * sums[1].energy[0]))
-    profile = _profile(sums[0].coefficients[0], sums[1].coefficients[0], a, b, softening, layer)
-    return sum(_length(np.abs(row), WANTED * size) for row in chebyshev(profile, 1))
+    (a, b), (i, j) = variances, places
+    size = math.sqrt(float(np.max(sums[0].energy)) * float(np.max(sums[1].energy)))
+    profile = _profile(sums[0].coefficients[i], sums[1].coefficients[j], a, b, softening, layer)
+    widest = a / (softening + a) * (b / (softening + b))
+    scaled = np.abs(chebyshev(profile, 1)) * np.array([[widest], [widest**1.5]])
+    return sum(_length(row, WANTED * size) for row in scaled)
 
 
 def _length(sizes: Host, tolerance: float) -> int:
