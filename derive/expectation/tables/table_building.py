@@ -40,11 +40,13 @@ STEP, FASTEST = 0.12, 0.6
 """The grid's step in deviations of the widest variable from zero, and how fast orders may oscillate on the grid."""
 NODES, LONG = (16, 24, 32, 48), 40
 """Chebyshev nodes in a variance, from first to last attempt, and in the correlation."""
+FEW = (8.0, 40.0)
+"""Quotients of softened variances beyond which the first numbers of nodes were too few for all functions tried."""
 SOFTENINGS, LAYERS = (0.15, 0.6, 0.04, 2.4, 0.01), (0.3, 0.6, 1.2, 0.15, 8.0)
 """Shifts s of the variances, and widths of the layer, of which those with the fewest terms are taken."""
 NEARBY = (1.0, 0.8, 1.3)
 """Of the forms near the best of those, the best is taken: a term or two fewer."""
-CORNERS, FEWER = ((0, 0), (0, 1), (0, 2), (1, 1), (2, 2)), 256.0
+CORNERS, FEWER = ((0, 0), (0, 2), (2, 2)), 256.0
 """For that choice, pairs of the largest variance, a middle and the least one, or this part of the largest."""
 LEFT_OUT = 3.0
 """By how many times what is wanted the error estimate exceeds the checks: rank, terms and nodes each leave it out."""
@@ -75,7 +77,8 @@ def build(phi: Steep, psi: Steep, ranges: tuple[Range, Range]) -> PairTable | No
     if corners is None:
         return None
     softening, layer = _form(corners, ends)
-    for count in NODES:
+    ratio = max((softening + high) / (softening + low) for low, high in ranges)
+    for count in NODES[sum(ratio > most for most in FEW) :] or NODES[-1:]:
         found = _attempt((phi, psi), ranges, (softening, layer), count)
         if found is not None:
             return found
