@@ -573,7 +573,7 @@ class FusedSweep:
         if any(x is None for x in (*moving, *last)) or _out_of_range(parameters):
             return None
         x, y = (inputs[side].directions[:, begin[side] :] for side in (0, 1))
-        tables = [self._tables(*x) for x in ((self.step, moving), (self.end, last))]
+        tables = [self._tables(*x, half) for x in ((self.step, moving), (self.end, last))]
         if tables[0] is None or tables[1] is None:
             return None
         out = np.empty((len(x), -(-len(y) // VECTOR) * VECTOR))
@@ -588,11 +588,11 @@ class FusedSweep:
             return None
         return np.triu(found) + np.triu(found, 1).T if half else found
 
-    def _tables(self, part: Lines, alone: list[Any]) -> tuple[Any, ...] | None:
+    def _tables(self, part: Lines, alone: list[Any], half: bool) -> tuple[Any, ...] | None:
         """What the loops read of tables, or None where there are none for these variances."""
         if not part.slots:
             return tuple(NOTHING)
-        found = loaded(part.slots, alone[0], alone[1])
+        found = loaded(part.slots, alone[0], alone[1], half)
         return None if found is None else tuple(found._replace(columns=_chunks(found.columns)))
 
     def _read(
@@ -669,7 +669,7 @@ def _kept(text: str) -> Path | None:
 
 SIDE = (WITHIN_FIRST, WITHIN_SECOND)
 NOTHING = Loaded(
-    np.empty((0, 0, 0, 0)), np.empty((0, 0, 0, 0)), np.empty((0,) * 5), np.empty((0, 0, 0), np.int64), np.empty((0, 0))
+    np.empty((0, 0, 0, 0)), np.empty((0, 0, 0, 0)), np.empty((0,) * 4), np.empty((0, 0, 0), np.int64), np.empty((0, 0))
 )
 """The tables of a part that has none."""
 

@@ -43,8 +43,8 @@ class Slot(NamedTuple):
 class Loaded(NamedTuple):
     """What a loop reads of the tables of some expectations E at all steps.
 
-    Shapes: rows (N, steps, E, OWN + r), columns (E * (OWN + r'), steps, M), cores (E, tables, K, r, r'): the even
-    orders, then the odd ones, an even number of each, of rank r' even; shapes (steps, E, 6): the table, how many orders
+    Shapes: rows (N, steps, E, OWN + r), columns (E * (OWN + r'), steps, M), cores (E, tables, r, K * r'): the even
+    orders, then the odd ones, an even number of each, r and r' even; shapes (steps, E, 6): the table, how many orders
     of either parity, r, r', and whether the angles are those of the expectation before; layers (steps, E).
     """
 
@@ -123,9 +123,10 @@ def _is_seen(table: PairTable, a: Host, b: Host, p: Host, q: Host) -> bool:
     return bool(np.any(table.error > ACCURACY * largest) or np.any(table.error > USEFUL * least))
 
 
-def loaded(slots: Sequence[Slot], rows: Host, columns: Host) -> Loaded | None:
+def loaded(slots: Sequence[Slot], rows: Host, columns: Host, same: bool) -> Loaded | None:
     """The tables of expectations at the variances of both sides, or None where one has none.
 
+    `same` says that both sides are the same sequences.
     Shapes: what either side contributes alone, (letters, steps, N) and (letters, steps, M).
     """
     picked: list[Chosen] = []
@@ -134,7 +135,9 @@ def loaded(slots: Sequence[Slot], rows: Host, columns: Host) -> Loaded | None:
         if found is None:
             return None
         picked.append(found)
-    own = [_side(slots, picked, given, side) for side, given in ((0, rows), (1, columns))]
+    alike = same and all(slot.factors[0] == slot.factors[1] for slot in slots)
+    own = [_side(slots, picked, rows, 0)]
+    own.append(own[0] if alike else _side(slots, picked, columns, 1))
     cores = _cores(picked)
     shapes = np.stack([_shapes(found) for found in picked], axis=1)
     layers = np.stack([np.array([x.layer for x in found.tables])[found.which] for found in picked], axis=1)
@@ -164,9 +167,9 @@ def _side(slots: Sequence[Slot], picked: list[Chosen], given: Host, side: int) -
 
 
 def _ranks(table: PairTable) -> tuple[int, int]:
-    """r, and r' made even, at least 4."""
-    first, second = (len(side.basis) for side in table.sides)
-    return first, max(4, second + second % 2)
+    """r and r', made even, at least 4."""
+    first, second = (max(4, len(side.basis) + len(side.basis) % 2) for side in table.sides)
+    return first, second
 
 
 def _orders(table: PairTable) -> tuple[int, int]:
@@ -179,12 +182,12 @@ def _cores(picked: list[Chosen]) -> Host:
     tables = [table for found in picked for table in found.tables]
     most = max(len(found.tables) for found in picked)
     ranks = (max(_ranks(table)[side] for table in tables) for side in (0, 1))
-    result = np.zeros((len(picked), most, max(sum(_orders(table)) for table in tables), *ranks))
+    result = np.zeros((len(picked), most, next(ranks), max(sum(_orders(table)) for table in tables), next(ranks)))
     for places, found in zip(result, picked, strict=True):
         for place, table in zip(places, found.tables, strict=False):
             for first, core in zip((0, _orders(table)[0]), table.cores, strict=True):
-                place[first : first + len(core), : core.shape[1], : core.shape[2]] = core
-    return result
+                place[: core.shape[1], first : first + len(core), : core.shape[2]] = core.swapaxes(0, 1)
+    return result.reshape(*result.shape[:3], -1)
 
 
 def _shapes(found: Chosen) -> NDArray[np.int64]:

@@ -13,9 +13,11 @@ import numpy as np
 
 from wideproof.derive.expectation.tables.pair_tables import Host, PairTable, Range, Side, chebyshev, roots, variances_at
 
-SINGULAR, ORDERS = 2e-12, 1.5e-12
+SINGULAR, ORDERS = 1e-12, 1e-12
 """The singular values of values at nodes, and the sum of orders, that are left out, by the size of values: of the
 first, a thirtieth is seen in a value."""
+ROUNDING, TINY = 1e-16, 1e-300
+"""The part of the largest coefficient of a function below which the last ones are left out."""
 
 
 def narrowed(table: PairTable, spans: tuple[Range, Range], size: float) -> PairTable:
@@ -32,7 +34,7 @@ def narrowed(table: PairTable, spans: tuple[Range, Range], size: float) -> PairT
     frames = [_frame(values, axis, SINGULAR * size / widest) for axis in ((1, 1) if alike else (1, 2))]
     cores = [np.ascontiguousarray(frames[0].T @ x @ frames[1]) for x in values]
     sides = [
-        replace(part.side, basis=chebyshev(np.ascontiguousarray((part.orthonormal @ frame).T), 1))
+        _short(part.side, chebyshev(np.ascontiguousarray((part.orthonormal @ frame).T), 1))
         for part, frame in zip(parts, frames, strict=True)
     ]
     if alike:
@@ -50,6 +52,16 @@ class _Part:
         means, basis = side.at(nodes)
         self.orthonormal, self.shape = np.linalg.qr(basis.T)
         self.side = replace(side, range=span, means=chebyshev(means, 1))
+
+
+def _short(side: Side, basis: Host) -> Side:
+    """A side with a basis, without the coefficients that are rounding."""
+    both = np.concatenate([side.means, basis])
+    small = np.max(np.abs(both) / np.max(np.abs(both), axis=1, keepdims=True, initial=TINY), axis=0) < ROUNDING
+    count = len(small) - int(np.argmin(small[::-1]))
+    return replace(
+        side, means=np.ascontiguousarray(side.means[:, :count]), basis=np.ascontiguousarray(basis[:, :count])
+    )
 
 
 def _part(side: Side, span: Range) -> _Part:

@@ -17,7 +17,7 @@ def contracted(prefix: str) -> list[str]:
 def summed(slot: int, law: int, covariance: str) -> list[str]:
     """Lines that write `found[slot]` from the covariances `kept[covariance]`, of `swept_means.Loaded` at a step."""
     groups = [
-        "        six = 6 * (rank % 4 // 2)",
+        "        six, upper = 6 * (rank % 4 // 2), k * wide",
         _group(6, "if six:", "n = 0", "="),
         _group(4, "else:", "n = 0", "="),
         _group(4, "for n in range(six if six else 4, rank, 4):", "pass", "+="),
@@ -27,31 +27,30 @@ def summed(slot: int, law: int, covariance: str) -> list[str]:
 
 def _group(count: int, head: str, place: str, how: str) -> str:
     """Lines that add so many terms of the rank to two orders."""
-    loads = [f"    {name}{n} = terms[{order}, n + {n}]" for n in range(count) for name, order in ORDERS]
+    loads = [f"    {name}{n} = terms[{order} + n + {n}]" for n in range(count) for name, order in ORDERS]
     sums = [" + ".join(f"{name}{n} * column_table[at + n + {n}, skip + j]" for n in range(count)) for name, _ in ORDERS]
     lines = [head, f"    {place}", *loads, "    for j in range(width):"]
     lines += [f"        {to}[j] {how} {terms}" for to, terms in zip(("high", "low"), sums, strict=True)]
     return "\n".join("        " + line for line in lines)
 
 
-ORDERS = (("d", "k"), ("e", "k - 1"))
+ORDERS = (("d", "upper"), ("e", "upper - wide"))
 
 CONTRACTED = """{p}_rows, {p}_columns, {p}_cores, {p}_shapes, {p}_layers = {p}_tables
-{p}_terms = np.zeros((stop - start, *{p}_shapes.shape[:2], {p}_cores.shape[2], {p}_cores.shape[4]))
+{p}_terms = np.zeros((stop - start, *{p}_shapes.shape[:2], {p}_cores.shape[3]))
 for i in range(start, stop):
     for at in range({p}_shapes.shape[0]):
         for e in range({p}_shapes.shape[1]):
             shape, whole = {p}_shapes[at, e], {p}_terms[i - start, at, e]
             core = {p}_cores[e, shape[0]]
-            for k in range(shape[1] + shape[2]):
-                for m in range(shape[3]):
-                    share = {p}_rows[i, at, e, 5 + m]
-                    for n in range(core.shape[2]):
-                        whole[k, n] += share * core[k, m, n]"""
+            for m in range(shape[3]):
+                share = {p}_rows[i, at, e, 5 + m]
+                for n in range(core.shape[1]):
+                    whole[n] += share * core[m, n]"""
 
 SUMMED = """terms, shape, at = all_terms[{e}], all_shapes[{e}], {e} * (column_table.shape[0] // all_shapes.shape[0]) + 5
 shift, part, mean, slope = row_table[{e}, 0], row_table[{e}, 1], row_table[{e}, 2], row_table[{e}, 3]
-layer, rank = all_layers[{e}], shape[4]
+layer, rank, wide = all_layers[{e}], shape[4], column_table.shape[0] // all_shapes.shape[0] - 5
 if shape[5] == 0:
     for j in range(width):
         scaled = kept[{c}, j] * shift * column_table[at - 5, skip + j]
