@@ -1,9 +1,11 @@
 """A kernel recursion after the last step as one compiled sweep: pair by pair over all steps, nothing stored between.
 
 The text is printed from the derived equations that `kernel_stepper` compiles as array code, which stays the reference
-and takes over where an equation has no such text: means that are not zero, functions without an algebraic row in the
-table of dual activations, moments at unequal lags, numbers near the ends of the range of doubles. What either sequence
-contributes alone is worked out before, as array code. Threads take rows of pairs: the bits do not depend on how many.
+and takes over where an equation has no such text: means that are not zero, functions that have neither an algebraic row
+in the table of dual activations nor tables, moments at unequal lags, numbers near the ends of the range of doubles,
+variances beyond tables. What either sequence contributes alone is worked out before, as array code; so are the tables
+of smooth functions (`derive.expectation.swept_means`), whose sums are loops of their own between those of an equation.
+Threads take rows of pairs: the bits do not depend on how many.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ import importlib
 import importlib.util
 import math
 import os
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -42,13 +45,18 @@ from wideproof.derive.emit.kernel_stepper import (
 )
 from wideproof.derive.expectation.dual_activations import ANGLE, D, a, b, c, dual, k, m
 from wideproof.derive.expectation.gaps import ABOVE, BELOW, FAR, NEAR, NORM, ROOT, Gaps, closed_gaps
+from wideproof.derive.expectation.pair_integrals import is_tabled
+from wideproof.derive.expectation.swept_means import OWN, Loaded, Slot, loaded
 from wideproof.derive.expectation.symbolic_expectation import GaussianMean
 from wideproof.derive.expectation.tables.compiled_sweep import HOW, ROWS, in_parts
+from wideproof.derive.expectation.tables.table_loops import contracted, summed
 from wideproof.derive.language.errors import NotClosed
 
 Host = NDArray[np.float64]
-LANES = 32
-"""Columns swept together: the numbers of one step stay in the first cache, and loops have no rest."""
+LANES, VECTOR = 64, 16
+"""Columns swept together: the numbers of one step stay in the first cache. Of a chunk on the diagonal, or at the end,
+those lanes are swept that matter, a whole number of vectors. Lanes are counted without sign: a place that might be
+negative keeps a loop from being one over vectors."""
 LEAST_WORK = 2**21
 """Pairs of sequences times steps times moments of a step from which a sweep pays: it takes seconds to compile, once."""
 RANGE = 1e100
@@ -64,9 +72,17 @@ PER_PI = sp.Symbol("per_pi", positive=True)
 class Lines(NamedTuple):
     """A part of the loop: its lines, what it reads of a row and of a column alone, and the moments in these."""
 
-    lines: list[str]
+    lines: list[str | Table]
     alone: tuple[list[sp.Expr], list[sp.Expr]]
     within: dict[sp.Symbol, Key]
+    slots: list[Slot]
+
+
+class Table(NamedTuple):
+    """A place between lines where an expectation is summed over all lanes, at the covariances of a letter."""
+
+    slot: int
+    covariance: str
 
 
 class LoopCode(PythonCodePrinter):
@@ -94,7 +110,9 @@ class Writer:
 
     equations: Equations
     equal: bool
-    lines: list[str] = field(default_factory=list)
+    lines: list[str | Table] = field(default_factory=list)
+    slots: list[Slot] = field(default_factory=list)
+    covariances: dict[sp.Expr, tuple[int, sp.Symbol]] = field(default_factory=dict)
     known: dict[sp.Expr, sp.Symbol] = field(default_factory=dict)
     within: dict[sp.Symbol, Key] = field(default_factory=dict)
     alone: tuple[dict[sp.Expr, sp.Symbol], dict[sp.Expr, sp.Symbol]] = field(default_factory=lambda: ({}, {}))
@@ -255,7 +273,8 @@ class Writer:
         row = dual(str(name)) if name == other and len(functions) == 2 and all(x == 0 for x in means) else None
         pair = None if row is None else row.derivative(int(first), int(second))
         if pair is None:
-            raise _no_text("a row in the table of dual activations", mean)
+            self.tabled(mean, gapped)
+            return
         pair = pair.subs({m: 0, k: 0}).subs(sp.sqrt(D), ROOT).subs({D: BELOW * ABOVE, ANGLE: NEAR})
         if len({*law}) == 1:  # one sequence alone: no line of the loop
             self.known[mean] = _coincident(pair, law[0].xreplace(self.known))
@@ -271,9 +290,50 @@ class Writer:
         else:
             size = sp.sqrt(_coincident(pair, at[a])) * sp.sqrt(_coincident(pair, at[b]))
             found = [size - self.known[mean], size + self.known[mean]]
+        self.gaps(mean, found)
+
+    def gaps(self, mean: GaussianMean, found: list[sp.Expr]) -> None:
+        """Write the gaps of an expectation, which are not negative."""
         for gap, expr in zip((Below, Above), found, strict=True):
             value = self.new(expr)
             self.known[gap(mean)] = self.raw(f"{value} if {value} > 0.0 else 0.0")
+
+    def tabled(self, mean: GaussianMean, gapped: bool) -> None:
+        """Write an expectation by its tables, and its gaps by a subtraction."""
+        slot, covariance = self.slot(mean, gapped)
+        n = len(self.slots)
+        self.slots.append(slot)
+        self.lines.append(Table(n, str(covariance)))
+        self.known[mean] = self.raw(f"found[{n}, j]")
+        if gapped:
+            size = self.raw(f"row_table[{n}, {OWN - 1}] * column_table[{n} * table_width + {OWN - 1}, skip + j]")
+            self.gaps(mean, [size - self.known[mean], size + self.known[mean]])
+
+    def slot(self, mean: GaussianMean, gapped: bool) -> tuple[Slot, sp.Symbol]:
+        """What is summed for an expectation over one variable of either sequence, and the letter of its covariance."""
+        factors = tuple((str(name), int(order)) for name, order in mean.args[0])
+        if any(x != 0 for x in mean.args[1]) or not is_tabled(factors):
+            raise _no_text("a row in the table of dual activations, or tables", mean)
+        first, across, second = mean.args[2]
+        own, other = (self.sides(x.xreplace(self.known)) for x in (first, second))
+        if own == {1} or other == {0}:
+            first, second, own, other, factors = second, first, other, own, factors[::-1]
+        if not (own <= {0} and other <= {1} and own | other):
+            raise _no_text("one variable of either sequence", mean)
+        law, covariance = self.covariance(mean.args[2], across)
+        row, column = (self.place(x.xreplace(self.known), side) for side, x in enumerate((first, second)))
+        return Slot(factors, row, column, law, gapped), covariance
+
+    def covariance(self, law: sp.Expr, across: sp.Expr) -> tuple[int, sp.Symbol]:
+        """The count of a law among those of tables, and the letter of its covariance."""
+        if law not in self.covariances:
+            self.covariances[law] = len(self.covariances), self.new(across)
+        return self.covariances[law]
+
+    def place(self, expr: sp.Expr, side: int) -> int:
+        """Where a variance is to be found among what a side contributes alone."""
+        self.letter(expr, frozenset({side}))
+        return list(self.alone[side]).index(expr)
 
     def law(self, mean: GaussianMean) -> dict[sp.Expr, sp.Expr]:
         """Letters for the variances, the covariance and the gaps of the two variables of an expectation."""
@@ -335,7 +395,7 @@ def step_lines(equations: Equations, equal: bool) -> Lines:
             found = writer.equation(equations.right[pair], pair)
             writer.lines += [f"new{place}_{i} = {letter}" for i, letter in enumerate(found)]
         left = [pair for pair in left if pair not in ready]
-    return Lines(writer.lines, (list(writer.alone[0]), list(writer.alone[1])), writer.within)
+    return Lines(writer.lines, (list(writer.alone[0]), list(writer.alone[1])), writer.within, writer.slots)
 
 
 def _reads(equations: Equations, pair: Pair, other: Pair) -> bool:
@@ -348,8 +408,8 @@ def output_lines(equations: Equations, equal: bool) -> Lines:
     """The lines of the kernel after the last step."""
     writer = Writer(equations, equal)
     (letter,) = writer.equation(equations.recurrence.right, None)
-    lines = [*writer.lines, f"out[i, place + j] = {letter}"]
-    return Lines(lines, (list(writer.alone[0]), list(writer.alone[1])), writer.within)
+    lines = [*writer.lines, f"out[i, far + j] = {letter}"]
+    return Lines(lines, (list(writer.alone[0]), list(writer.alone[1])), writer.within, writer.slots)
 
 
 def states(equations: Equations) -> list[tuple[int, int]]:
@@ -357,15 +417,51 @@ def states(equations: Equations) -> list[tuple[int, int]]:
     return [(n, i) for n, pair in enumerate(equations.across) for i in range(3 if pair in equations.carried else 1)]
 
 
+LETTER = re.compile(r"\b(?:v\d+|(?:new|old)\d+_\d+|c\d+|apart|summed)\b")
+"""Letters of a lane."""
+
+
+def loops(lines: Lines, loads: dict[str, str]) -> tuple[list[str], int]:
+    """Loops over the lanes between the sums of tables, and how many letters are kept from one to a later one."""
+    parts = _parts(lines)
+    made = [{x.partition("=")[0].strip() for x in part} for part, _ in parts]
+    read = [{*LETTER.findall("\n".join(x.partition("=")[2] for x in part))} - own
+            for (part, _), own in zip(parts, made, strict=True)]  # fmt: skip
+    asked = {table.covariance for _, table in parts if table is not None}.union(*read)
+    places = {x: n for n, x in enumerate(sorted(set().union(*made) & asked))}
+    text: list[str] = []
+    for (part, table), own, wanted in zip(parts, made, read, strict=True):
+        body = [f"{x} = {loads[x] if x in loads else f'kept[{places[x]}, j]'}" for x in sorted(wanted)]
+        body += [*part, *(f"kept[{places[x]}, j] = {x}" for x in sorted(own) if x in places)]
+        text += ["for j in range(width):", *("    " + line for line in body)]
+        if table is not None:
+            text += summed(table.slot, lines.slots[table.slot].law, str(places[table.covariance]))
+    return text, len(places)
+
+
+def _parts(lines: Lines) -> list[tuple[list[str], Table | None]]:
+    """The lines before each sum of a table, with that sum, and the lines after the last one."""
+    parts: list[tuple[list[str], Table | None]] = []
+    begun: list[str] = []
+    for line in lines.lines:
+        if isinstance(line, Table):
+            parts.append((begun, line))
+            begun = []
+        else:
+            begun.append(line)
+    return [*parts, (begun, None)]
+
+
 def source(equations: Equations, step: Lines, end: Lines) -> str:
     """The text of the sweep over rows start to stop of a block of pairs."""
     kept = list(enumerate(states(equations)))
-    loads = [f"old{n}_{i} = state[{place}, j]" for place, (n, i) in kept]
-    ends = [f"new{n}_{i} = state[{place}, j]" for place, (n, i) in kept]
-    stores = [f"state[{place}, j] = new{n}_{i}" for place, (n, i) in kept]
+    olds = {f"old{n}_{i}": f"state[{place}, j]" for place, (n, i) in kept}
+    news = {f"new{n}_{i}": f"state[{place}, j]" for place, (n, i) in kept}
+    grams = {"apart": "grams[0, j]", "summed": "grams[1, j]"}
+    stores: list[str | Table] = [f"state[{place}, j] = new{n}_{i}" for place, (n, i) in kept]
 
-    def columns(lines: Lines, array: str) -> list[str]:
-        return [f"c{n} = {array}[{n}, j]" for n in range(len(lines.alone[1]))]
+    def columns(lines: Lines, array: str) -> dict[str, str]:
+        return {f"c{n}": f"{array}[{n}, skip + j]" for n in range(len(lines.alone[1]))}
 
     def rows(lines: Lines, array: str) -> list[str]:
         return [f"r{n} = {array}[{n}]" for n in range(len(lines.alone[0]))]
@@ -373,47 +469,69 @@ def source(equations: Equations, step: Lines, end: Lines) -> str:
     def indented(lines: list[str], depth: int) -> str:
         return "\n".join("    " * depth + line for line in lines)
 
+    moving, held = loops(step._replace(lines=[*step.lines, *stores]), olds | grams | columns(step, "other"))
+    last, ended = loops(end, news | columns(end, "last_other"))
+    named = [at_step(name, at) if part.slots else [] for part, name, at in ((step, "step", "step"), (end, "last", "0"))]
+    terms = [contracted(name) if part.slots else [] for part, name in ((step, "step"), (end, "last"))]
     return TEMPLATE.format(
-        states=len(kept), lanes=LANES,
+        states=len(kept), lanes=LANES, vector=VECTOR, held=max(held, ended), most=max(len(step.slots), len(end.slots)),
+        laws=max((slot.law + 1 for part in (step, end) for slot in part.slots), default=0),
         parameters=indented([f"p{n} = parameters[{n}]" for n in range(len(equations.symbols))], 1),
-        rows=indented(rows(step, "own"), 4),
-        step=indented([*loads, *columns(step, "other"), *step.lines, *stores], 5),
-        last_rows=indented(rows(end, "last_own"), 3),
-        last=indented([*ends, *columns(end, "last_other"), *end.lines], 4),
+        terms=indented([*terms[0], *terms[1]], 1),
+        rows=indented([*rows(step, "own"), *named[0]], 4), step=indented(moving, 4),
+        last_rows=indented([*rows(end, "last_own"), *named[1]], 3), last=indented(last, 3),
     )  # fmt: skip
 
 
-TEMPLATE = """def sweep(start, stop, half, parameters, of_rows, of_columns, x, y, init, last_rows, last_columns, out):
+def at_step(prefix: str, at: str) -> list[str]:
+    """Lines that name what the sums of tables read at a step."""
+    return [
+        f"row_table, column_table = {prefix}_rows[i, {at}], {prefix}_columns[chunk, {at}]",
+        f"all_terms, all_shapes = {prefix}_terms[i - start, {at}], {prefix}_shapes[{at}]",
+        f"all_layers = {prefix}_layers[{at}]",
+        "table_width = column_table.shape[0] // all_shapes.shape[0]",
+    ]
+
+
+TEMPLATE = """def sweep(
+    start, stop, half, parameters, of_rows, of_columns, x, y, init, last_rows, last_columns,
+    step_tables, last_tables, out,
+):
     per_pi = 1.0 / math.pi
     state, grams = np.empty(({states}, {lanes})), np.empty((2, {lanes}))
+    kept, angles, found = np.empty(({held}, {lanes})), np.empty(({laws}, 2, {lanes})), np.empty(({most}, {lanes}))
+    one, two, high, low = np.empty({lanes}), np.empty({lanes}), np.empty({lanes}), np.empty({lanes})
 {parameters}
+{terms}
     for chunk in range(of_columns.shape[0]):
         place = chunk * {lanes}
         for i in range(start, stop):
-            if half and place + {lanes} <= i:
+            begin = max(0, i - place) // {vector} * {vector} if half else 0
+            end = min({lanes}, out.shape[1] - place)
+            if begin >= end:
                 continue
+            width, skip, far = np.uint64(end - begin), np.uint64(begin), np.uint64(place + begin)
             begun = init[:, i if init.shape[1] > 1 else 0]
             for n in range({states}):
-                for j in range({lanes}):
-                    state[n, j] = begun[n, place + j if begun.shape[1] > 1 else 0]
+                for j in range(width):
+                    state[n, j] = begun[n, 0]
+                if begun.shape[1] > 1:
+                    for j in range(width):
+                        state[n, j] = begun[n, far + j]
             for step in range(of_columns.shape[1]):
-                for j in range({lanes}):
+                for j in range(width):
                     grams[0, j] = 0.0
                     grams[1, j] = 0.0
                 for n in range(x.shape[2]):
                     near, there = x[i, step, n], y[chunk, step, n]
-                    for j in range({lanes}):
-                        grams[0, j] += (near - there[j]) * (near - there[j])
-                        grams[1, j] += (near + there[j]) * (near + there[j])
+                    for j in range(width):
+                        grams[0, j] += (near - there[skip + j]) * (near - there[skip + j])
+                        grams[1, j] += (near + there[skip + j]) * (near + there[skip + j])
                 own, other = of_rows[i, step], of_columns[chunk, step]
 {rows}
-                for j in range({lanes}):
-                    apart = grams[0, j]
-                    summed = grams[1, j]
 {step}
             last_own, last_other = last_rows[i], last_columns[chunk]
 {last_rows}
-            for j in range({lanes}):
 {last}
 """
 
@@ -455,17 +573,27 @@ class FusedSweep:
         if any(x is None for x in (*moving, *last)) or _out_of_range(parameters):
             return None
         x, y = (inputs[side].directions[:, begin[side] :] for side in (0, 1))
-        out = np.empty((len(x), -(-len(y) // LANES) * LANES))
+        tables = [self._tables(*x, half) for x in ((self.step, moving), (self.end, last))]
+        if tables[0] is None or tables[1] is None:
+            return None
+        out = np.empty((len(x), -(-len(y) // VECTOR) * VECTOR))
         arguments = (
             half, parameters, _rows(moving[0]), _chunks(moving[1]), np.ascontiguousarray(x),
             _chunks(np.moveaxis(y, 0, -1).swapaxes(0, 1)), self._begun(stepper, begin, out.shape),
-            _rows(last[0])[:, 0], _chunks(last[1])[:, 0], out,
+            _rows(last[0])[:, 0], _chunks(last[1])[:, 0], *tables, out,
         )  # fmt: skip
         in_parts(lambda i: self.function(i, min(i + ROWS, len(x)), *arguments), range(0, len(x), ROWS))
         found = out[:, : len(y)]
         if not np.all(np.isfinite(found[np.triu_indices(len(x))] if half else found)):
             return None
         return np.triu(found) + np.triu(found, 1).T if half else found
+
+    def _tables(self, part: Lines, alone: list[Any], half: bool) -> tuple[Any, ...] | None:
+        """What the loops read of tables, or None where there are none for these variances."""
+        if not part.slots:
+            return tuple(NOTHING)
+        found = loaded(part.slots, alone[0], alone[1], half)
+        return None if found is None else tuple(found._replace(columns=_chunks(found.columns)))
 
     def _read(
         self, stepper: Stepper, part: int, side: int, begin: int, steps: int, sizes: Host, half: bool
@@ -540,6 +668,10 @@ def _kept(text: str) -> Path | None:
 
 
 SIDE = (WITHIN_FIRST, WITHIN_SECOND)
+NOTHING = Loaded(
+    np.empty((0, 0, 0, 0)), np.empty((0, 0, 0, 0)), np.empty((0,) * 4), np.empty((0, 0, 0), np.int64), np.empty((0, 0))
+)
+"""The tables of a part that has none."""
 
 
 def _out_of_range(x: Host) -> bool:

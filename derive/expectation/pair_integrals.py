@@ -28,7 +28,7 @@ from wideproof.derive.expectation.dual_activations import ANGLE, D, a, b, c, dua
 from wideproof.derive.expectation.gaps import Gaps
 from wideproof.derive.expectation.rounding import EPS, Rounded, rounding
 from wideproof.derive.expectation.steep_places import places
-from wideproof.derive.expectation.tables import pair_tables, table_building
+from wideproof.derive.expectation.tables import mean_squares, pair_tables, table_building
 from wideproof.derive.language.activations import Z, canonical, definition, is_declared
 from wideproof.derive.language.errors import NotAccurate, NotClosed, ParameterError
 
@@ -207,7 +207,13 @@ def expectation(factors: tuple[Factor, ...], variables: Variables) -> tuple[Any,
 
 
 def _square(factor: Factor, v: Variables) -> tuple[Any, Any] | None:
-    """E[phi(u)^2] by one integral; None where its error is visible."""
+    """E[phi(u)^2] by a table where many are wanted, else by one integral; None where its error is visible."""
+    if v.many and v.backend == "numpy":
+        span = pair_tables.range_of(v.covariance if v.spread is None else np.append(v.covariance, v.spread))
+        mean = _only(v.means[0])
+        table = None if span is None or mean is None else square_table(factor, span, mean)
+        if table is not None and np.all(table.error <= ACCURACY * (known := table.at(v.covariance))):
+            return known, table.error
     phi = steep(*factor, v.backend)
     squared = nested_quadrature.Steep(lambda z: phi.values(z) ** 2, phi.places)
     found, error = nested_quadrature.mean(v.xp, squared, v.means[0], v.xp.sqrt(v.covariance))
@@ -221,26 +227,15 @@ def _tabled(factors: tuple[Factor, ...], v: Variables) -> tuple[Any, float] | No
     centres = [_only(x) for x in v.means]
     variances = [np.asarray(x, dtype=np.float64) for x in v.variances]
     ranges = [pair_tables.range_of(x if v.spread is None else np.append(x, v.spread)) for x in variances]
-    sides = [
-        Side(factor, mean, span)
-        for factor, mean, span in zip(factors, centres, ranges, strict=True)
-        if mean is not None and span is not None
-    ]
-    table = _table(sides[0], sides[1]) if len(sides) == 2 else None
+    if centres[0] is None or centres[1] is None or ranges[0] is None or ranges[1] is None:
+        return None
+    table = pair_table(factors, (ranges[0], ranges[1]), (centres[0], centres[1]))
     if table is None:
         return None
     result = pair_tables.evaluate(table, (variances[0], variances[1]), np.asarray(v.covariance))
-    least = math.prod(_least_size(side, x, v) for side, x in zip(sides, variances, strict=True))
+    least = math.prod(_least_size(*x, v) for x in zip(factors, v.means, variances, strict=True))
     seen = table.error > ACCURACY * _size(np, result) or table.error > USEFUL * least
     return None if seen else (result, table.error)
-
-
-class Side(NamedTuple):
-    """One factor of a table: with the mean of its variable, and the range of its variances."""
-
-    factor: Factor
-    mean: float
-    range: pair_tables.Range
 
 
 def _only(mean: Any) -> float | None:
@@ -249,24 +244,42 @@ def _only(mean: Any) -> float | None:
     return float(first[0]) if first.size and np.all(mean == first[0]) else None
 
 
-def _least_size(side: Side, variances: Any, v: Variables) -> float:
-    """The root of E[phi^2] at the least of some variances that is not zero."""
+def _least_size(factor: Factor, mean: Any, variances: Any, v: Variables) -> float:
+    """The root of E[phi^2] at the least of some variances that is not zero, all with one mean."""
     positive = variances[variances > 0]
     if not positive.size:
         return 1.0
-    return float(_series(side.factor, side.mean, np.min(positive, keepdims=True), v).energy[0]) ** 0.5
+    return float(_series(factor, _only(mean), np.min(positive, keepdims=True), v).energy[0]) ** 0.5
 
 
 @lru_cache(maxsize=128)
-def _table(first: Side, second: Side) -> Any:
-    """The table of two factors, made once; of exchanged factors it is the transpose."""
+def pair_table(
+    factors: tuple[Factor, ...],
+    ranges: tuple[pair_tables.Range, pair_tables.Range],
+    means: tuple[float, float] = (0.0, 0.0),
+) -> pair_tables.PairTable | None:
+    """The table of two factors over ranges of their variances, made once; of exchanged factors it is the transpose."""
+    first, second = zip(factors, means, ranges, strict=True)
     if second < first:
-        found = _table(second, first)
+        found = pair_table(factors[::-1], ranges[::-1], means[::-1])
         return None if found is None else pair_tables.transposed(found)
-    functions = [nested_quadrature.shifted(steep(*side.factor, "numpy"), side.mean) for side in (first, second)]
-    if first[:2] == second[:2]:
-        functions[1] = functions[0]
-    return table_building.build(functions[0], functions[1], (first.range, second.range))
+    phi = nested_quadrature.shifted(steep(*factors[0], "numpy"), means[0])
+    same = first[:2] == second[:2]
+    psi = phi if same else nested_quadrature.shifted(steep(*factors[1], "numpy"), means[1])
+    return table_building.build(phi, psi, ranges)
+
+
+@lru_cache(maxsize=128)
+def square_table(factor: Factor, span: pair_tables.Range, mean: float = 0.0) -> mean_squares.SquareTable | None:
+    """The table of E[phi(u)^2] over a range of variances, made once."""
+    return mean_squares.build(nested_quadrature.shifted(steep(*factor, "numpy"), mean), span)
+
+
+def is_tabled(factors: tuple[Factor, ...]) -> bool:
+    """Whether centred expectations of two factors come from tables where they are many: none has a kink or a jump."""
+    if len(factors) != 2 or _closed(factors, True, "numpy") is not None:
+        return False
+    return not any(_broken(factor) or definition(*factor).has(sp.DiracDelta) for factor in factors)
 
 
 def _steep(factors: tuple[Factor, ...], v: Variables, result: Any, doubt: Any) -> tuple[Any, Any]:

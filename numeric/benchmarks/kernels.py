@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import os
+import time
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
+from itertools import product
 from typing import Any
 
 import numpy as np
 
 from wideproof.derive import Recursion, models, ntk
 from wideproof.derive.expectation.pair_integrals import Variables, expectation
+from wideproof.derive.expectation.tables.compiled_sweep import LIMITS
 from wideproof.numeric.benchmarks.kernel_rivals import NETS, ErfRecursion, Net, hermite
 from wideproof.numeric.benchmarks.machine import floor
 from wideproof.numeric.benchmarks.records import Case, DisagreementError, Floor
@@ -27,6 +31,8 @@ NODES = range(20, 201, 10)
 NUMBER = 8.0
 FLOPS, PAIR_S = 90.0, 9e-9
 """Operations of a pair and step of a closed form, and the seconds they take at the least on one core."""
+INPUTS = (1.0, 0.09, 9.0)
+"""Variances of the inputs of smooth activations; of cases after the first, the first one alone."""
 SWEPT = {
     "relu": models.elman("relu"),
     "erf": models.elman("erf"),
@@ -127,11 +133,36 @@ def array_code(model: Recursion, case: Case, nu: dict[str, float]) -> Callable[[
 
 def smooth(name: str, cases: Sequence[Case], pairs: int) -> Iterator[Outcome]:
     """The NTK of an Elman tanh network after its last step, against that of erf: both as `Kernel` evaluates them."""
-    for case in cases:
-        ours, rival = (elman(case, activation, NU_F / case.n_x) for activation in ("tanh", "erf"))
+    for case, size in product(cases, INPUTS):
+        if size != 1.0 and case != cases[0]:
+            continue
+        ours, rival = (elman(case, activation, size * NU_F / case.n_x) for activation in ("tanh", "erf"))
         timing = paired(ours, rival, pairs)
         said = "two functions: the ratio is the price of erf over that of tanh"
-        yield row(name, "ours, erf", case, timing, "one kernel", per_pair(case), said)
+        yield row(name, f"ours, erf, inputs of variance {size:g}", case, timing, "one kernel", per_pair(case), said)
+
+
+def in_threads(name: str, cases: Sequence[Case], pairs: int) -> Iterator[Outcome]:
+    """The NTK of an Elman network after its last step by two threads, against one: equal bits, seconds of a clock."""
+    for case, activation in product(cases, ("erf", "tanh")):
+        work = elman(case, activation, NU_F / case.n_x)
+        ours, rival = (partial(by_threads, work, count) for count in (2, 1))
+        if not np.array_equal(ours(), rival()):
+            raise _disagreement(f"{activation} by two threads", 0.0, "other bits")
+        timing = paired(ours, rival, pairs, clock=time.perf_counter)
+        yield row(name, f"one thread, {activation}", case, timing, "one kernel", per_pair(case), "the same bits")
+
+
+def by_threads(work: Callable[[], Array], count: int) -> Array:
+    """A kernel whose sweep takes so many threads."""
+    kept = {name: os.environ.get(name) for name in LIMITS}
+    os.environ.update(dict.fromkeys(LIMITS, str(count)))
+    try:
+        return work()
+    finally:
+        for name, value in kept.items():
+            del os.environ[name]
+            os.environ.update({} if value is None else {name: value})
 
 
 def per_pair(case: Case) -> Floor:

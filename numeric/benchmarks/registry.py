@@ -99,6 +99,10 @@ BENCHMARKS = (
         pairs=3,
     ),
     Benchmark(
+        "kernel-threads", "the NTK after the last step by two threads, against one, by the clock", kernels.in_threads,
+        (Case(LIMIT, T=100, n_x=10, N=1000),), (Case(LIMIT, T=50, n_x=10, N=200),), pairs=3,
+    ),
+    Benchmark(
         "kernel-tanh", "Gaussian expectations of tanh within 1e-10", kernels.tanh_dual,
         (Case(LIMIT, T=1, N=100),), (Case(LIMIT, T=1, N=100),), pairs=3,
     ),

@@ -43,8 +43,7 @@ class Side:
 
     def at(self, variance: Host) -> tuple[Host, Host]:
         """The two means (2, N) and the basis (r, N) at variances (N,)."""
-        low, high = (math.sqrt(self.softening / (self.softening + x)) for x in self.range)
-        x = (2.0 * np.sqrt(self.softening / (self.softening + variance)) - low - high) / (low - high)
+        x = coordinate(self.range, self.softening, variance)
         terms = np.polynomial.chebyshev.chebvander(x, self.means.shape[1] - 1).T
         return self.means @ terms, self.basis @ terms
 
@@ -79,6 +78,31 @@ def range_of(variance: Host) -> Range | None:
     high = max(LEAST, math.ceil(math.log(largest, 4.0))) if largest > 0.0 else LEAST
     low = min(math.floor(math.log(least, 4.0)), high - 1) if least > 0.0 else LEAST - 1
     return (4.0**low if low >= LEAST else 0.0), 4.0**high
+
+
+def variances_at(span: Range, softening: float, x: Host) -> Host:
+    """The variances whose coordinate in a range, as in `Side.at`, is x."""
+    low, high = (math.sqrt(softening / (softening + a)) for a in span)
+    return np.asarray(softening / (0.5 * (low + high) + 0.5 * (low - high) * x) ** 2 - softening)
+
+
+def coordinate(span: Range, softening: float, variance: Host) -> Host:
+    """The coordinate of variances in their range, from -1 to 1."""
+    low, high = (math.sqrt(softening / (softening + x)) for x in span)
+    return np.asarray((2.0 * np.sqrt(softening / (softening + variance)) - low - high) / (low - high))
+
+
+def roots(count: int) -> Host:
+    """The roots of a Chebyshev polynomial."""
+    return np.asarray(np.cos(np.pi * (np.arange(count) + 0.5) / count))
+
+
+def chebyshev(values: Host, axis: int) -> Host:
+    """Chebyshev coefficients along an axis of values at the roots."""
+    count = values.shape[axis]
+    matrix = np.cos(np.pi * np.outer(np.arange(count), np.arange(count) + 0.5) / count) * (2.0 / count)
+    matrix[0] *= 0.5
+    return np.moveaxis(np.tensordot(matrix, values, (1, axis)), 0, axis)
 
 
 def transposed(table: PairTable) -> PairTable:

@@ -21,7 +21,16 @@ import numpy as np
 from wideproof.derive.expectation import nested_quadrature
 from wideproof.derive.expectation.mehler_series import REACH
 from wideproof.derive.expectation.nested_quadrature import Steep
-from wideproof.derive.expectation.tables.pair_tables import Host, PairTable, Range, Side, evaluate
+from wideproof.derive.expectation.tables.pair_tables import (
+    Host,
+    PairTable,
+    Range,
+    Side,
+    chebyshev,
+    evaluate,
+    roots,
+    variances_at,
+)
 
 WANTED, ACCEPTED = 1e-12, 2e-11
 """What is left out of a table, and its largest distance from the checks, relative to sqrt(E[phi^2] E[psi^2])."""
@@ -29,10 +38,16 @@ CHUNK, MOST, SETTLED = 128, 2**17, 1e-16
 """Orders of a series computed at a time, the most of them, and the part of E[phi^2] in the last that ends it."""
 STEP, FASTEST = 0.12, 0.6
 """The grid's step in deviations of the widest variable from zero, and how fast orders may oscillate on the grid."""
-NODES, LONG = (16, 24, 32), 40
+NODES, LONG = (16, 24, 32, 48), 40
 """Chebyshev nodes in a variance, from first to last attempt, and in the correlation."""
+FEW = (8.0, 40.0)
+"""Quotients of softened variances beyond which the first numbers of nodes were too few for all functions tried."""
 SOFTENINGS, LAYERS = (0.15, 0.6, 0.04, 2.4, 0.01), (0.3, 0.6, 1.2, 0.15, 8.0)
 """Shifts s of the variances, and widths of the layer, of which those with the fewest terms are taken."""
+NEARBY = (1.0, 0.8, 1.3)
+"""Of the forms near the best of those, the best is taken: a term or two fewer."""
+CORNERS, FEWER = ((0, 0), (0, 2), (2, 2)), 256.0
+"""For that choice, pairs of the largest variance, a middle and the least one, or this part of the largest."""
 LEFT_OUT = 3.0
 """By how many times what is wanted the error estimate exceeds the checks: rank, terms and nodes each leave it out."""
 DRAWN, ANGLES, PROBED = 5, 24, 3
@@ -57,15 +72,28 @@ class Drawn(NamedTuple):
 
 def build(phi: Steep, psi: Steep, ranges: tuple[Range, Range]) -> PairTable | None:
     """The table of two functions, or None where the checks refuse it: for functions that are steep far from zero."""
-    corner = _series((phi, psi), [np.array([high]) for _, high in ranges])
-    if corner is None:
+    ends = [np.array([high, math.sqrt(max(low, high / FEWER) * high), max(low, high / FEWER)]) for low, high in ranges]
+    corners = _series((phi, psi), ends)
+    if corners is None:
         return None
-    softening, layer = min(product(SOFTENINGS, LAYERS), key=lambda form: _terms(corner, [x[1] for x in ranges], *form))
-    for count in NODES:
+    softening, layer = _form(corners, ends)
+    ratio = max((softening + high) / (softening + low) for low, high in ranges)
+    for count in NODES[sum(ratio > most for most in FEW) :] or NODES[-1:]:
         found = _attempt((phi, psi), ranges, (softening, layer), count)
         if found is not None:
             return found
     return None
+
+
+def _form(corners: tuple[Sums, Sums], ends: Sequence[Host]) -> tuple[float, float]:
+    """The shift and the width with the fewest terms at the worst of some pairs, of those listed, then of those near."""
+
+    def terms(form: tuple[float, float]) -> tuple[int, int]:
+        counts = [_terms(corners, pair, [x[i] for x, i in zip(ends, pair, strict=True)], *form) for pair in CORNERS]
+        return max(counts), sum(counts)
+
+    softening, layer = min(product(SOFTENINGS, LAYERS), key=terms)
+    return min(product([softening * x for x in NEARBY], [layer * x for x in NEARBY]), key=terms)
 
 
 def _attempt(
@@ -73,9 +101,9 @@ def _attempt(
 ) -> PairTable | None:
     """The table with so many nodes in a variance, or None where they, or the terms, are too few."""
     rng = np.random.default_rng(count)
-    nodes = [_variances(x, form[0], _roots(count)) for x in ranges]
+    nodes = [variances_at(x, form[0], roots(count)) for x in ranges]
     places = rng.uniform(-1.0, 1.0, DRAWN)
-    drawn = [_variances(x, form[0], places) for x in ranges]
+    drawn = [variances_at(x, form[0], places) for x in ranges]
     series = _series(functions, [np.concatenate(x) for x in zip(nodes, drawn, strict=True)])
     if series is None:
         return None
@@ -163,41 +191,27 @@ def remainder(first: Host, second: Host, correlation: Host) -> Host:
     return found
 
 
-def _roots(count: int) -> Host:
-    return np.cos(np.pi * (np.arange(count) + 0.5) / count)
-
-
-def _variances(span: Range, softening: float, x: Host) -> Host:
-    """The variances whose coordinate in `Side.at` is x."""
-    low, high = (math.sqrt(softening / (softening + a)) for a in span)
-    return np.asarray(softening / (0.5 * (low + high) + 0.5 * (low - high) * x) ** 2 - softening)
-
-
-def _chebyshev(values: Host, axis: int) -> Host:
-    """Chebyshev coefficients along an axis of values at the roots."""
-    count = values.shape[axis]
-    matrix = np.cos(np.pi * np.outer(np.arange(count), np.arange(count) + 0.5) / count) * (2.0 / count)
-    matrix[0] *= 0.5
-    return np.moveaxis(np.tensordot(matrix, values, (1, axis)), 0, axis)
-
-
 def _profile(p: Host, q: Host, a: float, b: float, softening: float, layer: float) -> Host:
     """The two functions of a pair of variances at the nodes of the correlation.  Shapes: -> (2, LONG)."""
     widest = a / (softening + a) * (b / (softening + b))
     least = math.sqrt(1.0 - widest)
-    x = 0.5 * (1.0 - _roots(LONG))
+    x = 0.5 * (1.0 - roots(LONG))
     x = layer * x / (1.0 + layer - x)
     square = (1.0 - x) * (1.0 - least) * (1.0 + least + x * (1.0 - least))
     w = np.sqrt(square)
     return remainder(p, q, np.minimum(w / math.sqrt(widest), 1.0)) / np.stack([square, square * w])
 
 
-def _terms(sums: tuple[Sums, Sums], variances: Sequence[float], softening: float, layer: float) -> int:
+def _terms(
+    sums: tuple[Sums, Sums], places: tuple[int, int], variances: Sequence[float], softening: float, layer: float
+) -> int:
     """How many terms of both parities a pair of variances needs."""
-    a, b = variances
-    size = math.sqrt(float(sums[0].energy[0] * sums[1].energy[0]))
-    profile = _profile(sums[0].coefficients[0], sums[1].coefficients[0], a, b, softening, layer)
-    return sum(_length(np.abs(row), WANTED * size) for row in _chebyshev(profile, 1))
+    (a, b), (i, j) = variances, places
+    size = math.sqrt(float(np.max(sums[0].energy)) * float(np.max(sums[1].energy)))
+    profile = _profile(sums[0].coefficients[i], sums[1].coefficients[j], a, b, softening, layer)
+    widest = a / (softening + a) * (b / (softening + b))
+    scaled = np.abs(chebyshev(profile, 1)) * np.array([[widest], [widest**1.5]])
+    return sum(_length(row, WANTED * size) for row in scaled)
 
 
 def _length(sizes: Host, tolerance: float) -> int:
@@ -216,26 +230,30 @@ def _interpolated(
     """The table that interpolates at the nodes, or None where its coefficients do not end."""
     count = len(nodes[0])
     values = np.empty((2, count, count, LONG))
+    alike = sums[0] is sums[1]
     for i, j in product(range(count), repeat=2):
+        if alike and j < i:
+            values[:, i, j] = values[:, j, i]
+            continue
         p, q = sums[0].coefficients[i], sums[1].coefficients[j]
         values[:, i, j] = _profile(p, q, nodes[0][i], nodes[1][j], *form)
-    full = _chebyshev(_chebyshev(_chebyshev(values, 1), 2), 3)
+    full = chebyshev(chebyshev(chebyshev(values, 1), 2), 3)
     largest = math.prod(x[1] / (form[0] + x[1]) for x in ranges)
     full *= np.array([largest, largest**1.5])[:, None, None, None]
     tolerance = WANTED * size
     sizes = np.abs(full)
     if max(np.max(sizes[:, -2:]), np.max(sizes[:, :, -2:]), np.max(sizes[..., -2:])) > tolerance:
         return None
-    bases = [_basis(full, axis, tolerance) for axis in ((1, 1) if sums[0] is sums[1] else (1, 2))]
+    bases = [_basis(full, axis, tolerance) for axis in ((1, 1) if alike else (1, 2))]
     core = np.einsum("pijk,mi,nj->pkmn", full, bases[0], bases[1], optimize=True)
     lengths = [_length(np.max(sizes[parity], axis=(0, 1)), tolerance) for parity in (0, 1)]
     scales = (largest, largest**1.5)
     cores = [np.ascontiguousarray(core[parity, : lengths[parity]] / scales[parity]) for parity in (0, 1)]
     sides = [
-        Side(span, form[0], _chebyshev(_means(found, at), 1), basis)
+        Side(span, form[0], chebyshev(_means(found, at), 1), basis)
         for span, found, at, basis in zip(ranges, sums, nodes, bases, strict=True)
     ]
-    if sums[0] is sums[1]:
+    if alike:
         sides[1] = sides[0]
     return PairTable(*form, (sides[0], sides[1]), (cores[0], cores[1]), math.inf)
 

@@ -44,6 +44,7 @@ TOY = {
     "kernel-last": (Case(0, T=4, n_x=3, N=5), Case(0, T=1, n_x=3, N=4)),
     "kernel-sweep": (Case(0, T=2, n_x=3, N=5),),
     "kernel-smooth": (Case(0, T=2, n_x=3, N=5),),
+    "kernel-threads": (Case(0, T=2, n_x=3, N=5),),
     "kernel-tanh": (Case(0, T=1, N=5),),
 }
 PROBLEMS = {
@@ -51,6 +52,8 @@ PROBLEMS = {
     "kernel-all": [TOY["kernel-all"][0], *TOY["kernel-all"]],  # the first also against each pair of times
     "kernel-last": [TOY["kernel-last"][0], *TOY["kernel-last"]],  # the first also against all pairs of times
     "kernel-sweep": [TOY["kernel-sweep"][0]] * 4,  # relu, erf, leaky relu, stacked
+    "kernel-smooth": [TOY["kernel-smooth"][0]] * 3,  # three variances of the inputs
+    "kernel-threads": [TOY["kernel-threads"][0]] * 2,  # erf and tanh
     "kernel-tanh": [TOY["kernel-tanh"][0]] * 2,  # values and slopes
 }
 

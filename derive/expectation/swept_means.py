@@ -1,0 +1,208 @@
+"""Tables of smooth functions for a sweep over all steps: which steps take which, and what a loop reads of them.
+
+One table over the variances of all steps costs seconds less to build than one a step, and narrowed to the variances
+that are met it needs about as few terms; where there is none, steps take their own. Both sides of a block take one
+range, so that tables are symmetric, and those of one block serve the next.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from wideproof.derive.expectation.pair_integrals import ACCURACY, USEFUL, Factor, pair_table, square_table
+from wideproof.derive.expectation.tables.narrowing import narrowed
+from wideproof.derive.expectation.tables.pair_tables import Host, PairTable, Range, range_of
+
+WIDE, NARROW = 16.0, 4.0**3
+"""One table for all steps is tried up to this variance, and beyond it for quotients of variances up to that."""
+GRID, TINY = 2, 1e-9
+"""Tables are narrowed to powers of two by their root, so that steps and runs share them, and to variances above."""
+OWN = 5
+"""Numbers of one variable before its basis: 1 / sqrt(s + a), a / (s + a), E[phi], E[phi'], and sqrt(E[phi^2])."""
+
+
+class Slot(NamedTuple):
+    """An expectation in the lines of a step: its factors, and where the variances of either side are to be found.
+
+    `law` counts the laws of a step; `gapped` says that sqrt(E[phi^2]) of both sides is read too.
+    """
+
+    factors: tuple[Factor, ...]
+    row: int
+    column: int
+    law: int
+    gapped: bool
+
+
+class Loaded(NamedTuple):
+    """What a loop reads of the tables of some expectations E at all steps.
+
+    Shapes: rows (N, steps, E, OWN + r), columns (E * (OWN + r'), steps, M), cores (E, tables, r, K * r'): the even
+    orders, then the odd ones, an even number of each, r and r' even; shapes (steps, E, 6): the table, how many orders
+    of either parity, r, r', and whether the angles are those of the expectation before; layers (steps, E).
+    """
+
+    rows: Host
+    columns: Host
+    cores: Host
+    shapes: NDArray[np.int64]
+    layers: Host
+
+
+class Chosen(NamedTuple):
+    """The tables of an expectation, which of them each step takes (steps,), and sqrt(E[phi^2]) of both sides."""
+
+    tables: list[PairTable]
+    which: NDArray[np.int64]
+    sizes: tuple[Host, Host]
+
+
+def chosen(factors: tuple[Factor, ...], a: Host, b: Host) -> Chosen | None:
+    """Tables for variances at all steps, or None where there are none, or an error would be visible.
+
+    Shapes: a (steps, N), b (steps, M).
+    """
+    every = range_of(np.append(a, b))
+    squares = [None if every is None else square_table(factor, every) for factor in factors]
+    if every is None or squares[0] is None or squares[1] is None:
+        return None
+    sizes = [np.sqrt(np.maximum(table.at(x), 0.0)) for table, x in zip(squares, (a, b), strict=True) if table]
+    found = None
+    if every[1] <= max(WIDE, NARROW * every[0]):
+        found = _of_ranges(factors, [every] * len(a), a, b, (sizes[0], sizes[1]))
+    if found is None:
+        own = [range_of(np.append(x, y)) for x, y in zip(a, b, strict=True)]
+        found = _of_ranges(factors, [x for x in own if x], a, b, (sizes[0], sizes[1]))
+    return found
+
+
+def _of_ranges(
+    factors: tuple[Factor, ...], ranges: list[Range], a: Host, b: Host, sizes: tuple[Host, Host]
+) -> Chosen | None:
+    """The tables of so many ranges, one a step, each narrowed to the variances of the step."""
+    for kind in set(ranges):
+        table, steps = pair_table(factors, (kind, kind)), [x == kind for x in ranges]
+        if table is None or _is_seen(table, *(x[steps] for x in (a, b, *sizes))):
+            return None
+    ends = np.stack([_ends(a), _ends(b)])
+    if factors[0] == factors[1]:
+        ends[:] = np.stack([ends[..., 0].min(axis=0), ends[..., 1].max(axis=0)], axis=-1)
+    kinds = [(kind, tuple(map(tuple, spans))) for kind, spans in zip(ranges, ends.swapaxes(0, 1).tolist(), strict=True)]
+    distinct = sorted(set(kinds))
+    tables = [_narrowed(factors, *kind) for kind in distinct]
+    return Chosen(tables, np.array([distinct.index(x) for x in kinds]), sizes)
+
+
+def _ends(variance: Host) -> Host:
+    """Between which of some powers of two the variances of each step lie.  Shapes: (steps, N) -> (steps, 2)."""
+    low, high = np.maximum(variance.min(axis=1), TINY), np.maximum(variance.max(axis=1), TINY)
+    ends = [np.floor(GRID * np.log2(low)) - 0.1, np.ceil(GRID * np.log2(high)) + 0.1]
+    return np.asarray(2.0 ** (np.stack(ends, axis=-1) / GRID))
+
+
+@lru_cache(maxsize=512)
+def _narrowed(factors: tuple[Factor, ...], kind: Range, spans: tuple[Range, Range]) -> PairTable:
+    """A table over parts of its ranges, made once."""
+    table = pair_table(factors, (kind, kind))
+    squares = [square_table(factor, kind) for factor in factors]
+    assert table is not None
+    sizes = [0.0 if x is None else float(np.max(x.at(np.array(span)))) for x, span in zip(squares, spans, strict=True)]
+    return narrowed(table, spans, max(1.0, math.sqrt(sizes[0] * sizes[1])))
+
+
+def _is_seen(table: PairTable, a: Host, b: Host, p: Host, q: Host) -> bool:
+    """Whether the error of a table is visible at a step: beside the largest of its values, or the least size of one."""
+    largest = np.maximum(np.max(p, axis=1) * np.max(q, axis=1), 1.0)
+    least = np.prod([np.min(np.where(x > 0, y, np.inf), axis=1) for x, y in ((a, p), (b, q))], axis=0)
+    return bool(np.any(table.error > ACCURACY * largest) or np.any(table.error > USEFUL * least))
+
+
+def loaded(slots: Sequence[Slot], rows: Host, columns: Host, same: bool) -> Loaded | None:
+    """The tables of expectations at the variances of both sides, or None where one has none.
+
+    `same` says that both sides are the same sequences.
+    Shapes: what either side contributes alone, (letters, steps, N) and (letters, steps, M).
+    """
+    picked: list[Chosen] = []
+    for slot in slots:
+        found = chosen(slot.factors, rows[slot.row], columns[slot.column])
+        if found is None:
+            return None
+        picked.append(found)
+    alike = same and all(slot.factors[0] == slot.factors[1] for slot in slots)
+    own = [_side(slots, picked, rows, 0)]
+    own.append(own[0] if alike else _side(slots, picked, columns, 1))
+    cores = _cores(picked)
+    shapes = np.stack([_shapes(found) for found in picked], axis=1)
+    layers = np.stack([np.array([x.layer for x in found.tables])[found.which] for found in picked], axis=1)
+    shapes[..., 5] = _repeated(slots, picked)
+    return Loaded(
+        np.ascontiguousarray(own[0].transpose(3, 2, 0, 1)),
+        own[1].reshape(-1, *own[1].shape[2:]), cores, shapes, layers,
+    )  # fmt: skip
+
+
+def _side(slots: Sequence[Slot], picked: list[Chosen], given: Host, side: int) -> Host:
+    """What one side contributes alone to every expectation.  Shapes: (E, OWN + r, steps, N)."""
+    rank = max(_ranks(table)[side] for found in picked for table in found.tables)
+    steps, count = given.shape[1:]
+    result = np.zeros((len(slots), OWN + rank, steps, count))
+    for place, slot, found in zip(result, slots, picked, strict=True):
+        variance = given[(slot.row, slot.column)[side]]
+        if slot.gapped:
+            place[4] = found.sizes[side]
+        for n, table in enumerate(found.tables):
+            taken = found.which == n
+            a = variance[taken]
+            means, basis = (x.reshape(-1, *a.shape) for x in table.sides[side].at(a.reshape(-1)))
+            place[:4, taken] = 1.0 / np.sqrt(table.softening + a), a / (table.softening + a), *means
+            place[OWN : OWN + len(basis), taken] = basis
+    return result
+
+
+def _ranks(table: PairTable) -> tuple[int, int]:
+    """r and r', made even, at least 4."""
+    first, second = (max(4, len(side.basis) + len(side.basis) % 2) for side in table.sides)
+    return first, second
+
+
+def _orders(table: PairTable) -> tuple[int, int]:
+    """The numbers of even and of odd orders, made even."""
+    even, odd = (len(core) for core in table.cores)
+    return even + even % 2, odd + odd % 2
+
+
+def _cores(picked: list[Chosen]) -> Host:
+    tables = [table for found in picked for table in found.tables]
+    most = max(len(found.tables) for found in picked)
+    ranks = (max(_ranks(table)[side] for table in tables) for side in (0, 1))
+    result = np.zeros((len(picked), most, next(ranks), max(sum(_orders(table)) for table in tables), next(ranks)))
+    for places, found in zip(result, picked, strict=True):
+        for place, table in zip(places, found.tables, strict=False):
+            for first, core in zip((0, _orders(table)[0]), table.cores, strict=True):
+                place[: core.shape[1], first : first + len(core), : core.shape[2]] = core.swapaxes(0, 1)
+    return result.reshape(*result.shape[:3], -1)
+
+
+def _shapes(found: Chosen) -> NDArray[np.int64]:
+    """Shapes: (steps, 6)."""
+    kinds = [(n, *_orders(table), *_ranks(table), 0) for n, table in enumerate(found.tables)]
+    return np.array(kinds, dtype=np.int64)[found.which]
+
+
+def _repeated(slots: Sequence[Slot], picked: list[Chosen]) -> NDArray[np.int64]:
+    """Whether an expectation takes the angles that the last one of its law took.  Shapes: (steps, E)."""
+    result = np.zeros((len(picked[0].which), len(slots)), dtype=np.int64)
+    last: dict[int, list[tuple[float, float]]] = {}
+    for n, (slot, found) in enumerate(zip(slots, picked, strict=True)):
+        forms = [(found.tables[i].softening, found.tables[i].layer) for i in found.which]
+        if slot.law in last:
+            result[:, n] = [x == y for x, y in zip(forms, last[slot.law], strict=True)]
+        last[slot.law] = forms
+    return result

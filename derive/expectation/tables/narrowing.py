@@ -1,0 +1,83 @@
+"""A table over the variances that are met: over a part of its range it needs fewer orders, and a smaller rank.
+
+The functions of a table are polynomials in the coordinate of a variance, so values at as many nodes of a part of the
+range tell them to rounding; what is left out of the values there, orders and singular values, is chosen anew.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import numpy as np
+
+from wideproof.derive.expectation.tables.pair_tables import Host, PairTable, Range, Side, chebyshev, roots, variances_at
+
+SINGULAR, ORDERS = 1e-12, 1e-12
+"""The singular values of values at nodes, and the sum of orders, that are left out, by the size of values: of the
+first, a thirtieth is seen in a value."""
+ROUNDING, TINY = 1e-16, 1e-300
+"""The part of the largest coefficient of a function below which the last ones are left out."""
+
+
+def narrowed(table: PairTable, spans: tuple[Range, Range], size: float) -> PairTable:
+    """The same over parts of its ranges, for values of some size, its error larger by what is left out."""
+    alike = table.sides[0] is table.sides[1] and spans[0] == spans[1]
+    parts = [_part(side, span) for side, span in zip(table.sides, spans, strict=True)]
+    if alike:
+        parts[1] = parts[0]
+    widest = math.prod(part.side.range[1] / (table.softening + part.side.range[1]) for part in parts)
+    values = [
+        _ended(parts, parts[0].shape @ core @ parts[1].shape.T, ORDERS * size / widest ** (0.5 * power))
+        for power, core in zip((2, 3), table.cores, strict=True)
+    ]
+    frames = [_frame(values, axis, SINGULAR * size / widest) for axis in ((1, 1) if alike else (1, 2))]
+    cores = [np.ascontiguousarray(frames[0].T @ x @ frames[1]) for x in values]
+    sides = [
+        _short(part.side, chebyshev(np.ascontiguousarray((part.orthonormal @ frame).T), 1))
+        for part, frame in zip(parts, frames, strict=True)
+    ]
+    if alike:
+        sides[1] = sides[0]
+    left_out = (0.1 * SINGULAR + ORDERS) * size
+    return replace(table, sides=(sides[0], sides[1]), cores=(cores[0], cores[1]), error=table.error + left_out)
+
+
+class _Part:
+    """A side over a span: the values of its basis at nodes are `orthonormal` (nodes, r) times `shape` (r, r)."""
+
+    def __init__(self, side: Side, span: Range) -> None:
+        count = side.means.shape[1]
+        nodes = variances_at(span, side.softening, roots(count))
+        means, basis = side.at(nodes)
+        self.orthonormal, self.shape = np.linalg.qr(basis.T)
+        self.side = replace(side, range=span, means=chebyshev(means, 1))
+
+
+def _short(side: Side, basis: Host) -> Side:
+    """A side with a basis, without the coefficients that are rounding."""
+    both = np.concatenate([side.means, basis])
+    small = np.max(np.abs(both) / np.max(np.abs(both), axis=1, keepdims=True, initial=TINY), axis=0) < ROUNDING
+    count = len(small) - int(np.argmin(small[::-1]))
+    return replace(
+        side, means=np.ascontiguousarray(side.means[:, :count]), basis=np.ascontiguousarray(basis[:, :count])
+    )
+
+
+def _part(side: Side, span: Range) -> _Part:
+    return _Part(side, (max(span[0], side.range[0]), min(span[1], side.range[1])))
+
+
+def _ended(parts: list[_Part], values: Host, tolerance: float) -> Host:
+    """The orders that matter: those after them add up to no more than the tolerance at any pair of nodes."""
+    at_nodes = np.abs(parts[0].orthonormal @ values @ parts[1].orthonormal.T)
+    left = np.cumsum(np.max(at_nodes, axis=(1, 2), initial=0.0)[::-1])[::-1]
+    return values[: int(np.sum(left > tolerance))]
+
+
+def _frame(values: list[Host], axis: int, tolerance: float) -> Host:
+    """Orthonormal vectors that hold the values along an axis but for the tolerance.  Shapes: (nodes, r)."""
+    matrix = np.concatenate([np.moveaxis(x, axis, 0).reshape(x.shape[axis], -1) for x in values], axis=1)
+    left, sizes, _ = np.linalg.svd(matrix, full_matrices=False)
+    beyond = np.sqrt(np.cumsum(sizes[::-1] ** 2)[::-1])
+    return np.asarray(left[:, : max(1, int(np.sum(beyond > tolerance)))])
