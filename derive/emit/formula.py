@@ -311,12 +311,13 @@ class OnSequences(Compiled):
         return self.on(Grams(across, first, second, same), across.shape[-2:], readout, **values)
 
     def on(self, inputs: Inputs, sizes: tuple[int, int], readout: str = "all", **values: Any) -> Any:
-        """The same on inner products that are computed when they are needed; of many pairs by a compiled sweep."""
-        if readout == "last" and inputs.swept and (sweep := self.sweep(sizes[0] == sizes[1])) is not None:
-            stepper = self._stepper(inputs, sizes, values, STILL)
-            if (swept := sweep.values(stepper, sizes, inputs.diagonal)) is not None:
-                return swept
+        """The same on inner products that are computed when they are needed."""
         return self._at(inputs, sizes, readout, values, STILL)
+
+    def swept(self, inputs: Inputs, sizes: tuple[int, int], **values: Any) -> Any:
+        """The kernel (N1, N2) at the last times by the compiled sweep, or None where that has no text or no range."""
+        sweep = self.sweep(sizes[0] == sizes[1])
+        return sweep and sweep.values(self._stepper(inputs, sizes, values, STILL), sizes, inputs.diagonal)
 
     def evaluate(self, inputs: Inputs, sizes: tuple[int, int], readout: str = "all", **values: Any) -> Evaluated:
         """The same with an estimate of the error of each entry: how far it moves when the numbers on the way do.

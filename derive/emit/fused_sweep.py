@@ -53,6 +53,8 @@ LEAST_WORK = 2**21
 """Pairs of sequences times steps times moments of a step from which a sweep pays: it takes seconds to compile, once."""
 RANGE = 1e100
 """Sizes beyond it and below its reciprocal are left to the array code, which knows of overflow and underflow."""
+MIRRORED = 64
+"""Rows whose upper half is mirrored at once: their blocks stay in the cache."""
 TERMS = 23
 """Terms of the arc tangent on [0, 1], to rounding."""
 
@@ -62,11 +64,15 @@ PER_PI = sp.Symbol("per_pi", positive=True)
 
 
 class Lines(NamedTuple):
-    """A part of the loop: its lines, what it reads of a row and of a column alone, and the moments in these."""
+    """A part of the loop: its lines, what it reads of a row and of a column alone, and the moments in these.
+
+    `read` are the moments across sequences that it reads, by the steps since: of this one, 0, or of the one before, -1.
+    """
 
     lines: list[str]
     alone: tuple[list[sp.Expr], list[sp.Expr]]
     within: dict[sp.Symbol, Key]
+    read: dict[int, set[Pair]]
 
 
 class LoopCode(PythonCodePrinter):
@@ -99,6 +105,7 @@ class Writer:
     within: dict[sp.Symbol, Key] = field(default_factory=dict)
     alone: tuple[dict[sp.Expr, sp.Symbol], dict[sp.Expr, sp.Symbol]] = field(default_factory=lambda: ({}, {}))
     laws: dict[sp.Expr, dict[sp.Expr, Any]] = field(default_factory=dict)
+    reads: dict[int, set[Pair]] = field(default_factory=lambda: {0: set(), -1: set()})
     count: int = 0
 
     def new(self, expr: sp.Expr, atom: sp.Expr | None = None) -> sp.Symbol:
@@ -184,6 +191,10 @@ class Writer:
         self.lines.append(f"v{self.count} = {text}")
         return sp.Symbol(f"v{self.count}", real=True)
 
+    def part(self, lines: list[str]) -> Lines:
+        """Some lines with what has been read until now."""
+        return Lines(lines, (list(self.alone[0]), list(self.alone[1])), self.within, self.reads)
+
     # ---- equations ------------------------------------------------------------------------------------------
     def equation(self, expr: sp.Expr, pair: Pair | None) -> list[sp.Symbol]:
         """Write the value of an equation, and its gaps where they are carried."""
@@ -241,6 +252,7 @@ class Writer:
         if offset not in (0, -1):
             raise _no_text("moments of this step or the last", atom)
         names = ("new", "old")[-offset]
+        self.reads[offset].add(pair)
         place = self.equations.across.index(pair)
         self.known[atom] = sp.Symbol(f"{names}{place}_0", real=True)
         for i, gap in enumerate((Below, Above), 1):
@@ -335,7 +347,7 @@ def step_lines(equations: Equations, equal: bool) -> Lines:
             found = writer.equation(equations.right[pair], pair)
             writer.lines += [f"new{place}_{i} = {letter}" for i, letter in enumerate(found)]
         left = [pair for pair in left if pair not in ready]
-    return Lines(writer.lines, (list(writer.alone[0]), list(writer.alone[1])), writer.within)
+    return writer.part(writer.lines)
 
 
 def _reads(equations: Equations, pair: Pair, other: Pair) -> bool:
@@ -348,20 +360,26 @@ def output_lines(equations: Equations, equal: bool) -> Lines:
     """The lines of the kernel after the last step."""
     writer = Writer(equations, equal)
     (letter,) = writer.equation(equations.recurrence.right, None)
-    lines = [*writer.lines, f"out[i, place + j] = {letter}"]
-    return Lines(lines, (list(writer.alone[0]), list(writer.alone[1])), writer.within)
+    if writer.reads[-1]:
+        raise _no_text("an output of the last step", "one of the step before")
+    return writer.part([*writer.lines, f"found[j] = {letter}"])
 
 
-def states(equations: Equations) -> list[tuple[int, int]]:
-    """What is kept from step to step: the moments across sequences by their place, and which number of each."""
-    return [(n, i) for n, pair in enumerate(equations.across) for i in range(3 if pair in equations.carried else 1)]
+def states(equations: Equations, step: Lines, end: Lines) -> list[tuple[int, int]]:
+    """What is kept from step to step: moments across sequences by their place, and which number of each."""
+    return [
+        (n, i)
+        for n, pair in enumerate(equations.across)
+        if pair in step.read[-1] | end.read[0]
+        for i in range(3 if pair in equations.carried else 1)
+    ]
 
 
 def source(equations: Equations, step: Lines, end: Lines) -> str:
     """The text of the sweep over rows start to stop of a block of pairs."""
-    kept = list(enumerate(states(equations)))
-    loads = [f"old{n}_{i} = state[{place}, j]" for place, (n, i) in kept]
-    ends = [f"new{n}_{i} = state[{place}, j]" for place, (n, i) in kept]
+    kept = list(enumerate(states(equations, step, end)))
+    loads = [f"old{n}_{i} = state[{place}, j]" for place, (n, i) in kept if equations.across[n] in step.read[-1]]
+    ends = [f"new{n}_{i} = state[{place}, j]" for place, (n, i) in kept if equations.across[n] in end.read[0]]
     stores = [f"state[{place}, j] = new{n}_{i}" for place, (n, i) in kept]
 
     def columns(lines: Lines, array: str) -> list[str]:
@@ -385,7 +403,7 @@ def source(equations: Equations, step: Lines, end: Lines) -> str:
 
 TEMPLATE = """def sweep(start, stop, half, parameters, of_rows, of_columns, x, y, init, last_rows, last_columns, out):
     per_pi = 1.0 / math.pi
-    state, grams = np.empty(({states}, {lanes})), np.empty((2, {lanes}))
+    state, grams, found = np.empty(({states}, {lanes})), np.empty((2, {lanes})), np.empty({lanes})
 {parameters}
     for chunk in range(of_columns.shape[0]):
         place = chunk * {lanes}
@@ -415,6 +433,8 @@ TEMPLATE = """def sweep(start, stop, half, parameters, of_rows, of_columns, x, y
 {last_rows}
             for j in range({lanes}):
 {last}
+            for j in range(min({lanes}, out.shape[1] - place)):
+                out[i, place + j] = found[j]
 """
 
 
@@ -445,7 +465,7 @@ class FusedSweep:
         )
 
     def values(self, stepper: Stepper, sizes: tuple[int, int], half: bool) -> Host | None:
-        """The kernel (N1, N2), or None for numbers out of range; of a symmetric block one half is swept."""
+        """The kernel (N1, N2), or None for numbers out of range; a symmetric one is that to the last bit."""
         steps = min(sizes)
         begin, end = [size - steps for size in sizes], [size - 1 for size in sizes]
         inputs = [stepper.inputs.directions(side) for side in (0, 1)]
@@ -455,17 +475,17 @@ class FusedSweep:
         if any(x is None for x in (*moving, *last)) or _out_of_range(parameters):
             return None
         x, y = (inputs[side].directions[:, begin[side] :] for side in (0, 1))
-        out = np.empty((len(x), -(-len(y) // LANES) * LANES))
+        out = np.empty((len(x), len(y)))
         arguments = (
             half, parameters, _rows(moving[0]), _chunks(moving[1]), np.ascontiguousarray(x),
-            _chunks(np.moveaxis(y, 0, -1).swapaxes(0, 1)), self._begun(stepper, begin, out.shape),
+            _chunks(np.moveaxis(y, 0, -1).swapaxes(0, 1)), self._begun(stepper, begin, (len(x), -(-len(y) // LANES) * LANES)),
             _rows(last[0])[:, 0], _chunks(last[1])[:, 0], out,
         )  # fmt: skip
         in_parts(lambda i: self.function(i, min(i + ROWS, len(x)), *arguments), range(0, len(x), ROWS))
-        found = out[:, : len(y)]
-        if not np.all(np.isfinite(found[np.triu_indices(len(x))] if half else found)):
-            return None
-        return np.triu(found) + np.triu(found, 1).T if half else found
+        if half:
+            in_parts(lambda i: _mirror(out, i), range(0, len(x), MIRRORED))
+        with np.errstate(all="ignore"):
+            return out if np.isfinite(out.sum()) else None
 
     def _read(
         self, stepper: Stepper, part: int, side: int, begin: int, steps: int, sizes: Host, half: bool
@@ -489,8 +509,11 @@ class FusedSweep:
     def _begun(self, stepper: Stepper, begin: list[int], shape: tuple[int, ...]) -> Host:
         """The moments across sequences before the first step.  Shapes: (S, 1, 1) for numbers, else (S, *shape)."""
         found = []
-        for n, i in states(self.equations):
+        for n, i in states(self.equations, self.step, self.end):
             key = Key(ACROSS, self.equations.across[n], (begin[0] - 1, begin[1] - 1))
+            if key.pair not in self.step.read[-1]:  # nothing says how it starts
+                found.append(np.asarray(0.0))
+                continue
             value = stepper.value(key)
             found.append(np.asarray(stepper.gaps[key][i - 1] if i else value, dtype=np.float64))
         if all(x.ndim == 0 for x in found):
@@ -540,6 +563,13 @@ def _kept(text: str) -> Path | None:
 
 
 SIDE = (WITHIN_FIRST, WITHIN_SECOND)
+
+
+def _mirror(found: Host, i: int) -> None:
+    """Put what stands above the diagonal, in some rows from i on, below it."""
+    own = found[i : i + MIRRORED, i : i + MIRRORED]
+    own[:] = np.triu(own) + np.triu(own, 1).T
+    found[i + MIRRORED :, i : i + MIRRORED] = found[i : i + MIRRORED, i + MIRRORED :].T
 
 
 def _out_of_range(x: Host) -> bool:

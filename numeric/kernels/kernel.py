@@ -335,6 +335,9 @@ class Kernel:
         blocks = self._blocks(function, pairs, many, swept)
         count = sum(1 for _ in self._blocks(function, pairs, many, swept))
         for rows, columns, parts in worked_blocks(self, asked, blocks, count):
+            if count == 1 and self.readout != "all":
+                results = parts
+                continue
             results = results or [pairs.xp.empty(shape, dtype=pairs.xp.float64) for _ in parts]
             for result, part in zip(results, parts, strict=True):
                 self._fill(pairs.xp, result, rows, columns, part, pairs.symmetric)
@@ -387,6 +390,8 @@ class Kernel:
         Shapes: (N1, N2), or (N1, T, N2, T) for `readout="all"`.  Units, error: as the class says.
         """
         function, sizes = self._emitted(*asked[:2]), (batch.first.shape[1], batch.second.shape[1])
+        if batch.swept and (swept := function.swept(batch, sizes, **self.parameters)) is not None:
+            return [swept]
         if not asked[2]:
             return [self._full(batch, function.on(batch, sizes, self.readout, **self.parameters))]
         return [self._full(batch, x) for x in function.evaluate(batch, sizes, self.readout, **self.parameters)]
@@ -397,7 +402,7 @@ class Kernel:
         xp = batch.xp
         if self.readout != "all":
             full = xp.broadcast_to(xp.asarray(found, dtype=xp.float64), shape)
-            return 0.5 * (full + full.T) if batch.diagonal else full
+            return 0.5 * (full + full.T) if batch.diagonal else xp.asarray(full, copy=True)
         full = xp.permute_dims(xp.broadcast_to(found, (*shape, *sizes)), (0, 2, 1, 3))
         return 0.5 * (full + xp.permute_dims(full, (2, 3, 0, 1))) if batch.diagonal else full
 
