@@ -264,11 +264,10 @@ class Writer:
             return
         functions, means, law = mean.args
         (name, first), (other, second) = (functions[0], functions[-1])
-        row = dual(str(name)) if name == other and len(functions) == 2 and all(x == 0 for x in means) else None
-        pair = None if row is None else row.derivative(int(first), int(second))
+        centred = name == other and len(functions) == 2 and all(x == 0 for x in means)
+        pair = _in_gaps(str(name), int(first), int(second)) if centred else None
         if pair is None:
             raise _no_text("a row in the table of dual activations", mean)
-        pair = pair.subs({m: 0, k: 0}).subs(sp.sqrt(D), ROOT).subs({D: BELOW * ABOVE, ANGLE: NEAR})
         if len({*law}) == 1:  # one sequence alone: no line of the loop
             self.known[mean] = _coincident(pair, law[0].xreplace(self.known))
             return
@@ -310,17 +309,25 @@ class Writer:
             at[NEAR] = self.angle(Gaps(at[BELOW], at[ABOVE]))
         if expr.has(FAR) and FAR not in at:
             at[FAR] = self.new(sp.pi - at[NEAR])
-        return expr.subs(at, simultaneous=True)
+        return expr.xreplace(at)
 
 
 SIZES = ("row_size", "column_size")
 """The letters of the lengths of the inputs of either sequence."""
 
 
+@functools.cache
+def _in_gaps(name: str, first: int, second: int) -> sp.Expr | None:
+    """E[phi^(first)(u) phi^(second)(v)] by its row in the table, of means zero, written in gaps."""
+    row = dual(name)
+    pair = None if row is None else row.derivative(first, second)
+    return pair and pair.subs({m: 0, k: 0}).subs(sp.sqrt(D), ROOT).subs({D: BELOW * ABOVE, ANGLE: NEAR})
+
+
 def _coincident(pair: sp.Expr, own: sp.Expr) -> sp.Expr:
     """E[phi(u)^2] of a row written in gaps."""
-    one = {a: own, b: own, c: own, BELOW: 0, ABOVE: 2 * own, ROOT: 0, NEAR: 0}
-    return pair.subs(one, simultaneous=True)
+    one = {a: own, b: own, c: own, BELOW: sp.S.Zero, ABOVE: 2 * own, ROOT: sp.S.Zero, NEAR: sp.S.Zero}
+    return pair.xreplace(one)
 
 
 def _no_text(what: str, got: Any) -> NotClosed:
