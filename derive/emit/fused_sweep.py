@@ -17,7 +17,7 @@ import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 import sympy as sp
@@ -33,6 +33,7 @@ from wideproof.derive.emit.kernel_stepper import (
     WITHIN_FIRST,
     WITHIN_SECOND,
     Equations,
+    Index,
     Key,
     Pair,
     Stepper,
@@ -53,6 +54,7 @@ LEAST_WORK = 2**21
 """Pairs of sequences times steps times moments of a step from which a sweep pays: it takes seconds to compile, once."""
 RANGE = 1e100
 """Sizes beyond it and below its reciprocal are left to the array code, which knows of overflow and underflow."""
+NOW, BEFORE = (0, 0), (-1, -1)
 MIRRORED = 64
 """Rows whose upper half is mirrored at once: their blocks stay in the cache."""
 TERMS = 23
@@ -66,13 +68,17 @@ PER_PI = sp.Symbol("per_pi", positive=True)
 class Lines(NamedTuple):
     """A part of the loop: its lines, what it reads of a row and of a column alone, and the moments in these.
 
-    `read` are the moments across sequences that it reads, by the steps since: of this one, 0, or of the one before, -1.
+    `read` are the moments across sequences that it reads, by the steps of either sequence since.
     """
 
     lines: list[str]
     alone: tuple[list[sp.Expr], list[sp.Expr]]
     within: dict[sp.Symbol, Key]
-    read: dict[int, set[Pair]]
+    read: dict[Index, set[Pair]]
+
+    def reads(self, *steps: Index) -> set[Pair]:
+        """The moments it reads of some steps."""
+        return {pair for at in steps for pair in self.read.get(at, ())}
 
 
 class LoopCode(PythonCodePrinter):
@@ -96,7 +102,12 @@ class LoopCode(PythonCodePrinter):
 
 @dataclass
 class Writer:
-    """The lines of one step, in order, and what they read."""
+    """The lines of one step, in order, and what they read.
+
+    `names` begin the letters of moments across sequences, by the steps of either sequence since.
+    """
+
+    names: ClassVar[dict[Index, str]] = {NOW: "new", BEFORE: "old"}
 
     equations: Equations
     equal: bool
@@ -105,7 +116,7 @@ class Writer:
     within: dict[sp.Symbol, Key] = field(default_factory=dict)
     alone: tuple[dict[sp.Expr, sp.Symbol], dict[sp.Expr, sp.Symbol]] = field(default_factory=lambda: ({}, {}))
     laws: dict[sp.Expr, dict[sp.Expr, Any]] = field(default_factory=dict)
-    reads: dict[int, set[Pair]] = field(default_factory=lambda: {0: set(), -1: set()})
+    reads: dict[Index, set[Pair]] = field(default_factory=dict)
     count: int = 0
 
     def new(self, expr: sp.Expr, atom: sp.Expr | None = None) -> sp.Symbol:
@@ -203,7 +214,7 @@ class Writer:
         whole = self.equal or not expr.has(sp.KroneckerDelta)
         own = parts(expr) if gapped and whole else None
         if gapped and own is None:
-            raise _no_text("gaps that an equation tells", pair)
+            self.untold(pair)
         wanted = [expr, *(sum_gaps(own) if own else ())]
         self.read(wanted)
         for level in levels(wanted):
@@ -221,24 +232,33 @@ class Writer:
             )
             side, at, turned = placed(labels, times)
             base = {WITHIN_FIRST: (0, 0), WITHIN_SECOND: (1, 1), ACROSS: (0, 1)}[side]
-            if (at[0].base, at[1].base) != base or at[0].offset != at[1].offset:
-                raise _no_text("moments at equal lags", atom)
-            offset = at[0].offset
+            steps = at[0].offset, at[1].offset
+            if (at[0].base, at[1].base) != base or not (side == ACROSS or steps[0] == steps[1]):
+                raise no_text("moments at equal lags", atom)
             if isinstance(atom, Gram):
-                self.gram(atom, side, offset)
+                self.gram(atom, side, steps)
                 continue
             pair = (atom.args[1], atom.args[0]) if turned else atom.args[:2]
             if side == ACROSS:
-                self.state(atom, pair, offset)
+                self.state(atom, pair, steps)
             else:
-                self.count += 1
-                self.known[atom] = letter = sp.Symbol(f"w{self.count}", nonnegative=True)
-                self.within[letter] = Key(side, pair, (offset, offset))
+                self.known[atom] = self.alone_of(Key(side, pair, steps))
 
-    def gram(self, atom: sp.Expr, side: int, offset: int) -> None:
+    def untold(self, pair: Pair | None) -> None:
+        """What an equation that does not tell the gaps of its left side comes to.  Errors: NotClosed."""
+        raise no_text("gaps that an equation tells", pair)
+
+    def alone_of(self, key: Key) -> sp.Symbol:
+        """A letter for a moment within a sequence."""
+        self.count += 1
+        letter = sp.Symbol(f"w{self.count}", nonnegative=True)
+        self.within[letter] = key
+        return letter
+
+    def gram(self, atom: sp.Expr, side: int, steps: Index) -> None:
         """An inner product of inputs, by the distances of their directions."""
-        if offset != 0:
-            raise _no_text("inputs of this step", atom)
+        if steps != (0, 0):
+            raise no_text("inputs of this step", atom)
         p, q = (sp.Symbol(x, nonnegative=True) for x in SIZES)
         apart, summed = sp.symbols("apart summed", nonnegative=True)
         if side != ACROSS:
@@ -247,13 +267,12 @@ class Writer:
         self.known[atom] = p * q * (summed - apart) / 4
         self.known[Below(atom)], self.known[Above(atom)] = p * q * apart / 2, p * q * summed / 2
 
-    def state(self, atom: sp.Expr, pair: Pair, offset: int) -> None:
+    def state(self, atom: sp.Expr, pair: Pair, steps: Index) -> None:
         """A moment across sequences, of this step or the one before."""
-        if offset not in (0, -1):
-            raise _no_text("moments of this step or the last", atom)
-        names = ("new", "old")[-offset]
-        self.reads[offset].add(pair)
-        place = self.equations.across.index(pair)
+        if steps not in self.names:
+            raise no_text("moments of this step or the last", atom)
+        self.reads.setdefault(steps, set()).add(pair)
+        names, place = self.names[steps], self.equations.across.index(pair)
         self.known[atom] = sp.Symbol(f"{names}{place}_0", real=True)
         for i, gap in enumerate((Below, Above), 1):
             self.known[gap(atom)] = sp.Symbol(f"{names}{place}_{i}", nonnegative=True)
@@ -267,7 +286,7 @@ class Writer:
         centred = name == other and len(functions) == 2 and all(x == 0 for x in means)
         pair = _in_gaps(str(name), int(first), int(second)) if centred else None
         if pair is None:
-            raise _no_text("a row in the table of dual activations", mean)
+            raise no_text("a row in the table of dual activations", mean)
         if len({*law}) == 1:  # one sequence alone: no line of the loop
             self.known[mean] = _coincident(pair, law[0].xreplace(self.known))
             return
@@ -330,7 +349,8 @@ def _coincident(pair: sp.Expr, own: sp.Expr) -> sp.Expr:
     return pair.xreplace(one)
 
 
-def _no_text(what: str, got: Any) -> NotClosed:
+def no_text(what: str, got: Any) -> NotClosed:
+    """The refusal of what is not written as a loop."""
     return NotClosed("a sweep", what, got, "Array code takes over.")
 
 
@@ -342,13 +362,13 @@ def arctan_terms() -> tuple[float, ...]:
         return tuple(float(x) for x in found)
 
 
-def step_lines(equations: Equations, equal: bool) -> Lines:
+def step_lines(writer: Writer) -> Lines:
     """The lines of one step: each moment across sequences after those of the same step that it reads."""
-    writer, left = Writer(equations, equal), list(equations.across)
+    equations, left = writer.equations, list(writer.equations.across)
     while left:
         ready = [pair for pair in left if not any(_reads(equations, pair, other) for other in left if other != pair)]
         if not ready:
-            raise _no_text("moments in an order", left)
+            raise no_text("moments in an order", left)
         for pair in ready:
             place = equations.across.index(pair)
             found = writer.equation(equations.right[pair], pair)
@@ -360,15 +380,14 @@ def step_lines(equations: Equations, equal: bool) -> Lines:
 def _reads(equations: Equations, pair: Pair, other: Pair) -> bool:
     """Whether a moment across sequences reads another one of the same step."""
     rule = equations.of(Key(ACROSS, pair, (1, 1)))
-    return any(side == ACROSS and read == other and at[0].offset == 0 for side, read, at in rule.moments)
+    return any(side == ACROSS and read == other and i.offset == j.offset == 0 for side, read, (i, j) in rule.moments)
 
 
-def output_lines(equations: Equations, equal: bool) -> Lines:
+def output_lines(writer: Writer) -> Lines:
     """The lines of the kernel after the last step."""
-    writer = Writer(equations, equal)
-    (letter,) = writer.equation(equations.recurrence.right, None)
-    if writer.reads[-1]:
-        raise _no_text("an output of the last step", "one of the step before")
+    (letter,) = writer.equation(writer.equations.recurrence.right, None)
+    if {*writer.reads} - {NOW}:
+        raise no_text("an output of the last step", "one of the step before")
     return writer.part([*writer.lines, f"found[j] = {letter}"])
 
 
@@ -377,7 +396,7 @@ def states(equations: Equations, step: Lines, end: Lines) -> list[tuple[int, int
     return [
         (n, i)
         for n, pair in enumerate(equations.across)
-        if pair in step.read[-1] | end.read[0]
+        if pair in step.reads(BEFORE) | end.reads(NOW)
         for i in range(3 if pair in equations.carried else 1)
     ]
 
@@ -385,8 +404,8 @@ def states(equations: Equations, step: Lines, end: Lines) -> list[tuple[int, int
 def source(equations: Equations, step: Lines, end: Lines) -> str:
     """The text of the sweep over rows start to stop of a block of pairs."""
     kept = list(enumerate(states(equations, step, end)))
-    loads = [f"old{n}_{i} = state[{place}, j]" for place, (n, i) in kept if equations.across[n] in step.read[-1]]
-    ends = [f"new{n}_{i} = state[{place}, j]" for place, (n, i) in kept if equations.across[n] in end.read[0]]
+    loads = [f"old{n}_{i} = state[{place}, j]" for place, (n, i) in kept if equations.across[n] in step.reads(BEFORE)]
+    ends = [f"new{n}_{i} = state[{place}, j]" for place, (n, i) in kept if equations.across[n] in end.reads(NOW)]
     stores = [f"state[{place}, j] = new{n}_{i}" for place, (n, i) in kept]
 
     def columns(lines: Lines, array: str) -> list[str]:
@@ -453,9 +472,9 @@ class FusedSweep:
 
     def __init__(self, equations: Equations, equal: bool) -> None:
         if not equations.equal_times:
-            raise _no_text("moments at equal lags", "others")
+            raise no_text("moments at equal lags", "others")
         self.equations = equations
-        self.step, self.end = step_lines(equations, equal), output_lines(equations, equal)
+        self.step, self.end = (lines(Writer(equations, equal)) for lines in (step_lines, output_lines))
         self.text = source(equations, self.step, self.end)
         self.alone = [[self._alone(part, side) for side in (0, 1)] for part in (self.step, self.end)]
 
@@ -479,14 +498,14 @@ class FusedSweep:
         parameters = np.array(stepper.parameters, dtype=np.float64)
         moving = [self._read(stepper, 0, side, begin[side], steps, inputs[side].sizes, half) for side in (0, 1)]
         last = [self._read(stepper, 1, side, end[side], 1, inputs[side].sizes, half) for side in (0, 1)]
-        if any(x is None for x in (*moving, *last)) or _out_of_range(parameters):
+        if any(x is None for x in (*moving, *last)) or out_of_range(parameters):
             return None
         x, y = (inputs[side].directions[:, begin[side] :] for side in (0, 1))
-        out = np.empty((len(x), len(y)))
+        out, filled = np.empty((len(x), len(y))), (len(x), -(-len(y) // LANES) * LANES)
         arguments = (
-            half, parameters, _rows(moving[0]), _chunks(moving[1]), np.ascontiguousarray(x),
-            _chunks(np.moveaxis(y, 0, -1).swapaxes(0, 1)), self._begun(stepper, begin, (len(x), -(-len(y) // LANES) * LANES)),
-            _rows(last[0])[:, 0], _chunks(last[1])[:, 0], out,
+            half, parameters, in_rows(moving[0]), in_lanes(moving[1]), np.ascontiguousarray(x),
+            in_lanes(np.moveaxis(y, 0, -1).swapaxes(0, 1)), self._begun(stepper, begin, filled),
+            in_rows(last[0])[:, 0], in_lanes(last[1])[:, 0], out,
         )  # fmt: skip
         in_parts(lambda i: self.function(i, min(i + ROWS, len(x)), *arguments), range(0, len(x), ROWS))
         if half:
@@ -508,7 +527,7 @@ class FusedSweep:
                 times = (begin + n + key.times[0] for n in range(steps))
                 moments = [stepper.value(Key(whose, key.pair, (time, time))) for time in times]
                 read.append(np.stack([np.broadcast_to(np.ravel(x), count) for x in moments]))
-        if _out_of_range(read[0] ** 2) or any(map(_out_of_range, read)):
+        if out_of_range(read[0] ** 2) or any(map(out_of_range, read)):
             return None
         found = self.alone[part][side](*stepper.parameters, *read)
         return np.stack([np.broadcast_to(x, (steps, count)) for x in found]) if found else np.empty((0, steps, count))
@@ -518,7 +537,7 @@ class FusedSweep:
         found = []
         for n, i in states(self.equations, self.step, self.end):
             key = Key(ACROSS, self.equations.across[n], (begin[0] - 1, begin[1] - 1))
-            if key.pair not in self.step.read[-1]:  # nothing says how it starts
+            if key.pair not in self.step.reads(BEFORE):  # nothing says how it starts
                 found.append(np.asarray(0.0))
                 continue
             value = stepper.value(key)
@@ -579,24 +598,24 @@ def _mirror(found: Host, i: int) -> None:
     found[i + MIRRORED :, i : i + MIRRORED] = found[i : i + MIRRORED, i + MIRRORED :].T
 
 
-def _out_of_range(x: Host) -> bool:
+def out_of_range(x: Host) -> bool:
     """Whether a number that is not zero is larger, or smaller, than the loop may take."""
     size = np.abs(x)
     return bool(np.any((size > 0) & ~((size < RANGE) & (size > 1.0 / RANGE))))
 
 
-def _rows(read: Any) -> Host:
+def in_rows(read: Any) -> Host:
     """Shapes: (K, steps, N) -> (N, steps, K)."""
     return np.ascontiguousarray(np.moveaxis(read, -1, 0).swapaxes(1, 2))
 
 
-def _chunks(read: Any) -> Host:
-    """Columns in lanes, filled up with zeros.  Shapes: (K, steps, M) -> (chunks, steps, K, LANES)."""
+def in_lanes(read: Any, lanes: int = LANES) -> Host:
+    """Columns in lanes, filled up with zeros.  Shapes: (K, steps, M) -> (chunks, steps, K, lanes)."""
     kinds, steps, count = read.shape
-    chunks = -(-count // LANES)
-    padded = np.zeros((kinds, steps, chunks * LANES))
+    chunks = -(-count // lanes)
+    padded = np.zeros((kinds, steps, chunks * lanes))
     padded[..., :count] = read
-    return np.ascontiguousarray(padded.reshape(kinds, steps, chunks, LANES).transpose(2, 1, 0, 3))
+    return np.ascontiguousarray(padded.reshape(kinds, steps, chunks, lanes).transpose(2, 1, 0, 3))
 
 
 def sweep_of(equations: Equations, equal: bool) -> FusedSweep | None:
