@@ -28,6 +28,7 @@ from wideproof.derive.emit.kernel_rows import RowInputs, RowStepper, by_rows
 from wideproof.derive.emit.kernel_stepper import MOVES, STILL, Equations, Grams, Inputs, Move, Stepper
 from wideproof.derive.emit.lag_grid import Grid
 from wideproof.derive.emit.sweeps.grid_sweep import GridSweep, grid_of
+from wideproof.derive.emit.sweeps.within_sweep import WithinSweep, within_of
 from wideproof.derive.expectation.symbolic_expectation import GaussianMean
 from wideproof.derive.language.errors import NotClosed, ParameterError, TooLarge, by_name
 from wideproof.derive.language.grammar import shortened
@@ -320,6 +321,9 @@ class OnSequences(Compiled):
         stepper, sweep = self._stepper(inputs, sizes, values, STILL), self.sweep(sizes[0] == sizes[1], readout)
         if isinstance(sweep, GridSweep):
             return sweep.grid(stepper, sizes, inputs.diagonal, readout)
+        for side in (0,) if inputs.diagonal else (0, 1):
+            if sweep is not None and self._within is not None:
+                self._within.know(stepper, side)
         return sweep and sweep.values(stepper, sizes, inputs.diagonal)
 
     def evaluate(self, inputs: Inputs, sizes: tuple[int, int], readout: str = "all", **values: Any) -> Evaluated:
@@ -351,6 +355,11 @@ class OnSequences(Compiled):
         if kind not in self._sweeps:
             self._sweeps[kind] = sweep_of(self.equations, equal) if kind[0] == "last" else grid_of(self.equations)
         return self._sweeps[kind]
+
+    @cached_property
+    def _within(self) -> WithinSweep | None:
+        """The loop of the moments within sequences, where those read each other at equal times only."""
+        return within_of(self.equations)
 
     @cached_property
     def by_rows(self) -> bool:

@@ -19,11 +19,9 @@ import sympy as sp
 from wideproof.derive.emit.fused_sweep import (
     BEFORE,
     NOW,
-    SIDE,
     FusedSweep,
     Host,
     Lines,
-    LoopCode,
     Writer,
     compiled,
     in_lanes,
@@ -44,6 +42,7 @@ from wideproof.derive.emit.kernel_stepper import (
     Pair,
     Stepper,
 )
+from wideproof.derive.emit.sweeps.within_sweep import know, scalar
 from wideproof.derive.expectation.tables.compiled_sweep import in_parts
 from wideproof.derive.language.errors import NotClosed
 
@@ -76,13 +75,6 @@ class GridWriter(Writer):
         for gap, sign in ((Below, "-"), (Above, "+")):
             value = self.raw(f"{norm} {sign} {self.known[atom]}")
             self.known[gap(atom)] = self.raw(f"{value} if {value} > 0.0 else 0.0")
-
-
-class AloneCode(LoopCode):
-    """Scalar code of what one sequence contributes alone."""
-
-    def _print_atan(self, expr: sp.Expr) -> str:
-        return f"math.atan({self._print(expr.args[0])})"
 
 
 class GridSweep(FusedSweep):
@@ -190,8 +182,8 @@ class GridSweep(FusedSweep):
         return WITHIN.format(
             states=count, twice=2 * count, parameters=self._parameters, letters=_indented(letters, 3),
             rows=len(lines.alone[0]), columns=len(lines.alone[1]),
-            own=_indented([f"own[{n}] = {self._scalar(x)}" for n, x in enumerate(lines.alone[0])], 3),
-            other=_indented([f"other[t, {n}] = {self._scalar(x)}" for n, x in enumerate(lines.alone[1])], 3),
+            own=_indented([f"own[{n}] = {scalar(x, self.equations)}" for n, x in enumerate(lines.alone[0])], 3),
+            other=_indented([f"other[t, {n}] = {scalar(x, self.equations)}" for n, x in enumerate(lines.alone[1])], 3),
             row=_indented(_letters("r", lines, "own[{}]"), 3),
             step=_indented([
                 *_letters("c", lines, "other[s, {}]"), *loads, *lines.lines,
@@ -201,20 +193,13 @@ class GridSweep(FusedSweep):
             store=_indented([f"w[i, t + 1, {k}] = near[{place}]" for k, place in enumerate(found)], 3),
         )  # fmt: skip
 
-    def _scalar(self, expr: sp.Expr) -> str:
-        own = {x: sp.Symbol(f"p{n}") for n, x in enumerate(self.equations.symbols)}
-        return str(AloneCode({"fully_qualified_modules": True}).doprint(expr.xreplace(own)))
-
     def _know_within(self, stepper: Stepper, side: int, parameters: Host) -> None:
         """Put the moments within the sequences of a side, at equal times, among those of the stepper."""
         directions, sizes = stepper.inputs.directions(side)
         found = np.zeros((len(sizes), sizes.shape[1] + 1, len(self.moments)))
         x, function = np.ascontiguousarray(directions), compiled(self.within)
         in_parts(lambda i: function(i, i + 1, parameters, sizes, x, found), range(len(sizes)))
-        for n, pair in enumerate(self.moments):
-            for time in range(sizes.shape[1]):
-                value = found[:, time + 1, n]
-                stepper.values[Key(SIDE[side], pair, (time, time))] = value[:, None] if side == 0 else value[None, :]
+        know(stepper, side, self.moments, found)
 
     # ---- across sequences -----------------------------------------------------------------------------------
     def grid(self, stepper: Stepper, sizes: tuple[int, int], half: bool, readout: str) -> Host | None:
