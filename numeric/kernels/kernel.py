@@ -43,7 +43,8 @@ CONFIDENT = float(special.stdtrit(REPLICATES - 1, 0.9995))
 BLOCK = 256  # sequences: arrays of 256 x 256 pairs stay in the cache, and calls cost little beside them
 MANY = 2**15  # pairs of sequences times steps from which tables of expectations are quicker than series
 SWEPT_BLOCK = 1024  # sequences of a block that is swept, which keeps no arrays of pairs but the result
-CALL = 64  # pairs of sequences that array code takes a moment of in twice the time of one
+CALL = 512  # pairs of sequences whose moments array code finds in the time of its calls
+LONGER = 8  # times as much work pays for the sweep over pairs of times, whose text is longer
 LIVE = 16  # arrays of pairs alive at once while one step is computed, besides the moments kept
 
 
@@ -344,11 +345,13 @@ class Kernel:
         return results
 
     def _work(self, function: Any, sizes: list[int], times: list[int]) -> int:
-        """How many moments are worked out; where each is a call of array code, as many as take the time of a call."""
+        """How many moments are worked out, weighed where pairs of times are taken one by one."""
         moments, pairs = len(function.equations.across), sizes[0] * sizes[1]
         if self.readout == "last" and function.equations.equal_times:
             return pairs * max(times) * moments
-        return (pairs if function.by_rows else max(pairs, CALL)) * times[0] * times[1] * moments
+        if function.by_rows:
+            return pairs * times[0] * times[1] * moments
+        return max(pairs, CALL) * times[0] * times[1] * moments // LONGER
 
     def _expected(self, function: ProcessKernel, pairs: Pairs) -> Numbers:
         """An expectation over the limiting process, with its error."""

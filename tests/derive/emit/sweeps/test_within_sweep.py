@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from wideproof.derive import models, nngp, ntk
+from wideproof.derive import models, nngp
 from wideproof.derive.emit import fused_sweep
 from wideproof.derive.emit.kernel_stepper import STILL
 from wideproof.derive.emit.sweeps import within_sweep
