@@ -34,7 +34,6 @@ class BallInputs:
     same: int
     many: bool = False
     diagonal: bool = False
-    swept: bool = False
     rounding: float = 0.0
 
     def directions(self, side: int) -> Directions:

@@ -27,6 +27,8 @@ from wideproof.derive.emit.fused_sweep import FusedSweep, sweep_of
 from wideproof.derive.emit.kernel_rows import RowInputs, RowStepper, by_rows
 from wideproof.derive.emit.kernel_stepper import MOVES, STILL, Equations, Grams, Inputs, Move, Stepper
 from wideproof.derive.emit.lag_grid import Grid
+from wideproof.derive.emit.sweeps.grid_sweep import GridSweep, grid_of
+from wideproof.derive.emit.sweeps.within_sweep import WithinSweep, within_of
 from wideproof.derive.expectation.symbolic_expectation import GaussianMean
 from wideproof.derive.language.errors import NotClosed, ParameterError, TooLarge, by_name
 from wideproof.derive.language.grammar import shortened
@@ -272,7 +274,7 @@ class OnSequences(Compiled):
             )
         self.symbols = tuple(formula.symbols[name] for name in self.scalars)
         self.equations = Equations(formula.recurrence, formula.program, self.symbols, backend)
-        self._sweeps: dict[bool, FusedSweep | None] = {}
+        self._sweeps: dict[tuple[str, bool], FusedSweep | None] = {}
         self.__doc__ = (
             f"{formula.name}(X, X1, X2, readout='all', same=None, …): the derived recursion over (t, s), "
             "on the Gram X (..., T, T') of two sequences and X1, X2 of each with itself."
@@ -311,12 +313,18 @@ class OnSequences(Compiled):
         return self.on(Grams(across, first, second, same), across.shape[-2:], readout, **values)
 
     def on(self, inputs: Inputs, sizes: tuple[int, int], readout: str = "all", **values: Any) -> Any:
-        """The same on inner products that are computed when they are needed; of many pairs by a compiled sweep."""
-        if readout == "last" and inputs.swept and (sweep := self.sweep(sizes[0] == sizes[1])) is not None:
-            stepper = self._stepper(inputs, sizes, values, STILL)
-            if (swept := sweep.values(stepper, sizes, inputs.diagonal)) is not None:
-                return swept
+        """The same on inner products that are computed when they are needed."""
         return self._at(inputs, sizes, readout, values, STILL)
+
+    def swept(self, inputs: Inputs, sizes: tuple[int, int], readout: str, **values: Any) -> Any:
+        """The kernel (N1, N2), of all times (N1, T, N2, T'), by a compiled sweep; None without its text or range."""
+        stepper, sweep = self._stepper(inputs, sizes, values, STILL), self.sweep(sizes[0] == sizes[1], readout)
+        if isinstance(sweep, GridSweep):
+            return sweep.grid(stepper, sizes, inputs.diagonal, readout)
+        for side in (0,) if inputs.diagonal else (0, 1):
+            if sweep is not None and self._within is not None:
+                self._within.know(stepper, side)
+        return sweep and sweep.values(stepper, sizes, inputs.diagonal)
 
     def evaluate(self, inputs: Inputs, sizes: tuple[int, int], readout: str = "all", **values: Any) -> Evaluated:
         """The same with an estimate of the error of each entry: how far it moves when the numbers on the way do.
@@ -341,11 +349,17 @@ class OnSequences(Compiled):
         floats = {n: v.astype(namespace(self.backend).float64) for n, v in self._checked(values).items()}
         return kind(self.equations, inputs, floats, sizes, move)
 
-    def sweep(self, equal: bool) -> FusedSweep | None:
+    def sweep(self, equal: bool, readout: str) -> FusedSweep | None:
         """The compiled sweep over pairs of sequences, of equal lengths or not, None where there is none."""
-        if equal not in self._sweeps:
-            self._sweeps[equal] = sweep_of(self.equations, equal)
-        return self._sweeps[equal]
+        kind = ("last", equal) if readout == "last" and self.equations.equal_times else ("grid", True)
+        if kind not in self._sweeps:
+            self._sweeps[kind] = sweep_of(self.equations, equal) if kind[0] == "last" else grid_of(self.equations)
+        return self._sweeps[kind]
+
+    @cached_property
+    def _within(self) -> WithinSweep | None:
+        """The loop of the moments within sequences, where those read each other at equal times only."""
+        return within_of(self.equations)
 
     @cached_property
     def by_rows(self) -> bool:

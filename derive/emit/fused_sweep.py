@@ -20,7 +20,7 @@ import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 import sympy as sp
@@ -36,6 +36,7 @@ from wideproof.derive.emit.kernel_stepper import (
     WITHIN_FIRST,
     WITHIN_SECOND,
     Equations,
+    Index,
     Key,
     Pair,
     Stepper,
@@ -61,6 +62,9 @@ LEAST_WORK = 2**21
 """Pairs of sequences times steps times moments of a step from which a sweep pays: it takes seconds to compile, once."""
 RANGE = 1e100
 """Sizes beyond it and below its reciprocal are left to the array code, which knows of overflow and underflow."""
+NOW, BEFORE = (0, 0), (-1, -1)
+MIRRORED = 64
+"""Rows whose upper half is mirrored at once: their blocks stay in the cache."""
 TERMS = 23
 """Terms of the arc tangent on [0, 1], to rounding."""
 
@@ -70,12 +74,25 @@ PER_PI = sp.Symbol("per_pi", positive=True)
 
 
 class Lines(NamedTuple):
-    """A part of the loop: its lines, what it reads of a row and of a column alone, and the moments in these."""
+    """A part of the loop: its lines, what it reads of a row and of a column alone, and the moments in these.
+
+    `read` are the moments across sequences that it reads, by the steps of either sequence since.
+    """
 
     lines: list[str | Table]
     alone: tuple[list[sp.Expr], list[sp.Expr]]
     within: dict[sp.Symbol, Key]
+    read: dict[Index, set[Pair]]
     slots: list[Slot]
+
+    @property
+    def text(self) -> list[str]:
+        """Its lines, where tables have no place between them."""
+        return [x for x in self.lines if isinstance(x, str)]
+
+    def reads(self, *steps: Index) -> set[Pair]:
+        """The moments it reads of some steps."""
+        return {pair for at in steps for pair in self.read.get(at, ())}
 
 
 class Table(NamedTuple):
@@ -106,7 +123,12 @@ class LoopCode(PythonCodePrinter):
 
 @dataclass
 class Writer:
-    """The lines of one step, in order, and what they read."""
+    """The lines of one step, in order, and what they read.
+
+    `names` begin the letters of moments across sequences, by the steps of either sequence since.
+    """
+
+    names: ClassVar[dict[Index, str]] = {NOW: "new", BEFORE: "old"}
 
     equations: Equations
     equal: bool
@@ -117,6 +139,7 @@ class Writer:
     within: dict[sp.Symbol, Key] = field(default_factory=dict)
     alone: tuple[dict[sp.Expr, sp.Symbol], dict[sp.Expr, sp.Symbol]] = field(default_factory=lambda: ({}, {}))
     laws: dict[sp.Expr, dict[sp.Expr, Any]] = field(default_factory=dict)
+    reads: dict[Index, set[Pair]] = field(default_factory=dict)
     count: int = 0
 
     def new(self, expr: sp.Expr, atom: sp.Expr | None = None) -> sp.Symbol:
@@ -202,6 +225,10 @@ class Writer:
         self.lines.append(f"v{self.count} = {text}")
         return sp.Symbol(f"v{self.count}", real=True)
 
+    def part(self, lines: list[str | Table]) -> Lines:
+        """Some lines with what has been read until now."""
+        return Lines(lines, (list(self.alone[0]), list(self.alone[1])), self.within, self.reads, self.slots)
+
     # ---- equations ------------------------------------------------------------------------------------------
     def equation(self, expr: sp.Expr, pair: Pair | None) -> list[sp.Symbol]:
         """Write the value of an equation, and its gaps where they are carried."""
@@ -210,7 +237,7 @@ class Writer:
         whole = self.equal or not expr.has(sp.KroneckerDelta)
         own = parts(expr) if gapped and whole else None
         if gapped and own is None:
-            raise _no_text("gaps that an equation tells", pair)
+            self.untold(pair)
         wanted = [expr, *(sum_gaps(own) if own else ())]
         self.read(wanted)
         for level in levels(wanted):
@@ -228,24 +255,33 @@ class Writer:
             )
             side, at, turned = placed(labels, times)
             base = {WITHIN_FIRST: (0, 0), WITHIN_SECOND: (1, 1), ACROSS: (0, 1)}[side]
-            if (at[0].base, at[1].base) != base or at[0].offset != at[1].offset:
-                raise _no_text("moments at equal lags", atom)
-            offset = at[0].offset
+            steps = at[0].offset, at[1].offset
+            if (at[0].base, at[1].base) != base or not (side == ACROSS or steps[0] == steps[1]):
+                raise no_text("moments at equal lags", atom)
             if isinstance(atom, Gram):
-                self.gram(atom, side, offset)
+                self.gram(atom, side, steps)
                 continue
             pair = (atom.args[1], atom.args[0]) if turned else atom.args[:2]
             if side == ACROSS:
-                self.state(atom, pair, offset)
+                self.state(atom, pair, steps)
             else:
-                self.count += 1
-                self.known[atom] = letter = sp.Symbol(f"w{self.count}", nonnegative=True)
-                self.within[letter] = Key(side, pair, (offset, offset))
+                self.known[atom] = self.alone_of(Key(side, pair, steps))
 
-    def gram(self, atom: sp.Expr, side: int, offset: int) -> None:
+    def untold(self, pair: Pair | None) -> None:
+        """What an equation that does not tell the gaps of its left side comes to.  Errors: NotClosed."""
+        raise no_text("gaps that an equation tells", pair)
+
+    def alone_of(self, key: Key) -> sp.Symbol:
+        """A letter for a moment within a sequence."""
+        self.count += 1
+        letter = sp.Symbol(f"w{self.count}", nonnegative=True)
+        self.within[letter] = key
+        return letter
+
+    def gram(self, atom: sp.Expr, side: int, steps: Index) -> None:
         """An inner product of inputs, by the distances of their directions."""
-        if offset != 0:
-            raise _no_text("inputs of this step", atom)
+        if steps != (0, 0):
+            raise no_text("inputs of this step", atom)
         p, q = (sp.Symbol(x, nonnegative=True) for x in SIZES)
         apart, summed = sp.symbols("apart summed", nonnegative=True)
         if side != ACROSS:
@@ -254,12 +290,12 @@ class Writer:
         self.known[atom] = p * q * (summed - apart) / 4
         self.known[Below(atom)], self.known[Above(atom)] = p * q * apart / 2, p * q * summed / 2
 
-    def state(self, atom: sp.Expr, pair: Pair, offset: int) -> None:
+    def state(self, atom: sp.Expr, pair: Pair, steps: Index) -> None:
         """A moment across sequences, of this step or the one before."""
-        if offset not in (0, -1):
-            raise _no_text("moments of this step or the last", atom)
-        names = ("new", "old")[-offset]
-        place = self.equations.across.index(pair)
+        if steps not in self.names:
+            raise no_text("moments of this step or the last", atom)
+        self.reads.setdefault(steps, set()).add(pair)
+        names, place = self.names[steps], self.equations.across.index(pair)
         self.known[atom] = sp.Symbol(f"{names}{place}_0", real=True)
         for i, gap in enumerate((Below, Above), 1):
             self.known[gap(atom)] = sp.Symbol(f"{names}{place}_{i}", nonnegative=True)
@@ -270,12 +306,11 @@ class Writer:
             return
         functions, means, law = mean.args
         (name, first), (other, second) = (functions[0], functions[-1])
-        row = dual(str(name)) if name == other and len(functions) == 2 and all(x == 0 for x in means) else None
-        pair = None if row is None else row.derivative(int(first), int(second))
+        centred = name == other and len(functions) == 2 and all(x == 0 for x in means)
+        pair = _in_gaps(str(name), int(first), int(second)) if centred else None
         if pair is None:
             self.tabled(mean, gapped)
             return
-        pair = pair.subs({m: 0, k: 0}).subs(sp.sqrt(D), ROOT).subs({D: BELOW * ABOVE, ANGLE: NEAR})
         if len({*law}) == 1:  # one sequence alone: no line of the loop
             self.known[mean] = _coincident(pair, law[0].xreplace(self.known))
             return
@@ -299,41 +334,8 @@ class Writer:
             self.known[gap(mean)] = self.raw(f"{value} if {value} > 0.0 else 0.0")
 
     def tabled(self, mean: GaussianMean, gapped: bool) -> None:
-        """Write an expectation by its tables, and its gaps by a subtraction."""
-        slot, covariance = self.slot(mean, gapped)
-        n = len(self.slots)
-        self.slots.append(slot)
-        self.lines.append(Table(n, str(covariance)))
-        self.known[mean] = self.raw(f"found[{n}, j]")
-        if gapped:
-            size = self.raw(f"row_table[{n}, {OWN - 1}] * column_table[{n} * table_width + {OWN - 1}, skip + j]")
-            self.gaps(mean, [size - self.known[mean], size + self.known[mean]])
-
-    def slot(self, mean: GaussianMean, gapped: bool) -> tuple[Slot, sp.Symbol]:
-        """What is summed for an expectation over one variable of either sequence, and the letter of its covariance."""
-        factors = tuple((str(name), int(order)) for name, order in mean.args[0])
-        if any(x != 0 for x in mean.args[1]) or not is_tabled(factors):
-            raise _no_text("a row in the table of dual activations, or tables", mean)
-        first, across, second = mean.args[2]
-        own, other = (self.sides(x.xreplace(self.known)) for x in (first, second))
-        if own == {1} or other == {0}:
-            first, second, own, other, factors = second, first, other, own, factors[::-1]
-        if not (own <= {0} and other <= {1} and own | other):
-            raise _no_text("one variable of either sequence", mean)
-        law, covariance = self.covariance(mean.args[2], across)
-        row, column = (self.place(x.xreplace(self.known), side) for side, x in enumerate((first, second)))
-        return Slot(factors, row, column, law, gapped), covariance
-
-    def covariance(self, law: sp.Expr, across: sp.Expr) -> tuple[int, sp.Symbol]:
-        """The count of a law among those of tables, and the letter of its covariance."""
-        if law not in self.covariances:
-            self.covariances[law] = len(self.covariances), self.new(across)
-        return self.covariances[law]
-
-    def place(self, expr: sp.Expr, side: int) -> int:
-        """Where a variance is to be found among what a side contributes alone."""
-        self.letter(expr, frozenset({side}))
-        return list(self.alone[side]).index(expr)
+        """Refused: an expectation without a row in the table of dual activations."""
+        raise no_text("a row in the table of dual activations", mean)
 
     def law(self, mean: GaussianMean) -> dict[sp.Expr, sp.Expr]:
         """Letters for the variances, the covariance and the gaps of the two variables of an expectation."""
@@ -358,20 +360,70 @@ class Writer:
             at[NEAR] = self.angle(Gaps(at[BELOW], at[ABOVE]))
         if expr.has(FAR) and FAR not in at:
             at[FAR] = self.new(sp.pi - at[NEAR])
-        return expr.subs(at, simultaneous=True)
+        return expr.xreplace(at)
+
+
+class TabledWriter(Writer):
+    """The same, with expectations that are sums of tables, over all lanes, between lines."""
+
+    def tabled(self, mean: GaussianMean, gapped: bool) -> None:
+        """Write an expectation by its tables, and its gaps by a subtraction."""
+        slot, covariance = self.slot(mean, gapped)
+        n = len(self.slots)
+        self.slots.append(slot)
+        self.lines.append(Table(n, str(covariance)))
+        self.known[mean] = self.raw(f"found[{n}, j]")
+        if gapped:
+            size = self.raw(f"row_table[{n}, {OWN - 1}] * column_table[{n} * table_width + {OWN - 1}, skip + j]")
+            self.gaps(mean, [size - self.known[mean], size + self.known[mean]])
+
+    def slot(self, mean: GaussianMean, gapped: bool) -> tuple[Slot, sp.Symbol]:
+        """What is summed for an expectation over one variable of either sequence, and the letter of its covariance."""
+        factors = tuple((str(name), int(order)) for name, order in mean.args[0])
+        if any(x != 0 for x in mean.args[1]) or not is_tabled(factors):
+            raise no_text("a row in the table of dual activations, or tables", mean)
+        first, across, second = mean.args[2]
+        own, other = (self.sides(x.xreplace(self.known)) for x in (first, second))
+        if own == {1} or other == {0}:
+            first, second, own, other, factors = second, first, other, own, factors[::-1]
+        if not (own <= {0} and other <= {1} and own | other):
+            raise no_text("one variable of either sequence", mean)
+        law, covariance = self.covariance(mean.args[2], across)
+        row, column = (self.place(x.xreplace(self.known), side) for side, x in enumerate((first, second)))
+        return Slot(factors, row, column, law, gapped), covariance
+
+    def covariance(self, law: sp.Expr, across: sp.Expr) -> tuple[int, sp.Symbol]:
+        """The count of a law among those of tables, and the letter of its covariance."""
+        if law not in self.covariances:
+            self.covariances[law] = len(self.covariances), self.new(across)
+        return self.covariances[law]
+
+    def place(self, expr: sp.Expr, side: int) -> int:
+        """Where a variance is to be found among what a side contributes alone."""
+        self.letter(expr, frozenset({side}))
+        return list(self.alone[side]).index(expr)
 
 
 SIZES = ("row_size", "column_size")
 """The letters of the lengths of the inputs of either sequence."""
 
 
+@functools.cache
+def _in_gaps(name: str, first: int, second: int) -> sp.Expr | None:
+    """E[phi^(first)(u) phi^(second)(v)] by its row in the table, of means zero, written in gaps."""
+    row = dual(name)
+    pair = None if row is None else row.derivative(first, second)
+    return pair and pair.subs({m: 0, k: 0}).subs(sp.sqrt(D), ROOT).subs({D: BELOW * ABOVE, ANGLE: NEAR})
+
+
 def _coincident(pair: sp.Expr, own: sp.Expr) -> sp.Expr:
     """E[phi(u)^2] of a row written in gaps."""
-    one = {a: own, b: own, c: own, BELOW: 0, ABOVE: 2 * own, ROOT: 0, NEAR: 0}
-    return pair.subs(one, simultaneous=True)
+    one = {a: own, b: own, c: own, BELOW: sp.S.Zero, ABOVE: 2 * own, ROOT: sp.S.Zero, NEAR: sp.S.Zero}
+    return pair.xreplace(one)
 
 
-def _no_text(what: str, got: Any) -> NotClosed:
+def no_text(what: str, got: Any) -> NotClosed:
+    """The refusal of what is not written as a loop."""
     return NotClosed("a sweep", what, got, "Array code takes over.")
 
 
@@ -383,38 +435,43 @@ def arctan_terms() -> tuple[float, ...]:
         return tuple(float(x) for x in found)
 
 
-def step_lines(equations: Equations, equal: bool) -> Lines:
+def step_lines(writer: Writer) -> Lines:
     """The lines of one step: each moment across sequences after those of the same step that it reads."""
-    writer, left = Writer(equations, equal), list(equations.across)
+    equations, left = writer.equations, list(writer.equations.across)
     while left:
         ready = [pair for pair in left if not any(_reads(equations, pair, other) for other in left if other != pair)]
         if not ready:
-            raise _no_text("moments in an order", left)
+            raise no_text("moments in an order", left)
         for pair in ready:
             place = equations.across.index(pair)
             found = writer.equation(equations.right[pair], pair)
             writer.lines += [f"new{place}_{i} = {letter}" for i, letter in enumerate(found)]
         left = [pair for pair in left if pair not in ready]
-    return Lines(writer.lines, (list(writer.alone[0]), list(writer.alone[1])), writer.within, writer.slots)
+    return writer.part(writer.lines)
 
 
 def _reads(equations: Equations, pair: Pair, other: Pair) -> bool:
     """Whether a moment across sequences reads another one of the same step."""
     rule = equations.of(Key(ACROSS, pair, (1, 1)))
-    return any(side == ACROSS and read == other and at[0].offset == 0 for side, read, at in rule.moments)
+    return any(side == ACROSS and read == other and i.offset == j.offset == 0 for side, read, (i, j) in rule.moments)
 
 
-def output_lines(equations: Equations, equal: bool) -> Lines:
+def output_lines(writer: Writer) -> Lines:
     """The lines of the kernel after the last step."""
-    writer = Writer(equations, equal)
-    (letter,) = writer.equation(equations.recurrence.right, None)
-    lines = [*writer.lines, f"out[i, far + j] = {letter}"]
-    return Lines(lines, (list(writer.alone[0]), list(writer.alone[1])), writer.within, writer.slots)
+    (letter,) = writer.equation(writer.equations.recurrence.right, None)
+    if {*writer.reads} - {NOW}:
+        raise no_text("an output of the last step", "one of the step before")
+    return writer.part([*writer.lines, f"ended[j] = {letter}"])
 
 
-def states(equations: Equations) -> list[tuple[int, int]]:
-    """What is kept from step to step: the moments across sequences by their place, and which number of each."""
-    return [(n, i) for n, pair in enumerate(equations.across) for i in range(3 if pair in equations.carried else 1)]
+def states(equations: Equations, step: Lines, end: Lines) -> list[tuple[int, int]]:
+    """What is kept from step to step: moments across sequences by their place, and which number of each."""
+    return [
+        (n, i)
+        for n, pair in enumerate(equations.across)
+        if pair in step.reads(BEFORE) | end.reads(NOW)
+        for i in range(3 if pair in equations.carried else 1)
+    ]
 
 
 LETTER = re.compile(r"\b(?:v\d+|(?:new|old)\d+_\d+|c\d+|apart|summed)\b")
@@ -454,7 +511,7 @@ def _parts(lines: Lines) -> list[tuple[list[str], Table | None]]:
 
 def source(equations: Equations, step: Lines, end: Lines) -> str:
     """The text of the sweep over rows start to stop of a block of pairs."""
-    kept = list(enumerate(states(equations)))
+    kept = list(enumerate(states(equations, step, end)))
     olds = {f"old{n}_{i}": f"state[{place}, j]" for place, (n, i) in kept}
     news = {f"new{n}_{i}": f"state[{place}, j]" for place, (n, i) in kept}
     grams = {"apart": "grams[0, j]", "summed": "grams[1, j]"}
@@ -498,7 +555,7 @@ TEMPLATE = """def sweep(
     step_tables, last_tables, out,
 ):
     per_pi = 1.0 / math.pi
-    state, grams = np.empty(({states}, {lanes})), np.empty((2, {lanes}))
+    state, grams, ended = np.empty(({states}, {lanes})), np.empty((2, {lanes})), np.empty({lanes})
     kept, angles, found = np.empty(({held}, {lanes})), np.empty(({laws}, 2, {lanes})), np.empty(({most}, {lanes}))
     one, two, high, low = np.empty({lanes}), np.empty({lanes}), np.empty({lanes}), np.empty({lanes})
 {parameters}
@@ -507,7 +564,7 @@ TEMPLATE = """def sweep(
         place = chunk * {lanes}
         for i in range(start, stop):
             begin = max(0, i - place) // {vector} * {vector} if half else 0
-            end = min({lanes}, out.shape[1] - place)
+            end = min({lanes}, -(-(out.shape[1] - place) // {vector}) * {vector})
             if begin >= end:
                 continue
             width, skip, far = np.uint64(end - begin), np.uint64(begin), np.uint64(place + begin)
@@ -533,6 +590,8 @@ TEMPLATE = """def sweep(
             last_own, last_other = last_rows[i], last_columns[chunk]
 {last_rows}
 {last}
+            for j in range(begin, min({lanes}, out.shape[1] - place)):
+                out[i, place + j] = ended[j - begin]
 """
 
 
@@ -544,9 +603,9 @@ class FusedSweep:
 
     def __init__(self, equations: Equations, equal: bool) -> None:
         if not equations.equal_times:
-            raise _no_text("moments at equal lags", "others")
+            raise no_text("moments at equal lags", "others")
         self.equations = equations
-        self.step, self.end = step_lines(equations, equal), output_lines(equations, equal)
+        self.step, self.end = (lines(TabledWriter(equations, equal)) for lines in (step_lines, output_lines))
         self.text = source(equations, self.step, self.end)
         self.alone = [[self._alone(part, side) for side in (0, 1)] for part in (self.step, self.end)]
 
@@ -563,37 +622,37 @@ class FusedSweep:
         )
 
     def values(self, stepper: Stepper, sizes: tuple[int, int], half: bool) -> Host | None:
-        """The kernel (N1, N2), or None for numbers out of range; of a symmetric block one half is swept."""
+        """The kernel (N1, N2), or None for numbers out of range; a symmetric one is that to the last bit."""
         steps = min(sizes)
         begin, end = [size - steps for size in sizes], [size - 1 for size in sizes]
         inputs = [stepper.inputs.directions(side) for side in (0, 1)]
         parameters = np.array(stepper.parameters, dtype=np.float64)
         moving = [self._read(stepper, 0, side, begin[side], steps, inputs[side].sizes, half) for side in (0, 1)]
         last = [self._read(stepper, 1, side, end[side], 1, inputs[side].sizes, half) for side in (0, 1)]
-        if any(x is None for x in (*moving, *last)) or _out_of_range(parameters):
+        if any(x is None for x in (*moving, *last)) or out_of_range(parameters):
             return None
         x, y = (inputs[side].directions[:, begin[side] :] for side in (0, 1))
         tables = [self._tables(*x, half) for x in ((self.step, moving), (self.end, last))]
         if tables[0] is None or tables[1] is None:
             return None
-        out = np.empty((len(x), -(-len(y) // VECTOR) * VECTOR))
+        out, filled = np.empty((len(x), len(y))), (len(x), -(-len(y) // LANES) * LANES)
         arguments = (
-            half, parameters, _rows(moving[0]), _chunks(moving[1]), np.ascontiguousarray(x),
-            _chunks(np.moveaxis(y, 0, -1).swapaxes(0, 1)), self._begun(stepper, begin, out.shape),
-            _rows(last[0])[:, 0], _chunks(last[1])[:, 0], *tables, out,
+            half, parameters, in_rows(moving[0]), in_lanes(moving[1]), np.ascontiguousarray(x),
+            in_lanes(np.moveaxis(y, 0, -1).swapaxes(0, 1)), self._begun(stepper, begin, filled),
+            in_rows(last[0])[:, 0], in_lanes(last[1])[:, 0], *tables, out,
         )  # fmt: skip
         in_parts(lambda i: self.function(i, min(i + ROWS, len(x)), *arguments), range(0, len(x), ROWS))
-        found = out[:, : len(y)]
-        if not np.all(np.isfinite(found[np.triu_indices(len(x))] if half else found)):
-            return None
-        return np.triu(found) + np.triu(found, 1).T if half else found
+        if half:
+            in_parts(lambda i: _mirror(out, i), range(0, len(x), MIRRORED))
+        with np.errstate(all="ignore"):
+            return out if np.isfinite(out.sum()) else None
 
     def _tables(self, part: Lines, alone: list[Any], half: bool) -> tuple[Any, ...] | None:
         """What the loops read of tables, or None where there are none for these variances."""
         if not part.slots:
             return tuple(NOTHING)
         found = loaded(part.slots, alone[0], alone[1], half)
-        return None if found is None else tuple(found._replace(columns=_chunks(found.columns)))
+        return None if found is None else tuple(found._replace(columns=in_lanes(found.columns)))
 
     def _read(
         self, stepper: Stepper, part: int, side: int, begin: int, steps: int, sizes: Host, half: bool
@@ -609,7 +668,7 @@ class FusedSweep:
                 times = (begin + n + key.times[0] for n in range(steps))
                 moments = [stepper.value(Key(whose, key.pair, (time, time))) for time in times]
                 read.append(np.stack([np.broadcast_to(np.ravel(x), count) for x in moments]))
-        if _out_of_range(read[0] ** 2) or any(map(_out_of_range, read)):
+        if out_of_range(read[0] ** 2) or any(map(out_of_range, read)):
             return None
         found = self.alone[part][side](*stepper.parameters, *read)
         return np.stack([np.broadcast_to(x, (steps, count)) for x in found]) if found else np.empty((0, steps, count))
@@ -617,8 +676,11 @@ class FusedSweep:
     def _begun(self, stepper: Stepper, begin: list[int], shape: tuple[int, ...]) -> Host:
         """The moments across sequences before the first step.  Shapes: (S, 1, 1) for numbers, else (S, *shape)."""
         found = []
-        for n, i in states(self.equations):
+        for n, i in states(self.equations, self.step, self.end):
             key = Key(ACROSS, self.equations.across[n], (begin[0] - 1, begin[1] - 1))
+            if key.pair not in self.step.reads(BEFORE):  # nothing says how it starts
+                found.append(np.asarray(0.0))
+                continue
             value = stepper.value(key)
             found.append(np.asarray(stepper.gaps[key][i - 1] if i else value, dtype=np.float64))
         if all(x.ndim == 0 for x in found):
@@ -674,24 +736,31 @@ NOTHING = Loaded(
 """The tables of a part that has none."""
 
 
-def _out_of_range(x: Host) -> bool:
+def _mirror(found: Host, i: int) -> None:
+    """Put what stands above the diagonal, in some rows from i on, below it."""
+    own = found[i : i + MIRRORED, i : i + MIRRORED]
+    own[:] = np.triu(own) + np.triu(own, 1).T
+    found[i + MIRRORED :, i : i + MIRRORED] = found[i : i + MIRRORED, i + MIRRORED :].T
+
+
+def out_of_range(x: Host) -> bool:
     """Whether a number that is not zero is larger, or smaller, than the loop may take."""
     size = np.abs(x)
     return bool(np.any((size > 0) & ~((size < RANGE) & (size > 1.0 / RANGE))))
 
 
-def _rows(read: Any) -> Host:
+def in_rows(read: Any) -> Host:
     """Shapes: (K, steps, N) -> (N, steps, K)."""
     return np.ascontiguousarray(np.moveaxis(read, -1, 0).swapaxes(1, 2))
 
 
-def _chunks(read: Any) -> Host:
-    """Columns in lanes, filled up with zeros.  Shapes: (K, steps, M) -> (chunks, steps, K, LANES)."""
+def in_lanes(read: Any, lanes: int = LANES) -> Host:
+    """Columns in lanes, filled up with zeros.  Shapes: (K, steps, M) -> (chunks, steps, K, lanes)."""
     kinds, steps, count = read.shape
-    chunks = -(-count // LANES)
-    padded = np.zeros((kinds, steps, chunks * LANES))
+    chunks = -(-count // lanes)
+    padded = np.zeros((kinds, steps, chunks * lanes))
     padded[..., :count] = read
-    return np.ascontiguousarray(padded.reshape(kinds, steps, chunks, LANES).transpose(2, 1, 0, 3))
+    return np.ascontiguousarray(padded.reshape(kinds, steps, chunks, lanes).transpose(2, 1, 0, 3))
 
 
 def sweep_of(equations: Equations, equal: bool) -> FusedSweep | None:

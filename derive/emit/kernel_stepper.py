@@ -80,11 +80,6 @@ class Inputs(Protocol):
         """Whether the two batches are one."""
         ...
 
-    @property
-    def swept(self) -> bool:
-        """Whether so many are wanted in all that a compiled sweep pays, for which `directions` are to be had."""
-        ...
-
     def directions(self, side: int) -> Directions:
         """The inputs of a side by directions and lengths."""
         ...
@@ -584,7 +579,6 @@ class Grams:
     same: Any = None
     many: bool = False
     diagonal: bool = False
-    swept: bool = False
     rounding: float = 0.0
 
     def directions(self, side: int) -> Directions:

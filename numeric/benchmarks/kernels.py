@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import product
 from typing import Any
@@ -39,6 +39,8 @@ SWEPT = {
     "leaky relu": models.elman("leaky_relu(1/10)"),
     "stacked relu": models.stacked(activation="relu"),
 }
+COUPLED = {"leaky, erf": models.leaky("erf"), "residual, relu": models.residual("relu")}
+"""Whose kernel after the last step is one of all pairs of times."""
 
 
 def feed_forward(name: str, cases: Sequence[Case], pairs: int, rivals: Sequence[Net] = NETS) -> Iterator[Outcome]:
@@ -108,17 +110,20 @@ def last_step(name: str, cases: Sequence[Case], pairs: int) -> Iterator[Outcome]
                   streamed(case, case.T), said)  # fmt: skip
 
 
-def swept(name: str, cases: Sequence[Case], pairs: int) -> Iterator[Outcome]:
+def swept(
+    name: str, cases: Sequence[Case], pairs: int, nets: Mapping[str, Recursion] = SWEPT, coupled: bool = False
+) -> Iterator[Outcome]:
     """The NTK after the last step by the compiled sweep, against the same recursion as array code."""
     for case in cases:
-        for title, model in SWEPT.items():
+        for title, model in nets.items():
             nu = dict[str, Any](nu_W=case.nu_W, nu_F=NU_F / case.n_x, nu_b=NU_B, nu_C=case.nu_C)
-            nu |= {"nu_U": case.nu_W} if "nu_U" in model.program().symbols else {}
+            nu |= {x: case.nu_W for x in ("nu_U", "alpha") if x in model.program().symbols}
             ours = partial(Kernel(model, readout="last", **nu).ntk, inputs(case))
             theirs = array_code(model, case, nu)
             said = agree(f"{title}, array code", ours(), theirs())
             timing = paired(ours, theirs, pairs)
-            yield row(name, f"array code, {title}", case, timing, "one kernel", per_pair(case), said)
+            least = per_pair(case, case.T**2 if coupled else case.T)
+            yield row(name, f"array code, {title}", case, timing, "one kernel", least, said)
 
 
 def array_code(model: Recursion, case: Case, nu: dict[str, float]) -> Callable[[], Array]:
@@ -139,7 +144,9 @@ def smooth(name: str, cases: Sequence[Case], pairs: int) -> Iterator[Outcome]:
         ours, rival = (elman(case, activation, size * NU_F / case.n_x) for activation in ("tanh", "erf"))
         timing = paired(ours, rival, pairs)
         said = "two functions: the ratio is the price of erf over that of tanh"
-        yield row(name, f"ours, erf, inputs of variance {size:g}", case, timing, "one kernel", per_pair(case), said)
+        yield row(
+            name, f"ours, erf, inputs of variance {size:g}", case, timing, "one kernel", per_pair(case, case.T), said
+        )
 
 
 def in_threads(name: str, cases: Sequence[Case], pairs: int) -> Iterator[Outcome]:
@@ -150,7 +157,9 @@ def in_threads(name: str, cases: Sequence[Case], pairs: int) -> Iterator[Outcome
         if not np.array_equal(ours(), rival()):
             raise _disagreement(f"{activation} by two threads", 0.0, "other bits")
         timing = paired(ours, rival, pairs, clock=time.perf_counter)
-        yield row(name, f"one thread, {activation}", case, timing, "one kernel", per_pair(case), "the same bits")
+        yield row(
+            name, f"one thread, {activation}", case, timing, "one kernel", per_pair(case, case.T), "the same bits"
+        )
 
 
 def by_threads(work: Callable[[], Array], count: int) -> Array:
@@ -165,9 +174,9 @@ def by_threads(work: Callable[[], Array], count: int) -> Array:
             os.environ.update({} if value is None else {name: value})
 
 
-def per_pair(case: Case) -> Floor:
-    """The floor of the arithmetic of a pair and step: sums, two roots, a quotient and an arc tangent."""
-    count = float((case.N or 1) ** 2 * case.T)
+def per_pair(case: Case, steps: int) -> Floor:
+    """The floor of the arithmetic of a pair and so many steps: sums, two roots, a quotient and an arc tangent each."""
+    count = float((case.N or 1) ** 2 * steps)
     return Floor(0.0, FLOPS * count, 0.0, PAIR_S * count)
 
 

@@ -94,6 +94,12 @@ BENCHMARKS = (
         (Case(LIMIT, T=50, n_x=10, N=200),), (Case(LIMIT, T=50, n_x=10, N=200),), pairs=5,
     ),
     Benchmark(
+        "kernel-coupled", "the same of leaky and residual networks, over all pairs of times",
+        partial(kernels.swept, nets=kernels.COUPLED, coupled=True),
+        (Case(LIMIT, T=10, n_x=10, N=200), Case(LIMIT, T=20, n_x=10, N=200)),
+        (Case(LIMIT, T=10, n_x=10, N=200),), pairs=3,
+    ),
+    Benchmark(
         "kernel-smooth", "the NTK of an Elman tanh network after its last step, against erf", kernels.smooth,
         (Case(LIMIT, T=50, n_x=10, N=200), Case(LIMIT, T=100, n_x=10, N=1000)), (Case(LIMIT, T=50, n_x=10, N=200),),
         pairs=3,

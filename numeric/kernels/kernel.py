@@ -43,6 +43,8 @@ CONFIDENT = float(special.stdtrit(REPLICATES - 1, 0.9995))
 BLOCK = 256  # sequences: arrays of 256 x 256 pairs stay in the cache, and calls cost little beside them
 MANY = 2**15  # pairs of sequences times steps from which tables of expectations are quicker than series
 SWEPT_BLOCK = 1024  # sequences of a block that is swept, which keeps no arrays of pairs but the result
+CALL = 512  # pairs of sequences whose moments array code finds in the time of its calls
+LONGER = 8  # times as much work pays for the sweep over pairs of times, whose text is longer
 LIVE = 16  # arrays of pairs alive at once while one step is computed, besides the moments kept
 
 
@@ -330,15 +332,26 @@ class Kernel:
         results: list[Array] = []
         steps = max(times) if self.readout == "last" else times[0] * times[1]
         many = sizes[0] * sizes[1] * steps >= MANY
-        work = sizes[0] * sizes[1] * max(times) * len(function.equations.across)
-        swept = self.readout == "last" and not asked[2] and work >= LEAST_WORK
+        swept = not asked[2] and self._work(function, sizes, times) >= LEAST_WORK
         blocks = self._blocks(function, pairs, many, swept)
         count = sum(1 for _ in self._blocks(function, pairs, many, swept))
         for rows, columns, parts in worked_blocks(self, asked, blocks, count):
+            if count == 1 and self.readout != "all":
+                results = parts
+                continue
             results = results or [pairs.xp.empty(shape, dtype=pairs.xp.float64) for _ in parts]
             for result, part in zip(results, parts, strict=True):
                 self._fill(pairs.xp, result, rows, columns, part, pairs.symmetric)
         return results
+
+    def _work(self, function: Any, sizes: list[int], times: list[int]) -> int:
+        """How many moments are worked out, weighed where pairs of times are taken one by one."""
+        moments, pairs = len(function.equations.across), sizes[0] * sizes[1]
+        if self.readout == "last" and function.equations.equal_times:
+            return pairs * max(times) * moments
+        if function.by_rows:
+            return pairs * times[0] * times[1] * moments
+        return max(pairs, CALL) * times[0] * times[1] * moments // LONGER
 
     def _expected(self, function: ProcessKernel, pairs: Pairs) -> Numbers:
         """An expectation over the limiting process, with its error."""
@@ -353,8 +366,9 @@ class Kernel:
     def _blocks(self, function: Any, pairs: Pairs, many: bool, swept: bool) -> Iterator[tuple[Any, Any, SequenceBatch]]:
         for g, (rows, X) in enumerate(pairs.first):
             for h, (columns, Y) in enumerate(pairs.second):
-                fused = swept and function.sweep(X.shape[1] == Y.shape[1]) is not None
-                size = self._swept_size() if fused else self._block_size(function, X.shape[1], Y.shape[1])
+                fused = swept and function.sweep(X.shape[1] == Y.shape[1], self.readout) is not None
+                times = X.shape[1], Y.shape[1]
+                size = self._swept_size(*times) if fused else self._block_size(function, *times)
                 for i in range(0, len(rows), size):
                     for j in range(0, len(columns), size):
                         if pairs.symmetric and (h, j) < (g, i):
@@ -364,9 +378,10 @@ class Kernel:
                         batch = SequenceBatch(pairs.xp, X[here], Y[there], own, pairs.rounding, many, fused)
                         yield rows[here], columns[there], batch
 
-    def _swept_size(self) -> int:
+    def _swept_size(self, T1: int, T2: int) -> int:
         """The side of a square of pairs of sequences that is swept: of them the result alone is kept, twice."""
-        return max(1, min(SWEPT_BLOCK, math.isqrt(int(self.memory / 16))))
+        numbers = T1 * T2 if self.readout == "all" else 1
+        return max(1, min(SWEPT_BLOCK, math.isqrt(int(self.memory / (16 * numbers)))))
 
     def _block_size(self, function: Any, T1: int, T2: int) -> int:
         """The side of a square of pairs of sequences that fits the memory."""
@@ -387,6 +402,8 @@ class Kernel:
         Shapes: (N1, N2), or (N1, T, N2, T) for `readout="all"`.  Units, error: as the class says.
         """
         function, sizes = self._emitted(*asked[:2]), (batch.first.shape[1], batch.second.shape[1])
+        if batch.swept and (swept := function.swept(batch, sizes, self.readout, **self.parameters)) is not None:
+            return [swept]
         if not asked[2]:
             return [self._full(batch, function.on(batch, sizes, self.readout, **self.parameters))]
         return [self._full(batch, x) for x in function.evaluate(batch, sizes, self.readout, **self.parameters)]
@@ -397,7 +414,7 @@ class Kernel:
         xp = batch.xp
         if self.readout != "all":
             full = xp.broadcast_to(xp.asarray(found, dtype=xp.float64), shape)
-            return 0.5 * (full + full.T) if batch.diagonal else full
+            return 0.5 * (full + full.T) if batch.diagonal else xp.asarray(full, copy=True)
         full = xp.permute_dims(xp.broadcast_to(found, (*shape, *sizes)), (0, 2, 1, 3))
         return 0.5 * (full + xp.permute_dims(full, (2, 3, 0, 1))) if batch.diagonal else full
 

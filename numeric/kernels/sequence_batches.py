@@ -62,8 +62,10 @@ def distinct(groups: Groups) -> tuple[Groups, list[int] | None]:
     for rows, X in groups:
         seen: dict[bytes, int] = {}
         first: list[int] = []
-        for i, (row, x) in enumerate(zip(rows, to_host(X) + 0.0, strict=True)):  # -0.0 is 0.0
-            place[row] = count + seen.setdefault(x.tobytes(), len(seen))
+        numbers = (to_host(X) + 0.0).tobytes()  # -0.0 is 0.0
+        size = len(numbers) // len(rows)
+        for i, row in enumerate(rows):
+            place[row] = count + seen.setdefault(numbers[i * size : (i + 1) * size], len(seen))
             first += [i] if len(first) < len(seen) else []
         found.append((list(range(count, count + len(seen))), X[first]))
         count += len(seen)
@@ -142,7 +144,7 @@ class Pairs:
 class SequenceBatch:
     """Two batches of sequences whose inner products are computed when a step needs them.
 
-    `many` and `swept` are those of `Inputs`.
+    `many` is that of `Inputs`; `swept` says whether so many are wanted in all that a compiled sweep pays.
     """
 
     xp: Any

@@ -43,6 +43,7 @@ TOY = {
     "kernel-all": (Case(0, T=4, n_x=3, N=1), Case(0, T=6, n_x=3, N=1)),
     "kernel-last": (Case(0, T=4, n_x=3, N=5), Case(0, T=1, n_x=3, N=4)),
     "kernel-sweep": (Case(0, T=2, n_x=3, N=5),),
+    "kernel-coupled": (Case(0, T=2, n_x=3, N=5),),
     "kernel-smooth": (Case(0, T=2, n_x=3, N=5),),
     "kernel-threads": (Case(0, T=2, n_x=3, N=5),),
     "kernel-tanh": (Case(0, T=1, N=5),),
@@ -54,6 +55,7 @@ PROBLEMS = {
     "kernel-sweep": [TOY["kernel-sweep"][0]] * 4,  # relu, erf, leaky relu, stacked
     "kernel-smooth": [TOY["kernel-smooth"][0]] * 3,  # three variances of the inputs
     "kernel-threads": [TOY["kernel-threads"][0]] * 2,  # erf and tanh
+    "kernel-coupled": [TOY["kernel-coupled"][0]] * 2,  # leaky and residual
     "kernel-tanh": [TOY["kernel-tanh"][0]] * 2,  # values and slopes
 }
 

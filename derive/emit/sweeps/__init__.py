@@ -1,0 +1,1 @@
+"""Kernel recursions that read moments at unequal times, as compiled loops."""

@@ -1,0 +1,338 @@
+"""A kernel recursion at all pairs of times as one compiled sweep: pair by pair of sequences, row by row of times.
+
+Leaky and residual networks carry a state on, so that the moments at two times read those of one step less of either
+sequence alone: also the kernel after the last step is one of all pairs of times. Of a pair of sequences one row of
+times is kept. Within each sequence the same lines are swept over the times up to the diagonal, row by row, so that each
+row finds the variances it reads; equal sequences then have equal moments, to the last bit but for the order of sums.
+Array code is the reference, and takes over as it does for `fused_sweep`.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib.util
+from typing import Any, ClassVar
+
+import numpy as np
+import sympy as sp
+
+from wideproof.derive.emit.fused_sweep import (
+    BEFORE,
+    NOW,
+    FusedSweep,
+    Host,
+    Lines,
+    Writer,
+    compiled,
+    in_lanes,
+    in_rows,
+    no_text,
+    out_of_range,
+    output_lines,
+    step_lines,
+)
+from wideproof.derive.emit.gap_coordinates import Above, Below, parts
+from wideproof.derive.emit.kernel_stepper import (
+    ACROSS,
+    WITHIN_FIRST,
+    WITHIN_SECOND,
+    Equations,
+    Index,
+    Key,
+    Pair,
+    Stepper,
+)
+from wideproof.derive.emit.sweeps.within_sweep import know, scalar
+from wideproof.derive.expectation.tables.compiled_sweep import in_parts
+from wideproof.derive.language.errors import NotClosed
+
+ABOVE, LEFT = (-1, 0), (0, -1)
+FEW, MANY = 4, 32
+"""Columns swept together, of few sequences and of more: the row of times that is kept stays in the second cache."""
+LAST, AVERAGE, ALL = range(3)
+READOUTS = {"last": LAST, "average": AVERAGE, "all": ALL}
+
+
+class GridWriter(Writer):
+    """The lines of one pair of times.  Gaps that no equation tells are what a subtraction leaves."""
+
+    names: ClassVar[dict[Index, str]] = {NOW: "new", ABOVE: "above", LEFT: "left", BEFORE: "old"}
+
+    def untold(self, pair: Pair | None) -> None:
+        """None: they are subtracted where they are read."""
+
+    def state(self, atom: sp.Expr, pair: Pair, steps: Index) -> None:
+        """A moment across sequences, of this pair of times or of one step less."""
+        super().state(atom, pair, steps)
+        if pair in self.equations.carried and parts(self.equations.right[pair]) is None:
+            sides = zip((WITHIN_FIRST, WITHIN_SECOND), steps, strict=True)
+            self.subtracted(atom, *(self.new(self.alone_of(Key(side, pair, (step, step)))) for side, step in sides))
+
+    def subtracted(self, atom: sp.Expr, first: sp.Symbol, second: sp.Symbol) -> None:
+        """Write the gaps of a moment by the two variances, as `gaps.by_subtraction` finds them."""
+        more, less = (self.raw(f"{first} if {first} {sign} {second} else {second}") for sign in "><")
+        norm = self.raw(f"{more} * math.sqrt({less} / ({more} if {more} > 0.0 else 1.0))")
+        for gap, sign in ((Below, "-"), (Above, "+")):
+            value = self.raw(f"{norm} {sign} {self.known[atom]}")
+            self.known[gap(atom)] = self.raw(f"{value} if {value} > 0.0 else 0.0")
+
+
+class GridSweep(FusedSweep):
+    """The kernel of a recurrence at all pairs of times by its compiled sweep.
+
+    Errors: NotClosed where the recurrence has no such text.
+    """
+
+    def __init__(self, equations: Equations) -> None:
+        self.equations = equations
+        if any(x.has(sp.KroneckerDelta) for x in (equations.recurrence.right, *equations.right.values())):
+            raise no_text("equations that are the same at all times", "others")
+        self.step, self.end = (lines(GridWriter(equations, True)) for lines in (step_lines, output_lines))
+        self.kept = self._kept()
+        if not all(map(self._rests, self.step.read)):
+            raise no_text("states at rest before the first step", "others")
+        self.coupled = not equations.equal_times
+        if self.coupled:
+            self.within = self._within_text()
+        self.alone = [[self._alone(part, side) for side in (0, 1)] for part in (self.step, self.end)]
+
+    def _kept(self) -> list[tuple[int, int]]:
+        """The moments that are kept, by their place, and which number of each."""
+        within = {key.pair for part in (self.step, self.end) for key in part.within.values()}
+        read = self.step.reads(ABOVE, LEFT, BEFORE) | self.end.reads(NOW) | within
+        across = self.equations.across
+        if not read <= {*across}:
+            raise no_text("moments within sequences that are also across them", read - {*across})
+        return [(across.index(pair), i) for pair in across if pair in read for i in range(self._numbers(pair))]
+
+    def _numbers(self, pair: Pair) -> int:
+        """How many numbers of a moment are carried: itself, and its gaps where its equation tells them."""
+        told = pair in self.equations.carried and parts(self.equations.right[pair]) is not None
+        return 3 if told else 1
+
+    def _rests(self, steps: Index) -> bool:
+        """Whether all moments that are read so many steps before are zero where that is before the first step."""
+        early = [(min(0, steps[0]), 0), (0, min(0, steps[1])), steps]
+        keys = [Key(ACROSS, pair, at) for pair in self.step.reads(steps) for at in early if min(at) < 0]
+        return all(self.equations.is_zero(key) for key in keys)
+
+    @functools.cached_property
+    def texts(self) -> dict[int, str]:
+        """The sweep by the number of columns that are swept together."""
+        return {lanes: self._text(lanes) for lanes in (FEW, MANY)}
+
+    def _text(self, lanes: int) -> str:
+        step, end, count = self.step, self.end, len(self.kept)
+        kept = list(enumerate(self.kept))
+        loads = self._loads("above[{place}, j]", "near[{place}, j]", "near[{old}, j]")
+        moves = [f"near[{count + place}, j] = above[{place}, j]" for place, _ in kept]
+        stores = [f"near[{place}, j] = above[{place}, j] = new{n}_{i}" for place, (n, i) in kept]
+        ends = [f"new{n}_{i} = near[{place}, j]" for place, (n, i) in kept if self._pair(n) in end.reads(NOW)]
+        return GRID.format(
+            states=count, twice=2 * count, lanes=lanes, parameters=self._parameters,
+            rows=_indented(_letters("r", step, "own[{}]"), 5),
+            step=_indented([*loads, *_letters("c", step, "other[{}, j]"), *step.text, *moves, *stores], 6),
+            last_rows=_indented(_letters("r", end, "last_own[{}]"), 5),
+            last=_indented([*ends, *_letters("c", end, "last_other[{}, j]"), *end.text], 6),
+        )  # fmt: skip
+
+    def _pair(self, place: int) -> Pair:
+        return self.equations.across[place]
+
+    @property
+    def _parameters(self) -> str:
+        return _indented([f"p{n} = parameters[{n}]" for n in range(len(self.equations.symbols))], 1)
+
+    def _loads(self, above: str, left: str, old: str) -> list[str]:
+        """Lines that read the moments of one step less."""
+        found = []
+        for steps, where in ((ABOVE, above), (LEFT, left), (BEFORE, old)):
+            name, read = GridWriter.names[steps], self.step.reads(steps)
+            for place, (n, i) in enumerate(self.kept):
+                if self._pair(n) in read:
+                    at = where.format(place=place, old=len(self.kept) + place, turned=self._turned(n, i))
+                    found.append(f"{name}{n}_{i} = {at}")
+        return found
+
+    def _turned(self, n: int, i: int) -> int:
+        """The place of a moment with its two processes exchanged: what it is to the other side of the diagonal."""
+        pair = self._pair(n)[::-1]
+        if pair not in self.equations.across or (self.equations.across.index(pair), i) not in self.kept:
+            raise no_text("moments with both orders of their processes", self._pair(n))
+        return self.kept.index((self.equations.across.index(pair), i))
+
+    # ---- within a sequence ----------------------------------------------------------------------------------
+    @functools.cached_property
+    def moments(self) -> list[Pair]:
+        """The moments within sequences that are read."""
+        pairs = {key.pair for part in (self.step, self.end) for key in part.within.values()}
+        return [pair for pair in self.equations.across if pair in pairs]
+
+    def _within_text(self) -> str:
+        """The same lines within each sequence, up to the diagonal."""
+        lines, kept = self.step, list(enumerate(self.kept))
+        if any(max(key.times) >= 0 for key in lines.within.values()):
+            raise no_text("moments within a sequence of earlier steps", "of this one")
+        loads = self._loads("state[s, {place}] if s < t else near[{turned}]", "near[{place}]", "near[{old}]")
+        letters = [
+            f"{x} = w[i, t + {1 + key.times[0]}, {self.moments.index(key.pair)}]" for x, key in lines.within.items()
+        ]
+        count = len(self.kept)
+        found = [self.kept.index((self.equations.across.index(pair), 0)) for pair in self.moments]
+        return WITHIN.format(
+            states=count, twice=2 * count, parameters=self._parameters, letters=_indented(letters, 3),
+            rows=len(lines.alone[0]), columns=len(lines.alone[1]),
+            own=_indented([f"own[{n}] = {scalar(x, self.equations)}" for n, x in enumerate(lines.alone[0])], 3),
+            other=_indented([f"other[t, {n}] = {scalar(x, self.equations)}" for n, x in enumerate(lines.alone[1])], 3),
+            row=_indented(_letters("r", lines, "own[{}]"), 3),
+            step=_indented([
+                *_letters("c", lines, "other[s, {}]"), *loads, *lines.text,
+                *(f"near[{count + place}] = state[s, {place}]" for place, _ in kept),
+                *(f"near[{place}] = state[s, {place}] = new{n}_{i}" for place, (n, i) in kept),
+            ], 4),
+            store=_indented([f"w[i, t + 1, {k}] = near[{place}]" for k, place in enumerate(found)], 3),
+        )  # fmt: skip
+
+    def _know_within(self, stepper: Stepper, side: int, parameters: Host) -> None:
+        """Put the moments within the sequences of a side, at equal times, among those of the stepper."""
+        directions, sizes = stepper.inputs.directions(side)
+        found = np.zeros((len(sizes), sizes.shape[1] + 1, len(self.moments)))
+        x, function = np.ascontiguousarray(directions), compiled(self.within)
+        in_parts(lambda i: function(i, i + 1, parameters, sizes, x, found), range(len(sizes)))
+        know(stepper, side, self.moments, found)
+
+    # ---- across sequences -----------------------------------------------------------------------------------
+    def grid(self, stepper: Stepper, sizes: tuple[int, int], half: bool, readout: str) -> Host | None:
+        """The kernel (N1, N2), or (N1, T1, N2, T2) of all times; None for numbers out of range."""
+        parameters = np.array(stepper.parameters, dtype=np.float64)
+        inputs = [stepper.inputs.directions(side) for side in (0, 1)]
+        if out_of_range(parameters) or any(out_of_range(part.sizes**2) for part in inputs):
+            return None
+        for side in (0,) if half else (0, 1):
+            if self.coupled:
+                self._know_within(stepper, side, parameters)
+        read = [
+            self._read(stepper, part, side, 0, sizes[side], inputs[side].sizes, half)
+            for part in (0, 1)
+            for side in (0, 1)
+        ]
+        if any(x is None for x in read):
+            return None
+        moving, last = read[:2], read[2:]
+        (x, y), mode = (part.directions for part in inputs), READOUTS[readout]
+        lanes = MANY if len(y) > 2 * FEW else FEW
+        out = np.zeros((len(x), *(sizes if mode == ALL else (1, 1)), len(y)))
+        rows, columns = ([f(part[side]) for part in (moving, last)] for side, f in ((0, in_rows), (1, _of(lanes))))
+        arguments = (
+            half, mode, parameters, rows[0], columns[0], np.ascontiguousarray(x),
+            in_lanes(np.moveaxis(y, 0, -1).swapaxes(0, 1), lanes), rows[1], columns[1], out,
+        )  # fmt: skip
+        function = compiled(self.texts[lanes])
+        in_parts(lambda i: function(i, i + 1, *arguments), range(len(x)))
+        if half:
+            _mirror(out)
+        with np.errstate(all="ignore"):
+            if not np.isfinite(out.sum()):
+                return None
+        if mode == ALL:
+            return out.transpose(0, 1, 3, 2)
+        return out[:, 0, 0, :] / (sizes[0] * sizes[1] if mode == AVERAGE else 1.0)
+
+
+def _mirror(out: Host) -> None:
+    """Put what stands above the diagonal of a block, times exchanged, below it.  Shapes: (N, T, T, N) of both."""
+    for i in range(len(out)):
+        own = out[i, :, :, i]
+        out[i, :, :, i] = 0.5 * (own + own.T)
+        out[i + 1 :, :, :, i] = out[i, :, :, i + 1 :].transpose(2, 1, 0)
+
+
+def _of(lanes: int) -> Any:
+    return lambda read: in_lanes(read, lanes)
+
+
+def _letters(letter: str, lines: Lines, where: str) -> list[str]:
+    """Lines that read what a row, r, or a column, c, contributes alone."""
+    return [f"{letter}{n} = {where.format(n)}" for n in range(len(lines.alone["rc".index(letter)]))]
+
+
+def _indented(lines: list[str], depth: int) -> str:
+    return "\n".join("    " * depth + line for line in lines)
+
+
+GRID = """def sweep(start, stop, half, mode, parameters, of_rows, of_columns, x, y, last_rows, last_columns, out):
+    per_pi = 1.0 / math.pi
+    steps, others = of_rows.shape[1], of_columns.shape[1]
+    state, near = np.empty((others, {states}, {lanes})), np.empty(({twice}, {lanes}))
+    grams, found = np.empty((2, {lanes})), np.empty({lanes})
+{parameters}
+    for chunk in range(of_columns.shape[0]):
+        place = chunk * {lanes}
+        for i in range(start, stop):
+            if half and place + {lanes} <= i:
+                continue
+            state[:] = 0.0
+            for t in range(steps):
+                own, last_own = of_rows[i, t], last_rows[i, t]
+                near[:] = 0.0
+                for s in range(others):
+                    grams[:] = 0.0
+                    for n in range(x.shape[2]):
+                        one, there = x[i, t, n], y[chunk, s, n]
+                        for j in range({lanes}):
+                            grams[0, j] += (one - there[j]) * (one - there[j])
+                            grams[1, j] += (one + there[j]) * (one + there[j])
+                    other, above = of_columns[chunk, s], state[s]
+{rows}
+                    for j in range({lanes}):
+                        apart = grams[0, j]
+                        summed = grams[1, j]
+{step}
+                    if mode == 0 and (t < steps - 1 or s < others - 1):
+                        continue
+                    last_other = last_columns[chunk, s]
+{last_rows}
+                    for j in range({lanes}):
+                        apart = grams[0, j]
+                        summed = grams[1, j]
+{last}
+                    if mode == 2:
+                        for j in range(min({lanes}, out.shape[3] - place)):
+                            out[i, t, s, place + j] = found[j]
+                    else:
+                        for j in range(min({lanes}, out.shape[3] - place)):
+                            out[i, 0, 0, place + j] += found[j]
+"""
+WITHIN = """def sweep(start, stop, parameters, sizes, x, w):
+    per_pi = 1.0 / math.pi
+    steps = x.shape[1]
+    state, near = np.empty((steps, {states})), np.empty({twice})
+    own, other = np.empty({rows}), np.empty((steps, {columns}))
+{parameters}
+    for i in range(start, stop):
+        state[:] = 0.0
+        for t in range(steps):
+            row_size = column_size = sizes[i, t]
+{letters}
+{own}
+{other}
+{row}
+            near[:] = 0.0
+            for s in range(t + 1):
+                apart = summed = 0.0
+                for n in range(x.shape[2]):
+                    apart += (x[i, t, n] - x[i, s, n]) * (x[i, t, n] - x[i, s, n])
+                    summed += (x[i, t, n] + x[i, s, n]) * (x[i, t, n] + x[i, s, n])
+{step}
+{store}
+"""
+
+
+def grid_of(equations: Equations) -> GridSweep | None:
+    """The sweep of a recurrence over pairs of times, or None where it has no text or Numba is not installed."""
+    if equations.backend != "numpy" or importlib.util.find_spec("numba") is None:
+        return None
+    try:
+        return GridSweep(equations)
+    except NotClosed:
+        return None

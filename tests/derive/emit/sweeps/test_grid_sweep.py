@@ -1,0 +1,114 @@
+"""The compiled sweep over pairs of times: equal to the array text, and the same bits whatever the threads.
+
+The text is run as plain Python but for the bits, which are those of compiled code.
+"""
+
+import numpy as np
+import pytest
+
+from wideproof.derive import models, nngp, ntk
+from wideproof.derive.emit import fused_sweep
+from wideproof.derive.emit.kernel_stepper import STILL
+from wideproof.derive.emit.sweeps import grid_sweep
+from wideproof.derive.emit.sweeps.grid_sweep import GridSweep, grid_of
+from wideproof.derive.expectation.tables import compiled_sweep
+from wideproof.numeric.kernels.sequence_batches import SequenceBatch
+
+NU = {"nu_W": 0.9, "nu_F": 0.5, "nu_b": 0.1, "nu_C": 1.0, "alpha": 0.3}
+
+
+def sequences(N, T, seed=0):
+    """Random ones, one opposed to another, one a multiple, and one of zeros."""
+    X = np.random.default_rng(seed).standard_normal((N, T, 3))
+    X[1], X[2], X[3] = -X[0], 1.5 * X[0], 0.0
+    return X
+
+
+def plain(text):
+    return fused_sweep._function(text, "<text>")
+
+
+def both(quantity, model, sizes, readout, monkeypatch, change=lambda text: text):
+    """The kernel by the sweep, as plain Python, and by the array text."""
+    monkeypatch.setattr(grid_sweep, "compiled", lambda text: plain(change(text)))
+    function = quantity(model).formula.on_sequences()
+    nu, (T, other) = {x: NU[x] for x in function.scalars}, sizes
+    X = sequences(6, T)
+    Y = X if other is None else sequences(5, other, 1)
+    batch, sizes = SequenceBatch(np, X, Y, other is None), (T, other or T)
+    stepper = function._stepper(batch, sizes, nu, STILL)
+    found = GridSweep(function.equations).grid(stepper, sizes, other is None, readout)
+    want = function.on(batch, sizes, readout, **nu)
+    if readout == "all":
+        want = np.transpose(want, (0, 2, 1, 3))
+    turned = want.T if readout != "all" else want.transpose(2, 3, 0, 1)
+    return found, 0.5 * (want + turned) if other is None else want
+
+
+def apart(found, want):
+    assert found.shape == want.shape
+    return float(np.abs(found - want).max() / np.abs(want).max())
+
+
+CASES = {
+    "leaky relu": (nngp, models.leaky("relu"), (4, None), "all"),
+    "leaky gelu, other sequences": (nngp, models.leaky("gelu"), (3, 2), "last"),
+    "residual": (ntk, models.residual(), (3, None), "average"),
+    "residual, other sequences": (nngp, models.residual(), (2, 4), "all"),
+    "elman": (nngp, models.elman("relu"), (3, None), "all"),
+}
+
+
+@pytest.mark.parametrize("case", [*CASES])
+def test_the_sweep_is_the_array_text(case, monkeypatch):
+    pytest.importorskip("numba")
+    assert apart(*both(*CASES[case], monkeypatch)) < 1e-13
+
+
+@pytest.mark.parametrize("read", ["left1_0", "above2_0", "old0_0"])
+def test_a_moment_of_one_step_less_off_by_a_thousandth_is_seen(read, monkeypatch):
+    pytest.importorskip("numba")
+
+    def change(text):
+        assert f"{read} = " in text
+        return text.replace(f"{read} = ", f"{read} = 1.001 * ", 1) if "of_rows" in text else text
+
+    assert apart(*both(nngp, models.residual(), (4, 3), "last", monkeypatch, change)) > 1e-5
+
+
+def test_a_variance_that_is_not_of_the_diagonal_is_seen(monkeypatch):
+    pytest.importorskip("numba")
+    changed = both(
+        *CASES["leaky relu"], monkeypatch, lambda text: text.replace("if s < t else near", "if s < t else 0.0 * near")
+    )
+    assert apart(*changed) > 1e-5
+
+
+def test_bits_do_not_depend_on_the_number_of_threads(monkeypatch):
+    pytest.importorskip("numba")
+    function = nngp(models.residual()).formula.on_sequences()
+    nu, X, found = {x: NU[x] for x in function.scalars}, sequences(11, 4), []
+    for count in (1, 3):
+        monkeypatch.setattr(compiled_sweep, "threads", lambda count=count: count)
+        stepper = function._stepper(SequenceBatch(np, X, X, True), (4, 4), nu, STILL)
+        found.append(GridSweep(function.equations).grid(stepper, (4, 4), True, "last"))
+    assert all(np.array_equal(found[0], x) for x in found[1:])
+
+
+@pytest.mark.parametrize(
+    ("model", "has"),
+    [(models.leaky(), True), (models.leaky("tanh"), False), (models.bidirectional(), False)],
+    ids=["leaky", "tables", "backward"],
+)
+def test_which_recurrences_have_a_text(model, has):
+    pytest.importorskip("numba")
+    assert (grid_of(nngp(model).formula.on_sequences().equations) is not None) == has
+
+
+def test_numbers_near_the_ends_of_the_range_are_left_to_the_array_text(monkeypatch):
+    pytest.importorskip("numba")
+    monkeypatch.setattr(grid_sweep, "compiled", lambda text: pytest.fail("swept"))
+    function = nngp(models.residual()).formula.on_sequences()
+    nu, X = {x: NU[x] for x in function.scalars}, 1e60 * sequences(5, 2)
+    stepper = function._stepper(SequenceBatch(np, X, X, True), (2, 2), nu, STILL)
+    assert GridSweep(function.equations).grid(stepper, (2, 2), True, "all") is None
