@@ -15,7 +15,8 @@ from wideproof.numeric.process.cost import KernelCost, PathWork
 from wideproof.numeric.process.groups import axes_needed
 from wideproof.numeric.process.layout import Layout, Numbers
 from wideproof.numeric.process.quadrature import AXES, TERMS, grouped, nested, products_of_terms
-from wideproof.numeric.process.quasi_monte_carlo import MOST, REPLICATES, dimensions, sampled
+from wideproof.numeric.process.digital_nets import MOST
+from wideproof.numeric.process.quasi_monte_carlo import REPLICATES, dimensions, sampled
 
 PAIRS = 32
 """More pairs of sequences than this are sampled together, whatever the horizon."""
