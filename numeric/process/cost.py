@@ -13,8 +13,8 @@ from wideproof.numeric.process.layout import Layout
 DOUBLE = 8
 STEP_ARRAYS = 8
 """Arrays of one step alive at once, in units of forms and processes."""
-NET_COPIES = 4
-"""Arrays of the size of the net alive while it is made: its digits, its numbers, and these in random order."""
+AT_ONCE = 2**17
+"""Numbers of one process at one step for which replicates are taken together: more leave the cache."""
 NUMBER_S = 2.5e-8
 """Seconds for one normal number or one activation of it, as measured on one core."""
 CALL_S = 4e-4
@@ -62,13 +62,13 @@ class PathWork:
         return cls(factors, steps, points, normals, len(forms), others, len(set(factors.moments)))
 
     def memory(self, sequences: int) -> float:
-        """Return the bytes of so many sequences sampled together.
+        """Return the bytes of so many sequences sampled together, by one replicate.
 
-        Error: none; a bound.  Source: the net and what makes it, the noise and the processes of all steps,
-        the arrays of one step; factors, which grow by doubling, and moments of all pairs.
+        Error: none; a bound, twice what single precision takes.  Source: the noise and the processes of all steps,
+        the arrays of one step; factors and moments of all pairs.
         """
         variables = sequences * self.steps
-        kept = variables * (NET_COPIES * self.normals + self.forms + self.processes)
+        kept = variables * (self.forms + self.processes)
         now = sequences * (STEP_ARRAYS * (self.forms + self.processes) + 2 * self.processes)
         pairs = 6 * self.forms + 2 * self.moments
         return DOUBLE * (self.points * (kept + now) + pairs * variables**2)
@@ -80,10 +80,16 @@ class PathWork:
             most += 2**bit if self.memory(most + 2**bit) <= memory else 0
         return most
 
-    def cost(self, batches: list[int], replicates: int) -> KernelCost:
+    def together(self, sequences: int, replicates: int, memory: float) -> int:
+        """Return how many replicates are taken together: a power of two that fits the cache and the memory."""
+        most = min(replicates, AT_ONCE / (sequences * self.points), memory / self.memory(sequences))
+        return 1 << max(0, int(most).bit_length() - 1)
+
+    def cost(self, batches: list[int], replicates: int, memory: float) -> KernelCost:
         """Return the cost of batches of sequences, one after the other."""
         seconds = sum(self._seconds(size) for size in batches) * replicates
-        return KernelCost(max(self.memory(size) for size in batches), seconds)
+        most = max(self.memory(size) * self.together(size, replicates, memory) for size in batches)
+        return KernelCost(most, seconds)
 
     def _seconds(self, sequences: int) -> float:
         variables = sequences * self.steps

@@ -1,8 +1,8 @@
 """Sample paths of a derived process: every Gaussian form by conditioning on the earlier ones, every state by its map.
 
 Covariances of products are means over the paths themselves, so the law is found step by step together with them. All
-paths, sequences and earlier steps meet in one matrix product a form and step, and one a moment and step. Replicates, each
-with paths and covariances of its own, take their steps together: they share nothing but the calls.
+paths, sequences and earlier steps meet in one matrix product a form and step, and one a moment and step. Replicates,
+each with paths and covariances of its own, take their steps together: they share nothing but the calls.
 """
 
 from __future__ import annotations
@@ -17,18 +17,18 @@ from wideproof.derive.expectation.mehler_series import correlated, truncated
 from wideproof.derive.language.activations import Phi
 from wideproof.derive.language.program import Previous
 from wideproof.numeric.core.activations import activation_function, slope_from_value
-from wideproof.numeric.core.arrays import Array
+from wideproof.numeric.core.arrays import Array, Host
 from wideproof.numeric.process.block_cholesky import Revealed
 from wideproof.numeric.process.factors import ONE, Factors, LongSeries
 from wideproof.numeric.process.layout import Law, Layout, Pair, evaluate, within_step
 
-Noise = Callable[[int, int], Array]
-"""Gives the next so many independent variables of mean 0 and variance 1 for a group of forms, (R, N, paths)."""
+Noise = Callable[[int, int], list[Host]]
+"""Gives the next so many independent variables of mean 0 and variance 1 for a group of forms, R times (N, paths)."""
 
 
 @dataclass
 class Room:
-    """Arrays that one batch of replicates leaves to the next: the first touch of memory costs more than their numbers."""
+    """Arrays that one batch of replicates leaves to the next: the first touch of memory costs more than a number."""
 
     xp: Any
     arrays: dict[Any, Array] = field(default_factory=dict)
@@ -72,7 +72,8 @@ class Paths:
     """R sets of M paths of a process for N sequences of T steps, each path driven by the same products.
 
     Backward states are zero from the end of their sequence on.
-    Shapes: X (N, T, n_x), ends (N,); values (R, N, M).  Units: those of the recursion.  Error: that of means over M paths.
+    Shapes: X (N, T, n_x), ends (N,); values (R, N, M).  Units: those of the recursion.
+    Error: that of means over M paths, or 1e-6 where these are in single precision.
     Source: yang2020tensor2, master theorem, through derive.calculus.gaussian_process.
     """
 
@@ -153,7 +154,8 @@ class Paths:
         total = self.xp.zeros((self.replicates, N, self.count), dtype=self.kind)
         for variance, draws in ((between, 1), (within - between, N)):
             if variance > 0:
-                total = total + self.xp.astype(variance**0.5 * self.noise(START, draws), self.kind)
+                drawn = self.xp.stack([self.xp.asarray(x) for x in self.noise(START, draws)])
+                total = total + self.xp.astype(variance**0.5 * drawn, self.kind)
         return total
 
     # ---- Gaussian forms -------------------------------------------------------------------------------
@@ -186,7 +188,8 @@ class Paths:
                 cross = self._cross(group, name, step)
             row = group.revealed.append(cross, own)
             size = group.revealed.size
-            group.noise[:, size - N : size, :] = self.noise(self.layout.groups[name], N)
+            for noise, drawn in zip(group.noise, self.noise(self.layout.groups[name], N), strict=True):
+                noise[size - N : size, :] = self.xp.asarray(drawn)
             group.order.append((name, step))
             return row
         start = N * group.order.index((name, step))
@@ -225,7 +228,10 @@ class Paths:
         return total
 
     def law(self, law: Law, steps: Sequence[int], step: int) -> Array:
-        """The value of a law between several steps and one.  Shapes: (R, S, N, N), R one for all where it is no moment."""
+        """The value of a law between several steps and one.
+
+        Shapes: (R, S, N, N), or (1, S, N, N) where all replicates have the same.
+        """
         xp, N = self.xp, self.X.shape[0]
         if law.redrawn:
             found = xp.zeros((self.replicates, len(steps), N, N))
@@ -380,7 +386,7 @@ class Paths:
         return [i for i in range(weights.shape[2]) if bool(self.xp.any(weights[:, :, i] != 0))]
 
     def _read_out(self, law: Law, weights: Array, steps: Sequence[int]) -> Array:
-        """weights x law x weights over some steps.  Shapes: weights (N, r, S) -> (R, N r, N r), R one for all where it is no moment."""
+        """weights x law x weights over some steps.  Shapes: weights (N, r, S) -> (R, N r, N r), or (1, N r, N r)."""
         if law.gram:
             left = right = self._weighted(weights, self.X[None, :, steps[0] : steps[-1] + 1, :])
         elif law.moment is None:

@@ -96,7 +96,7 @@ def grouped(layout: Layout, xp: Any, X: Array, weights: Array, points: int, seed
             size = _variables(merged, group, X)
             if group in linear:
                 return pairs(xp, size)
-            return net(xp, xp.asarray(Net(size, points, seed, replicate, group)(size).T))
+            return net(xp, xp.asarray(Net(size, 0, points, seed, replicate, group).normals(size).T))
 
         kernels.append(kernel_of(Separable(layout, xp, X, merged, rule, ends_of(xp, weights)), weights))
         told()

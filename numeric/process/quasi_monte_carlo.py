@@ -6,12 +6,12 @@ import math
 from collections.abc import Callable, Iterable
 from typing import Any
 
-import numpy as np
-
 from wideproof.derive.expectation.mehler_series import ENOUGH
 from wideproof.derive.language.errors import TooLarge
-from wideproof.numeric.core.arrays import Array
-from wideproof.numeric.process.digital_nets import Net, Signs
+from wideproof.numeric.core.arrays import Array, Host
+from wideproof.numeric.process.block_cholesky import UNSURE
+from wideproof.numeric.process.cost import PathWork
+from wideproof.numeric.process.digital_nets import Net
 from wideproof.numeric.process.factors import Factors, LongSeries
 from wideproof.numeric.process.groups import perturbations
 from wideproof.numeric.process.layout import SAMPLING, Layout, Numbers, within_step
@@ -30,7 +30,7 @@ def dimensions(factors: Factors, sequences: int, steps: int) -> int:
 
 
 def sampled(layout: Layout, xp: Any, X: Array, weights: Array, points: int, seed: int, told: Told,
-            together: int = 1) -> Numbers:  # fmt: skip
+            memory: float = math.inf) -> Numbers:  # fmt: skip
     """Estimate sum over steps of weights x kernel x weights for all pairs of sequences.
 
     Each of REPLICATES scrambled Sobol nets of `points` paths finds its own covariances, so their spread holds the
@@ -43,9 +43,10 @@ def sampled(layout: Layout, xp: Any, X: Array, weights: Array, points: int, seed
     """
     kernels: list[Array] = []
     factors, room, kind = Factors(layout), Room(xp), xp.float32
+    together = PathWork.of(layout, X.shape[1], points).together(X.shape[0], REPLICATES, memory)
     while len(kernels) < REPLICATES:
         batch = range(len(kernels), min(len(kernels) + together, REPLICATES))
-        drivers = Drivers(factors, xp, X, points, seed, batch)
+        drivers = Drivers(factors, X, points, seed, batch)
         paths = Paths(layout, factors, xp, X, drivers, len(batch), points, ends_of(xp, weights), room, kind)
         try:
             paths.run()
@@ -59,7 +60,7 @@ def sampled(layout: Layout, xp: Any, X: Array, weights: Array, points: int, seed
         else:
             for _ in batch:
                 told()
-    return replicated(xp, kernels, SAMPLING)
+    return replicated(xp, kernels, SAMPLING, UNSURE)
 
 
 def ends_of(xp: Any, weights: Array) -> Array:
@@ -71,8 +72,10 @@ def ends_of(xp: Any, weights: Array) -> Array:
     return xp.max(xp.max(xp.where(weights != 0, steps, 0), axis=1), axis=1)
 
 
-def replicated(xp: Any, kernels: list[Array], method: str) -> Numbers:
-    """Return the mean of independent replicates of a kernel and its standard error, bias and short series included.
+def replicated(xp: Any, kernels: list[Array], method: str, missed: float = ENOUGH) -> Numbers:
+    """Return the mean of independent replicates of a kernel and its standard error, bias and what all miss included.
+
+    `missed` is a part of the size of the kernel: short series, or single precision.
 
     Shapes: (N, r, N, r) each.  Units: output^2.  Error: REPLICATES - 1 degrees of freedom.  Source: `sampled`.
     """
@@ -81,8 +84,8 @@ def replicated(xp: Any, kernels: list[Array], method: str) -> Numbers:
     size = sizes(xp, mean)
     unit = xp.where(size > 0, size, xp.ones_like(size))
     spread = xp.std(stacked / unit, axis=0, correction=1)  # of small numbers the squares would underflow
-    cut = ENOUGH**2 * (size > 0)  # what the series leave out
-    return Numbers(mean, unit * xp.sqrt(spread**2 / REPLICATES + spread**4 + cut), method)
+    same = missed**2 * (size > 0)
+    return Numbers(mean, unit * xp.sqrt(spread**2 / REPLICATES + spread**4 + same), method)
 
 
 def sizes(xp: Any, kernel: Array) -> Array:
@@ -118,16 +121,15 @@ def kernel_of(paths: Any, weights: Array) -> Array:
 
 
 class Drivers:
-    """What drives the forms of some replicates: normal variables of a net each, and signs for perturbations."""
+    """What drives the forms of some replicates, a net each: normal variables, and signs for perturbations."""
 
-    def __init__(self, factors: Factors, xp: Any, X: Array, points: int, seed: int, replicates: Iterable[int]) -> None:
+    def __init__(self, factors: Factors, X: Array, points: int, seed: int, replicates: Iterable[int]) -> None:
         linear = perturbations(factors.layout, factors.groups)
-        self.xp = xp
-        self.linear = {factors.layout.groups[form] for form, group in factors.groups.items() if group in linear}
-        size = dimensions(factors, X.shape[0], X.shape[1])
-        self.normals = [Net(size, points, seed, replicate) for replicate in replicates]
-        self.signs = [Signs(points, seed, replicate) for replicate in replicates]
+        signs = [form for form, group in factors.groups.items() if form in factors.used and group in linear]
+        self.linear = {factors.layout.groups[form] for form in signs}
+        normals, signed = dimensions(factors, X.shape[0], X.shape[1]), len(signs) * X.shape[0] * X.shape[1]
+        self.nets = [Net(normals, signed, points, seed, replicate) for replicate in replicates]
 
-    def __call__(self, group: int, count: int) -> Array:
-        """Return the next `count` variables for a group of forms.  Shapes: (replicates, count, points)."""
-        return self.xp.asarray(np.stack([draw(count) for draw in (self.signs if group in self.linear else self.normals)]))
+    def __call__(self, group: int, count: int) -> list[Host]:
+        """Return the next `count` variables for a group of forms, for each replicate.  Shapes: (count, points)."""
+        return [net.signs(count) if group in self.linear else net.normals(count) for net in self.nets]

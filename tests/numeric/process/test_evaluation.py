@@ -513,10 +513,12 @@ def test_revealed_blocks_have_the_covariance_they_were_given():
     A = rng.standard_normal((6, 9))
     A[3], A[4] = A[0], 0
     covariance = A @ A.T
-    revealed = block_cholesky.Revealed()
+    revealed = block_cholesky.Revealed(np.full((2, 6, 6), np.nan))
+    both = np.stack([covariance, 2 * covariance])
     blocks = [slice(0, 2), slice(2, 4), slice(4, 6)]
-    rows = [revealed.append(covariance[: b.start, b], covariance[b, b]) for b in blocks]
-    L = np.concatenate([np.pad(row, ((0, 0), (0, 6 - row.shape[1]))) for row in rows])
+    rows = [revealed.append(both[:, : b.start, b], both[:, b, b]) for b in blocks]
+    L, other = (np.concatenate([np.pad(row[i], ((0, 0), (0, 6 - row.shape[2]))) for row in rows]) for i in (0, 1))
+    np.testing.assert_allclose(other, np.sqrt(2) * L, atol=1e-12)
     np.testing.assert_allclose(L @ L.T, covariance, atol=1e-12)
     assert np.all(L[:, 3:5] == 0)
 
