@@ -51,11 +51,9 @@ class Net:
         """Return the next `count` signs."""
         more = min(count, self.of_signs)
         self.of_signs -= more
-        digits = [self._next(more) >> (DIGITS - 1)] if more else []
-        if count > more:
-            functions = self.generator.integers(0, 2, (count - more, self.directions.shape[1]), np.uint32)
-            digits.append(coordinates(functions, self.generator.integers(0, 2, count - more, np.uint32)))
-        found: Host = 1.0 - 2.0 * (np.concatenate(digits) if len(digits) > 1 else digits[0])
+        functions = self.generator.integers(0, 2, (count - more, self.directions.shape[1]), np.uint32)
+        others = coordinates(functions, self.generator.integers(0, 2, count - more, np.uint32))
+        found: Host = 1.0 - 2.0 * np.concatenate([self._next(more) >> np.uint32(DIGITS - 1), others]).astype(np.float64)
         return found
 
     def _next(self, count: int) -> Digits:

@@ -46,12 +46,8 @@ class BeyondSingle(Exception):
 
 @dataclass
 class Group:
-    """The forms of a group revealed so far, as (form, step) in order, their factor, and the noise that drives them.
+    """The forms of a group revealed so far, as (form, step) in order, and their factor."""
 
-    Shapes: noise (R, N x steps x forms, M).
-    """
-
-    noise: Array
     revealed: Revealed
     order: list[tuple[sp.Symbol, int]] = field(default_factory=list)
 
@@ -90,6 +86,7 @@ class Paths:
     known: dict[sp.Expr, Array] = field(default_factory=dict)
     done: set[tuple[sp.Expr, int]] = field(default_factory=set)
     groups: dict[int, Group] = field(default_factory=dict)
+    drawn: dict[int, int] = field(default_factory=dict)
     now: dict[Any, Array] = field(default_factory=dict)
     variances: dict[tuple[sp.Symbol, int], Array] = field(default_factory=dict)
     series: dict[tuple[Phi, int], Array] = field(default_factory=dict)
@@ -161,35 +158,40 @@ class Paths:
     # ---- Gaussian forms -------------------------------------------------------------------------------
     def _form(self, name: sp.Symbol, step: int) -> Array:
         if (name, step) not in self.now:
-            group = self._group(self.layout.groups[name])
-            row = self._row(group, name, step)
-            value = self.xp.astype(row, self.kind) @ group.noise[:, : row.shape[2], :]
+            row = self._row(self.factors.twins[name], step)
+            value = self.xp.astype(row, self.kind) @ self._noise(self.layout.groups[name], row.shape[2])
             mean = self.layout.forms[name].mean
             self.now[name, step] = mean + value if mean else value
         return self.now[name, step]
 
-    def _group(self, number: int) -> Group:
-        if number not in self.groups:
-            N, T, _ = self.X.shape
-            forms = sum(g == number for g in self.layout.groups.values())
-            size = N * T * forms
-            noise = self.room(("noise", number), (self.replicates, size, self.count), self.kind)
-            factor = self.room(("factor", number), (self.replicates, size, size), self.xp.float64)
-            self.groups[number] = Group(noise, Revealed(factor))
-        return self.groups[number]
+    def _noise(self, number: int, count: int) -> Array:
+        """The first `count` variables of a group of forms, drawn when first asked for.  Shapes: (R, count, M)."""
+        values = self.room(("noise", number), (self.replicates, self._most(number), self.count), self.kind)
+        have = self.drawn.get(number, 0)
+        while have < count:
+            for noise, drawn in zip(values, self.noise(number, self.X.shape[0]), strict=True):
+                noise[have : have + self.X.shape[0], :] = self.xp.asarray(drawn)
+            have = self.drawn[number] = have + self.X.shape[0]
+        return values[:, :count, :]
 
-    def _row(self, group: Group, name: sp.Symbol, step: int) -> Array:
+    def _most(self, number: int) -> int:
+        """How many variables a group of forms may take."""
+        N, T, _ = self.X.shape
+        return int(N * T * sum(g == number for g in self.layout.groups.values()))
+
+    def _row(self, name: sp.Symbol, step: int) -> Array:
         """How a form is made of the noise of its group, which grows by N variables the first time."""
-        N = self.X.shape[0]
+        N, number = self.X.shape[0], self.layout.groups[name]
+        if number not in self.groups:
+            shape = (self.replicates, self._most(number), self._most(number))
+            self.groups[number] = Group(Revealed(self.room(("factor", number), shape, self.xp.float64)))
+        group = self.groups[number]
         if (name, step) not in group.order:
             own = self._representable(self._covariances(name, [step], name, step)[:, 0, ...])
             cross = self._cross(group, name, step)
             while cross.shape[1] < group.revealed.size:  # what it reads has revealed forms of this group
                 cross = self._cross(group, name, step)
             row = group.revealed.append(cross, own)
-            size = group.revealed.size
-            for noise, drawn in zip(group.noise, self.noise(self.layout.groups[name], N), strict=True):
-                noise[size - N : size, :] = self.xp.asarray(drawn)
             group.order.append((name, step))
             return row
         start = N * group.order.index((name, step))
