@@ -107,9 +107,7 @@ class ProcessKernel:
 
         Shapes: as the class says.  Units: output^2.  Error: ParameterError for parameters.  Source: see the class.
         """
-        program = self.formula.program
-        assert self.formula.process is not None
-        layout = Layout(program, self.formula.process, symbol_values(program, parameters))
+        layout = self._layout(parameters)
         sizes = (first.X.shape[0], (second or first).X.shape[0])
         if not _is_short(layout, sizes, first.X.shape[1], second is None):
             return _sampled(layout, xp, first, second, effort)
@@ -119,6 +117,10 @@ class ProcessKernel:
             return exact
         return min(exact, _sampled(layout, xp, first, second, effort), key=lambda found: float(xp.max(found.error)))
 
+    def _layout(self, parameters: Mapping[str, float]) -> Layout:
+        assert self.formula.process is not None
+        return Layout(self.formula.program, self.formula.process, symbol_values(self.formula.program, parameters))
+
     def cost(self, sizes: tuple[int, int], symmetric: bool, steps: int, effort: Effort,
              parameters: Mapping[str, float]) -> KernelCost | None:  # fmt: skip
         """Return what sampling paths takes; None where quadrature or nets of single groups do, in seconds.
@@ -126,8 +128,7 @@ class ProcessKernel:
         Shapes: sizes are the numbers of sequences.  Units: bytes, seconds.  Error: `KernelCost`.
         Source: `PathWork`.
         """
-        assert self.formula.process is not None
-        layout = Layout(self.formula.program, self.formula.process, symbol_values(self.formula.program, parameters))
+        layout = self._layout(parameters)
         together = sizes[0] if symmetric else sum(sizes)
         if _is_short(layout, sizes, steps, symmetric) or _is_apart(layout, together, steps):
             return None

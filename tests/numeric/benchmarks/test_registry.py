@@ -16,6 +16,7 @@ from wideproof.numeric.benchmarks import (
     DisagreementError,
     Row,
     bench,
+    gates,
     kernels,
     machine,
     runner,
@@ -44,6 +45,7 @@ TOY = {
     "kernel-last": (Case(0, T=4, n_x=3, N=5), Case(0, T=1, n_x=3, N=4)),
     "kernel-sweep": (Case(0, T=2, n_x=3, N=5),),
     "kernel-smooth": (Case(0, T=2, n_x=3, N=5),),
+    "kernel-gates": (Case(0, T=3, n_x=2, N=4),),
     "kernel-tanh": (Case(0, T=1, N=5),),
 }
 PROBLEMS = {
@@ -51,6 +53,7 @@ PROBLEMS = {
     "kernel-all": [TOY["kernel-all"][0], *TOY["kernel-all"]],  # the first also against each pair of times
     "kernel-last": [TOY["kernel-last"][0], *TOY["kernel-last"]],  # the first also against all pairs of times
     "kernel-sweep": [TOY["kernel-sweep"][0]] * 4,  # relu, erf, leaky relu, stacked
+    "kernel-gates": [TOY["kernel-gates"][0]] * 2,  # GRU and LSTM
     "kernel-tanh": [TOY["kernel-tanh"][0]] * 2,  # values and slopes
 }
 
@@ -103,6 +106,8 @@ def outcomes(benchmark):
         return list(training.steps(benchmark.name, TOY[benchmark.name], 2, (spoilt(None), ABSENT)))
     if benchmark.measure is training.in_law:
         return list(training.in_law(benchmark.name, TOY[benchmark.name], 2, length=5))
+    if benchmark.measure is gates.gated:
+        return list(gates.gated(benchmark.name, TOY[benchmark.name], 2, points=16))
     if benchmark.name == "training-subspace":
         return list(training.subspace(benchmark.name, TOY[benchmark.name], 2, length=5))
     if benchmark.name == "kernel-net":
