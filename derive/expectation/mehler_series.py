@@ -157,21 +157,30 @@ def pair(xp: Any, first: Series, second: Series, correlation: Any) -> tuple[Any,
 def truncated(xp: Any, phi: Function, mean: Any, variance: Any) -> Any | None:
     """The first SHORT coefficients of phi(mean + sqrt(variance) z), None where they miss more than ENOUGH.
 
-    Shapes: (N,) each -> (SHORT, N).  Error: ENOUGH of E[phi^2] in a product of two; what a halved grid changes counts.
+    Shapes: (..., N) each -> (..., N, SHORT).
+    Error: ENOUGH of E[phi^2] in a product of two; what a halved grid changes counts.
     """
     deviation = xp.sqrt(variance)
     coarse, fine = (_at(xp, phi, mean, deviation, fineness, SHORT) for fineness in (1, 2))
     moved = xp.sum((fine.coefficients - coarse.coefficients) ** 2, axis=-1)
     if bool(xp.any(xp.maximum(fine.tail, moved) > ENOUGH * fine.energy)):
         return None
-    return fine.coefficients.T
+    return fine.coefficients
 
 
 def correlated(xp: Any, first: Any, second: Any, correlation: Any) -> Any:
-    """E[phi(u) psi(v)] of truncated series, by Horner's rule.  Shapes: (S, K, N), (K, N), (S, N, N) -> (S, N, N)."""
+    """E[phi(u) psi(v)] of truncated series, by Horner's rule.
+
+    Orders that either function lacks, such as every second one of an odd function, cost a product less.
+    Shapes: (..., S, K, N), (..., K, N), (..., S, N, N) -> (..., S, N, N).
+    """
     total = xp.zeros_like(correlation)
-    for k in range(SHORT - 1, -1, -1):
-        total = total * correlation + first[:, k, :, None] * second[k, None, :]
+    largest = [xp.max(xp.abs(xp.moveaxis(x, -2, 0)).reshape(SHORT, -1), axis=-1) for x in (first, second)]
+    needed = largest[0] * largest[1] > NEGLIGIBLE * xp.max(largest[0]) * xp.max(largest[1])
+    for k in range(max((k for k in range(SHORT) if needed[k]), default=0), -1, -1):
+        total *= correlation
+        if needed[k]:
+            total += first[..., k, :, None] * second[..., None, k, None, :]
     return total
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from wideproof.numeric.benchmarks import kernels, sampling, training
+from wideproof.numeric.benchmarks import gates, kernels, sampling, training
 from wideproof.numeric.benchmarks.records import Case
 from wideproof.numeric.benchmarks.rows import Outcome
 
@@ -107,6 +107,11 @@ BENCHMARKS = (
     Benchmark(
         "kernel-threads", "the NTK after the last step by two threads, against one, by the clock", kernels.in_threads,
         (Case(LIMIT, T=100, n_x=10, N=1000),), (Case(LIMIT, T=50, n_x=10, N=200),), pairs=3,
+    ),
+    Benchmark(
+        "kernel-gates", "the NTK of a GRU and of an LSTM after the last step, by paths", gates.gated,
+        tuple(Case(LIMIT, T=t, n_x=2, N=n, nu_W=1.4) for n, t in ((10, 20), (20, 20), (20, 40))),
+        (Case(LIMIT, T=20, n_x=2, N=10, nu_W=1.4), Case(LIMIT, T=20, n_x=2, N=20, nu_W=1.4)), pairs=3,
     ),
     Benchmark(
         "kernel-tanh", "Gaussian expectations of tanh within 1e-10", kernels.tanh_dual,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from wideproof.derive import Formula
@@ -12,10 +13,11 @@ from wideproof.numeric.core.arrays import Array
 from wideproof.numeric.core.inputs import callback, whole
 from wideproof.numeric.networks.simulation import symbol_values
 from wideproof.numeric.process.cost import KernelCost, PathWork
+from wideproof.numeric.process.digital_nets import MOST
 from wideproof.numeric.process.groups import axes_needed
 from wideproof.numeric.process.layout import Layout, Numbers
 from wideproof.numeric.process.quadrature import AXES, TERMS, grouped, nested, products_of_terms
-from wideproof.numeric.process.quasi_monte_carlo import MOST, REPLICATES, dimensions, sampled
+from wideproof.numeric.process.quasi_monte_carlo import REPLICATES, dimensions, sampled
 
 PAIRS = 32
 """More pairs of sequences than this are sampled together, whatever the horizon."""
@@ -105,9 +107,7 @@ class ProcessKernel:
 
         Shapes: as the class says.  Units: output^2.  Error: ParameterError for parameters.  Source: see the class.
         """
-        program = self.formula.program
-        assert self.formula.process is not None
-        layout = Layout(program, self.formula.process, symbol_values(program, parameters))
+        layout = self._layout(parameters)
         sizes = (first.X.shape[0], (second or first).X.shape[0])
         if not _is_short(layout, sizes, first.X.shape[1], second is None):
             return _sampled(layout, xp, first, second, effort)
@@ -117,6 +117,10 @@ class ProcessKernel:
             return exact
         return min(exact, _sampled(layout, xp, first, second, effort), key=lambda found: float(xp.max(found.error)))
 
+    def _layout(self, parameters: Mapping[str, float]) -> Layout:
+        assert self.formula.process is not None
+        return Layout(self.formula.program, self.formula.process, symbol_values(self.formula.program, parameters))
+
     def cost(self, sizes: tuple[int, int], symmetric: bool, steps: int, effort: Effort,
              parameters: Mapping[str, float]) -> KernelCost | None:  # fmt: skip
         """Return what sampling paths takes; None where quadrature or nets of single groups do, in seconds.
@@ -124,18 +128,17 @@ class ProcessKernel:
         Shapes: sizes are the numbers of sequences.  Units: bytes, seconds.  Error: `KernelCost`.
         Source: `PathWork`.
         """
-        assert self.formula.process is not None
-        layout = Layout(self.formula.program, self.formula.process, symbol_values(self.formula.program, parameters))
+        layout = self._layout(parameters)
         together = sizes[0] if symmetric else sum(sizes)
         if _is_short(layout, sizes, steps, symmetric) or _is_apart(layout, together, steps):
             return None
         side, work = _side(layout, sizes, steps, together, effort), PathWork.of(layout, steps, effort.points)
         if side >= max(sizes):
-            return work.cost([together], REPLICATES)
+            return work.cost([together], REPLICATES, effort.memory)
         ends = [[min(side, size - i) for i in range(0, size, side)] for size in sizes]
         batches = [a if symmetric and i == j else a + b for i, a in enumerate(ends[0])
                    for j, b in enumerate(ends[1]) if not symmetric or i <= j]  # fmt: skip
-        return work.cost(batches, REPLICATES)
+        return work.cost(batches, REPLICATES, effort.memory)
 
 
 def _is_apart(layout: Layout, sequences: int, steps: int) -> bool:
@@ -150,7 +153,8 @@ def _sampled(layout: Layout, xp: Any, first: Sequences, second: Sequences | None
     apart = _is_apart(layout, together, steps)
     products = products_of_terms(layout, together, steps)
     points = effort.points << (min(MORE, TERMS // products).bit_length() - 1) if apart else effort.points
-    side, by = (max(sizes), grouped) if apart else (_side(layout, sizes, steps, together, effort), sampled)
+    paths = partial(sampled, memory=effort.memory)
+    side, by = (max(sizes), grouped) if apart else (_side(layout, sizes, steps, together, effort), paths)
     told = _Told(effort.progress, REPLICATES)
     return _in_blocks(lambda X, weights, told: by(layout, xp, X, weights, points, effort.seed, told),
                       xp, first, second, side, told)  # fmt: skip

@@ -14,7 +14,7 @@ import sympy as sp
 
 from wideproof.derive.language.activations import Phi
 from wideproof.derive.language.program import Previous
-from wideproof.numeric.process.groups import merged_groups
+from wideproof.numeric.process.groups import merged_groups, twins
 from wideproof.numeric.process.layout import Layout, Pair
 
 ONE = sp.S.One
@@ -50,10 +50,12 @@ class Factors:
     known: dict[Pair, tuple[Product, ...] | None] = field(default_factory=dict)
     expanded: dict[sp.Expr, bool] = field(default_factory=dict)
     used: set[sp.Expr] = field(init=False)
+    twins: dict[sp.Symbol, sp.Symbol] = field(init=False)
 
     def __post_init__(self) -> None:
         self.groups = merged_groups(self.layout)
         self.used = self._used()
+        self.twins = twins(self.layout, self.used & self.layout.forms.keys())
 
     def split(self, u: sp.Expr, v: sp.Expr) -> tuple[Product, ...] | None:
         """Return E[u_t v_s] in independent factors, None where it has one only."""

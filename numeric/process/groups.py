@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from dataclasses import replace
+
 import sympy as sp
 
 from wideproof.numeric.process.layout import Layout
@@ -13,6 +16,22 @@ def merged_groups(layout: Layout) -> dict[sp.Symbol, int]:
     for phi in layout.activations:
         together = {found[f] for f in layout.forms_read(phi)}
         found = {f: min(together) if g in together else g for f, g in found.items()}
+    return found
+
+
+def twins(layout: Layout, forms: set[sp.Symbol]) -> dict[sp.Symbol, sp.Symbol]:
+    """Return for each form the first one of the same covariances, both alone in their groups; else itself.
+
+    The gates of an LSTM have matrices of one variance, so one factor of a covariance serves them all.
+    """
+    alone = [f for f in forms if list(layout.groups.values()).count(layout.groups[f]) == 1]
+    first: dict[object, sp.Symbol] = {}
+    found = {form: form for form in layout.forms}
+    for form in (f for f in layout.forms if f in alone):
+        weights = layout.forms[form].weights
+        laws = [(a * b, layout.laws.get((c, d))) for c, a in weights for d, b in weights]
+        key = frozenset(Counter((a * law.weight, replace(law, weight=1.0)) for a, law in laws if law).items())
+        found[form] = first.setdefault(key, form)
     return found
 
 

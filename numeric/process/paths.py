@@ -1,7 +1,8 @@
 """Sample paths of a derived process: every Gaussian form by conditioning on the earlier ones, every state by its map.
 
 Covariances of products are means over the paths themselves, so the law is found step by step together with them. All
-paths, sequences and earlier steps meet in one matrix product a form and step, and one a moment and step.
+paths, sequences and earlier steps meet in one matrix product a form and step, and one a moment and step. Replicates,
+each with paths and covariances of its own, take their steps together: they share nothing but the calls.
 """
 
 from __future__ import annotations
@@ -16,24 +17,38 @@ from wideproof.derive.expectation.mehler_series import correlated, truncated
 from wideproof.derive.language.activations import Phi
 from wideproof.derive.language.program import Previous
 from wideproof.numeric.core.activations import activation_function, slope_from_value
-from wideproof.numeric.core.arrays import Array
+from wideproof.numeric.core.arrays import Array, Host
 from wideproof.numeric.process.block_cholesky import Revealed
 from wideproof.numeric.process.factors import ONE, Factors, LongSeries
 from wideproof.numeric.process.layout import Law, Layout, Pair, evaluate, within_step
 
-Noise = Callable[[int, int], Array]
-"""Gives the next so many independent variables of mean 0 and variance 1 for a group of forms, (N, paths)."""
+Noise = Callable[[int, int], list[Host]]
+"""Gives the next so many independent variables of mean 0 and variance 1 for a group of forms, R times (N, paths)."""
+
+
+@dataclass
+class Room:
+    """Arrays that one batch of replicates leaves to the next: the first touch of memory costs more than a number."""
+
+    xp: Any
+    arrays: dict[Any, Array] = field(default_factory=dict)
+
+    def __call__(self, key: Any, shape: tuple[int, ...], kind: Any) -> Array:
+        """An array of a shape and a kind of numbers, its entries whatever they are."""
+        if (key, shape, kind) not in self.arrays:
+            self.arrays[key, shape, kind] = self.xp.empty(shape, dtype=kind)
+        return self.arrays[key, shape, kind]
+
+
+class BeyondSingle(Exception):
+    """A form whose standard deviation is no number for single precision."""
 
 
 @dataclass
 class Group:
-    """The forms of a group revealed so far, as (form, step) in order, their factor, and the noise that drives them.
+    """The forms of a group revealed so far, as (form, step) in order, and their factor."""
 
-    Shapes: noise (N x steps x forms, M).
-    """
-
-    noise: Array
-    revealed: Revealed = field(default_factory=Revealed)
+    revealed: Revealed
     order: list[tuple[sp.Symbol, int]] = field(default_factory=list)
 
 
@@ -41,7 +56,7 @@ class Group:
 class Column:
     """Moments of a process at all steps, from -1 on, with another at one step, and which are known.
 
-    Shapes: values (T + 1, N, N).
+    Shapes: values (R, T + 2, N, N).
     """
 
     values: Array
@@ -50,10 +65,11 @@ class Column:
 
 @dataclass
 class Paths:
-    """One set of M paths of a process for N sequences of T steps, each path driven by the same products.
+    """R sets of M paths of a process for N sequences of T steps, each path driven by the same products.
 
     Backward states are zero from the end of their sequence on.
-    Shapes: X (N, T, n_x), ends (N,); values (N, M).  Units: those of the recursion.  Error: that of means over M paths.
+    Shapes: X (N, T, n_x), ends (N,); values (R, N, M).  Units: those of the recursion.
+    Error: that of means over M paths, or 1e-6 where these are in single precision.
     Source: yang2020tensor2, master theorem, through derive.calculus.gaussian_process.
     """
 
@@ -62,11 +78,15 @@ class Paths:
     xp: Any
     X: Array
     noise: Noise
+    replicates: int
     count: int
     ends: Array
+    room: Room
+    kind: Any
     known: dict[sp.Expr, Array] = field(default_factory=dict)
     done: set[tuple[sp.Expr, int]] = field(default_factory=set)
     groups: dict[int, Group] = field(default_factory=dict)
+    drawn: dict[int, int] = field(default_factory=dict)
     now: dict[Any, Array] = field(default_factory=dict)
     variances: dict[tuple[sp.Symbol, int], Array] = field(default_factory=dict)
     series: dict[tuple[Phi, int], Array] = field(default_factory=dict)
@@ -81,14 +101,14 @@ class Paths:
 
     # ---- processes ------------------------------------------------------------------------------------
     def value(self, process: sp.Expr, step: int) -> Array:
-        """A process at a step, as the update of that step reads it.  Shapes: (N, M)."""
+        """A process at a step, as the update of that step reads it.  Shapes: (R, N, M)."""
         process, step = self._updated(process, step)
         steps = self._steps(process)
         if (process, step) not in self.done:
             with within_step(self.layout.program, step):
-                steps[step + 1, ...] = self._value(process, step)
+                steps[:, step + 1, ...] = self._value(process, step)
             self.done.add((process, step))
-        return steps[step + 1, ...]
+        return steps[:, step + 1, ...]
 
     def _updated(self, process: sp.Expr, step: int) -> tuple[sp.Expr, int]:
         """A state before its update is the updated one of another step."""
@@ -98,13 +118,13 @@ class Paths:
         return process, step
 
     def _steps(self, process: sp.Expr) -> Array:
-        """Where a process is kept: the start, all steps, and what is beyond the end.  Shapes: (T + 2, N, M)."""
+        """Where a process is kept: the start, all steps, and what is beyond the end.  Shapes: (R, T + 2, N, M)."""
         if process not in self.known:
             N, T, _ = self.X.shape
-            self.known[process] = self.xp.empty((T + 2, N, self.count))
+            self.known[process] = self.room(process, (self.replicates, T + 2, N, self.count), self.kind)
             if process in self.layout.bodies:
                 outside = T if self.layout.backward(process) else -1
-                self.known[process][outside + 1, ...] = self._initial(process)
+                self.known[process][:, outside + 1, ...] = self._initial(process)
                 self.done.add((process, outside))
         return self.known[process]
 
@@ -128,58 +148,79 @@ class Paths:
     def _initial(self, state: sp.Expr) -> Array:
         within, between = self.layout.start(state)
         N = self.X.shape[0]
-        total = self.xp.zeros((N, self.count))
+        total = self.xp.zeros((self.replicates, N, self.count), dtype=self.kind)
         for variance, draws in ((between, 1), (within - between, N)):
             if variance > 0:
-                total = total + variance**0.5 * self.noise(START, draws)
+                drawn = self.xp.stack([self.xp.asarray(x) for x in self.noise(START, draws)])
+                total = total + self.xp.astype(variance**0.5 * drawn, self.kind)
         return total
 
     # ---- Gaussian forms -------------------------------------------------------------------------------
     def _form(self, name: sp.Symbol, step: int) -> Array:
         if (name, step) not in self.now:
-            group = self._group(self.layout.groups[name])
-            row = self._row(group, name, step)
-            self.now[name, step] = self.layout.forms[name].mean + row @ group.noise[: row.shape[1], :]
+            row = self._row(self.factors.twins[name], step)
+            value = self.xp.astype(row, self.kind) @ self._noise(self.layout.groups[name], row.shape[2])
+            mean = self.layout.forms[name].mean
+            self.now[name, step] = mean + value if mean else value
         return self.now[name, step]
 
-    def _group(self, number: int) -> Group:
-        if number not in self.groups:
-            N, T, _ = self.X.shape
-            forms = sum(g == number for g in self.layout.groups.values())
-            self.groups[number] = Group(self.xp.empty((N * T * forms, self.count)))
-        return self.groups[number]
+    def _noise(self, number: int, count: int) -> Array:
+        """The first `count` variables of a group of forms, drawn when first asked for.  Shapes: (R, count, M)."""
+        values = self.room(("noise", number), (self.replicates, self._most(number), self.count), self.kind)
+        have = self.drawn.get(number, 0)
+        while have < count:
+            for noise, drawn in zip(values, self.noise(number, self.X.shape[0]), strict=True):
+                noise[have : have + self.X.shape[0], :] = self.xp.asarray(drawn)
+            have = self.drawn[number] = have + self.X.shape[0]
+        return values[:, :count, :]
 
-    def _row(self, group: Group, name: sp.Symbol, step: int) -> Array:
+    def _most(self, number: int) -> int:
+        """How many variables a group of forms may take."""
+        N, T, _ = self.X.shape
+        return int(N * T * sum(g == number for g in self.layout.groups.values()))
+
+    def _row(self, name: sp.Symbol, step: int) -> Array:
         """How a form is made of the noise of its group, which grows by N variables the first time."""
-        N = self.X.shape[0]
+        N, number = self.X.shape[0], self.layout.groups[name]
+        if number not in self.groups:
+            shape = (self.replicates, self._most(number), self._most(number))
+            self.groups[number] = Group(Revealed(self.room(("factor", number), shape, self.xp.float64)))
+        group = self.groups[number]
         if (name, step) not in group.order:
-            own = self._covariances(name, [step], name, step)[0, ...]
+            own = self._representable(self._covariances(name, [step], name, step)[:, 0, ...])
             cross = self._cross(group, name, step)
-            while cross.shape[0] < group.revealed.size:  # what it reads has revealed forms of this group
+            while cross.shape[1] < group.revealed.size:  # what it reads has revealed forms of this group
                 cross = self._cross(group, name, step)
             row = group.revealed.append(cross, own)
-            size = group.revealed.size
-            group.noise[size - N : size, :] = self.noise(self.layout.groups[name], N)
             group.order.append((name, step))
             return row
         start = N * group.order.index((name, step))
-        return group.revealed.factor[start : start + N, : start + N]
+        return group.revealed.factor[:, start : start + N, : start + N]
+
+    def _representable(self, covariance: Array) -> Array:
+        """The same, BeyondSingle where paths are in single precision and its numbers are not."""
+        if self.kind != self.xp.float64:
+            variances = self.xp.linalg.diagonal(covariance)
+            inside = (variances < LARGEST) & ((variances > 1.0 / LARGEST) | (variances <= 0.0))
+            if not bool(self.xp.all(inside)):
+                raise BeyondSingle
+        return covariance
 
     def _cross(self, group: Group, name: sp.Symbol, step: int) -> Array:
-        """Covariances of the revealed forms of a group with another.  Shapes: (k, N)."""
+        """Covariances of the revealed forms of a group with another.  Shapes: (R, k, N)."""
         N = self.X.shape[0]
-        found = self.xp.empty((len(group.order), N, N))
+        found = self.xp.empty((self.replicates, len(group.order), N, N))
         for other in {form: None for form, _ in group.order}:
             places = [i for i, (form, _) in enumerate(group.order) if form == other]
             block = self._covariances(other, [group.order[i][1] for i in places], name, step)
             for i, part in zip(places, range(len(places)), strict=True):
-                found[i, ...] = block[part, ...]
-        return self.xp.reshape(found, (-1, N))
+                found[:, i, ...] = block[:, part, ...]
+        return self.xp.reshape(found, (self.replicates, -1, N))
 
     def _covariances(self, first: sp.Symbol, steps: Sequence[int], second: sp.Symbol, step: int) -> Array:
-        """Cov of a form at several steps with one at a step, all pairs of sequences.  Shapes: (S, N, N)."""
+        """Cov of a form at several steps with one at a step, all pairs of sequences.  Shapes: (R, S, N, N)."""
         N = self.X.shape[0]
-        total = self.xp.zeros((len(steps), N, N))
+        total = self.xp.zeros((self.replicates, len(steps), N, N))
         for c, weight in self.layout.forms[first].weights:
             for d, factor in self.layout.forms[second].weights:
                 law = self.layout.laws.get((c, d))
@@ -189,13 +230,16 @@ class Paths:
         return total
 
     def law(self, law: Law, steps: Sequence[int], step: int) -> Array:
-        """The value of a law between several steps and one.  Shapes: (S, N, N)."""
+        """The value of a law between several steps and one.
+
+        Shapes: (R, S, N, N), or (1, S, N, N) where all replicates have the same.
+        """
         xp, N = self.xp, self.X.shape[0]
         if law.redrawn:
-            found = xp.zeros((len(steps), N, N))
+            found = xp.zeros((self.replicates, len(steps), N, N))
             for i, other in enumerate(steps):
                 if other == step:
-                    found[i, ...] = self._tied(law, [other], step)[0, ...]
+                    found[:, i, ...] = self._tied(law, [other], step)[:, 0, ...]
             return found
         return self._tied(law, steps, step)
 
@@ -203,35 +247,44 @@ class Paths:
         xp, N = self.xp, self.X.shape[0]
         if law.gram:
             earlier = xp.stack([self.X[:, other, :] for other in steps])
-            return law.weight * (earlier @ self.X[:, step, :].T)
+            return law.weight * (earlier @ self.X[:, step, :].T)[None, ...]
         if law.moment is None:
-            return xp.full((len(steps), N, N), law.weight)
+            return xp.full((1, len(steps), N, N), law.weight)
         return law.weight * self._moments(*law.moment, steps, step)
 
     # ---- moments --------------------------------------------------------------------------------------
     def _moments(self, u: sp.Expr, v: sp.Expr, steps: Sequence[int], step: int) -> Array:
-        """E[u v] of u at several steps and v at one, in independent factors.  Shapes: (S, N, N)."""
+        """E[u v] of u at several steps and v at one, in independent factors.  Shapes: (R, S, N, N)."""
         products = self.factors.split(u, v)
         if products is None:
             return self._sampled(u, v, steps, step)
         shift, at = self._shift(u), step + self._shift(v)
-        column = self._column(u, v, at)
-        moved = [other + shift for other in steps]
-        missing = [other for other in moved if other not in column.done] if at >= 0 else []
-        if missing:
-            found = sum(weight * self._product(pairs, missing, at) for weight, pairs in products)
-            for i, other in enumerate(missing):
-                column.values[other + 1, ...] = found[i, ...]
-                column.done.add(other)
-        return _at(self.xp, column.values, moved)
+        column = self._column((u, v, at), {-1} if at >= 0 else set(range(-1, self.X.shape[1])))
 
-    def _column(self, u: sp.Expr, v: sp.Expr, at: int) -> Column:
-        """Where E[u v] of all steps with one is kept; zero at the start.  Shapes: (T + 1, N, N)."""
-        key = (u, v, at)
+        def found(missing: Sequence[int]) -> Array:
+            return sum(weight * self._product(pairs, missing, at) for weight, pairs in products)
+
+        return self._filled(column, [other + shift for other in steps], found)
+
+    def _column(self, key: Any, zero: set[int]) -> Column:
+        """Where E[u v] of all steps with one is kept; zero at some.  Shapes: (R, T + 2, N, N)."""
         if key not in self.columns:
             N, T, _ = self.X.shape
-            self.columns[key] = Column(self.xp.zeros((T + 1, N, N)), {-1})
+            values = self.room(key, (self.replicates, T + 2, N, N), self.xp.float64)
+            for step in zero:
+                values[:, step + 1, ...] = 0.0
+            self.columns[key] = Column(values, set(zero))
         return self.columns[key]
+
+    def _filled(self, column: Column, steps: Sequence[int], found: Callable[[Sequence[int]], Array]) -> Array:
+        """The moments of some steps, those that are missing found.  Shapes: (R, S, N, N)."""
+        missing = [step for step in steps if step not in column.done]
+        if missing:
+            values = found(missing)
+            for i, step in enumerate(missing):
+                column.values[:, step + 1, ...] = values[:, i, ...]
+            column.done.update(missing)
+        return _at(self.xp, column.values, steps)
 
     def _shift(self, process: sp.Expr) -> int:
         """By how many steps a process that is read through its update lags behind."""
@@ -258,13 +311,13 @@ class Paths:
         """E[a b] of two activations of a form each by Mehler's series; LongSeries where that is too long."""
         left, right = [self._coefficients(a, other) for other in steps], self._coefficients(b, step)
         xp, (first, second) = self.xp, (a.args[2], b.args[2])
-        deviations = xp.stack([self._variance(first, other) for other in steps]) ** 0.5
-        scale = deviations[:, :, None] * self._variance(second, step) ** 0.5
+        deviations = xp.stack([self._variance(first, other) for other in steps], axis=1) ** 0.5
+        scale = deviations[..., None] * self._variance(second, step)[:, None, None, :] ** 0.5
         correlation = self._covariances(first, steps, second, step) / xp.where(scale > 0, scale, xp.ones_like(scale))
-        return correlated(xp, xp.stack(left), right, correlation)
+        return correlated(xp, xp.stack(left, axis=1), right, correlation)
 
     def _coefficients(self, phi: Phi, step: int) -> Array:
-        """The Hermite coefficients of an activation of a form at a step.  Shapes: (K, N)."""
+        """The Hermite coefficients of an activation of a form at a step.  Shapes: (R, K, N)."""
         if (phi, step) not in self.series:
             name, order, form = phi.args
             function, mean = activation_function(str(name), int(order)), self.layout.forms[form].mean
@@ -272,25 +325,29 @@ class Paths:
             found = truncated(self.xp, function, mean + 0.0 * variance, variance)
             if found is None:
                 raise LongSeries(phi)
-            self.series[phi, step] = found
+            self.series[phi, step] = self.xp.permute_dims(found, (0, 2, 1))
         return self.series[phi, step]
 
     def _variance(self, form: sp.Symbol, step: int) -> Array:
         if (form, step) not in self.variances:
-            own = self._covariances(form, [step], form, step)[0, ...]
+            own = self._covariances(form, [step], form, step)[:, 0, ...]
             self.variances[form, step] = self.xp.linalg.diagonal(own)
         return self.variances[form, step]
 
     def _sampled(self, u: sp.Expr, v: sp.Expr, steps: Sequence[int], step: int) -> Array:
-        """The means over the paths of u at several steps times v at one.  Shapes: (S, N, N)."""
+        """The means over the paths of u at several steps times v at one.  Shapes: (R, S, N, N)."""
         (u, shift), (v, at) = self._updated(u, 0), self._updated(v, step)
-        key = (u, v, at, tuple(other + shift for other in steps))
-        if key not in self.now:
-            left, right = self._stacked(u, key[3]), self.value(v, at)
-            shape = (len(steps), self.X.shape[0], right.shape[0])
-            product = self.xp.reshape(left, (-1, self.count)) @ right.T
-            self.now[key] = self.xp.reshape(product, shape) / self.count
-        return self.now[key]
+        N, right = self.X.shape[0], self.value(v, at)
+
+        def found(missing: Sequence[int]) -> Array:
+            kind = self.xp.float64 if len(missing) == 1 else self.kind  # moments of one step: semidefinite to rounding
+            stacked = self.xp.astype(self._stacked(u, missing), kind, copy=False)
+            left = self.xp.reshape(stacked, (self.replicates, -1, self.count))
+            product = left @ self.xp.matrix_transpose(self.xp.astype(right, kind, copy=False))
+            shaped = self.xp.reshape(product, (self.replicates, len(missing), N, N))
+            return self.xp.astype(shaped, self.xp.float64) / self.count
+
+        return self._filled(self._column(("mean", u, v, at), set()), [other + shift for other in steps], found)
 
     def _stacked(self, process: sp.Expr, steps: Sequence[int]) -> Array:
         """A process at several steps; without a copy where they follow one another."""
@@ -300,13 +357,13 @@ class Paths:
 
     # ---- the kernel -----------------------------------------------------------------------------------
     def kernel(self, weights: Array) -> Array:
-        """The kernel of these paths, read out by the weights of the steps.
+        """The kernel of each set of paths, read out by the weights of the steps.
 
-        Shapes: weights (N, r, T) -> (N, r, N, r).  Units: output^2.  Error: of the paths.
+        Shapes: weights (N, r, T) -> (R, N, r, N, r).  Units: output^2.  Error: of the paths.
         Source: derive.calculus.gaussian_process.
         """
         N, rows, _ = weights.shape
-        total = self.xp.zeros((N * rows, N * rows))
+        total = self.xp.zeros((self.replicates, N * rows, N * rows))
         for law in self.layout.read:
             if law.moment and self.factors.split(*law.moment) is not None:
                 total = total + self._by_steps(law, weights)
@@ -314,48 +371,51 @@ class Paths:
                 for step in self._read_steps(weights):
                     total = total + self._read_out(law, weights[:, :, step : step + 1], [step])
             else:
-                total = total + self._read_out(law, weights, range(weights.shape[2]))
-        return self.xp.reshape(total, (N, rows, N, rows))
+                read = self._read_steps(weights)
+                total = total + self._read_out(law, weights[:, :, read[0] : read[-1] + 1], range(read[0], read[-1] + 1))
+        return self.xp.reshape(total, (self.replicates, N, rows, N, rows))
 
     def _by_steps(self, law: Law, weights: Array) -> Array:
-        """The same of a law in factors, step by step.  Shapes: (N r, N r)."""
+        """The same of a law in factors, step by step.  Shapes: (R, N r, N r)."""
         xp, steps, total = self.xp, self._read_steps(weights), 0.0
         left = xp.stack([weights[:, :, step] for step in steps], axis=2)
         for step in steps:
-            found = left @ xp.permute_dims(self.law(law, steps, step), (1, 0, 2))
-            total = total + found[:, :, :, None] * weights[None, None, :, :, step]
-        return xp.reshape(total, (weights.shape[0] * weights.shape[1],) * 2)
+            found = left @ xp.permute_dims(self.law(law, steps, step), (0, 2, 1, 3))
+            total = total + found[..., None] * weights[None, None, :, :, step]
+        return xp.reshape(total, (self.replicates, *(weights.shape[0] * weights.shape[1],) * 2))
 
     def _read_steps(self, weights: Array) -> list[int]:
         return [i for i in range(weights.shape[2]) if bool(self.xp.any(weights[:, :, i] != 0))]
 
     def _read_out(self, law: Law, weights: Array, steps: Sequence[int]) -> Array:
-        """weights x law x weights over some steps.  Shapes: weights (N, r, S) -> (N r, N r)."""
+        """weights x law x weights over some steps.  Shapes: weights (N, r, S) -> (R, N r, N r), or (1, N r, N r)."""
         if law.gram:
-            left = right = self._weighted(weights, self.X[:, steps[0] : steps[-1] + 1, :])
+            left = right = self._weighted(weights, self.X[None, :, steps[0] : steps[-1] + 1, :])
         elif law.moment is None:
-            left = right = self._weighted(weights, self.xp.ones((self.X.shape[0], len(steps), 1)))
+            left = right = self._weighted(weights, self.xp.ones((1, self.X.shape[0], len(steps), 1)))
         else:
             left, right = (self._weighted(weights, self._in_time(u, steps)) for u in law.moment)
-            return law.weight / self.count * (left @ right.T)
-        return law.weight * (left @ right.T)
+            return law.weight / self.count * (left @ self.xp.matrix_transpose(right))
+        return law.weight * (left @ self.xp.matrix_transpose(right))
 
     def _in_time(self, process: sp.Expr, steps: Sequence[int]) -> Array:
-        """A process over steps.  Shapes: (N, S, M)."""
+        """A process over steps.  Shapes: (R, N, S, M)."""
         process, shift = self._updated(process, 0)
-        return self.xp.permute_dims(self._stacked(process, [step + shift for step in steps]), (1, 0, 2))
+        return self.xp.permute_dims(self._stacked(process, [step + shift for step in steps]), (0, 2, 1, 3))
 
     def _weighted(self, weights: Array, values: Array) -> Array:
-        """Sums over steps.  Shapes: (N, r, S), (N, S, m) -> (N r, m)."""
-        return self.xp.reshape(weights @ values, (weights.shape[0] * weights.shape[1], -1))
+        """Sums over steps.  Shapes: (N, r, S), (R, N, S, m) -> (R, N r, m)."""
+        return self.xp.reshape(weights @ values, (values.shape[0], weights.shape[0] * weights.shape[1], -1))
 
 
 START = -1
 """The group of the random starts of states."""
+LARGEST = 1e24
+"""Variances beyond it, or below its reciprocal, are left to double precision: single has squares up to 1e38."""
 
 
 def _at(xp: Any, values: Array, steps: Sequence[int]) -> Array:
     """What is kept of several steps; without a copy where they follow one another."""
     if list(steps) == list(range(steps[0], steps[-1] + 1)):
-        return values[steps[0] + 1 : steps[-1] + 2, ...]
-    return xp.stack([values[step + 1, ...] for step in steps])
+        return values[:, steps[0] + 1 : steps[-1] + 2, ...]
+    return xp.stack([values[:, step + 1, ...] for step in steps], axis=1)

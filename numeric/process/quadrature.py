@@ -11,10 +11,11 @@ import sympy as sp
 
 from wideproof.derive.expectation.mehler_series import UNSEEN
 from wideproof.numeric.core.arrays import Array
+from wideproof.numeric.process.digital_nets import Net
 from wideproof.numeric.process.groups import axes_needed, merged_groups, perturbations
 from wideproof.numeric.process.layout import GROUPED, QUADRATURE, Layout, Numbers
 from wideproof.numeric.process.points import Points, net, pairs, tensor
-from wideproof.numeric.process.quasi_monte_carlo import REPLICATES, Normals, Told, ends_of, kernel_of, replicated, sizes
+from wideproof.numeric.process.quasi_monte_carlo import REPLICATES, Told, ends_of, kernel_of, replicated, sizes
 from wideproof.numeric.process.separable import Separable
 
 LEVELS = (17, 25, 33, 41, 49, 65, 97, 129, 193, 257)
@@ -95,7 +96,7 @@ def grouped(layout: Layout, xp: Any, X: Array, weights: Array, points: int, seed
             size = _variables(merged, group, X)
             if group in linear:
                 return pairs(xp, size)
-            return net(xp, Normals(xp, size, points, seed, replicate, group)(size).T)
+            return net(xp, xp.asarray(Net(size, 0, points, seed, replicate, group).normals(size).T))
 
         kernels.append(kernel_of(Separable(layout, xp, X, merged, rule, ends_of(xp, weights)), weights))
         told()

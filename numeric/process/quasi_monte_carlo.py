@@ -3,28 +3,21 @@
 from __future__ import annotations
 
 import math
-import warnings
-from collections.abc import Callable
-from functools import cache
+from collections.abc import Callable, Iterable
 from typing import Any
 
-import numpy as np
-from scipy import special
-
 from wideproof.derive.expectation.mehler_series import ENOUGH
-from wideproof.derive.language.errors import ParameterError
-from wideproof.numeric.core.arrays import Array, Host, seed_sequence
+from wideproof.derive.language.errors import TooLarge
+from wideproof.numeric.core.arrays import Array, Host
+from wideproof.numeric.process.block_cholesky import UNSURE
+from wideproof.numeric.process.cost import PathWork
+from wideproof.numeric.process.digital_nets import Net
 from wideproof.numeric.process.factors import Factors, LongSeries
 from wideproof.numeric.process.groups import perturbations
 from wideproof.numeric.process.layout import SAMPLING, Layout, Numbers, within_step
-from wideproof.numeric.process.paths import Paths
+from wideproof.numeric.process.paths import BeyondSingle, Paths, Room
 
 REPLICATES = 16
-MOST = 21201  # scipy.stats.qmc.Sobol.MAXDIM; importing it here would double the start of the command
-OF_SIGNS = 1
-"""The key of the stream of signs beside that of the net."""
-INNER = 1.0 - 2.0**-40
-"""Points of a scrambled net may lie on the border; they are moved inside by a part of 2^-41."""
 Told = Callable[[], None]
 """Called after each replicate."""
 
@@ -36,7 +29,8 @@ def dimensions(factors: Factors, sequences: int, steps: int) -> int:
     return sequences * (steps * len(normal) + factors.layout.random_starts)
 
 
-def sampled(layout: Layout, xp: Any, X: Array, weights: Array, points: int, seed: int, told: Told) -> Numbers:
+def sampled(layout: Layout, xp: Any, X: Array, weights: Array, points: int, seed: int, told: Told,
+            memory: float = math.inf) -> Numbers:  # fmt: skip
     """Estimate sum over steps of weights x kernel x weights for all pairs of sequences.
 
     Each of REPLICATES scrambled Sobol nets of `points` paths finds its own covariances, so their spread holds the
@@ -48,18 +42,25 @@ def sampled(layout: Layout, xp: Any, X: Array, weights: Array, points: int, seed
     Source: owen1997scrambled; hutchinson1990stochastic; yang2020tensor2.
     """
     kernels: list[Array] = []
-    factors = Factors(layout)
+    factors, room, kind = Factors(layout), Room(xp), xp.float32
+    together = PathWork.of(layout, X.shape[1], points).together(X.shape[0], REPLICATES, memory)
     while len(kernels) < REPLICATES:
-        drivers = Drivers(factors, xp, X, points, seed, len(kernels))
-        paths = Paths(layout, factors, xp, X, drivers, points, ends_of(xp, weights))
+        batch = range(len(kernels), min(len(kernels) + together, REPLICATES))
+        drivers = Drivers(factors, X, points, seed, batch)
+        paths = Paths(layout, factors, xp, X, drivers, len(batch), points, ends_of(xp, weights), room, kind)
         try:
             paths.run()
-            kernels.append(paths.kernel(weights))
-        except LongSeries as found:  # this replicate starts again, with paths
+            kernels += list(paths.kernel(weights))
+        except LongSeries as found:  # these replicates start again, with paths
             factors = Factors(layout, factors.inexact | {found.phi})
+        except (BeyondSingle, TooLarge):
+            if kind == xp.float64:
+                raise
+            kind = xp.float64
         else:
-            told()
-    return replicated(xp, kernels, SAMPLING)
+            for _ in batch:
+                told()
+    return replicated(xp, kernels, SAMPLING, UNSURE)
 
 
 def ends_of(xp: Any, weights: Array) -> Array:
@@ -71,8 +72,10 @@ def ends_of(xp: Any, weights: Array) -> Array:
     return xp.max(xp.max(xp.where(weights != 0, steps, 0), axis=1), axis=1)
 
 
-def replicated(xp: Any, kernels: list[Array], method: str) -> Numbers:
-    """Return the mean of independent replicates of a kernel and its standard error, bias and short series included.
+def replicated(xp: Any, kernels: list[Array], method: str, missed: float = ENOUGH) -> Numbers:
+    """Return the mean of independent replicates of a kernel and its standard error, bias and what all miss included.
+
+    `missed` is a part of the size of the kernel: short series, or single precision.
 
     Shapes: (N, r, N, r) each.  Units: output^2.  Error: REPLICATES - 1 degrees of freedom.  Source: `sampled`.
     """
@@ -81,8 +84,8 @@ def replicated(xp: Any, kernels: list[Array], method: str) -> Numbers:
     size = sizes(xp, mean)
     unit = xp.where(size > 0, size, xp.ones_like(size))
     spread = xp.std(stacked / unit, axis=0, correction=1)  # of small numbers the squares would underflow
-    cut = ENOUGH**2 * (size > 0)  # what the series leave out
-    return Numbers(mean, unit * xp.sqrt(spread**2 / REPLICATES + spread**4 + cut), method)
+    same = missed**2 * (size > 0)
+    return Numbers(mean, unit * xp.sqrt(spread**2 / REPLICATES + spread**4 + same), method)
 
 
 def sizes(xp: Any, kernel: Array) -> Array:
@@ -118,79 +121,15 @@ def kernel_of(paths: Any, weights: Array) -> Array:
 
 
 class Drivers:
-    """What drives the forms of one replicate: normal variables of one net, and signs for perturbations."""
+    """What drives the forms of some replicates, a net each: normal variables, and signs for perturbations."""
 
-    def __init__(self, factors: Factors, xp: Any, X: Array, points: int, seed: int, replicate: int) -> None:
+    def __init__(self, factors: Factors, X: Array, points: int, seed: int, replicates: Iterable[int]) -> None:
         linear = perturbations(factors.layout, factors.groups)
-        self.linear = {factors.layout.groups[form] for form, group in factors.groups.items() if group in linear}
-        self.normals = Normals(xp, dimensions(factors, X.shape[0], X.shape[1]), points, seed, replicate)
-        self.signs = Signs(xp, points, seed, replicate)
+        signs = [form for form, group in factors.groups.items() if form in factors.used and group in linear]
+        self.linear = {factors.layout.groups[form] for form in signs}
+        normals, signed = dimensions(factors, X.shape[0], X.shape[1]), len(signs) * X.shape[0] * X.shape[1]
+        self.nets = [Net(normals, signed, points, seed, replicate) for replicate in replicates]
 
-    def __call__(self, group: int, count: int) -> Array:
-        """Return the next `count` variables for a group of forms.  Shapes: (count, points)."""
-        return self.signs(count) if group in self.linear else self.normals(count)
-
-
-class Signs:
-    """Random signs of which any two differ on half of the paths: Walsh functions, each with a sign of its own.
-
-    The paths that carry them are in random order (`Normals`), and again when all functions are used up.
-    Shapes: (count, points).  Error: none; E[s s^T] is the identity.  Source: hutchinson1990stochastic.
-    """
-
-    def __init__(self, xp: Any, points: int, seed: int, *key: int) -> None:
-        self.generator = np.random.Generator(np.random.PCG64(seed_sequence(seed, *key, OF_SIGNS)))
-        self.xp, self.points = xp, points
-        self.low = 2 ** ((points.bit_length() - 1) // 2)
-        self.unused: list[int] | None = None
-        self.order: Any = None
-
-    def __call__(self, count: int) -> Array:
-        """Return the next `count` functions."""
-        parts = []
-        while count:
-            if not self.unused:
-                self.order = None if self.unused is None else self.generator.permutation(self.points)
-                self.unused = self.generator.permutation(np.arange(min(1, self.points - 1), self.points)).tolist()
-            chosen, self.unused = self.unused[:count], self.unused[count:]
-            parts.append(self._walsh(np.asarray(chosen)))
-            count -= len(chosen)
-        return self.xp.asarray(np.concatenate(parts) if len(parts) > 1 else parts[0])
-
-    def _walsh(self, numbers: Any) -> Host:
-        high, low = np.divmod(numbers, self.low)
-        signs = self.generator.choice([-1.0, 1.0], (numbers.size, 1)) * _hadamard(self.points // self.low)[high]
-        values = signs[:, :, None] * _hadamard(self.low)[low][:, None, :]
-        found: Host = np.reshape(values, (numbers.size, self.points)).astype(np.float64, copy=False)
-        return found if self.order is None else found[:, self.order]
-
-
-@cache
-def _hadamard(order: int) -> Host:
-    """Sylvester's matrix.  Shapes: (order, order)."""
-    found: Host = np.ones((1, 1))
-    while found.shape[0] < order:
-        found = np.asarray(np.block([[found, found], [found, -found]]), dtype=np.float64)
-    return found
-
-
-class Normals:
-    """Standard normal variables from the coordinates of one scrambled Sobol net in random order, handed out in turn."""
-
-    def __init__(self, xp: Any, dimension: int, points: int, seed: int, *key: int) -> None:
-        if dimension > MOST:
-            raise ParameterError("gated kernel", f"at most {MOST} Gaussian variables a path", dimension,
-                                 "Give fewer or shorter sequences at once.")  # fmt: skip
-        generator = np.random.Generator(np.random.PCG64(seed_sequence(seed, *key)))
-        with warnings.catch_warnings():  # points is a power of two by construction
-            from scipy.stats import qmc
-
-            net = qmc.Sobol(max(1, dimension), scramble=True, rng=generator).random(points)
-        self.net = net[generator.permutation(points)]
-        self.xp, self.taken = xp, 0
-
-    def __call__(self, count: int) -> Array:
-        """Return the next `count` variables.  Shapes: (count, points)."""
-        part = np.ascontiguousarray(self.net[:, self.taken : self.taken + count].T)
-        self.taken += count
-        return self.xp.asarray(special.ndtri(0.5 + INNER * (part - 0.5)))
+    def __call__(self, group: int, count: int) -> list[Host]:
+        """Return the next `count` variables for a group of forms, for each replicate.  Shapes: (count, points)."""
+        return [net.signs(count) if group in self.linear else net.normals(count) for net in self.nets]

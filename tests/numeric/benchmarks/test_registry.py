@@ -16,6 +16,7 @@ from wideproof.numeric.benchmarks import (
     DisagreementError,
     Row,
     bench,
+    gates,
     kernels,
     machine,
     runner,
@@ -46,6 +47,7 @@ TOY = {
     "kernel-coupled": (Case(0, T=2, n_x=3, N=5),),
     "kernel-smooth": (Case(0, T=2, n_x=3, N=5),),
     "kernel-threads": (Case(0, T=2, n_x=3, N=5),),
+    "kernel-gates": (Case(0, T=3, n_x=2, N=4),),
     "kernel-tanh": (Case(0, T=1, N=5),),
 }
 PROBLEMS = {
@@ -56,6 +58,7 @@ PROBLEMS = {
     "kernel-smooth": [TOY["kernel-smooth"][0]] * 3,  # three variances of the inputs
     "kernel-threads": [TOY["kernel-threads"][0]] * 2,  # erf and tanh
     "kernel-coupled": [TOY["kernel-coupled"][0]] * 2,  # leaky and residual
+    "kernel-gates": [TOY["kernel-gates"][0]] * 2,  # GRU and LSTM
     "kernel-tanh": [TOY["kernel-tanh"][0]] * 2,  # values and slopes
 }
 
@@ -108,6 +111,8 @@ def outcomes(benchmark):
         return list(training.steps(benchmark.name, TOY[benchmark.name], 2, (spoilt(None), ABSENT)))
     if benchmark.measure is training.in_law:
         return list(training.in_law(benchmark.name, TOY[benchmark.name], 2, length=5))
+    if benchmark.measure is gates.gated:
+        return list(gates.gated(benchmark.name, TOY[benchmark.name], 2, points=16))
     if benchmark.name == "training-subspace":
         return list(training.subspace(benchmark.name, TOY[benchmark.name], 2, length=5))
     if benchmark.name == "kernel-net":

@@ -26,12 +26,12 @@ from wideproof.numeric.core.statistics import holm, two_sided_p
 from wideproof.numeric.core.width_ladder import extrapolate
 from wideproof.numeric.networks.empirical_kernels import empirical_ntk
 from wideproof.numeric.networks.simulation import simulate
-from wideproof.numeric.process import block_cholesky
+from wideproof.numeric.process import block_cholesky, paths
 from wideproof.numeric.process.factors import Factors
 from wideproof.numeric.process.layout import Layout
 from wideproof.numeric.process.points import pairs
 from wideproof.numeric.process.quadrature import grouped, nested
-from wideproof.numeric.process.quasi_monte_carlo import sampled
+from wideproof.numeric.process.quasi_monte_carlo import sampled, sizes
 
 CASES = json.loads((Path(__file__).parents[2] / "data" / "gru_kernels.json").read_text())["cases"]
 NU = {"nu_W": 1.4, "nu_F": 0.8, "nu_b": 0.2, "nu_C": 1.0}
@@ -159,10 +159,10 @@ def test_nets_of_each_group_agree_with_paths_and_are_sharper(name, quantity):
     X[1, 1] = X[0, 1]
     made = layout(name, quantity)
     apart = grouped(made, xp, X, steps(X), 1024, 0, lambda: None)
-    paths = sample(made, X, 1024, 1)
-    assert smallest((apart.mean - paths.mean) / np.hypot(apart.error, paths.error), 15) > ALARM
+    together = sample(made, X, 1024, 1)
+    assert smallest((apart.mean - together.mean) / np.hypot(apart.error, together.error), 15) > ALARM
     known_gate = name == "lstm" and quantity == "nngp"  # paths know the output gate by its exact moments, too
-    assert float(np.median(apart.error / paths.error)) < (1.0 if known_gate else 0.7)
+    assert float(np.median(apart.error / together.error)) < (1.0 if known_gate else 0.7)
     assert np.linalg.eigvalsh(apart.mean.reshape(6, 6)).min() > 0
     if name != "lstm":
         one = grouped(made, xp, X[:1, :2], steps(X[:1, :2]), 1024, 2, lambda: None)
@@ -170,7 +170,7 @@ def test_nets_of_each_group_agree_with_paths_and_are_sharper(name, quantity):
         assert smallest((one.mean - exact.mean) / one.error, 15) > ALARM
     made.laws = {pair: replace(law, redrawn=True) for pair, law in made.laws.items()}
     wrong = grouped(made, xp, X, steps(X), 1024, 0, lambda: None)
-    assert smallest((wrong.mean - paths.mean) / paths.error, 15) < ALARM
+    assert smallest((wrong.mean - together.mean) / together.error, 15) < ALARM
 
 
 def test_the_rule_of_perturbations_is_exact_to_the_third_degree():
@@ -243,6 +243,36 @@ def test_output_and_reset_gates_need_no_paths():
 def test_sampled_errors_cover_the_truth_and_not_what_is_off(case):
     assert covered(case, 12).holds()
     assert not covered(case, 6, off=0.3).holds()
+
+
+def test_gates_of_one_variance_share_the_factor_of_their_covariance():
+    def shared(made):
+        factors = Factors(made)
+        used = factors.used & made.forms.keys()
+        return len(used), len({factors.twins[form] for form in used})
+
+    assert shared(layout("lstm", "ntk")) == (6, 2)
+    assert shared(layout("lstm", "nngp")) == (3, 1)
+    assert shared(layout("gru", "ntk")) == (4, 4)
+    other = layout("lstm", "nngp")
+    gates = [c for c, d in other.laws if c == d and c.name.startswith("b_")]
+    other.laws = {
+        pair: replace(law, weight=0.3 + 0.1 * gates.index(pair[0])) if pair[0] in gates else law
+        for pair, law in other.laws.items()
+    }
+    assert shared(other) == (3, 3)
+
+
+def test_single_precision_is_a_millionth_of_the_kernel(monkeypatch):
+    X = np.random.default_rng(22).standard_normal((5, 6, 2))
+    X[1], X[2] = -X[0], X[0] + 1e-3 * X[1]
+    made = layout("gru", "ntk")
+    single = sample(made, X, 64)
+    monkeypatch.setattr(paths, "LARGEST", 1e-300)
+    double = sample(made, X, 64)
+    size = sizes(xp, double.mean)
+    assert 0 < np.abs((single.mean - double.mean) / size).max() < 1e-6
+    np.testing.assert_allclose(single.error, double.error, rtol=1e-3)
 
 
 def test_paths_stay_within_the_memory_that_is_announced():
@@ -426,7 +456,7 @@ def test_blocks_within_the_memory_agree_with_all_at_once():
     X = np.random.default_rng(11).standard_normal((5, 6, 2))
     once, told = Kernel(models.mgu(), points=64, **NU), []
     whole = once.evaluate("nngp", X)
-    small = Kernel(models.mgu(), points=64, memory=2**18, progress=lambda done, of: told.append((done, of)), **NU)
+    small = Kernel(models.mgu(), points=64, memory=2**17, progress=lambda done, of: told.append((done, of)), **NU)
     parts = small.evaluate("nngp", X)
     assert smallest((whole.value - parts.value) / np.hypot(whole.stderr, parts.stderr), 15) > ALARM
     assert told[-1][0] == told[-1][1] == len(told) > 16
@@ -513,10 +543,12 @@ def test_revealed_blocks_have_the_covariance_they_were_given():
     A = rng.standard_normal((6, 9))
     A[3], A[4] = A[0], 0
     covariance = A @ A.T
-    revealed = block_cholesky.Revealed()
+    revealed = block_cholesky.Revealed(np.full((2, 6, 6), np.nan))
+    both = np.stack([covariance, 2 * covariance])
     blocks = [slice(0, 2), slice(2, 4), slice(4, 6)]
-    rows = [revealed.append(covariance[: b.start, b], covariance[b, b]) for b in blocks]
-    L = np.concatenate([np.pad(row, ((0, 0), (0, 6 - row.shape[1]))) for row in rows])
+    rows = [revealed.append(both[:, : b.start, b], both[:, b, b]) for b in blocks]
+    L, other = (np.concatenate([np.pad(row[i], ((0, 0), (0, 6 - row.shape[2]))) for row in rows]) for i in (0, 1))
+    np.testing.assert_allclose(other, np.sqrt(2) * L, atol=1e-12)
     np.testing.assert_allclose(L @ L.T, covariance, atol=1e-12)
     assert np.all(L[:, 3:5] == 0)
 
@@ -537,7 +569,7 @@ def test_an_overflow_comes_with_its_step_whatever_the_method(steps):
         (
             9,
             {"memory": 1e6},
-            r"steps and 4096 paths, 8\.24e\+06 bytes, got 1e\+06\. Give memory=8238656, or points=256,",
+            r"steps and 4096 paths, 3\.49e\+06 bytes, got 1e\+06\. Give memory=3492704, or points=1024,",
         ),
         (7100, {"points": 1, "memory": 1e12}, "at most 5300 steps, got 7100"),
     ],
