@@ -22,6 +22,7 @@ from wideproof.reports.paper.settings import USED
 from wideproof.reports.write.inline_math import inlines
 
 LETTERS = {name: sp.Symbol(name) for name in ("nu_W", "nu_F", "nu_C", "T", "j", "n", "N", "n_x", "n_y")}
+FUNCTIONS = {"LargestRho": LargestRho, "Max": sp.Max, "sqrt": sp.sqrt}
 
 WORDS = {"stderr": "standard error", "deviation": "standard deviation", "holds": "condition met"}
 SHOWN = {
@@ -135,7 +136,7 @@ def _shown(found: object) -> tuple[Inline, ...]:
 
 
 def _parsed(text: str) -> sp.Expr:
-    return parse(text, LETTERS, {"LargestRho": LargestRho, "sqrt": sp.sqrt}, "erratum")
+    return parse(text, LETTERS, FUNCTIONS, "erratum")
 
 
 ERRATUM_ITEMS = tuple(erratum_item(erratum) for erratum in ERRATA)
