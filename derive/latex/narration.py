@@ -307,16 +307,18 @@ def pairs_of(step: Step) -> list[tuple[sp.Expr, sp.Expr]]:
     return [(claim.left, claim.right)]
 
 
-def premises_line(proved: Proof) -> Said:
-    """How the proof was checked, and what it rests on."""
-    return Said((*_checked(proved), *_rests_on(proved)))
+def premises_line(proved: Proof, again: bool = False) -> Said:
+    """How the proof was checked, and what it rests on; `again` where the text has told before how proofs are."""
+    return Said((*_checked(proved, again), *_rests_on(proved)))
 
 
-def _checked(proved: Proof) -> tuple[Inline, ...]:
+def _checked(proved: Proof, again: bool) -> tuple[Inline, ...]:
     """How many steps there are of each status, and what has been done to them."""
     count = {status: sum(step.status == status for step in proved.steps) for status in STATUSES}
     kinds = [f"{number} {STATUSES[status]}" for status, number in count.items() if number]
     listed = ", ".join(kinds[:-1]) + (" and " if len(kinds) > 1 else "") + kinds[-1]
+    if again:
+        return (f"The proof has {len(proved.steps)} steps, checked as those above: {listed}.",)
     given = any(step.rule == GIVEN for step in proved.steps)
     return (
         f"The proof has {len(proved.steps)} steps: {listed}. ",

@@ -50,7 +50,7 @@ def _statement(run: LinearRun, known: prose.Known) -> tuple[Block, ...]:
             label="thm:finite",
         ),
         known.proof(first.proof, "finite"),
-        prose.premises_line(first.proof),
+        known.premises_line(first.proof),
         Paragraph(
             (
                 f"This is the proof for the second moment of lag {SECOND_LAGS[0]}; the others differ in their words "
@@ -84,7 +84,7 @@ def _kernels(run: LinearRun, known: prose.Known) -> tuple[Block, ...]:
             label="thm:finite-kernel",
         ),
         known.proof(mean.proof, "kernel-mean"),
-        prose.premises_line(mean.proof),
+        known.premises_line(mean.proof),
         Paragraph(
             (
                 f"This is the proof for the mean at lag {KERNEL_LAGS[0]}; the others are proved and checked likewise.",

@@ -29,7 +29,7 @@ def document(run: KernelRun, out_dir: Path) -> Document:
     body = (
         model(run, known),
         limits(run, known),
-        gradients(run),
+        gradients(run, known),
         confirmation(run, folder),
         *((tied(run, folder),) if run.untied is not None else ()),
         *((remembered(run, folder, known),) if run.memory is not None else ()),
