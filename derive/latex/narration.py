@@ -178,9 +178,12 @@ class _Narrator:
         parameters, states = own_part(program)
         whose = "All entries of the parameters are" if given else "Perturb the entries by"
         words: list[Inline] = [f"{whose} independent Gaussian{'s: ' if given else ' ones: '}"]
-        for i, p in enumerate(parameters):
+        alike: dict[str, list[Inline]] = {}
+        for p in parameters:
             law = parameter_law(p, lambda x: f"${latex(x)}$")
-            words += ["; " if i else "", Math(Latex(Printer().parameter(p.name))), *_with_maths(f" of {law}")]
+            alike.setdefault(law, []).append(Math(Latex(Printer().parameter(p.name))))
+        for i, (law, names) in enumerate(alike.items()):
+            words += ["; " if i else "", *_joined(names), *_with_maths(f" of {law}")]
         for state in states:
             start = state_start(state, lambda x: f"${latex(x)}$")
             words += ["; ", math(sp.Symbol(state.name)), *_with_maths(f" starts at {start}")]
@@ -285,9 +288,14 @@ def _shared(count: int, whole: bool) -> str:
 
 def _listed(labels: Sequence[str]) -> tuple[Inline, ...]:
     """References in a sentence: (1), (2) and (3)."""
+    return _joined([Ref(label) for label in labels])
+
+
+def _joined(found: Sequence[Inline]) -> tuple[Inline, ...]:
+    """Several of a kind in a sentence: a, b and c."""
     parts: list[Inline] = []
-    for k, label in enumerate(labels):
-        parts += [("", " and ")[k == len(labels) - 1] or ", " if k else "", Ref(label)]
+    for k, one in enumerate(found):
+        parts += [("", " and ")[k == len(found) - 1] or ", " if k else "", one]
     return tuple(part for part in parts if part != "")
 
 

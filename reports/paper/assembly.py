@@ -109,7 +109,7 @@ def start(names: Sequence[str], out_dir: Path, *, quick: bool = False, seed: int
     fields = {"model": {"name": program.name, "text": model_text(program)}, "stages": {},
               "started_in": str(Path.cwd()), "asked_engine": engine, "titles": {}}  # fmt: skip
     run = take_folder(out_dir, identity, fields, force)
-    entitle(run, title, author, date)
+    entitle(run, title, author, date, engine)
     return run
 
 

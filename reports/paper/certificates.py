@@ -40,7 +40,7 @@ def _certified(folder: Path, name: str, proof: Proof, asked: bool) -> tuple[Inli
     try:
         made = certify(proof)
     except NotCertified as error:
-        return (f"It has no certificate, which stops at {error.where}: {error.hint}",)
+        return (f"It has no certificate: {error.hint}",)
     folder.mkdir(parents=True, exist_ok=True)
     write_atomically(folder / f"{name}.v", made.text)
     lead: tuple[Inline, ...] = ("The certificate ", Code(f"{FOLDER}/{name}.v"), f" has {len(made.proved)} lemmas")

@@ -69,8 +69,9 @@ class Judged(Protocol):
 def tally(checks: Sequence[Judged], noun: str) -> str:
     """How many checks hold, are refuted and are undecided: of 72 entries 57 hold, 15 are undecided, none is refuted."""
     count = {verdict: sum(c.verdict == verdict for c in checks) for verdict in ("holds", "undecided", "refuted")}
-    if count["holds"] == len(checks):
-        return f"all {len(checks)} {noun} hold"
+    for verdict, words in (("holds", "hold"), ("undecided", "are undecided"), ("refuted", "are refuted")):
+        if count[verdict] == len(checks):
+            return f"all {len(checks)} {noun} {words}"
     parts = [_counted(count["holds"], "holds", "hold")]
     parts += [_counted(count["undecided"], "is undecided", "are undecided")] if count["undecided"] else []
     parts.append(_counted(count["refuted"], "is refuted", "are refuted"))

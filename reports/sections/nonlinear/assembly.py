@@ -88,7 +88,8 @@ def _untied(run: KernelRun) -> Text:
     wrong = sum(other.verdict == "refuted" for _, other in apart)
     if not apart:
         return "Parameters drawn afresh at each step would have the same limit. "
-    return f"Parameters drawn afresh at each step would have another limit, refuted in {wrong} entries. "
+    found = f"refuted in {wrong} entries" if wrong else "which these networks do not refute"
+    return f"Parameters drawn afresh at each step would have another limit, {found}. "
 
 
 def _memory(run: KernelRun) -> Text:
