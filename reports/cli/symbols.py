@@ -76,6 +76,8 @@ def parameters(
             own = [*context.meta.get(OPTIONS, ())]
             own += [p.opts[-1] for p in context.command.params if p.opts[-1].startswith("--")]
             hint = f"{meant(option, [*known, *own])}{where} --help shows an example."
+            if not known and option.startswith("--nu"):
+                hint = f"Symbols stay symbols here; wideproof eval takes numbers for them. {hint}"
             raise ParameterError(where, f"one of the options {', '.join([*known, *own])}", option, hint)
         given[known[option]] = (read or finite)(text, f"{where}: {option}", f"For example {option} 0.3.")
     return given

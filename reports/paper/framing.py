@@ -8,10 +8,13 @@ from wideproof.derive import scale_factors
 from wideproof.derive.language.notation import j
 from wideproof.derive.latex.printer import math
 from wideproof.derive.latex.text import Cite, Code, Inline, Latex, Math, Ref, Text
+from wideproof.numeric.core.checks import Verdict
 from wideproof.reports.document.blocks import Block, Paragraph, Section, Table
 from wideproof.reports.document.numbers import value
-from wideproof.reports.paper.catalogue import ERRATUM_ITEMS, FIGURE_ITEMS, ITEMS, THEORY_ITEMS
+from wideproof.reports.paper.catalogue import ITEMS, THEORY_ITEMS
 from wideproof.reports.paper.certificates import FOLDER, unasked
+from wideproof.reports.paper.errata import ERRATUM_ITEMS
+from wideproof.reports.paper.figures import FIGURE_ITEMS
 from wideproof.reports.paper.item import Context, Item, PaperClaim, Result, worst
 from wideproof.reports.paper.width_gaps import EFFECT, LEVEL, ROUNDING
 from wideproof.reports.sections import opening
@@ -121,7 +124,7 @@ def _powers(context: Context) -> tuple[Inline, ...]:
             value(gaps.slope, gaps.slope_stderr), ". ")  # fmt: skip
 
 
-def _verdict(made: Made) -> str:
+def _verdict(made: Made) -> Verdict:
     return worst([claim.verdict for _, result in made for claim in result.claims])
 
 

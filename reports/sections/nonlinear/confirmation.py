@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ from matplotlib.ticker import MaxNLocator
 
 from wideproof.derive.latex.text import Cite, Inline, Latex, Math, Ref, Text
 from wideproof.numeric.core.checks import Check
+from wideproof.numeric.validation.kernels import Correction
 from wideproof.reports.document.blocks import Block, Equation, Paragraph, Section, Table
 from wideproof.reports.document.numbers import value
 from wideproof.reports.sections.nonlinear.run import SEEN, SEQUENCES, STEPS, KernelRun
@@ -95,25 +96,27 @@ def _corrections(run: KernelRun) -> tuple[Block, ...]:
             f"step by step; z is the distance of the two in standard errors, at most {worst:.1f} here. ",
         )  # fmt: skip
     if said:
-        told += (f"Where none is derived, the coefficient is measured only ({said}).",)
+        where = "Where none is derived, the coefficient" if derived else "It"
+        told += (f"{where} is measured only ({said}).",)
+    return (Paragraph((Ref("tab:corrections"), *told)), _coefficients(run.corrections, bool(derived)), *_equations(run))
+
+
+def _coefficients(corrections: Sequence[Correction], derived: bool) -> Table:
+    """The coefficients of 1/n; without columns for what is `derived` where nothing is."""
     rows = tuple(
         (
             NAMES[c.quantity], str(c.step), Math(Latex("x, x" if c.sequences[1] == 0 else "x, x'")),
-            "measured only" if c.derived is None else value(_rounded(c.derived, c.stderr)), value(c.measured, c.stderr),
-            "" if c.z is None else f"{c.z:.1f}",
+            *((("measured only" if c.derived is None else value(_rounded(c.derived, c.stderr))),) if derived else ()),
+            value(c.measured, c.stderr),
+            *(("" if c.z is None else f"{c.z:.1f}",) if derived else ()),
         )
-        for c in run.corrections
+        for c in corrections
     )  # fmt: skip
-    return (
-        Paragraph((Ref("tab:corrections"), *told)),
-        Table(
-            ("kernel", "step", "inputs", "derived", "measured", "z"), rows,
-            ("Coefficients of ", Math(Latex("1/n")), " of both kernels at equal times: derived, and measured with "
-             "standard errors."),
-            "tab:corrections", "lrlrrr",
-        ),
-        *_equations(run),
-    )  # fmt: skip
+    heads = ("kernel", "step", "inputs", "derived", "measured", "z") if derived else (
+        "kernel", "step", "inputs", "measured")  # fmt: skip
+    how = "derived, and measured with standard errors." if derived else "measured, with standard errors."
+    return Table(heads, rows, ("Coefficients of ", Math(Latex("1/n")), f" of both kernels at equal times: {how}"),
+                 "tab:corrections", "lrlrrr" if derived else "lrlr")  # fmt: skip
 
 
 def _reasons(run: KernelRun) -> str:
