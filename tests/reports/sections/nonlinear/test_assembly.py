@@ -187,7 +187,7 @@ def test_limits_of_gates_layers_and_sums_fit_the_page(make):
 
     program = make().program()
     part = SimpleNamespace(program=program, nngp=nngp(program), ntk=ntk(program), gradient=adjoint(program), values={})
-    made = doc.Document("t", "a", (limits(part, prose.Known()), gradients(part)), "w")
+    made = doc.Document("t", "a", (limits(part, prose.Known()), gradients(part, prose.Known())), "w")
     assert {"eq:nngp", "eq:ntk", "eq:adjoint"} <= set(doc.labels(made))
     bodies = [node.body for node in doc.walk(made) if isinstance(node, doc.Equation)]
     for body in bodies:
