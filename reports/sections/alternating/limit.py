@@ -144,7 +144,7 @@ def _corrections(run: LinesRun, known: prose.Known) -> tuple[Block, ...]:
             title="Corrections", label="thm:corrections",
         ),
         known.proof(derivation.proof, "corrections"),
-        prose.premises_line(derivation.proof),
+        known.premises_line(derivation.proof),
     )  # fmt: skip
 
 
@@ -173,5 +173,5 @@ def _evolution(run: LinesRun, known: prose.Known) -> tuple[Block, ...]:
             title="State evolution", label="thm:evolution",
         ),
         known.proof(derivation.proof, "evolution"),
-        prose.premises_line(derivation.proof),
+        known.premises_line(derivation.proof),
     )  # fmt: skip

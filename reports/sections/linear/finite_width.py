@@ -9,6 +9,7 @@ from wideproof.derive.language.notation import n
 from wideproof.derive.latex.displays import display
 from wideproof.derive.latex.printer import math
 from wideproof.derive.latex.text import Inline, Latex, Math, Ref, Text
+from wideproof.numeric.core.checks import Check
 from wideproof.numeric.core.width_ladder import WIDE, is_wide
 from wideproof.numeric.validation.linear_rnn import KERNEL_LAGS
 from wideproof.reports.document.blocks import Block, Equation, Paragraph, Section, Table, Theorem
@@ -22,7 +23,7 @@ def finite_width(run: LinearRun, folder: Path, known: prose.Known) -> Section:
     """The exact second and fourth moments, their distance from the limit against n, and verdicts width by width."""
     return Section(
         "Exact moments at every width",
-        (*_statement(run, known), *_kernels(run, known), _growth(run), *_picture(run, folder), _verdicts(run)),
+        (*_statement(run, known), *_kernels(run, known), _growth(run), *_picture(run, folder), *_verdicts(run)),
         "sec:finite",
     )
 
@@ -50,7 +51,7 @@ def _statement(run: LinearRun, known: prose.Known) -> tuple[Block, ...]:
             label="thm:finite",
         ),
         known.proof(first.proof, "finite"),
-        prose.premises_line(first.proof),
+        known.premises_line(first.proof),
         Paragraph(
             (
                 f"This is the proof for the second moment of lag {SECOND_LAGS[0]}; the others differ in their words "
@@ -84,7 +85,7 @@ def _kernels(run: LinearRun, known: prose.Known) -> tuple[Block, ...]:
             label="thm:finite-kernel",
         ),
         known.proof(mean.proof, "kernel-mean"),
-        prose.premises_line(mean.proof),
+        known.premises_line(mean.proof),
         Paragraph(
             (
                 f"This is the proof for the mean at lag {KERNEL_LAGS[0]}; the others are proved and checked likewise.",
@@ -135,7 +136,8 @@ def _picture(run: LinearRun, folder: Path) -> tuple[Block, ...]:
     drawn.axes[0].set_xscale("log", base=2)
     drawn.axes[0].set_xticks(found.widths, [str(width) for width in found.widths])
     return (
-        Paragraph((Ref("fig:finite"), " draws them against the width, and ", Ref("tab:finite"), " judges them.")),
+        Paragraph((Ref("fig:finite"), " draws them against the width, ", Ref("tab:finite"), " judges them, and ",
+                   Ref("tab:finite-kernel"), " the tangent kernel.")),
         placed(
             drawn, folder, "finite-width",
             "Exact second moments over their limits (lines, between the widths drawn straight) and random networks "
@@ -145,24 +147,30 @@ def _picture(run: LinearRun, folder: Path) -> tuple[Block, ...]:
     )  # fmt: skip
 
 
-NAMES = {"second-moment": "second moment", "ntk-mean": "kernel, mean", "ntk-variance": "kernel, variance"}
+NAMES = {"ntk-mean": "mean", "ntk-variance": "variance"}
 
 
-def _verdicts(run: LinearRun) -> Table:
-    rows: list[tuple[Text, ...]] = [
-        (
-            NAMES[c.quantity], str(c.lag), str(c.width), value(c.prediction), value(c.estimate, c.stderr), c.verdict,
-            value(c.limit or 0.0), c.limit_verdict,
-        )
-        for c in run.finite.checks
-    ]  # fmt: skip
+def _verdicts(run: LinearRun) -> tuple[Table, ...]:
+    """The checks of second moments, and those of the kernel in a table of their own: no page is one table."""
     first = run.finite.checks[0]
-    return Table(
-        ("of", "lag", "width", "exact", "measured", "verdict", "limit", "as the mean here"), tuple(rows),
-        ("What is exact at each width and random networks of that width, ", f"{first.trials} each: second moments of "
-         "an entry of ", Math(Latex("L_j")), ", mean and variance of the entry of the tangent kernel of a lag with "
-         f"itself. A true value would be refuted anywhere in the table with probability at most {first.false_alarm:g}. "
-         "The last column says whether the limit, of the second moment ", Ref("eq:variance"), ", of the variance 0, "
-         "taken for the value at that width, would be refuted."),
-        "tab:finite", "lrrrrlrl",
+    heads = ("lag", "width", "exact", "measured", "verdict", "limit", "as the mean here")
+    moments = Table(
+        heads, tuple(_row(c) for c in run.finite.checks if c.quantity not in NAMES),
+        ("Second moments of an entry of ", Math(Latex("L_j")), ", exact at each width, and random networks of that "
+         f"width, {first.trials} each. A true value would be refuted anywhere in this table or the next with "
+         f"probability at most {first.false_alarm:g}. The last column says whether the limit ", Ref("eq:variance"),
+         ", taken for the value at that width, would be refuted."),
+        "tab:finite", "rrrrlrl",
     )  # fmt: skip
+    kernels = Table(
+        ("of", *heads), tuple((NAMES[c.quantity], *_row(c)) for c in run.finite.checks if c.quantity in NAMES),
+        ("The same of mean and variance of the entry of the tangent kernel of a lag with itself; the limit of the "
+         "variance is 0."),
+        "tab:finite-kernel", "lrrrrlrl",
+    )  # fmt: skip
+    return moments, kernels
+
+
+def _row(c: Check) -> tuple[Text, ...]:
+    return (str(c.lag), str(c.width), value(c.prediction), value(c.estimate, c.stderr), c.verdict,
+            value(c.limit or 0.0), c.limit_verdict)  # fmt: skip

@@ -108,7 +108,7 @@ def limit(run: LinearRun, known: prose.Known) -> Section:
                 label="thm:response",
             ),
             known.proof(run.response.proof, "response"),
-            prose.premises_line(run.response.proof),
+            known.premises_line(run.response.proof),
             Theorem(
                 (
                     Paragraph(
@@ -144,7 +144,7 @@ def limit(run: LinearRun, known: prose.Known) -> Section:
                 label="thm:kernel",
             ),
             known.proof(run.scale.proof, "kernel"),
-            prose.premises_line(run.scale.proof),
+            known.premises_line(run.scale.proof),
             Theorem(
                 (
                     Paragraph(

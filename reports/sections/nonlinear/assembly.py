@@ -29,7 +29,7 @@ def document(run: KernelRun, out_dir: Path) -> Document:
     body = (
         model(run, known),
         limits(run, known),
-        gradients(run),
+        gradients(run, known),
         confirmation(run, folder),
         *((tied(run, folder),) if run.untied is not None else ()),
         *((remembered(run, folder, known),) if run.memory is not None else ()),
@@ -88,7 +88,8 @@ def _untied(run: KernelRun) -> Text:
     wrong = sum(other.verdict == "refuted" for _, other in apart)
     if not apart:
         return "Parameters drawn afresh at each step would have the same limit. "
-    return f"Parameters drawn afresh at each step would have another limit, refuted in {wrong} entries. "
+    found = f"refuted in {wrong} entries" if wrong else "which these networks do not refute"
+    return f"Parameters drawn afresh at each step would have another limit, {found}. "
 
 
 def _memory(run: KernelRun) -> Text:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from matplotlib.ticker import LogLocator, MaxNLocator
+from matplotlib.ticker import MaxNLocator
 
 from wideproof.derive.latex.text import Cite, Inline, Latex, Math, Ref, Text
 from wideproof.numeric.core.checks import Check
+from wideproof.numeric.validation.kernels import Correction
 from wideproof.reports.document.blocks import Block, Equation, Paragraph, Section, Table
 from wideproof.reports.document.numbers import value
 from wideproof.reports.sections.nonlinear.run import SEEN, SEQUENCES, STEPS, KernelRun
@@ -81,8 +82,7 @@ def _corrections(run: KernelRun) -> tuple[Block, ...]:
     if not run.corrections:
         return ()
     derived = [c for c in run.corrections if c.derived is not None]
-    reasons = dict.fromkeys((NAMES[c.quantity], c.reason) for c in run.corrections if c.reason)
-    said = "; ".join(f"{name}: {reason}" for name, reason in reasons)
+    said = _reasons(run)
     told: tuple[Inline, ...] = (
         " gives the first correction of the finite width, the coefficient of ", Math(Latex("1/n")),
         ". The measured one is fitted on the ladder of widths, through the derived limit. ",
@@ -96,25 +96,42 @@ def _corrections(run: KernelRun) -> tuple[Block, ...]:
             f"step by step; z is the distance of the two in standard errors, at most {worst:.1f} here. ",
         )  # fmt: skip
     if said:
-        told += (f"Where none is derived, the coefficient is measured only ({said}).",)
+        where = "Where none is derived, the coefficient" if derived else "It"
+        told += (f"{where} is measured only ({said}).",)
+    return (Paragraph((Ref("tab:corrections"), *told)), _coefficients(run.corrections, bool(derived)), *_equations(run))
+
+
+def _coefficients(corrections: Sequence[Correction], derived: bool) -> Table:
+    """The coefficients of 1/n; without columns for what is `derived` where nothing is."""
     rows = tuple(
         (
             NAMES[c.quantity], str(c.step), Math(Latex("x, x" if c.sequences[1] == 0 else "x, x'")),
-            "measured only" if c.derived is None else value(c.derived), value(c.measured, c.stderr),
-            "" if c.z is None else f"{c.z:.1f}",
+            *((("measured only" if c.derived is None else value(_rounded(c.derived, c.stderr))),) if derived else ()),
+            value(c.measured, c.stderr),
+            *(("" if c.z is None else f"{c.z:.1f}",) if derived else ()),
         )
-        for c in run.corrections
+        for c in corrections
     )  # fmt: skip
-    return (
-        Paragraph((Ref("tab:corrections"), *told)),
-        Table(
-            ("kernel", "step", "inputs", "derived", "measured", "z"), rows,
-            ("Coefficients of ", Math(Latex("1/n")), " of both kernels at equal times: derived, and measured with "
-             "standard errors."),
-            "tab:corrections", "lrlrrr",
-        ),
-        *_equations(run),
-    )  # fmt: skip
+    heads = ("kernel", "step", "inputs", "derived", "measured", "z") if derived else (
+        "kernel", "step", "inputs", "measured")  # fmt: skip
+    how = "derived, and measured with standard errors." if derived else "measured, with standard errors."
+    return Table(heads, rows, ("Coefficients of ", Math(Latex("1/n")), f" of both kernels at equal times: {how}"),
+                 "tab:corrections", "lrlrrr" if derived else "lrlr")  # fmt: skip
+
+
+def _reasons(run: KernelRun) -> str:
+    """Why corrections are not derived, each reason once with the kernels that it is about."""
+    about: dict[str, list[str]] = {}
+    for c in run.corrections:
+        if c.reason:
+            names = about.setdefault(c.reason, [])
+            names += [] if NAMES[c.quantity] in names else [NAMES[c.quantity]]
+    return "; ".join(f"{' and '.join(names)}: {reason}" for reason, names in about.items())
+
+
+def _rounded(derived: float, stderr: float) -> float:
+    """A coefficient that is nothing but rounding beside the error of the measurement is zero."""
+    return derived if abs(derived) > 1e-9 * stderr else 0.0
 
 
 def _equations(run: KernelRun) -> tuple[Block, ...]:
@@ -192,8 +209,6 @@ def _panel(xlabel: str, ylabel: str, curves: Mapping[str, Any]) -> figures.Panel
 def _distance(run: KernelRun, folder: Path) -> tuple[Any, ...]:
     error, name = run.distance, "$|K_n - K| / |K|$"
     drawn = figures.power_law(error.widths, {name: error.error}, "width $n$", "relative error", {name: error.stderr})
-    drawn.axes[0].yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    drawn.axes[0].yaxis.set_major_formatter("${x:g}$")
     return (
         placed(
             drawn, folder, "kernel-error",
@@ -237,7 +252,8 @@ def tied(run: KernelRun, folder: Path) -> Section:
     where = "all of them between different times; at equal times they agree" if equal else "also at equal times"
     told = (
         f"The two limits differ in {len(apart)} of {len(found.truth)} entries, {where}. On the networks measured above "
-        f"the untied limit is refuted in {len(refuted)} of these entries{'' if elsewhere else ' and nowhere else'}. "
+        f"the untied limit is refuted in {len(refuted) or 'none'} of these entries"
+        f"{'' if elsewhere or not refuted else ' and nowhere else'}. "
     )
     if equal:
         told += (

@@ -167,11 +167,11 @@ def _theorem(derivation: Derivation, title: str, name: str, claim: str, known: p
         ),
         *_in_closed_form(derivation, name),
         known.proof(derivation.proof, name),
-        prose.premises_line(derivation.proof),
+        known.premises_line(derivation.proof),
     )
 
 
-def gradients(run: KernelRun) -> Section:
+def gradients(run: KernelRun, known: prose.Known) -> Section:
     """The adjoint, which the experiments run."""
     derivation = run.gradient
     recurrence = derivation.formula.recurrence
@@ -200,7 +200,7 @@ def gradients(run: KernelRun) -> Section:
                 (
                     "The tangent recursion says what each right side changes by when what it reads changes. Collected "
                     "by what is read, it gives ", Ref("eq:adjoint"), " ", Cite("griewank2008evaluating"), ". ",
-                    *inlines(prose.premises_line(derivation.proof).text),
+                    *inlines(known.premises_line(derivation.proof).text),
                 )
             ),
             Paragraph(

@@ -29,6 +29,8 @@ from wideproof.reports.render.subprocesses import MissingEngine
 from wideproof.reports.render.typeset import typeset
 from wideproof.reports.sections import report as module
 from wideproof.reports.sections.linear import document
+from wideproof.reports.sections.nonlinear.confirmation import _coefficients, _reasons, _rounded
+from wideproof.reports.sections.opening import tally
 
 NEEDS_TEX = pytest.mark.skipif(shutil.which("pdflatex") is None, reason="pdflatex is not on PATH")
 NUMBER = re.compile(r"\d+\.\d+(?:\(\d+\))?")
@@ -255,3 +257,16 @@ def test_parts_of_a_report_leave_nothing_to_draw_and_make_the_report_of_one_plac
     monkeypatch.setattr(Crew, "each", idle)
     module.resume(tmp_path / "merged", ALONE)
     assert compare(tmp_path / "merged", tmp_path / "whole")["identical"] is True
+
+
+def test_verdicts_are_counted_in_words_and_a_reason_is_said_once():
+    def found(*verdicts):
+        return tally([SimpleNamespace(verdict=verdict) for verdict in verdicts], "entries")
+
+    assert found("undecided", "undecided") == "all 2 entries are undecided"
+    assert found("holds", "undecided") == "of 2 entries 1 holds, 1 is undecided and none is refuted"
+    made = [SimpleNamespace(quantity=q, reason=r) for q, r in (("nngp", "a"), ("ntk", "a"), ("nngp", ""), ("ntk", "b"))]
+    assert _reasons(SimpleNamespace(corrections=made)) == "NNGP kernel and tangent kernel: a; tangent kernel: b"
+    one = SimpleNamespace(quantity="ntk", step=0, sequences=(0, 0), measured=1.0, stderr=0.1, derived=None, z=None)
+    assert "derived" not in _coefficients([one], derived=False).heads
+    assert (_rounded(-2e-14, 1.3), _rounded(-2e-3, 1.3)) == (0.0, -2e-3)
