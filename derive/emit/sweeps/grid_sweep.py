@@ -264,7 +264,7 @@ GRID = """def sweep(start, stop, half, mode, parameters, of_rows, of_columns, x,
     per_pi = 1.0 / math.pi
     steps, others = of_rows.shape[1], of_columns.shape[1]
     state, near = np.empty((others, {states}, {lanes})), np.empty(({twice}, {lanes}))
-    grams, found = np.empty((2, {lanes})), np.empty({lanes})
+    grams, ended = np.empty((2, {lanes})), np.empty({lanes})
 {parameters}
     for chunk in range(of_columns.shape[0]):
         place = chunk * {lanes}
@@ -298,10 +298,10 @@ GRID = """def sweep(start, stop, half, mode, parameters, of_rows, of_columns, x,
 {last}
                     if mode == 2:
                         for j in range(min({lanes}, out.shape[3] - place)):
-                            out[i, t, s, place + j] = found[j]
+                            out[i, t, s, place + j] = ended[j]
                     else:
                         for j in range(min({lanes}, out.shape[3] - place)):
-                            out[i, 0, 0, place + j] += found[j]
+                            out[i, 0, 0, place + j] += ended[j]
 """
 WITHIN = """def sweep(start, stop, parameters, sizes, x, w):
     per_pi = 1.0 / math.pi
