@@ -354,7 +354,11 @@ class Kernel:
         for g, (rows, X) in enumerate(pairs.first):
             for h, (columns, Y) in enumerate(pairs.second):
                 fused = swept and function.sweep(X.shape[1] == Y.shape[1]) is not None
-                size = self._swept_size() if fused else self._block_size(function, X.shape[1], Y.shape[1])
+                size = (
+                    self._swept_size(function, X.shape[1], Y.shape[1])
+                    if fused
+                    else self._block_size(function, X.shape[1], Y.shape[1])
+                )
                 for i in range(0, len(rows), size):
                     for j in range(0, len(columns), size):
                         if pairs.symmetric and (h, j) < (g, i):
@@ -364,9 +368,10 @@ class Kernel:
                         batch = SequenceBatch(pairs.xp, X[here], Y[there], own, pairs.rounding, many, fused)
                         yield rows[here], columns[there], batch
 
-    def _swept_size(self) -> int:
-        """The side of a square of pairs of sequences that is swept: of them the result alone is kept, twice."""
-        return max(1, min(SWEPT_BLOCK, math.isqrt(int(self.memory / 16))))
+    def _swept_size(self, function: Any, T1: int, T2: int) -> int:
+        """The side of a square of pairs of sequences that is swept: of them the result is kept, twice, and tables."""
+        held = 8 * function.sweep(T1 == T2).held * max(T1, T2)
+        return max(1, min(SWEPT_BLOCK, math.isqrt(int(self.memory / 16)), int(self.memory / max(held, 1))))
 
     def _block_size(self, function: Any, T1: int, T2: int) -> int:
         """The side of a square of pairs of sequences that fits the memory."""
