@@ -60,6 +60,8 @@ those lanes are swept that matter, a whole number of vectors. Lanes are counted 
 negative keeps a loop from being one over vectors."""
 LEAST_WORK = 2**21
 """Pairs of sequences times steps times moments of a step from which a sweep pays: it takes seconds to compile, once."""
+COPIES, RANK = 3, 16
+"""How often what a sequence contributes to a table is held at once, and the largest rank that is common."""
 RANGE = 1e100
 """Sizes beyond it and below its reciprocal are left to the array code, which knows of overflow and underflow."""
 NOW, BEFORE = (0, 0), (-1, -1)
@@ -608,6 +610,11 @@ class FusedSweep:
         self.step, self.end = (lines(TabledWriter(equations, equal)) for lines in (step_lines, output_lines))
         self.text = source(equations, self.step, self.end)
         self.alone = [[self._alone(part, side) for side in (0, 1)] for part in (self.step, self.end)]
+
+    @property
+    def held(self) -> int:
+        """About how many numbers the tables of smooth functions hold of a sequence and step."""
+        return COPIES * (OWN + RANK) * len(self.step.slots)
 
     @functools.cached_property
     def function(self) -> Callable[..., None]:

@@ -368,7 +368,7 @@ class Kernel:
             for h, (columns, Y) in enumerate(pairs.second):
                 fused = swept and function.sweep(X.shape[1] == Y.shape[1], self.readout) is not None
                 times = X.shape[1], Y.shape[1]
-                size = self._swept_size(*times) if fused else self._block_size(function, *times)
+                size = self._swept_size(function, *times) if fused else self._block_size(function, *times)
                 for i in range(0, len(rows), size):
                     for j in range(0, len(columns), size):
                         if pairs.symmetric and (h, j) < (g, i):
@@ -378,10 +378,11 @@ class Kernel:
                         batch = SequenceBatch(pairs.xp, X[here], Y[there], own, pairs.rounding, many, fused)
                         yield rows[here], columns[there], batch
 
-    def _swept_size(self, T1: int, T2: int) -> int:
-        """The side of a square of pairs of sequences that is swept: of them the result alone is kept, twice."""
+    def _swept_size(self, function: Any, T1: int, T2: int) -> int:
+        """The side of a square of pairs of sequences that is swept: of them the result is kept, twice, and tables."""
         numbers = T1 * T2 if self.readout == "all" else 1
-        return max(1, min(SWEPT_BLOCK, math.isqrt(int(self.memory / (16 * numbers)))))
+        held = 8 * function.sweep(T1 == T2, self.readout).held * max(T1, T2)
+        return max(1, min(SWEPT_BLOCK, math.isqrt(int(self.memory / (16 * numbers))), int(self.memory / max(held, 1))))
 
     def _block_size(self, function: Any, T1: int, T2: int) -> int:
         """The side of a square of pairs of sequences that fits the memory."""

@@ -2,8 +2,8 @@
 
 A row contracts the core with its basis once, for all columns. Over the lanes of a chunk, two orders of Clenshaw's sum
 at a time, four terms of the rank a loop: the coefficients stay in registers, the bases of the columns in the first
-cache, and the lanes are vectors. Two orders share what they load; that, and 64 lanes, was the quickest of eleven forms
-tried, 8 to 10 products a nanosecond beside 6.5 for one order and 32 lanes (a shared core, by turns).
+cache, and the lanes are vectors. Two orders share what they load; that, and 64 lanes, was the quickest of the forms
+tried, 9 products a nanosecond beside 6.5 for one order and 32 lanes (a busy core, by turns).
 """
 
 from __future__ import annotations
