@@ -95,7 +95,8 @@ BENCHMARKS = (
     ),
     Benchmark(
         "kernel-coupled", "the same of leaky and residual networks, over all pairs of times",
-        partial(kernels.swept, nets=kernels.COUPLED, coupled=True), (Case(LIMIT, T=10, n_x=10, N=200), Case(LIMIT, T=20, n_x=10, N=200)),
+        partial(kernels.swept, nets=kernels.COUPLED, coupled=True),
+        (Case(LIMIT, T=10, n_x=10, N=200), Case(LIMIT, T=20, n_x=10, N=200)),
         (Case(LIMIT, T=10, n_x=10, N=200),), pairs=3,
     ),
     Benchmark(
