@@ -319,11 +319,11 @@ class OnSequences(Compiled):
     def swept(self, inputs: Inputs, sizes: tuple[int, int], readout: str, **values: Any) -> Any:
         """The kernel (N1, N2), of all times (N1, T, N2, T'), by a compiled sweep; None without its text or range."""
         stepper, sweep = self._stepper(inputs, sizes, values, STILL), self.sweep(sizes[0] == sizes[1], readout)
-        if isinstance(sweep, GridSweep):
-            return sweep.grid(stepper, sizes, inputs.diagonal, readout)
         for side in (0,) if inputs.diagonal else (0, 1):
             if sweep is not None and self._within is not None:
                 self._within.know(stepper, side)
+        if isinstance(sweep, GridSweep):
+            return sweep.grid(stepper, sizes, inputs.diagonal, readout)
         return sweep and sweep.values(stepper, sizes, inputs.diagonal)
 
     def evaluate(self, inputs: Inputs, sizes: tuple[int, int], readout: str = "all", **values: Any) -> Evaluated:

@@ -6,6 +6,7 @@ The text is run as plain Python but for the bits, which are those of compiled co
 import numpy as np
 import pytest
 
+import wideproof as wp
 from wideproof.derive import models, nngp, ntk
 from wideproof.derive.emit import fused_sweep
 from wideproof.derive.emit.kernel_stepper import STILL
@@ -95,10 +96,20 @@ def test_bits_do_not_depend_on_the_number_of_threads(monkeypatch):
     assert all(np.array_equal(found[0], x) for x in found[1:])
 
 
+def started():
+    """A leaky network whose state is drawn before the first step."""
+    rnn = wp.Recursion("started")
+    W, F, C = rnn.matrix("W", variance="nu_W"), rnn.input_map("F", variance="nu_F"), rnn.readout("C", variance="nu_C")
+    h = rnn.state("h", initial="nu_h0", shared=True)
+    rnn.update(h, h / 2 + wp.erf(W @ h + F @ rnn.x) / 2)
+    rnn.output(C @ h)
+    return rnn
+
+
 @pytest.mark.parametrize(
     ("model", "has"),
-    [(models.leaky(), True), (models.leaky("tanh"), False), (models.bidirectional(), False)],
-    ids=["leaky", "tables", "backward"],
+    [(models.leaky(), True), (models.leaky("tanh"), False), (models.bidirectional(), False), (started(), False)],
+    ids=["leaky", "tables", "backward", "started"],
 )
 def test_which_recurrences_have_a_text(model, has):
     pytest.importorskip("numba")
