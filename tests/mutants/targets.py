@@ -31,7 +31,7 @@ ROOMS = {
         "derive.expectation.pair_integrals", "derive.alternating.evaluation", "numeric.kernels.kernel",
         "numeric.kernels.sequence_batches", "numeric.process.evaluation", "numeric.process.layout",
         "numeric.process.paths", "numeric.process.points", "numeric.process.quadrature", "numeric.process.separable",
-        "numeric.process.block_cholesky",
+        "numeric.process.block_cholesky", "numeric.process.digital_nets",
     ),
 }  # fmt: skip
 """Definitions hold rules beside what rules share; a function decorated with @rule counts as a rule."""

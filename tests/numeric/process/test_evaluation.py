@@ -14,7 +14,7 @@ import sympy as sp
 from array_api_compat import numpy as xp
 from scipy import stats
 
-from tests.gate_coverage import covered, torch_gru
+from tests.gate_coverage import Coverage, covered, torch_gru
 from wideproof.derive import ParameterError, Recursion, activation, models, nngp, ntk, relu, tanh
 from wideproof.derive.calculus.gaussian_process import kernel_subject
 from wideproof.derive.calculus.tangent import tangent
@@ -243,6 +243,12 @@ def test_output_and_reset_gates_need_no_paths():
 def test_sampled_errors_cover_the_truth_and_not_what_is_off(case):
     assert covered(case, 12).holds()
     assert not covered(case, 6, off=0.3).holds()
+
+
+def test_coverage_refuses_scores_with_a_mean_that_no_quantile_shows():
+    scores = np.random.default_rng(24).standard_t(15, 600)
+    assert Coverage("fair", scores).holds()
+    assert not Coverage("half a standard error high", 0.8 * scores + 0.5).holds()
 
 
 def test_gates_of_one_variance_share_the_factor_of_their_covariance():
