@@ -10,8 +10,11 @@ BANNED = {"eval", "exec", "compile", "parse_expr", "S", "sympify", "lambdify", "
 ALLOWED = {
     ("derive/algebra/array_code.py", "lambdify"): "the emitter: what proofs concluded, by a printer that refuses",
     ("derive/algebra/ball_code.py", "lambdify"): "the same for balls: a printer of its own, that refuses too",
-    ("derive/emit/fused_sweep.py", "compile"): "the emitter of sweeps: letters of its own, by a printer that refuses",
-    ("derive/emit/fused_sweep.py", "exec"): "the same text",
+    (
+        "derive/emit/sweeps/compiled_text.py",
+        "compile",
+    ): "the emitter of sweeps: letters of its own, a printer that refuses",
+    ("derive/emit/sweeps/compiled_text.py", "exec"): "the same text",
     ("derive/emit/lag_grid.py", "lambdify"): "coefficients of a derived recurrence, by the same printer",
     ("derive/expectation/steep_places.py", "lambdify"): "declared activations, admissible expressions by then",
     ("derive/audit/growth.py", "lambdify"): "the audit: maps of a program, whose functions are those of the language",

@@ -23,10 +23,10 @@ from wideproof.derive.calculus.innovations import InnovationsForm
 from wideproof.derive.calculus.moments import Gram, Moment
 from wideproof.derive.calculus.starts import differ
 from wideproof.derive.emit.compiled import Compiled
-from wideproof.derive.emit.fused_sweep import FusedSweep, sweep_of
 from wideproof.derive.emit.kernel_rows import RowInputs, RowStepper, by_rows
 from wideproof.derive.emit.kernel_stepper import MOVES, STILL, Equations, Grams, Inputs, Move, Stepper
 from wideproof.derive.emit.lag_grid import Grid
+from wideproof.derive.emit.sweeps.fused_sweep import FusedSweep, sweep_of
 from wideproof.derive.emit.sweeps.grid_sweep import GridSweep, grid_of
 from wideproof.derive.emit.sweeps.within_sweep import WithinSweep, within_of
 from wideproof.derive.expectation.symbolic_expectation import GaussianMean

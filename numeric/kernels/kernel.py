@@ -13,7 +13,7 @@ from scipy import special
 from wideproof.derive import Formula, Program, Recursion, nngp, ntk, output_mean
 from wideproof.derive.emit.derivation import as_program
 from wideproof.derive.emit.enclosing_stepper import BallInputs
-from wideproof.derive.emit.fused_sweep import LEAST_WORK
+from wideproof.derive.emit.sweeps.fused_sweep import LEAST_WORK
 from wideproof.derive.language.errors import ParameterError, ShapeError, TooLarge
 from wideproof.numeric.core.arrays import BACKENDS, Array, backend, to_host
 from wideproof.numeric.core.enclosures import Enclosure

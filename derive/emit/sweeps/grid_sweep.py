@@ -16,21 +16,6 @@ from typing import Any, ClassVar
 import numpy as np
 import sympy as sp
 
-from wideproof.derive.emit.fused_sweep import (
-    BEFORE,
-    NOW,
-    FusedSweep,
-    Host,
-    Lines,
-    Writer,
-    compiled,
-    in_lanes,
-    in_rows,
-    no_text,
-    out_of_range,
-    output_lines,
-    step_lines,
-)
 from wideproof.derive.emit.gap_coordinates import Above, Below, parts
 from wideproof.derive.emit.kernel_stepper import (
     ACROSS,
@@ -42,6 +27,9 @@ from wideproof.derive.emit.kernel_stepper import (
     Pair,
     Stepper,
 )
+from wideproof.derive.emit.sweeps.compiled_text import compiled, out_of_range
+from wideproof.derive.emit.sweeps.fused_sweep import FusedSweep, Host, in_lanes, in_rows
+from wideproof.derive.emit.sweeps.step_text import BEFORE, NOW, Lines, Writer, no_text, output_lines, step_lines
 from wideproof.derive.emit.sweeps.within_sweep import know, scalar
 from wideproof.derive.expectation.tables.compiled_sweep import in_parts
 from wideproof.derive.language.errors import NotClosed

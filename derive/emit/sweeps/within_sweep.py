@@ -11,18 +11,10 @@ import importlib.util
 import numpy as np
 import sympy as sp
 
-from wideproof.derive.emit.fused_sweep import (
-    BEFORE,
-    SIDE,
-    Host,
-    LoopCode,
-    Writer,
-    compiled,
-    no_text,
-    out_of_range,
-    step_lines,
-)
 from wideproof.derive.emit.kernel_stepper import Equations, Key, Pair, Stepper
+from wideproof.derive.emit.sweeps.compiled_text import compiled, out_of_range
+from wideproof.derive.emit.sweeps.fused_sweep import SIDE, Host
+from wideproof.derive.emit.sweeps.step_text import BEFORE, LoopCode, Writer, no_text, step_lines
 from wideproof.derive.expectation.tables.compiled_sweep import in_parts
 from wideproof.derive.language.errors import NotClosed
 

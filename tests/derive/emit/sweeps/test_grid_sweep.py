@@ -8,9 +8,8 @@ import pytest
 
 import wideproof as wp
 from wideproof.derive import models, nngp, ntk
-from wideproof.derive.emit import fused_sweep
 from wideproof.derive.emit.kernel_stepper import STILL
-from wideproof.derive.emit.sweeps import grid_sweep
+from wideproof.derive.emit.sweeps import compiled_text, grid_sweep
 from wideproof.derive.emit.sweeps.grid_sweep import GridSweep, grid_of
 from wideproof.derive.expectation.tables import compiled_sweep
 from wideproof.numeric.kernels.sequence_batches import SequenceBatch
@@ -26,7 +25,7 @@ def sequences(N, T, seed=0):
 
 
 def plain(text):
-    return fused_sweep._function(text, "<text>")
+    return compiled_text.function_of(text, "<text>")
 
 
 def both(quantity, model, sizes, readout, monkeypatch, change=lambda text: text):

@@ -4,9 +4,8 @@ import numpy as np
 import pytest
 
 from wideproof.derive import models, nngp
-from wideproof.derive.emit import fused_sweep
 from wideproof.derive.emit.kernel_stepper import STILL
-from wideproof.derive.emit.sweeps import within_sweep
+from wideproof.derive.emit.sweeps import compiled_text, within_sweep
 from wideproof.derive.emit.sweeps.within_sweep import WithinSweep, within_of
 from wideproof.numeric.kernels.sequence_batches import SequenceBatch
 
@@ -21,7 +20,7 @@ CASES = {
 def apart(case, monkeypatch, change=lambda text: text, size=1.0):
     """How far moments within sequences are from those of the array text, None where none were worked out."""
     pytest.importorskip("numba")
-    monkeypatch.setattr(within_sweep, "compiled", lambda text: fused_sweep._function(change(text), "<text>"))
+    monkeypatch.setattr(within_sweep, "compiled", lambda text: compiled_text.function_of(change(text), "<text>"))
     quantity, model = CASES[case]
     function = quantity(model).formula.on_sequences()
     X = size * np.random.default_rng(0).standard_normal((4, 3, 2))

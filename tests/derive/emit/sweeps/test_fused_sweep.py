@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from wideproof.derive import Recursion, activation, define, models, nngp, ntk
-from wideproof.derive.emit import fused_sweep
-from wideproof.derive.emit.fused_sweep import FusedSweep, arctan_terms, sweep_of
 from wideproof.derive.emit.kernel_stepper import STILL
+from wideproof.derive.emit.sweeps import fused_sweep
+from wideproof.derive.emit.sweeps.fused_sweep import FusedSweep, sweep_of
+from wideproof.derive.emit.sweeps.step_text import arctan_terms
 from wideproof.derive.expectation.tables import compiled_sweep
 from wideproof.numeric.kernels.sequence_batches import SequenceBatch
 

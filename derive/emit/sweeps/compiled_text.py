@@ -1,0 +1,66 @@
+"""Texts of loops, compiled once and kept among the files of the user's cache, and the numbers that they may take."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import importlib
+import importlib.util
+import math
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from wideproof.derive.expectation.tables.compiled_sweep import HOW
+
+Host = NDArray[np.float64]
+RANGE = 1e100
+"""Sizes beyond it and below its reciprocal are left to the array code, which knows of overflow and underflow."""
+
+
+@functools.lru_cache(maxsize=64)
+def compiled(text: str) -> Callable[..., None]:
+    """The function of a text, which differs neither by variances nor by inputs; kept on disk where there is a place."""
+    njit: Any = importlib.import_module("numba").njit
+    path = _kept(text)
+    if path is not None:
+        try:
+            found: Callable[..., None] = njit(**HOW, cache=True)(function_of(text, str(path)))
+            return found
+        except RuntimeError:  # no writable place for what is compiled
+            pass
+    found = njit(**HOW)(function_of(text, "<sweep>"))
+    return found
+
+
+def function_of(text: str, path: str) -> Callable[..., None]:
+    """The function of a text in Python, not compiled."""
+    scope: dict[str, Any] = {"np": np, "math": math, "__name__": __name__}
+    exec(compile(text, path, "exec"), scope)  # our own text, of printed expressions
+    function: Callable[..., None] = scope["sweep"]
+    return function
+
+
+def _kept(text: str) -> Path | None:
+    """The file of a text among those of the user's cache, written once, by its digest; None where that fails."""
+    try:
+        home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "wideproof" / "sweeps"
+        path = home / f"{hashlib.sha256(text.encode()).hexdigest()[:32]}.py"
+        if not path.exists():
+            home.mkdir(parents=True, exist_ok=True)
+            part = path.with_suffix(f".{os.getpid()}")
+            part.write_text(text)
+            part.replace(path)
+        return path if path.read_text() == text else None
+    except (OSError, RuntimeError):
+        return None
+
+
+def out_of_range(x: Host) -> bool:
+    """Whether a number that is not zero is larger, or smaller, than the loop may take."""
+    size = np.abs(x)
+    return bool(np.any((size > 0) & ~((size < RANGE) & (size > 1.0 / RANGE))))

@@ -1,0 +1,324 @@
+"""A kernel recursion after the last step as one compiled sweep: pair by pair over all steps, nothing stored between.
+
+The text is printed from the derived equations that `kernel_stepper` compiles as array code, which stays the reference
+and takes over where an equation has no such text: means that are not zero, functions that have neither an algebraic row
+in the table of dual activations nor tables, moments at unequal lags, numbers near the ends of the range of doubles,
+variances beyond tables. What either sequence contributes alone is worked out before, as array code; so are the tables
+of smooth functions (`derive.expectation.swept_means`), whose sums are loops of their own between those of an equation.
+Threads take rows of pairs: the bits do not depend on how many.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import importlib.util
+import re
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import sympy as sp
+from numpy.typing import NDArray
+
+from wideproof.derive.algebra.array_code import emitted
+from wideproof.derive.emit.kernel_stepper import ACROSS, WITHIN_FIRST, WITHIN_SECOND, Equations, Key, Stepper
+from wideproof.derive.emit.sweeps.compiled_text import compiled, out_of_range
+from wideproof.derive.emit.sweeps.step_text import (
+    BEFORE,
+    NOW,
+    SIZES,
+    Lines,
+    Table,
+    TabledWriter,
+    no_text,
+    output_lines,
+    step_lines,
+)
+from wideproof.derive.expectation.swept_means import OWN, Loaded, loaded
+from wideproof.derive.expectation.tables.compiled_sweep import ROWS, in_parts
+from wideproof.derive.expectation.tables.table_loops import contracted, summed
+from wideproof.derive.language.errors import NotClosed
+
+Host = NDArray[np.float64]
+LANES, VECTOR = 64, 16
+"""Columns swept together: the numbers of one step stay in the first cache. Of a chunk on the diagonal, or at the end,
+those lanes are swept that matter, a whole number of vectors. Lanes are counted without sign: a place that might be
+negative keeps a loop from being one over vectors."""
+LEAST_WORK = 2**21
+"""Pairs of sequences times steps times moments of a step from which a sweep pays: it takes seconds to compile, once."""
+COPIES, RANK = 3, 16
+"""How often what a sequence contributes to a table is held at once, and the largest rank that is common."""
+MIRRORED = 64
+"""Rows whose upper half is mirrored at once: their blocks stay in the cache."""
+
+
+def states(equations: Equations, step: Lines, end: Lines) -> list[tuple[int, int]]:
+    """What is kept from step to step: moments across sequences by their place, and which number of each."""
+    return [
+        (n, i)
+        for n, pair in enumerate(equations.across)
+        if pair in step.reads(BEFORE) | end.reads(NOW)
+        for i in range(3 if pair in equations.carried else 1)
+    ]
+
+
+LETTER = re.compile(r"\b(?:v\d+|(?:new|old)\d+_\d+|c\d+|apart|summed)\b")
+"""Letters of a lane."""
+
+
+def loops(lines: Lines, loads: dict[str, str]) -> tuple[list[str], int]:
+    """Loops over the lanes between the sums of tables, and how many letters are kept from one to a later one."""
+    parts = _parts(lines)
+    made = [{x.partition("=")[0].strip() for x in part} for part, _ in parts]
+    read = [{*LETTER.findall("\n".join(x.partition("=")[2] for x in part))} - own
+            for (part, _), own in zip(parts, made, strict=True)]  # fmt: skip
+    asked = {table.covariance for _, table in parts if table is not None}.union(*read)
+    places = {x: n for n, x in enumerate(sorted(set().union(*made) & asked))}
+    text: list[str] = []
+    for (part, table), own, wanted in zip(parts, made, read, strict=True):
+        body = [f"{x} = {loads[x] if x in loads else f'kept[{places[x]}, j]'}" for x in sorted(wanted)]
+        body += [*part, *(f"kept[{places[x]}, j] = {x}" for x in sorted(own) if x in places)]
+        text += ["for j in range(width):", *("    " + line for line in body)]
+        if table is not None:
+            text += summed(table.slot, lines.slots[table.slot].law, str(places[table.covariance]))
+    return text, len(places)
+
+
+def _parts(lines: Lines) -> list[tuple[list[str], Table | None]]:
+    """The lines before each sum of a table, with that sum, and the lines after the last one."""
+    parts: list[tuple[list[str], Table | None]] = []
+    begun: list[str] = []
+    for line in lines.lines:
+        if isinstance(line, Table):
+            parts.append((begun, line))
+            begun = []
+        else:
+            begun.append(line)
+    return [*parts, (begun, None)]
+
+
+def source(equations: Equations, step: Lines, end: Lines) -> str:
+    """The text of the sweep over rows start to stop of a block of pairs."""
+    kept = list(enumerate(states(equations, step, end)))
+    olds = {f"old{n}_{i}": f"state[{place}, j]" for place, (n, i) in kept}
+    news = {f"new{n}_{i}": f"state[{place}, j]" for place, (n, i) in kept}
+    grams = {"apart": "grams[0, j]", "summed": "grams[1, j]"}
+    stores: list[str | Table] = [f"state[{place}, j] = new{n}_{i}" for place, (n, i) in kept]
+
+    def columns(lines: Lines, array: str) -> dict[str, str]:
+        return {f"c{n}": f"{array}[{n}, skip + j]" for n in range(len(lines.alone[1]))}
+
+    def rows(lines: Lines, array: str) -> list[str]:
+        return [f"r{n} = {array}[{n}]" for n in range(len(lines.alone[0]))]
+
+    def indented(lines: list[str], depth: int) -> str:
+        return "\n".join("    " * depth + line for line in lines)
+
+    moving, held = loops(step._replace(lines=[*step.lines, *stores]), olds | grams | columns(step, "other"))
+    last, ended = loops(end, news | columns(end, "last_other"))
+    named = [at_step(name, at) if part.slots else [] for part, name, at in ((step, "step", "step"), (end, "last", "0"))]
+    terms = [contracted(name) if part.slots else [] for part, name in ((step, "step"), (end, "last"))]
+    return TEMPLATE.format(
+        states=len(kept), lanes=LANES, vector=VECTOR, held=max(held, ended), most=max(len(step.slots), len(end.slots)),
+        laws=max((slot.law + 1 for part in (step, end) for slot in part.slots), default=0),
+        parameters=indented([f"p{n} = parameters[{n}]" for n in range(len(equations.symbols))], 1),
+        terms=indented([*terms[0], *terms[1]], 1),
+        rows=indented([*rows(step, "own"), *named[0]], 4), step=indented(moving, 4),
+        last_rows=indented([*rows(end, "last_own"), *named[1]], 3), last=indented(last, 3),
+    )  # fmt: skip
+
+
+def at_step(prefix: str, at: str) -> list[str]:
+    """Lines that name what the sums of tables read at a step."""
+    return [
+        f"row_table, column_table = {prefix}_rows[i, {at}], {prefix}_columns[chunk, {at}]",
+        f"all_terms, all_shapes = {prefix}_terms[i - start, {at}], {prefix}_shapes[{at}]",
+        f"all_layers = {prefix}_layers[{at}]",
+        "table_width = column_table.shape[0] // all_shapes.shape[0]",
+    ]
+
+
+TEMPLATE = """def sweep(
+    start, stop, half, parameters, of_rows, of_columns, x, y, init, last_rows, last_columns,
+    step_tables, last_tables, out,
+):
+    per_pi = 1.0 / math.pi
+    state, grams, ended = np.empty(({states}, {lanes})), np.empty((2, {lanes})), np.empty({lanes})
+    kept, angles, found = np.empty(({held}, {lanes})), np.empty(({laws}, 2, {lanes})), np.empty(({most}, {lanes}))
+    one, two, high, low = np.empty({lanes}), np.empty({lanes}), np.empty({lanes}), np.empty({lanes})
+{parameters}
+{terms}
+    for chunk in range(of_columns.shape[0]):
+        place = chunk * {lanes}
+        for i in range(start, stop):
+            begin = max(0, i - place) // {vector} * {vector} if half else 0
+            end = min({lanes}, -(-(out.shape[1] - place) // {vector}) * {vector})
+            if begin >= end:
+                continue
+            width, skip, far = np.uint64(end - begin), np.uint64(begin), np.uint64(place + begin)
+            begun = init[:, i if init.shape[1] > 1 else 0]
+            for n in range({states}):
+                for j in range(width):
+                    state[n, j] = begun[n, 0]
+                if begun.shape[1] > 1:
+                    for j in range(width):
+                        state[n, j] = begun[n, far + j]
+            for step in range(of_columns.shape[1]):
+                for j in range(width):
+                    grams[0, j] = 0.0
+                    grams[1, j] = 0.0
+                for n in range(x.shape[2]):
+                    near, there = x[i, step, n], y[chunk, step, n]
+                    for j in range(width):
+                        grams[0, j] += (near - there[skip + j]) * (near - there[skip + j])
+                        grams[1, j] += (near + there[skip + j]) * (near + there[skip + j])
+                own, other = of_rows[i, step], of_columns[chunk, step]
+{rows}
+{step}
+            last_own, last_other = last_rows[i], last_columns[chunk]
+{last_rows}
+{last}
+            for j in range(begin, min({lanes}, out.shape[1] - place)):
+                out[i, place + j] = ended[j - begin]
+"""
+
+
+class FusedSweep:
+    """The kernel of a recurrence after the last step, for two batches of sequences, by its compiled sweep.
+
+    Errors: NotClosed where the recurrence has no such text.
+    """
+
+    def __init__(self, equations: Equations, equal: bool) -> None:
+        if not equations.equal_times:
+            raise no_text("moments at equal lags", "others")
+        self.equations = equations
+        self.step, self.end = (lines(TabledWriter(equations, equal)) for lines in (step_lines, output_lines))
+        self.text = source(equations, self.step, self.end)
+        self.alone = [[self._alone(part, side) for side in (0, 1)] for part in (self.step, self.end)]
+
+    @property
+    def held(self) -> int:
+        """About how many numbers the tables of smooth functions hold of a sequence and step."""
+        return COPIES * (OWN + RANK) * len(self.step.slots)
+
+    @functools.cached_property
+    def function(self) -> Callable[..., None]:
+        """The compiled loop."""
+        return compiled(self.text)
+
+    def _alone(self, lines: Lines, side: int) -> Callable[..., Any]:
+        """What a row or a column contributes, as array code."""
+        letters = [x for x, key in lines.within.items() if key.side == SIDE[side]]
+        return emitted(
+            [*self.equations.symbols, sp.Symbol(SIZES[side], nonnegative=True), *letters], lines.alone[side], "numpy"
+        )
+
+    def values(self, stepper: Stepper, sizes: tuple[int, int], half: bool) -> Host | None:
+        """The kernel (N1, N2), or None for numbers out of range; a symmetric one is that to the last bit."""
+        steps = min(sizes)
+        begin, end = [size - steps for size in sizes], [size - 1 for size in sizes]
+        inputs = [stepper.inputs.directions(side) for side in (0, 1)]
+        parameters = np.array(stepper.parameters, dtype=np.float64)
+        moving = [self._read(stepper, 0, side, begin[side], steps, inputs[side].sizes, half) for side in (0, 1)]
+        last = [self._read(stepper, 1, side, end[side], 1, inputs[side].sizes, half) for side in (0, 1)]
+        if any(x is None for x in (*moving, *last)) or out_of_range(parameters):
+            return None
+        x, y = (inputs[side].directions[:, begin[side] :] for side in (0, 1))
+        tables = [self._tables(*x, half) for x in ((self.step, moving), (self.end, last))]
+        if tables[0] is None or tables[1] is None:
+            return None
+        out, filled = np.empty((len(x), len(y))), (len(x), -(-len(y) // LANES) * LANES)
+        arguments = (
+            half, parameters, in_rows(moving[0]), in_lanes(moving[1]), np.ascontiguousarray(x),
+            in_lanes(np.moveaxis(y, 0, -1).swapaxes(0, 1)), self._begun(stepper, begin, filled),
+            in_rows(last[0])[:, 0], in_lanes(last[1])[:, 0], *tables, out,
+        )  # fmt: skip
+        in_parts(lambda i: self.function(i, min(i + ROWS, len(x)), *arguments), range(0, len(x), ROWS))
+        if half:
+            in_parts(lambda i: _mirror(out, i), range(0, len(x), MIRRORED))
+        with np.errstate(all="ignore"):
+            return out if np.isfinite(out.sum()) else None
+
+    def _tables(self, part: Lines, alone: list[Any], half: bool) -> tuple[Any, ...] | None:
+        """What the loops read of tables, or None where there are none for these variances."""
+        if not part.slots:
+            return tuple(NOTHING)
+        found = loaded(part.slots, alone[0], alone[1], half)
+        return None if found is None else tuple(found._replace(columns=in_lanes(found.columns)))
+
+    def _read(
+        self, stepper: Stepper, part: int, side: int, begin: int, steps: int, sizes: Host, half: bool
+    ) -> Host | None:
+        """What a side contributes at some steps, None out of range.  Shapes: sizes (N, T) -> (K, steps, N).
+
+        The moments within the sequences of a symmetric block are those of its first side.
+        """
+        count, whose = len(sizes), SIDE[0 if half else side]
+        lines, read = (self.step, self.end)[part], [sizes[:, begin : begin + steps].T]
+        for key in lines.within.values():
+            if key.side == SIDE[side]:
+                times = (begin + n + key.times[0] for n in range(steps))
+                moments = [stepper.value(Key(whose, key.pair, (time, time))) for time in times]
+                read.append(np.stack([np.broadcast_to(np.ravel(x), count) for x in moments]))
+        if out_of_range(read[0] ** 2) or any(map(out_of_range, read)):
+            return None
+        found = self.alone[part][side](*stepper.parameters, *read)
+        return np.stack([np.broadcast_to(x, (steps, count)) for x in found]) if found else np.empty((0, steps, count))
+
+    def _begun(self, stepper: Stepper, begin: list[int], shape: tuple[int, ...]) -> Host:
+        """The moments across sequences before the first step.  Shapes: (S, 1, 1) for numbers, else (S, *shape)."""
+        found = []
+        for n, i in states(self.equations, self.step, self.end):
+            key = Key(ACROSS, self.equations.across[n], (begin[0] - 1, begin[1] - 1))
+            if key.pair not in self.step.reads(BEFORE):  # nothing says how it starts
+                found.append(np.asarray(0.0))
+                continue
+            value = stepper.value(key)
+            found.append(np.asarray(stepper.gaps[key][i - 1] if i else value, dtype=np.float64))
+        if all(x.ndim == 0 for x in found):
+            return np.array(found)[:, None, None]
+        begun = np.zeros((len(found), *shape))
+        for place, x in zip(begun, found, strict=True):
+            columns = x.shape[1] if x.ndim == 2 and x.shape[1] > 1 else shape[1]
+            place[:, :columns] = x
+        return begun
+
+
+SIDE = (WITHIN_FIRST, WITHIN_SECOND)
+NOTHING = Loaded(
+    np.empty((0, 0, 0, 0)), np.empty((0, 0, 0, 0)), np.empty((0,) * 4), np.empty((0, 0, 0), np.int64), np.empty((0, 0))
+)
+"""The tables of a part that has none."""
+
+
+def _mirror(found: Host, i: int) -> None:
+    """Put what stands above the diagonal, in some rows from i on, below it."""
+    own = found[i : i + MIRRORED, i : i + MIRRORED]
+    own[:] = np.triu(own) + np.triu(own, 1).T
+    found[i + MIRRORED :, i : i + MIRRORED] = found[i : i + MIRRORED, i + MIRRORED :].T
+
+
+def in_rows(read: Any) -> Host:
+    """Shapes: (K, steps, N) -> (N, steps, K)."""
+    return np.ascontiguousarray(np.moveaxis(read, -1, 0).swapaxes(1, 2))
+
+
+def in_lanes(read: Any, lanes: int = LANES) -> Host:
+    """Columns in lanes, filled up with zeros.  Shapes: (K, steps, M) -> (chunks, steps, K, lanes)."""
+    kinds, steps, count = read.shape
+    chunks = -(-count // lanes)
+    padded = np.zeros((kinds, steps, chunks * lanes))
+    padded[..., :count] = read
+    return np.ascontiguousarray(padded.reshape(kinds, steps, chunks, lanes).transpose(2, 1, 0, 3))
+
+
+def sweep_of(equations: Equations, equal: bool) -> FusedSweep | None:
+    """The sweep of a recurrence at equal or other times, or None where it has no text or Numba is not installed."""
+    if equations.backend != "numpy" or importlib.util.find_spec("numba") is None:
+        return None
+    try:
+        return FusedSweep(equations, equal)
+    except NotClosed:
+        return None
