@@ -1,1 +1,1 @@
-"""Kernel recursions that read moments at unequal times, as compiled loops."""
+"""Kernel recursions as compiled loops over pairs of sequences, whose text is printed from the derived equations."""
