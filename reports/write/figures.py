@@ -28,6 +28,7 @@ DASHES: tuple[Any, ...] = (
 FEWER = 40.0
 """The largest value over the smallest, up to which a logarithmic axis has plain numbers."""
 FEW = 8  # points of a curve, up to which each has its error bar
+BARS = 4  # of a curve with more
 
 
 def decay(x: ArrayLike, curves: Mapping[str, ArrayLike], xlabel: str, ylabel: str,
@@ -178,7 +179,7 @@ def training(curves: Mapping[str, ArrayLike], xlabel: str = "step", ylabel: str 
     Shapes: each curve (steps,), `steps` the same where not 0, 1, 2, ...
     """
     with mpl.rc_context(STYLE):
-        figure, (axes,) = canvas()
+        figure, (axes,) = canvas(height=0.9 * HEIGHT)
         for i, (name, y) in enumerate(curves.items()):
             x = np.arange(len(np.asarray(y))) if steps is None else np.asarray(steps)
             axes.plot(x, y, linestyle=DASHES[i % len(DASHES)], label=name, linewidth=2.2 if i == 0 else 1.2,
@@ -201,7 +202,7 @@ def panels(x: ArrayLike, parts: Mapping[str, Mapping[str, ArrayLike]], xlabel: s
     columns = min(len(parts), 3)
     rows, places = -(-len(parts) // columns), np.asarray(x, dtype=float)
     first, floor = places.max(), -np.inf
-    inches = (LINE, 0.4 * HEIGHT + (0.72 if columns > 1 else 0.8) * HEIGHT * rows)
+    inches = (LINE, 0.4 * HEIGHT + (0.62 if columns > 1 else 0.8) * HEIGHT * rows)
     with mpl.rc_context(STYLE):
         figure, grid = grid_of(rows, columns, inches, sharex=True)
         for axes, (title, curves) in zip(grid.flat, parts.items(), strict=False):
@@ -241,7 +242,8 @@ def _curves(axes: Axes, x: np.ndarray, curves: Mapping[str, ArrayLike], errors: 
         axes.plot(place, middle, marker=MARKS[i % len(MARKS)], markersize=2.5, label=name, **style)
         if name in errors:
             turn = np.arange(len(x)) % count == i if len(x) > FEW else np.ones(len(x), dtype=bool)
-            kept = turn & (middle >= floor)
+            kept = np.flatnonzero(turn & (middle >= floor))
+            kept = kept[:: max(1, -(-len(kept) // BARS))] if len(x) > FEW else kept
             bars = np.asarray(errors[name], dtype=float)[kept]
             axes.errorbar(place[kept], middle[kept], bars, linestyle="none", color=style["color"], capsize=1.5,
                           elinewidth=0.7)  # fmt: skip
