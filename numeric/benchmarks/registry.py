@@ -106,7 +106,8 @@ BENCHMARKS = (
     ),
     Benchmark(
         "kernel-threads", "the NTK after the last step by two threads, against one, by the clock", kernels.in_threads,
-        (Case(LIMIT, T=100, n_x=10, N=1000),), (Case(LIMIT, T=50, n_x=10, N=200),), pairs=3,
+        (Case(LIMIT, T=50, n_x=10, N=200), Case(LIMIT, T=100, n_x=10, N=1000)), (Case(LIMIT, T=50, n_x=10, N=200),),
+        pairs=3,
     ),
     Benchmark(
         "kernel-gates", "the NTK of a GRU and of an LSTM after the last step, by paths", gates.gated,

@@ -18,6 +18,8 @@ from numpy.typing import NDArray
 from wideproof.derive.expectation.tables.compiled_sweep import HOW
 
 Host = NDArray[np.float64]
+MODULE = "wideproof"
+"""What is kept on disk names a module and asks for it when it is read, by a later version too."""
 RANGE = 1e100
 """Sizes beyond it and below its reciprocal are left to the array code, which knows of overflow and underflow."""
 
@@ -39,7 +41,7 @@ def compiled(text: str) -> Callable[..., None]:
 
 def function_of(text: str, path: str) -> Callable[..., None]:
     """The function of a text in Python, not compiled."""
-    scope: dict[str, Any] = {"np": np, "math": math, "__name__": __name__}
+    scope: dict[str, Any] = {"np": np, "math": math, "__name__": MODULE}
     exec(compile(text, path, "exec"), scope)  # our own text, of printed expressions
     function: Callable[..., None] = scope["sweep"]
     return function
@@ -48,7 +50,7 @@ def function_of(text: str, path: str) -> Callable[..., None]:
 def _kept(text: str) -> Path | None:
     """The file of a text among those of the user's cache, written once, by its digest; None where that fails."""
     try:
-        home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "wideproof" / "sweeps"
+        home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "wideproof" / "loops"
         path = home / f"{hashlib.sha256(text.encode()).hexdigest()[:32]}.py"
         if not path.exists():
             home.mkdir(parents=True, exist_ok=True)

@@ -7,7 +7,7 @@ import pytest
 
 from wideproof.derive import Recursion, activation, define, models, nngp, ntk
 from wideproof.derive.emit.kernel_stepper import STILL
-from wideproof.derive.emit.sweeps import fused_sweep
+from wideproof.derive.emit.sweeps import compiled_text, fused_sweep
 from wideproof.derive.emit.sweeps.fused_sweep import FusedSweep, sweep_of
 from wideproof.derive.emit.sweeps.step_text import arctan_terms
 from wideproof.derive.expectation.tables import compiled_sweep
@@ -161,3 +161,7 @@ def test_coefficients_of_tables_off_by_a_thousandth_are_seen(monkeypatch):
 
     monkeypatch.setattr(fused_sweep, "loaded", spoilt)
     assert apart(*both("tanh", 5, None)) > 1e-6
+
+
+def test_what_is_kept_on_disk_names_no_module_that_may_move():
+    assert compiled_text.function_of("def sweep():\n    return 1\n", "<text>").__module__ == "wideproof"
