@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV   ?= .venv
 BIN     = $(VENV)/bin
 OTHERS ?= 3.12 3.13 3.14
+WORKERS ?= 2
 PART    = tests/derive/language tests/derive/proof tests/derive/expectation tests/derive/emit tests/numeric/core \
           tests/numeric/recordings tests/numeric/kernels tests/reports/document tests/reports/render tests/reports/cli \
           tests/test_readme.py tests/test_package.py tests/test_layers.py
@@ -25,8 +26,8 @@ accessible: $(VENV)/.test  ## check pages in Chromium by axe: needs npm and chro
 	PUPPETEER_SKIP_DOWNLOAD=1 npm install --silent --no-audit --no-fund --prefix $(VENV)/axe axe-core puppeteer-core
 	WIDEPROOF_AXE=$(abspath $(VENV)/axe/node_modules) $(BIN)/python -m pytest tests/reports/render/test_html_page.py
 
-test: $(VENV)/.test      ## run the tests
-	$(BIN)/python -m pytest -n 2
+test: $(VENV)/.test      ## run the tests; WORKERS=8 on a larger machine
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
 
 mutants: $(VENV)/.test   ## try small mistakes in the engine and write which ones nothing noticed: docs/mutants.md
 	$(BIN)/python -m tests.mutants --write docs/mutants.md
