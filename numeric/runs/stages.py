@@ -22,6 +22,12 @@ MONTE_CARLO = "monte-carlo"
 DONE, STOPPED, PART = "done", "stopped", "part drawn"
 
 
+@contextmanager
+def silent(name: str) -> Iterator[Progress]:
+    """A stage that shows nothing."""
+    yield lambda done, total: None
+
+
 @dataclass(frozen=True)
 class StagedRun:
     """A run under way: its folder, who works, and how its stages are shown."""

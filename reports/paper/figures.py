@@ -33,8 +33,8 @@ from wideproof.numeric.runs.tasks import every
 from wideproof.reports.document.blocks import Block, Paragraph, Table
 from wideproof.reports.paper.item import Context, Item, PaperClaim, Result
 from wideproof.reports.paper.width_gaps import LEVEL, gap_figure, gaps_of, rate
-from wideproof.reports.sections.linear.confirmation import trained
 from wideproof.reports.sections.linear.recordings import protocol_paragraph, recording_blocks, sentence, tags_of
+from wideproof.reports.sections.linear.training import trained
 from wideproof.reports.write import figures
 from wideproof.reports.write.inline_math import inlines
 from wideproof.reports.write.picture import placed

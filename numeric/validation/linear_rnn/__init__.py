@@ -16,7 +16,7 @@ from wideproof.numeric.validation.linear_rnn.claims import judge_linear, last_la
 from wideproof.numeric.validation.linear_rnn.cost import Cost, estimate_cost
 from wideproof.numeric.validation.linear_rnn.exact import FOURTH_ORDER, ExactMeans, exact_means
 from wideproof.numeric.validation.linear_rnn.finite_width import KERNEL_LAGS, FiniteWidth, finite_width
-from wideproof.numeric.validation.linear_rnn.plan import Plan
+from wideproof.numeric.validation.linear_rnn.plan import Plan, variances
 from wideproof.numeric.validation.linear_rnn.runner import Measurements, linear_simulate
 
 __all__ = [
@@ -34,6 +34,7 @@ __all__ = [
     "linear_simulate",
     "linear_validation",
     "monte_carlo_linear",
+    "variances",
 ]
 
 

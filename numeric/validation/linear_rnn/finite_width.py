@@ -16,7 +16,7 @@ from wideproof.numeric.validation.ladder import Rungs, at_width
 from wideproof.numeric.validation.linear_rnn.claims import relative_variance
 from wideproof.numeric.validation.linear_rnn.exact import exact_means
 from wideproof.numeric.validation.linear_rnn.features import pairs
-from wideproof.numeric.validation.linear_rnn.plan import Plan
+from wideproof.numeric.validation.linear_rnn.plan import Plan, variances
 from wideproof.numeric.validation.linear_rnn.runner import Measurements, linear_simulate
 
 WIDTHS, LAGS, TRIALS, SIDES = (8, 12, 16, 32, 64), (2, 3, 4), 30_000, 4
@@ -52,13 +52,8 @@ def finite_width(
     Error: a true value is refuted with probability <= level.false_alarm.
     Source: derive.moments, derive.ntk_mean, derive.ntk_variance.
     """
-    at = {program.symbols[name]: value for name, value in values.items()}
-    nu_W, nu_F, nu_C = (
-        float(next(p for p in program.parameters if p.role == role).variance.subs(at))
-        for role in ("matrix", "input_map", "readout")
-    )
-    plan = Plan(max(widths), trials, max(*lags, *KERNEL_LAGS) + 1, nu_W, nu_F, nu_C, SIDES, SIDES, seed,
-                kernel_trials=trials, widths=tuple(widths))  # fmt: skip
+    plan = Plan(max(widths), trials, max(*lags, *KERNEL_LAGS) + 1, **variances(program, values), n_x=SIDES, n_y=SIDES,
+                seed=seed, kernel_trials=trials, widths=tuple(widths))  # fmt: skip
     found, exact = linear_simulate(plan, progress), exact_means(program, plan, values)
     limits = impulse_response(program).formula.compile("numpy")(j=np.asarray(lags), **values)
     claims = [_claim(found, lag, width, exact[QUANTITY, lag][width], float(limit))

@@ -13,22 +13,23 @@ from wideproof.derive.language.alternating import AlternatingProgram
 from wideproof.derive.latex.displays import equations
 from wideproof.derive.latex.printer import latex, math
 from wideproof.derive.latex.text import Cite, Latex, Math, Ref, Text
-from wideproof.reports.document.blocks import Block, Equation, Paragraph, Section, Table, Theorem
+from wideproof.reports.document.blocks import Block, Equation, Paragraph, Table, Theorem
 from wideproof.reports.document.numbers import value
-from wideproof.reports.sections.alternating.run import LinesRun
+from wideproof.reports.sections.alternating.run import corrections, evolution, program_of
+from wideproof.reports.sections.needs import Run
+from wideproof.reports.sections.section import Draft, section
 from wideproof.reports.write import prose
 
 SIDES = {"n": "columns", "m": "rows"}
 
 
-def model(run: LinesRun) -> Section:
+@section("The program", "sec:program", 10)
+def model(run: Run, draft: Draft) -> tuple[Block, ...]:
     """The lines of the program, the laws of what is given, and the numbers used."""
-    program = run.program
+    program = program_of(run)
     assert program.matrix is not None
     name = latex(sp.Symbol(program.matrix.name))
-    return Section(
-        "The program",
-        (
+    return (
             Paragraph(
                 (
                     "A matrix ", Math(name), " of ", Math(Latex("m")), " rows and ", Math(Latex("n")), " columns has "
@@ -41,8 +42,6 @@ def model(run: LinesRun) -> Section:
             *_corrected(program),
             Paragraph((Ref("tab:given"), " lists the given vectors. ", *_numbers(run))),
             _sources(program),
-        ),
-        "sec:program",
     )  # fmt: skip
 
 
@@ -83,9 +82,9 @@ def _corrected(program: AlternatingProgram) -> tuple[Block, ...]:
     )  # fmt: skip
 
 
-def _numbers(run: LinesRun) -> tuple[Any, ...]:
+def _numbers(run: Run) -> tuple[Any, ...]:
     found: list[Any] = ["The experiments use "]
-    for i, (name, x) in enumerate(run.values.items()):
+    for i, (name, x) in enumerate(run.nu.items()):
         found += [", " if i else "", math(run.program.symbols[name]), " = ", value(x)]
     return (*found, ". These numbers are our assumption; any others can be asked for.")
 
@@ -101,10 +100,10 @@ def _sources(program: AlternatingProgram) -> Table:
     return Table(("vector", "size", "independent entries"), tuple(rows), "The given vectors.", "tab:given", "lll")
 
 
-def limits(run: LinesRun) -> Section:
+@section("The limit of infinite width", "sec:limit", 20, (corrections, evolution))
+def limits(run: Run, draft: Draft) -> tuple[Block, ...]:
     """Both theorems, each with its proof."""
-    known = prose.Known()
-    return Section("The limit of infinite width", (*_corrections(run, known), *_evolution(run, known)), "sec:limit")
+    return (*_corrections(run[corrections], draft.known), *_evolution(run[evolution], draft.known))
 
 
 def _pairs(derivation: Derivation, *kinds: type) -> list[tuple[sp.Expr, sp.Expr]]:
@@ -113,8 +112,7 @@ def _pairs(derivation: Derivation, *kinds: type) -> list[tuple[sp.Expr, sp.Expr]
     return [(e.left, e.right) for e in stated.equations if isinstance(e.left, kinds) and e.right != 0]
 
 
-def _corrections(run: LinesRun, known: prose.Known) -> tuple[Block, ...]:
-    derivation = run.corrections
+def _corrections(derivation: Derivation, known: prose.Known) -> tuple[Block, ...]:
     known.states(_pairs(derivation, Image), "eq:lines")
     known.states(_pairs(derivation, Coefficient), "eq:coefficients")
     known.states(_pairs(derivation, Covariance), "eq:covariances")
@@ -148,8 +146,7 @@ def _corrections(run: LinesRun, known: prose.Known) -> tuple[Block, ...]:
     )  # fmt: skip
 
 
-def _evolution(run: LinesRun, known: prose.Known) -> tuple[Block, ...]:
-    derivation = run.evolution
+def _evolution(derivation: Derivation, known: prose.Known) -> tuple[Block, ...]:
     ramps = _pairs(derivation, Ramp)
     steps = [x for x in _pairs(derivation, Coefficient, Covariance, MeanSquare) if not x[1].is_number]
     known.states(steps, "eq:evolution")

@@ -4,36 +4,52 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from wideproof.derive import Derivation
+from wideproof.derive import Derivation, moments, ntk_mean, ntk_variance
 from wideproof.derive.language.notation import n
 from wideproof.derive.latex.displays import display
 from wideproof.derive.latex.printer import math
 from wideproof.derive.latex.text import Inline, Latex, Math, Ref, Text
 from wideproof.numeric.core.width_ladder import WIDE, is_wide
-from wideproof.numeric.validation.linear_rnn import KERNEL_LAGS
-from wideproof.reports.document.blocks import Block, Equation, Paragraph, Section, Table, Theorem
+from wideproof.numeric.runs.gathering import Progress
+from wideproof.numeric.validation.linear_rnn import KERNEL_LAGS, FiniteWidth, finite_width
+from wideproof.reports.document.blocks import Block, Equation, Paragraph, Table, Theorem
 from wideproof.reports.document.numbers import value
-from wideproof.reports.sections.linear.run import FOURTH_LAGS, SECOND_LAGS, LinearRun
+from wideproof.reports.sections.linear.run import response
+from wideproof.reports.sections.monte_carlo import validation
+from wideproof.reports.sections.needs import Making, Run, concluded, derived
+from wideproof.reports.sections.section import Draft, section
 from wideproof.reports.write import figures, prose
 from wideproof.reports.write.picture import placed
 
+SECOND_LAGS, FOURTH_LAGS = tuple(range(2, 7)), tuple(range(3))
+"""Lags whose exact second and fourth moments a report states; those of lags 0 and 1 are the limit at every width."""
 
-def finite_width(run: LinearRun, folder: Path, known: prose.Known) -> Section:
+seconds = derived(lambda program: tuple(moments(program, lag=lag, order=2) for lag in SECOND_LAGS))
+fourths = derived(lambda program: tuple(moments(program, lag=lag, order=4) for lag in FOURTH_LAGS))
+kernels = derived(lambda program: tuple(of(program, lag) for lag in KERNEL_LAGS for of in (ntk_mean, ntk_variance)))
+
+
+@concluded("exact moments at narrow widths", record="finite_width")
+def finite(run: Making, progress: Progress) -> FiniteWidth:
+    """Exact moments judged by random networks of narrow widths."""
+    return finite_width(run.program, run.nu, seed=run.seed, progress=progress)
+
+
+@section("Exact moments at every width", "sec:finite", 50, (response, seconds, fourths, kernels, finite, validation),
+         "gives moments that are exact at every width")  # fmt: skip
+def exact_moments(run: Run, draft: Draft) -> tuple[Block, ...]:
     """The exact second and fourth moments, their distance from the limit against n, and verdicts width by width."""
-    return Section(
-        "Exact moments at every width",
-        (*_statement(run, known), *_kernels(run, known), _growth(run), *_picture(run, folder), _verdicts(run)),
-        "sec:finite",
-    )
+    statements = (*_statement(run, draft.known), *_kernels(run, draft.known))
+    return (*statements, _growth(run), *_picture(run, draft.folder), _verdicts(run))
 
 
-def _statement(run: LinearRun, known: prose.Known) -> tuple[Block, ...]:
-    found = (*run.seconds, *run.fourths)
+def _statement(run: Run, known: prose.Known) -> tuple[Block, ...]:
+    found = (*run[seconds], *run[fourths])
     shown = tuple(
         Equation(display(x.proof.goal.left, x.formula.expr, program=run.program), f"eq:moment-{k}")  # type: ignore[union-attr]
         for k, x in enumerate(found)
     )
-    first = run.seconds[0]
+    first = run[seconds][0]
     return (
         Theorem(
             (
@@ -61,12 +77,12 @@ def _statement(run: LinearRun, known: prose.Known) -> tuple[Block, ...]:
     )  # fmt: skip
 
 
-def _kernels(run: LinearRun, known: prose.Known) -> tuple[Block, ...]:
+def _kernels(run: Run, known: prose.Known) -> tuple[Block, ...]:
     """The exact mean and variance of the entries of the empirical tangent kernel."""
-    mean = run.kernels[0]
+    mean = run[kernels][0]
     shown = tuple(
         Equation(display(x.proof.goal.left, x.formula.expr, program=run.program), f"eq:finite-kernel-{k}")  # type: ignore[union-attr]
-        for k, x in enumerate(run.kernels)
+        for k, x in enumerate(run[kernels])
     )
     return (
         Theorem(
@@ -93,16 +109,16 @@ def _kernels(run: LinearRun, known: prose.Known) -> tuple[Block, ...]:
     )  # fmt: skip
 
 
-def _growth(run: LinearRun) -> Paragraph:
+def _growth(run: Run) -> Paragraph:
     """The relative correction by lag at the widths of the experiments, and from which width a horizon is short."""
-    plan = run.validation.measurements.plan
-    short, warning = is_wide(plan.width, plan.horizon - 1), "".join(f": {x}" for x in run.validation.warnings)
+    plan = run[validation].measurements.plan
+    short, warning = is_wide(plan.width, plan.horizon - 1), "".join(f": {x}" for x in run[validation].warnings)
     parts: list[Inline] = [
         "None of these second moments has a term of order ", Math(Latex("1/n")), ": their corrections begin with ",
         Math(Latex("1/n^2")), " and grow with the lag, while those of the fourth moments begin with ",
         Math(Latex("1/n")), ". As parts of the limit the corrections of the second moment are ",
     ]  # fmt: skip
-    for k, (lag, derivation) in enumerate(zip(SECOND_LAGS, run.seconds, strict=True)):
+    for k, (lag, derivation) in enumerate(zip(SECOND_LAGS, run[seconds], strict=True)):
         parts += [", " if k else "", value(_relative(run, lag, derivation, plan.width), digits=2), f" at lag {lag}"]
     parts.append(
         f", at the width {plan.width} of the experiments below and above. A horizon is short for a width where "
@@ -111,15 +127,15 @@ def _growth(run: LinearRun) -> Paragraph:
     return Paragraph(tuple(parts))
 
 
-def _relative(run: LinearRun, lag: int, derivation: Derivation, width: int) -> float:
+def _relative(run: Run, lag: int, derivation: Derivation, width: int) -> float:
     """The exact moment at a width over its limit, less 1; 0 where both vanish."""
     here = float(derivation.formula.compile("numpy")(n=float(width), **run.nu))
-    limit = float(run.response.formula.compile("numpy")(j=lag, **run.nu))
+    limit = float(run[response].formula.compile("numpy")(j=lag, **run.nu))
     return here / limit - 1 if limit else 0.0
 
 
-def _picture(run: LinearRun, folder: Path) -> tuple[Block, ...]:
-    found = run.finite
+def _picture(run: Run, folder: Path) -> tuple[Block, ...]:
+    found = run[finite]
     curves, points, errors = dict[str, list[float]](), dict[str, list[float]](), dict[str, list[float]]()
     for lag in found.lags:
         checks = [c for c in found.of(lag) if c.limit]
@@ -148,15 +164,15 @@ def _picture(run: LinearRun, folder: Path) -> tuple[Block, ...]:
 NAMES = {"second-moment": "second moment", "ntk-mean": "kernel, mean", "ntk-variance": "kernel, variance"}
 
 
-def _verdicts(run: LinearRun) -> Table:
+def _verdicts(run: Run) -> Table:
     rows: list[tuple[Text, ...]] = [
         (
             NAMES[c.quantity], str(c.lag), str(c.width), value(c.prediction), value(c.estimate, c.stderr), c.verdict,
             value(c.limit or 0.0), c.limit_verdict,
         )
-        for c in run.finite.checks
+        for c in run[finite].checks
     ]  # fmt: skip
-    first = run.finite.checks[0]
+    first = run[finite].checks[0]
     return Table(
         ("of", "lag", "width", "exact", "measured", "verdict", "limit", "as the mean here"), tuple(rows),
         ("What is exact at each width and random networks of that width, ", f"{first.trials} each: second moments of "

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sympy as sp
 
-from wideproof.derive import Derivation, NotClosed, Program
+from wideproof.derive import Derivation, NotClosed, Program, adjoint
 from wideproof.derive.calculus.recursion_rules import OUTPUT
 from wideproof.derive.expectation.symbolic_expectation import GaussianMean
 from wideproof.derive.language.activations import Phi
@@ -13,25 +13,27 @@ from wideproof.derive.latex.displays import equations
 from wideproof.derive.latex.printer import latex
 from wideproof.derive.latex.text import Cite, Inline, Latex, Math, Ref, Text, inlines
 from wideproof.derive.proof.claims import Equation as Claimed
-from wideproof.reports.document.blocks import Block, Equation, Paragraph, Section, Table, Theorem
+from wideproof.reports.document.blocks import Block, Equation, Paragraph, Table, Theorem
 from wideproof.reports.document.numbers import value
-from wideproof.reports.sections.nonlinear.run import KernelRun
+from wideproof.reports.sections.needs import Run, derived
+from wideproof.reports.sections.nonlinear.run import nngp, ntk
+from wideproof.reports.sections.section import Draft, section
 from wideproof.reports.write import prose
 
 ROLES = {"matrix": "matrix", "input_map": "input map", "readout": "readout", "bias": "bias"}
+gradient = derived(adjoint)
 SIZES = {"matrix": r"n \times n", "input_map": r"n \times n_x", "readout": r"n_y \times n", "bias": "n"}
 
 
-def model(run: KernelRun, known: prose.Known) -> Section:
+@section("The model", "sec:model", 10, (nngp,))
+def model(run: Run, draft: Draft) -> tuple[Block, ...]:
     """The recursion, its parameters and what is assumed of them."""
     program = run.program
     body = [*program.updates, (OUTPUT, program.output)]
-    known.states(body, "eq:model")
-    known.declares(run.nngp)
-    others = [name for name in run.values if name not in {str(p.variance) for p in program.parameters}]
-    return Section(
-        "The model",
-        (
+    draft.known.states(body, "eq:model")
+    draft.known.declares(run[nngp])
+    others = [name for name in run.nu if name not in {str(p.variance) for p in program.parameters}]
+    return (
             Paragraph(
                 (
                     "For inputs ", Math(Latex(r"x_t \in \mathbb{R}^{n_x}")), ", states of width ", Math(Latex("n")),
@@ -47,16 +49,14 @@ def model(run: KernelRun, known: prose.Known) -> Section:
                     *(_others(run, others)), ". These numbers are our assumption; any others can be asked for.",
                 )
             ),
-            _parameters(program, run.values),
-        ),
-        "sec:model",
+            _parameters(program, run.nu),
     )  # fmt: skip
 
 
-def _others(run: KernelRun, names: list[str]) -> tuple[Inline, ...]:
+def _others(run: Run, names: list[str]) -> tuple[Inline, ...]:
     found: list[Inline] = []
     for name in names:
-        found += ["; " if not found else ", ", Math(latex(sp.Symbol(name))), " = ", value(run.values[name])]
+        found += ["; " if not found else ", ", Math(latex(sp.Symbol(name))), " = ", value(run.nu[name])]
     return tuple(found)
 
 
@@ -82,11 +82,10 @@ def _is_read_out(program: Program, name: str) -> bool:
     return any(c.label == name for c in program.output.free_symbols if c in program.table)
 
 
-def limits(run: KernelRun, known: prose.Known) -> Section:
+@section("The limit of infinite width", "sec:limit", 20, (nngp, ntk))
+def limits(run: Run, draft: Draft) -> tuple[Block, ...]:
     """Both kernels as the engine states and proves them."""
-    return Section(
-        "The limit of infinite width",
-        (
+    return (
             Paragraph(
                 (
                     "Primes mark the second of two sequences, ", Math(Latex("x")), " and ", Math(Latex("x'")),
@@ -94,21 +93,19 @@ def limits(run: KernelRun, known: prose.Known) -> Section:
                     "The kernels are those of one output; different outputs are independent.",
                 )
             ),
-            *_theorem(run.nngp, "Gaussian process of the outputs", "nngp",
+            *_theorem(run[nngp], "Gaussian process of the outputs", "nngp",
                       "converge jointly in law, for all times and inputs, to a Gaussian process. The covariance of one "
-                      "output at two times is determined by", known),
-            *_theorem(run.ntk, "Tangent kernel", "ntk",
+                      "output at two times is determined by", draft.known),
+            *_theorem(run[ntk], "Tangent kernel", "ntk",
                       "have gradients by all trainable parameters whose inner products converge in probability. With a "
                       "tilde for the response to a perturbation of every trainable entry by an independent standard "
-                      "normal one, the limit is determined by", known),
-        ),
-        "sec:limit",
+                      "normal one, the limit is determined by", draft.known),
     )  # fmt: skip
 
 
-def _letters(run: KernelRun) -> tuple[Inline, ...]:
+def _letters(run: Run) -> tuple[Inline, ...]:
     """What the variables of Gaussian expectations are, where there are any."""
-    rights = [sp.sympify(right, strict=True) for d in (run.nngp, run.ntk) for _, right in _stated(d)]
+    rights = [sp.sympify(right, strict=True) for d in (run[nngp], run[ntk]) for _, right in _stated(d)]
     if not any(right.has(Phi, GaussianMean) for right in rights):
         return ()
     primes = "Primes of activations are derivatives. "
@@ -171,15 +168,14 @@ def _theorem(derivation: Derivation, title: str, name: str, claim: str, known: p
     )
 
 
-def gradients(run: KernelRun) -> Section:
+@section("Gradients", "sec:gradients", 30, (gradient,), "derives the gradients that the experiments run")
+def gradients(run: Run, draft: Draft) -> tuple[Block, ...]:
     """The adjoint, which the experiments run."""
-    derivation = run.gradient
+    derivation = run[gradient]
     recurrence = derivation.formula.recurrence
     assert recurrence is not None
     pairs = [(e.left, e.right) for e in recurrence.equations]
-    return Section(
-        "Gradients",
-        (
+    return (
             Theorem(
                 (
                     Paragraph(
@@ -207,6 +203,4 @@ def gradients(run: KernelRun) -> Section:
                 "These equations are what the experiments below run, forward and back, at finite width. They agree "
                 "with difference quotients and, where activations are analytic, with complex steps."
             ),
-        ),
-        "sec:gradients",
     )  # fmt: skip
