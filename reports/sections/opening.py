@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from wideproof.derive import Derivation
-from wideproof.derive.latex.text import Cite, Code, Inline, Latex, Math, Ref, Text, inlines
+from wideproof.derive.latex.text import Cite, Code, Inline, Ref, Text, inlines, marked
 from wideproof.numeric.core.checks import Check, Verdict
 from wideproof.reports.document.blocks import Itemize, Paragraph, Section
 from wideproof.reports.document.numbers import value
 
 PROVED = "of which every step was replayed from its premises and audited by code that shares no rule with the engine"
 KERNEL_THEORY: tuple[Inline, ...] = (
-    "As the width ", Math(Latex("n")), " grows, the outputs of such a network at its random start become a Gaussian "
-    "process, and gradient descent is governed by the tangent kernel ", Cite("jacot2018neural"), ", ",
+    *marked("As the width $n$ grows, the outputs of such a network at its random start become a Gaussian process, "
+            "and gradient descent is governed by the tangent kernel "), Cite("jacot2018neural"), ", ",
     Cite("yang2020tensor2"), ". ",
 )  # fmt: skip
 

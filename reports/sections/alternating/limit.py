@@ -12,7 +12,7 @@ from wideproof.derive.expectation.truncated_moments import Ramp
 from wideproof.derive.language.alternating import AlternatingProgram
 from wideproof.derive.latex.displays import equations
 from wideproof.derive.latex.printer import latex, math
-from wideproof.derive.latex.text import Cite, Latex, Math, Ref, Text
+from wideproof.derive.latex.text import Cite, Latex, Math, Ref, Text, marked
 from wideproof.reports.document.blocks import Block, Equation, Paragraph, Table, Theorem
 from wideproof.reports.document.numbers import value
 from wideproof.reports.sections.alternating.run import corrections, evolution, program_of
@@ -32,10 +32,12 @@ def model(run: Run, draft: Draft) -> tuple[Block, ...]:
     return (
             Paragraph(
                 (
-                    "A matrix ", Math(name), " of ", Math(Latex("m")), " rows and ", Math(Latex("n")), " columns has "
-                    "independent entries ", Math(Latex(rf"N(0, {latex(program.matrix.variance)})")), ", and ",
-                    Math(Latex(rf"m / n \to {latex(program.aspect)}")), " as the width ", Math(Latex("n")), " grows. "
-                    "The program multiplies by it and by its transpose, line after line; functions act entry by entry:",
+                    "A matrix ", Math(name), *marked(" of $m$ rows and $n$ columns has independent entries "),
+                    Math(Latex(rf"N(0, {latex(program.matrix.variance)})")), ", and ",
+                    Math(Latex(rf"m / n \to {latex(program.aspect)}")), *marked(" as the width $n$ grows. The "
+                                                                                "program multiplies by it and by its "
+                                                                                "transpose, line after line; "
+                                                                                "functions act entry by entry:"),
                 )
             ),
             Equation(equations(_written(program, name)), "eq:program"),
@@ -120,10 +122,7 @@ def _corrections(derivation: Derivation, known: prose.Known) -> tuple[Block, ...
         Theorem(
             (
                 Paragraph(
-                    (
-                        "As ", Math(Latex(r"n \to \infty")), ", every product is a Gaussian part and multiples of "
-                        "earlier vectors,",
-                    )
+                    marked(r"As $n \to \infty$, every product is a Gaussian part and multiples of earlier vectors,")
                 ),
                 *prose.displays(_pairs(derivation, Image), label="eq:lines"),
                 Paragraph("with the coefficients that are not zero"),
@@ -153,10 +152,8 @@ def _evolution(derivation: Derivation, known: prose.Known) -> tuple[Block, ...]:
     known.states(ramps, "eq:moments")
     moments: list[Block] = [
         Paragraph(
-            (
-                "Here ", Math(Latex(r"M_p(\theta, v) = \mathbb{E}\left[(u - \theta)_+^{p}\right]")), " for ",
-                Math(Latex("u \\sim N(0, v)")), ", in closed form",
-            )
+            marked(r"Here $M_p(\theta, v) = \mathbb{E}\left[(u - \theta)_+^{p}\right]$ for $u \sim N(0, v)$, in "
+                   "closed form")
         ),
         *prose.displays(ramps, label="eq:moments"),
     ] if ramps else []  # fmt: skip

@@ -6,7 +6,7 @@ import sympy as sp
 
 from wideproof.derive.language.notation import j
 from wideproof.derive.latex.printer import math
-from wideproof.derive.latex.text import Cite, Latex, Math, Ref, Text
+from wideproof.derive.latex.text import Cite, Ref, Text, marked
 from wideproof.numeric.validation.linear_rnn import variances
 from wideproof.numeric.validation.validate import settings
 from wideproof.reports.document.numbers import value
@@ -49,9 +49,12 @@ def _recorded(run: Run) -> str:
 
 def _introduction(run: Run) -> tuple[Text, Text, Text]:
     return (
-        (f"This report is about the recursion {run.program.name} of ", Ref("sec:model"), ", a recurrent network "
-         "without activations whose state has the width ", Math(Latex("n")), ". "),
-        ("As ", Math(Latex("n")), " grows, gradient descent on such a network is governed by its tangent kernel ",
+        (f"This report is about the recursion {run.program.name} of ", Ref("sec:model"), *marked(", a recurrent "
+                                                                                                 "network without "
+                                                                                                 "activations whose "
+                                                                                                 "state has the "
+                                                                                                 "width $n$. ")),
+        (*marked("As $n$ grows, gradient descent on such a network is governed by its tangent kernel "),
          Cite("jacot2018neural"), ", which makes it a convolution that learns some lags faster than others ",
          Cite("emami2021implicit"), ". "),
         (Ref("sec:limit"), " derives the law of the impulse response, the kernel and the convolution from the "

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from wideproof.derive.latex.text import Latex, Math, Ref, Text
+from wideproof.derive.latex.text import Latex, Math, Ref, Text, marked
 from wideproof.numeric.runs.gathering import Progress
 from wideproof.numeric.validation.convergence import KernelError, kernel_error
 from wideproof.numeric.validation.linear_rnn import variances
@@ -74,9 +74,10 @@ def confirmation(run: Run, draft: Draft) -> tuple[Block, ...]:
                 ". Second moments, correlations and, at the first lags, fourth moments have exact means at every "
                 "width (",
                 Ref("sec:finite"),
-                "), and are judged by those at the largest one; for the other quantities the theory is a limit, "
-                "so each estimate is fitted in powers of ",
-                Math(Latex("1/n")),
+                *marked(
+                    "), and are judged by those at the largest one; for the other quantities the theory is a "
+                    "limit, so each estimate is fitted in powers of $1/n$"
+                ),
                 " and read off at infinite width. A true theory would be refuted anywhere in this family of checks "
                 f"with probability at most {first.false_alarm:g}; a check holds only if it would have seen "
                 f"an error of "
@@ -99,9 +100,7 @@ def confirmation(run: Run, draft: Draft) -> tuple[Block, ...]:
                 Ref("fig:kernel"),
                 " shows how the kernel of a single network approaches its limit: the fitted power of the width is ",
                 value(*figures.fitted_power(error.widths, error.error, error.stderr)),
-                ", where averages of independent entries have ",
-                Math(Latex("-1/2")),
-                ".",
+                *marked(", where averages of independent entries have $-1/2$."),
             )
         ),
         placed(

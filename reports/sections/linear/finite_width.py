@@ -8,7 +8,7 @@ from wideproof.derive import Derivation, moments, ntk_mean, ntk_variance
 from wideproof.derive.language.notation import n
 from wideproof.derive.latex.displays import display
 from wideproof.derive.latex.printer import math
-from wideproof.derive.latex.text import Inline, Latex, Math, Ref, Text
+from wideproof.derive.latex.text import Inline, Latex, Math, Ref, Text, marked
 from wideproof.numeric.core.width_ladder import WIDE, is_wide
 from wideproof.numeric.runs.gathering import Progress
 from wideproof.numeric.validation.linear_rnn import KERNEL_LAGS, FiniteWidth, finite_width
@@ -55,7 +55,7 @@ def _statement(run: Run, known: prose.Known) -> tuple[Block, ...]:
             (
                 Paragraph(
                     (
-                        "At every width ", math(n), " the second moments of an entry of ", Math(Latex("L_j")),
+                        "At every width ", math(n), *marked(" the second moments of an entry of $L_j$"),
                         f" for the lags {SECOND_LAGS[0]} to {SECOND_LAGS[-1]}, and its fourth moments for the lags "
                         f"{FOURTH_LAGS[0]} to {FOURTH_LAGS[-1]}, are",
                     )
@@ -114,9 +114,9 @@ def _growth(run: Run) -> Paragraph:
     plan = run[validation].measurements.plan
     short, warning = is_wide(plan.width, plan.horizon - 1), "".join(f": {x}" for x in run[validation].warnings)
     parts: list[Inline] = [
-        "None of these second moments has a term of order ", Math(Latex("1/n")), ": their corrections begin with ",
-        Math(Latex("1/n^2")), " and grow with the lag, while those of the fourth moments begin with ",
-        Math(Latex("1/n")), ". As parts of the limit the corrections of the second moment are ",
+        *marked("None of these second moments has a term of order $1/n$: their corrections begin with $1/n^2$ and "
+                "grow with the lag, while those of the fourth moments begin with $1/n$. As parts of the limit the "
+                "corrections of the second moment are "),
     ]  # fmt: skip
     for k, (lag, derivation) in enumerate(zip(SECOND_LAGS, run[seconds], strict=True)):
         parts += [", " if k else "", value(_relative(run, lag, derivation, plan.width), digits=2), f" at lag {lag}"]

@@ -12,7 +12,7 @@ from wideproof.derive.calculus.recursion_rules import OUTPUT
 from wideproof.derive.language.notation import LETTERS, j
 from wideproof.derive.latex.displays import display, equations
 from wideproof.derive.latex.printer import latex, math
-from wideproof.derive.latex.text import Cite, Code, Inline, Latex, Math, Ref, Text
+from wideproof.derive.latex.text import Cite, Code, Inline, Latex, Math, Ref, Text, marked
 from wideproof.derive.linear.convolution import Gain, Rho
 from wideproof.reports.document.blocks import Block, Equation, Paragraph, Proof, Table, Theorem
 from wideproof.reports.document.numbers import value
@@ -48,13 +48,10 @@ def model(run: Run, draft: Draft) -> tuple[Block, ...]:
             (
                 "For inputs ",
                 math(sp.Symbol("x_t")),
-                " in ",
-                Math(Latex(r"\mathbb{R}^{n_x}")),
-                ", states of width ",
-                Math(Latex("n")),
-                " that start at zero, and outputs in ",
-                Math(Latex(r"\mathbb{R}^{n_y}")),
-                ", the recursion is",
+                *marked(
+                    r" in $\mathbb{R}^{n_x}$, states of width $n$ that start at zero, and outputs in "
+                    r"$\mathbb{R}^{n_y}$, the recursion is"
+                ),
             )
         ),
         Equation(equations(body, program), "eq:model"),
@@ -64,11 +61,10 @@ def model(run: Run, draft: Draft) -> tuple[Block, ...]:
                 Ref("tab:parameters"),
                 " gives their laws. The variances used in the experiments below are our assumption: the values of ",
                 Cite("emami2021implicit"),
-                " are not known to us. The response is a causal filter, ",
-                Math(Latex(r"y_t = \sum_{j \le t} L_j\,x_{t-j}")),
-                "; its coefficients ",
-                Math(Latex("L_j")),
-                " form the impulse response.",
+                *marked(
+                    r" are not known to us. The response is a causal filter, $y_t = \sum_{j \le t} L_j\,x_{t-j}$; "
+                    "its coefficients $L_j$ form the impulse response."
+                ),
             )
         ),
         Table(
@@ -90,12 +86,11 @@ def limit(run: Run, draft: Draft) -> tuple[Block, ...]:
             (
                 Paragraph(
                     (
-                        "As ",
-                        Math(Latex(r"n \to \infty")),
-                        ", the entries of the impulse response ",
-                        Math(Latex("L_0, L_1, \\ldots")),
-                        " converge jointly in law to centred Gaussians. They are "
-                        "independent between entries and between lags, and at lag ",
+                        *marked(
+                            r"As $n \to \infty$, the entries of the impulse response $L_0, L_1, \ldots$ converge "
+                            "jointly in law to centred Gaussians. They are independent between entries and "
+                            "between lags, and at lag "
+                        ),
                         lag,
                         " their variance is",
                     )
@@ -110,11 +105,7 @@ def limit(run: Run, draft: Draft) -> tuple[Block, ...]:
         Theorem(
             (
                 Paragraph(
-                    (
-                        "As ",
-                        Math(Latex(r"n \to \infty")),
-                        ", the tangent kernel of all parameters converges in probability to",
-                    )
+                    marked(r"As $n \to \infty$, the tangent kernel of all parameters converges in probability to")
                 ),
                 Equation(
                     Latex(r"K_{t,s}(x, x') = I_{n_y} \sum_{j=0}^{\min(t,s)} \rho_j\,x_{t-j}^{\mathsf{T}} x'_{s-j}"),
@@ -123,14 +114,9 @@ def limit(run: Run, draft: Draft) -> tuple[Block, ...]:
                 Paragraph(("with the scale factors",)),
                 Equation(display(Rho(j), run[scale].formula.expr, program=run.program), "eq:rho"),
                 Paragraph(
-                    (
-                        "In matrix form, with the block Toeplitz matrix ",
-                        Math(Latex(r"\mathcal{T}(x)")),
-                        " of the inputs and the diagonal matrix ",
-                        Math(Latex(r"D(\rho)")),
-                        " that repeats each scale factor ",
-                        Math(Latex("n_x")),
-                        " times, this is",
+                    marked(
+                        r"In matrix form, with the block Toeplitz matrix $\mathcal{T}(x)$ of the inputs and the "
+                        r"diagonal matrix $D(\rho)$ that repeats each scale factor $n_x$ times, this is"
                     )
                 ),
                 Equation(
@@ -146,10 +132,9 @@ def limit(run: Run, draft: Draft) -> tuple[Block, ...]:
         Theorem(
             (
                 Paragraph(
-                    (
-                        "The scaled convolution ",
-                        Math(Latex(r"y_t = \sum_j g_j\,\theta_j\,x_{t-j}")),
-                        " has, for all inputs, the limiting tangent kernel of the recursion exactly if",
+                    marked(
+                        r"The scaled convolution $y_t = \sum_j g_j\,\theta_j\,x_{t-j}$ has, for all inputs, the "
+                        "limiting tangent kernel of the recursion exactly if"
                     )
                 ),
                 Equation(display(Gain(j), run[convolution].formula.expr, program=run.program), "eq:gain"),

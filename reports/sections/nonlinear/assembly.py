@@ -7,7 +7,7 @@ import re
 import sympy as sp
 
 from wideproof.derive.latex.printer import math
-from wideproof.derive.latex.text import Code, Inline, Latex, Math, Ref, Text
+from wideproof.derive.latex.text import Code, Inline, Ref, Text, marked
 from wideproof.numeric.validation.kernels import LimitComparison
 from wideproof.numeric.validation.validate import KERNEL_TRIALS, settings
 from wideproof.reports.document.numbers import value
@@ -45,8 +45,9 @@ def _introduction(run: Run) -> tuple[Text, Text, Text]:
     own = run.program.parameters
     drawn = "one draw each" if all(p.tied for p in own) else "some of them drawn afresh at each step"
     return (
-        (f"This report is about the recursion {run.program.name} of ", Ref("sec:model"), ", whose states have the "
-         "width ", Math(Latex("n")), f" and whose {len(own)} parameters are random, {drawn}. "),
+        (f"This report is about the recursion {run.program.name} of ", Ref("sec:model"), *marked(", whose states "
+                                                                                                 "have the width $n$"),
+        f" and whose {len(own)} parameters are random, {drawn}. "),
         opening.KERNEL_THEORY,
         (Ref("sec:limit"), " derives the laws of both from the definition alone, by proofs ", opening.PROVED, ". "),
     )  # fmt: skip

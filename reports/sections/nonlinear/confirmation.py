@@ -10,7 +10,7 @@ import numpy as np
 from matplotlib.ticker import LogLocator
 
 from wideproof.derive import Derivation
-from wideproof.derive.latex.text import Cite, Inline, Latex, Math, Ref, Text
+from wideproof.derive.latex.text import Cite, Inline, Latex, Math, Ref, Text, marked
 from wideproof.numeric.core.checks import Check
 from wideproof.numeric.runs.gathering import Progress
 from wideproof.numeric.validation.convergence import KernelError
@@ -73,8 +73,13 @@ def confirmation(run: Run, draft: Draft) -> tuple[Block, ...]:
                     f"Random networks of the widths {', '.join(map(str, plan.widths))} were drawn, {plan.trials} at "
                     f"each, and ran on {plan.inputs.shape[0]} random sequences of {plan.horizon} steps. The NNGP "
                     "kernel is the covariance of the outputs given the states, averaged over the networks; the tangent "
-                    "kernel is the inner product of the gradients that ", Ref("eq:adjoint"), " gives. The theory is a "
-                    "limit, so each entry is fitted in powers of ", Math(Latex("1/n")), " and read off at infinite "
+                    "kernel is the inner product of the gradients that ", Ref("eq:adjoint"), *marked(" gives. The "
+                                                                                                     "theory is a "
+                                                                                                     "limit, so each "
+                                                                                                     "entry is "
+                                                                                                     "fitted in "
+                                                                                                     "powers of $1/n$"),
+                    " and read off at infinite "
                     f"width. All {entries} entries of each kernel are tested; a true theory would be refuted anywhere "
                     f"among them with probability at most {checks[0].false_alarm:g}, and an entry holds only if an "
                     f"error of {checks[0].effect:.0%} (relative to the diagonal) would have been seen with "
@@ -121,10 +126,9 @@ def _corrections(corrections: Sequence[Correction], derivations: Sequence[Deriva
     derived = [c for c in corrections if c.derived is not None]
     reasons = dict.fromkeys((NAMES[c.quantity], c.reason) for c in corrections if c.reason)
     said = "; ".join(f"{name}: {reason}" for name, reason in reasons)
-    told: tuple[Inline, ...] = (
-        " gives the first correction of the finite width, the coefficient of ", Math(Latex("1/n")),
-        ". The measured one is fitted on the ladder of widths, through the derived limit. ",
-    )  # fmt: skip
+    told: tuple[Inline, ...] = marked(" gives the first correction of the finite width, the coefficient of $1/n$. "
+                                      "The measured one is fitted on the ladder of widths, through the derived "
+                                      "limit. ")  # fmt: skip
     if derived:
         worst = max(abs(c.z or 0.0) for c in derived)
         told += (
@@ -147,8 +151,7 @@ def _corrections(corrections: Sequence[Correction], derivations: Sequence[Deriva
         Paragraph((Ref("tab:corrections"), *told)),
         Table(
             ("kernel", "step", "inputs", "derived", "measured", "z"), rows,
-            ("Coefficients of ", Math(Latex("1/n")), " of both kernels at equal times: derived, and measured with "
-             "standard errors."),
+            marked("Coefficients of $1/n$ of both kernels at equal times: derived, and measured with standard errors."),
             "tab:corrections", "lrlrrr",
         ),
         *_equations(derivations),
@@ -162,12 +165,9 @@ def _equations(derivations: Sequence[Derivation]) -> tuple[Block, ...]:
         return ()
     blocks: list[Block] = [
         Paragraph(
-            (
-                "With ", Math(Latex("Q")), " the limit of the overlap of two vectors, ", Math(Latex("Q^{(1)}")),
-                " its coefficient of ", Math(Latex("1/n")), ", ", Math(Latex(r"\Gamma")), " and ", Math(Latex("V")),
-                " the covariances of two overlaps times ", Math(Latex("n")), ", given those before them and in all, "
-                "and ", Math(Latex("R")), " the response of one to another, the first of these is",
-            )
+            marked(r"With $Q$ the limit of the overlap of two vectors, $Q^{(1)}$ its coefficient of $1/n$, $\Gamma$ "
+                   "and $V$ the covariances of two overlaps times $n$, given those before them and in all, and $R$ "
+                   "the response of one to another, the first of these is")
         )
     ]  # fmt: skip
     return (*blocks, *(Equation(part) for part in shown.formula.displays()))
@@ -242,7 +242,7 @@ def _distance(error: KernelError, folder: Path) -> tuple[Any, ...]:
             (
                 Ref("fig:kernel"), " shows how the kernel of a single network approaches the limit: the fitted power "
                 "of the width is ", value(*figures.fitted_power(error.widths, error.error, error.stderr)),
-                ", where averages of independent entries have ", Math(Latex("-1/2")), ".",
+                *marked(", where averages of independent entries have $-1/2$."),
             )
         ),
     )  # fmt: skip

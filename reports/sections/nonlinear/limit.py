@@ -11,7 +11,7 @@ from wideproof.derive.language.activations import Phi
 from wideproof.derive.language.notation import LETTERS
 from wideproof.derive.latex.displays import equations
 from wideproof.derive.latex.printer import latex
-from wideproof.derive.latex.text import Cite, Inline, Latex, Math, Ref, Text, inlines
+from wideproof.derive.latex.text import Cite, Inline, Latex, Math, Ref, Text, inlines, marked
 from wideproof.derive.proof.claims import Equation as Claimed
 from wideproof.reports.document.blocks import Block, Equation, Paragraph, Table, Theorem
 from wideproof.reports.document.numbers import value
@@ -35,11 +35,8 @@ def model(run: Run, draft: Draft) -> tuple[Block, ...]:
     others = [name for name in run.nu if name not in {str(p.variance) for p in program.parameters}]
     return (
             Paragraph(
-                (
-                    "For inputs ", Math(Latex(r"x_t \in \mathbb{R}^{n_x}")), ", states of width ", Math(Latex("n")),
-                    " that start at zero, and outputs ", Math(Latex(r"y_t \in \mathbb{R}^{n_y}")),
-                    ", the recursion is",
-                )
+                marked(r"For inputs $x_t \in \mathbb{R}^{n_x}$, states of width $n$ that start at zero, and outputs "
+                       r"$y_t \in \mathbb{R}^{n_y}$, the recursion is")
             ),
             Equation(equations(body, program), "eq:model"),
             Paragraph(
@@ -88,8 +85,8 @@ def limits(run: Run, draft: Draft) -> tuple[Block, ...]:
     return (
             Paragraph(
                 (
-                    "Primes mark the second of two sequences, ", Math(Latex("x")), " and ", Math(Latex("x'")),
-                    "; the same parameters act on both. ", *_letters(run),
+                    *marked("Primes mark the second of two sequences, $x$ and $x'$; the same parameters act on both. "),
+                    *_letters(run),
                     "The kernels are those of one output; different outputs are independent.",
                 )
             ),
@@ -112,8 +109,8 @@ def _letters(run: Run) -> tuple[Inline, ...]:
     if not any(right.has(GaussianMean) for right in rights):
         return (primes,)
     return (
-        primes, Math(Latex("u")), " and ", Math(Latex("v")), " are jointly Gaussian "
-        "variables without mean; their variances and covariances stand below the equations that have them. ",
+        primes, *marked("$u$ and $v$ are jointly Gaussian variables without mean; their variances and covariances "
+                        "stand below the equations that have them. "),
     )  # fmt: skip
 
 
@@ -153,7 +150,7 @@ def _theorem(derivation: Derivation, title: str, name: str, claim: str, known: p
     return (
         Theorem(
             (
-                Paragraph(("As ", Math(Latex(r"n \to \infty")), f", the outputs {claim}")),
+                Paragraph((*marked(r"As $n \to \infty$"), f", the outputs {claim}")),
                 *prose.displays(pairs, derivation.program, f"eq:{name}"),
                 Paragraph(
                     "A state whose start has no variance is zero before the first step, and so is every moment with it."
@@ -179,12 +176,9 @@ def gradients(run: Run, draft: Draft) -> tuple[Block, ...]:
             Theorem(
                 (
                     Paragraph(
-                        (
-                            "For a cost ", Math(Latex("J")), " of the outputs write ", Math(Latex(r"\nabla_v")),
-                            " for its derivative by a vector ", Math(Latex("v")), " as it stands at its time, and ",
-                            Math(Latex(r"\nabla_M^{(t)}")), " for what the use of ", Math(Latex("M")), " at step ",
-                            Math(Latex("t")), " contributes. Stepped back in time from zero after the last step,",
-                        )
+                        marked(r"For a cost $J$ of the outputs write $\nabla_v$ for its derivative by a vector $v$ as "
+                               r"it stands at its time, and $\nabla_M^{(t)}$ for what the use of $M$ at step $t$ "
+                               "contributes. Stepped back in time from zero after the last step,")
                     ),
                     *prose.displays(pairs, derivation.program, "eq:adjoint"),
                     Paragraph("The gradient by a parameter that is drawn once is the sum over the steps."),

@@ -12,7 +12,7 @@ import numpy as np
 from wideproof.derive import Memory, memory
 from wideproof.derive.language.errors import DeriveError
 from wideproof.derive.latex.displays import equations
-from wideproof.derive.latex.text import Cite, Latex, Math, Ref, Text
+from wideproof.derive.latex.text import Cite, Ref, Text, marked
 from wideproof.derive.memory_horizon.two_run_maps import Memoryless
 from wideproof.numeric.memory_horizon.fixed_points import Analysis, analyse, groups_of
 from wideproof.numeric.memory_horizon.phase_diagram import critical_gains, phase_diagram
@@ -79,9 +79,9 @@ def _maps(derived: Memory, known: prose.Known) -> tuple[Block, ...]:
     return (
         Paragraph(
             (
-                "Two runs of one wide network see the same inputs from some step on. Near a fixed point the difference "
-                "of the two shrinks at each step by the slope of the map of their covariance, so it falls by a factor ",
-                Math(Latex("e")), " in so many steps as the logarithm of the slope says ",
+                *marked("Two runs of one wide network see the same inputs from some step on. Near a fixed point the "
+                        "difference of the two shrinks at each step by the slope of the map of their covariance, so "
+                        "it falls by a factor $e$ in so many steps as the logarithm of the slope says "),
                 Cite("schoenholz2017deep"), ". ",
                 "Tied and untied weights share these maps, which hold at equal times." if closed else UNMAPPED,
                 *((" ", COUPLED, Cite("perron1907theorie"), ".") if together else ()),
@@ -90,11 +90,9 @@ def _maps(derived: Memory, known: prose.Known) -> tuple[Block, ...]:
         Theorem(
             (
                 Paragraph(
-                    (
-                        "With inputs of the size ", Math(Latex(r"X = x_t^{\mathsf{T}} x_t")), " at every step, the "
-                        "variance of the states, the slope of the covariance of two runs where they agree, and the "
-                        "memory horizon in steps are, ", Math(Latex("q")), " being the variance one step before,",
-                    )
+                    marked(r"With inputs of the size $X = x_t^{\mathsf{T}} x_t$ at every step, the variance of the "
+                           "states, the slope of the covariance of two runs where they agree, and the memory horizon "
+                           "in steps are, $q$ being the variance one step before,")
                     if closed
                     else "The growth per step of the squared difference of two runs with the same inputs, and the "
                     "memory horizon in steps, are"

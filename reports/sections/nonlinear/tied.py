@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from wideproof.derive.language.variants import untied
-from wideproof.derive.latex.text import Inline, Latex, Math, Ref
+from wideproof.derive.latex.text import Inline, Latex, Math, Ref, marked
 from wideproof.numeric.core.checks import Check
 from wideproof.numeric.runs.gathering import Progress
 from wideproof.numeric.validation.kernels import LimitComparison, compare_limits
@@ -38,11 +38,9 @@ def tied(run: Run, draft: Draft) -> tuple[Block, ...]:
     refuted = [pair for pair in apart if pair[1].verdict == "refuted"]
     elsewhere = [c for c in found.other if c.verdict == "refuted" and all(c is not b for _, b in apart)]
     equal = all(a.lag[1] != a.lag[3] for a, _ in apart if isinstance(a.lag, tuple))
-    start: tuple[Inline, ...] = (
-        "A common approximation draws every parameter that feeds a state afresh at each step. The same rules derive "
-        "its limit from the same definition, with ",
-        Math(Latex(r"\mathbb{E}[W_t W_s] = 0")), " between different steps. ",
-    )  # fmt: skip
+    start: tuple[Inline, ...] = marked("A common approximation draws every parameter that feeds a state afresh at "
+                                       "each step. The same rules derive its limit from the same definition, with "
+                                       r"$\mathbb{E}[W_t W_s] = 0$ between different steps. ")  # fmt: skip
     if not apart:
         same = "For the kernels measured here both limits coincide."
         return (Paragraph((*start, same)),)

@@ -10,7 +10,7 @@ from matplotlib.ticker import MaxNLocator
 from scipy.special import ndtri, stdtrit
 
 from wideproof.derive.language.plain_form import program_data, program_of
-from wideproof.derive.latex.text import Latex, Math, Ref
+from wideproof.derive.latex.text import Ref, marked
 from wideproof.numeric.core.arrays import Host, seed_sequence, to_host
 from wideproof.numeric.core.checks import Check, Level, judge
 from wideproof.numeric.kernels.kernel import Kernel
@@ -122,12 +122,26 @@ def training(run: Run, draft: Draft) -> tuple[Block, ...]:
                     f"At each width {made.networks} networks learn {SEQUENCES} random targets from the last outputs by "
                     f"{STEPS} steps of full-batch gradient descent on the mean square error, with the step size ",
                     value(made.step_size, digits=3),
-                    ", half the largest stable one of the limit. The limit predicts the outputs by ",
-                    Math(Latex(r"f \leftarrow f - \frac{2 \eta}{N} K (f - y)")),
-                    " from the outputs of each network at its start. ", Ref("tab:training"), " gives the distance of "
-                    "the outputs after training from this prediction, relative to their first distance from the "
-                    "targets. Its mean square, fitted in powers of ", Math(Latex("1/n")), " and read off at infinite "
-                    "width, is ", value(check.estimate, check.stderr), f", where the limit says zero: {check.verdict}. "
+                    *marked(", half the largest stable one of the limit. The limit predicts the outputs by "
+                            r"$f \leftarrow f - \frac{2 \eta}{N} K (f - y)$ from the outputs of each network at its "
+                            "start. "), Ref("tab:training"), *marked(" gives the "
+                                                                                                     "distance of "
+                                                                                                     "the outputs "
+                                                                                                     "after training "
+                                                                                                     "from this "
+                                                                                                     "prediction, "
+                                                                                                     "relative to "
+                                                                                                     "their first "
+                                                                                                     "distance from "
+                                                                                                     "the targets. "
+                                                                                                     "Its mean "
+                                                                                                     "square, fitted "
+                                                                                                     "in powers of "
+                                                                                                     "$1/n$ and read "
+                                                                                                     "off at "
+                                                                                                     "infinite "
+                                                                                                     "width, is "),
+                    value(check.estimate, check.stderr), f", where the limit says zero: {check.verdict}. "
                     f"A true limit would be refuted with probability at most {check.false_alarm:g}, and it holds only "
                     f"if a distance of {SEEN:.0%} would have been seen with probability 0.9. ",
                     Ref("fig:training"), " shows how the errors fall.",
