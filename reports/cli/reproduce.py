@@ -162,12 +162,11 @@ def _names(text: str) -> tuple[str, ...]:
 
 def show_settings(names: Sequence[str], quick: bool, changes: dict[str, str], as_json: bool) -> None:
     """Print every choice of the named items with its value, its meaning and whether the paper states it."""
-    from wideproof.reports.paper.settings import USED, choices_of
+    from wideproof.reports.paper.settings import choices_of
 
     rows = [
         (name, c.name, c.text, c.meaning, "the paper" if c.stated else "assumed")
         for name in names
-        if name in USED
         for c in choices_of(name, quick, changes)
     ]
     heads = ("item", "name", "value", "meaning", "source")

@@ -247,9 +247,9 @@ def _comparison(context: Context, recording: Recording) -> RecordingComparison:
 
 
 FIGURE_ITEMS: tuple[Item, ...] = (
-    Item("fig1", "Figure 1", "training dynamics", training_figure, DRAWN, (_dynamics, gaps_of)),
-    Item("fig2", "Figure 2", "test dynamics", test_figure, DRAWN, (_dynamics, gaps_of)),
-    Item("fig3", "Figure 3", "test error against delay", delay_figure, EXACT, (_delays,)),
-    Item("fig4", "Figure 4", "real recordings during training", recording_figure, EXACT, (_comparisons,)),
-    Item("table1", "Table 1", "scores on real recordings", score_table, EXACT, (_comparisons,)),
+    Item("fig1", "Figure 1", "training dynamics", training_figure, DRAWN, (_dynamics, gaps_of), (Setting, Sizes)),
+    Item("fig2", "Figure 2", "test dynamics", test_figure, DRAWN, (_dynamics, gaps_of), (Setting, Sizes)),
+    Item("fig3", "Figure 3", "test error against delay", delay_figure, EXACT, (_delays,), (DelaySetting,)),
+    Item("fig4", "Figure 4", "real recordings during training", recording_figure, EXACT, (_comparisons,), (Protocol,)),
+    Item("table1", "Table 1", "scores on real recordings", score_table, EXACT, (_comparisons,), (Protocol,)),
 )

@@ -109,20 +109,6 @@ def gaussian_qq(samples: Mapping[str, ArrayLike], xlabel: str = "standard normal
         return _finish(figure, axes, xlabel, ylabel)
 
 
-def histogram(samples: Mapping[str, ArrayLike], xlabel: str, bins: int = 60) -> Picture:
-    """Densities of standardised samples, with the standard normal density over them.  Shapes: each (n,)."""
-    with mpl.rc_context(STYLE):
-        figure, (axes,) = canvas()
-        grid = np.linspace(-4.5, 4.5, 300)
-        for i, (name, sample) in enumerate(samples.items()):
-            found, edges = np.histogram(np.asarray(sample, dtype=float), bins, (-4.5, 4.5), density=True)
-            axes.stairs(found, edges, linewidth=1.1, label=name, linestyle=DASHES[i % len(DASHES)],
-                        color=PALETTE[i % len(PALETTE)])  # fmt: skip
-            figure.shows(name, (edges[1:] + edges[:-1]) / 2, found)
-        axes.plot(grid, np.exp(-(grid**2) / 2) / np.sqrt(2 * np.pi), color="0.4", linewidth=0.9, label="Gaussian")
-        return _finish(figure, axes, xlabel, "density")
-
-
 def power_law(widths: ArrayLike, values: Mapping[str, ArrayLike], xlabel: str, ylabel: str,
               errors: Mapping[str, ArrayLike] | None = None,
               slopes: Mapping[str, tuple[float, float]] | None = None) -> Picture:  # fmt: skip

@@ -10,7 +10,6 @@ RNG = np.random.default_rng(3)
 DRAWN = {
     "decay": lambda: figures.decay(X, {"a": 0.5**X}, "x", "y", {"a": 0.1 * 0.5**X}, {"a": 0.5**X}),
     "qq": lambda: figures.gaussian_qq({"a": RNG.standard_normal(1000)}),
-    "histogram": lambda: figures.histogram({"a": RNG.standard_normal(1000)}, "x"),
     "power": lambda: figures.power_law(2**X, {"a": 3.0 / 2**X}, "n", "error", {"a": 0.1 / 2**X}),
     "training": lambda: figures.training({"a": 0.5**X, "b": 0.5**X}, steps=X),
 }
