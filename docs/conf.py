@@ -1,5 +1,6 @@
 """How `make docs` builds the pages: MyST, executed notebooks, our docstrings, mathematics as MathML, no network."""
 
+import hashlib
 import os
 import sys
 from pathlib import Path
@@ -21,7 +22,9 @@ extensions = ["myst_nb", "sphinx.ext.autodoc", "mathml"]
 myst_enable_extensions = ["dollarmath", "amsmath"]
 myst_heading_anchors = 3
 nb_execution_mode, nb_execution_raise_on_error, nb_execution_timeout = "cache", True, 120
-nb_execution_cache_path = str(HERE / "_build" / "notebooks")
+SOURCES = sorted(path for room in ("derive", "numeric", "reports") for path in (HERE.parent / room).rglob("*.py"))
+DIGEST = hashlib.sha256(b"".join(path.read_bytes() for path in SOURCES)).hexdigest()[:16]
+nb_execution_cache_path = str(HERE / "_build" / f"notebooks-{DIGEST}")  # a page shows what this code prints
 autodoc_typehints = "none"
 autodoc_preserve_defaults = True
 default_role = "code"

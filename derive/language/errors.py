@@ -104,7 +104,8 @@ def meant(word: str, words: Iterable[str]) -> str:
     known = {name.lower().replace("-", "_"): name for name in words}
     asked = str(word).lower().replace("-", "_")
     near = [known[x] for x in (asked, ELSEWHERE.get(asked, "")) if x in known]
-    near += [known[x] for x in get_close_matches(asked, known, n=1)]
+    if asked not in ELSEWHERE:  # swish is no misspelt sinh
+        near += [known[x] for x in get_close_matches(asked, known, n=1)]
     return f"Did you mean {near[0]}? " if near else ""
 
 

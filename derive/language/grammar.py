@@ -178,7 +178,7 @@ class _Reader:
 
     def named(self, token: Token) -> Any:
         if token.text not in self.names:
-            hint = self.known()
+            hint = f"{meant(token.text, self.names)}{self.known()}"
             if token.text in self.functions:
                 hint = f"It is a function: write {token.text}(…)."
             elif self.tokens[self.at + 1].text == ".":

@@ -134,7 +134,7 @@ def _tree(expr: sp.Basic) -> list[Data]:
         return ["Rational", str(expr.p), str(expr.q)]
     if expr in CONSTANTS.values():
         return ["constant", next(key for key, x in CONSTANTS.items() if x == expr)]
-    if HEADS.get(name) is not type(expr):
+    if HEADS.get(name) is not expr.func:
         raise LanguageError(WHERE, f"functions among {', '.join(HEADS)}", shortened(str(expr)), "Write it by these.")
     return [name, *map(_tree, expr.args)]
 

@@ -10,7 +10,7 @@ import hashlib
 import re
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, NoReturn, TypeAlias
 
 import sympy as sp
 
@@ -26,7 +26,92 @@ FUNCTIONS = ("tanh", "exp", "sin", "cos", "sign", *NUMPY.values())
 """Functions of NumPy that an activation stands for, by its name; the others have that of NumPy."""
 
 
-class Coordinate(sp.Symbol):
+class Wide(sp.Expr):
+    """An expression in wide vectors: what asks it for a number is told what to write instead.
+
+    Sums, products and powers with it are of such classes too, and otherwise those of SymPy: equal to them, with their
+    hash, and rebuilt as them.
+    """
+
+    __slots__ = ()
+
+    def __array_ufunc__(self, function: Any, method: str, *inputs: object, **_options: object) -> NoReturn:
+        """Refused: a vector has no number, so NumPy computes nothing with it."""
+        _refuse_number(f"numpy.{function.__name__}(…)", NUMPY.get(function.__name__, function.__name__), self)
+
+    def __float__(self) -> NoReturn:
+        """Refused, as by `math.tanh`."""
+        _refuse_number("float, and functions of math", "", self)
+
+    @property
+    def T(self) -> NoReturn:
+        """Refused: an inner product of vectors is no term."""
+        raise ShapeError(f"({self}).T", "a vector, which stands upright", "its transpose",
+                         "A readout is declared by rnn.readout(…); A.T belongs to wideproof.Alternating.")  # fmt: skip
+
+    def __neg__(self) -> sp.Expr:
+        return wide(super().__neg__())
+
+    def __add__(self, other: object) -> sp.Expr:
+        return wide(super().__add__(other))
+
+    def __radd__(self, other: object) -> sp.Expr:
+        return wide(super().__radd__(other))
+
+    def __sub__(self, other: object) -> sp.Expr:
+        return wide(super().__sub__(other))
+
+    def __rsub__(self, other: object) -> sp.Expr:
+        return wide(super().__rsub__(other))
+
+    def __mul__(self, other: object) -> sp.Expr:
+        return wide(super().__mul__(other))
+
+    def __rmul__(self, other: object) -> sp.Expr:
+        return wide(super().__rmul__(other))
+
+    def __truediv__(self, other: object) -> sp.Expr:
+        return wide(super().__truediv__(other))
+
+    def __pow__(self, other: object) -> sp.Expr:
+        return wide(super().__pow__(other))
+
+
+def _refuse_number(where: str, name: str, found: sp.Expr) -> NoReturn:
+    hint = f"Write wideproof.{name}(…), an activation."
+    if name not in FUNCTIONS:
+        hint = "Write numbers as int or Fraction, activations as wideproof.tanh(…), others by wideproof.define."
+    raise LanguageError(where, "numbers", f"the vector {found}", hint)
+
+
+def _of_wide(kind: type[sp.Expr]) -> type[sp.Expr]:
+    """A class of SymPy with what `Wide` refuses; its objects equal those of the class."""
+
+    def equal(self: sp.Expr, other: object) -> bool:
+        return self is other or (isinstance(other, kind) and self._hashable_content() == other._hashable_content())
+
+    own = {
+        "__slots__": (), "__module__": __name__, "func": property(lambda self: kind), "__eq__": equal,
+        "__ne__": lambda self, other: not equal(self, other), "__hash__": kind.__hash__,
+        "__reduce_ex__": lambda self, protocol: (kind, self.args),
+    }  # fmt: skip
+    return type(kind.__name__, (Wide, kind), own)  # the name is part of hash and order
+
+
+WIDE = {kind: _of_wide(kind) for kind in (sp.Add, sp.Mul, sp.Pow)}
+
+
+def wide(expr: Any) -> Any:
+    """The same sum, product or power as an expression in wide vectors; anything else as it is."""
+    kind = WIDE.get(type(expr))
+    if kind is None:
+        return expr
+    made = sp.Expr.__new__(kind, *expr.args)
+    made.is_commutative = expr.is_commutative
+    return made
+
+
+class Coordinate(Wide, sp.Symbol):
     """One coordinate of a wide vector, opaque to SymPy: equal names are equal terms."""
 
     __slots__ = ()
@@ -53,14 +138,6 @@ class Coordinate(sp.Symbol):
         raise ShapeError(
             f"{self.label} @ …", "a matrix on the left of @", "a vector", f"The matrix comes first: W @ {self.label}."
         )
-
-    def __array_ufunc__(self, function: Any, method: str, *inputs: object, **_options: object) -> Coordinate:
-        """Refused: a coordinate has no number, so NumPy computes nothing with it."""
-        name = NUMPY.get(function.__name__, function.__name__)
-        hint = f"Write wideproof.{name}(…), an activation."
-        if name not in FUNCTIONS:
-            hint = "Write numbers as int or Fraction, activations as wideproof.tanh(…), others by wideproof.define."
-        raise LanguageError(f"numpy.{function.__name__}(…)", "arrays of numbers", f"the vector {self.label}", hint)
 
     def _sympystr(self, printer: Any) -> str:
         return self.label

@@ -178,9 +178,12 @@ class _Narrator:
         parameters, states = own_part(program)
         whose = "All entries of the parameters are" if given else "Perturb the entries by"
         words: list[Inline] = [f"{whose} independent Gaussian{'s: ' if given else ' ones: '}"]
-        for i, p in enumerate(parameters):
+        alike: dict[str, list[Inline]] = {}
+        for p in parameters:
             law = parameter_law(p, lambda x: f"${latex(x)}$")
-            words += ["; " if i else "", Math(Latex(Printer().parameter(p.name))), *marked(f" of {law}")]
+            alike.setdefault(law, []).append(Math(Latex(Printer().parameter(p.name))))
+        for i, (law, names) in enumerate(alike.items()):
+            words += ["; " if i else "", *_joined(names), *marked(f" of {law}")]
         for state in states:
             start = state_start(state, lambda x: f"${latex(x)}$")
             words += ["; ", math(sp.Symbol(state.name)), *marked(f" starts at {start}")]
@@ -285,9 +288,14 @@ def _shared(count: int, whole: bool) -> str:
 
 def _listed(labels: Sequence[str]) -> tuple[Inline, ...]:
     """References in a sentence: (1), (2) and (3)."""
+    return _joined([Ref(label) for label in labels])
+
+
+def _joined(found: Sequence[Inline]) -> tuple[Inline, ...]:
+    """Several of a kind in a sentence: a, b and c."""
     parts: list[Inline] = []
-    for k, label in enumerate(labels):
-        parts += [("", " and ")[k == len(labels) - 1] or ", " if k else "", Ref(label)]
+    for k, one in enumerate(found):
+        parts += [("", " and ")[k == len(found) - 1] or ", " if k else "", one]
     return tuple(part for part in parts if part != "")
 
 
@@ -301,16 +309,18 @@ def pairs_of(step: Step) -> list[tuple[sp.Expr, sp.Expr]]:
     return [(claim.left, claim.right)]
 
 
-def premises_line(proved: Proof) -> Said:
-    """How the proof was checked, and what it rests on."""
-    return Said((*_checked(proved), *_rests_on(proved)))
+def premises_line(proved: Proof, again: bool = False) -> Said:
+    """How the proof was checked, and what it rests on; `again` where the text has told before how proofs are."""
+    return Said((*_checked(proved, again), *_rests_on(proved)))
 
 
-def _checked(proved: Proof) -> tuple[Inline, ...]:
+def _checked(proved: Proof, again: bool) -> tuple[Inline, ...]:
     """How many steps there are of each status, and what has been done to them."""
     count = {status: sum(step.status == status for step in proved.steps) for status in STATUSES}
     kinds = [f"{number} {STATUSES[status]}" for status, number in count.items() if number]
     listed = ", ".join(kinds[:-1]) + (" and " if len(kinds) > 1 else "") + kinds[-1]
+    if again:
+        return (f"The proof has {len(proved.steps)} steps, checked as those above: {listed}.",)
     given = any(step.rule == GIVEN for step in proved.steps)
     return (
         f"The proof has {len(proved.steps)} steps: {listed}. ",

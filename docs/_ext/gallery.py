@@ -5,13 +5,16 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import matplotlib as mpl
 import numpy as np
+import sympy as sp
 
 import wideproof as wp
 from wideproof.derive.latex.notebook import written
+from wideproof.derive.latex.printer import latex
 from wideproof.numeric.validation.validate import KERNEL_DEFAULTS
 from wideproof.reports.write.figures import DASHES
-from wideproof.reports.write.picture import canvas, save
+from wideproof.reports.write.picture import STYLE, canvas, save
 
 HEAD = """# Gallery
 
@@ -25,6 +28,9 @@ STEPS, FEW = 12, 6
 GATED = ("gru", "mgu", "lstm")
 VALUES = KERNEL_DEFAULTS | {"nu_W": 0.9, "nu_F": 1.0}
 SLOW = {"residual": {"nu_W": 0.05, "nu_F": 0.1}}
+NAME = r"(?<![\w`{])(?:theta|[A-Za-z])(?:\^\w)?(?:_(?:\{[^}]*\}|\w))"
+FORMULA = re.compile(rf"(?:{NAME}|(?<=for )y|(?<=layers )h\^l|(?<=net )h\^l) = [^,;:]*(?<![.\s])|{NAME}")
+LETTERS = {"phi": r"\varphi", "alpha": r"\alpha", "theta": r"\theta"}
 NAMES = {"nngp": "NNGP", "ntk": "tangent"}
 
 
@@ -50,7 +56,17 @@ def _model(name: str, folder: Path) -> str:
 
 def _summary(name: str) -> str:
     first = (getattr(wp.models, name).__doc__ or "").split("\n\n")[0].split("  Source:")[0]
-    return f"`wideproof.models.{name}()`: " + " ".join(re.sub(r"([*_|^<>])", r"\\\1", first).split())
+    return f"`wideproof.models.{name}()`: " + _with_maths(" ".join(first.split()))
+
+
+def _with_maths(words: str) -> str:
+    """The words as Markdown, with what is written as a formula set as one."""
+    parts, end = [], 0
+    for match in FORMULA.finditer(words):
+        body = re.sub(r"\b(phi|alpha|theta)(?![a-z])", lambda m: LETTERS[m[1]], match[0])
+        parts += [re.sub(r"([*_|^<>])", r"\\\1", words[end : match.start()]), f"${body}$"]
+        end = match.end()
+    return "".join([*parts, re.sub(r"([*_|^<>])", r"\\\1", words[end:])])
 
 
 def _html(text: str) -> str:
@@ -68,7 +84,8 @@ def _pictured(name: str, rnn: wp.Recursion, folder: Path) -> str:
     first, later = np.eye(2), np.ones((2, steps - 1, 2)) / np.sqrt(2)
     X = np.concatenate([first[:, None, :], later], axis=1)
     kernel = wp.Kernel(rnn, points=1024, **values)
-    figure, (axes,) = canvas()
+    with mpl.rc_context(STYLE):
+        figure, (axes,) = canvas()
     for quantity, dash in zip(NAMES, DASHES, strict=False):
         value = np.asarray(getattr(kernel, quantity)(X))
         at = np.arange(steps)
@@ -76,9 +93,10 @@ def _pictured(name: str, rnn: wp.Recursion, folder: Path) -> str:
         axes.plot(at, inner, linestyle=dash, marker="o", label=f"{NAMES[quantity]} kernel")
         figure.shows(f"{NAMES[quantity]} kernel", at, inner)
     axes.set(xlabel="step $t$", ylabel="correlation of two runs")
-    axes.legend()
+    with mpl.rc_context(STYLE):
+        axes.legend()
     save(figure, folder, f"gallery-{name}")
-    said = ", ".join(f"{x} = {value:g}" for x, value in values.items())
+    said = ", ".join(f"${latex(sp.Symbol(x))} = {value:g}$" for x, value in values.items())
     alt = (f"Correlation of two runs of {rnn.name} that differ in their first input, by NNGP and tangent kernel: "
            f"{inner[0]:.2f} at step 0, {inner[-1]:.2f} at step {steps - 1} (tangent)")  # fmt: skip
     text = "Two runs with orthogonal first inputs and equal later ones: the normalised kernels between them."
@@ -99,5 +117,6 @@ def _amp(folder: Path) -> str:
     limits = wp.state_evolution(wp.models.amp(steps=1)).formula.displays()
     formulas = "".join(f"$$\n{part}\n$$\n\n" for part in limits)
     folded = f"<details><summary>State evolution of one step</summary>\n\n{formulas}</details>"
-    text = "The limits by `wideproof.line_evolution`, at delta = 0.5, epsilon = 0.1, nu_w = 0.001 and thresholds 1.1."
+    text = ("The limits by `wideproof.line_evolution`, at $\\delta = 0.5$, $\\epsilon = 0.1$, $\\nu_w = 0.001$ and "
+            "thresholds 1.1.")  # fmt: skip
     return f"## amp\n\n{_summary('amp')}\n\n{folded}\n\n![{alt}](gallery-amp.svg)\n\n{text}\n"

@@ -10,6 +10,7 @@ from typing import Any
 
 from wideproof.derive.language.shown import cut
 from wideproof.derive.latex.notebook import heading, table
+from wideproof.numeric.core.decimals import measured
 
 ROWS = 12
 """Rows of a table in a notebook; the text says how many more there are."""
@@ -44,8 +45,8 @@ def judged_html(title: str, verdict: str, checks: Sequence[Any]) -> str:
     """The verdict, the picture of all checks, and those furthest from holding as a table."""
     order = {"refuted": 0, "undecided": 1, "holds": 2}
     worst = sorted(checks, key=lambda check: (order[check.verdict], check.p_value))[:ROWS]
-    rows = [(check.quantity, str(check.lag), f"{check.prediction:.6g}", f"{check.estimate:.6g}",
-             f"{check.stderr:.2g}", check.verdict, check.note) for check in worst]  # fmt: skip
+    rows = [(check.quantity, str(check.lag), f"{check.prediction:.6g}",
+             *measured(check.estimate, check.stderr), check.verdict, check.note) for check in worst]  # fmt: skip
     said = f'<div><strong style="color:{COLOUR[verdict]}">{verdict}</strong>: {escape(title)}; {counted(checks)}</div>'
     heads = ("quantity", "at", "prediction", "estimate", "s.e.", "verdict", "note")
     more = f"<div>and {len(checks) - ROWS} more</div>" if len(checks) > ROWS else ""

@@ -50,7 +50,7 @@ def _refusals() -> Iterator[None]:
         if isinstance(error, ParameterError | ShapeError):
             raise
         kind = RefusedData if isinstance(error, TypeError) else ParameterError
-        raise kind("fit or predict", "data for scikit-learn", str(error), "See its user guide.") from error
+        raise kind("fit or predict", "data for scikit-learn", str(error).rstrip("."), "See its user guide.") from error
 
 
 class _Wide(Base):
@@ -80,7 +80,7 @@ class _Wide(Base):
         """Set options and variances; returns the estimator.  Error: ParameterError for another name."""
         for name in sorted(parameters, key=lambda name: name not in OPTIONS):  # the recursion before its variances
             if name not in self.get_params():
-                check_keywords("set_params", (name,), (), (*OPTIONS, *self._program().symbols))
+                check_keywords("set_params", (name,), (), self._program().symbols, OPTIONS)
             setattr(self, name, parameters[name])
         return self
 

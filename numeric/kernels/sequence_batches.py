@@ -77,7 +77,7 @@ def check_fit(first: Groups, second: Groups, readout: str) -> None:
 
     Shapes: as `Groups`.  Error: ShapeError.  Source: definition.
     """
-    shapes = [X.shape for _, X in (*first, *second)]
+    shapes = list(dict.fromkeys(X.shape for _, X in (*first, *second)))
     fits = first and second and all(len(shape) == 3 and 0 not in shape[:2] for shape in shapes)
     if not fits or len({shape[2] for shape in shapes}) > 1:
         raise _misfit(" and ".join(map(str, shapes)) or "none")
@@ -90,7 +90,7 @@ def _misfit(got: object) -> ShapeError:
         "Kernel",
         "arrays of shape (N, T, n_x) with one n_x, T equal for readout='all', or lists of (T_i, n_x)",
         got,
-        "Give sequences of one length, or another readout; add a last axis for n_x = 1.",
+        "One sequence alone is X[None], a single input X[..., None]; lengths that differ take readout='last'.",
     )
 
 

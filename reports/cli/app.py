@@ -25,12 +25,16 @@ from wideproof.reports.cli.models import WithModel, list_models
 from wideproof.reports.cli.report import report_command
 from wideproof.reports.cli.reproduce import reproduce_command
 from wideproof.reports.cli.runs.commands import runs
-from wideproof.reports.cli.symbols import Verb
+from wideproof.reports.cli.symbols import Verb, unwrapped
 from wideproof.reports.cli.validate import validate_command
 
 
 class Verbs(TyperGroup):
     """The verbs; whatever a user can meet is a message and an exit code, never a traceback."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.help = unwrapped(self.help)
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Read the options before the verb; without a word, print the help."""

@@ -133,7 +133,8 @@ def _usage(error: Any) -> ParameterError:
         return ParameterError("wideproof", "a valid command line", error.format_message(), "See wideproof --help.")
     usage, message = context.get_usage().split(": ", 1)[-1], error.format_message().rstrip(".")
     hint = f"{context.command_path} --help shows an example."
-    return ParameterError(context.command_path, " ".join(usage.split()), message[:1].lower() + message[1:], hint)
+    got = (message[:1].lower() + message[1:]).removeprefix("got ")
+    return ParameterError(context.command_path, " ".join(usage.split()), got, hint)
 
 
 def print_json(data: object) -> None:

@@ -13,6 +13,7 @@ import typer
 from wideproof.derive import Memory, memory
 from wideproof.derive.language.errors import NotAccurate
 from wideproof.derive.language.variants import untied
+from wideproof.numeric.core.decimals import measured
 from wideproof.reports.cli.console import EXIT, Stages, err, out, plain, print_json, table, told
 from wideproof.reports.cli.models import Model, model_with
 from wideproof.reports.cli.symbols import Json, demand, parameters
@@ -162,7 +163,8 @@ def _print(derived: Memory, found: list[Analysis], critical: tuple[float, ...], 
     for value in critical:
         out.print(f"critical, chi = 1: nu_W = {value:.10g}, an estimate")
     if check is not None:
-        out.print(f"chi by two runs at width {check.width}: {check.estimate:.5g} ± {check.stderr:.2g}, derived "
+        estimate = " ± ".join(measured(check.estimate, check.stderr))
+        out.print(f"chi by two runs at width {check.width}: {estimate}, derived "
                   f"{check.prediction:.5g}: {check.verdict}")  # fmt: skip
         if check.note:
             err.print(check.note)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
 import typer
 
 from wideproof.derive.language.errors import ParameterError, meant
+from wideproof.numeric.core.decimals import measured
 from wideproof.reports.cli.console import EXIT, Stages, announced, err, out, print_json, table
 from wideproof.reports.cli.runs.options import Force, Jobs, Scheduler, ShardText, shard_named
 
@@ -218,4 +219,4 @@ def _number(value: float | None) -> str:
 def _estimate(claim: dict) -> str:  # type: ignore[type-arg]
     if claim["stderr"] is None:
         return _number(claim["estimate"])
-    return f"{claim['estimate']:.5g} ± {claim['stderr']:.2g}"
+    return " ± ".join(measured(claim["estimate"], claim["stderr"]))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import math
+import re
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from itertools import pairwise
@@ -23,8 +24,17 @@ LONGEST = 30
 """Digits of a whole number on the command line."""
 
 
+def unwrapped(text: str | None) -> str | None:
+    """Help in paragraphs of one line each, for the terminal to break; an example that begins a line still does."""
+    return text and re.sub(r"(?<!\n)\n[ \t]*(?=[^\n \t])(?!\[b\])", " ", text)
+
+
 class Verb(TyperCommand):
     """A verb whose numbers are plain decimals: no 1_000, no digits of other scripts, neither inf nor nan."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.help = unwrapped(self.help)
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Read the numbers before the library does.  Errors: ParameterError naming the option."""
@@ -76,6 +86,8 @@ def parameters(
             own = [*context.meta.get(OPTIONS, ())]
             own += [p.opts[-1] for p in context.command.params if p.opts[-1].startswith("--")]
             hint = f"{meant(option, [*known, *own])}{where} --help shows an example."
+            if not known and option.startswith("--nu"):
+                hint = f"Symbols stay symbols here; wideproof eval takes numbers for them. {hint}"
             raise ParameterError(where, f"one of the options {', '.join([*known, *own])}", option, hint)
         given[known[option]] = (read or finite)(text, f"{where}: {option}", f"For example {option} 0.3.")
     return given

@@ -10,7 +10,6 @@ from typing import Any, NoReturn
 
 from wideproof.derive import models
 from wideproof.derive.language.errors import ParameterError
-from wideproof.derive.latex.text import Cite, Ref
 from wideproof.numeric.core.checks import Verdict
 from wideproof.numeric.linear_rnn.training_choice import Announce
 from wideproof.numeric.recordings import RECORDINGS
@@ -20,12 +19,11 @@ from wideproof.numeric.runs.gathering import Shard
 from wideproof.numeric.runs.stages import DONE, Stage, staged
 from wideproof.numeric.runs.tasks import Elsewhere, every
 from wideproof.numeric.validation.runs import model_text
-from wideproof.reports.document.blocks import Document, Paragraph, Section, Table, titled
-from wideproof.reports.document.numbers import value
+from wideproof.reports.document.blocks import Document, titled
+from wideproof.reports.paper import framing
 from wideproof.reports.paper.catalogue import ITEMS
 from wideproof.reports.paper.item import Context, Item, PaperClaim, Result, section, worst
 from wideproof.reports.paper.settings import USED, choices_of
-from wideproof.reports.paper.width_gaps import EFFECT, LEVEL, ROUNDING
 from wideproof.reports.render.render import Engine, render
 from wideproof.reports.render.run_json import recordable
 from wideproof.reports.sections.report import entitle, recordings_from
@@ -111,7 +109,7 @@ def start(names: Sequence[str], out_dir: Path, *, quick: bool = False, seed: int
     fields = {"model": {"name": program.name, "text": model_text(program)}, "stages": {},
               "started_in": str(Path.cwd()), "asked_engine": engine, "titles": {}}  # fmt: skip
     run = take_folder(out_dir, identity, fields, force)
-    entitle(run, title, author, date)
+    entitle(run, title, author, date, engine)
     return run
 
 
@@ -160,49 +158,13 @@ def _work_on_part(names: Sequence[str], context: Context) -> NoReturn:
 
 
 def document(made: Reproduction) -> Document:
-    """Index first, then one section for each item."""
-    rows = tuple(
-        (
-            item.place,
-            item.title,
-            Ref(f"sec:{item.name.replace('.', '-')}"),
-            worst([claim.verdict for claim in result.claims]),
-        )
-        for item, result in made.made
+    """Introduction with the index, one section for each item, and what all of it came to."""
+    items, context = made.made, made.context
+    sections = (
+        framing.introduction(items, context),
+        *(section(item, result) for item, result in items),
+        framing.conclusion(items, context),
+        framing.provenance(context),
     )
-    size = "at its quick size" if made.context.quick else "at full size"
-    index = Section(
-        "Index",
-        (
-            Paragraph(
-                (
-                    "Each item of ",
-                    Cite("emami2021implicit"),
-                    ", where it stands below, and what came of it, measured ",
-                    f"{size} with seed {made.context.seed}. A number in brackets is the standard error of the last "
-                    "digits before it.",
-                )
-            ),
-            Paragraph(
-                (
-                    "A derived statement holds if its proof was replayed and audited; a measured one by the rule "
-                    "stated with it. An equality up to rounding holds below ",
-                    value(ROUNDING),
-                    f". A power of the width is refuted where it is off at the level {LEVEL:g}, and holds where, "
-                    f"besides, one that is off by {EFFECT:g} would be refuted nine times in ten. Undecided is a "
-                    "difference whose interval is too wide for either verdict at this size, which more networks, "
-                    "seeds or data narrow.",
-                )
-            ),
-            Table(("paper", "item", "section", "verdict"), rows, "Items of the paper.", "tab:index", "llll"),
-        ),
-        "sec:index",
-    )
-    sections = (index, *(section(item, result) for item, result in made.made))
-    whole = {item.name for item, _ in made.made} == set(ITEMS)
-    what = "Every numbered result, figure and table" if whole else ", ".join(item.place for item, _ in made.made)
-    abstract = (
-        f"{what} of the paper: derived and proved by machine from the definition of the recursion, or cited where this "
-        f"is said, measured at finite width, and judged{'; with the errata that came up' if whole else ''}."
-    )
-    return Document("Implicit Bias of Linear RNNs, item by item", abstract, sections, "wideproof")
+    title = "Implicit Bias of Linear RNNs, item by item"
+    return Document(title, framing.abstract(items, context), sections, "wideproof")

@@ -17,11 +17,12 @@ from wideproof.numeric.paper.errata import check_errata
 from wideproof.numeric.paper.experiments import MomentSizes, RadiusSizes, StartSizes
 from wideproof.reports.document.blocks import Block, Paragraph, Table
 from wideproof.reports.document.numbers import value
-from wideproof.reports.paper.certificates import FOLDER, certificate_line
+from wideproof.reports.paper.certificates import FOLDER, certified
 from wideproof.reports.paper.item import Context, Item, PaperClaim, Result
 from wideproof.reports.write.inline_math import inlines
 
 LETTERS = {name: sp.Symbol(name) for name in ("nu_W", "nu_F", "nu_C", "T", "j", "n", "N", "n_x", "n_y")}
+FUNCTIONS = {"LargestRho": LargestRho, "Max": sp.Max, "sqrt": sp.sqrt}
 
 WORDS = {"stderr": "standard error", "deviation": "standard deviation", "holds": "condition met"}
 SHOWN = {
@@ -72,18 +73,18 @@ def erratum_item(erratum: Erratum) -> Item:
         if found.holds is not None:
             claim = PaperClaim("the corrected statement", "holds" if found.holds else "refuted")
         chosen = context.assumptions(erratum.item) if kinds else ()
-        blocks = (*_told(erratum), *_evidence(erratum, found.evidence, claim), *_certificates(context, erratum))
+        beside = _certificates(context, erratum)
+        blocks = (*_told(erratum), *_evidence(erratum, found.evidence, claim, beside))
         return Result((*blocks, *chosen), (claim,), listed=True)
 
     return Item(erratum.item, erratum.item, f"erratum to {erratum.where}", make, settings=kinds)
 
 
-def _certificates(context: Context, erratum: Erratum) -> Iterator[Block]:
+def _certificates(context: Context, erratum: Erratum) -> tuple[Inline, ...]:
     """The certificate of each refutation by the referee."""
-    for number, judged in enumerate(judged_readings(erratum.item), 1):
-        if judged.proof is not None:
-            name = f"{erratum.item}-{number}"
-            yield certificate_line(context.folder.parent / FOLDER, name, judged.proof, checked=not context.quick)
+    found = enumerate(judged_readings(erratum.item), 1)
+    proofs = {f"{erratum.item}-{number}": judged.proof for number, judged in found if judged.proof is not None}
+    return certified(context.folder.parent / FOLDER, proofs, asked=not context.quick)
 
 
 def _told(erratum: Erratum) -> tuple[Block, ...]:
@@ -94,11 +95,13 @@ def _told(erratum: Erratum) -> tuple[Block, ...]:
     )
 
 
-def _evidence(erratum: Erratum, evidence: dict[str, object], claim: PaperClaim) -> tuple[Block, ...]:
+def _evidence(
+    erratum: Erratum, evidence: dict[str, object], claim: PaperClaim, beside: tuple[Inline, ...]
+) -> tuple[Block, ...]:
     rows, label = tuple(_rows(evidence)), f"tab:{erratum.item}-check"
     if claim.text[0] == "a" or not rows:
         return (Paragraph((Emph("Verdict: "), f"{claim.text}; nothing to compute.")),)
-    verdict = Paragraph((Emph("Verdict: "), f"{claim.text} {claim.verdict} (", Ref(label), ")."))
+    verdict = Paragraph((Emph("Verdict: "), f"{claim.text} {claim.verdict} (", Ref(label), "). ", *beside))
     caption = (f"The machine's check of {erratum.item}. ", *inlines(CHECKED[erratum.item]))
     return (Table(("quantity", "found"), rows, caption, label, "lX"), verdict)
 
@@ -138,7 +141,7 @@ def _shown(found: object) -> tuple[Inline, ...]:
 
 
 def _parsed(text: str) -> sp.Expr:
-    return parse(text, LETTERS, {"LargestRho": LargestRho, "sqrt": sp.sqrt}, "erratum")
+    return parse(text, LETTERS, FUNCTIONS, "erratum")
 
 
 ERRATUM_ITEMS = tuple(erratum_item(erratum) for erratum in ERRATA)

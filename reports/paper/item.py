@@ -12,9 +12,8 @@ import sympy as sp
 
 from wideproof.derive import Derivation, Program, Recursion, models
 from wideproof.derive.latex.displays import display
-from wideproof.derive.latex.narration import Told
 from wideproof.derive.latex.printer import math
-from wideproof.derive.latex.text import Inline, Text
+from wideproof.derive.latex.text import Inline, Text, inlines
 from wideproof.derive.proof.claims import Counterexample, Equation as EquationClaim, Inequality, Limit, MatrixEquation
 from wideproof.numeric.core.checks import Check, Verdict
 from wideproof.numeric.linear_rnn.training_choice import Announce
@@ -26,7 +25,7 @@ from wideproof.numeric.validation.judged import Validation
 from wideproof.numeric.validation.validate import validated
 from wideproof.reports.document.blocks import Block, Equation, Kind, Paragraph, Section, Table, Theorem
 from wideproof.reports.document.numbers import value
-from wideproof.reports.paper.certificates import FOLDER, certificate_line
+from wideproof.reports.paper.certificates import FOLDER, certified
 from wideproof.reports.paper.settings import USED, assumptions, setting_of
 from wideproof.reports.write import prose
 from wideproof.reports.write.inline_math import mathematical
@@ -58,6 +57,7 @@ class Result:
 class Context:
     """What items share: sizes, seed, progress, the folder of figures, and runs that several of them read.
 
+    `known`, `shown` and `gaps` say what stands where: proofs, choices, and figures of gaps by their labels.
     `tasks` keep the pieces of what is measured and say who works; `draws` are the options of `validate` for it.
     """
 
@@ -71,8 +71,9 @@ class Context:
     method: str = "auto"
     announce: Announce | None = None
     rnn: Recursion = field(default_factory=models.linear_rnn)
-    told: Told = field(default_factory=dict)
+    known: prose.Known = field(default_factory=prose.Known)
     shown: dict[type, str] = field(default_factory=dict)
+    gaps: dict[str, str] = field(default_factory=dict)
     runs: dict[str, Any] = field(default_factory=dict)
     tasks: Tasks = NOTHING_KEPT
     draws: Mapping[str, Any] = field(default_factory=dict)
@@ -149,10 +150,16 @@ def theorem(
     statement: tuple[Block, ...] = (*first, Paragraph(lead), *goal(derivation, f"eq:{name}"))
     return (
         Theorem((*statement, *((Paragraph(tail),) if tail else ())), kind, title, f"thm:{name}"),
-        prose.proof(derivation.proof, name, context.told),
-        prose.premises_line(derivation.proof),
-        certificate_line(context.folder.parent / FOLDER, name, derivation.proof, checked=not context.quick),
+        context.known.proof(derivation.proof, name),
+        checked(context, name, derivation),
     )
+
+
+def checked(context: Context, name: str, derivation: Derivation) -> Paragraph:
+    """How a proof was checked, what it rests on, and its certificate."""
+    told = context.known.premises_line(derivation.proof).text
+    made = certified(context.folder.parent / FOLDER, {name: derivation.proof}, asked=not context.quick)
+    return Paragraph((*inlines(told), " ", *made))
 
 
 def goal(derivation: Derivation, label: str) -> tuple[Block, ...]:

@@ -29,19 +29,18 @@ def proposition_31(context: Context) -> Result:
     ranks, rank_claims = _ranks(context)
     blocks = (
         *_statement(),
+        *ranks,
         Paragraph((
             "Measured first: a random network and its own linearisation at the start, whose kernel is that of the same "
-            f"network, trained with one step size for {len(found.rnn) - 1} steps (", Ref("fig:prop-31-curves"),
-            "). Their gap is the largest relative difference of the two training errors (",
-            Ref("fig:prop-31-linearised"), "). Networks are sampled in law, and a network and its linearisation share "
-            "one draw. The power of the width is fitted to the logarithms, with a term in the inverse root of the "
-            "width for the narrow networks.",
+            f"network, trained with one step size for {len(found.rnn) - 1} steps. Their gap is the largest relative "
+            "difference of the two training errors (", Ref("fig:prop-31-linearised"), "). Networks are sampled in law, "
+            "and a network and its linearisation share one draw. The power of the width is fitted to the logarithms, "
+            "with a term in the inverse root of the width for the narrow networks.",
         )),
-        *_linearised_figures(context, found),
+        _linearised_figure(context, found),
         Paragraph("Measured second: random networks beside the linearisation with the limiting kernel, which is the "
                   "scaled convolution. This gap holds the fluctuation of the kernel too, and falls slower."),
         *gap_figure(context, gaps, "training", "prop-31-gap"),
-        *ranks,
         *context.assumptions("prop-3.1"),
     )  # fmt: skip
     low, high = (found.slope + sign * 1.96 * found.slope_stderr for sign in (-1, 1))
@@ -93,19 +92,13 @@ def linearised(context: Context) -> LinearisedGaps:
     return found
 
 
-def _linearised_figures(context: Context, found: LinearisedGaps) -> tuple[Block, ...]:
-    curves = {"linear RNN": found.rnn, "linearised": found.linearised}
+def _linearised_figure(context: Context, found: LinearisedGaps) -> Block:
     drawn = figures.power_law(found.widths, {"gap": found.mean}, "width $n$", "gap of the training errors",
                               {"gap": found.stderr}, {"gap": (found.slope, found.slope_stderr)})  # fmt: skip
-    return (
-        placed(figures.training(curves, ylabel="training error"), context.folder, "prop-31-curves",
-               f"Training error of one network of width {found.widths[0]} and of its linearisation.",
-               "fig:prop-31-curves"),
-        placed(drawn, context.folder, "prop-31-linearised",
-               f"Largest relative gap between network and linearisation against the width: mean and standard "
-               f"error over {len(found.gaps[0])} networks. The line has the fitted power.",
-               "fig:prop-31-linearised"),
-    )  # fmt: skip
+    return placed(drawn, context.folder, "prop-31-linearised",
+                  f"Largest relative gap between network and linearisation against the width: mean and standard "
+                  f"error over {len(found.gaps[0])} networks. The line has the fitted power.",
+                  "fig:prop-31-linearised")  # fmt: skip
 
 
 def _ranks(context: Context) -> tuple[tuple[Block, ...], tuple[PaperClaim, ...]]:

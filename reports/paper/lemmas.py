@@ -9,17 +9,16 @@ from wideproof.numeric.paper.experiments import ResponseSizes, StateSizes
 from wideproof.numeric.paper.perturbation import response_covariance
 from wideproof.numeric.validation.convergence import KernelError, row_distance, state_distance
 from wideproof.reports.document.blocks import Block, Equation, Paragraph, Table, Theorem
-from wideproof.reports.paper.item import Context, PaperClaim, Result, from_checks, goal, theorem, verified
+from wideproof.reports.paper.item import Context, PaperClaim, Result, checked, from_checks, goal, theorem, verified
 from wideproof.reports.paper.theory import drawn
 from wideproof.reports.paper.width_gaps import LAW_POWER, at_most, falling, power, slope_claim
-from wideproof.reports.write import prose
 
 
 def lemma_b1(context: Context) -> Result:
     """The tangent kernel is the covariance of the response to a random perturbation."""
     derivation = ntk(context.rnn)
-    proof = prose.proof(derivation.proof, "lemma-b1", context.told)
-    (tangent,) = {context.told[step.claim] for step in derivation.proof.steps if step.rule == "tangent"}
+    proof = context.known.proof(derivation.proof, "lemma-b1")
+    (tangent,) = {context.known.told[step.claim] for step in derivation.proof.steps if step.rule == "tangent"}
     checks = [c for c in context.validation.checks if c.quantity == "scale-factor"][:3]
     statement = Theorem(
         (
@@ -37,7 +36,6 @@ def lemma_b1(context: Context) -> Result:
         "The response of a recursion is a recursion again, here ", Ref(tangent), ", and one engine serves both. The "
         "limiting kernel follows from it:",
     ))  # fmt: skip
-    premises = prose.premises_line(derivation.proof)
     sizes = context.setting(ResponseSizes)
     responses = response_covariance(
         context.variances, sizes.response_width, sizes.response_steps, sizes.perturbations, context.seed
@@ -58,7 +56,7 @@ def lemma_b1(context: Context) -> Result:
         text,
         *goal(derivation, "eq:lemma-b1-kernel"),
         proof,
-        premises,
+        checked(context, "lemma-b1", derivation),
         perturbed,
         drawn(context),
         *context.assumptions("lemma-b.1"),

@@ -43,7 +43,13 @@ def theorem_41(context: Context) -> Result:
     )
     blocks = (
         *theorem(context, "thm-41", "Training", derivation, lead, tail=LETTERS),
-        Paragraph("The exact trajectory of the convolution is"),
+        Paragraph(
+            marked(
+                r"The trajectory of the convolution is known exactly: along an eigenvector of "
+                r"$\mathcal{T}\,D^{2}\,\mathcal{T}^{\mathsf{T}}$ of the eigenvalue $\sigma$, the first error counts in "
+                "the movement with the factor"
+            )
+        ),
         *goal(derivation.trajectory, "eq:trajectory"),
         Paragraph("and the number of steps that move a lag by a given distance is at least"),
         *goal(derivation.steps, "eq:least-steps"),

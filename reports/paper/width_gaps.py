@@ -85,11 +85,18 @@ def gaps_of(context: Context) -> GapLadder:
 
 
 def gap_figure(context: Context, gaps: GapLadder, which: str, stem: str) -> tuple[Block, ...]:
-    """The gap against the width with its fitted rate, and what it is."""
+    """The gap against the width with its fitted rate, and what it is, each told once."""
+    if which in context.gaps:
+        return (Paragraph((f"The gap of the {which} errors against the width is that of ", Ref(context.gaps[which]),
+                           ".")),)  # fmt: skip
+    before = tuple(context.gaps.values())
+    context.gaps[which] = f"fig:{stem}"
     drawn = figures.power_law(gaps.widths, {"gap": gaps.mean}, "width $n$", f"gap of the {which} errors",
                               {"gap": gaps.stderr}, {"gap": (gaps.slope, gaps.slope_stderr)})  # fmt: skip
     decades = np.log10(gaps.widths[-1] / gaps.widths[0])
-    text = Paragraph((
+    text = Paragraph(
+        (f"The gap of the {which} errors, taken and fitted as in ", Ref(before[0]), ", is in ", Ref(f"fig:{stem}"), ".")
+    ) if before else Paragraph((
         f"The gap is the largest relative difference of the two {which} errors over the first {gaps.setting.steps} "
         "steps. ", Ref(f"fig:{stem}"), f" shows it over {decades:.3g} decades of widths, {len(gaps.gaps[0])} networks "
         "each, sampled in law; its power of the width is fitted to the logarithms, with a term in the inverse root of "

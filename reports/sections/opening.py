@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Protocol
 
 from wideproof.derive import Derivation
 from wideproof.derive.latex.text import Cite, Code, Inline, Ref, Text, inlines, marked
@@ -47,11 +48,20 @@ def steps(*derivations: Derivation) -> str:
     return " and ".join(filter(None, (", ".join(counts[:-1]), counts[-1])))
 
 
-def tally(checks: Sequence[Check], noun: str) -> str:
+class Judged(Protocol):
+    """What has a verdict."""
+
+    @property
+    def verdict(self) -> Verdict:
+        """Whether it holds."""
+
+
+def tally(checks: Sequence[Judged], noun: str) -> str:
     """How many checks hold, are refuted and are undecided: of 72 entries 57 hold, 15 are undecided, none is refuted."""
     count = {verdict: sum(c.verdict == verdict for c in checks) for verdict in ("holds", "undecided", "refuted")}
-    if count["holds"] == len(checks):
-        return f"all {len(checks)} {noun} hold"
+    for verdict, words in (("holds", "hold"), ("undecided", "are undecided"), ("refuted", "are refuted")):
+        if count[verdict] == len(checks):
+            return f"all {len(checks)} {noun} {words}"
     parts = [_counted(count["holds"], "holds", "hold")]
     parts += [_counted(count["undecided"], "is undecided", "are undecided")] if count["undecided"] else []
     parts.append(_counted(count["refuted"], "is refuted", "are refuted"))

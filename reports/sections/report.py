@@ -93,16 +93,18 @@ def report(recursion: Recursion | Alternating | Program, out_dir: Path | str, *,
     fields = {"model": model, "stages": {}, "started_in": str(Path.cwd()), "asked_engine": engine, "titles": {}}
     workers_of(jobs, executor, scheduler)  # told before the folder is made
     run = take_folder(Path(out_dir), identity, fields, force)
-    entitle(run, title, author, date)
+    entitle(run, title, author, date, engine)
     with crew_of(jobs, executor, scheduler) as crew:
-        return carry_out(run, crew, stage, announce, engine)
+        return carry_out(run, crew, stage, announce)
 
 
-def entitle(run: RunFolder, title: str, author: str, date: str) -> None:
-    """Keep the title, author and date that were given with the run; what was given before stays."""
+def entitle(run: RunFolder, title: str, author: str, date: str, engine: Engine) -> None:
+    """Keep the title, author, date and engine that were given with the run; what was given before stays."""
     given = {name: text for name, text in (("title", title), ("author", author), ("date", date)) if text}
     if given:
         run.update(titles={**run.record.get("titles", {}), **given})
+    if engine not in ("auto", run.record["asked_engine"]):
+        run.update(asked_engine=engine)
 
 
 def resume(path: Path, crew: Crew, stage: Stage = silent, announce: Announce | None = None) -> Report:
@@ -111,10 +113,10 @@ def resume(path: Path, crew: Crew, stage: Stage = silent, announce: Announce | N
     Errors: as `report`.
     """
     run = open_run(path)
-    return carry_out(run, crew, stage, announce, run.record["asked_engine"])
+    return carry_out(run, crew, stage, announce)
 
 
-def carry_out(run: RunFolder, crew: Crew, stage: Stage, announce: Announce | None, engine: Engine) -> Report:
+def carry_out(run: RunFolder, crew: Crew, stage: Stage, announce: Announce | None) -> Report:
     """Derive, measure and typeset what the record of a folder asks for.
 
     Errors: as `report`; `Stopped`, an interruption that says what is kept.
@@ -124,7 +126,7 @@ def carry_out(run: RunFolder, crew: Crew, stage: Stage, announce: Announce | Non
         run.update(verdict=found.verdict, results={"verdict": found.verdict, **found.record()}, engine=None)
         with under_way.stage("typesetting") as progress:
             told = titled(document(found, run.path), run.record.get("titles", {}))
-            done = render(told, run.path, engine)
+            done = render(told, run.path, run.record["asked_engine"])
             progress(1, 1)
         run.end(DONE, engine=done.engine)
     if under_way.shard is not None:

@@ -9,6 +9,7 @@ from typing import Any
 import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.ticker import LogLocator
 from numpy.typing import ArrayLike
 from scipy.special import ndtri
 
@@ -25,6 +26,8 @@ DASHES: tuple[Any, ...] = (
     (0, (1, 3)),
 )  # one for each colour: curves are told apart without it
 POINTS = 400  # of a sample in a plot of quantiles
+FEWER = 40.0
+"""The largest value over the smallest, up to which a logarithmic axis has plain numbers."""
 FEW = 8  # points of a curve, up to which each has its error bar
 
 
@@ -250,10 +253,21 @@ def _frame(axes: Axes, curves: Mapping[str, ArrayLike], low: float) -> float:
     return bottom - room
 
 
+def _short_axis(axes: Axes) -> None:
+    """A logarithmic axis of few powers of ten has plain numbers, and not one power between bare marks."""
+    low, high = axes.get_ylim()
+    if axes.get_yscale() != "log" or high > FEWER * low:
+        return
+    axes.yaxis.set_major_formatter("${x:g}$")
+    axes.yaxis.set_minor_locator(LogLocator(subs=(2.0, 5.0)))
+    axes.yaxis.set_minor_formatter("${x:g}$")
+
+
 def _finish(figure: Picture, axes: Axes, xlabel: str, ylabel: str) -> Picture:
     figure.shown.xlabel, figure.shown.ylabel = xlabel, ylabel
     axes.set_xlabel(xlabel)
     axes.set_ylabel(ylabel)
+    _short_axis(axes)
     if axes.get_legend_handles_labels()[1]:
         axes.legend()
     return figure

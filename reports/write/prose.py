@@ -15,10 +15,14 @@ from wideproof.reports.document import blocks as doc
 
 @dataclass
 class Known:
-    """What a document has told so far, claims of proofs and displayed equations, each with the label of its display."""
+    """What a document has told so far, claims of proofs and displayed equations, each with the label of its display.
+
+    `checked` once it has said how proofs are checked.
+    """
 
     told: Told = field(default_factory=dict)
     stated: dict[tuple[Term, Term], str] = field(default_factory=dict)
+    checked: bool = False
 
     def declares(self, derivation: Derivation) -> None:
         """The laws of the parameters stand in a table: no proof repeats them."""
@@ -32,6 +36,11 @@ class Known:
         """A proof, without what is known; what it tells is known after it."""
         return proof(proved, name, self.told, self.stated)
 
+    def premises_line(self, proved: Proof) -> doc.Paragraph:
+        """How the proof was checked, told in full once, and what it rests on."""
+        again, self.checked = self.checked, True
+        return doc.Paragraph(narration.premises_line(proved, again).text)
+
 
 def proof(proved: Proof, name: str, told: Told | None = None, stated: Stated | None = None) -> doc.Proof:
     """The steps of a proof as sentences with displays; see `narration.narrated`."""
@@ -41,11 +50,6 @@ def proof(proved: Proof, name: str, told: Told | None = None, stated: Stated | N
 def displays(pairs: Sequence[tuple[Term, Term]], program: Program | None = None, label: str = "") -> list[doc.Block]:
     """Equations as one display, or as several joined by a word; the first has the label."""
     return list(map(_block, narration.displays(pairs, program, label)))
-
-
-def premises_line(proved: Proof) -> doc.Paragraph:
-    """How the proof was checked, and what it rests on."""
-    return doc.Paragraph(narration.premises_line(proved).text)
 
 
 def _block(passage: Passage) -> doc.Block:

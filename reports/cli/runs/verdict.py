@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.text import Text
 
+from wideproof.numeric.core.decimals import measured
 from wideproof.reports.cli.console import COLOR, err, out, print_json, table
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ def tell(found: Any, seed: int, as_json: bool, every: bool) -> None:
 def verdict(found: Validation, every: bool) -> None:
     """The checks of each lag, the others by kind unless all are wanted, and what they say together."""
     single = [check for check in found.checks if every or _is_shown(check)]
-    rows = [(c.quantity, _lags(c), f"{c.prediction:.6g}", f"{c.estimate:.6g}", f"{c.stderr:.2g}", c.verdict)
+    rows = [(c.quantity, _lags(c), f"{c.prediction:.6g}", *measured(c.estimate, c.stderr), c.verdict)
             for c in single]  # fmt: skip
     table(("quantity", _where(single), "prediction", "estimate", "s.e.", "verdict"), rows)
     rest = [check for check in found.checks if check not in single]

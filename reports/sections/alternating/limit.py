@@ -141,7 +141,7 @@ def _corrections(derivation: Derivation, known: prose.Known) -> tuple[Block, ...
             title="Corrections", label="thm:corrections",
         ),
         known.proof(derivation.proof, "corrections"),
-        prose.premises_line(derivation.proof),
+        known.premises_line(derivation.proof),
     )  # fmt: skip
 
 
@@ -167,5 +167,5 @@ def _evolution(derivation: Derivation, known: prose.Known) -> tuple[Block, ...]:
             title="State evolution", label="thm:evolution",
         ),
         known.proof(derivation.proof, "evolution"),
-        prose.premises_line(derivation.proof),
+        known.premises_line(derivation.proof),
     )  # fmt: skip

@@ -8,7 +8,8 @@ from wideproof.derive import Derivation, moments, ntk_mean, ntk_variance
 from wideproof.derive.language.notation import n
 from wideproof.derive.latex.displays import display
 from wideproof.derive.latex.printer import math
-from wideproof.derive.latex.text import Inline, Latex, Math, Ref, Text, marked
+from wideproof.derive.latex.text import Inline, Ref, Text, marked
+from wideproof.numeric.core.checks import Check
 from wideproof.numeric.core.width_ladder import WIDE, is_wide
 from wideproof.numeric.runs.gathering import Progress
 from wideproof.numeric.validation.linear_rnn import KERNEL_LAGS, FiniteWidth, finite_width
@@ -40,7 +41,7 @@ def finite(run: Making, progress: Progress) -> FiniteWidth:
 def exact_moments(run: Run, draft: Draft) -> tuple[Block, ...]:
     """The exact second and fourth moments, their distance from the limit against n, and verdicts width by width."""
     statements = (*_statement(run, draft.known), *_kernels(run, draft.known))
-    return (*statements, _growth(run), *_picture(run, draft.folder), _verdicts(run))
+    return (*statements, _growth(run), *_picture(run, draft.folder), *_verdicts(run[finite].checks))
 
 
 def _statement(run: Run, known: prose.Known) -> tuple[Block, ...]:
@@ -66,7 +67,7 @@ def _statement(run: Run, known: prose.Known) -> tuple[Block, ...]:
             label="thm:finite",
         ),
         known.proof(first.proof, "finite"),
-        prose.premises_line(first.proof),
+        known.premises_line(first.proof),
         Paragraph(
             (
                 f"This is the proof for the second moment of lag {SECOND_LAGS[0]}; the others differ in their words "
@@ -100,7 +101,7 @@ def _kernels(run: Run, known: prose.Known) -> tuple[Block, ...]:
             label="thm:finite-kernel",
         ),
         known.proof(mean.proof, "kernel-mean"),
-        prose.premises_line(mean.proof),
+        known.premises_line(mean.proof),
         Paragraph(
             (
                 f"This is the proof for the mean at lag {KERNEL_LAGS[0]}; the others are proved and checked likewise.",
@@ -151,7 +152,8 @@ def _picture(run: Run, folder: Path) -> tuple[Block, ...]:
     drawn.axes[0].set_xscale("log", base=2)
     drawn.axes[0].set_xticks(found.widths, [str(width) for width in found.widths])
     return (
-        Paragraph((Ref("fig:finite"), " draws them against the width, and ", Ref("tab:finite"), " judges them.")),
+        Paragraph((Ref("fig:finite"), " draws them against the width, ", Ref("tab:finite"), " judges them, and ",
+                   Ref("tab:finite-kernel"), " the tangent kernel.")),
         placed(
             drawn, folder, "finite-width",
             "Exact second moments over their limits (lines, between the widths drawn straight) and random networks "
@@ -161,24 +163,30 @@ def _picture(run: Run, folder: Path) -> tuple[Block, ...]:
     )  # fmt: skip
 
 
-NAMES = {"second-moment": "second moment", "ntk-mean": "kernel, mean", "ntk-variance": "kernel, variance"}
+NAMES = {"ntk-mean": "mean", "ntk-variance": "variance"}
 
 
-def _verdicts(run: Run) -> Table:
-    rows: list[tuple[Text, ...]] = [
-        (
-            NAMES[c.quantity], str(c.lag), str(c.width), value(c.prediction), value(c.estimate, c.stderr), c.verdict,
-            value(c.limit or 0.0), c.limit_verdict,
-        )
-        for c in run[finite].checks
-    ]  # fmt: skip
-    first = run[finite].checks[0]
-    return Table(
-        ("of", "lag", "width", "exact", "measured", "verdict", "limit", "as the mean here"), tuple(rows),
-        ("What is exact at each width and random networks of that width, ", f"{first.trials} each: second moments of "
-         "an entry of ", Math(Latex("L_j")), ", mean and variance of the entry of the tangent kernel of a lag with "
-         f"itself. A true value would be refuted anywhere in the table with probability at most {first.false_alarm:g}. "
-         "The last column says whether the limit, of the second moment ", Ref("eq:variance"), ", of the variance 0, "
-         "taken for the value at that width, would be refuted."),
-        "tab:finite", "lrrrrlrl",
+def _verdicts(checks: tuple[Check, ...]) -> tuple[Table, ...]:
+    """The checks of second moments, and those of the kernel in a table of their own: no page is one table."""
+    first = checks[0]
+    heads = ("lag", "width", "exact", "measured", "verdict", "limit", "as the mean here")
+    moments = Table(
+        heads, tuple(_row(c) for c in checks if c.quantity not in NAMES),
+        (*marked("Second moments of an entry of $L_j$, exact at each width, and random networks of that width, "),
+         f"{first.trials} each. A true value would be refuted anywhere in this table or the next with probability at "
+         f"most {first.false_alarm:g}. The last column says whether the limit ", Ref("eq:variance"),
+         ", taken for the value at that width, would be refuted."),
+        "tab:finite", "rrrrlrl",
     )  # fmt: skip
+    kernels = Table(
+        ("of", *heads), tuple((NAMES[c.quantity], *_row(c)) for c in checks if c.quantity in NAMES),
+        ("The same of mean and variance of the entry of the tangent kernel of a lag with itself; the limit of the "
+         "variance is 0."),
+        "tab:finite-kernel", "lrrrrlrl",
+    )  # fmt: skip
+    return moments, kernels
+
+
+def _row(c: Check) -> tuple[Text, ...]:
+    return (str(c.lag), str(c.width), value(c.prediction), value(c.estimate, c.stderr), c.verdict,
+            value(c.limit or 0.0), c.limit_verdict)  # fmt: skip

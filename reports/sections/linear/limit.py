@@ -19,7 +19,7 @@ from wideproof.reports.document.numbers import value
 from wideproof.reports.sections.linear.run import convolution, response, scale
 from wideproof.reports.sections.needs import Run
 from wideproof.reports.sections.section import Draft, section
-from wideproof.reports.write import figures, prose
+from wideproof.reports.write import figures
 from wideproof.reports.write.picture import placed
 
 DECAYS = (0.1, 0.3, 0.5, 0.7, 0.9)
@@ -101,7 +101,7 @@ def limit(run: Run, draft: Draft) -> tuple[Block, ...]:
             label="thm:response",
         ),
         draft.known.proof(run[response].proof, "response"),
-        prose.premises_line(run[response].proof),
+        draft.known.premises_line(run[response].proof),
         Theorem(
             (
                 Paragraph(
@@ -128,7 +128,7 @@ def limit(run: Run, draft: Draft) -> tuple[Block, ...]:
             label="thm:kernel",
         ),
         draft.known.proof(run[scale].proof, "kernel"),
-        prose.premises_line(run[scale].proof),
+        draft.known.premises_line(run[scale].proof),
         Theorem(
             (
                 Paragraph(

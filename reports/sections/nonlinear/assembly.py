@@ -74,7 +74,8 @@ def _untied(found: LimitComparison | None) -> Text:
     wrong = sum(other.verdict == "refuted" for _, other in apart)
     if not apart:
         return "Parameters drawn afresh at each step would have the same limit. "
-    return f"Parameters drawn afresh at each step would have another limit, refuted in {wrong} entries. "
+    said = f"refuted in {wrong} entries" if wrong else "which these networks do not refute"
+    return f"Parameters drawn afresh at each step would have another limit, {said}. "
 
 
 def _memory(found: Remembered) -> Text:

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from matplotlib.ticker import LogLocator
 
 from wideproof.derive import Derivation
 from wideproof.derive.latex.text import Cite, Inline, Latex, Math, Ref, Text, marked
@@ -124,8 +123,7 @@ def _corrections(corrections: Sequence[Correction], derivations: Sequence[Deriva
     if not corrections:
         return ()
     derived = [c for c in corrections if c.derived is not None]
-    reasons = dict.fromkeys((NAMES[c.quantity], c.reason) for c in corrections if c.reason)
-    said = "; ".join(f"{name}: {reason}" for name, reason in reasons)
+    said = _reasons(corrections)
     told: tuple[Inline, ...] = marked(" gives the first correction of the finite width, the coefficient of $1/n$. "
                                       "The measured one is fitted on the ladder of widths, through the derived "
                                       "limit. ")  # fmt: skip
@@ -138,24 +136,43 @@ def _corrections(corrections: Sequence[Correction], derivations: Sequence[Deriva
             f"step by step; z is the distance of the two in standard errors, at most {worst:.1f} here. ",
         )  # fmt: skip
     if said:
-        told += (f"Where none is derived, the coefficient is measured only ({said}).",)
+        where = "Where none is derived, the coefficient" if derived else "It"
+        told += (f"{where} is measured only ({said}).",)
+    coefficients = _coefficients(corrections, bool(derived))
+    return (Paragraph((Ref("tab:corrections"), *told)), coefficients, *_equations(derivations))
+
+
+def _coefficients(corrections: Sequence[Correction], derived: bool) -> Table:
+    """The coefficients of 1/n; without columns for what is `derived` where nothing is."""
     rows = tuple(
         (
             NAMES[c.quantity], str(c.step), Math(Latex("x, x" if c.sequences[1] == 0 else "x, x'")),
-            "measured only" if c.derived is None else value(c.derived), value(c.measured, c.stderr),
-            "" if c.z is None else f"{c.z:.1f}",
+            *((("measured only" if c.derived is None else value(_rounded(c.derived, c.stderr))),) if derived else ()),
+            value(c.measured, c.stderr),
+            *(("" if c.z is None else f"{c.z:.1f}",) if derived else ()),
         )
         for c in corrections
     )  # fmt: skip
-    return (
-        Paragraph((Ref("tab:corrections"), *told)),
-        Table(
-            ("kernel", "step", "inputs", "derived", "measured", "z"), rows,
-            marked("Coefficients of $1/n$ of both kernels at equal times: derived, and measured with standard errors."),
-            "tab:corrections", "lrlrrr",
-        ),
-        *_equations(derivations),
-    )  # fmt: skip
+    heads = ("kernel", "step", "inputs", "derived", "measured", "z") if derived else (
+        "kernel", "step", "inputs", "measured")  # fmt: skip
+    how = "derived, and measured with standard errors." if derived else "measured, with standard errors."
+    return Table(heads, rows, (*marked("Coefficients of $1/n$ of both kernels at equal times: "), how),
+                 "tab:corrections", "lrlrrr" if derived else "lrlr")  # fmt: skip
+
+
+def _reasons(corrections: Sequence[Correction]) -> str:
+    """Why corrections are not derived, each reason once with the kernels that it is about."""
+    about: dict[str, list[str]] = {}
+    for c in corrections:
+        if c.reason:
+            names = about.setdefault(c.reason, [])
+            names += [] if NAMES[c.quantity] in names else [NAMES[c.quantity]]
+    return "; ".join(f"{' and '.join(names)}: {reason}" for reason, names in about.items())
+
+
+def _rounded(derived: float, stderr: float) -> float:
+    """A coefficient that is nothing but rounding beside the error of the measurement is zero."""
+    return derived if abs(derived) > 1e-9 * stderr else 0.0
 
 
 def _equations(derivations: Sequence[Derivation]) -> tuple[Block, ...]:
@@ -229,8 +246,6 @@ def _panel(xlabel: str, ylabel: str, curves: Mapping[str, Any]) -> figures.Panel
 def _distance(error: KernelError, folder: Path) -> tuple[Any, ...]:
     name = "$|K_n - K| / |K|$"
     drawn = figures.power_law(error.widths, {name: error.error}, "width $n$", "relative error", {name: error.stderr})
-    drawn.axes[0].yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    drawn.axes[0].yaxis.set_major_formatter("${x:g}$")
     return (
         placed(
             drawn, folder, "kernel-error",

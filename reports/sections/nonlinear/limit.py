@@ -161,7 +161,7 @@ def _theorem(derivation: Derivation, title: str, name: str, claim: str, known: p
         ),
         *_in_closed_form(derivation, name),
         known.proof(derivation.proof, name),
-        prose.premises_line(derivation.proof),
+        known.premises_line(derivation.proof),
     )
 
 
@@ -190,7 +190,7 @@ def gradients(run: Run, draft: Draft) -> tuple[Block, ...]:
                 (
                     "The tangent recursion says what each right side changes by when what it reads changes. Collected "
                     "by what is read, it gives ", Ref("eq:adjoint"), " ", Cite("griewank2008evaluating"), ". ",
-                    *inlines(prose.premises_line(derivation.proof).text),
+                    *inlines(draft.known.premises_line(derivation.proof).text),
                 )
             ),
             Paragraph(

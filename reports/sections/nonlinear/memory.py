@@ -102,7 +102,7 @@ def _maps(derived: Memory, known: prose.Known) -> tuple[Block, ...]:
             title="Memory", label="thm:memory",
         ),
         known.proof(derived.proof, "memory"),
-        prose.premises_line(derived.proof),
+        known.premises_line(derived.proof),
     )  # fmt: skip
 
 

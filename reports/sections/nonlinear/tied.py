@@ -54,7 +54,8 @@ def tied(run: Run, draft: Draft) -> tuple[Block, ...]:
     where = "all of them between different times; at equal times they agree" if equal else "also at equal times"
     told = (
         f"The two limits differ in {len(apart)} of {len(found.truth)} entries, {where}. On the networks measured above "
-        f"the untied limit is refuted in {len(refuted)} of these entries{'' if elsewhere else ' and nowhere else'}. "
+        f"the untied limit is refuted in {len(refuted) or 'none'} of these entries"
+        f"{'' if elsewhere or not refuted else ' and nowhere else'}. "
     )
     if equal:
         told += (

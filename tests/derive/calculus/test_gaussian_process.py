@@ -17,7 +17,7 @@ from wideproof.derive.language.activations import Phi
 from wideproof.derive.language.notation import s, t
 from wideproof.derive.language.program import Coordinate, Previous
 from wideproof.derive.proof.claims import Equation, Hypothesis, ProcessForm, Vanishing
-from wideproof.reports.write.prose import premises_line, proof
+from wideproof.reports.write.prose import Known, proof
 
 
 @cache
@@ -179,7 +179,7 @@ def test_the_proof_reads_as_sentences():
         text = repr(proof(found.proof, "gated"))
         assert ("odd number of times" in text) == (quantity == "ntk")
         assert "the rule" not in text
-        assert "yang2020tensor2" in repr(premises_line(found.proof))
+        assert "yang2020tensor2" in repr(Known().premises_line(found.proof))
 
 
 def test_arguments_of_derivatives_exchanged_between_two_gates_are_refused():

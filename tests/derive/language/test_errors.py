@@ -1,10 +1,12 @@
 """Messages of errors are of bounded length, whatever formula they refuse; their fields hold all of it."""
 
 import inspect
+import math
 import pickle
 
 import numpy as np
 import pytest
+import sympy as sp
 
 import wideproof as wp
 from wideproof.derive import LanguageError, Recursion
@@ -43,7 +45,15 @@ def test_the_list_of_names_that_are_taken_is_never_cut():
 def written(line):
     """The error of a line that a new user writes, beside a recursion with W, F, C, h and b and the matrix A."""
     rnn = Recursion("tried")
-    names = {"wp": wp, "np": np, "rnn": rnn, "W": rnn.matrix("W"), "F": rnn.input_map("F"), "C": rnn.readout("C")}
+    names = {
+        "wp": wp,
+        "np": np,
+        "math": math,
+        "rnn": rnn,
+        "W": rnn.matrix("W"),
+        "F": rnn.input_map("F"),
+        "C": rnn.readout("C"),
+    }
     names |= {"h": rnn.state("h"), "b": rnn.bias("b"), "A": wp.Alternating("run").matrix("A")}
     with pytest.raises((DeriveError, AttributeError)) as error:
         eval(line, names)
@@ -57,7 +67,11 @@ LINES = {
     "W.T": "Alternating", "W.T @ h": "Alternating",
     "np.tanh(h)": "wideproof.tanh(…)", "np.tanh(W @ h)": "wideproof.tanh(…)", "np.maximum(h, 0)": "wideproof.relu(…)",
     "np.abs(h)": "wideproof.activation('abs')(…)", "np.float64(0.5) * h": "Fraction",
-    "np.arctan(h)": "wideproof.define",
+    "np.arctan(h)": "wideproof.define", "np.tanh(W @ h + b)": "wideproof.tanh(…)", "np.exp(2 * h)": "wideproof.exp(…)",
+    "np.sin(h * b)": "wideproof.sin(…)", "np.tanh(h - h**2)": "wideproof.tanh(…)",
+    "(W @ h + b) + np.ones(3)": "Fraction", "np.float64(2) * (W @ h + b)": "Fraction",
+    "math.tanh(h)": "wideproof.tanh(…)", "math.tanh(W @ h + b)": "wideproof.tanh(…)", "h.T": "readout",
+    "(W @ h + b).T": "readout",
     "rnn.matrix('V', std=1)": 'variance="nu_W"', "rnn.bias('V', sigma=1)": 'variance="nu_W"',
     "rnn.matrix('V', varianc=1)": "Did you mean variance?", "rnn.matrix('V', shape=(3, 3))": "Sizes are not declared",
     "rnn.state('g', size=3)": "Sizes are not declared", "rnn.readout()": "readout(name, variance, tied, trainable)",
@@ -72,6 +86,8 @@ LINES = {
     "wp.scale_factors(wp.models.linear_rnn()).formula.compile()(0, 0.3, 1, 1)": "(j=…, nu_C=…, nu_F=…, nu_W=…)",
     "wp.scale_factors(wp.models.linear_rnn()).formula.compile()(j=0, nu_w=0.3, nu_F=1, nu_C=1)": "Did you mean nu_W?",
     "wp.line_evolution(wp.models.amp(1))(0.5)": "delta=…",
+    "wp.define('own', 'z * swish(z)')": "functions: tanh",
+    "wp.check(wp.models.linear_rnn(), 'scale-factors', 'nu_w**j')": "Did you mean nu_W?",
     "wp.memory(wp.models.elman()).formula.compile()(1, 2)": "nu_W=…",
     "wp.validate(wp.models.elman(), width=1e3)": "Write 1000, an int",
     "wp.validate(wp.models.elman(), trails=10)": "Did you mean trials?",
@@ -84,6 +100,23 @@ LINES = {
 @pytest.mark.parametrize("line", LINES)
 def test_a_mistake_is_answered_by_what_to_write(line):
     assert LINES[line] in written(line)
+
+
+def test_sums_of_vectors_are_those_of_sympy():
+    rnn = Recursion("summed")
+    a, b = rnn.matrix("W") @ rnn.state("h"), rnn.bias("b")
+    for ours, plain in ((a + b, sp.Add(a, b)), (2 * a, sp.Mul(2, a)), (1 - a / b, sp.Add(1, sp.Mul(-1, a, b**-1))),
+                        (a**2, sp.Pow(a, 2)), ((a + b) * a, sp.Mul(sp.Add(a, b), a))):  # fmt: skip
+        assert ours == plain
+        assert plain == ours
+        assert hash(ours) == hash(plain)
+        assert ours.func is plain.func
+        assert sp.srepr(ours) == sp.srepr(plain)
+        assert pickle.loads(pickle.dumps(ours)) == plain
+    assert a + b != a + 2 * b
+    assert sp.tanh(a + b) == sp.tanh(sp.Add(a, b))
+    assert (a + b) - b == a
+    assert type((a + b).xreplace({a: b})) is not type(a + b)
 
 
 def test_a_call_that_is_right_passes():

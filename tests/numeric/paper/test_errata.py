@@ -10,6 +10,7 @@ from wideproof.derive.linear.errata import ERRATA
 from wideproof.derive.referee import readings
 from wideproof.numeric.paper import errata
 from wideproof.numeric.paper.errata import CHECKS, check_errata, rank_condition
+from wideproof.reports.paper.errata import _rows
 
 
 def test_every_erratum_has_a_check_and_every_check_an_erratum():
@@ -23,6 +24,7 @@ def test_the_corrected_statement_holds(item):
     printed = next(erratum.printed for erratum in ERRATA if erratum.item == item)
     assert len(finding.evidence.get("refuted", {})) == len(printed)  # by the referee, each at a point
     json.dumps(finding.evidence)
+    assert item == "E10" or list(_rows(finding.evidence))  # the report reads every formula of it
 
 
 @pytest.mark.parametrize(

@@ -27,6 +27,7 @@ from wideproof.reports.cli import models as cli_models
 from wideproof.reports.cli.app import app
 from wideproof.reports.cli.console import EXIT
 from wideproof.reports.cli.derive import QUANTITIES
+from wideproof.reports.cli.symbols import unwrapped
 from wideproof.reports.render import pandoc, pdftex
 from wideproof.reports.sections import report as report_module
 from wideproof.reports.sections.report import Report
@@ -384,6 +385,15 @@ def test_validate_says_which_samplers_it_took_and_why(words, said):
     done = CliRunner().invoke(app, ["validate", *words.split(), "--width", "16", "--trials", "4"])
     assert done.exit_code in (0, 1, 3), done.stderr
     assert said in done.stdout.split("samplers: ")[1]
+
+
+def test_help_breaks_lines_where_the_terminal_ends():
+    text = "One sentence\nover lines.\n\nExamples: [b]a[/b],\n[b]b[/b]\n"
+    assert unwrapped(text) == "One sentence over lines.\n\nExamples: [b]a[/b],\n[b]b[/b]\n"
+    assert unwrapped(None) is None
+    lines = [line.strip() for line in run("--help", env={"COLUMNS": "80"}).stdout.splitlines()]
+    assert any(line.endswith("stopped by") for line in lines)
+    assert any(line.startswith("SIGINT and SIGTERM, 141 the reader of its output") for line in lines)
 
 
 def test_help_describes_the_exit_codes_and_lists_the_verbs():

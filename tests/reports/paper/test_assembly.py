@@ -11,6 +11,7 @@ import pytest
 from typer.testing import CliRunner
 
 from wideproof.derive import ProofError, equivalent_convolution, scale_factor_bound, scale_factors
+from wideproof.derive.latex.text import plain
 from wideproof.numeric.validation.convergence import gaussian_distance
 from wideproof.reports.cli.app import app
 from wideproof.reports.paper import ITEMS, reproduce
@@ -18,6 +19,7 @@ from wideproof.reports.paper.assembly import document
 from wideproof.reports.paper.item import Context, PaperClaim, theorem, verified, worst
 from wideproof.reports.paper.width_gaps import at_most, exact, rate
 from wideproof.reports.render.render import render
+from wideproof.reports.write.prose import Known
 
 WANTED = [
     "prop-2.1a",
@@ -75,11 +77,20 @@ def test_cheap_items_hold_and_make_one_document(context, tmp_path):
     source = done.tex.read_text()
     assert "sec:eq-22" in source
     assert "??" not in source
+    opened, *_, ended, _ = document(made).sections
+    assert (opened.title, ended.title) == ("Introduction", "Conclusion")
+    assert plain(opened.body[0].text).count(". ") == 4  # five sentences
+    assert source.count("auditor that shares no rule") == 1
+    assert "Together: holds" in source
+    (item, result), *rest = made.made
+    wrong = replace(made, made=((item, replace(result, claims=(PaperClaim("x", "refuted"),))), *rest))
+    assert "sec:prop-2-1a" in plain(document(wrong).sections[-2].body[0].text)
+    assert "Together: refuted" in plain(document(wrong).abstract)
 
 
 def test_a_proof_told_before_is_not_told_again(context):
     first, second = equivalent_convolution(context.rnn), scale_factor_bound(context.rnn, "paper")
-    alone = theorem(replace(context, told={}), "two", "", second, "")
+    alone = theorem(replace(context, known=Known()), "two", "", second, "")
     theorem(context, "one", "", first, "")
     after = theorem(context, "two", "", second, "")
     assert "are those of a proof above" in str(after)

@@ -12,8 +12,10 @@ import pytest
 
 from wideproof.derive.language.errors import DeriveError
 from wideproof.derive.latex.text import Cite, DocumentError, Latex
+from wideproof.reports.document.assets import read
 from wideproof.reports.document.blocks import Document, Equation, Paragraph, Section, Table
 from wideproof.reports.render import pandoc, pdftex, render as module
+from wideproof.reports.render.bibliography import entries
 from wideproof.reports.render.render import render
 from wideproof.reports.render.subprocesses import MissingEngine, RenderError, run
 
@@ -173,3 +175,10 @@ def _alive(pid: int) -> bool:
 def test_a_program_gets_no_input_and_its_output_comes_back(tmp_path):
     assert run([sys.executable, "-c", "print(repr(input.__name__)); input()"], tmp_path, 10)[0] == 1
     assert run([sys.executable, "-c", "print('x')"], tmp_path, 10, dict(os.environ)) == (0, "x\n")
+
+
+def test_every_entry_of_the_bibliography_is_closed_and_found():
+    bib = read("refs.bib")
+    assert len(entries(bib)) == len(re.findall(r"^@", bib, re.MULTILINE))
+    assert all(entry.count("{") == entry.count("}") for entry in entries(bib).values())
+    assert len(entries(bib.replace("\n}\n", "\n", 1))) < len(entries(bib))  # one that is open swallows the next

@@ -34,6 +34,7 @@ from wideproof.reports.sections.linear.finite_width import fourths, seconds
 from wideproof.reports.sections.linear.recordings import compared
 from wideproof.reports.sections.linear.run import convolution, response, scale
 from wideproof.reports.sections.nonlinear import confirmation, memory, tied, training
+from wideproof.reports.sections.opening import tally
 from wideproof.reports.sections.report import document
 
 NEEDS_TEX = pytest.mark.skipif(shutil.which("pdflatex") is None, reason="pdflatex is not on PATH")
@@ -265,3 +266,16 @@ def test_parts_of_a_report_leave_nothing_to_draw_and_make_the_report_of_one_plac
     monkeypatch.setattr(Crew, "each", idle)
     module.resume(tmp_path / "merged", ALONE)
     assert compare(tmp_path / "merged", tmp_path / "whole")["identical"] is True
+
+
+def test_verdicts_are_counted_in_words_and_a_reason_is_said_once():
+    def found(*verdicts):
+        return tally([SimpleNamespace(verdict=verdict) for verdict in verdicts], "entries")
+
+    assert found("undecided", "undecided") == "all 2 entries are undecided"
+    assert found("holds", "undecided") == "of 2 entries 1 holds, 1 is undecided and none is refuted"
+    made = [SimpleNamespace(quantity=q, reason=r) for q, r in (("nngp", "a"), ("ntk", "a"), ("nngp", ""), ("ntk", "b"))]
+    assert confirmation._reasons(made) == "NNGP kernel and tangent kernel: a; tangent kernel: b"
+    one = SimpleNamespace(quantity="ntk", step=0, sequences=(0, 0), measured=1.0, stderr=0.1, derived=None, z=None)
+    assert "derived" not in confirmation._coefficients([one], derived=False).heads
+    assert (confirmation._rounded(-2e-14, 1.3), confirmation._rounded(-2e-3, 1.3)) == (0.0, -2e-3)

@@ -44,6 +44,16 @@ def test_a_power_that_is_given_is_the_one_drawn():
     assert drawn == pytest.approx(-0.52)
 
 
+@pytest.mark.parametrize(("span", "plain"), [(20.0, True), (1000.0, False)], ids=["short", "long"])
+def test_a_short_logarithmic_axis_has_plain_numbers(span, plain):
+    drawn = figures.training({"a": [0.1 * span, 0.1]})
+    drawn.canvas.draw()
+    (axes,) = drawn.axes
+    found = [label.get_text() for label in (*axes.get_yticklabels(), *axes.get_yticklabels(minor=True))]
+    assert ("$0.5$" in found) is plain
+    assert any("10^" in text for text in found) is not plain
+
+
 def test_a_gaussian_sample_lies_on_the_diagonal_and_a_wider_one_does_not():
     for scale, near in ((1.0, True), (1.5, False)):
         (axes,) = figures.gaussian_qq({"a": scale * RNG.standard_normal(20000)}).axes

@@ -144,8 +144,12 @@ def test_a_proof_reads_as_mathematics(name):
             assert squeeze(latex(left, program)) in text, step.rule
             for term in getattr(right, "args", ()) if right.is_Add else (right,):
                 assert squeeze(latex(term, program).removeprefix("-")) in text, (step.rule, term)
-    tail = prose.premises_line(proof)
+    known = prose.Known()
+    tail, later = known.premises_line(proof), known.premises_line(proof)
     assert f"{len(proof.steps)} steps" in plain(tail.text)
+    assert f"{len(proof.steps)} steps" in plain(later.text)
+    assert "auditor" in plain(tail.text)
+    assert "auditor" not in plain(later.text)  # how proofs are checked is told once
     section = doc.Section("s", (prose.proof(proof, "x"), tail))
     lint_tex(typeset(doc.Document("T", "A", (section,), "w")))
 

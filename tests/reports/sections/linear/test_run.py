@@ -109,11 +109,14 @@ def test_a_recording_leads_with_what_was_decided_and_why_the_rest_could_not_be(t
     assert "ndecided" not in plain(_answer(every))
 
 
-def test_title_author_and_date_are_those_given_and_stay_with_the_run(tiny_run, undrawn, tmp_path):
+def test_title_author_date_and_engine_are_those_given_and_stay_with_the_run(tiny_run, undrawn, tmp_path):
     whole = document(tiny_run, tmp_path)
     own = titled(whole, {"title": "A & B", "author": "", "date": "May 2026"})
     assert (own.title, own.author, own.date) == ("A & B", whole.author, "May 2026")
     assert r"\title{A \& B}" in typeset(own)
-    run = SimpleNamespace(record={"titles": {"author": "N. N."}}, update=lambda **new: run.record.update(new))
-    entitle(run, "A & B", "", "")
-    assert run.record["titles"] == {"author": "N. N.", "title": "A & B"}
+    record = {"titles": {"author": "N. N."}, "asked_engine": "typst"}
+    run = SimpleNamespace(record=record, update=record.update)
+    entitle(run, "A & B", "", "", "auto")
+    assert record == {"titles": {"author": "N. N.", "title": "A & B"}, "asked_engine": "typst"}
+    entitle(run, "", "", "", "pdflatex")
+    assert record["asked_engine"] == "pdflatex"

@@ -161,7 +161,7 @@ def test_abstract_introduction_and_conclusion_state_theorem_verdict_and_numbers(
     assert f"Of {len(checks)} kernel entries {holds} hold" in said(conclusion)
     other = [replace(c, verdict="refuted") for c in checks]
     changed = small.having({validation: replace(small[validation], checks=tuple(other))})
-    assert f"none holds and {len(checks)} are refuted" in plain(assembly._abstract(changed))
+    assert f"all {len(checks)} kernel entries are refuted" in plain(assembly._abstract(changed))
 
 
 def test_report_writes_all_files(small, tmp_path, monkeypatch):
