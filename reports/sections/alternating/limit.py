@@ -13,7 +13,7 @@ from wideproof.derive.language.alternating import AlternatingProgram
 from wideproof.derive.latex.displays import equations
 from wideproof.derive.latex.printer import latex, math
 from wideproof.derive.latex.text import Cite, Latex, Math, Ref, Text, marked
-from wideproof.reports.document.blocks import Block, Equation, Paragraph, Table, Theorem
+from wideproof.reports.document.blocks import Block, Equation, Paragraph, Table
 from wideproof.reports.document.numbers import value
 from wideproof.reports.sections.alternating.run import corrections, evolution, program_of
 from wideproof.reports.sections.needs import Run
@@ -119,8 +119,8 @@ def _corrections(derivation: Derivation, known: prose.Known) -> tuple[Block, ...
     known.states(_pairs(derivation, Coefficient), "eq:coefficients")
     known.states(_pairs(derivation, Covariance), "eq:covariances")
     return (
-        Theorem(
-            (
+        *known.theorem(
+            derivation, "corrections", "Corrections", (
                 Paragraph(
                     marked(r"As $n \to \infty$, every product is a Gaussian part and multiples of earlier vectors,")
                 ),
@@ -138,10 +138,7 @@ def _corrections(derivation: Derivation, known: prose.Known) -> tuple[Block, ...
                 *prose.displays(_pairs(derivation, Covariance), label="eq:covariances"),
                 Paragraph("Corrected products have lost all but their Gaussian part."),
             ),
-            title="Corrections", label="thm:corrections",
         ),
-        known.proof(derivation.proof, "corrections"),
-        known.premises_line(derivation.proof),
     )  # fmt: skip
 
 
@@ -158,14 +155,11 @@ def _evolution(derivation: Derivation, known: prose.Known) -> tuple[Block, ...]:
         *prose.displays(ramps, label="eq:moments"),
     ] if ramps else []  # fmt: skip
     return (
-        Theorem(
-            (
+        *known.theorem(
+            derivation, "evolution", "State evolution", (
                 Paragraph("Entry by entry the vectors converge, and step by step"),
                 *prose.displays(steps, label="eq:evolution"),
                 *moments,
             ),
-            title="State evolution", label="thm:evolution",
         ),
-        known.proof(derivation.proof, "evolution"),
-        known.premises_line(derivation.proof),
     )  # fmt: skip

@@ -13,7 +13,7 @@ from wideproof.numeric.core.checks import Check
 from wideproof.numeric.core.width_ladder import WIDE, is_wide
 from wideproof.numeric.runs.gathering import Progress
 from wideproof.numeric.validation.linear_rnn import KERNEL_LAGS, FiniteWidth, finite_width
-from wideproof.reports.document.blocks import Block, Equation, Paragraph, Table, Theorem
+from wideproof.reports.document.blocks import Block, Equation, Paragraph, Table
 from wideproof.reports.document.numbers import value
 from wideproof.reports.sections.linear.run import response
 from wideproof.reports.sections.monte_carlo import validation
@@ -52,8 +52,8 @@ def _statement(run: Run, known: prose.Known) -> tuple[Block, ...]:
     )
     first = run[seconds][0]
     return (
-        Theorem(
-            (
+        *known.theorem(
+            first, "finite", "Moments at finite width", (
                 Paragraph(
                     (
                         "At every width ", math(n), *marked(" the second moments of an entry of $L_j$"),
@@ -63,11 +63,7 @@ def _statement(run: Run, known: prose.Known) -> tuple[Block, ...]:
                 ),
                 *shown,
             ),
-            title="Moments at finite width",
-            label="thm:finite",
         ),
-        known.proof(first.proof, "finite"),
-        known.premises_line(first.proof),
         Paragraph(
             (
                 f"This is the proof for the second moment of lag {SECOND_LAGS[0]}; the others differ in their words "
@@ -86,8 +82,8 @@ def _kernels(run: Run, known: prose.Known) -> tuple[Block, ...]:
         for k, x in enumerate(run[kernels])
     )
     return (
-        Theorem(
-            (
+        *known.theorem(
+            mean, "kernel-mean", "Tangent kernel at finite width", (
                 Paragraph(
                     (
                         "At every width ", math(n), " the entry of a lag with itself of the empirical tangent kernel "
@@ -97,11 +93,7 @@ def _kernels(run: Run, known: prose.Known) -> tuple[Block, ...]:
                 ),
                 *shown,
             ),
-            title="Tangent kernel at finite width",
-            label="thm:finite-kernel",
         ),
-        known.proof(mean.proof, "kernel-mean"),
-        known.premises_line(mean.proof),
         Paragraph(
             (
                 f"This is the proof for the mean at lag {KERNEL_LAGS[0]}; the others are proved and checked likewise.",

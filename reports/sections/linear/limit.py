@@ -82,7 +82,10 @@ def limit(run: Run, draft: Draft) -> tuple[Block, ...]:
     """Theorem 3.3 of the paper and the equivalent convolution, as the engine states and proves them."""
     lag = math(j)
     return (
-        Theorem(
+        *draft.known.theorem(
+            run[response],
+            "response",
+            "Impulse response",
             (
                 Paragraph(
                     (
@@ -97,12 +100,11 @@ def limit(run: Run, draft: Draft) -> tuple[Block, ...]:
                 ),
                 Equation(display(Latex("v_j"), run[response].formula.expr, program=run.program), "eq:variance"),
             ),
-            title="Impulse response",
-            label="thm:response",
         ),
-        draft.known.proof(run[response].proof, "response"),
-        draft.known.premises_line(run[response].proof),
-        Theorem(
+        *draft.known.theorem(
+            run[scale],
+            "kernel",
+            "Scale factors and tangent kernel",
             (
                 Paragraph(
                     marked(r"As $n \to \infty$, the tangent kernel of all parameters converges in probability to")
@@ -124,11 +126,7 @@ def limit(run: Run, draft: Draft) -> tuple[Block, ...]:
                     "eq:toeplitz",
                 ),
             ),
-            title="Scale factors and tangent kernel",
-            label="thm:kernel",
         ),
-        draft.known.proof(run[scale].proof, "kernel"),
-        draft.known.premises_line(run[scale].proof),
         Theorem(
             (
                 Paragraph(

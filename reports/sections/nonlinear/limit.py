@@ -148,7 +148,10 @@ def _theorem(derivation: Derivation, title: str, name: str, claim: str, known: p
     pairs = _stated(derivation)
     known.states(pairs, f"eq:{name}")
     return (
-        Theorem(
+        *known.theorem(
+            derivation,
+            name,
+            title,
             (
                 Paragraph((*marked(r"As $n \to \infty$"), f", the outputs {claim}")),
                 *prose.displays(pairs, derivation.program, f"eq:{name}"),
@@ -156,12 +159,8 @@ def _theorem(derivation: Derivation, title: str, name: str, claim: str, known: p
                     "A state whose start has no variance is zero before the first step, and so is every moment with it."
                 ),
             ),
-            title=title,
-            label=f"thm:{name}",
+            _in_closed_form(derivation, name),
         ),
-        *_in_closed_form(derivation, name),
-        known.proof(derivation.proof, name),
-        known.premises_line(derivation.proof),
     )
 
 

@@ -17,7 +17,7 @@ from wideproof.derive.memory_horizon.two_run_maps import Memoryless
 from wideproof.numeric.memory_horizon.fixed_points import Analysis, analyse, groups_of
 from wideproof.numeric.memory_horizon.phase_diagram import critical_gains, phase_diagram
 from wideproof.numeric.runs.gathering import Progress
-from wideproof.reports.document.blocks import Block, Equation, Paragraph, Table, Theorem
+from wideproof.reports.document.blocks import Block, Equation, Paragraph, Table
 from wideproof.reports.document.numbers import value
 from wideproof.reports.sections.needs import Making, Run, concluded, verify
 from wideproof.reports.sections.section import Draft, section
@@ -87,8 +87,8 @@ def _maps(derived: Memory, known: prose.Known) -> tuple[Block, ...]:
                 *((" ", COUPLED, Cite("perron1907theorie"), ".") if together else ()),
             )
         ),
-        Theorem(
-            (
+        *known.theorem(
+            derived, "memory", "Memory", (
                 Paragraph(
                     marked(r"With inputs of the size $X = x_t^{\mathsf{T}} x_t$ at every step, the variance of the "
                            "states, the slope of the covariance of two runs where they agree, and the memory horizon "
@@ -99,10 +99,7 @@ def _maps(derived: Memory, known: prose.Known) -> tuple[Block, ...]:
                 ),
                 Equation(equations([(goal.left, goal.right) for goal in goals], derived.program), "eq:memory"),
             ),
-            title="Memory", label="thm:memory",
         ),
-        known.proof(derived.proof, "memory"),
-        known.premises_line(derived.proof),
     )  # fmt: skip
 
 
