@@ -105,10 +105,15 @@ def _dynamics(context: Context) -> Dynamics:
 
 def _curves(context: Context, found: Dynamics, curves: dict[str, tuple[float, ...]], stem: str,
             what: str) -> tuple[Block, ...]:  # fmt: skip
-    text = Paragraph((f"Both models start from one impulse response and take {found.setting.steps} steps of one size "
-                      f"on {found.setting.sequences} sequences of a teacher with {found.setting.teacher} hidden units "
-                      f"at a signal-to-noise ratio of {found.setting.snr_db:g} dB (", Ref(f"fig:{stem}"),
-                      "). ", *inlines(trained(found))))  # fmt: skip
+    first = context.stands.setdefault("dynamics", f"fig:{stem}")
+    text = Paragraph((Ref(f"fig:{stem}"), f" has the {what.lower()} in the run of ", Ref(first), "."))
+    if first == f"fig:{stem}":
+        text = Paragraph((
+            f"Both models start from one impulse response and take {found.setting.steps} steps of one size on "
+            f"{found.setting.sequences} sequences of a teacher with {found.setting.teacher} hidden units at a "
+            f"signal-to-noise ratio of {found.setting.snr_db:g} dB (", Ref(f"fig:{stem}"), "). ",
+            *inlines(trained(found)),
+        ))  # fmt: skip
     drawn = "sampled in law, which costs the same at any width" if found.method == "sampled" else "its matrices drawn"
     caption = f"{what} of the linear RNN of width {whole(found.width)}, {drawn}, and of the scaled convolution."
     return text, placed(figures.training(curves), context.folder, stem, caption, f"fig:{stem}")
@@ -173,7 +178,7 @@ def _forgets(found: DelayCurves) -> tuple[PaperClaim, ...]:
 
 def recording_figure(context: Context) -> Result:
     """Figure 4: R^2 against the training step, limited and full data."""
-    blocks: list[Block] = [*_whose(context), protocol_paragraph(), Paragraph(
+    blocks: list[Block] = [*_whose(context, "fig4"), protocol_paragraph(), Paragraph(
         f"Claimed is that RNN and scaled convolution have one score: = means a difference of less than {MARGIN:g}. "
         "This and its opposite are tested by Student's law, corrected by Holm over all statements about a recording, "
         f"and hold or are refuted at the level {FALSE_ALARM:g}."
@@ -182,23 +187,28 @@ def recording_figure(context: Context) -> Result:
     found_all = _comparisons(context)
     for found, tag in zip(found_all, tags_of([c.recording for c in found_all]), strict=True):
         blocks += recording_blocks(found, context.folder, f"fig4-{tag}", tables=False)
+        context.stands[f"recording {tag}"] = f"fig:fig4-{tag}-course"
         claims += _judged(found, biased=True)
     return Result((*blocks, *context.assumptions("fig4")), tuple(claims))
 
 
 def score_table(context: Context) -> Result:
     """Table 1: test R^2 of the three models, and whether the bias helps with little data."""
-    blocks: list[Block] = [*_whose(context)]
+    blocks: list[Block] = [*_whose(context, "table1")]
     claims: list[PaperClaim] = []
     found_all = _comparisons(context)
     for found, tag in zip(found_all, tags_of([c.recording for c in found_all]), strict=True):
-        blocks += recording_blocks(found, context.folder, f"table1-{tag}", curves=False)
+        told = f"recording {tag}" in context.stands
+        blocks += recording_blocks(found, context.folder, f"table1-{tag}", curves=False, facts=not told)
         claims += _judged(found, biased=False)
     return Result((*blocks, *context.assumptions("table1")), tuple(claims), listed=True)
 
 
-def _whose(context: Context) -> tuple[Block, ...]:
-    """Which recordings these are, and published facts beside what a file holds."""
+def _whose(context: Context, item: str) -> tuple[Block, ...]:
+    """Which recordings these are, and published facts beside what a file holds; told once."""
+    if "recordings" in context.stands:
+        return (Paragraph(("The recordings are those of ", Ref(context.stands["recordings"]), ".")),)
+    context.stands["recordings"] = f"sec:{item}"
     blocks: list[Block] = [
         Paragraph(
             f"Recordings: {', '.join(found.name for found in context.recordings) or 'none'}. On any but the paper's "

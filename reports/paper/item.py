@@ -57,7 +57,7 @@ class Result:
 class Context:
     """What items share: sizes, seed, progress, the folder of figures, and runs that several of them read.
 
-    `known`, `shown` and `gaps` say what stands where: proofs, choices, and figures of gaps by their labels.
+    `known`, `shown` and `stands` say what stands where: proofs, choices, and what else is told once, by labels.
     `tasks` keep the pieces of what is measured and say who works; `draws` are the options of `validate` for it.
     """
 
@@ -73,7 +73,7 @@ class Context:
     rnn: Recursion = field(default_factory=models.linear_rnn)
     known: prose.Known = field(default_factory=prose.Known)
     shown: dict[type, str] = field(default_factory=dict)
-    gaps: dict[str, str] = field(default_factory=dict)
+    stands: dict[str, str] = field(default_factory=dict)
     runs: dict[str, Any] = field(default_factory=dict)
     tasks: Tasks = NOTHING_KEPT
     draws: Mapping[str, Any] = field(default_factory=dict)

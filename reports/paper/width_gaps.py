@@ -86,11 +86,11 @@ def gaps_of(context: Context) -> GapLadder:
 
 def gap_figure(context: Context, gaps: GapLadder, which: str, stem: str) -> tuple[Block, ...]:
     """The gap against the width with its fitted rate, and what it is, each told once."""
-    if which in context.gaps:
-        return (Paragraph((f"The gap of the {which} errors against the width is that of ", Ref(context.gaps[which]),
+    if which in context.stands:
+        return (Paragraph((f"The gap of the {which} errors against the width is that of ", Ref(context.stands[which]),
                            ".")),)  # fmt: skip
-    before = tuple(context.gaps.values())
-    context.gaps[which] = f"fig:{stem}"
+    before = [context.stands[x] for x in ("training", "test") if x in context.stands]
+    context.stands[which] = f"fig:{stem}"
     drawn = figures.power_law(gaps.widths, {"gap": gaps.mean}, "width $n$", f"gap of the {which} errors",
                               {"gap": gaps.stderr}, {"gap": (gaps.slope, gaps.slope_stderr)})  # fmt: skip
     decades = np.log10(gaps.widths[-1] / gaps.widths[0])

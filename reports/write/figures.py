@@ -29,6 +29,7 @@ POINTS = 400  # of a sample in a plot of quantiles
 FEWER = 40.0
 """The largest value over the smallest, up to which a logarithmic axis has plain numbers."""
 FEW = 8  # points of a curve, up to which each has its error bar
+BARS = 4  # of a curve with more
 
 
 def decay(x: ArrayLike, curves: Mapping[str, ArrayLike], xlabel: str, ylabel: str,
@@ -187,7 +188,7 @@ def panels(x: ArrayLike, parts: Mapping[str, Mapping[str, ArrayLike]], xlabel: s
     columns = min(len(parts), 3)
     rows, places = -(-len(parts) // columns), np.asarray(x, dtype=float)
     first, floor = places.max(), -np.inf
-    inches = (LINE, 0.4 * HEIGHT + (0.72 if columns > 1 else 0.8) * HEIGHT * rows)
+    inches = (LINE, 0.4 * HEIGHT + (0.62 if columns > 1 else 0.8) * HEIGHT * rows)
     with mpl.rc_context(STYLE):
         figure, grid = grid_of(rows, columns, inches, sharex=True)
         for axes, (title, curves) in zip(grid.flat, parts.items(), strict=False):
@@ -227,7 +228,8 @@ def _curves(axes: Axes, x: np.ndarray, curves: Mapping[str, ArrayLike], errors: 
         axes.plot(place, middle, marker=MARKS[i % len(MARKS)], markersize=2.5, label=name, **style)
         if name in errors:
             turn = np.arange(len(x)) % count == i if len(x) > FEW else np.ones(len(x), dtype=bool)
-            kept = turn & (middle >= floor)
+            kept = np.flatnonzero(turn & (middle >= floor))
+            kept = kept[:: max(1, -(-len(kept) // BARS))] if len(x) > FEW else kept
             bars = np.asarray(errors[name], dtype=float)[kept]
             axes.errorbar(place[kept], middle[kept], bars, linestyle="none", color=style["color"], capsize=1.5,
                           elinewidth=0.7)  # fmt: skip

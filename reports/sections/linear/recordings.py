@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from wideproof.derive.latex.text import Cite, Inline, Latex, Math, Ref, Text
+from wideproof.derive.latex.text import Cite, Inline, Latex, Math, Ref, Text, inlines
 from wideproof.numeric.paper.experiments import Protocol, RecordingComparison, compare
 from wideproof.numeric.paper.experiments.bias_verdicts import FALSE_ALARM, MARGIN, JudgedDifferences
 from wideproof.numeric.paper.experiments.recording_comparison import Regime, Score
@@ -117,11 +117,12 @@ def _recording(c: RecordingComparison, folder: Path, tag: str) -> Section:
 
 
 def recording_blocks(
-    c: RecordingComparison, folder: Path, tag: str, tables: bool = True, curves: bool = True
+    c: RecordingComparison, folder: Path, tag: str, tables: bool = True, curves: bool = True, facts: bool = True
 ) -> tuple[Block, ...]:
     """What was decided and why the rest could not be; what was compared; scores, and the course of the training."""
-    blocks: list[Block] = [Paragraph(_answer(c))] if tables else []
-    blocks.append(Paragraph(_facts(c)))
+    name = () if facts else (f"{c.recording}. ",)
+    blocks: list[Block] = [Paragraph((*name, *inlines(_answer(c))))] if tables else []
+    blocks += [Paragraph(_facts(c))] if facts else []
     if curves:
         blocks += [
             Paragraph((Ref(f"fig:{tag}-course"), " follows the test scores over the steps.")),
