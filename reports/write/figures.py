@@ -166,7 +166,7 @@ def training(curves: Mapping[str, ArrayLike], xlabel: str = "step", ylabel: str 
     Shapes: each curve (steps,), `steps` the same where not 0, 1, 2, ...
     """
     with mpl.rc_context(STYLE):
-        figure, (axes,) = canvas()
+        figure, (axes,) = canvas(height=0.9 * HEIGHT)
         for i, (name, y) in enumerate(curves.items()):
             x = np.arange(len(np.asarray(y))) if steps is None else np.asarray(steps)
             axes.plot(x, y, linestyle=DASHES[i % len(DASHES)], label=name, linewidth=2.2 if i == 0 else 1.2,
