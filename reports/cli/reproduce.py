@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
 import typer
 
 from wideproof.derive.language.errors import ParameterError, meant
-from wideproof.numeric.core.decimals import measured
 from wideproof.reports.cli.console import EXIT, Stages, announced, err, out, print_json, table
 from wideproof.reports.cli.runs.options import Force, Jobs, Scheduler, ShardText, shard_named
 
@@ -217,6 +216,8 @@ def _number(value: float | None) -> str:
 
 
 def _estimate(claim: dict) -> str:  # type: ignore[type-arg]
+    from wideproof.numeric.core.decimals import measured
+
     if claim["stderr"] is None:
         return _number(claim["estimate"])
     return " ± ".join(measured(claim["estimate"], claim["stderr"]))
