@@ -204,7 +204,7 @@ def deep_linear(depth: int = 2) -> Recursion:
 
 
 @explained
-def amp(steps: int = 3) -> Alternating:
+def amp(steps: int = 2) -> Alternating:
     """Approximate message passing for y = A x + w: soft thresholds theta_t, Gaussian noise, a sparse signal.
 
     x is 0 but for a share epsilon of N(0, 1) entries; the Onsager terms of `corrected` are derived, not given.

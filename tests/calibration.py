@@ -20,9 +20,10 @@ from scipy import stats
 from wideproof.derive import models
 from wideproof.numeric.core.checks import Level, overall
 from wideproof.numeric.kernels.kernel import Kernel, KernelValue
+from wideproof.numeric.runs.gathering import gather
 from wideproof.numeric.validation.experiment import predictions
-from wideproof.numeric.validation.kernels import KernelPlan, judge_kernels, kernel_power, measure
-from wideproof.numeric.validation.linear_rnn import Plan, exact_means, judge_linear, linear_simulate
+from wideproof.numeric.validation.kernels import KernelMeasurements, KernelPlan, judge_kernels, kernel_power
+from wideproof.numeric.validation.linear_rnn import Measurements, Plan, exact_means, judge_linear
 from wideproof.numeric.validation.validate import DEFAULTS, KERNEL_DEFAULTS
 
 LEVELS = (0.01, 0.05)
@@ -76,7 +77,7 @@ def linear(seeds: range) -> Counts:
     found = Counts("linear", len(seeds), Counter(), Counter(), Counter(), time.process_time())
     for seed in seeds:
         plan = Plan(1024, 1000, 4, seed=seed, n_x=4, n_y=4, kernel_trials=1500, **values)
-        measured, exact = linear_simulate(plan), exact_means(program, plan, values)
+        measured, exact = gather(Measurements, plan), exact_means(program, plan, values)
         found.verdicts[overall(judge_linear(measured, second, weights, None, exact))] += 1
         for a in LEVELS:
             checks = judge_linear(measured, second, weights, Level(false_alarm=a), exact)
@@ -100,8 +101,9 @@ def elman(activation: str, seeds: range) -> Counts:
     print(f"{activation}: {kernel_power(first)}", flush=True)
     found = Counts(activation, len(seeds), Counter(), Counter(), Counter(), time.process_time())
     for seed in seeds:
-        measured = measure(
-            KernelPlan(program, values, 256, trials, horizon=2, inputs=X, seed=seed, widths=first.widths)
+        measured = gather(
+            KernelMeasurements,
+            KernelPlan(program, values, 256, trials, horizon=2, inputs=X, seed=seed, widths=first.widths),
         )
         found.verdicts[overall(judge_kernels(measured, Evaluated(truth)))] += 1
         for a in LEVELS:

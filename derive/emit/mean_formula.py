@@ -119,11 +119,6 @@ class MeanFormula(Formula):
 
     nodes: sp.Expr = sp.S.Zero
 
-    @property
-    def is_closed(self) -> bool:
-        """Whether `expr` holds no expectation."""
-        return self.expr is not None and not self.expr.has(GaussianMean)
-
     def compile(self, backend: str = "numpy") -> MeanFunction:
         """A vectorised function of keyword arguments; `.with_error` returns an estimate of the error too.
 

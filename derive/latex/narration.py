@@ -20,7 +20,7 @@ from wideproof.derive.language.notation import s as r, t
 from wideproof.derive.language.program import Program
 from wideproof.derive.latex.displays import CONTINUED, averages, display, equation_parts, width
 from wideproof.derive.latex.printer import Printer, Term, latex, math
-from wideproof.derive.latex.text import Cite, Emph, Inline, Latex, Math, Ref, Text, escape, inlines
+from wideproof.derive.latex.text import Cite, Emph, Inline, Latex, Math, Ref, Text, escape, inlines, marked
 from wideproof.derive.proof.claims import (
     Claim,
     Counterexample,
@@ -57,7 +57,7 @@ class Shown:
 
 
 Passage = Said | Shown
-AVERAGED = Said(("where ", Math(Latex(r"\mathbb{E}_v")), " is the mean over ", Math(Latex(r"u \sim N(0, v)")), "."))
+AVERAGED = Said(marked(r"where $\mathbb{E}_v$ is the mean over $u \sim N(0, v)$."))
 STATUSES = {"assumed": "by definition", "cited": "cited", "numeric": "numeric", "proved": "proved"}
 COLLECTED = ("correction-terms", "line-evolution")
 """Rules that only list what was shown."""
@@ -148,7 +148,7 @@ class _Narrator:
         lead = (known.says if known else "") or f"the rule {rule} gives"
         if known and known.of_outputs and not any(step.rule == "tangent" for step in self.proof_.steps):
             lead = known.of_outputs
-        return (*because, *_with_maths(lead if because else lead[0].upper() + lead[1:]))
+        return (*because, *marked(lead if because else lead[0].upper() + lead[1:]))
 
     def _bound(self, rule: str, index: int, step: Step) -> list[Passage]:
         """An inequality with its domain, or the exact point at which a believed one fails."""
@@ -183,10 +183,10 @@ class _Narrator:
             law = parameter_law(p, lambda x: f"${latex(x)}$")
             alike.setdefault(law, []).append(Math(Latex(Printer().parameter(p.name))))
         for i, (law, names) in enumerate(alike.items()):
-            words += ["; " if i else "", *_joined(names), *_with_maths(f" of {law}")]
+            words += ["; " if i else "", *_joined(names), *marked(f" of {law}")]
         for state in states:
             start = state_start(state, lambda x: f"${latex(x)}$")
-            words += ["; ", math(sp.Symbol(state.name)), *_with_maths(f" starts at {start}")]
+            words += ["; ", math(sp.Symbol(state.name)), *marked(f" starts at {start}")]
         return [Said((*words, "."))]
 
     def _hypothesis(self, step: Step) -> list[Passage]:
@@ -297,12 +297,6 @@ def _joined(found: Sequence[Inline]) -> tuple[Inline, ...]:
     for k, one in enumerate(found):
         parts += [("", " and ")[k == len(found) - 1] or ", " if k else "", one]
     return tuple(part for part in parts if part != "")
-
-
-def _with_maths(text: str) -> tuple[Inline, ...]:
-    """A sentence whose formulas stand between dollar signs."""
-    parts = [Math(Latex(part)) if i % 2 else part for i, part in enumerate(text.split("$"))]
-    return tuple(part for part in parts if part)
 
 
 def pairs_of(step: Step) -> list[tuple[sp.Expr, sp.Expr]]:

@@ -96,6 +96,12 @@ def inlines(text: Text) -> tuple[Inline, ...]:
     return text if isinstance(text, tuple) else (text,)
 
 
+def marked(text: str) -> tuple[Inline, ...]:
+    """A sentence of ours whose formulas stand between dollar signs; never a user's words."""
+    parts = (Math(Latex(part)) if i % 2 else part for i, part in enumerate(text.split("$")))
+    return tuple(part for part in parts if part)
+
+
 def plain(text: Text) -> str:
     """The text without mark-up, for a bookmark, a window title or a reader of alternative text."""
     return clean("".join(_plain(part) for part in inlines(text)))

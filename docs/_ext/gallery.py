@@ -37,7 +37,7 @@ NAMES = {"nngp": "NNGP", "ntk": "tangent"}
 def write(folder: Path) -> None:
     """Write the page and its figures."""
     folder.mkdir(parents=True, exist_ok=True)
-    recursions = [name for name in wp.models.__all__ if name != "amp"]
+    recursions = [name for name in wp.models.__all__ if isinstance(getattr(wp.models, name)(), wp.Recursion)]
     names = sorted(recursions, key=lambda name: getattr(wp.models, name).__code__.co_firstlineno)
     (folder / "gallery.md").write_text(HEAD + "".join(_model(name, folder) for name in names) + _amp(folder),
                                        encoding="utf-8")  # fmt: skip

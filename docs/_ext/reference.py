@@ -12,24 +12,18 @@ import wideproof as wp
 from wideproof.reports.render.bibliography import entries
 
 GROUPS = {
-    "Recursions": "Recursion Program Alternating load_model",
-    "Activations": "activation define relu leaky_relu abrelu tanh sigmoid erf erf_sigmoid gelu silu softplus sin cos "
-    "exp gaussian step sign",
-    "Limits": "state_evolution nngp ntk adjoint output_mean memory Memory corrections line_evolution",
-    "Linear recursions": "impulse_response scale_factors equivalent_convolution scale_factor_bound scale_factor_peak "
-    "refuted_bounds moments stability realization convolution_of training_bound trajectory_gain flow_gain "
-    "momentum_gain momentum_flow_gain",
-    "Formulas and proofs": "Derivation Formula Proof Step Equation Inequality MatrixEquation Recurrence Counterexample "
-    "check Judgement",
-    "Kernels and prediction": "Kernel KernelValue Enclosure certified_points EnclosedPoint WideTraining Prediction "
-    "posterior Indefinite log_marginal_likelihood WideRegressor WideClassifier SequenceScaler",
-    "Networks of a finite width": "validate Validation Check Level Plan Estimate Run load_run gradients empirical_ntk "
-    "train train_network NarrowWidth",
-    "Reports": "report Report",
-    "Errors": "DeriveError LanguageError ShapeError ParameterError NotLinear NotDiagonal NotClosed NotAccurate "
-    "ProofError",
+    "Recursions": "derive.language.recursion derive.language.program derive.language.alternating derive.model_files",
+    "Activations": "derive.language.activations",
+    "Limits": "derive.limits derive.memory_horizon derive.alternating",
+    "Linear recursions": "derive.linear",
+    "Finite width": "derive.width_expansion",
+    "Formulas and proofs": "derive.emit derive.proof derive.referee",
+    "Kernels and prediction": "numeric.kernels numeric.memory_horizon numeric.core.enclosures",
+    "Networks of a finite width": "numeric",
+    "Reports": "reports",
+    "Errors": "derive.language.errors",
 }
-"""Heading -> public names; names that stand in none come last."""
+"""Heading -> the rooms, or modules, whose public names stand under it; the first that holds a name."""
 VERBS = ("models", "derive", "check", "eval", "memory", "validate", "report", "certify", "reproduce", "bench", "runs")
 ROUTING = "set_fit_request, set_predict_request, set_score_request"
 """Methods that scikit-learn adds, with texts of its own."""
@@ -54,17 +48,23 @@ def _titled(title: str, line: str = "=") -> str:
 
 
 def _python() -> str:
-    modules = {"derive", "numeric", "reports", "models"}
-    listed = {name for names in GROUPS.values() for name in names.split()}
-    groups = {heading: [n for n in names.split() if n in wp.__all__] for heading, names in GROUPS.items()}
-    rest = [name for name in wp.__all__ if name not in listed | modules]
     text = _titled("Python") + (
         "Every name is reached as ``import wideproof as wp``; examples also know ``import numpy as np`` and\n"
         "``import sympy as sp``, and are run by the tests.\n\n"
     )
-    for heading, names in (groups | ({"Others": rest} if rest else {})).items():
+    listed: dict[str, list[str]] = {heading: [] for heading in GROUPS}
+    for name in wp.__all__:
+        if name not in ("derive", "numeric", "reports", "models"):
+            listed[_heading(name)].append(name)
+    for heading, names in listed.items():
         text += _titled(heading, "-") + "".join(map(_entry, names))
     return text
+
+
+def _heading(name: str) -> str:
+    """Where a public name stands, by the room of its module."""
+    place = f"{getattr(wp, name).__module__.removeprefix('wideproof.')}."
+    return next(heading for heading, rooms in GROUPS.items() if place.startswith(tuple(f"{x}." for x in rooms.split())))
 
 
 def _entry(name: str) -> str:

@@ -42,9 +42,9 @@ class Problem:
     y: Array
 
 
-def problem(case: Case, seed: int = 0) -> Problem:
+def problem(case: Case) -> Problem:
     """Draw the problem of a case.  Shapes: x (N, T, n_x), y (N, T, n_y)."""
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(0)
     nu = {"nu_W": case.nu_W, "nu_F": case.nu_F, "nu_C": case.nu_C}
     teacher = draw_rnn(4, case.n_x, case.n_y, **nu, rng=rng)
     x = rng.standard_normal((case.N or 1, case.T, case.n_x))

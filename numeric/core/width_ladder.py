@@ -13,6 +13,7 @@ from wideproof.numeric.core.arrays import Host
 from wideproof.numeric.core.inputs import whole
 
 RUNGS = 5
+MOST_LAGS = 10
 WIDE = 2  # how often the squared number of factors must fit into the width
 SHARE_OF_ERROR = 0.1  # how much of the standard error the neglected power of 1/n may be
 
@@ -49,12 +50,12 @@ def is_wide(width: int, lag: int) -> bool:
     return WIDE * (lag + 1) ** 2 <= width
 
 
-def default_horizon(width: int, most: int = 10) -> int:
-    """Return the largest horizon, at most `most`, whose lags all have three wide rungs on the ladder.
+def default_horizon(width: int) -> int:
+    """Return the largest horizon, at most 10, whose lags all have three wide rungs on the ladder.
 
     Units: time steps.  Source: `is_wide` at a quarter of the width.
     """
-    return max(1, min(most, math.isqrt(width // (4 * WIDE))))
+    return max(1, min(MOST_LAGS, math.isqrt(width // (4 * WIDE))))
 
 
 def neglected(lag: int, width: int, degree: int) -> float:

@@ -125,7 +125,7 @@ def choose_method(
 
 
 def choose_network(
-    width: int, data: Quadratic, steps: int, *, momentum: float = 0.0, method: str = "auto", memory: float | None = None
+    width: int, data: Quadratic, steps: int, *, method: str = "auto", memory: float | None = None
 ) -> MethodChoice:
     """Choose how to train a random network that is still to be drawn: whole, for `krylov`, or in law, for `sampled`.
 
@@ -138,7 +138,7 @@ def choose_network(
     if method not in DRAWN:
         raise ParameterError("method", ", ".join(DRAWN), method, "subspace and direct train a given model.")
     room = available_memory() / 2 if memory is None else memory
-    whole, law = _krylov(width, data, steps, momentum), _sampled(width, data, steps)
+    whole, law = _krylov(width, data, steps, 0.0), _sampled(width, data, steps)
     fits = whole.memory <= room
     if method == "krylov" and not fits:
         want = f"sampled at n = {width}: krylov needs {whole.memory / 1e9:.3g} GB, and {room / 1e9:.3g} GB are free"

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any
 
@@ -68,9 +68,8 @@ class Network:
     def at(self, time: int) -> Run:
         """Return the run as it was at a step."""
         step = self.steps[time]
-        self.run.x, self.run.past, self.run.known = step.x, step.past, step.known
         self.run.matrices.start(time)
-        return self.run
+        return replace(self.run, x=step.x, past=step.past, known=step.known)
 
 
 def run_forward(

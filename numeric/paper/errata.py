@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 
 from wideproof.derive import (
-    Program,
     ProofError,
     Recursion,
     erf,
@@ -78,7 +77,7 @@ class RankCondition:
     holds: bool
 
 
-def rank_condition(x: Host, *, n_y: int = 1, recursion: Recursion | Program | None = None, **nu: Any) -> RankCondition:
+def rank_condition(x: Host, *, n_y: int = 1, **nu: Any) -> RankCondition:
     """Whether Proposition 3.1's hypothesis, a positive smallest eigenvalue of the kernel, holds on these inputs.
 
     Shapes: x (N, T, n_x).  Error: eigenvalues below rounding, size x 1e-16 of the largest, count as zero.
@@ -88,7 +87,7 @@ def rank_condition(x: Host, *, n_y: int = 1, recursion: Recursion | Program | No
     if x.ndim != 3:
         raise ShapeError("rank_condition", "x (N, T, n_x)", x.shape, "Add the missing axes.")
     sequences, horizon, n_x = x.shape
-    kernel = Kernel(models.linear_rnn() if recursion is None else recursion, **(NU | nu))
+    kernel = Kernel(models.linear_rnn(), **(NU | nu))
     size = sequences * horizon
     values = np.linalg.eigvalsh(np.asarray(kernel.ntk(x, x)).reshape(size, size))
     rank = int(np.sum(values > size * np.finfo(float).eps * values[-1]))

@@ -20,6 +20,8 @@ from wideproof.numeric.runs.environment import environment, git_state, hardware,
 
 FORMAT = "wideproof run 1"
 RECORD, CHUNKS, CHECKS, PIECES = "run.json", "chunks", "checks.csv", "pieces"
+MONTE_CARLO = "monte-carlo"
+"""The folder of a run inside a run: the draws of a report."""
 STARTED = "draws under way"
 Record = dict[str, Any]
 
@@ -131,7 +133,7 @@ def take_folder(path: Path, identity: Mapping[str, Any], fields: Mapping[str, An
     """Return the folder of a run, new or gone on with; one that holds anything else is taken by force alone.
 
     `identity` are the fields of the record that make it the same run, `fields` the others of a new one. By force the
-    record, the chunks, the pieces and the checks of another run are removed, and no other file.
+    record, the chunks, the pieces and the checks of another run and of its Monte Carlo are removed, and no other file.
     Errors: StoreError for a folder of another run, one that holds other files, or one that cannot be written.
     """
     identity = json.loads(json.dumps(plain(identity)))
@@ -148,10 +150,11 @@ def take_folder(path: Path, identity: Mapping[str, Any], fields: Mapping[str, An
         if path.exists() and any(not x.name.endswith(PART) for x in path.iterdir()) and not force:
             raise StoreError(str(path), "a new or empty folder", "one that holds other files",
                              "Name another folder, or write into it with --force.")  # fmt: skip
-        for name in (CHUNKS, PIECES):
-            shutil.rmtree(path / name, ignore_errors=True)
-        for name in (RECORD, CHECKS):
-            (path / name).unlink(missing_ok=True)
+        for held in (path, *((path / MONTE_CARLO,) if (path / MONTE_CARLO / RECORD).exists() else ())):
+            for name in (CHUNKS, PIECES):
+                shutil.rmtree(held / name, ignore_errors=True)
+            for name in (RECORD, CHECKS):
+                (held / name).unlink(missing_ok=True)
     except OSError as error:
         raise StoreError(str(path), "a folder that can be written", error.strerror or error,
                          "Name another folder, or see to its mode.") from error  # fmt: skip

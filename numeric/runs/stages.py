@@ -11,15 +11,20 @@ from typing import Any
 from wideproof.numeric.core.timing import blas_threads
 from wideproof.numeric.runs.chunks import NAME
 from wideproof.numeric.runs.crew import Crew
-from wideproof.numeric.runs.folder import RunFolder, now
+from wideproof.numeric.runs.folder import MONTE_CARLO, RunFolder, now
 from wideproof.numeric.runs.gathering import Progress, Shard
 from wideproof.numeric.runs.signals import stopped
 from wideproof.numeric.runs.tasks import Elsewhere, Tasks
 
 Stage = Callable[[str], AbstractContextManager[Progress]]
 """Opens a named stage of long work and yields its (done, total) callback."""
-MONTE_CARLO = "monte-carlo"
 DONE, STOPPED, PART = "done", "stopped", "part drawn"
+
+
+@contextmanager
+def silent(name: str) -> Iterator[Progress]:
+    """A stage that shows nothing."""
+    yield lambda done, total: None
 
 
 @dataclass(frozen=True)

@@ -39,10 +39,6 @@ def kernel_error(
     nu: dict[str, float],
     widths: Sequence[int],
     trials: int = 100,
-    horizon: int = 8,
-    sequences: int = 3,
-    n_x: int = 2,
-    n_y: int = 2,
     seed: int = 0,
     progress: Progress | None = None,
     tasks: Tasks = NOTHING_KEPT,
@@ -51,7 +47,7 @@ def kernel_error(
 
     Shapes: `KernelError`.  Units: 1.  Error: stderr.  Source: emami2021implicit, (15) and Theorem 3.3(b).
     """
-    sizes = {"trials": trials, "horizon": horizon, "sequences": sequences, "n_x": n_x, "n_y": n_y}
+    sizes = {"trials": trials, "horizon": 8, "sequences": 3, "n_x": 2, "n_y": 2}
     found = _means(kernel_errors, sizes | {"nu": dict(nu), "seed": seed}, widths, progress, tasks)
     roots = np.sqrt(found.error)
     errors = np.array(found.stderr) / (2.0 * roots)

@@ -117,24 +117,30 @@ class LinearExperiment(Experiment):
         return super().fields(data) | {"program": program_of(data["program"]), "values": data["values"]}
 
 
+class ProgramExperiment(Experiment):
+    """An experiment whose plan holds the program and the numbers of its symbols."""
+
+    @property
+    def program(self) -> Program:  # type: ignore[override]
+        """The program."""
+        found: Program = self.plan.program
+        return found
+
+    @property
+    def values(self) -> Mapping[str, float]:  # type: ignore[override]
+        """The numbers of its symbols."""
+        found: Mapping[str, float] = self.plan.values
+        return found
+
+
 @dataclass(frozen=True)
-class KernelExperiment(Experiment):
+class KernelExperiment(ProgramExperiment):
     """Both kernels of a recursion on a few sequences."""
 
     plan: KernelPlan
     level: Level | None = None
     kind = "kernels"
     measurements = KernelMeasurements
-
-    @property
-    def program(self) -> Program:  # type: ignore[override]
-        """The recursion."""
-        return self.plan.program
-
-    @property
-    def values(self) -> Mapping[str, float]:  # type: ignore[override]
-        """The numbers of its symbols."""
-        return self.plan.values
 
     def cost(self) -> Cost:
         """As `estimate_kernel_cost`."""
@@ -151,23 +157,13 @@ class KernelExperiment(Experiment):
 
 
 @dataclass(frozen=True)
-class LinesExperiment(Experiment):
+class LinesExperiment(ProgramExperiment):
     """The mean squares of the named vectors of an alternating program."""
 
     plan: LinesPlan
     level: Level | None = None
     kind = "lines"
     measurements = LineMeasurements
-
-    @property
-    def program(self) -> Program:  # type: ignore[override]
-        """The alternating program."""
-        return self.plan.program
-
-    @property
-    def values(self) -> Mapping[str, float]:  # type: ignore[override]
-        """The numbers of its symbols."""
-        return self.plan.values
 
     def cost(self) -> None:
         """Not estimated: the matrix is drawn whole, its cost is n² a trial."""

@@ -8,8 +8,8 @@ from typing import Any
 
 from wideproof.derive.language.errors import StoreError
 from wideproof.numeric.runs.chunks import ChunkFolder
-from wideproof.numeric.runs.folder import PIECES, RunFolder, open_run, take_folder
-from wideproof.numeric.runs.stages import DONE, MONTE_CARLO, PART
+from wideproof.numeric.runs.folder import MONTE_CARLO, PIECES, RunFolder, open_run, take_folder
+from wideproof.numeric.runs.stages import DONE, PART
 from wideproof.numeric.validation import runs
 from wideproof.numeric.validation.runs import COMMAND, Merged, copied, load_run
 

@@ -21,11 +21,11 @@ from wideproof.numeric.core.statistics import Moments
 from wideproof.numeric.core.timing import blas_threads
 from wideproof.numeric.runs.chunks import Chunk, ChunkFolder
 from wideproof.numeric.runs.crew import Crew
-from wideproof.numeric.runs.folder import CHECKS, RECORD, RunFolder, open_run, plain, take_folder
+from wideproof.numeric.runs.folder import CHECKS, MONTE_CARLO, RECORD, RunFolder, open_run, plain, take_folder
 from wideproof.numeric.runs.gathering import Gathered, Progress, Shard, gather, part_of
 from wideproof.numeric.runs.memory import refuse_too_large
 from wideproof.numeric.runs.signals import Stopped, stopped
-from wideproof.numeric.runs.stages import DONE, MONTE_CARLO, PART, STOPPED
+from wideproof.numeric.runs.stages import DONE, PART, STOPPED
 from wideproof.numeric.validation.experiment import Experiment, experiment_of
 
 COMMAND = "validate"

@@ -16,7 +16,6 @@ from wideproof.derive import Alternating, Program, Recursion, nngp
 from wideproof.derive.emit.derivation import as_program
 from wideproof.derive.language.alternating import AlternatingProgram
 from wideproof.derive.language.errors import ParameterError
-from wideproof.derive.language.program import Parameter
 from wideproof.derive.language.scalars import check_keywords
 from wideproof.numeric.core.arrays import to_host
 from wideproof.numeric.core.checks import Level
@@ -33,8 +32,9 @@ from wideproof.numeric.validation.alternating import lines_plan
 from wideproof.numeric.validation.experiment import Experiment, KernelExperiment, LinearExperiment, LinesExperiment
 from wideproof.numeric.validation.judged import Validation
 from wideproof.numeric.validation.kernels import KernelPlan, Power, default_trials
-from wideproof.numeric.validation.linear_rnn import Plan
+from wideproof.numeric.validation.linear_rnn import Plan, variances
 from wideproof.numeric.validation.linear_rnn.cost import Cost
+from wideproof.numeric.validation.linear_rnn.plan import PARTS
 from wideproof.numeric.validation.runs import carry_out, start
 
 DEVICES = {"cpu": "numpy", "cuda": "cupy"}
@@ -168,9 +168,8 @@ def planned(
             raise ParameterError(f"validate {recursion.name}", want, "another option", hint)
         return LinesExperiment(lines_plan(recursion, nu, width, trials, seed, DEVICES[device]), level)
     program = as_program(recursion)
-    parts = plain_parts(program)
     values = settings(program, nu)
-    if parts is None:
+    if not is_linear_rnn(program):
         if dtype != "float64":
             hint = "Single precision is offered for whole matrices of the linear RNN: leave dtype out."
             raise ParameterError("validate: dtype", "float64", dtype, hint)
@@ -186,7 +185,7 @@ def planned(
             plan = replace(plan, trials=default_trials(plan, level))
         return KernelExperiment(plan, level)
     usual = LINEAR_TRIALS if width >= NARROW else NARROW_TRIALS
-    linear = _linear_plan(program, parts, values, width, usual if trials is None else trials, horizon, seed)
+    linear = _linear_plan(program, values, width, usual if trials is None else trials, horizon, seed)
     linear = replace(linear, sampler=sampler, backend=DEVICES[device], target=budget, kernel_trials=None, widths=(),
                      dtype=dtype)  # fmt: skip
     return LinearExperiment(program, values, linear, level)
@@ -208,15 +207,12 @@ def refuse_infinite(limits: Kernel, plan: KernelPlan) -> None:
 
 
 def _linear_plan(
-    program: Program, parts: list[Parameter], values: dict[str, float], width: int, trials: int,
-    horizon: int | None, seed: int,
+    program: Program, values: dict[str, float], width: int, trials: int, horizon: int | None, seed: int,
 ) -> Plan:  # fmt: skip
     usual = default_horizon(width) if width >= NARROW else max(1, min(NARROW_LAGS, width - 1))
     lags = usual if horizon is None else horizon
     sides = 4 if trials < FEW_TRIALS or width < NARROW else 2
-    at = {program.symbols[name]: value for name, value in values.items()}
-    nu_W, nu_F, nu_C = (float(p.variance.subs(at)) for p in parts)
-    return Plan(width, trials, lags, nu_W, nu_F, nu_C, sides, sides, seed)
+    return Plan(width, trials, lags, **variances(program, values), n_x=sides, n_y=sides, seed=seed)
 
 
 def settings(program: Program, nu: Mapping[str, float]) -> dict[str, float]:
@@ -225,7 +221,7 @@ def settings(program: Program, nu: Mapping[str, float]) -> dict[str, float]:
     Units: of each symbol.  Error: ParameterError for a name that is no symbol of the recursion, and
     for a symbol that has neither a number nor an assumption.  Source: `DEFAULTS`, `KERNEL_DEFAULTS`.
     """
-    usual = KERNEL_DEFAULTS if plain_parts(program) is None else DEFAULTS
+    usual = DEFAULTS if is_linear_rnn(program) else KERNEL_DEFAULTS
     usual = {name: x for name, x in usual.items() if name in program.symbols} | dict(nu)
     check_keywords("validate", usual, program.symbols, options=inspect.signature(validate).parameters)
     return {
@@ -233,19 +229,18 @@ def settings(program: Program, nu: Mapping[str, float]) -> dict[str, float]:
     }
 
 
-def plain_parts(program: Program) -> list[Parameter] | None:
-    """Return the transition matrix, input map and readout of a linear RNN under any names; None for another recursion.
+def is_linear_rnn(program: Program) -> bool:
+    """Say whether a recursion is the linear RNN, under any names.
 
     Source: definition.
     """
     found = {p.role: p for p in program.parameters}
-    parts = [found[role] for role in ("matrix", "input_map", "readout") if role in found]
-    if not len(parts) == len(program.parameters) == 3 or len(program.states) != 1:
-        return None
-    W, F, C = parts
+    if sorted(p.role for p in program.parameters) != sorted(PARTS.values()) or len(program.states) != 1:
+        return False
+    W, F, C = (found[role] for role in PARTS.values())
     rnn = Recursion(program.name)
     made = {p.name: getattr(rnn, p.role)(p.name, p.variance) for p in program.parameters}
     h = rnn.state(program.states[0].name)
     rnn.update(h, made[W.name] @ h + made[F.name] @ rnn.x)
     rnn.output(made[C.name] @ h)
-    return parts if rnn.program() == program else None
+    return rnn.program() == program

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from inspect import signature
 
 import sympy as sp
 
@@ -15,7 +16,12 @@ from wideproof.derive.alternating.terms import Coefficient
 from wideproof.derive.language.alternating import Alternating, AlternatingProgram
 from wideproof.derive.language.errors import NotClosed, ParameterError
 
-ALTERNATING: dict[str, Callable[..., Alternating]] = {"amp": lambda steps=2: models.amp(steps)}
+ALTERNATING: dict[str, Callable[..., Alternating]] = {
+    name.replace("_", "-"): make
+    for name, make in vars(models).items()
+    if name in models.__all__ and signature(make).return_annotation == Alternating.__name__
+}
+"""The models that alternate, by their names on the command line."""
 QUANTITIES = {"corrections": corrections, "state-evolution": limits}
 
 

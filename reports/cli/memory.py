@@ -13,7 +13,6 @@ import typer
 from wideproof.derive import Memory, memory
 from wideproof.derive.language.errors import NotAccurate
 from wideproof.derive.language.variants import untied
-from wideproof.numeric.core.decimals import measured
 from wideproof.reports.cli.console import EXIT, Stages, err, out, plain, print_json, table, told
 from wideproof.reports.cli.models import Model, model_with
 from wideproof.reports.cli.symbols import Json, demand, parameters
@@ -146,6 +145,8 @@ def _enclosed(derived: Memory, analysis: Analysis) -> Enclosures:
 
 def _print(derived: Memory, found: list[Analysis], critical: tuple[float, ...], check: Check | None,
            files: list[str], enclosures: list[Enclosures] | None) -> None:  # fmt: skip
+    from wideproof.numeric.core.decimals import measured
+
     proofs = {"horizon at c = q": derived, **derived.parts}
     for name, part in proofs.items():
         assert part.formula.expr is not None

@@ -246,7 +246,7 @@ def list_models(as_json: Json = False) -> None:
     """
     rows = [
         (name, (make.__doc__ or "").split("  Source:")[0].strip().splitlines()[0])
-        for name, make in (*gallery().items(), *((name, vars(models)[name]) for name in ALTERNATING))
+        for name, make in (*gallery().items(), *ALTERNATING.items())
     ]
     if as_json:
         print_json({"models": [{"name": name, "summary": summary} for name, summary in rows]})

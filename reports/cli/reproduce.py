@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
 import typer
 
 from wideproof.derive.language.errors import ParameterError, meant
-from wideproof.numeric.core.decimals import measured
 from wideproof.reports.cli.console import EXIT, Stages, announced, err, out, print_json, table
 from wideproof.reports.cli.runs.options import Force, Jobs, Scheduler, ShardText, shard_named
 
@@ -163,12 +162,11 @@ def _names(text: str) -> tuple[str, ...]:
 
 def show_settings(names: Sequence[str], quick: bool, changes: dict[str, str], as_json: bool) -> None:
     """Print every choice of the named items with its value, its meaning and whether the paper states it."""
-    from wideproof.reports.paper.settings import USED, choices_of
+    from wideproof.reports.paper.settings import choices_of
 
     rows = [
         (name, c.name, c.text, c.meaning, "the paper" if c.stated else "assumed")
         for name in names
-        if name in USED
         for c in choices_of(name, quick, changes)
     ]
     heads = ("item", "name", "value", "meaning", "source")
@@ -218,6 +216,8 @@ def _number(value: float | None) -> str:
 
 
 def _estimate(claim: dict) -> str:  # type: ignore[type-arg]
+    from wideproof.numeric.core.decimals import measured
+
     if claim["stderr"] is None:
         return _number(claim["estimate"])
     return " ± ".join(measured(claim["estimate"], claim["stderr"]))

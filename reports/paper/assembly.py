@@ -102,7 +102,7 @@ def start(names: Sequence[str], out_dir: Path, *, quick: bool = False, seed: int
         "items": [name for name in ITEMS if name in names], "quick": quick, "data": list(data),
         "columns": dict(columns or {}), "method": method, "changes": changes,
         "settings": {name: {c.name: c.value for c in choices_of(name, quick, changes)}
-                     for name in ITEMS if name in names and name in USED},
+                     for name in ITEMS if name in names and USED[name]},
     }  # fmt: skip
     identity = {"command": COMMAND, "inputs": inputs, "seed": seed, "shard": shard}
     program = models.linear_rnn().program()

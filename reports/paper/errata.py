@@ -14,11 +14,11 @@ from wideproof.derive.linear.errata import ERRATA, Erratum
 from wideproof.derive.linear.scale_factor_bounds import LargestRho
 from wideproof.derive.referee.readings import judged_readings
 from wideproof.numeric.paper.errata import check_errata
+from wideproof.numeric.paper.experiments import MomentSizes, RadiusSizes, StartSizes
 from wideproof.reports.document.blocks import Block, Paragraph, Table
 from wideproof.reports.document.numbers import value
 from wideproof.reports.paper.certificates import FOLDER, certified
 from wideproof.reports.paper.item import Context, Item, PaperClaim, Result
-from wideproof.reports.paper.settings import USED
 from wideproof.reports.write.inline_math import inlines
 
 LETTERS = {name: sp.Symbol(name) for name in ("nu_W", "nu_F", "nu_C", "T", "j", "n", "N", "n_x", "n_y")}
@@ -57,24 +57,27 @@ CHECKED = {
 """What the numbers of each check are, and the rule of its verdict where it is not a matter of course."""
 
 
+SIZES: dict[str, tuple[type, ...]] = {"E1": (RadiusSizes,), "E2": (MomentSizes,), "E4": (StartSizes,)}
+
+
 def erratum_item(erratum: Erratum) -> Item:
     """One erratum as an item of the paper."""
+    kinds: tuple[type, ...] = SIZES.get(erratum.item, ())
 
     def make(context: Context) -> Result:
         with context.stage(f"erratum {erratum.item}") as progress:
-            kinds: tuple[type[Any], ...] = USED.get(erratum.item, ())
-            sizes = {erratum.item: context.setting(kinds[0])} if kinds else {}
+            sizes: dict[str, Any] = {erratum.item: context.setting(kinds[0])} if kinds else {}
             (found,) = check_errata((erratum.item,), context.seed, sizes)
             progress(1, 1)
         claim = PaperClaim("a matter of wording", "holds")
         if found.holds is not None:
             claim = PaperClaim("the corrected statement", "holds" if found.holds else "refuted")
-        chosen = context.assumptions(erratum.item) if erratum.item in USED else ()
+        chosen = context.assumptions(erratum.item) if kinds else ()
         beside = _certificates(context, erratum)
         blocks = (*_told(erratum), *_evidence(erratum, found.evidence, claim, beside))
         return Result((*blocks, *chosen), (claim,), listed=True)
 
-    return Item(erratum.item, erratum.item, f"erratum to {erratum.where}", make)
+    return Item(erratum.item, erratum.item, f"erratum to {erratum.where}", make, settings=kinds)
 
 
 def _certificates(context: Context, erratum: Erratum) -> tuple[Inline, ...]:

@@ -33,8 +33,8 @@ from wideproof.numeric.runs.tasks import every
 from wideproof.reports.document.blocks import Block, Paragraph, Table
 from wideproof.reports.paper.item import Context, Item, PaperClaim, Result
 from wideproof.reports.paper.width_gaps import LEVEL, gap_figure, gaps_of, rate
-from wideproof.reports.sections.linear.confirmation import trained
 from wideproof.reports.sections.linear.recordings import protocol_paragraph, recording_blocks, sentence, tags_of
+from wideproof.reports.sections.linear.training import trained
 from wideproof.reports.write import figures
 from wideproof.reports.write.inline_math import inlines
 from wideproof.reports.write.picture import placed
@@ -257,9 +257,9 @@ def _comparison(context: Context, recording: Recording) -> RecordingComparison:
 
 
 FIGURE_ITEMS: tuple[Item, ...] = (
-    Item("fig1", "Figure 1", "training dynamics", training_figure, DRAWN, (_dynamics, gaps_of)),
-    Item("fig2", "Figure 2", "test dynamics", test_figure, DRAWN, (_dynamics, gaps_of)),
-    Item("fig3", "Figure 3", "test error against delay", delay_figure, EXACT, (_delays,)),
-    Item("fig4", "Figure 4", "real recordings during training", recording_figure, EXACT, (_comparisons,)),
-    Item("table1", "Table 1", "scores on real recordings", score_table, EXACT, (_comparisons,)),
+    Item("fig1", "Figure 1", "training dynamics", training_figure, DRAWN, (_dynamics, gaps_of), (Setting, Sizes)),
+    Item("fig2", "Figure 2", "test dynamics", test_figure, DRAWN, (_dynamics, gaps_of), (Setting, Sizes)),
+    Item("fig3", "Figure 3", "test error against delay", delay_figure, EXACT, (_delays,), (DelaySetting,)),
+    Item("fig4", "Figure 4", "real recordings during training", recording_figure, EXACT, (_comparisons,), (Protocol,)),
+    Item("table1", "Table 1", "scores on real recordings", score_table, EXACT, (_comparisons,), (Protocol,)),
 )

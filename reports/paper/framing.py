@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from wideproof.derive import scale_factors
 from wideproof.derive.language.notation import j
 from wideproof.derive.latex.printer import math
-from wideproof.derive.latex.text import Cite, Code, Inline, Latex, Math, Ref, Text
+from wideproof.derive.latex.text import Cite, Code, Inline, Ref, Text, marked
 from wideproof.numeric.core.checks import Verdict
 from wideproof.reports.document.blocks import Block, Paragraph, Section, Table
 from wideproof.reports.document.numbers import value
@@ -59,9 +59,9 @@ def introduction(made: Made, context: Context) -> Section:
 
 def _five(made: Made) -> Text:
     return (
-        f"This report goes through {subject(made)} of ", PAPER, ", which is about the linear RNN, a recurrent network "
-        "without activations whose state has the width ", Math(Latex("n")), ". As ", Math(Latex("n")), " grows, "
-        "gradient descent on it is governed by its tangent kernel ", Cite("jacot2018neural"), ", that of a convolution "
+        f"This report goes through {subject(made)} of ", PAPER, *marked(", which is about the linear RNN, a recurrent "
+        "network without activations whose state has the width $n$. As $n$ grows, gradient descent on it is governed "
+        "by its tangent kernel "), Cite("jacot2018neural"), ", that of a convolution "
         "which learns some lags faster than others. What is proved here is proved from the definition alone, by steps ",
         opening.PROVED, ". ", Ref("tab:index"), " has the items, each with its section and its verdict. Every number "
         "is derived or measured: a measured one carries its standard error in brackets, in units of its last digits.",

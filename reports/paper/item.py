@@ -26,7 +26,7 @@ from wideproof.numeric.validation.validate import validated
 from wideproof.reports.document.blocks import Block, Equation, Kind, Paragraph, Section, Table, Theorem
 from wideproof.reports.document.numbers import value
 from wideproof.reports.paper.certificates import FOLDER, certified
-from wideproof.reports.paper.settings import assumptions, setting_of
+from wideproof.reports.paper.settings import USED, assumptions, setting_of
 from wideproof.reports.write import prose
 from wideproof.reports.write.inline_math import mathematical
 
@@ -114,6 +114,7 @@ class Item:
     """`name` on the command line, its place in the paper, a title, what makes its section, how it may train.
 
     `measures` are its measurements in pieces that are kept: a part of a run does its share of them and nothing else.
+    `settings` are the kinds of choices that it reads: listed in the report, and settable by name.
     """
 
     name: str
@@ -122,6 +123,10 @@ class Item:
     make: Callable[[Context], Result]
     methods: tuple[str, ...] = ()
     measures: tuple[Callable[[Context], object], ...] = ()
+    settings: tuple[type, ...] = ()
+
+    def __post_init__(self) -> None:
+        USED[self.name] = self.settings
 
 
 def worst(verdicts: Sequence[Verdict]) -> Verdict:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from wideproof.derive import Recursion
-from wideproof.derive.latex.text import Cite, Latex, Math, Ref, Text
+from wideproof.derive.latex.text import Cite, Latex, Ref, Text, marked
 from wideproof.numeric.kernels.kernel import Kernel
 from wideproof.numeric.linear_rnn.quadratic_loss import Quadratic, weights
 from wideproof.numeric.paper.experiments import Ladder, LinearisedGaps, Protocol, RankSizes, Setting, linearised_gaps
@@ -57,14 +57,11 @@ def proposition_31(context: Context) -> Result:
 def _statement() -> tuple[Block, ...]:
     said = Theorem(
         (
-            Paragraph((
-                "Let ", Math(Latex(r"\hat f^{(\ell)}_n")), " be a network of width ", Math(Latex("n")), " after ",
-                Math(Latex(r"\ell")), " steps of gradient descent, and ",
-                Math(Latex(r"\hat f^{\mathrm{lin},(\ell)}_n")),
-                " its linearisation at the start, trained alike. If the maps of the recursion and their slopes are "
-                "Lipschitz, the step size is below twice the reciprocal of the largest curvature, and the limiting "
-                "kernel is positive definite on the training set, then in probability",
-            )),
+            Paragraph(marked(r"Let $\hat f^{(\ell)}_n$ be a network of width $n$ after $\ell$ steps of gradient "
+                             r"descent, and $\hat f^{\mathrm{lin},(\ell)}_n$ its linearisation at the start, trained "
+                             "alike. If the maps of the recursion and their slopes are Lipschitz, the step size is "
+                             "below twice the reciprocal of the largest curvature, and the limiting kernel is "
+                             "positive definite on the training set, then in probability")),
             Equation(Latex(r"\lim_{n \to \infty}\ \sup_{\ell \ge 0}\ \left\lVert \hat f^{(\ell)}_n(x) - "
                            r"\hat f^{\mathrm{lin},(\ell)}_n(x) \right\rVert = 0."), "eq:prop-31"),
         ),
@@ -72,9 +69,10 @@ def _statement() -> tuple[Block, ...]:
     )  # fmt: skip
     return said, Paragraph((
         "This is ", Cite("emami2021implicit", "Proposition 3.1, (16)"), ", after ", Cite("lee2019wide"), " and ",
-        Cite("jacot2018neural"), "; it is cited and not proved here. The map of the linear RNN is the identity, which "
-        "is Lipschitz, but the last condition fails (E6): the kernel has rank at most ", Math(Latex("T n_x n_y")),
-        ", below the number of outputs of any data set with more than ", Math(Latex("n_x")), " sequences (",
+        Cite("jacot2018neural"), *marked("; it is cited and not proved here. The map of the linear RNN is the "
+                                         "identity, which is Lipschitz, but the last condition fails (E6): the "
+                                         "kernel has rank at most $T n_x n_y$, below the number of outputs of any "
+                                         "data set with more than $n_x$ sequences ("),
         Ref("tab:prop-31-rank"), "). What remains, and is measured here, is the statement for a bounded number of "
         "steps.",
     ))  # fmt: skip
@@ -119,9 +117,8 @@ def _ranks(context: Context) -> tuple[tuple[Block, ...], tuple[PaperClaim, ...]]
     table = Table(
         ("data", "outputs", "rank", "taps", "condition"),
         tuple(rows),
-        ("The condition that the limiting kernel is positive definite on the training set: its rank beside the number "
-        "of "
-         "outputs. Taps: ", Math(Latex("T n_x n_y")), "."),
+        marked("The condition that the limiting kernel is positive definite on the training set: its rank beside the "
+               "number of outputs. Taps: $T n_x n_y$."),
         "tab:prop-31-rank",
         "Xrrrl",
     )  # fmt: skip

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from wideproof.derive import Recursion, models, ntk, state_evolution
 from wideproof.derive.calculus.innovations import columns
-from wideproof.derive.latex.text import Cite, Latex, Math, Ref, Text
+from wideproof.derive.latex.text import Cite, Latex, Ref, Text, marked
 from wideproof.numeric.paper.experiments import ResponseSizes, StateSizes
 from wideproof.numeric.paper.perturbation import response_covariance
 from wideproof.numeric.validation.convergence import KernelError, row_distance, state_distance
@@ -22,10 +22,8 @@ def lemma_b1(context: Context) -> Result:
     checks = [c for c in context.validation.checks if c.quantity == "scale-factor"][:3]
     statement = Theorem(
         (
-            Paragraph((
-                "Let ", Math(Latex("A(v)")), " and ", Math(Latex("B(v)")), " be linear in ", Math(Latex("v")), ", and ",
-                Math(Latex(r"e_1, e_2, \ldots")), " an orthonormal basis. Then",
-            )),
+            Paragraph(marked(r"Let $A(v)$ and $B(v)$ be linear in $v$, and $e_1, e_2, \ldots$ an orthonormal basis. "
+                             "Then")),
             Equation(Latex(r"\sum_i A(e_i)\,B(e_i)^{\mathsf{T}} = \mathbb{E}\left[A(v)\,B(v)^{\mathsf{T}}\right]"
                            r",\qquad v \sim N(0, I),"), "eq:lemma-b1"),
             Paragraph("since the coefficients of the perturbation are uncorrelated and of variance one. Hence the "
@@ -107,19 +105,17 @@ def lemma_c1(context: Context) -> Result:
             "lemma-c1",
             "State evolution",
             plain,
-            ("As ", Math(Latex(r"n \to \infty")), ", the rows of the states converge in law, with second moments, to a "
-             "centred Gaussian process with"),
+            marked(r"As $n \to \infty$, the rows of the states converge in law, with second moments, to a centred "
+                   "Gaussian process with"),
             "lemma",
             "where a prime marks a second sequence, and inputs enter through their inner products.",
         ),
         Paragraph("In the innovations form, each new product is conditioned on the earlier ones,"),
         Equation(inno.formula.latex(), "eq:innovations"),
-        Paragraph((
-            "for every ", Math(Latex(r"k = 1, \ldots, t")), ". Here ", Math(Latex(r"\Phi_{t,i}")), " is the weight of "
-            "the product ", Math(Latex("i")), " steps earlier in the best linear prediction of the product at step ",
-            Math(Latex("t")), ", and ", Math(Latex("P_t")), " the variance that is left; the product itself is its "
-            "prediction plus independent Gaussian noise of this variance.",
-        )),
+        Paragraph(marked(r"for every $k = 1, \ldots, t$. Here $\Phi_{t,i}$ is the weight of the product $i$ steps "
+                         "earlier in the best linear prediction of the product at step $t$, and $P_t$ the variance "
+                         "that is left; the product itself is its prediction plus independent Gaussian noise of this "
+                         "variance.")),
         *general,
         Paragraph(
             (
@@ -131,12 +127,15 @@ def lemma_c1(context: Context) -> Result:
         *falling(error, "states", context, "distance", "Wasserstein-2 distance of the centred Gaussian law with the "
                  "states' empirical second moments from the limiting law, against the width: mean"),
         Paragraph((
-            Ref("fig:paper-law"), " measures the empirical law itself, that of the coordinates of the last state of "
-            "one network: on the line its distance has a closed form, coordinates and quantiles being paired by their "
-            "order. Even that of ", Math(Latex("n")), " independent normal variables is of the order of ",
-            Math(Latex(r"(\log\log n / n)^{1/2}")), " ", Cite("bobkov2019onedimensional"), ", a power a little above ",
-            Math(Latex("-1/2")), f" at these widths; the claim is a power of at most {LAW_POWER:g}. The joint law of ",
-            Math(Latex("T")), " states tends more slowly, as that of independent vectors does.",
+            Ref("fig:paper-law"), *marked(" measures the empirical law itself, that of the coordinates of the last "
+                                          "state of one network: on the line its distance has a closed form, "
+                                          "coordinates and quantiles being paired by their order. Even that of $n$ "
+                                          r"independent normal variables is of the order of $(\log\log n / n)^{1/2}$ "),
+            Cite("bobkov2019onedimensional"), *marked(", a power a "
+                                                                                                   "little above "
+                                                                                                   "$-1/2$"),
+            f" at these widths; the claim is a power of at most {LAW_POWER:g}. The joint law of ",
+            *marked("$T$ states tends more slowly, as that of independent vectors does."),
         )),
         *falling(law, "law", context, "distance", "Wasserstein-2 distance of the empirical law of the last state's "
                  "coordinates from the limiting normal law, against the width: mean"),

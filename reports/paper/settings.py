@@ -3,69 +3,41 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any, TypeVar
 
 from wideproof.derive.language.errors import ParameterError
 from wideproof.derive.latex.text import Code, Ref, Text
 from wideproof.numeric.paper.experiments import (
     Assumption,
-    BoundSizes,
     DelaySetting,
     DrawSizes,
-    KernelSizes,
     Ladder,
-    MomentSizes,
     Protocol,
-    RadiusSizes,
-    RankSizes,
-    RealizationSizes,
-    ResponseSizes,
-    Setting,
     Sizes,
-    StartSizes,
-    StateSizes,
-    Variances,
     choices,
     chosen,
 )
-from wideproof.numeric.paper.experiments.recording_protocol import QUICK as QUICK_PROTOCOL
+from wideproof.numeric.paper.experiments.recording_protocol import QUICK
 from wideproof.reports.document.blocks import Block, Paragraph, Table
 from wideproof.reports.write.inline_math import mathematical
 
 Kind = TypeVar("Kind")
 LONGEST = 20  # letters of a value in a table
-USED: dict[str, tuple[type, ...]] = {
-    "prop-2.1b": (RealizationSizes,),
-    "prop-3.1": (Setting, Sizes, Ladder, RankSizes),
-    "thm-3.3a": (Variances, DrawSizes),
-    "thm-3.3b": (Variances, DrawSizes, KernelSizes),
-    "thm-4.1": (Setting, BoundSizes),
-    "lemma-b.1": (Variances, ResponseSizes, DrawSizes),
-    "lemma-c.1": (Variances, StateSizes),
-    "fig1": (Setting, Sizes),
-    "fig2": (Setting, Sizes),
-    "fig3": (DelaySetting,),
-    "fig4": (Protocol,),
-    "table1": (Protocol,),
-    "E1": (RadiusSizes,),
-    "E2": (MomentSizes,),
-    "E4": (StartSizes,),
+USED: dict[str, tuple[type, ...]] = {}
+"""The settings that an item reads, by its name, as the items say."""
+SMALLER: dict[type, Any] = {
+    Sizes: Sizes(networks=10),
+    Ladder: Ladder(linearised_networks=8),
+    DrawSizes: DrawSizes(trials=4000),
+    DelaySetting: DelaySetting(delays=(0, 3, 6, 9, 12), seeds=(1, 2, 3, 4), width=300, steps=200),
+    Protocol: QUICK,
 }
-"""The settings that an item reads."""
-FULL: dict[type, Any] = {kind: kind() for kind in dict.fromkeys(kind for kinds in USED.values() for kind in kinds)}
-QUICK: dict[type, Any] = FULL | {
-    Sizes: replace(FULL[Sizes], networks=10),
-    Ladder: replace(FULL[Ladder], linearised_networks=8),
-    DrawSizes: replace(FULL[DrawSizes], trials=4000),
-    DelaySetting: replace(FULL[DelaySetting], delays=(0, 3, 6, 9, 12), seeds=(1, 2, 3, 4), width=300, steps=200),
-    Protocol: QUICK_PROTOCOL,
-}
+"""The settings that are others with --quick."""
 
 
 def setting_of(kind: type[Kind], quick: bool, changes: Mapping[str, str]) -> Kind:
     """The setting of one kind at its quick or full size, with the changes that the command line asked for."""
-    found: Kind = chosen((QUICK if quick else FULL)[kind], dict(changes))
+    found: Kind = chosen(SMALLER[kind] if quick and kind in SMALLER else kind(), dict(changes))
     return found
 
 
@@ -74,7 +46,7 @@ def parse_changes(pairs: Sequence[str], items: Sequence[str]) -> dict[str, str]:
 
     Errors: ParameterError for another form, or a name that none of the items reads.
     """
-    known = {choice.name for item in items for kind in USED.get(item, ()) for choice in choices(FULL[kind])}
+    known = {choice.name for item in items for kind in USED.get(item, ()) for choice in choices(kind())}
     changes = {}
     for pair in pairs:
         name, sign, value = pair.partition("=")

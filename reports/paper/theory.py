@@ -17,7 +17,7 @@ from wideproof.derive import (
     scale_factors,
 )
 from wideproof.derive.latex.displays import display
-from wideproof.derive.latex.text import Latex, Math, Ref, Text
+from wideproof.derive.latex.text import Latex, Ref, Text, marked
 from wideproof.derive.linear.realization import convolution_of
 from wideproof.numeric.core.checks import Check, overall
 from wideproof.numeric.kernels.kernel import Kernel
@@ -46,12 +46,9 @@ def proposition_21a(context: Context) -> Result:
         h = h @ rnn.W.T / 7**0.5 + x[:, step] @ rnn.F.T
         y.append(h @ rnn.C.T / 7**0.5)
     gap = float(np.max(np.abs(np.stack(y, axis=1) - apply_filter(impulse_of_rnn(rnn, 9), x))))
-    lead = (
-        "For inputs ", Math(Latex("x_t")), " in ", Math(Latex(r"\mathbb{R}^{n_x}")), " and ", Math(Latex("n")),
-        " hidden units that start at zero, the outputs of the linear RNN are ",
-        Math(Latex(r"y_t = \sum_{j \le t} L_j\,x_{t-j}")), " in ", Math(Latex(r"\mathbb{R}^{n_y}")),
-        " at every width, with the impulse response",
-    )  # fmt: skip
+    lead = marked(r"For inputs $x_t$ in $\mathbb{R}^{n_x}$ and $n$ hidden units that start at zero, the outputs of "
+                  r"the linear RNN are $y_t = \sum_{j \le t} L_j\,x_{t-j}$ in $\mathbb{R}^{n_y}$ at every width, with "
+                  "the impulse response")  # fmt: skip
     blocks = theorem(context, "prop-21a", "An RNN is a convolution", derivation, lead, "proposition")
     return Result(
         blocks,
@@ -90,11 +87,9 @@ def proposition_21b(context: Context) -> Result:
         derivation,
         "With one unit for each input, output and lag, and different nodes,",
         "proposition",
-        ("where the horizon is ", Math(Latex("T = j + m + 1")), ", ", Math(Latex(r"\lambda_k")), " are its nodes, ",
-         Math(Latex(r"\ell^{(T)}_{k,i}")), " is the coefficient of the power ", Math(Latex("i")), " in the Lagrange "
-         "polynomial of node ", Math(Latex("k")), " among ", Math(Latex("T")), ", and ", Math(Latex("L_i")),
-         " is the given response: what stands before it on the left is what the units of node ", Math(Latex("k")),
-         " carry."),
+        marked(r"where the horizon is $T = j + m + 1$, $\lambda_k$ are its nodes, $\ell^{(T)}_{k,i}$ is the "
+               "coefficient of the power $i$ in the Lagrange polynomial of node $k$ among $T$, and $L_i$ is the "
+               "given response: what stands before it on the left is what the units of node $k$ carry."),
     )  # fmt: skip
     best = min(realize(target, method).error for method in METHODS)
     want = T * n_x * n_y
@@ -119,11 +114,9 @@ def theorem_32(context: Context) -> Result:
     gap = float(
         np.max(np.abs(_gradient_gram(start.rho, X) - Kernel(context.rnn, "entries", "numpy", **DEFAULTS).ntk(X, X)))
     )
-    lead = (
-        "The scaled convolution ", Math(Latex(r"y_t = \sum_j g_j\,\theta_j\,x_{t-j}")), " of parameters ",
-        Math(Latex(r"\theta_j")), " has, for all inputs, the tangent kernel that the linear RNN has in the limit of "
-        "infinite width exactly if its gain at each lag is",
-    )  # fmt: skip
+    lead = marked(r"The scaled convolution $y_t = \sum_j g_j\,\theta_j\,x_{t-j}$ of parameters $\theta_j$ has, for "
+                  "all inputs, the tangent kernel that the linear RNN has in the limit of infinite width exactly if "
+                  "its gain at each lag is")  # fmt: skip
     blocks = theorem(context, "thm-32", "Scaled convolution", derivation, lead)
     return Result(
         blocks,
@@ -151,11 +144,8 @@ def theorem_33a(context: Context) -> Result:
     names = ("second-moment", "excess-kurtosis", "distribution", "correlation", "square-correlation")
     checks = [c for c in context.validation.checks if c.quantity in names[:3]]
     others = [c for c in context.validation.checks if c.quantity in names[3:]]
-    lead = (
-        "As ", Math(Latex(r"n \to \infty")), ", the entries of the impulse response ",
-        Math(Latex(r"L_0, L_1, \ldots")), " converge jointly in law to centred Gaussians, independent between entries "
-        "and between lags:",
-    )  # fmt: skip
+    lead = marked(r"As $n \to \infty$, the entries of the impulse response $L_0, L_1, \ldots$ converge jointly in law "
+                  "to centred Gaussians, independent between entries and between lags:")  # fmt: skip
     blocks = theorem(context, "thm-33a", "Impulse response", derivation, lead)
     blocks = (*blocks, drawn(context), *context.assumptions("thm-3.3a"))
     found = (*from_checks(checks), together("correlations of lags, and of their squares, vanish", others))
@@ -171,10 +161,9 @@ def theorem_33b(context: Context) -> Result:
     blocks = (
         *theorem(context, "thm-33b", "Tangent kernel", derivation,
                  "in which the weight of each lag, its scale factor, is", tail=_matrix_form(), first=(
-                     Paragraph(("As ", Math(Latex(r"n \to \infty")), ", the tangent kernel of all parameters, between "
-                                "output ", Math(Latex("r")), " at time ", Math(Latex("t")), " on ", Math(Latex("x")),
-                                " and output ", Math(Latex("r'")), " at time ", Math(Latex("s")), " on ",
-                                Math(Latex("x'")), ", converges in probability to")),
+                     Paragraph(marked(r"As $n \to \infty$, the tangent kernel of all parameters, between output $r$ "
+                                      "at time $t$ on $x$ and output $r'$ at time $s$ on $x'$, converges in "
+                                      "probability to")),
                      *goal(whole, "eq:thm-33b-kernel"),
                  )),
         drawn(context),
@@ -210,12 +199,10 @@ def kernel_gap(context: Context) -> KernelError:
 
 
 def _matrix_form() -> Text:
-    return (
-        "In the paper's form this is ",
-        Math(Latex(r"\mathcal{T}(x)^{\mathsf{T}} D(\rho)\,\mathcal{T}(x') \otimes I_{n_y}")), ", with the block "
-        "Toeplitz matrix ", Math(Latex(r"\mathcal{T}(x)")), " of the inputs and the diagonal matrix ",
-        Math(Latex(r"D(\rho)")), " that repeats each scale factor ", Math(Latex("n_x")), " times.",
-    )  # fmt: skip
+    return marked("In the paper's form this is "
+                  r"$\mathcal{T}(x)^{\mathsf{T}} D(\rho)\,\mathcal{T}(x') \otimes I_{n_y}$, with the block Toeplitz "
+                  r"matrix $\mathcal{T}(x)$ of the inputs and the diagonal matrix $D(\rho)$ that repeats each scale "
+                  "factor $n_x$ times.")  # fmt: skip
 
 
 def drawn(context: Context) -> Paragraph:

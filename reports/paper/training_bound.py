@@ -8,7 +8,7 @@ import numpy as np
 from scipy import special
 
 from wideproof.derive import training_bound
-from wideproof.derive.latex.text import Cite, Latex, Math, Ref, Text
+from wideproof.derive.latex.text import Cite, Latex, Math, Ref, Text, marked
 from wideproof.numeric.core.checks import Verdict
 from wideproof.numeric.paper.experiments import BoundSizes, Setting
 from wideproof.numeric.paper.experiments.assumptions import whole
@@ -20,17 +20,15 @@ from wideproof.reports.paper.width_gaps import LEVEL, exact, rate
 from wideproof.reports.write import figures
 from wideproof.reports.write.picture import placed
 
-LETTERS: Text = (
-    "Here ", Math(Latex(r"L^{(\ell)}_j")), " is lag ", Math(Latex("j")), " of the impulse response after ",
-    Math(Latex(r"\ell")), " steps of size ", Math(Latex(r"\eta")), " on half the sum of squares, ",
-    Math(Latex(r"\mathcal{T}")), " the block Toeplitz operator that maps the stacked lags to all outputs, ",
-    Math(Latex(r"\mathcal{T}_j")), " its block of lag ", Math(Latex("j")), ", ",
-    Math(Latex(r"u^{(\ell)} = y - \mathcal{T} L^{(\ell)}")), " the error of the outputs. In the proof, ",
-    Math(Latex("D")), " holds the roots of the scale factors on its diagonal, ", Math(Latex(r"\theta")),
-    " are the parameters of the scaled convolution, and ", Math(Latex(r"E_j^{\mathsf{T}}")), " takes out lag ",
-    Math(Latex("j")), ". The paper's ", Math(Latex("B_1")), " is the largest step size that the condition allows, and "
-    "its ", Math(Latex("B_2")), " what stands beside ", Math(Latex(r"\rho_j\,\ell")), " on the right.",
-)  # fmt: skip
+LETTERS: Text = marked(
+    r"Here $L^{(\ell)}_j$ is lag $j$ of the impulse response after $\ell$ steps of size $\eta$ on "
+    r"half the sum of squares, $\mathcal{T}$ the block Toeplitz operator that maps the stacked "
+    r"lags to all outputs, $\mathcal{T}_j$ its block of lag $j$, "
+    r"$u^{(\ell)} = y - \mathcal{T} L^{(\ell)}$ the error of the outputs. In the proof, $D$ holds "
+    r"the roots of the scale factors on its diagonal, $\theta$ are the parameters of the scaled "
+    r"convolution, and $E_j^{\mathsf{T}}$ takes out lag $j$. The paper's $B_1$ is the largest step "
+    r"size that the condition allows, and its $B_2$ what stands beside $\rho_j\,\ell$ on the right."
+)
 
 
 def theorem_41(context: Context) -> Result:
@@ -46,12 +44,10 @@ def theorem_41(context: Context) -> Result:
     blocks = (
         *theorem(context, "thm-41", "Training", derivation, lead, tail=LETTERS),
         Paragraph(
-            (
-                "The trajectory of the convolution is known exactly: along an eigenvector of ",
-                Math(Latex(r"\mathcal{T}\,D^{2}\,\mathcal{T}^{\mathsf{T}}")),
-                " of the eigenvalue ",
-                Math(Latex(r"\sigma")),
-                ", the first error counts in the movement with the factor",
+            marked(
+                r"The trajectory of the convolution is known exactly: along an eigenvector of "
+                r"$\mathcal{T}\,D^{2}\,\mathcal{T}^{\mathsf{T}}$ of the eigenvalue $\sigma$, the first error counts in "
+                "the movement with the factor"
             )
         ),
         *goal(derivation.trajectory, "eq:trajectory"),
@@ -143,8 +139,8 @@ def _learning(context: Context, steps: LearningSteps) -> tuple[Block, ...]:
     curves = {"until half of the way is made": steps.steps, "at least, by the bound": steps.least}
     drawn = figures.decay(lags, curves, "lag $j$", "gradient steps", points=curves)
     return (
-        Paragraph(("A lag is learned at the rate of its scale factor ", Math(Latex(r"\rho_j")), ", so the steps it "
-                   "takes grow exponentially with the lag. ", Ref("fig:thm-41-steps"), " counts them by the exact "
+        Paragraph((*marked(r"A lag is learned at the rate of its scale factor $\rho_j$, so the steps it takes grow "
+                           "exponentially with the lag. "), Ref("fig:thm-41-steps"), " counts them by the exact "
                    "trajectory, on white inputs whose targets need every lag alike.")),
         placed(drawn, context.folder, "thm-41-steps",
                "Steps until each lag has made half of its way, and the least that the bound allows.",

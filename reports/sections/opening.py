@@ -6,37 +6,27 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from wideproof.derive import Derivation
-from wideproof.derive.latex.text import Cite, Inline, Latex, Math, Ref, Text, inlines
+from wideproof.derive.latex.text import Cite, Code, Inline, Ref, Text, inlines, marked
 from wideproof.numeric.core.checks import Check, Verdict
-from wideproof.reports.document.blocks import Paragraph, Section
+from wideproof.reports.document.blocks import Itemize, Paragraph, Section
 from wideproof.reports.document.numbers import value
 
-PURPOSES = {
-    "sec:gradients": "derives the gradients that the experiments run",
-    "sec:formulas": "draws the formulas",
-    "sec:confirmation": "confronts them with random draws of finite width",
-    "sec:finite": "gives moments that are exact at every width",
-    "sec:untied": "with parameters drawn afresh at each step",
-    "sec:memory": "derives how long the recursion remembers",
-    "sec:training": "trains networks beside their limit",
-    "sec:recordings": "puts the paper's question to real recordings",
-}
-"""What a section does, by its label; a section that is absent is not announced."""
 PROVED = "of which every step was replayed from its premises and audited by code that shares no rule with the engine"
 KERNEL_THEORY: tuple[Inline, ...] = (
-    "As the width ", Math(Latex("n")), " grows, the outputs of such a network at its random start become a Gaussian "
-    "process, and gradient descent is governed by the tangent kernel ", Cite("jacot2018neural"), ", ",
+    *marked("As the width $n$ grows, the outputs of such a network at its random start become a Gaussian process, "
+            "and gradient descent is governed by the tangent kernel "), Cite("jacot2018neural"), ", ",
     Cite("yang2020tensor2"), ". ",
 )  # fmt: skip
 
 
-def introduction(subject: Text, theory: Text, derived: Text, body: Sequence[Section]) -> Section:
-    """Five sentences: what is studied, why, what is proved, what each section adds, and how numbers are to be read."""
+def introduction(subject: Text, theory: Text, derived: Text, announced: Sequence[tuple[str, str]]) -> Section:
+    """Five sentences: what is studied, why, what is proved, what each section does, and how numbers are to be read.
+
+    `announced` are labels of sections, each with what it does.
+    """
     told: list[Inline] = []
-    announced = [part for part in body if part.label in PURPOSES]
-    for k, part in enumerate(announced):
-        told += ["" if not k else " and " if k == len(announced) - 1 else ", ", Ref(str(part.label)),
-                 f" {PURPOSES[str(part.label)]}"]  # fmt: skip
+    for k, (label, does) in enumerate(announced):
+        told += ["" if not k else " and " if k == len(announced) - 1 else ", ", Ref(label), f" {does}"]
     reading = (
         "Every number is derived or measured: a measured one carries its standard error in brackets, in units of its "
         "last digits, and a verdict the rate at which it would refute a true statement."
@@ -112,3 +102,22 @@ def conclusion(verdict: Verdict, *parts: Text) -> Section:
     }
     said = tuple(part for text in parts for part in inlines(text))
     return Section("Conclusion", (Paragraph((*said, words[verdict])),), "sec:conclusion")
+
+
+Assumed = tuple[Text, tuple[Text, ...]]
+"""A sentence on what we assumed, and the assumptions as a list."""
+
+
+def nothing_assumed(run: object) -> Assumed:
+    """No assumption that is not told elsewhere."""
+    return "", ()
+
+
+def provenance(seed: int, said: Text = "", listed: tuple[Text, ...] = ()) -> Section:
+    """What the numbers depend on."""
+    text = (
+        f"The seed is {seed}. The file ", Code("run.json"), " beside this report holds the inputs, the seed, the "
+        "versions of all programs, the time, and every number above.", *inlines(said),
+    )  # fmt: skip
+    blocks = (Paragraph(text), *((Itemize(listed),) if listed else ()))
+    return Section("How this report was made", blocks, "sec:provenance")

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,20 +20,19 @@ from wideproof.numeric.linear_rnn.training_choice import Announce
 from wideproof.numeric.recordings import RECORDINGS
 from wideproof.numeric.runs.crew import Crew, crew_of, workers_of
 from wideproof.numeric.runs.folder import RECORD, RunFolder, open_run, take_folder
-from wideproof.numeric.runs.stages import DONE, Stage, StagedRun, staged
-from wideproof.numeric.validation.alternating import TRIALS as LINES_TRIALS, line_settings
+from wideproof.numeric.runs.stages import DONE, Stage, StagedRun, silent, staged
+from wideproof.numeric.runs.tasks import NOTHING_KEPT, Tasks
 from wideproof.numeric.validation.runs import model_text
-from wideproof.numeric.validation.validate import KERNEL_TRIALS, checked_shard, plain_parts, settings
+from wideproof.numeric.validation.validate import checked_shard, is_linear_rnn
 from wideproof.reports.document.blocks import Document, titled
 from wideproof.reports.render.render import Engine, render
-from wideproof.reports.render.run_json import recordable
-from wideproof.reports.sections.alternating import LinesRun, document as lined, run_lines
-from wideproof.reports.sections.linear import LinearRun, document, run_linear
-from wideproof.reports.sections.nonlinear import KernelRun, document as told, run_kernels
+from wideproof.reports.sections.alternating.assembly import ALTERNATING
+from wideproof.reports.sections.kind import Kind
+from wideproof.reports.sections.linear.assembly import LINEAR
+from wideproof.reports.sections.needs import Making, Run
+from wideproof.reports.sections.nonlinear.assembly import NONLINEAR
 
 COMMAND = "report"
-TRIALS: dict[type, int] = {LinearRun: 20_000, KernelRun: KERNEL_TRIALS, LinesRun: LINES_TRIALS}
-"""Random networks at each width, by what is measured."""
 
 
 @dataclass(frozen=True)
@@ -48,12 +46,6 @@ class Report:
     verdict: Verdict
     files: tuple[Path, ...]
     notices: tuple[str, ...]
-
-
-@contextmanager
-def silent(name: str) -> Iterator[Callable[[int, int], None]]:
-    """A stage that shows nothing."""
-    yield lambda done, total: None
 
 
 def report(recursion: Recursion | Alternating | Program, out_dir: Path | str, *,
@@ -86,15 +78,15 @@ def report(recursion: Recursion | Alternating | Program, out_dir: Path | str, *,
     a Recursion or its Program
     """
     whole("seed", seed)
-    program = recursion if isinstance(recursion, AlternatingProgram) else _program(recursion)
-    if kind_of(program) is not LinearRun:
+    program = _program(recursion)
+    kind = kind_of(program)
+    if not kind.recorded:
         if method != "auto":
             raise ParameterError("report: method", "auto", method, "Only the report of the linear RNN trains networks.")
         data, columns = (), None
-    values = line_settings(program, nu) if isinstance(program, AlternatingProgram) else settings(program, nu)
-    drawn = TRIALS[kind_of(program)] if trials is None else trials
+    drawn = kind.trials if trials is None else trials
     inputs = {"model": program.name, "data": list(data), "columns": dict(columns or {}), "width": width,
-              "trials": drawn, "nu": values, "method": method}  # fmt: skip
+              "trials": drawn, "nu": kind.settings(program, nu), "method": method}  # fmt: skip
     identity = {"command": COMMAND, "program": program_data(program), "inputs": inputs, "seed": seed,
                 "shard": checked_shard(shard, out_dir, None)}  # fmt: skip
     model = {"name": program.name, "text": model_text(program)}
@@ -130,35 +122,49 @@ def carry_out(run: RunFolder, crew: Crew, stage: Stage, announce: Announce | Non
     Errors: as `report`; `Stopped`, an interruption that says what is kept.
     """
     with staged(run, crew, stage) as under_way:
-        found = _measured(under_way, announce)
-        verdict = found.validation.verdict if isinstance(found, LinearRun) else found.verdict
-        results = recordable({"verdict": verdict, **found.record()})
-        run.update(verdict=verdict, results=results, engine=None)
+        found = _made(under_way, announce)
+        run.update(verdict=found.verdict, results={"verdict": found.verdict, **found.record()}, engine=None)
         with under_way.stage("typesetting") as progress:
-            told = titled(_document(found, run.path), run.record.get("titles", {}))
+            told = titled(document(found, run.path), run.record.get("titles", {}))
             done = render(told, run.path, run.record["asked_engine"])
             progress(1, 1)
         run.end(DONE, engine=done.engine)
     if under_way.shard is not None:
         return Report("undecided", (), (under_way.part,))
     files = tuple(path for path in (done.tex, done.pdf, done.html, run.path / RECORD) if path is not None)
-    return Report(verdict, files, done.notices)
+    return Report(found.verdict, files, done.notices)
 
 
-def _measured(run: StagedRun, announce: Announce | None) -> LinearRun | KernelRun | LinesRun:
-    program, seed, inputs = (
-        program_of(run.folder.record["program"]),
-        run.folder.record["seed"],
-        run.folder.record["inputs"],
-    )
-    width, trials, nu = inputs["width"], inputs["trials"], inputs["nu"]
-    if isinstance(program, AlternatingProgram):
-        return run_lines(program, run.stage, seed, width, trials, run.draws, run.tasks, **nu)
-    if kind_of(program) is KernelRun:
-        return run_kernels(program, run.stage, seed, width, trials, run.draws, run.tasks, **nu)
+def _made(run: StagedRun, announce: Announce | None) -> Run:
+    record, inputs = run.folder.record, run.folder.record["inputs"]
     data = recordings_from(run.folder, inputs["data"])
-    return run_linear(program, run.stage, seed, width, trials, data, inputs["columns"], inputs["method"], announce,
-                      run.draws, run.tasks, **nu)  # fmt: skip
+    return made(
+        program_of(record["program"]), run.stage, seed=record["seed"], width=inputs["width"], trials=inputs["trials"],
+        data=data, columns=inputs["columns"], method=inputs["method"], announce=announce, draws=run.draws,
+        tasks=run.tasks, **inputs["nu"],
+    )  # fmt: skip
+
+
+def made(
+    recursion: Recursion | Alternating | Program, stage: Stage = silent, *, seed: int = 0, width: int = 1024,
+    trials: int | None = None, data: tuple[str, ...] = (), columns: Mapping[str, Any] | None = None,
+    method: str = "auto", announce: Announce | None = None, draws: Mapping[str, Any] | None = None,
+    tasks: Tasks = NOTHING_KEPT, **nu: float,
+) -> Run:  # fmt: skip
+    """Make what the sections on a program need, each once: `Making` says how.
+
+    Errors: those of the needs; ParameterError for a missing symbol; `Elsewhere` in a part of a run.
+    """
+    program = _program(recursion)
+    kind = kind_of(program)
+    making = Making(program, kind.settings(program, nu), seed, width, trials, data, columns or {}, method,
+                    stage=stage, draws=draws or {}, tasks=tasks, announce=announce)  # fmt: skip
+    return making.carried_out(kind.all_needs)
+
+
+def document(run: Run, out_dir: Path) -> Document:
+    """The report of a run; its figures are drawn into `out_dir`/figures."""
+    return kind_of(run.program).document(run, out_dir)
 
 
 def recordings_from(run: RunFolder, names: Sequence[str]) -> tuple[str, ...]:
@@ -168,17 +174,13 @@ def recordings_from(run: RunFolder, names: Sequence[str]) -> tuple[str, ...]:
 
 
 def _program(recursion: Recursion | Alternating | Program) -> Program:
-    return alternating_program(recursion) if isinstance(recursion, Alternating) else as_program(recursion)
+    if isinstance(recursion, Alternating | AlternatingProgram):
+        return alternating_program(recursion)
+    return as_program(recursion)
 
 
-def kind_of(program: Program) -> type[LinearRun | KernelRun | LinesRun]:
-    """What a report of a program measures."""
+def kind_of(program: Program) -> Kind:
+    """Which report a program has."""
     if isinstance(program, AlternatingProgram):
-        return LinesRun
-    return KernelRun if plain_parts(program) is None else LinearRun
-
-
-def _document(run: LinearRun | KernelRun | LinesRun, folder: Path) -> Document:
-    if isinstance(run, LinesRun):
-        return lined(run, folder)
-    return told(run, folder) if isinstance(run, KernelRun) else document(run, folder)
+        return ALTERNATING
+    return LINEAR if is_linear_rnn(program) else NONLINEAR

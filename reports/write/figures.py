@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +15,7 @@ from scipy.special import ndtri
 
 from wideproof.reports.write.picture import HEIGHT, LINE, PALETTE, STYLE, Picture, canvas, grid_of
 
-MARKS, HATCHES = "osD^vP*", ("", "///", "...", "xxx", "---")
+MARKS = "osD^vP*"
 DASHES: tuple[Any, ...] = (
     "-",
     "--",
@@ -25,6 +25,7 @@ DASHES: tuple[Any, ...] = (
     (0, (8, 2)),
     (0, (1, 3)),
 )  # one for each colour: curves are told apart without it
+POINTS = 400  # of a sample in a plot of quantiles
 FEWER = 40.0
 """The largest value over the smallest, up to which a logarithmic axis has plain numbers."""
 FEW = 8  # points of a curve, up to which each has its error bar
@@ -93,16 +94,16 @@ def beside(*panels: Panel) -> Picture:
 
 
 def gaussian_qq(samples: Mapping[str, ArrayLike], xlabel: str = "standard normal quantile",
-                ylabel: str = "sample quantile", most: int = 400) -> Picture:  # fmt: skip
+                ylabel: str = "sample quantile") -> Picture:  # fmt: skip
     """Quantiles of standardised samples against the standard normal; on the diagonal when they agree.
 
-    Shapes: each sample (n,), divided by its predicted standard deviation; at most `most` points drawn.
+    Shapes: each sample (n,), divided by its predicted standard deviation; at most 400 points drawn.
     """
     with mpl.rc_context(STYLE):
         figure, (axes,) = canvas(height=2.5)
         for i, (name, sample) in enumerate(samples.items()):
             ordered = np.sort(np.asarray(sample, dtype=float))
-            index = np.unique(np.linspace(0, len(ordered) - 1, min(most, len(ordered))).round().astype(int))
+            index = np.unique(np.linspace(0, len(ordered) - 1, min(POINTS, len(ordered))).round().astype(int))
             normal = ndtri((index + 0.5) / len(ordered))
             axes.plot(normal, ordered[index], MARKS[i % len(MARKS)], markersize=3, markerfacecolor="none",
                       markeredgewidth=0.7, label=name)  # fmt: skip
@@ -110,20 +111,6 @@ def gaussian_qq(samples: Mapping[str, ArrayLike], xlabel: str = "standard normal
         ends = axes.get_xlim()
         axes.plot(ends, ends, color="0.5", linewidth=0.8, zorder=0)
         return _finish(figure, axes, xlabel, ylabel)
-
-
-def histogram(samples: Mapping[str, ArrayLike], xlabel: str, bins: int = 60) -> Picture:
-    """Densities of standardised samples, with the standard normal density over them.  Shapes: each (n,)."""
-    with mpl.rc_context(STYLE):
-        figure, (axes,) = canvas()
-        grid = np.linspace(-4.5, 4.5, 300)
-        for i, (name, sample) in enumerate(samples.items()):
-            found, edges = np.histogram(np.asarray(sample, dtype=float), bins, (-4.5, 4.5), density=True)
-            axes.stairs(found, edges, linewidth=1.1, label=name, linestyle=DASHES[i % len(DASHES)],
-                        color=PALETTE[i % len(PALETTE)])  # fmt: skip
-            figure.shows(name, (edges[1:] + edges[:-1]) / 2, found)
-        axes.plot(grid, np.exp(-(grid**2) / 2) / np.sqrt(2 * np.pi), color="0.4", linewidth=0.9, label="Gaussian")
-        return _finish(figure, axes, xlabel, "density")
 
 
 def power_law(widths: ArrayLike, values: Mapping[str, ArrayLike], xlabel: str, ylabel: str,
@@ -173,7 +160,7 @@ def _width(width: float) -> str:
 
 
 def training(curves: Mapping[str, ArrayLike], xlabel: str = "step", ylabel: str = "mean squared error",
-             steps: ArrayLike | None = None, log: bool = True) -> Picture:  # fmt: skip
+             steps: ArrayLike | None = None) -> Picture:  # fmt: skip
     """Training curves over each other; later ones are dashed, so that one that coincides shows.
 
     Shapes: each curve (steps,), `steps` the same where not 0, 1, 2, ...
@@ -185,8 +172,7 @@ def training(curves: Mapping[str, ArrayLike], xlabel: str = "step", ylabel: str 
             axes.plot(x, y, linestyle=DASHES[i % len(DASHES)], label=name, linewidth=2.2 if i == 0 else 1.2,
                       color=PALETTE[i % len(PALETTE)])  # fmt: skip
             figure.shows(name, x, y)
-        if log:
-            axes.set_yscale("log")
+        axes.set_yscale("log")
         return _finish(figure, axes, xlabel, ylabel)
 
 
@@ -267,23 +253,6 @@ def _frame(axes: Axes, curves: Mapping[str, ArrayLike], low: float) -> float:
     room = 0.08 * max(top - bottom, 0.1)
     axes.set_ylim(bottom - room, top + room)
     return bottom - room
-
-
-def grouped_bars(groups: Sequence[str], bars: Mapping[str, ArrayLike], ylabel: str,
-                 errors: Mapping[str, ArrayLike] | None = None) -> Picture:  # fmt: skip
-    """One cluster of bars per group, one colour per name, with standard errors.  Shapes: (len(groups),)."""
-    with mpl.rc_context(STYLE):
-        figure, (axes,) = canvas()
-        step = 0.8 / max(len(bars), 1)
-        for i, (name, y) in enumerate(bars.items()):
-            place = np.arange(len(groups)) + (i - (len(bars) - 1) / 2) * step
-            spread = None if errors is None else errors.get(name)
-            axes.bar(place, y, step * 0.92, yerr=spread, label=name, error_kw={"linewidth": 0.8},
-                     color=PALETTE[i % len(PALETTE)], hatch=HATCHES[i % len(HATCHES)], edgecolor="white")  # fmt: skip
-            figure.shows(name, groups, y, spread)
-        axes.axhline(0, color="black", linewidth=0.6)
-        axes.set_xticks(np.arange(len(groups)), groups)
-        return _finish(figure, axes, "", ylabel)
 
 
 def _short_axis(axes: Axes) -> None:

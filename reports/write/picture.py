@@ -77,9 +77,9 @@ class Picture(Figure):
         self.shown.curves.append(Curve(panel, name, list(np.asarray(x).tolist()), values, errors))
 
 
-def canvas(columns: int = 1, height: float = HEIGHT) -> tuple[Picture, list[Axes]]:
-    """An empty figure and its axes, side by side, outside matplotlib's global state."""
-    figure, grid = grid_of(1, columns, (WIDTH, height))
+def canvas(height: float = HEIGHT) -> tuple[Picture, list[Axes]]:
+    """An empty figure and its axes, outside matplotlib's global state."""
+    figure, grid = grid_of(1, 1, (WIDTH, height))
     return figure, list(grid[0])
 
 

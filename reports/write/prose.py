@@ -41,6 +41,12 @@ class Known:
         again, self.checked = self.checked, True
         return doc.Paragraph(narration.premises_line(proved, again).text)
 
+    def theorem(self, derivation: Derivation, name: str, title: str, body: Sequence[doc.Block],
+                after: Sequence[doc.Block] = ()) -> tuple[doc.Block, ...]:  # fmt: skip
+        """A derivation as a theorem, what follows from it at once, its proof, and how that was checked."""
+        stated = doc.Theorem(tuple(body), title=title, label=f"thm:{name}")
+        return (stated, *after, self.proof(derivation.proof, name), self.premises_line(derivation.proof))
+
 
 def proof(proved: Proof, name: str, told: Told | None = None, stated: Stated | None = None) -> doc.Proof:
     """The steps of a proof as sentences with displays; see `narration.narrated`."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import sys
+from dataclasses import replace
 from types import SimpleNamespace
 
 import array_api_strict as strict
@@ -19,9 +20,10 @@ from wideproof.numeric.linear_rnn.krylov import LinearRNN, draw_rnn, impulse_res
 from wideproof.numeric.linear_rnn.quadratic_loss import quadratic
 from wideproof.numeric.linear_rnn.training import train
 from wideproof.numeric.networks.simulation import simulate
+from wideproof.numeric.runs.gathering import gather
 from wideproof.numeric.sampling.linear import LinearSetting, draw
-from wideproof.numeric.validation.kernels import KernelPlan, measure
-from wideproof.numeric.validation.linear_rnn import Plan, linear_simulate as run
+from wideproof.numeric.validation.kernels import KernelMeasurements, KernelPlan
+from wideproof.numeric.validation.linear_rnn import Measurements as run, Plan
 
 CREATORS = ("asarray", "arange", "empty", "eye", "full", "linspace", "ones", "zeros")
 NU = {"nu_W": 0.6, "nu_F": 1.2, "nu_C": 0.8}
@@ -87,8 +89,8 @@ def test_every_recursion_runs_on_its_device(device, model, method):
 def test_the_kernels_of_random_networks_stay_on_their_device(device, sampler):
     program = models.gru().program()
     values = dict.fromkeys(program.symbols, 0.5)
-    found, host = (measure(KernelPlan(program, values, 8, 6, 2, seed=3, sampler=sampler, widths=(4, 8), backend=n))
-                   for n in ("cupy", "numpy"))  # fmt: skip
+    plan = KernelPlan(program, values, 8, 6, 2, seed=3, sampler=sampler, widths=(4, 8))
+    found, host = (gather(KernelMeasurements, replace(plan, backend=n)) for n in ("cupy", "numpy"))
     for key, moments in host.moments.items():
         assert np.allclose(found.moments[key].mean, moments.mean, rtol=1e-8), key
 

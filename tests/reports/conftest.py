@@ -1,5 +1,4 @@
 import dataclasses
-import sys
 from functools import partial
 from pathlib import Path
 
@@ -25,11 +24,11 @@ from wideproof.reports.document.blocks import (
     Theorem,
 )
 from wideproof.reports.document.numbers import value
-from wideproof.reports.sections.linear import LinearRun, run_linear
-from wideproof.reports.sections.report import silent
+from wideproof.reports.sections.linear import confirmation, finite_width, recordings, training
+from wideproof.reports.sections.needs import Run
+from wideproof.reports.sections.report import made
 from wideproof.reports.write import figures, picture
 
-linear_run = sys.modules["wideproof.reports.sections.linear.run"]
 j = sp.Symbol("j", integer=True, nonnegative=True)
 nu = sp.Symbol("nu_W", positive=True)
 
@@ -84,12 +83,14 @@ SMALL = {
     ),
 }
 """The experiments of a report at toy size; the checks keep theirs."""
+WHERE = {"finite_width": finite_width, "kernel_error": confirmation, "dynamics": training, "gap_ladder": training,
+         "compare": recordings}  # fmt: skip
 
 
 def shrink(patch: pytest.MonkeyPatch) -> None:
     """Every experiment of the linear report at toy size."""
     for name, small in SMALL.items():
-        patch.setattr(linear_run, name, partial(small, getattr(linear_run, name)))
+        patch.setattr(WHERE[name], name, partial(small, getattr(WHERE[name], name)))
 
 
 @pytest.fixture
@@ -116,8 +117,8 @@ def filtered(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def tiny_run(filtered: Path) -> LinearRun:
+def tiny_run(filtered: Path) -> Run:
     """Everything a report states, measured at toy size."""
     with pytest.MonkeyPatch.context() as patch:
         shrink(patch)
-        return run_linear(models.linear_rnn(), silent, seed=2, width=128, trials=3000, data=(str(filtered),))
+        return made(models.linear_rnn(), seed=2, width=128, trials=3000, data=(str(filtered),))

@@ -44,13 +44,13 @@ class OneNode:
         terms = (self.l, *self.weights)
         return " ".join(f"assert (sign{i} : 0 <= {x}) by nonneg." for i, x in enumerate(terms))
 
-    def divided(self, lag: str = "j") -> str:
+    def divided(self) -> str:
         """A script that writes the divided difference as j l^j / l, for 0 < l."""
         if len(self.weights) == 1:
             return ""
-        power = f"PowerDD [{self.l}; {self.l}] {lag}"
+        power = f"PowerDD [{self.l}; {self.l}] j"
         return (
-            f"assert (divided : {power} = INR {lag} * {self.l} ^ {lag} / {self.l}).\n  "
+            f"assert (divided : {power} = INR j * {self.l} ^ j / {self.l}).\n  "
             f"{{ apply (Rmult_eq_reg_l {self.l}); [rewrite PowerDD_twice; field; lra | lra]. }}\n  rewrite divided."
         )
 

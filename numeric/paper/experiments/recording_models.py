@@ -25,6 +25,8 @@ from wideproof.numeric.runs.tasks import Arrays, Shared
 MATCHED, ZERO = "matched", "zero"
 Plan = dict[str, Any]
 
+RECORDED = 25  # steps at which the course of a training is kept
+
 
 @dataclass(frozen=True, eq=False)
 class TrainingRun:
@@ -189,6 +191,6 @@ def _basis(recording: Shared, place: str, rho: tuple[float, ...] | None) -> Eige
     return EigenDescent(parts.training, weights, parts.validation)
 
 
-def record_steps(steps: int, points: int = 25) -> tuple[int, ...]:
-    """About `points` steps from 0 to `steps`, evenly spaced in the logarithm."""
-    return tuple(sorted({0, *(int(k) for k in np.round(np.geomspace(1, steps, points)))}))
+def record_steps(steps: int) -> tuple[int, ...]:
+    """About 25 steps from 0 to `steps`, evenly spaced in the logarithm."""
+    return tuple(sorted({0, *(int(k) for k in np.round(np.geomspace(1, steps, RECORDED)))}))

@@ -9,7 +9,7 @@ from wideproof.numeric.validation.alternating.claims import (
 )
 from wideproof.numeric.validation.alternating.drawing import draw_parts
 from wideproof.numeric.validation.alternating.plan import LinesPlan
-from wideproof.numeric.validation.alternating.runner import LineMeasurements, measure_lines
+from wideproof.numeric.validation.alternating.runner import LineMeasurements
 
 __all__ = [
     "TRIALS",
@@ -20,5 +20,4 @@ __all__ = [
     "line_settings",
     "lines_plan",
     "lines_validation",
-    "measure_lines",
 ]

@@ -10,9 +10,7 @@ import sympy as sp
 
 from wideproof.numeric.core.arrays import Host, Stream
 from wideproof.numeric.core.statistics import Moments
-from wideproof.numeric.runs.chunks import ChunkFolder, Numbers
-from wideproof.numeric.runs.crew import ALONE, Crew
-from wideproof.numeric.runs.gathering import Progress, Shard, gather
+from wideproof.numeric.runs.chunks import Numbers
 from wideproof.numeric.validation.alternating.drawing import simulate_lines
 from wideproof.numeric.validation.alternating.plan import LinesPlan
 from wideproof.numeric.validation.measurements import LadderMeasurements
@@ -69,18 +67,6 @@ class LineMeasurements(LadderMeasurements[LinesPlan]):
     def record(self) -> dict[str, Any]:
         """The numbers as plain data."""
         return {"widths": self.widths, "trials": self.trials, "means": self.means, "stderrs": self.stderrs}
-
-
-def measure_lines(
-    plan: LinesPlan, progress: Progress | None = None, store: ChunkFolder | None = None, crew: Crew = ALONE,
-    shard: Shard | None = None,
-) -> LineMeasurements:  # fmt: skip
-    """Estimate the mean square of every named vector at each width, the mean squares of the sources regressed out.
-
-    Shapes: see LineMeasurements.  Units: of their squares.  Error: standard errors over independent trials; the bias
-    of a finite width stays; as `gather`.  Source: `simulate_lines`.
-    """
-    return gather(LineMeasurements, plan, progress, store, crew, shard)
 
 
 def _controlled(moments: Moments, known: list[float]) -> tuple[Host, Host]:

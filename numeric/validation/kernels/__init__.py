@@ -1,12 +1,6 @@
 """Monte Carlo of the NNGP and tangent kernels of any recursion against their derived limits."""
 
-from wideproof.numeric.validation.kernels.claims import (
-    Limits,
-    judge_kernels,
-    kernel_claims,
-    kernel_validation,
-    monte_carlo_kernels,
-)
+from wideproof.numeric.validation.kernels.claims import Limits, judge_kernels, kernel_claims, kernel_validation
 from wideproof.numeric.validation.kernels.corrections import Correction, corrections_beside
 from wideproof.numeric.validation.kernels.curves import (
     Curve,
@@ -18,7 +12,7 @@ from wideproof.numeric.validation.kernels.curves import (
 )
 from wideproof.numeric.validation.kernels.plan import KernelPlan
 from wideproof.numeric.validation.kernels.power import Power, default_trials, kernel_power
-from wideproof.numeric.validation.kernels.runner import KernelMeasurements, estimate_kernel_cost, measure
+from wideproof.numeric.validation.kernels.runner import KernelMeasurements, estimate_kernel_cost
 
 __all__ = [
     "Correction",
@@ -40,5 +34,4 @@ __all__ = [
     "kernel_power",
     "kernel_validation",
     "measure",
-    "monte_carlo_kernels",
 ]

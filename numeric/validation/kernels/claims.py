@@ -12,10 +12,9 @@ from wideproof.numeric.core.arrays import Host, to_host
 from wideproof.numeric.core.checks import Check, Claim, Level, judge
 from wideproof.numeric.core.width_ladder import choose_degree
 from wideproof.numeric.kernels.kernel import KernelValue
-from wideproof.numeric.runs.gathering import Progress
 from wideproof.numeric.validation.judged import Validation, narrow_warnings
 from wideproof.numeric.validation.kernels.plan import KernelPlan
-from wideproof.numeric.validation.kernels.runner import KernelMeasurements, measure
+from wideproof.numeric.validation.kernels.runner import KernelMeasurements
 from wideproof.numeric.validation.ladder import Rungs, at_infinity, out_of_reach
 
 PRECISION = 1.0  # the inverse variance of the kernel of one network grows as this power of n
@@ -90,19 +89,12 @@ def entry_degree(rungs: Rungs, plan: KernelPlan, scale: float) -> int:
     return choose_degree(plan.horizon - 1, rungs.array, float(np.min(rungs.stderrs)) / scale)
 
 
-def monte_carlo_kernels(
-    plan: KernelPlan, limits: Limits, level: Level | None = None, progress: Progress | None = None
-) -> Validation:
+def kernel_validation(found: KernelMeasurements, limits: Limits, level: Level | None = None) -> Validation:
     """Compare random networks with a limiting NNGP and tangent kernel, extrapolated over the ladder of widths.
 
     Shapes: as `Limits`.  Units: output^2.  Error: a true limit is refuted with probability <= level.false_alarm.
-    Source: `measure` and `judge_kernels`.
+    Source: `judge_kernels`.
     """
-    return kernel_validation(measure(plan, progress), limits, level)
-
-
-def kernel_validation(found: KernelMeasurements, limits: Limits, level: Level | None = None) -> Validation:
-    """Judge what was measured.  Shapes, units, error: as `monte_carlo_kernels`.  Source: `judge_kernels`."""
     values = _evaluated(found, limits)
     how = ", ".join(dict.fromkeys(value.method for value in values.values()))
     method = f"{found.plan.samplers}; limit: {how}"

@@ -11,7 +11,7 @@ import numpy as np
 from wideproof.derive import Program
 from wideproof.derive.language.plain_form import program_data, program_of
 from wideproof.numeric.core.arrays import Host, seed_sequence, to_host
-from wideproof.numeric.core.checks import Check, Level
+from wideproof.numeric.core.checks import Check
 from wideproof.numeric.kernels.kernel import Kernel
 from wideproof.numeric.networks.empirical_kernels import empirical_ntk
 from wideproof.numeric.networks.narrow_width import quiet_widths
@@ -24,6 +24,8 @@ from wideproof.numeric.validation.kernels.runner import KernelMeasurements
 CORRELATIONS = tuple(np.linspace(-1.0, 1.0, 9))
 QUANTITIES = ("nngp", "ntk")
 BATCH = 20
+HORIZON, TRIALS = 6, 60
+"""Steps of the sequences of curves; networks of each width whose distance from the limit is measured."""
 """Networks of one piece of the curves."""
 
 
@@ -59,7 +61,6 @@ class KernelCurves:
 def kernel_curves(
     program: Program,
     values: Mapping[str, float],
-    horizon: int = 6,
     width: int = 512,
     trials: int = 200,
     seed: int = 0,
@@ -71,7 +72,7 @@ def kernel_curves(
     Shapes: `KernelCurves`.  Units: 1.  Error: stderr; the points keep their O(1/width) bias.
     Source: wideproof.nngp, wideproof.ntk; wideproof.adjoint.
     """
-    X = families(horizon, np.random.default_rng(seed_sequence(seed, 2)))
+    X = families(HORIZON, np.random.default_rng(seed_sequence(seed, 2)))
     kernel = Kernel(program, readout="last", **dict[str, Any](values))
     limits = {name: to_host(getattr(kernel, name)(X[:1], X))[0] for name in QUANTITIES}
     drawn = _rows(program, X, values, width, trials, seed, progress, tasks)
@@ -80,8 +81,8 @@ def kernel_curves(
     for name in QUANTITIES:
         limit, rows = limits[name] / limits[name][0], drawn[name] / limits[name][0]
         correlation[name] = _curve(CORRELATIONS, limit[1:cut], rows[:, 1:cut])
-        lag[name] = _curve(range(horizon), limit[0] - limit[cut:], rows[:, :1] - rows[:, cut:])
-    return KernelCurves(width, trials, horizon, correlation, lag)
+        lag[name] = _curve(range(HORIZON), limit[0] - limit[cut:], rows[:, :1] - rows[:, cut:])
+    return KernelCurves(width, trials, HORIZON, correlation, lag)
 
 
 def families(horizon: int, generator: np.random.Generator) -> Host:
@@ -134,7 +135,6 @@ def kernel_distance(
     values: Mapping[str, float],
     inputs: Host,
     widths: Sequence[int],
-    trials: int = 60,
     seed: int = 0,
     progress: Progress | None = None,
     tasks: Tasks = NOTHING_KEPT,
@@ -145,13 +145,13 @@ def kernel_distance(
     """
     limit = to_host(Kernel(program, **dict[str, Any](values)).ntk(inputs))
     common = {"program": program_data(program), "X": np.asarray(inputs).tolist(), "limit": limit.tolist(),
-              "values": dict(values), "trials": trials}  # fmt: skip
+              "values": dict(values), "trials": TRIALS}  # fmt: skip
     plans = [common | {"width": width, "seed": int(seed_sequence(seed, 4, width).generate_state(1)[0])}
              for width in widths]  # fmt: skip
     drawn = [part["squares"] for part in tasks.results(kernel_distances, plans, progress)]
     means = tuple(float(squares.mean() ** 0.5) for squares in drawn)
-    errors = tuple(float(x.std(ddof=1) / trials**0.5 / (2 * root)) for x, root in zip(drawn, means, strict=True))
-    return KernelError(tuple(widths), means, errors, trials)
+    errors = tuple(float(x.std(ddof=1) / TRIALS**0.5 / (2 * root)) for x, root in zip(drawn, means, strict=True))
+    return KernelError(tuple(widths), means, errors, TRIALS)
 
 
 def kernel_distances(plan: dict[str, Any]) -> Arrays:
@@ -183,12 +183,10 @@ class LimitComparison:
         return tuple((a, b) for a, b in pairs if abs(a.prediction - b.prediction) > tolerance * scale[a.quantity])
 
 
-def compare_limits(
-    found: KernelMeasurements, truth: tuple[Check, ...], other: Program, level: Level | None = None
-) -> LimitComparison:
+def compare_limits(found: KernelMeasurements, truth: tuple[Check, ...], other: Program) -> LimitComparison:
     """Judge the limit of another recursion in the same symbols on networks already measured.
 
     Shapes: `LimitComparison`.  Units: output^2.  Error: as `judge_kernels`.  Source: `judge_kernels`.
     """
     limits = Kernel(other, **dict[str, Any](found.plan.values))
-    return LimitComparison(truth, judge_kernels(found, limits, level))
+    return LimitComparison(truth, judge_kernels(found, limits))

@@ -11,9 +11,7 @@ from wideproof.numeric.core.statistics import Moments
 from wideproof.numeric.core.timing import blas_threads
 from wideproof.numeric.networks.empirical_kernels import empirical_ntk
 from wideproof.numeric.networks.narrow_width import quiet_widths
-from wideproof.numeric.runs.chunks import ChunkFolder, Numbers
-from wideproof.numeric.runs.crew import ALONE, Crew
-from wideproof.numeric.runs.gathering import Progress, Shard, gather
+from wideproof.numeric.runs.chunks import Numbers
 from wideproof.numeric.validation.kernels.plan import KernelPlan
 from wideproof.numeric.validation.linear_rnn.cost import ENOUGH_S, Cost, least_seconds, load_of
 from wideproof.numeric.validation.measurements import LadderMeasurements
@@ -85,17 +83,6 @@ def draw_networks(plan: KernelPlan, width: int, trials: int, source: Stream) -> 
     entries = {name: xp.take(xp.reshape(k, (trials, -1)), flat, axis=1) for name, k in kernels.items()}
     outputs = to_host(found.outputs[:, :, :, 0])
     return Numbers({name: Moments.of(values[..., None]) for name, values in entries.items()}, outputs)
-
-
-def measure(
-    plan: KernelPlan, progress: Progress | None = None, store: ChunkFolder | None = None, crew: Crew = ALONE,
-    shard: Shard | None = None,
-) -> KernelMeasurements:  # fmt: skip
-    """Run all chunks of a plan; its bits depend on the plan alone, however often it was interrupted.
-
-    Shapes: as `KernelMeasurements`.  Units: output^2.  Error: as `gather`.  Source: `gather`.
-    """
-    return gather(KernelMeasurements, plan, progress, store, crew, shard)
 
 
 def estimate_kernel_cost(plan: KernelPlan) -> Cost:

@@ -9,15 +9,14 @@ from numpy.typing import ArrayLike
 from wideproof.derive import models
 from wideproof.numeric.core.checks import LIMIT, Claim, Level, judge
 from wideproof.numeric.core.width_ladder import WIDE, is_wide
-from wideproof.numeric.runs.gathering import Progress
 from wideproof.numeric.validation.judged import Validation, narrow_warnings
 from wideproof.numeric.validation.ladder import LEAST_WIDTHS
 from wideproof.numeric.validation.linear_rnn.claims import judge_linear, last_lag, linear_claims
 from wideproof.numeric.validation.linear_rnn.cost import Cost, estimate_cost
 from wideproof.numeric.validation.linear_rnn.exact import FOURTH_ORDER, ExactMeans, exact_means
 from wideproof.numeric.validation.linear_rnn.finite_width import KERNEL_LAGS, FiniteWidth, finite_width
-from wideproof.numeric.validation.linear_rnn.plan import Plan
-from wideproof.numeric.validation.linear_rnn.runner import Measurements, linear_simulate
+from wideproof.numeric.validation.linear_rnn.plan import Plan, variances
+from wideproof.numeric.validation.linear_rnn.runner import Measurements
 
 __all__ = [
     "KERNEL_LAGS",
@@ -31,35 +30,21 @@ __all__ = [
     "finite_width",
     "judge_linear",
     "linear_claims",
-    "linear_simulate",
     "linear_validation",
-    "monte_carlo_linear",
+    "variances",
 ]
-
-
-def monte_carlo_linear(
-    plan: Plan,
-    second_moment: ArrayLike,
-    scale_factor: ArrayLike,
-    level: Level | None = None,
-    progress: Progress | None = None,
-) -> Validation:
-    """Compare the linear recursion at finite width with its predicted limit, extrapolated over the ladder.
-
-    Shapes: second_moment (T,), limiting variance of an entry of L_j; scale_factor (T,), limiting NTK weights.
-    Units: as `linear_claims`.  Error: a true prediction is refuted with probability <= level.false_alarm.
-    Source: `linear_simulate` and `judge`.
-    """
-    return linear_validation(linear_simulate(plan, progress), second_moment, scale_factor, level)
 
 
 def linear_validation(
     found: Measurements, second_moment: ArrayLike, scale_factor: ArrayLike, level: Level | None = None,
     exact: ExactMeans | None = None,
 ) -> Validation:  # fmt: skip
-    """Judge what was measured; with `exact`, what no exact mean is known of is judged within reach of its limit alone.
+    """Compare the linear recursion at finite width with its predicted limit, extrapolated over the ladder.
 
-    Shapes, units, error: as `monte_carlo_linear`.  Source: `judge`.
+    With `exact`, what no exact mean is known of is judged within reach of its limit alone.
+    Shapes: second_moment (T,), limiting variance of an entry of L_j; scale_factor (T,), limiting NTK weights.
+    Units: as `linear_claims`.  Error: a true prediction is refuted with probability <= level.false_alarm.
+    Source: `judge`.
     """
     claims = linear_claims(found, second_moment, scale_factor, exact)
     reach = sum(limit_in_reach(found.plan, lag) for lag in range(found.plan.horizon))

@@ -9,15 +9,15 @@ import numpy as np
 
 from wideproof.derive import Program, impulse_response, ntk_mean, ntk_variance, scale_factors
 from wideproof.numeric.core.arrays import Host
-from wideproof.numeric.core.checks import Check, Claim, Level, judge
+from wideproof.numeric.core.checks import Check, Claim, judge
 from wideproof.numeric.core.statistics import Moments
-from wideproof.numeric.runs.gathering import Progress
+from wideproof.numeric.runs.gathering import Progress, gather
 from wideproof.numeric.validation.ladder import Rungs, at_width
 from wideproof.numeric.validation.linear_rnn.claims import relative_variance
 from wideproof.numeric.validation.linear_rnn.exact import exact_means
 from wideproof.numeric.validation.linear_rnn.features import pairs
-from wideproof.numeric.validation.linear_rnn.plan import Plan
-from wideproof.numeric.validation.linear_rnn.runner import Measurements, linear_simulate
+from wideproof.numeric.validation.linear_rnn.plan import Plan, variances
+from wideproof.numeric.validation.linear_rnn.runner import Measurements
 
 WIDTHS, LAGS, TRIALS, SIDES = (8, 12, 16, 32, 64), (2, 3, 4), 30_000, 4
 KERNEL_LAGS = (0, 1, 2)
@@ -43,28 +43,23 @@ class FiniteWidth:
 
 
 def finite_width(
-    program: Program, values: Mapping[str, float], widths: Sequence[int] = WIDTHS, lags: Sequence[int] = LAGS,
-    trials: int = TRIALS, seed: int = 0, level: Level | None = None, progress: Progress | None = None,
+    program: Program, values: Mapping[str, float], widths: Sequence[int] = WIDTHS, trials: int = TRIALS,
+    seed: int = 0, progress: Progress | None = None,
 ) -> FiniteWidth:  # fmt: skip
     """Compare exact second moments and entries of the kernel with random networks of each width, and their limits.
 
     Shapes: as `FiniteWidth`.  Units: nu_M is the variance of an entry of M.
-    Error: a true value is refuted with probability <= level.false_alarm.
+    Error: a true value is refuted with probability <= Level().false_alarm.
     Source: derive.moments, derive.ntk_mean, derive.ntk_variance.
     """
-    at = {program.symbols[name]: value for name, value in values.items()}
-    nu_W, nu_F, nu_C = (
-        float(next(p for p in program.parameters if p.role == role).variance.subs(at))
-        for role in ("matrix", "input_map", "readout")
-    )
-    plan = Plan(max(widths), trials, max(*lags, *KERNEL_LAGS) + 1, nu_W, nu_F, nu_C, SIDES, SIDES, seed,
-                kernel_trials=trials, widths=tuple(widths))  # fmt: skip
-    found, exact = linear_simulate(plan, progress), exact_means(program, plan, values)
-    limits = impulse_response(program).formula.compile("numpy")(j=np.asarray(lags), **values)
+    plan = Plan(max(widths), trials, max(*LAGS, *KERNEL_LAGS) + 1, **variances(program, values), n_x=SIDES, n_y=SIDES,
+                seed=seed, kernel_trials=trials, widths=tuple(widths))  # fmt: skip
+    found, exact = gather(Measurements, plan, progress), exact_means(program, plan, values)
+    limits = impulse_response(program).formula.compile("numpy")(j=np.asarray(LAGS), **values)
     claims = [_claim(found, lag, width, exact[QUANTITY, lag][width], float(limit))
-              for lag, limit in zip(lags, limits, strict=True) for width in widths]  # fmt: skip
+              for lag, limit in zip(LAGS, limits, strict=True) for width in widths]  # fmt: skip
     claims += [claim for lag in KERNEL_LAGS for claim in _kernel_claims(found, program, values, lag)]
-    return FiniteWidth(tuple(widths), tuple(lags), judge(claims, level))
+    return FiniteWidth(tuple(widths), LAGS, judge(claims))
 
 
 def _claim(found: Measurements, lag: int, width: int, exact: float, limit: float) -> Claim:

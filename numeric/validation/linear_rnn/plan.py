@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
+from wideproof.derive import Program
+from wideproof.derive.language.program import Role
 from wideproof.numeric.core.inputs import real
 from wideproof.numeric.runs.chunks import Chunk
 from wideproof.numeric.sampling.linear import Choice, LinearSetting, choose
@@ -12,6 +16,17 @@ from wideproof.numeric.validation.plan import LadderPlan
 KERNEL_TRIALS = 2000
 KERNEL_PRODUCT = 4 * 10**6  # width times trials: the kernel's weights vary by O(n^-1/2) from draw to draw
 GROUPS = ("response", "kernel")
+PARTS: dict[str, Role] = {"nu_W": "matrix", "nu_F": "input_map", "nu_C": "readout"}
+
+
+def variances(program: Program, values: Mapping[str, float]) -> dict[str, Any]:
+    """Return the variances of a linear RNN's transition matrix, input map and readout, whatever its letters are.
+
+    Units: nu_M is the variance of an entry of M.  Error: rounding.  Source: definition.
+    """
+    at = {program.symbols[name]: value for name, value in values.items()}
+    roles = {p.role: p for p in program.parameters}
+    return {name: float(roles[role].variance.subs(at)) for name, role in PARTS.items()}
 
 
 @dataclass(frozen=True)

@@ -5,9 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from wideproof.numeric.core.arrays import Stream
-from wideproof.numeric.runs.chunks import Chunk, ChunkFolder, Key, Numbers
-from wideproof.numeric.runs.crew import ALONE, Crew
-from wideproof.numeric.runs.gathering import Progress, Shard, gather
+from wideproof.numeric.runs.chunks import Chunk, Key, Numbers
 from wideproof.numeric.sampling.linear import draw
 from wideproof.numeric.validation.linear_rnn.features import KEPT, entries, kernel_moments, response_moments
 from wideproof.numeric.validation.linear_rnn.plan import Plan
@@ -21,7 +19,7 @@ class Measurements(LadderMeasurements[Plan]):
     """The moments of every feature at every width of a plan, and some single entries at its largest width.
 
     Shapes: `Moments` per (group, width, kind of feature); kept (m, T).  Units: of the features.
-    Error: in the moments.  Source: `linear_simulate`.
+    Error: in the moments.  Source: `gather`.
     """
 
     plan_class = Plan
@@ -53,14 +51,3 @@ class Measurements(LadderMeasurements[Plan]):
     def trials(self, group: str, kind: str) -> int:
         """The least number of trials that any width had."""
         return min(self.moments[group, width, kind].count for width in self.plan.widths)
-
-
-def linear_simulate(
-    plan: Plan, progress: Progress | None = None, store: ChunkFolder | None = None, crew: Crew = ALONE,
-    shard: Shard | None = None,
-) -> Measurements:  # fmt: skip
-    """Run all chunks of a plan; its bits depend on the plan alone, however often it was interrupted.
-
-    Shapes: as `Measurements`.  Units: as `Measurements`.  Error: as `gather`.  Source: `gather`.
-    """
-    return gather(Measurements, plan, progress, store, crew, shard)

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 from rich.text import Text
 
-from wideproof.numeric.core.decimals import measured
 from wideproof.reports.cli.console import COLOR, err, out, print_json, table
 
 if TYPE_CHECKING:
@@ -32,6 +31,8 @@ def tell(found: Any, seed: int, as_json: bool, every: bool) -> None:
 
 def verdict(found: Validation, every: bool) -> None:
     """The checks of each lag, the others by kind unless all are wanted, and what they say together."""
+    from wideproof.numeric.core.decimals import measured
+
     single = [check for check in found.checks if every or _is_shown(check)]
     rows = [(c.quantity, _lags(c), f"{c.prediction:.6g}", *measured(c.estimate, c.stderr), c.verdict)
             for c in single]  # fmt: skip

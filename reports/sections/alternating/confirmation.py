@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -10,27 +12,51 @@ import sympy as sp
 from wideproof.derive.alternating.terms import GaussianPart, MeanSquare
 from wideproof.derive.latex.printer import math
 from wideproof.derive.latex.text import Inline, Latex, Math, Ref, Text
-from wideproof.reports.document.blocks import Block, Paragraph, Section, Table
+from wideproof.numeric.core.arrays import Host
+from wideproof.numeric.runs.gathering import Progress
+from wideproof.numeric.validation.alternating import draw_parts
+from wideproof.reports.document.blocks import Block, Paragraph, Table
 from wideproof.reports.document.numbers import value
-from wideproof.reports.sections.alternating.run import PARTS_WIDTH, LinesRun
+from wideproof.reports.sections.alternating.run import evaluated, measurements, program_of, without
+from wideproof.reports.sections.monte_carlo import validation
+from wideproof.reports.sections.needs import Making, Run, concluded
+from wideproof.reports.sections.section import Draft, section
 from wideproof.reports.write import figures
 from wideproof.reports.write.picture import placed
 
+PARTS_WIDTH = 2048
 
-def confirmation(run: LinesRun, folder: Path) -> Section:
+
+@dataclass(frozen=True)
+class Parts:
+    """Gaussian parts of one wide draw in standard deviations, by line; `plain` without the correction terms."""
+
+    corrected: dict[int, Host]
+    plain: dict[int, Host]
+
+
+@concluded()
+def parts(run: Making, progress: Progress) -> Parts:
+    """One wide draw with the correction terms, and one without where they matter."""
+    draw = partial(draw_parts, program_of(run), run[evaluated].limits, PARTS_WIDTH, run.seed)
+    return Parts(draw(**run.nu), {} if run[without] is None else draw(0.0, **run.nu))
+
+
+@section("Confirmation at finite width", "sec:confirmation", 30, (validation, without, evaluated, measurements, parts),
+         "confronts them with random draws of finite width")  # fmt: skip
+def confirmation(run: Run, draft: Draft) -> tuple[Block, ...]:
     """Limits and estimates of every mean square, their course over the steps, and the law of the Gaussian parts."""
-    first = run.checks[0]
-    widths = ", ".join(map(str, run.measured.widths))
+    first, error = run[validation].checks[0], run[evaluated].error
+    drawn = run[measurements]
+    widths = ", ".join(map(str, drawn.widths))
     integrals: tuple[Inline, ...] = (
-        ("The integrals among the limits have an error that is estimated at ", value(run.error, digits=1), ". ")
-        if run.error else ()
+        ("The integrals among the limits have an error that is estimated at ", value(error, digits=1), ". ")
+        if error else ()
     )  # fmt: skip
-    return Section(
-        "Confirmation at finite width",
-        (
+    return (
             Paragraph(
                 (
-                    f"The matrix and the given vectors were drawn {run.trials} times at each of the widths {widths}, "
+                    f"The matrix and the given vectors were drawn {drawn.trials} times at each of the widths {widths}, "
                     "with the derived coefficients, and the mean squares of the given vectors, whose means are known, "
                     "were regressed out. The theory is a limit: each mean square is fitted in powers of ",
                     Math(Latex("1/n")), " and read off at infinite width. True limits would be refuted anywhere among "
@@ -40,44 +66,43 @@ def confirmation(run: LinesRun, folder: Path) -> Section:
                 )
             ),
             _table(run),
-            *_course(run, folder),
-            *_parts(run, folder),
-        ),
-        "sec:confirmation",
+            *_course(run, draft.folder),
+            *_parts(run[parts], draft.folder),
     )  # fmt: skip
 
 
-def _table(run: LinesRun) -> Table:
+def _table(run: Run) -> Table:
     rows: list[tuple[Text, ...]] = []
-    for k, (name, c) in enumerate(zip(run.errors, run.checks, strict=True)):
-        plain: tuple[Text, ...] = (value(run.without.means[-1, k], run.without.stderrs[-1, k]),) if run.without else ()
+    plain_draws, measured = run[without], run[measurements]
+    for k, (name, c) in enumerate(zip(run[evaluated].errors, run[validation].checks, strict=True)):
+        plain: tuple[Text, ...] = (value(plain_draws.means[-1, k], plain_draws.stderrs[-1, k]),) if plain_draws else ()
         rows.append(
             (
                 math(MeanSquare(sp.Symbol(name))), value(c.prediction),
-                value(run.measured.means[-1, k], run.measured.stderrs[-1, k]), value(c.estimate, c.stderr),
+                value(measured.means[-1, k], measured.stderrs[-1, k]), value(c.estimate, c.stderr),
                 value(c.p_value, digits=2), value(c.detectable, digits=2), c.verdict, *plain,
             )
         )  # fmt: skip
-    n = Latex(f"n = {run.measured.widths[-1]}")
+    n = Latex(f"n = {measured.widths[-1]}")
     heads: tuple[Text, ...] = ("quantity", "limit", Math(n), Math(Latex(r"n = \infty")), "p", "detects", "verdict")
-    tail: tuple[Inline, ...] = ("; last column: no correction terms, ", Math(n)) if run.without else ()
+    tail: tuple[Inline, ...] = ("; last column: no correction terms, ", Math(n)) if plain_draws else ()
     return Table(
-        (*heads, "none") if run.without else heads, tuple(rows),
+        (*heads, "none") if plain_draws else heads, tuple(rows),
         ("Mean squares: the limit of ", Ref("eq:evolution"), ", the widest draws and their extrapolation, with "
          "standard errors in brackets; p: of a deviation as large by chance; detects: the relative error that would be "
          "seen with probability 0.9", *tail, "."),
-        "tab:errors", "lrrrrrl" + "r" * bool(run.without),
+        "tab:errors", "lrrrrrl" + "r" * bool(plain_draws),
     )  # fmt: skip
 
 
-def _course(run: LinesRun, folder: Path) -> tuple[Block, ...]:
+def _course(run: Run, folder: Path) -> tuple[Block, ...]:
     """The mean squares over the steps."""
-    limits = list(run.errors.values())
+    limits, plain = list(run[evaluated].errors.values()), run[without]
     if len(limits) < 2:
         return ()
     curves = {"limit": limits}
     points, errors = {}, {}
-    found = {"corrected": run.measured} | ({"not corrected": run.without} if run.without else {})
+    found = {"corrected": run[measurements]} | ({"not corrected": plain} if plain else {})
     for name, measured in found.items():
         label = f"$n = {measured.widths[-1]}$, {name}"
         curves[label] = points[label] = list(measured.means[-1])
@@ -94,13 +119,13 @@ def _course(run: LinesRun, folder: Path) -> tuple[Block, ...]:
     )  # fmt: skip
 
 
-def _parts(run: LinesRun, folder: Path) -> tuple[Block, ...]:
+def _parts(drawn: Parts, folder: Path) -> tuple[Block, ...]:
     """Quantiles of the last Gaussian part of the transpose in one wide draw."""
-    if not run.parts:
+    if not drawn.corrected:
         return ()
-    last = max(run.parts)
-    samples = {"corrected": run.parts[last]} | ({"not corrected": run.parts_without[last]} if run.parts_without else {})
-    drawn = figures.gaussian_qq(samples, "standard normal quantile", "quantile of one draw")
+    last = max(drawn.corrected)
+    samples = {"corrected": drawn.corrected[last]} | ({"not corrected": drawn.plain[last]} if drawn.plain else {})
+    figure = figures.gaussian_qq(samples, "standard normal quantile", "quantile of one draw")
     words: list[Inline] = []
     for name, sample in samples.items():
         kurtosis = float(np.mean((sample - sample.mean()) ** 4) / np.var(sample) ** 2 - 3)
@@ -117,7 +142,7 @@ def _parts(run: LinesRun, folder: Path) -> tuple[Block, ...]:
             )
         ),
         placed(
-            drawn, folder, "parts",
+            figure, folder, "parts",
             ("Quantiles of the entries of ", math(GaussianPart(last)), " over its predicted deviation against those of "
              "the standard normal law, with and without the correction terms."),
             "fig:parts",

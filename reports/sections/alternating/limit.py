@@ -12,37 +12,38 @@ from wideproof.derive.expectation.truncated_moments import Ramp
 from wideproof.derive.language.alternating import AlternatingProgram
 from wideproof.derive.latex.displays import equations
 from wideproof.derive.latex.printer import latex, math
-from wideproof.derive.latex.text import Cite, Latex, Math, Ref, Text
-from wideproof.reports.document.blocks import Block, Equation, Paragraph, Section, Table, Theorem
+from wideproof.derive.latex.text import Cite, Latex, Math, Ref, Text, marked
+from wideproof.reports.document.blocks import Block, Equation, Paragraph, Table
 from wideproof.reports.document.numbers import value
-from wideproof.reports.sections.alternating.run import LinesRun
+from wideproof.reports.sections.alternating.run import corrections, evolution, program_of
+from wideproof.reports.sections.needs import Run
+from wideproof.reports.sections.section import Draft, section
 from wideproof.reports.write import prose
 
 SIDES = {"n": "columns", "m": "rows"}
 
 
-def model(run: LinesRun) -> Section:
+@section("The program", "sec:program", 10)
+def model(run: Run, draft: Draft) -> tuple[Block, ...]:
     """The lines of the program, the laws of what is given, and the numbers used."""
-    program = run.program
+    program = program_of(run)
     assert program.matrix is not None
     name = latex(sp.Symbol(program.matrix.name))
-    return Section(
-        "The program",
-        (
+    return (
             Paragraph(
                 (
-                    "A matrix ", Math(name), " of ", Math(Latex("m")), " rows and ", Math(Latex("n")), " columns has "
-                    "independent entries ", Math(Latex(rf"N(0, {latex(program.matrix.variance)})")), ", and ",
-                    Math(Latex(rf"m / n \to {latex(program.aspect)}")), " as the width ", Math(Latex("n")), " grows. "
-                    "The program multiplies by it and by its transpose, line after line; functions act entry by entry:",
+                    "A matrix ", Math(name), *marked(" of $m$ rows and $n$ columns has independent entries "),
+                    Math(Latex(rf"N(0, {latex(program.matrix.variance)})")), ", and ",
+                    Math(Latex(rf"m / n \to {latex(program.aspect)}")), *marked(" as the width $n$ grows. The "
+                                                                                "program multiplies by it and by its "
+                                                                                "transpose, line after line; "
+                                                                                "functions act entry by entry:"),
                 )
             ),
             Equation(equations(_written(program, name)), "eq:program"),
             *_corrected(program),
             Paragraph((Ref("tab:given"), " lists the given vectors. ", *_numbers(run))),
             _sources(program),
-        ),
-        "sec:program",
     )  # fmt: skip
 
 
@@ -83,9 +84,9 @@ def _corrected(program: AlternatingProgram) -> tuple[Block, ...]:
     )  # fmt: skip
 
 
-def _numbers(run: LinesRun) -> tuple[Any, ...]:
+def _numbers(run: Run) -> tuple[Any, ...]:
     found: list[Any] = ["The experiments use "]
-    for i, (name, x) in enumerate(run.values.items()):
+    for i, (name, x) in enumerate(run.nu.items()):
         found += [", " if i else "", math(run.program.symbols[name]), " = ", value(x)]
     return (*found, ". These numbers are our assumption; any others can be asked for.")
 
@@ -101,10 +102,10 @@ def _sources(program: AlternatingProgram) -> Table:
     return Table(("vector", "size", "independent entries"), tuple(rows), "The given vectors.", "tab:given", "lll")
 
 
-def limits(run: LinesRun) -> Section:
+@section("The limit of infinite width", "sec:limit", 20, (corrections, evolution))
+def limits(run: Run, draft: Draft) -> tuple[Block, ...]:
     """Both theorems, each with its proof."""
-    known = prose.Known()
-    return Section("The limit of infinite width", (*_corrections(run, known), *_evolution(run, known)), "sec:limit")
+    return (*_corrections(run[corrections], draft.known), *_evolution(run[evolution], draft.known))
 
 
 def _pairs(derivation: Derivation, *kinds: type) -> list[tuple[sp.Expr, sp.Expr]]:
@@ -113,19 +114,15 @@ def _pairs(derivation: Derivation, *kinds: type) -> list[tuple[sp.Expr, sp.Expr]
     return [(e.left, e.right) for e in stated.equations if isinstance(e.left, kinds) and e.right != 0]
 
 
-def _corrections(run: LinesRun, known: prose.Known) -> tuple[Block, ...]:
-    derivation = run.corrections
+def _corrections(derivation: Derivation, known: prose.Known) -> tuple[Block, ...]:
     known.states(_pairs(derivation, Image), "eq:lines")
     known.states(_pairs(derivation, Coefficient), "eq:coefficients")
     known.states(_pairs(derivation, Covariance), "eq:covariances")
     return (
-        Theorem(
-            (
+        *known.theorem(
+            derivation, "corrections", "Corrections", (
                 Paragraph(
-                    (
-                        "As ", Math(Latex(r"n \to \infty")), ", every product is a Gaussian part and multiples of "
-                        "earlier vectors,",
-                    )
+                    marked(r"As $n \to \infty$, every product is a Gaussian part and multiples of earlier vectors,")
                 ),
                 *prose.displays(_pairs(derivation, Image), label="eq:lines"),
                 Paragraph("with the coefficients that are not zero"),
@@ -141,37 +138,28 @@ def _corrections(run: LinesRun, known: prose.Known) -> tuple[Block, ...]:
                 *prose.displays(_pairs(derivation, Covariance), label="eq:covariances"),
                 Paragraph("Corrected products have lost all but their Gaussian part."),
             ),
-            title="Corrections", label="thm:corrections",
         ),
-        known.proof(derivation.proof, "corrections"),
-        known.premises_line(derivation.proof),
     )  # fmt: skip
 
 
-def _evolution(run: LinesRun, known: prose.Known) -> tuple[Block, ...]:
-    derivation = run.evolution
+def _evolution(derivation: Derivation, known: prose.Known) -> tuple[Block, ...]:
     ramps = _pairs(derivation, Ramp)
     steps = [x for x in _pairs(derivation, Coefficient, Covariance, MeanSquare) if not x[1].is_number]
     known.states(steps, "eq:evolution")
     known.states(ramps, "eq:moments")
     moments: list[Block] = [
         Paragraph(
-            (
-                "Here ", Math(Latex(r"M_p(\theta, v) = \mathbb{E}\left[(u - \theta)_+^{p}\right]")), " for ",
-                Math(Latex("u \\sim N(0, v)")), ", in closed form",
-            )
+            marked(r"Here $M_p(\theta, v) = \mathbb{E}\left[(u - \theta)_+^{p}\right]$ for $u \sim N(0, v)$, in "
+                   "closed form")
         ),
         *prose.displays(ramps, label="eq:moments"),
     ] if ramps else []  # fmt: skip
     return (
-        Theorem(
-            (
+        *known.theorem(
+            derivation, "evolution", "State evolution", (
                 Paragraph("Entry by entry the vectors converge, and step by step"),
                 *prose.displays(steps, label="eq:evolution"),
                 *moments,
             ),
-            title="State evolution", label="thm:evolution",
         ),
-        known.proof(derivation.proof, "evolution"),
-        known.premises_line(derivation.proof),
     )  # fmt: skip

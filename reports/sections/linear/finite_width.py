@@ -4,54 +4,66 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from wideproof.derive import Derivation
+from wideproof.derive import Derivation, moments, ntk_mean, ntk_variance
 from wideproof.derive.language.notation import n
 from wideproof.derive.latex.displays import display
 from wideproof.derive.latex.printer import math
-from wideproof.derive.latex.text import Inline, Latex, Math, Ref, Text
+from wideproof.derive.latex.text import Inline, Ref, Text, marked
 from wideproof.numeric.core.checks import Check
 from wideproof.numeric.core.width_ladder import WIDE, is_wide
-from wideproof.numeric.validation.linear_rnn import KERNEL_LAGS
-from wideproof.reports.document.blocks import Block, Equation, Paragraph, Section, Table, Theorem
+from wideproof.numeric.runs.gathering import Progress
+from wideproof.numeric.validation.linear_rnn import KERNEL_LAGS, FiniteWidth, finite_width
+from wideproof.reports.document.blocks import Block, Equation, Paragraph, Table
 from wideproof.reports.document.numbers import value
-from wideproof.reports.sections.linear.run import FOURTH_LAGS, SECOND_LAGS, LinearRun
+from wideproof.reports.sections.linear.run import response
+from wideproof.reports.sections.monte_carlo import validation
+from wideproof.reports.sections.needs import Making, Run, concluded, derived
+from wideproof.reports.sections.section import Draft, section
 from wideproof.reports.write import figures, prose
 from wideproof.reports.write.picture import placed
 
+SECOND_LAGS, FOURTH_LAGS = tuple(range(2, 7)), tuple(range(3))
+"""Lags whose exact second and fourth moments a report states; those of lags 0 and 1 are the limit at every width."""
 
-def finite_width(run: LinearRun, folder: Path, known: prose.Known) -> Section:
+seconds = derived(lambda program: tuple(moments(program, lag=lag, order=2) for lag in SECOND_LAGS))
+fourths = derived(lambda program: tuple(moments(program, lag=lag, order=4) for lag in FOURTH_LAGS))
+kernels = derived(lambda program: tuple(of(program, lag) for lag in KERNEL_LAGS for of in (ntk_mean, ntk_variance)))
+
+
+@concluded("exact moments at narrow widths", record="finite_width")
+def finite(run: Making, progress: Progress) -> FiniteWidth:
+    """Exact moments judged by random networks of narrow widths."""
+    return finite_width(run.program, run.nu, seed=run.seed, progress=progress)
+
+
+@section("Exact moments at every width", "sec:finite", 50, (response, seconds, fourths, kernels, finite, validation),
+         "gives moments that are exact at every width")  # fmt: skip
+def exact_moments(run: Run, draft: Draft) -> tuple[Block, ...]:
     """The exact second and fourth moments, their distance from the limit against n, and verdicts width by width."""
-    return Section(
-        "Exact moments at every width",
-        (*_statement(run, known), *_kernels(run, known), _growth(run), *_picture(run, folder), *_verdicts(run)),
-        "sec:finite",
-    )
+    statements = (*_statement(run, draft.known), *_kernels(run, draft.known))
+    return (*statements, _growth(run), *_picture(run, draft.folder), *_verdicts(run[finite].checks))
 
 
-def _statement(run: LinearRun, known: prose.Known) -> tuple[Block, ...]:
-    found = (*run.seconds, *run.fourths)
+def _statement(run: Run, known: prose.Known) -> tuple[Block, ...]:
+    found = (*run[seconds], *run[fourths])
     shown = tuple(
         Equation(display(x.proof.goal.left, x.formula.expr, program=run.program), f"eq:moment-{k}")  # type: ignore[union-attr]
         for k, x in enumerate(found)
     )
-    first = run.seconds[0]
+    first = run[seconds][0]
     return (
-        Theorem(
-            (
+        *known.theorem(
+            first, "finite", "Moments at finite width", (
                 Paragraph(
                     (
-                        "At every width ", math(n), " the second moments of an entry of ", Math(Latex("L_j")),
+                        "At every width ", math(n), *marked(" the second moments of an entry of $L_j$"),
                         f" for the lags {SECOND_LAGS[0]} to {SECOND_LAGS[-1]}, and its fourth moments for the lags "
                         f"{FOURTH_LAGS[0]} to {FOURTH_LAGS[-1]}, are",
                     )
                 ),
                 *shown,
             ),
-            title="Moments at finite width",
-            label="thm:finite",
         ),
-        known.proof(first.proof, "finite"),
-        known.premises_line(first.proof),
         Paragraph(
             (
                 f"This is the proof for the second moment of lag {SECOND_LAGS[0]}; the others differ in their words "
@@ -62,16 +74,16 @@ def _statement(run: LinearRun, known: prose.Known) -> tuple[Block, ...]:
     )  # fmt: skip
 
 
-def _kernels(run: LinearRun, known: prose.Known) -> tuple[Block, ...]:
+def _kernels(run: Run, known: prose.Known) -> tuple[Block, ...]:
     """The exact mean and variance of the entries of the empirical tangent kernel."""
-    mean = run.kernels[0]
+    mean = run[kernels][0]
     shown = tuple(
         Equation(display(x.proof.goal.left, x.formula.expr, program=run.program), f"eq:finite-kernel-{k}")  # type: ignore[union-attr]
-        for k, x in enumerate(run.kernels)
+        for k, x in enumerate(run[kernels])
     )
     return (
-        Theorem(
-            (
+        *known.theorem(
+            mean, "kernel-mean", "Tangent kernel at finite width", (
                 Paragraph(
                     (
                         "At every width ", math(n), " the entry of a lag with itself of the empirical tangent kernel "
@@ -81,11 +93,7 @@ def _kernels(run: LinearRun, known: prose.Known) -> tuple[Block, ...]:
                 ),
                 *shown,
             ),
-            title="Tangent kernel at finite width",
-            label="thm:finite-kernel",
         ),
-        known.proof(mean.proof, "kernel-mean"),
-        known.premises_line(mean.proof),
         Paragraph(
             (
                 f"This is the proof for the mean at lag {KERNEL_LAGS[0]}; the others are proved and checked likewise.",
@@ -94,16 +102,16 @@ def _kernels(run: LinearRun, known: prose.Known) -> tuple[Block, ...]:
     )  # fmt: skip
 
 
-def _growth(run: LinearRun) -> Paragraph:
+def _growth(run: Run) -> Paragraph:
     """The relative correction by lag at the widths of the experiments, and from which width a horizon is short."""
-    plan = run.validation.measurements.plan
-    short, warning = is_wide(plan.width, plan.horizon - 1), "".join(f": {x}" for x in run.validation.warnings)
+    plan = run[validation].measurements.plan
+    short, warning = is_wide(plan.width, plan.horizon - 1), "".join(f": {x}" for x in run[validation].warnings)
     parts: list[Inline] = [
-        "None of these second moments has a term of order ", Math(Latex("1/n")), ": their corrections begin with ",
-        Math(Latex("1/n^2")), " and grow with the lag, while those of the fourth moments begin with ",
-        Math(Latex("1/n")), ". As parts of the limit the corrections of the second moment are ",
+        *marked("None of these second moments has a term of order $1/n$: their corrections begin with $1/n^2$ and "
+                "grow with the lag, while those of the fourth moments begin with $1/n$. As parts of the limit the "
+                "corrections of the second moment are "),
     ]  # fmt: skip
-    for k, (lag, derivation) in enumerate(zip(SECOND_LAGS, run.seconds, strict=True)):
+    for k, (lag, derivation) in enumerate(zip(SECOND_LAGS, run[seconds], strict=True)):
         parts += [", " if k else "", value(_relative(run, lag, derivation, plan.width), digits=2), f" at lag {lag}"]
     parts.append(
         f", at the width {plan.width} of the experiments below and above. A horizon is short for a width where "
@@ -112,15 +120,15 @@ def _growth(run: LinearRun) -> Paragraph:
     return Paragraph(tuple(parts))
 
 
-def _relative(run: LinearRun, lag: int, derivation: Derivation, width: int) -> float:
+def _relative(run: Run, lag: int, derivation: Derivation, width: int) -> float:
     """The exact moment at a width over its limit, less 1; 0 where both vanish."""
     here = float(derivation.formula.compile("numpy")(n=float(width), **run.nu))
-    limit = float(run.response.formula.compile("numpy")(j=lag, **run.nu))
+    limit = float(run[response].formula.compile("numpy")(j=lag, **run.nu))
     return here / limit - 1 if limit else 0.0
 
 
-def _picture(run: LinearRun, folder: Path) -> tuple[Block, ...]:
-    found = run.finite
+def _picture(run: Run, folder: Path) -> tuple[Block, ...]:
+    found = run[finite]
     curves, points, errors = dict[str, list[float]](), dict[str, list[float]](), dict[str, list[float]]()
     for lag in found.lags:
         checks = [c for c in found.of(lag) if c.limit]
@@ -150,20 +158,20 @@ def _picture(run: LinearRun, folder: Path) -> tuple[Block, ...]:
 NAMES = {"ntk-mean": "mean", "ntk-variance": "variance"}
 
 
-def _verdicts(run: LinearRun) -> tuple[Table, ...]:
+def _verdicts(checks: tuple[Check, ...]) -> tuple[Table, ...]:
     """The checks of second moments, and those of the kernel in a table of their own: no page is one table."""
-    first = run.finite.checks[0]
+    first = checks[0]
     heads = ("lag", "width", "exact", "measured", "verdict", "limit", "as the mean here")
     moments = Table(
-        heads, tuple(_row(c) for c in run.finite.checks if c.quantity not in NAMES),
-        ("Second moments of an entry of ", Math(Latex("L_j")), ", exact at each width, and random networks of that "
-         f"width, {first.trials} each. A true value would be refuted anywhere in this table or the next with "
-         f"probability at most {first.false_alarm:g}. The last column says whether the limit ", Ref("eq:variance"),
+        heads, tuple(_row(c) for c in checks if c.quantity not in NAMES),
+        (*marked("Second moments of an entry of $L_j$, exact at each width, and random networks of that width, "),
+         f"{first.trials} each. A true value would be refuted anywhere in this table or the next with probability at "
+         f"most {first.false_alarm:g}. The last column says whether the limit ", Ref("eq:variance"),
          ", taken for the value at that width, would be refuted."),
         "tab:finite", "rrrrlrl",
     )  # fmt: skip
     kernels = Table(
-        ("of", *heads), tuple((NAMES[c.quantity], *_row(c)) for c in run.finite.checks if c.quantity in NAMES),
+        ("of", *heads), tuple((NAMES[c.quantity], *_row(c)) for c in checks if c.quantity in NAMES),
         ("The same of mean and variance of the entry of the tangent kernel of a lag with itself; the limit of the "
          "variance is 0."),
         "tab:finite-kernel", "lrrrrlrl",

@@ -4,18 +4,27 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from wideproof.derive.latex.text import Cite, Inline, Latex, Math, Ref, Text, inlines
-from wideproof.numeric.paper.experiments import RecordingComparison
+from wideproof.numeric.paper.experiments import Protocol, RecordingComparison, compare
 from wideproof.numeric.paper.experiments.bias_verdicts import FALSE_ALARM, MARGIN, JudgedDifferences
 from wideproof.numeric.paper.experiments.recording_comparison import Regime, Score
+from wideproof.numeric.paper.experiments.recording_protocol import QUICK
 from wideproof.numeric.paper.experiments.settling import SETTLED
+from wideproof.numeric.recordings import Recording, load_recording
+from wideproof.numeric.runs.gathering import Progress
+from wideproof.numeric.runs.tasks import every
+from wideproof.numeric.validation.linear_rnn import variances
 from wideproof.reports.document.blocks import Block, Figure, Paragraph, Section, Table
 from wideproof.reports.document.numbers import value
-from wideproof.reports.sections.linear.run import LinearRun
+from wideproof.reports.sections.linear.run import trainer
+from wideproof.reports.sections.needs import Making, Run, checked, measured
+from wideproof.reports.sections.section import Draft, section
 from wideproof.reports.write import figures
 from wideproof.reports.write.picture import placed
 
@@ -31,11 +40,33 @@ R2 = Math(Latex("R^2"))
 NU_W = Math(Latex(r"\nu_W"))
 
 
-def recordings(run: LinearRun, folder: Path) -> Section:
+@checked
+def loaded(run: Making) -> list[Recording]:
+    """The recordings: a wrong path is told before the long work."""
+    return [load_recording(name, **run.columns) for name in run.data]
+
+
+@measured("", record="recordings")
+def compared(run: Making, progress: Progress) -> tuple[RecordingComparison, ...]:
+    """The models of the paper compared on each recording."""
+    nu = variances(run.program, run.nu)
+    protocol = replace(QUICK, **(nu | {"nu_W": tuple(sorted({*QUICK.nu_W, nu["nu_W"]}))}))
+    return tuple(every(partial(_compared, run, recording, protocol) for recording in run[loaded]))
+
+
+def _compared(run: Making, recording: Recording, protocol: Protocol) -> RecordingComparison:
+    with run.stage(f"recording {recording.name}") as progress:
+        return compare(recording, protocol, seed=run.seed, progress=progress, **trainer(run))
+
+
+@section("Real recordings", "sec:recordings", 70, (loaded, compared),
+         "puts the paper's question to real recordings")  # fmt: skip
+def recordings(run: Run, draft: Draft) -> tuple[Block, ...]:
     """§ 5.2 on real data: a question put to each recording, and its answer."""
-    tags = tags_of([c.recording for c in run.recordings])
-    parts = tuple(_recording(c, folder, tag) for c, tag in zip(run.recordings, tags, strict=True))
-    return Section("Real recordings", (protocol_paragraph(), *parts), "sec:recordings")
+    found = run[compared]
+    tags = tags_of([c.recording for c in found])
+    parts = tuple(_recording(c, draft.folder, tag) for c, tag in zip(found, tags, strict=True))
+    return (protocol_paragraph(), *parts) if parts else ()
 
 
 def protocol_paragraph() -> Paragraph:

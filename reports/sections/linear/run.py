@@ -1,171 +1,42 @@
-"""The report of a linear recursion: what was run, and the sections that tell it."""
+"""What several sections on a linear recursion need."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, replace
-from functools import partial
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
-from wideproof.derive import (
-    Derivation,
-    Program,
-    Recursion,
-    equivalent_convolution,
-    impulse_response,
-    moments,
-    ntk_mean,
-    ntk_variance,
-    scale_factors,
-)
-from wideproof.derive.emit.derivation import as_program
-from wideproof.derive.linear.convolution import ImpulseResponse
-from wideproof.numeric.linear_rnn.training_choice import Announce
-from wideproof.numeric.paper.experiments import (
-    Dynamics,
-    GapLadder,
-    Protocol,
-    RecordingComparison,
-    Setting,
-    compare,
-    dynamics,
-    gap_ladder,
-)
-from wideproof.numeric.paper.experiments.recording_protocol import QUICK
+from wideproof.derive import equivalent_convolution, impulse_response, scale_factors
+from wideproof.numeric.paper.experiments import Setting
 from wideproof.numeric.paper.experiments.training_dynamics import plan_training
-from wideproof.numeric.recordings import Recording, load_recording
-from wideproof.numeric.runs.stages import Stage
-from wideproof.numeric.runs.tasks import NOTHING_KEPT, Tasks, every, later
-from wideproof.numeric.validation.convergence import KernelError, kernel_error
-from wideproof.numeric.validation.judged import Validation
-from wideproof.numeric.validation.linear_rnn import KERNEL_LAGS, FiniteWidth, Measurements, finite_width
-from wideproof.numeric.validation.validate import DEFAULTS, validated
+from wideproof.numeric.validation.linear_rnn import variances
+from wideproof.reports.sections.monte_carlo import validation
+from wideproof.reports.sections.needs import Making, Run, checked, derived
 
-SECOND_LAGS, FOURTH_LAGS = tuple(range(2, 7)), tuple(range(3))
-"""Lags whose exact second and fourth moments a report states; those of lags 0 and 1 are the limit at every width."""
-GAP_STEPS = 40  # the gap between the training curves is largest in the first few
+response = derived(impulse_response)
+scale = derived(scale_factors)
+convolution = derived(equivalent_convolution)
 
 
-@dataclass(frozen=True)
-class LinearRun:
-    """Everything the report of a linear recursion states, measured once."""
-
-    program: Program
-    response: ImpulseResponse
-    scale: Derivation
-    convolution: Derivation
-    seconds: tuple[Derivation, ...]
-    fourths: tuple[Derivation, ...]
-    kernels: tuple[Derivation, ...]
-    nu: dict[str, float]
-    seed: int
-    validation: Validation
-    finite: FiniteWidth
-    kernel: KernelError
-    training: Dynamics
-    gaps: GapLadder
-    recordings: tuple[RecordingComparison, ...]
-
-    def record(self) -> dict[str, Any]:
-        """The numbers of the run as plain data, for run.json."""
-        parts = {
-            "validation": self.validation.checks,
-            "finite_width": self.finite,
-            "kernel": self.kernel,
-            "training": self.training,
-            "gaps": self.gaps,
-            "recordings": self.recordings,
-        }
-        return {
-            name: [asdict(x) for x in part] if isinstance(part, tuple) else asdict(part)  # type: ignore[call-overload]
-            for name, part in parts.items()
-        }
+@checked
+def setting(run: Making) -> Setting:
+    """How networks are trained: a method that does not apply is told before the long work."""
+    found = Setting(**variances(run.program, run.nu))
+    plan_training(found, method=run.method)
+    return found
 
 
-def run_linear(
-    recursion: Recursion | Program,
-    stage: Stage,
-    seed: int = 0,
-    width: int = 1024,
-    trials: int = 8000,
-    data: tuple[str, ...] = ("er-fmri", "daphnet"),
-    columns: Mapping[str, Any] | None = None,
-    method: str = "auto",
-    announce: Announce | None = None,
-    draws: Mapping[str, Any] | None = None,
-    tasks: Tasks = NOTHING_KEPT,
-    **nu: float,
-) -> LinearRun:
-    """Derive and verify, then confirm by Monte Carlo, by training and on recordings.
-
-    `method` trains the RNN beside the scaled convolution; `announce` is told it before each start; `draws` are options
-    of `validate` that say where its numbers are kept and who draws; `tasks` keep everything else, piece by piece.
-
-    Errors: those of the derivations; ParameterError for a model without a finite-width sampler.
-    """
-    program = as_program(recursion)
-    values: dict[str, Any] = DEFAULTS | nu
-    loaded = [load_recording(name, **(columns or {})) for name in data]  # a wrong path is told before the long work
-    setting = Setting(nu_W=values["nu_W"], nu_F=values["nu_F"], nu_C=values["nu_C"])
-    plan_training(setting, method=method)  # and so is a method that does not apply
-    (response, scale, convolution), exact, kernels = _derive(program, stage)
-    with stage("Monte Carlo over a ladder of widths") as progress:
-        drawn = later(partial(validated, program, width, trials, seed, progress, draws or {}, values))
-    with stage("tangent kernel against width") as progress:
-        kernel = later(partial(kernel_error, values, [10**k for k in range(2, 8)], seed=seed, progress=progress,
-                               tasks=tasks))  # fmt: skip
-    rho = scale.formula.compile("numpy")
-    common: dict[str, Any] = {"scale": rho, "announce": announce, "tasks": tasks}
-    with stage("training beside the scaled convolution") as progress:
-        training = later(partial(dynamics, setting, seed=seed + 1, method=method, progress=progress, **common))
-    with stage("training gap against width") as progress:
-        gaps = later(partial(gap_ladder, replace(setting, steps=GAP_STEPS), seeds=8, progress=progress, **common))
-    grid = tuple(sorted({*QUICK.nu_W, values["nu_W"]}))
-    protocol = replace(QUICK, nu_W=grid, nu_F=values["nu_F"], nu_C=values["nu_C"])
-    recordings = every(partial(_compare, recording, protocol, seed, stage, common) for recording in loaded)
-    validation = drawn()
-    assert isinstance(validation.measurements, Measurements)  # of a linear recursion
-    with stage("exact moments at narrow widths") as progress:
-        finite = finite_width(program, values, seed=seed, progress=progress)
-    seconds, fourths = exact[: len(SECOND_LAGS)], exact[len(SECOND_LAGS) :]
-    return LinearRun(
-        program, response, scale, convolution, seconds, fourths, kernels, values, seed, validation, finite, kernel(),
-        training(), gaps(), tuple(recordings),
-    )  # fmt: skip
+def trainer(run: Making) -> dict[str, Any]:
+    """The options of everything that trains beside the scaled convolution."""
+    return {"announce": run.announce, "tasks": run.tasks}
 
 
-def _derive(
-    program: Program, stage: Stage
-) -> tuple[tuple[ImpulseResponse, Derivation, Derivation], tuple[Derivation, ...], tuple[Derivation, ...]]:
-    """The limits; the second and fourth moments at finite width; mean and variance of the kernel there; all verified.
-
-    The mean and then the variance of each lag.
-    """
-    with stage("derivation and proofs") as progress:
-        limits = impulse_response(program), scale_factors(program), equivalent_convolution(program)
-        orders = ((SECOND_LAGS, 2), (FOURTH_LAGS, 4))
-        exact = tuple(moments(program, lag=lag, order=order) for lags, order in orders for lag in lags)
-        kernels = tuple(make(program, lag) for lag in KERNEL_LAGS for make in (ntk_mean, ntk_variance))
-        for done, derivation in enumerate((*limits, *exact, *kernels), 1):
-            derivation.proof.verify()
-            progress(done, len(limits) + len(exact) + len(kernels))
-    return limits, exact, kernels
-
-
-def _compare(
-    recording: Recording, protocol: Protocol, seed: int, stage: Stage, common: dict[str, Any]
-) -> RecordingComparison:
-    with stage(f"recording {recording.name}") as progress:
-        return compare(recording, protocol, seed=seed, progress=progress, **common)
-
-
-def lags_of(run: LinearRun) -> np.ndarray:
+def lags_of(run: Run) -> np.ndarray:
     """The lags of the Monte Carlo run."""
-    return np.arange(1 + max(c.lag for c in run.validation.checks if isinstance(c.lag, int)))
+    return np.arange(1 + max(c.lag for c in run[validation].checks if isinstance(c.lag, int)))
 
 
-def checks_of(run: LinearRun, quantity: str) -> Iterator[Any]:
+def checks_of(run: Run, quantity: str) -> Iterator[Any]:
     """The checks of one quantity in the order of their lags."""
-    return (check for check in run.validation.checks if check.quantity == quantity)
+    return (check for check in run[validation].checks if check.quantity == quantity)

@@ -1,4 +1,4 @@
-"""Monte Carlo and training at finite width beside the limits."""
+"""Monte Carlo at finite width beside the limits."""
 
 from __future__ import annotations
 
@@ -7,35 +7,78 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from matplotlib.ticker import MaxNLocator
 
-from wideproof.derive.latex.text import Cite, Inline, Latex, Math, Ref, Text
+from wideproof.derive import Derivation
+from wideproof.derive.latex.text import Cite, Inline, Latex, Math, Ref, Text, marked
 from wideproof.numeric.core.checks import Check
-from wideproof.numeric.validation.kernels import Correction
-from wideproof.reports.document.blocks import Block, Equation, Paragraph, Section, Table
+from wideproof.numeric.runs.gathering import Progress
+from wideproof.numeric.validation.convergence import KernelError
+from wideproof.numeric.validation.kernels import (
+    Correction,
+    KernelCurves,
+    KernelPlan,
+    corrections_beside,
+    kernel_curves,
+    kernel_distance,
+)
+from wideproof.numeric.validation.validate import KERNEL_HORIZON, KERNEL_TRIALS
+from wideproof.reports.document.blocks import Block, Equation, Paragraph, Table
 from wideproof.reports.document.numbers import value
-from wideproof.reports.sections.nonlinear.run import SEEN, SEQUENCES, STEPS, KernelRun
+from wideproof.reports.sections.monte_carlo import validation
+from wideproof.reports.sections.needs import Making, Run, concluded, measured, verify
+from wideproof.reports.sections.nonlinear.run import NAMES
+from wideproof.reports.sections.section import Draft, section
 from wideproof.reports.write import figures
 from wideproof.reports.write.picture import placed
 
-NAMES = {"nngp": "NNGP kernel", "ntk": "tangent kernel"}
+DISTANCE_WIDTHS = (64, 128, 256, 512, 1024, 2048)
+CURVE_WIDTH, CURVE_TRIALS = 512, 200
 
 
-def confirmation(run: KernelRun, folder: Path) -> Section:
+@measured("kernels against correlation and lag", record="curves")
+def curves(run: Making, progress: Progress) -> KernelCurves:
+    """The kernels of wide networks against the likeness of two sequences, beside the limits."""
+    return kernel_curves(run.program, run.nu, width=CURVE_WIDTH, trials=CURVE_TRIALS, seed=run.seed,
+                         progress=progress, tasks=run.tasks)  # fmt: skip
+
+
+@measured("tangent kernel against width", record="distance")
+def distance(run: Making, progress: Progress) -> KernelError:
+    """The distance of the tangent kernel of single networks from its limit."""
+    inputs = KernelPlan(run.program, run.nu, run.width, KERNEL_TRIALS, KERNEL_HORIZON, seed=run.seed).inputs
+    return kernel_distance(run.program, run.nu, inputs, DISTANCE_WIDTHS, seed=run.seed, progress=progress,
+                           tasks=run.tasks)  # fmt: skip
+
+
+@concluded("coefficients of 1/n", record=lambda found: {"corrections": found[0]})
+def corrections(run: Making, progress: Progress) -> tuple[tuple[Correction, ...], tuple[Derivation, ...]]:
+    """The coefficients of 1/n measured beside those derived, and the derivations."""
+    checked = run[validation]
+    found, derivations = corrections_beside(run.program, checked.checks, checked.measurements.plan.inputs, run.nu)
+    verify(derivations, progress)
+    return found, derivations
+
+
+@section("Confirmation at finite width", "sec:confirmation", 40, (validation, curves, distance, corrections),
+         "confronts them with random draws of finite width")  # fmt: skip
+def confirmation(run: Run, draft: Draft) -> tuple[Block, ...]:
     """Limits and measurements of both kernels, their shape, and the error of one network against its width."""
-    found, checks = run.validation, run.validation.checks
+    found, checks = run[validation], run[validation].checks
     plan = found.measurements.plan
     entries = len(checks) // 2
-    return Section(
-        "Confirmation at finite width",
-        (
+    return (
             Paragraph(
                 (
                     f"Random networks of the widths {', '.join(map(str, plan.widths))} were drawn, {plan.trials} at "
                     f"each, and ran on {plan.inputs.shape[0]} random sequences of {plan.horizon} steps. The NNGP "
                     "kernel is the covariance of the outputs given the states, averaged over the networks; the tangent "
-                    "kernel is the inner product of the gradients that ", Ref("eq:adjoint"), " gives. The theory is a "
-                    "limit, so each entry is fitted in powers of ", Math(Latex("1/n")), " and read off at infinite "
+                    "kernel is the inner product of the gradients that ", Ref("eq:adjoint"), *marked(" gives. The "
+                                                                                                     "theory is a "
+                                                                                                     "limit, so each "
+                                                                                                     "entry is "
+                                                                                                     "fitted in "
+                                                                                                     "powers of $1/n$"),
+                    " and read off at infinite "
                     f"width. All {entries} entries of each kernel are tested; a true theory would be refuted anywhere "
                     f"among them with probability at most {checks[0].false_alarm:g}, and an entry holds only if an "
                     f"error of {checks[0].effect:.0%} (relative to the diagonal) would have been seen with "
@@ -45,11 +88,9 @@ def confirmation(run: KernelRun, folder: Path) -> Section:
             ),
             _entries(checks),
             _verdicts(checks),
-            *_corrections(run),
-            *_shapes(run, folder),
-            *_distance(run, folder),
-        ),
-        "sec:confirmation",
+            *_corrections(*run[corrections]),
+            *_shapes(run[curves], draft.folder),
+            *_distance(run[distance], draft.folder),
     )  # fmt: skip
 
 
@@ -77,16 +118,15 @@ def _equal_times(checks: tuple[Check, ...]) -> Iterator[tuple[str, Math, Check, 
             yield str(lag[1]), Math(Latex("x, x" if lag[2] == 0 else "x, x'")), c, by_place["ntk", lag]
 
 
-def _corrections(run: KernelRun) -> tuple[Block, ...]:
+def _corrections(corrections: Sequence[Correction], derivations: Sequence[Derivation]) -> tuple[Block, ...]:
     """The coefficients of 1/n at equal times, derived and measured; nothing where no ladder was long enough."""
-    if not run.corrections:
+    if not corrections:
         return ()
-    derived = [c for c in run.corrections if c.derived is not None]
-    said = _reasons(run)
-    told: tuple[Inline, ...] = (
-        " gives the first correction of the finite width, the coefficient of ", Math(Latex("1/n")),
-        ". The measured one is fitted on the ladder of widths, through the derived limit. ",
-    )  # fmt: skip
+    derived = [c for c in corrections if c.derived is not None]
+    said = _reasons(corrections)
+    told: tuple[Inline, ...] = marked(" gives the first correction of the finite width, the coefficient of $1/n$. "
+                                      "The measured one is fitted on the ladder of widths, through the derived "
+                                      "limit. ")  # fmt: skip
     if derived:
         worst = max(abs(c.z or 0.0) for c in derived)
         told += (
@@ -98,7 +138,8 @@ def _corrections(run: KernelRun) -> tuple[Block, ...]:
     if said:
         where = "Where none is derived, the coefficient" if derived else "It"
         told += (f"{where} is measured only ({said}).",)
-    return (Paragraph((Ref("tab:corrections"), *told)), _coefficients(run.corrections, bool(derived)), *_equations(run))
+    coefficients = _coefficients(corrections, bool(derived))
+    return (Paragraph((Ref("tab:corrections"), *told)), coefficients, *_equations(derivations))
 
 
 def _coefficients(corrections: Sequence[Correction], derived: bool) -> Table:
@@ -115,14 +156,14 @@ def _coefficients(corrections: Sequence[Correction], derived: bool) -> Table:
     heads = ("kernel", "step", "inputs", "derived", "measured", "z") if derived else (
         "kernel", "step", "inputs", "measured")  # fmt: skip
     how = "derived, and measured with standard errors." if derived else "measured, with standard errors."
-    return Table(heads, rows, ("Coefficients of ", Math(Latex("1/n")), f" of both kernels at equal times: {how}"),
+    return Table(heads, rows, (*marked("Coefficients of $1/n$ of both kernels at equal times: "), how),
                  "tab:corrections", "lrlrrr" if derived else "lrlr")  # fmt: skip
 
 
-def _reasons(run: KernelRun) -> str:
+def _reasons(corrections: Sequence[Correction]) -> str:
     """Why corrections are not derived, each reason once with the kernels that it is about."""
     about: dict[str, list[str]] = {}
-    for c in run.corrections:
+    for c in corrections:
         if c.reason:
             names = about.setdefault(c.reason, [])
             names += [] if NAMES[c.quantity] in names else [NAMES[c.quantity]]
@@ -134,19 +175,16 @@ def _rounded(derived: float, stderr: float) -> float:
     return derived if abs(derived) > 1e-9 * stderr else 0.0
 
 
-def _equations(run: KernelRun) -> tuple[Block, ...]:
+def _equations(derivations: Sequence[Derivation]) -> tuple[Block, ...]:
     """The derived equations of the NNGP correction that is derived first, of all symbols what they mean."""
-    shown = next((d for d in run.corrected if d.formula.recurrence and d.formula.recurrence.equations), None)
+    shown = next((d for d in derivations if d.formula.recurrence and d.formula.recurrence.equations), None)
     if shown is None:
         return ()
     blocks: list[Block] = [
         Paragraph(
-            (
-                "With ", Math(Latex("Q")), " the limit of the overlap of two vectors, ", Math(Latex("Q^{(1)}")),
-                " its coefficient of ", Math(Latex("1/n")), ", ", Math(Latex(r"\Gamma")), " and ", Math(Latex("V")),
-                " the covariances of two overlaps times ", Math(Latex("n")), ", given those before them and in all, "
-                "and ", Math(Latex("R")), " the response of one to another, the first of these is",
-            )
+            marked(r"With $Q$ the limit of the overlap of two vectors, $Q^{(1)}$ its coefficient of $1/n$, $\Gamma$ "
+                   "and $V$ the covariances of two overlaps times $n$, given those before them and in all, and $R$ "
+                   "the response of one to another, the first of these is")
         )
     ]  # fmt: skip
     return (*blocks, *(Equation(part) for part in shown.formula.displays()))
@@ -172,9 +210,8 @@ def _verdicts(checks: tuple[Check, ...]) -> Table:
     )  # fmt: skip
 
 
-def _shapes(run: KernelRun, folder: Path) -> tuple[Any, ...]:
+def _shapes(curves: KernelCurves, folder: Path) -> tuple[Any, ...]:
     """The kernels against the correlation of the inputs, and against the lag of one changed input."""
-    curves = run.curves
     pairs = [[c.limit for c in found.values()] for found in (curves.correlation, curves.lag)]
     same = all(np.allclose(a, b, rtol=1e-9, atol=1e-12) for a, b in pairs)
     drawn = figures.beside(
@@ -206,8 +243,8 @@ def _panel(xlabel: str, ylabel: str, curves: Mapping[str, Any]) -> figures.Panel
     )  # fmt: skip
 
 
-def _distance(run: KernelRun, folder: Path) -> tuple[Any, ...]:
-    error, name = run.distance, "$|K_n - K| / |K|$"
+def _distance(error: KernelError, folder: Path) -> tuple[Any, ...]:
+    name = "$|K_n - K| / |K|$"
     drawn = figures.power_law(error.widths, {name: error.error}, "width $n$", "relative error", {name: error.stderr})
     return (
         placed(
@@ -220,143 +257,7 @@ def _distance(run: KernelRun, folder: Path) -> tuple[Any, ...]:
             (
                 Ref("fig:kernel"), " shows how the kernel of a single network approaches the limit: the fitted power "
                 "of the width is ", value(*figures.fitted_power(error.widths, error.error, error.stderr)),
-                ", where averages of independent entries have ", Math(Latex("-1/2")), ".",
+                *marked(", where averages of independent entries have $-1/2$."),
             )
         ),
-    )  # fmt: skip
-
-
-def tied(run: KernelRun, folder: Path) -> Section:
-    """Where the independent-weights approximation differs from the truth, derived and measured."""
-    found = run.untied
-    assert found is not None
-    apart = found.apart()
-    refuted = [pair for pair in apart if pair[1].verdict == "refuted"]
-    elsewhere = [c for c in found.other if c.verdict == "refuted" and all(c is not b for _, b in apart)]
-    equal = all(a.lag[1] != a.lag[3] for a, _ in apart if isinstance(a.lag, tuple))
-    start: tuple[Inline, ...] = (
-        "A common approximation draws every parameter that feeds a state afresh at each step. The same rules derive "
-        "its limit from the same definition, with ",
-        Math(Latex(r"\mathbb{E}[W_t W_s] = 0")), " between different steps. ",
-    )  # fmt: skip
-    if not apart:
-        same = "For the kernels measured here both limits coincide."
-        return Section("Tied and untied weights", (Paragraph((*start, same)),), "sec:untied")
-    rows = [
-        (
-            NAMES[a.quantity], _place(a), value(a.prediction), value(_zeroed(b, a)), value(a.estimate, a.stderr),
-            a.verdict, b.verdict,
-        )
-        for a, b in _shown(apart)
-    ]  # fmt: skip
-    where = "all of them between different times; at equal times they agree" if equal else "also at equal times"
-    told = (
-        f"The two limits differ in {len(apart)} of {len(found.truth)} entries, {where}. On the networks measured above "
-        f"the untied limit is refuted in {len(refuted) or 'none'} of these entries"
-        f"{'' if elsewhere or not refuted else ' and nowhere else'}. "
-    )
-    if equal:
-        told += (
-            "So it is exact for what reads equal times only, such as the kernel of the last outputs of sequences of "
-            "one length, and wrong for averages over time and for sequences of different lengths. "
-        )
-    return Section(
-        "Tied and untied weights",
-        (
-            Paragraph((*start, told, Ref("tab:untied"), " lists the largest differences, ",
-                       Ref("fig:tied"), " shows them over the steps.")),
-            Table(
-                ("kernel", "steps, inputs", "tied limit", "untied limit", "measured", "tied", "untied"), tuple(rows),
-                "The largest differences between the limit of the recursion and that of its untied twin, and what "
-                "random networks with tied weights say of both.", "tab:untied", "llrrrll",
-            ),
-            *_row_of_times(run, folder),
-        ),
-        "sec:untied",
-    )  # fmt: skip
-
-
-def _zeroed(check: Check, beside: Check) -> float:
-    """A limit that is rounding beside another one is zero."""
-    return check.prediction if abs(check.prediction) > 1e-12 * abs(beside.prediction) else 0.0
-
-
-def _shown(apart: tuple[tuple[Check, Check], ...], most: int = 4) -> list[tuple[Check, Check]]:
-    """Of each kernel the entries that differ most."""
-    found: list[tuple[Check, Check]] = []
-    for quantity in NAMES:
-        own = [pair for pair in apart if pair[0].quantity == quantity]
-        found += sorted(own, key=lambda pair: -abs(pair[0].prediction - pair[1].prediction))[:most]
-    return found
-
-
-def _place(check: Check) -> Math:
-    assert isinstance(check.lag, tuple)
-    a, t, b, s = check.lag
-    names = ("x", "x'")
-    return Math(Latex(f"K_{{{t},{s}}}({names[a]}, {names[b]})"))
-
-
-def _row_of_times(run: KernelRun, folder: Path) -> tuple[Any, ...]:
-    """One row of the tangent kernel: the last step of a sequence against its earlier ones."""
-    assert run.untied is not None
-    last = run.validation.measurements.plan.horizon - 1
-    rows = {a.lag: (a, b) for a, b in zip(run.untied.truth, run.untied.other, strict=True) if a.quantity == "ntk"}
-    pairs = [rows[0, t, 0, last] for t in range(last, -1, -1)]
-    lags = list(range(last + 1))
-    curves = {"tied limit": [a.prediction for a, _ in pairs], "untied limit": [b.prediction for _, b in pairs]}
-    points = {"tied limit": [a.estimate for a, _ in pairs]}
-    drawn = figures.decay(
-        lags, curves, "steps before the last", "tangent kernel", {"tied limit": [a.stderr for a, _ in pairs]}, points,
-        log=False,
-    )  # fmt: skip
-    drawn.axes[0].set_xticks(lags)
-    return (
-        placed(
-            drawn, folder, "tied",
-            "The tangent kernel between the last step of a sequence and its earlier steps. Marks: tied networks, "
-            "extrapolated in the width, with standard errors.",
-            "fig:tied",
-        ),
-    )  # fmt: skip
-
-
-def training(run: KernelRun, folder: Path) -> Section:
-    """Networks descend as the limiting kernel says, ever more so with the width."""
-    made = run.training
-    curves = {"limit": made.predicted, **{f"$n = {n}$": loss for n, loss in zip(made.widths, made.losses, strict=True)}}
-    drawn = figures.training(curves)
-    drawn.axes[0].xaxis.set_major_locator(MaxNLocator(integer=True))
-    rows = [(str(width), value(gap, stderr))
-            for width, gap, stderr in zip(made.widths, made.gaps, made.stderrs, strict=True)]  # fmt: skip
-    check = made.check
-    return Section(
-        "Training",
-        (
-            Paragraph(
-                (
-                    f"At each width {made.networks} networks learn {SEQUENCES} random targets from the last outputs by "
-                    f"{STEPS} steps of full-batch gradient descent on the mean square error, with the step size ",
-                    value(made.step_size, digits=3),
-                    ", half the largest stable one of the limit. The limit predicts the outputs by ",
-                    Math(Latex(r"f \leftarrow f - \frac{2 \eta}{N} K (f - y)")),
-                    " from the outputs of each network at its start. ", Ref("tab:training"), " gives the distance of "
-                    "the outputs after training from this prediction, relative to their first distance from the "
-                    "targets. Its mean square, fitted in powers of ", Math(Latex("1/n")), " and read off at infinite "
-                    "width, is ", value(check.estimate, check.stderr), f", where the limit says zero: {check.verdict}. "
-                    f"A true limit would be refuted with probability at most {check.false_alarm:g}, and it holds only "
-                    f"if a distance of {SEEN:.0%} would have been seen with probability 0.9. ",
-                    Ref("fig:training"), " shows how the errors fall.",
-                )
-            ),
-            Table(
-                ("width", "distance"), tuple(rows),
-                f"Distance of trained outputs from those of the limit, root mean square over {made.networks} networks.",
-                "tab:training", "rr",
-            ),
-            placed(drawn, folder, "training",
-                   "Mean square error of one network of each width, and of the limiting descent from the start of the "
-                   "widest one. Each network has its own start.", "fig:training"),
-        ),
-        "sec:training",
     )  # fmt: skip

@@ -4,40 +4,39 @@ from __future__ import annotations
 
 import sympy as sp
 
-from wideproof.derive import Derivation, NotClosed, Program
+from wideproof.derive import Derivation, NotClosed, Program, adjoint
 from wideproof.derive.calculus.recursion_rules import OUTPUT
 from wideproof.derive.expectation.symbolic_expectation import GaussianMean
 from wideproof.derive.language.activations import Phi
 from wideproof.derive.language.notation import LETTERS
 from wideproof.derive.latex.displays import equations
 from wideproof.derive.latex.printer import latex
-from wideproof.derive.latex.text import Cite, Inline, Latex, Math, Ref, Text, inlines
+from wideproof.derive.latex.text import Cite, Inline, Latex, Math, Ref, Text, inlines, marked
 from wideproof.derive.proof.claims import Equation as Claimed
-from wideproof.reports.document.blocks import Block, Equation, Paragraph, Section, Table, Theorem
+from wideproof.reports.document.blocks import Block, Equation, Paragraph, Table, Theorem
 from wideproof.reports.document.numbers import value
-from wideproof.reports.sections.nonlinear.run import KernelRun
+from wideproof.reports.sections.needs import Run, derived
+from wideproof.reports.sections.nonlinear.run import nngp, ntk
+from wideproof.reports.sections.section import Draft, section
 from wideproof.reports.write import prose
 
 ROLES = {"matrix": "matrix", "input_map": "input map", "readout": "readout", "bias": "bias"}
+gradient = derived(adjoint)
 SIZES = {"matrix": r"n \times n", "input_map": r"n \times n_x", "readout": r"n_y \times n", "bias": "n"}
 
 
-def model(run: KernelRun, known: prose.Known) -> Section:
+@section("The model", "sec:model", 10, (nngp,))
+def model(run: Run, draft: Draft) -> tuple[Block, ...]:
     """The recursion, its parameters and what is assumed of them."""
     program = run.program
     body = [*program.updates, (OUTPUT, program.output)]
-    known.states(body, "eq:model")
-    known.declares(run.nngp)
-    others = [name for name in run.values if name not in {str(p.variance) for p in program.parameters}]
-    return Section(
-        "The model",
-        (
+    draft.known.states(body, "eq:model")
+    draft.known.declares(run[nngp])
+    others = [name for name in run.nu if name not in {str(p.variance) for p in program.parameters}]
+    return (
             Paragraph(
-                (
-                    "For inputs ", Math(Latex(r"x_t \in \mathbb{R}^{n_x}")), ", states of width ", Math(Latex("n")),
-                    " that start at zero, and outputs ", Math(Latex(r"y_t \in \mathbb{R}^{n_y}")),
-                    ", the recursion is",
-                )
+                marked(r"For inputs $x_t \in \mathbb{R}^{n_x}$, states of width $n$ that start at zero, and outputs "
+                       r"$y_t \in \mathbb{R}^{n_y}$, the recursion is")
             ),
             Equation(equations(body, program), "eq:model"),
             Paragraph(
@@ -47,16 +46,14 @@ def model(run: KernelRun, known: prose.Known) -> Section:
                     *(_others(run, others)), ". These numbers are our assumption; any others can be asked for.",
                 )
             ),
-            _parameters(program, run.values),
-        ),
-        "sec:model",
+            _parameters(program, run.nu),
     )  # fmt: skip
 
 
-def _others(run: KernelRun, names: list[str]) -> tuple[Inline, ...]:
+def _others(run: Run, names: list[str]) -> tuple[Inline, ...]:
     found: list[Inline] = []
     for name in names:
-        found += ["; " if not found else ", ", Math(latex(sp.Symbol(name))), " = ", value(run.values[name])]
+        found += ["; " if not found else ", ", Math(latex(sp.Symbol(name))), " = ", value(run.nu[name])]
     return tuple(found)
 
 
@@ -82,41 +79,38 @@ def _is_read_out(program: Program, name: str) -> bool:
     return any(c.label == name for c in program.output.free_symbols if c in program.table)
 
 
-def limits(run: KernelRun, known: prose.Known) -> Section:
+@section("The limit of infinite width", "sec:limit", 20, (nngp, ntk))
+def limits(run: Run, draft: Draft) -> tuple[Block, ...]:
     """Both kernels as the engine states and proves them."""
-    return Section(
-        "The limit of infinite width",
-        (
+    return (
             Paragraph(
                 (
-                    "Primes mark the second of two sequences, ", Math(Latex("x")), " and ", Math(Latex("x'")),
-                    "; the same parameters act on both. ", *_letters(run),
+                    *marked("Primes mark the second of two sequences, $x$ and $x'$; the same parameters act on both. "),
+                    *_letters(run),
                     "The kernels are those of one output; different outputs are independent.",
                 )
             ),
-            *_theorem(run.nngp, "Gaussian process of the outputs", "nngp",
+            *_theorem(run[nngp], "Gaussian process of the outputs", "nngp",
                       "converge jointly in law, for all times and inputs, to a Gaussian process. The covariance of one "
-                      "output at two times is determined by", known),
-            *_theorem(run.ntk, "Tangent kernel", "ntk",
+                      "output at two times is determined by", draft.known),
+            *_theorem(run[ntk], "Tangent kernel", "ntk",
                       "have gradients by all trainable parameters whose inner products converge in probability. With a "
                       "tilde for the response to a perturbation of every trainable entry by an independent standard "
-                      "normal one, the limit is determined by", known),
-        ),
-        "sec:limit",
+                      "normal one, the limit is determined by", draft.known),
     )  # fmt: skip
 
 
-def _letters(run: KernelRun) -> tuple[Inline, ...]:
+def _letters(run: Run) -> tuple[Inline, ...]:
     """What the variables of Gaussian expectations are, where there are any."""
-    rights = [sp.sympify(right, strict=True) for d in (run.nngp, run.ntk) for _, right in _stated(d)]
+    rights = [sp.sympify(right, strict=True) for d in (run[nngp], run[ntk]) for _, right in _stated(d)]
     if not any(right.has(Phi, GaussianMean) for right in rights):
         return ()
     primes = "Primes of activations are derivatives. "
     if not any(right.has(GaussianMean) for right in rights):
         return (primes,)
     return (
-        primes, Math(Latex("u")), " and ", Math(Latex("v")), " are jointly Gaussian "
-        "variables without mean; their variances and covariances stand below the equations that have them. ",
+        primes, *marked("$u$ and $v$ are jointly Gaussian variables without mean; their variances and covariances "
+                        "stand below the equations that have them. "),
     )  # fmt: skip
 
 
@@ -154,41 +148,36 @@ def _theorem(derivation: Derivation, title: str, name: str, claim: str, known: p
     pairs = _stated(derivation)
     known.states(pairs, f"eq:{name}")
     return (
-        Theorem(
+        *known.theorem(
+            derivation,
+            name,
+            title,
             (
-                Paragraph(("As ", Math(Latex(r"n \to \infty")), f", the outputs {claim}")),
+                Paragraph((*marked(r"As $n \to \infty$"), f", the outputs {claim}")),
                 *prose.displays(pairs, derivation.program, f"eq:{name}"),
                 Paragraph(
                     "A state whose start has no variance is zero before the first step, and so is every moment with it."
                 ),
             ),
-            title=title,
-            label=f"thm:{name}",
+            _in_closed_form(derivation, name),
         ),
-        *_in_closed_form(derivation, name),
-        known.proof(derivation.proof, name),
-        known.premises_line(derivation.proof),
     )
 
 
-def gradients(run: KernelRun, known: prose.Known) -> Section:
+@section("Gradients", "sec:gradients", 30, (gradient,), "derives the gradients that the experiments run")
+def gradients(run: Run, draft: Draft) -> tuple[Block, ...]:
     """The adjoint, which the experiments run."""
-    derivation = run.gradient
+    derivation = run[gradient]
     recurrence = derivation.formula.recurrence
     assert recurrence is not None
     pairs = [(e.left, e.right) for e in recurrence.equations]
-    return Section(
-        "Gradients",
-        (
+    return (
             Theorem(
                 (
                     Paragraph(
-                        (
-                            "For a cost ", Math(Latex("J")), " of the outputs write ", Math(Latex(r"\nabla_v")),
-                            " for its derivative by a vector ", Math(Latex("v")), " as it stands at its time, and ",
-                            Math(Latex(r"\nabla_M^{(t)}")), " for what the use of ", Math(Latex("M")), " at step ",
-                            Math(Latex("t")), " contributes. Stepped back in time from zero after the last step,",
-                        )
+                        marked(r"For a cost $J$ of the outputs write $\nabla_v$ for its derivative by a vector $v$ as "
+                               r"it stands at its time, and $\nabla_M^{(t)}$ for what the use of $M$ at step $t$ "
+                               "contributes. Stepped back in time from zero after the last step,")
                     ),
                     *prose.displays(pairs, derivation.program, "eq:adjoint"),
                     Paragraph("The gradient by a parameter that is drawn once is the sum over the steps."),
@@ -200,13 +189,11 @@ def gradients(run: KernelRun, known: prose.Known) -> Section:
                 (
                     "The tangent recursion says what each right side changes by when what it reads changes. Collected "
                     "by what is read, it gives ", Ref("eq:adjoint"), " ", Cite("griewank2008evaluating"), ". ",
-                    *inlines(known.premises_line(derivation.proof).text),
+                    *inlines(draft.known.premises_line(derivation.proof).text),
                 )
             ),
             Paragraph(
                 "These equations are what the experiments below run, forward and back, at finite width. They agree "
                 "with difference quotients and, where activations are analytic, with complex steps."
             ),
-        ),
-        "sec:gradients",
     )  # fmt: skip

@@ -1,3 +1,4 @@
+import ast
 import re
 import subprocess
 import unicodedata
@@ -8,7 +9,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from wideproof.derive.language.shown import visible
-from wideproof.derive.latex.text import DocumentError, Latex, Math, clean, escape, plain
+from wideproof.derive.latex.text import DocumentError, Latex, Math, clean, escape, marked, plain
 
 HARD = r"a_b&%$#{}~^\ `q' ``qq'' -- --- <<x>> ?` [y] *z* \input{/etc/passwd} \write18{ls} $$ %c "
 TEXTS = st.text(st.characters(exclude_categories=["C", "Z", "M"], include_characters=" " + HARD), max_size=30)
@@ -101,3 +102,12 @@ def test_a_long_text_says_how_much_is_left_out():
     assert visible("x" * 50, 10) == "x" * 10 + "… (40 characters left out)"
     assert visible("x\n", lines=True) == "x\n"
     assert visible("x\n") == "x\\n"
+
+
+def test_formulas_stand_between_dollars_in_sentences_of_ours_alone():
+    """`marked` sets what is between dollars as it is: in reports its argument is a literal, never a user's words."""
+    assert marked(r"as $n \to \infty$, $x$") == ("as ", Math(Latex(r"n \to \infty")), ", ", Math(Latex("x")))
+    calls = [node for path in Path("reports").rglob("*.py") for node in ast.walk(ast.parse(path.read_text()))
+             if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "marked"]  # fmt: skip
+    assert len(calls) > 40
+    assert all(isinstance(node.args[0], ast.Constant) for node in calls)

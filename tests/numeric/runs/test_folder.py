@@ -57,6 +57,14 @@ def test_force_replaces_a_run_and_no_other_file(tmp_path):
     assert open_run(tmp_path).record["experiment"] == OTHER["experiment"]
 
 
+def test_force_replaces_the_monte_carlo_of_a_report_with_it(tmp_path):
+    """Else the next report stops at draws of another model, with the hint to use the force that was used."""
+    take_folder(tmp_path, IDENTITY, {}, False)
+    take_folder(tmp_path / "monte-carlo", IDENTITY, {}, False)
+    take_folder(tmp_path, OTHER, {}, True)
+    assert take_folder(tmp_path / "monte-carlo", OTHER, {}, False).record["stage"] == "planned"
+
+
 def test_a_folder_of_other_files_is_not_taken(tmp_path):
     (tmp_path / "thesis.tex").write_text("mine")
     with pytest.raises(StoreError, match="other files"):

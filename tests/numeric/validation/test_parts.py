@@ -11,10 +11,9 @@ import pytest
 from wideproof.derive.language.errors import StoreError
 from wideproof.numeric.runs.crew import ALONE
 from wideproof.numeric.runs.folder import open_run, take_folder
-from wideproof.numeric.runs.stages import DONE, staged
+from wideproof.numeric.runs.stages import DONE, silent, staged
 from wideproof.numeric.runs.tasks import every
 from wideproof.numeric.validation.parts import compare, lacking, merge
-from wideproof.reports.sections.report import silent
 
 PLANS = [{"place": k} for k in range(7)]
 

@@ -53,7 +53,7 @@ def test_the_report_of_amp_states_corrections_evolution_and_verdicts(tmp_path):
     record = json.loads((tmp_path / "run.json").read_text())
     assert record["results"]["verdict"] == found["verdict"]
     assert record["inputs"]["nu"]["theta_1"] == 0.7
-    assert f"{record['results']['checks'][0]['prediction']:.4g}" in text
+    assert f"{record['results']['validation'][0]['prediction']:.4g}" in text
     assert all(Path(name).exists() for name in found["files"])
 
 

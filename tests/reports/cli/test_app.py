@@ -323,7 +323,7 @@ def test_a_word_that_is_nearly_right_is_named(words, said):
 
 
 def test_a_bad_recording_is_told_before_the_long_work(tmp_path, monkeypatch):
-    late = "wideproof.reports.sections.linear.run.validated"
+    late = "wideproof.reports.sections.monte_carlo.validated"
     monkeypatch.setattr(late, lambda *args, **more: pytest.fail("too late"))
     fields("report", "linear-rnn", "-o", str(tmp_path), "--data", str(tmp_path / "missing.csv"))
 
@@ -626,11 +626,11 @@ def test_the_shell_completes_models_and_quantities():
 
 
 def test_a_missing_engine_leaves_the_source_and_ends_by_the_verdict(tiny_run, tmp_path, monkeypatch):
-    monkeypatch.setattr(report_module, "run_linear", lambda *args, **more: tiny_run)
+    monkeypatch.setattr(report_module, "made", lambda *args, **more: tiny_run)
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setattr(pandoc.importlib.util, "find_spec", lambda name: None)
     out = tmp_path / "out"
-    result = run("report", "linear-rnn", "-o", str(out), "--data", "none", code=EXIT[tiny_run.validation.verdict])
+    result = run("report", "linear-rnn", "-o", str(out), "--data", "none", code=EXIT[tiny_run.verdict])
     assert (out / "report.tex").exists()
     assert not (out / "report.pdf").exists()
     assert pandoc.INSTALL in result.stderr

@@ -15,6 +15,7 @@ import pytest
 from tests.reports.pages import main as pages_main, sparse
 from wideproof.derive import models
 from wideproof.derive.language.errors import StoreError
+from wideproof.derive.memory_horizon.two_run_maps import Memoryless
 from wideproof.derive.proof.proof import Proof
 from wideproof.numeric import load_run
 from wideproof.numeric.runs.crew import ALONE, Crew
@@ -28,9 +29,13 @@ from wideproof.reports.render.render import render
 from wideproof.reports.render.subprocesses import MissingEngine
 from wideproof.reports.render.typeset import typeset
 from wideproof.reports.sections import report as module
-from wideproof.reports.sections.linear import document
-from wideproof.reports.sections.nonlinear.confirmation import _coefficients, _reasons, _rounded
+from wideproof.reports.sections.alternating import confirmation as lines
+from wideproof.reports.sections.linear.finite_width import fourths, seconds
+from wideproof.reports.sections.linear.recordings import compared
+from wideproof.reports.sections.linear.run import convolution, response, scale
+from wideproof.reports.sections.nonlinear import confirmation, memory, tied, training
 from wideproof.reports.sections.opening import tally
+from wideproof.reports.sections.report import document
 
 NEEDS_TEX = pytest.mark.skipif(shutil.which("pdflatex") is None, reason="pdflatex is not on PATH")
 NUMBER = re.compile(r"\d+\.\d+(?:\(\d+\))?")
@@ -48,7 +53,7 @@ def told(tiny_run, tmp_path_factory):
 def written(tiny_run, tmp_path_factory):
     """The same run, reported by Typst."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(module, "run_linear", lambda *args, **more: tiny_run)
+        patch.setattr(module, "made", lambda *args, **more: tiny_run)
         return report(models.linear_rnn(), tmp_path_factory.mktemp("typst"), data=("x.npz",), seed=2, engine="typst")
 
 
@@ -79,9 +84,9 @@ def test_every_label_is_one_and_every_reference_resolves(told):
 
 def test_the_formulas_are_the_derived_ones(told, tiny_run):
     _, tex, _ = told
-    exact = [x for x in (*tiny_run.seconds, *tiny_run.fourths) if len(x.formula.latex()) < 60]
+    exact = [x for x in (*tiny_run[seconds], *tiny_run[fourths]) if len(x.formula.latex()) < 60]
     assert len(exact) >= 2
-    for derivation in (tiny_run.response, tiny_run.scale, tiny_run.convolution, *exact):
+    for derivation in (*(tiny_run[need] for need in (response, scale, convolution)), *exact):
         assert derivation.formula.latex() in tex
 
 
@@ -183,7 +188,7 @@ def test_other_numbers_give_another_source(told, tiny_run, undrawn, tmp_path):
 
 
 def test_without_recordings_there_is_no_section_on_them(tiny_run, undrawn, tmp_path):
-    tex = typeset(document(dataclasses.replace(tiny_run, recordings=()), tmp_path))
+    tex = typeset(document(tiny_run.having({compared: ()}), tmp_path))
     assert "Real recordings" not in tex
     lint_tex(tex)
 
@@ -192,7 +197,7 @@ def test_an_engine_that_fails_by_name_leaves_source_and_record(tiny_run, tmp_pat
     def missing(*args):
         raise MissingEngine("pdflatex", "pdflatex on PATH", "none", "Run: apt-get")
 
-    monkeypatch.setattr(module, "run_linear", lambda *args, **more: tiny_run)
+    monkeypatch.setattr(module, "made", lambda *args, **more: tiny_run)
     monkeypatch.setattr("wideproof.reports.render.pdftex.pdf", missing)
     with pytest.raises(MissingEngine):
         report(models.linear_rnn(), tmp_path, data=(), engine="pdflatex")
@@ -213,7 +218,7 @@ def test_a_report_that_is_killed_goes_on_with_its_monte_carlo(tmp_path, monkeypa
     def stop(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("wideproof.reports.sections.nonlinear.run.kernel_curves", stop)
+    monkeypatch.setattr(confirmation, "kernel_curves", stop)
     setting = {"width": 16, "trials": 60, "seed": 4}
     for _ in range(2):
         with pytest.raises(KeyboardInterrupt):
@@ -226,23 +231,27 @@ def test_a_report_that_is_killed_goes_on_with_its_monte_carlo(tmp_path, monkeypa
 @pytest.fixture
 def unwritten(monkeypatch):
     """Numbers alone: documents are not under test, nor proofs, which tests/derive verifies."""
-    monkeypatch.setattr(module, "_document", lambda *_: None)
+    monkeypatch.setattr(module, "document", lambda *_: None)
     monkeypatch.setattr(module, "titled", lambda document, own: document)
     monkeypatch.setattr(module, "render", lambda *_: SimpleNamespace(tex=None, pdf=None, html=None, engine=None,
                                                                      notices=()))  # fmt: skip
     monkeypatch.setattr(Proof, "verify", lambda self: None)
 
 
+def memoryless(program):
+    raise Memoryless("memory", "a state that feeds itself", program.name, "Leave it out.")
+
+
 @pytest.mark.parametrize("kind", ["kernels", "lines"])
 def test_parts_of_a_report_leave_nothing_to_draw_and_make_the_report_of_one_place(
     kind, tmp_path, monkeypatch, unwritten
 ):
-    sizes = {"DISTANCE_WIDTHS": (8, 16, 32), "TRAINED_WIDTHS": (8, 16, 32), "CURVE_WIDTH": 16, "CURVE_TRIALS": 60}
-    for name, small in sizes.items():
-        monkeypatch.setattr(f"wideproof.reports.sections.nonlinear.run.{name}", small)
-    for name, small in {"_untied": None, "_memory": (None, None, "")}.items():
-        monkeypatch.setattr(f"wideproof.reports.sections.nonlinear.run.{name}", lambda *_, small=small: small)
-    monkeypatch.setattr("wideproof.reports.sections.alternating.run.PARTS_WIDTH", 64)
+    monkeypatch.setattr(training, "TRAINED_WIDTHS", (8, 16, 32))
+    for name, small in {"DISTANCE_WIDTHS": (8, 16, 32), "CURVE_WIDTH": 16, "CURVE_TRIALS": 60}.items():
+        monkeypatch.setattr(confirmation, name, small)
+    monkeypatch.setattr(tied, "untied", lambda program: program)
+    monkeypatch.setattr(memory, "memory", memoryless)
+    monkeypatch.setattr(lines, "PARTS_WIDTH", 64)
     model, options = models.elman("erf") if kind == "kernels" else models.amp(), {"seed": 2, "width": 64, "trials": 20}
     report(model, tmp_path / "whole", **options)
     for k in (1, 2):
@@ -266,7 +275,7 @@ def test_verdicts_are_counted_in_words_and_a_reason_is_said_once():
     assert found("undecided", "undecided") == "all 2 entries are undecided"
     assert found("holds", "undecided") == "of 2 entries 1 holds, 1 is undecided and none is refuted"
     made = [SimpleNamespace(quantity=q, reason=r) for q, r in (("nngp", "a"), ("ntk", "a"), ("nngp", ""), ("ntk", "b"))]
-    assert _reasons(SimpleNamespace(corrections=made)) == "NNGP kernel and tangent kernel: a; tangent kernel: b"
+    assert confirmation._reasons(made) == "NNGP kernel and tangent kernel: a; tangent kernel: b"
     one = SimpleNamespace(quantity="ntk", step=0, sequences=(0, 0), measured=1.0, stderr=0.1, derived=None, z=None)
-    assert "derived" not in _coefficients([one], derived=False).heads
-    assert (_rounded(-2e-14, 1.3), _rounded(-2e-3, 1.3)) == (0.0, -2e-3)
+    assert "derived" not in confirmation._coefficients([one], derived=False).heads
+    assert (confirmation._rounded(-2e-14, 1.3), confirmation._rounded(-2e-3, 1.3)) == (0.0, -2e-3)

@@ -10,10 +10,8 @@ RNG = np.random.default_rng(3)
 DRAWN = {
     "decay": lambda: figures.decay(X, {"a": 0.5**X}, "x", "y", {"a": 0.1 * 0.5**X}, {"a": 0.5**X}),
     "qq": lambda: figures.gaussian_qq({"a": RNG.standard_normal(1000)}),
-    "histogram": lambda: figures.histogram({"a": RNG.standard_normal(1000)}, "x"),
     "power": lambda: figures.power_law(2**X, {"a": 3.0 / 2**X}, "n", "error", {"a": 0.1 / 2**X}),
     "training": lambda: figures.training({"a": 0.5**X, "b": 0.5**X}, steps=X),
-    "bars": lambda: figures.grouped_bars(["p", "q"], {"a": [1, -1], "b": [0.5, 0.2]}, "R", {"a": [0.1, 0.1]}),
 }
 
 
@@ -64,11 +62,6 @@ def test_a_gaussian_sample_lies_on_the_diagonal_and_a_wider_one_does_not():
         assert bool(np.max(np.abs(y - x)[inside]) < 0.1) is near
 
 
-def test_a_bar_is_as_high_as_its_value():
-    (axes,) = DRAWN["bars"]().axes
-    assert [bar.get_height() for bar in axes.patches] == [1, -1, 0.5, 0.2]
-
-
 def test_figures_saved_at_once_do_not_meet(tmp_path, monkeypatch):
     """Half of them failed: all were drawn into one file beside it. Now nothing is there until the whole figure is."""
     written = {}
@@ -117,13 +110,11 @@ def test_a_figure_is_told_by_its_numbers():
 
 
 def test_curves_are_told_apart_without_colour():
-    """By line, by mark or by hatching: seven curves have seven styles."""
+    """By line or by mark: seven curves have seven styles."""
     names = "abcdefg"
     for drawn in (figures.decay(X, {name: X for name in names}, "x", "y"), figures.training({n: X for n in names})):
         styles = {(str(line._dash_pattern), line.get_linestyle(), line.get_linewidth()) for line in drawn.axes[0].lines}
         assert len(styles) == 7
-    bars = figures.grouped_bars(["p"], {name: [1] for name in "abc"}, "R").axes[0].patches
-    assert len({bar.get_hatch() for bar in bars}) == 3
 
 
 def test_error_bars_stand_beside_each_other_and_at_points_that_are_shown():

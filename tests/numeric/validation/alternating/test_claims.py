@@ -10,7 +10,8 @@ from wideproof.derive.alternating.evaluation import errors_of, line_evolution
 from wideproof.derive.language.errors import ParameterError
 from wideproof.numeric import validate
 from wideproof.numeric.core.checks import Level, overall
-from wideproof.numeric.validation.alternating import LinesPlan, judge_lines, measure_lines
+from wideproof.numeric.runs.gathering import gather
+from wideproof.numeric.validation.alternating import LineMeasurements, LinesPlan, judge_lines
 from wideproof.numeric.validation.alternating.plan import coefficients_of
 
 SETTING = {"delta": 0.5, "epsilon": 0.25, "nu_w": 0.2, "theta_0": 0.8, "theta_1": 0.7}
@@ -23,7 +24,7 @@ def judged(recursion, evolution, values, width: int, trials: int, onsager: float
     limits = evolution(**values)
     program = alternating_program(recursion)
     plan = LinesPlan(program, values, width, trials, onsager=onsager, coefficients=coefficients_of(limits))
-    return judge_lines(measure_lines(plan), list(errors_of(limits).values()), COARSE)
+    return judge_lines(gather(LineMeasurements, plan), list(errors_of(limits).values()), COARSE)
 
 
 def checks(onsager: float, trials: int = 250):
@@ -69,7 +70,7 @@ def test_power_iteration_has_the_moments_of_the_marchenko_pastur_law_and_holds()
     assert limits["x_1"] == pytest.approx(0.5 + 6 * 0.25 + 6 * 0.125 + 0.0625)
     found = judged(power(), line_evolution(power()), {"delta": 0.5, "nu_A": 1.0}, 256, 150)
     assert "refuted" not in {check.verdict for check in found}
-    wrong = measure_lines(LinesPlan(power().program(), {"delta": 0.5, "nu_A": 1.0}, 256, 150))
+    wrong = gather(LineMeasurements, LinesPlan(power().program(), {"delta": 0.5, "nu_A": 1.0}, 256, 150))
     assert overall(judge_lines(wrong, [1.5 * x for x in limits.values()], COARSE)) == "refuted"
 
 
@@ -79,7 +80,9 @@ def test_smooth_activations_are_integrated_with_a_bound_and_hold():
     assert 0 < bound < 1e-10
     found = judged(smooth(), line_evolution(smooth()), values, 256, 150)
     assert "refuted" not in {check.verdict for check in found}
-    measured = measure_lines(LinesPlan(smooth().program(), values, 256, 150, coefficients=coefficients_of(limits)))
+    measured = gather(
+        LineMeasurements, LinesPlan(smooth().program(), values, 256, 150, coefficients=coefficients_of(limits))
+    )
     assert overall(judge_lines(measured, [1.5 * x for x in errors_of(limits).values()], COARSE)) == "refuted"
 
 

@@ -13,12 +13,13 @@ from wideproof.derive import Recursion, activation, models
 from wideproof.numeric import Kernel, KernelValue, Level, validate
 from wideproof.numeric.core.checks import overall
 from wideproof.numeric.runs.chunks import ChunkFolder
+from wideproof.numeric.runs.gathering import gather
 from wideproof.numeric.validation.kernels import (
+    KernelMeasurements,
     KernelPlan,
     judge_kernels,
     kernel_claims,
-    measure,
-    monte_carlo_kernels,
+    kernel_validation,
     runner,
 )
 from wideproof.numeric.validation.validate import KERNEL_DEFAULTS
@@ -39,7 +40,7 @@ def measured(name):
     if name not in _MEASURED:
         program = GALLERY[name]().program()
         values = {key: KERNEL_DEFAULTS[key] for key in program.symbols}
-        _MEASURED[name] = measure(KernelPlan(program, values, seed=2, **SIZE))
+        _MEASURED[name] = gather(KernelMeasurements, KernelPlan(program, values, seed=2, **SIZE))
     return _MEASURED[name]
 
 
@@ -117,7 +118,7 @@ def test_over_many_seeds_the_truth_is_refuted_at_the_level_and_ten_percent_alway
     seeds, alarms, caught, truth = 25, 0, 0, None
     for seed in range(seeds):
         plan = KernelPlan(program, values, 128, 250, horizon=2, seed=seed, widths=(16, 32, 64, 128), inputs=X)
-        found = measure(plan)
+        found = gather(KernelMeasurements, plan)
         truth = truth or limit(found)
         alarms += overall(judge_kernels(found, truth, level)) == "refuted"
         caught += overall(judge_kernels(found, truth.altered(ntk=lambda K: 1.1 * K), level)) == "refuted"
@@ -137,22 +138,22 @@ def test_the_error_of_a_sampled_limit_is_counted():
 def test_an_interrupted_run_resumes_with_the_same_bits(tmp_path, monkeypatch):
     plan = replace(measured("leaky").plan, trials=60)
     monkeypatch.setattr(KernelPlan, "chunk_size", lambda self, group, width: 20)
-    whole = measure(plan)
+    whole = gather(KernelMeasurements, plan)
 
     def stop(done, total):
         if done == 7:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        measure(plan, stop, ChunkFolder(tmp_path))
+        gather(KernelMeasurements, plan, stop, ChunkFolder(tmp_path))
     assert len(list(tmp_path.iterdir())) == 7
-    again = measure(plan, store=ChunkFolder(tmp_path))
+    again = gather(KernelMeasurements, plan, store=ChunkFolder(tmp_path))
     assert all(np.array_equal(again.arrays()[key], value) for key, value in whole.arrays().items())
 
 
 def test_a_target_stops_a_width():
     plan = replace(measured("leaky").plan, trials=2000, target=0.05)
-    found = measure(plan)
+    found = gather(KernelMeasurements, plan)
     assert 100 <= found.trials("ntk") < 2000
     assert found.reached("kernels", plan.width)
 
@@ -165,7 +166,7 @@ def test_a_frozen_readout_is_seen_through_its_outputs():
     rnn.output(C @ h)
     plan = KernelPlan(rnn.program(), {"nu_W": 0.5, "nu_F": 1.0, "nu_C": 2.0}, seed=2, **SIZE)
     assert plan.n_y == 256
-    assert monte_carlo_kernels(plan, Kernel(rnn, **plan.values), COARSE).verdict == "holds"
+    assert kernel_validation(gather(KernelMeasurements, plan), Kernel(rnn, **plan.values), COARSE).verdict == "holds"
 
 
 def test_validate_runs_it_and_too_few_or_too_narrow_is_undecided():
@@ -192,7 +193,7 @@ def without_reset():
 def test_a_gated_limit_holds_and_one_without_its_reset_gate_is_refuted():
     program = models.gru().program()
     values = {key: KERNEL_DEFAULTS[key] for key in program.symbols} | {"nu_W": 2.0}
-    found = measure(KernelPlan(program, values, 128, 3000, horizon=2, sequences=1, seed=2))
+    found = gather(KernelMeasurements, KernelPlan(program, values, 128, 3000, horizon=2, sequences=1, seed=2))
     truth = Kernel(program, **values)
     checks = judge_kernels(found, truth, COARSE)
     assert overall(checks) == "holds"
@@ -224,7 +225,7 @@ def test_small_products_are_made_by_one_thread(monkeypatch):
     program = models.elman("tanh").program()
     values = {key: KERNEL_DEFAULTS[key] for key in program.symbols}
     with threadpool_limits(2, "blas"):
-        measure(KernelPlan(program, values, 16, 4, 2))
+        gather(KernelMeasurements, KernelPlan(program, values, 16, 4, 2))
         assert {2} == {pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"}
     assert seen
     assert set().union(*seen) == {1}

@@ -9,7 +9,15 @@ import pytest
 from wideproof.derive import models
 from wideproof.numeric import Level, validate
 from wideproof.numeric.kernels.kernel import Kernel
-from wideproof.numeric.validation.kernels import KernelPlan, Power, default_trials, kernel_power, measure, power
+from wideproof.numeric.runs.gathering import gather
+from wideproof.numeric.validation.kernels import (
+    KernelMeasurements,
+    KernelPlan,
+    Power,
+    default_trials,
+    kernel_power,
+    power,
+)
 from wideproof.numeric.validation.kernels.claims import judge_kernels
 from wideproof.numeric.validation.validate import KERNEL_DEFAULTS, planned
 
@@ -20,8 +28,8 @@ PLAN = KernelPlan(PROGRAM, VALUES, 128, 200, horizon=2, widths=(16, 32, 64, 128)
 
 def test_what_the_worst_entry_sees_is_foreseen_within_the_stated_factor():
     said = kernel_power(PLAN)
-    seen = [max(c.detectable for c in judge_kernels(measure(replace(PLAN, seed=seed)), Kernel(PROGRAM, **VALUES)))
-            for seed in range(3)]  # fmt: skip
+    drawn = [gather(KernelMeasurements, replace(PLAN, seed=seed)) for seed in range(3)]
+    seen = [max(c.detectable for c in judge_kernels(found, Kernel(PROGRAM, **VALUES))) for found in drawn]
     assert all(1 / 1.5 < said.sees / size < 1.5 for size in seen), (said.sees, seen)
 
 

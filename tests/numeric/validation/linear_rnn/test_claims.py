@@ -12,13 +12,8 @@ from wideproof.derive.language.errors import ParameterError
 from wideproof.numeric.core.checks import Level, judge, overall
 from wideproof.numeric.core.width_ladder import extrapolate
 from wideproof.numeric.runs.chunks import ChunkFolder
-from wideproof.numeric.validation.linear_rnn import (
-    Plan,
-    judge_linear,
-    linear_claims,
-    linear_simulate,
-    monte_carlo_linear,
-)
+from wideproof.numeric.runs.gathering import gather
+from wideproof.numeric.validation.linear_rnn import Measurements, Plan, judge_linear, linear_claims, linear_validation
 
 NU = {"nu_W": 0.6, "nu_F": 1.2, "nu_C": 0.8}
 HORIZON = 4
@@ -37,7 +32,7 @@ def limit(horizon=HORIZON, nu_W=0.6, nu_F=1.2, nu_C=0.8):
 
 @pytest.fixture(scope="module")
 def measured():
-    return linear_simulate(Plan(1024, 20_000, HORIZON, **NU, seed=11))
+    return gather(Measurements, Plan(1024, 20_000, HORIZON, **NU, seed=11))
 
 
 def refuted(checks):
@@ -90,7 +85,7 @@ def scores(claims, quantity):
 def test_false_alarms_over_many_seeds_are_those_of_the_level(width, widths):
     level, seeds, alarms, weights, kurtoses = Level(false_alarm=0.05), 120, 0, [], []
     for seed in range(seeds):
-        found = linear_simulate(Plan(width, 500, 2, **NU, n_x=4, n_y=2, seed=seed, widths=widths))
+        found = gather(Measurements, Plan(width, 500, 2, **NU, n_x=4, n_y=2, seed=seed, widths=widths))
         claims = linear_claims(found, *limit(2))
         assert not any(claim.obstacle for claim in claims)
         alarms += overall(judge(claims, level)) == "refuted"
@@ -103,7 +98,7 @@ def test_false_alarms_over_many_seeds_are_those_of_the_level(width, widths):
 
 def test_the_finite_width_itself_is_visible_so_the_ladder_is_needed():
     """Kurtosis at n = 64 is far from its limit: a ladder of degree 0 would refute the true theory."""
-    found = linear_simulate(Plan(64, 40_000, 2, **NU, n_x=1, n_y=1, seed=1, kernel_trials=100))
+    found = gather(Measurements, Plan(64, 40_000, 2, **NU, n_x=1, n_y=1, seed=1, kernel_trials=100))
     claim = next(c for c in linear_claims(found, *limit(2)) if c.quantity == "excess-kurtosis" and c.lag == 1)
     rungs = [found.moments["response", width, "lag"].mean[1] for width in found.plan.widths]
     raw = np.array([rung[0] / rung[1] ** 2 - 3 for rung in rungs])
@@ -114,10 +109,10 @@ def test_the_finite_width_itself_is_visible_so_the_ladder_is_needed():
 
 
 def test_few_trials_and_narrow_widths_are_undecided_with_a_reason():
-    few = monte_carlo_linear(Plan(1024, 50, 2, **NU), *limit(2))
+    few = linear_validation(gather(Measurements, Plan(1024, 50, 2, **NU)), *limit(2))
     assert few.verdict == "undecided"
     assert all("trials" in check.note for check in few.checks if check.quantity == "second-moment")
-    narrow = monte_carlo_linear(Plan(32, 500, HORIZON, **NU), *limit())
+    narrow = linear_validation(gather(Measurements, Plan(32, 500, HORIZON, **NU)), *limit())
     last = [check for check in narrow.checks if check.quantity == "second-moment"][-1]
     assert last.verdict == "undecided"
     assert "width >= 128" in last.note
@@ -125,7 +120,7 @@ def test_few_trials_and_narrow_widths_are_undecided_with_a_reason():
 
 def test_dense_and_matrix_free_runs_agree():
     runs = [
-        linear_simulate(Plan(48, 3000, 3, **NU, seed=seed, sampler=sampler, kernel_trials=3000))
+        gather(Measurements, Plan(48, 3000, 3, **NU, seed=seed, sampler=sampler, kernel_trials=3000))
         for seed, sampler in enumerate(("dense", "matrix-free"))
     ]
     for key, first in runs[0].moments.items():
@@ -138,13 +133,13 @@ def test_dense_and_matrix_free_runs_agree():
 @pytest.mark.parametrize("change", [{"nu_W": 0.0}, {"nu_F": 0.0}, {"nu_C": 0.0}])
 def test_a_zero_variance_is_judged_without_nan(change):
     variances = NU | change
-    found = monte_carlo_linear(Plan(128, 400, 3, **variances), *limit(3, **variances))
+    found = linear_validation(gather(Measurements, Plan(128, 400, 3, **variances)), *limit(3, **variances))
     assert found.verdict != "refuted"
     assert all(np.isfinite(check.estimate) and check.stderr >= 0 for check in found.checks)
 
 
 def test_the_run_says_which_sampler_it_used_and_why():
-    found = monte_carlo_linear(Plan(10**12, 200, 2, **NU), *limit(2))
+    found = linear_validation(gather(Measurements, Plan(10**12, 200, 2, **NU)), *limit(2))
     assert "one-sided" in found.method
     assert "two-sided (n = 1000000000000 >" in found.method
 
@@ -157,7 +152,7 @@ def test_the_run_says_which_sampler_it_used_and_why():
 )  # fmt: skip
 def test_a_bad_plan_is_refused_by_field(change, where):
     with pytest.raises(ParameterError) as error:
-        linear_simulate(Plan(**({"width": 8, "trials": 10, "horizon": 2} | NU | change)))
+        gather(Measurements, Plan(**({"width": 8, "trials": 10, "horizon": 2} | NU | change)))
     assert error.value.where == where
 
 
@@ -188,15 +183,15 @@ def test_an_interrupted_run_ends_with_the_bits_of_an_uninterrupted_one(tmp_path)
     seen = 0
     while True:
         try:
-            resumed = linear_simulate(PLAN, stop_after if seen < 3 else None, ChunkFolder(tmp_path))
+            resumed = gather(Measurements, PLAN, stop_after if seen < 3 else None, ChunkFolder(tmp_path))
             break
         except Stop:
             seen += 1
     assert seen >= 1
-    assert bits(resumed) == bits(linear_simulate(PLAN))
+    assert bits(resumed) == bits(gather(Measurements, PLAN))
 
 
 def test_progress_counts_to_the_end():
     calls = []
-    linear_simulate(Plan(64, 100, 2, **NU), lambda done, total: calls.append((done, total)))
+    gather(Measurements, Plan(64, 100, 2, **NU), lambda done, total: calls.append((done, total)))
     assert calls == [(k, len(calls)) for k in range(1, len(calls) + 1)]

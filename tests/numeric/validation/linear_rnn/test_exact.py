@@ -9,9 +9,10 @@ from scipy import stats
 from wideproof.derive import models
 from wideproof.numeric import NarrowWidth, validate
 from wideproof.numeric.core.checks import Level, overall
+from wideproof.numeric.runs.gathering import gather
 from wideproof.numeric.validation.experiment import predictions
 from wideproof.numeric.validation.ladder import trials_for_tail
-from wideproof.numeric.validation.linear_rnn import Plan, exact_means, judge_linear, linear_simulate
+from wideproof.numeric.validation.linear_rnn import Measurements, Plan, exact_means, judge_linear
 
 NU = {"nu_W": 0.3, "nu_F": 1.0, "nu_C": 1.0}
 PROGRAM = models.linear_rnn().program()
@@ -99,7 +100,7 @@ def test_the_coupling_of_lags_is_judged_by_the_exact_variance_of_the_kernel():
     assert exact["kernel-coupling", (0, 0)] == pytest.approx({n: 1 / n for n in plan.widths})
     first = 0.6 / (2 * (1 + 2 * 0.3))
     assert exact["kernel-coupling", (1, 0)][64] == pytest.approx(first / 64, rel=0.1)
-    found = linear_simulate(plan)
+    found = gather(Measurements, plan)
     checks = of(judge_linear(found, *limits, exact=exact), "kernel-coupling")
     assert {c.lag: c.prediction_at for c in checks} == {
         (j, k): "n = 64" if j < 3 else "n = infinity" for j in range(4) for k in range(j + 1)
@@ -125,7 +126,7 @@ def test_at_width_5_the_exact_means_are_refuted_at_the_stated_rate():
     level, seeds, alarms = Level(false_alarm=0.05), 30, 0
     for seed in range(seeds):
         plan = Plan(5, 3000, 3, **NU, n_x=4, n_y=4, seed=seed, kernel_trials=100, widths=(4, 5))
-        found = linear_simulate(plan)
+        found = gather(Measurements, plan)
         checks = judge_linear(found, *predictions(PROGRAM, 3, NU), level, exact_means(PROGRAM, plan, NU))
         alarms += overall([c for c in checks if c.quantity in ("second-moment", "correlation")]) == "refuted"
     assert stats.binomtest(alarms, seeds, 0.05, alternative="greater").pvalue > 1e-2
@@ -133,7 +134,7 @@ def test_at_width_5_the_exact_means_are_refuted_at_the_stated_rate():
 
 def test_the_measured_coefficient_of_one_over_n_is_that_of_the_exact_means():
     """By hand: the excess kurtosis of lag 0 is 6/n, that of lag 1 is 12/n + O(1/n²)."""
-    found = linear_simulate(Plan(256, 20_000, 2, **NU, n_x=2, n_y=2, seed=3, kernel_trials=100))
+    found = gather(Measurements, Plan(256, 20_000, 2, **NU, n_x=2, n_y=2, seed=3, kernel_trials=100))
     checks = of(judge_linear(found, *predictions(PROGRAM, 2, NU)), "excess-kurtosis")
     for check, want in zip(checks, (6, 12), strict=True):
         assert abs(check.correction - want) < 4 * check.correction_stderr

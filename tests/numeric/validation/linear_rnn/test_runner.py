@@ -9,7 +9,8 @@ import pytest
 
 from wideproof.derive.language.errors import ParameterError
 from wideproof.numeric.runs.chunks import ChunkFolder
-from wideproof.numeric.validation.linear_rnn import Plan, cost, estimate_cost, linear_simulate, monte_carlo_linear
+from wideproof.numeric.runs.gathering import gather
+from wideproof.numeric.validation.linear_rnn import Measurements, Plan, cost, estimate_cost, linear_validation
 
 NU = {"nu_W": 0.6, "nu_F": 1.2, "nu_C": 0.8}
 TARGET = Plan(1024, 60_000, 3, **NU, seed=5, target=0.01)
@@ -21,19 +22,19 @@ def worst(found, group, feature):
 
 
 def test_a_run_stops_at_its_target_and_not_before():
-    found = linear_simulate(TARGET)
+    found = gather(Measurements, TARGET)
     assert found.trials("response", "lag") < 20_000
     assert worst(found, "response", 1) <= 0.01
     assert worst(found, "kernel", 0) <= 0.01
     batch = TARGET.chunk_size("response", 1024)
-    short = linear_simulate(Plan(1024, found.trials("response", "lag") - batch, 3, **NU, seed=5))
+    short = gather(Measurements, Plan(1024, found.trials("response", "lag") - batch, 3, **NU, seed=5))
     assert worst(short, "response", 1) > 0.01
 
 
 def test_up_to_the_stop_the_bits_are_those_of_a_run_without_target():
-    stopped = linear_simulate(TARGET)
+    stopped = gather(Measurements, TARGET)
     count = stopped.moments["response", 1024, "lag"].count
-    plain = linear_simulate(Plan(1024, count, 3, **NU, seed=5))
+    plain = gather(Measurements, Plan(1024, count, 3, **NU, seed=5))
     assert np.array_equal(stopped.moments["response", 1024, "lag"].mean, plain.moments["response", 1024, "lag"].mean)
 
 
@@ -45,22 +46,25 @@ def test_an_interrupted_run_with_a_target_ends_with_the_same_bits(tmp_path):
 
     plan = replace(TARGET, trials=10_000, kernel_trials=10_000, target=0.02)
     with pytest.raises(KeyboardInterrupt):
-        linear_simulate(plan, stop, ChunkFolder(tmp_path))
-    resumed, whole = linear_simulate(plan, store=ChunkFolder(tmp_path)).arrays(), linear_simulate(plan).arrays()
+        gather(Measurements, plan, stop, ChunkFolder(tmp_path))
+    resumed, whole = (
+        gather(Measurements, plan, store=ChunkFolder(tmp_path)).arrays(),
+        gather(Measurements, plan).arrays(),
+    )
     assert {k: v.tobytes() for k, v in resumed.items()} == {k: v.tobytes() for k, v in whole.items()}
 
 
 def test_a_true_limit_holds_under_a_target_and_the_trials_reported_are_those_that_ran():
     powers = 0.6 ** np.arange(3)
     weights = 2.0 * powers + np.array([0.0, 0.96, 1.152])
-    found = monte_carlo_linear(TARGET, 0.96 * powers, weights)
+    found = linear_validation(gather(Measurements, TARGET), 0.96 * powers, weights)
     assert found.verdict == "holds"
     checks = [check for check in found.checks if check.quantity == "second-moment"]
     assert all(check.trials == found.measurements.trials("response", "lag") for check in checks)
 
 
 def test_a_quantity_that_is_zero_does_not_keep_a_run_going():
-    found = linear_simulate(Plan(64, 50_000, 2, nu_W=0.0, nu_F=1.0, nu_C=1.0, target=0.05))
+    found = gather(Measurements, Plan(64, 50_000, 2, nu_W=0.0, nu_F=1.0, nu_C=1.0, target=0.05))
     assert found.trials("response", "lag") < 50_000
 
 

@@ -13,12 +13,15 @@ import pytest
 from wideproof.derive import models
 from wideproof.derive.language.errors import ParameterError
 from wideproof.derive.latex.text import plain
+from wideproof.derive.proof.proof import Proof
 from wideproof.reports.document.blocks import titled
 from wideproof.reports.render.typeset import typeset
-from wideproof.reports.sections.linear import document, run_linear
-from wideproof.reports.sections.linear.recordings import _answer, recording_blocks
+from wideproof.reports.sections.linear.recordings import _answer, compared, recording_blocks
 from wideproof.reports.sections.linear.run import checks_of, lags_of
-from wideproof.reports.sections.report import entitle, silent
+from wideproof.reports.sections.linear.training import descents, gaps
+from wideproof.reports.sections.monte_carlo import validation
+from wideproof.reports.sections.needs import Order
+from wideproof.reports.sections.report import document, entitle, kind_of, made
 
 
 @pytest.fixture
@@ -27,23 +30,25 @@ def small(shrunk):
 
 
 def test_equal_seeds_give_equal_records(small, monkeypatch):
-    run = run_linear(models.linear_rnn(), silent, **small)
-    derived = (run.response, run.scale, run.convolution), (*run.seconds, *run.fourths), run.kernels  # no seed enters
-    monkeypatch.setattr("wideproof.reports.sections.linear.run._derive", lambda *_: derived)
+    run = made(models.linear_rnn(), **small)
+    for need in kind_of(run.program).all_needs:
+        if need.order is Order.DERIVED:  # no seed enters
+            monkeypatch.setitem(vars(need), "make", lambda *_, value=run[need]: value)
+    monkeypatch.setattr(Proof, "verify", lambda self: None)
     first = run.record()
-    second, other = (run_linear(models.linear_rnn(), silent, **(small | {"seed": seed})).record() for seed in (2, 3))
+    second, other = (made(models.linear_rnn(), **(small | {"seed": seed})).record() for seed in (2, 3))
     assert first == second
     assert all(other[part] != first[part] for part in ("validation", "kernel", "training"))
 
 
 def test_the_variances_given_reach_every_experiment(small, filtered):
     nu = {"nu_W": 0.45, "nu_F": 0.9, "nu_C": 1.1}
-    run = run_linear(models.linear_rnn(), silent, **(small | {"data": (str(filtered),)}), **nu)
+    run = made(models.linear_rnn(), **(small | {"data": (str(filtered),)}), **nu)
     assert run.nu == nu
-    plan = run.validation.measurements.plan
-    for made in (plan, run.training.setting, run.gaps.setting):
-        assert {name: getattr(made, name) for name in nu} == nu
-    protocol = run.recordings[0].protocol
+    plan = run[validation].measurements.plan
+    for setting in (plan, run[descents].setting, run[gaps].setting):
+        assert {name: getattr(setting, name) for name in nu} == nu
+    protocol = run[compared][0].protocol
     assert (protocol.nu_F, protocol.nu_C) == (0.9, 1.1)
     assert 0.45 in protocol.nu_W  # among those that validation chooses from
 
@@ -56,7 +61,7 @@ def test_every_stage_is_announced_and_counts_to_its_end(small, filtered):
         seen[name] = []
         yield lambda done, total: seen[name].append((done, total))
 
-    run_linear(models.linear_rnn(), stage, **(small | {"data": (str(filtered),)}))
+    made(models.linear_rnn(), stage, **(small | {"data": (str(filtered),)}))
     assert len(seen) == 7
     assert f"recording {filtered.name}" in seen
     assert all(steps and steps[-1][0] == steps[-1][1] for steps in seen.values()), seen
@@ -67,7 +72,7 @@ def test_a_missing_recording_is_told_before_anything_is_derived(small):
         pytest.fail(f"{name} before the recordings were read")
 
     with pytest.raises(ParameterError):
-        run_linear(models.linear_rnn(), stage, **(small | {"data": ("no/such.csv",)}))
+        made(models.linear_rnn(), stage, **(small | {"data": ("no/such.csv",)}))
 
 
 def test_lags_and_checks_come_in_order(tiny_run):
@@ -78,9 +83,9 @@ def test_lags_and_checks_come_in_order(tiny_run):
 
 
 def test_recordings_of_any_name_have_labels_and_files_of_their_own(tiny_run, undrawn, tmp_path):
-    (one,) = tiny_run.recordings
-    made = tuple(dataclasses.replace(one, recording=name) for name in ("a_50%.csv", "a__50.csv", "é", "漢字"))
-    source = typeset(document(dataclasses.replace(tiny_run, recordings=made), tmp_path))
+    (one,) = tiny_run[compared]
+    named = tuple(dataclasses.replace(one, recording=name) for name in ("a_50%.csv", "a__50.csv", "é", "漢字"))
+    source = typeset(document(tiny_run.having({compared: named}), tmp_path))
     found = re.findall(r"\\label\{sec:([^}]*)\}", source)[-5:-1]
     assert len(set(found)) == 4
     assert all(re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", name) for name in found), found
@@ -89,7 +94,7 @@ def test_recordings_of_any_name_have_labels_and_files_of_their_own(tiny_run, und
 
 
 def test_a_recording_leads_with_what_was_decided_and_why_the_rest_could_not_be(tiny_run):
-    (one,) = tiny_run.recordings
+    (one,) = tiny_run[compared]
     told = plain(recording_blocks(one, Path(), "x", curves=False, tables=False)[0].text)
     assert told.startswith(one.recording)  # without tables there are no verdicts to tell
     said = plain(_answer(one))
@@ -105,9 +110,9 @@ def test_a_recording_leads_with_what_was_decided_and_why_the_rest_could_not_be(t
 
 
 def test_title_author_date_and_engine_are_those_given_and_stay_with_the_run(tiny_run, undrawn, tmp_path):
-    made = document(tiny_run, tmp_path)
-    own = titled(made, {"title": "A & B", "author": "", "date": "May 2026"})
-    assert (own.title, own.author, own.date) == ("A & B", made.author, "May 2026")
+    whole = document(tiny_run, tmp_path)
+    own = titled(whole, {"title": "A & B", "author": "", "date": "May 2026"})
+    assert (own.title, own.author, own.date) == ("A & B", whole.author, "May 2026")
     assert r"\title{A \& B}" in typeset(own)
     record = {"titles": {"author": "N. N."}, "asked_engine": "typst"}
     run = SimpleNamespace(record=record, update=record.update)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import sys
 from dataclasses import replace
 
 import numpy as np
@@ -12,18 +11,23 @@ import pytest
 
 from wideproof.derive import Proof, models
 from wideproof.derive.latex.text import Math, Ref, plain
-from wideproof.numeric.runs.tasks import NOTHING_KEPT
 from wideproof.reports.document import blocks as doc
 from wideproof.reports.document.numbers import value
 from wideproof.reports.render.latex_subset import lint_tex
 from wideproof.reports.render.typeset import typeset
 from wideproof.reports.sections import report as report_module
-from wideproof.reports.sections.nonlinear import assembly, document, run, run_kernels
-from wideproof.reports.sections.nonlinear.confirmation import tied
-from wideproof.reports.sections.report import report, silent
-from wideproof.reports.write import prose
+from wideproof.reports.sections.monte_carlo import validation
+from wideproof.reports.sections.needs import Making, Run
+from wideproof.reports.sections.nonlinear import assembly, confirmation, memory, training
+from wideproof.reports.sections.nonlinear.confirmation import curves, distance
+from wideproof.reports.sections.nonlinear.limit import gradient, gradients, limits
+from wideproof.reports.sections.nonlinear.memory import Remembered, remembered
+from wideproof.reports.sections.nonlinear.run import nngp, ntk
+from wideproof.reports.sections.nonlinear.tied import comparison, tied
+from wideproof.reports.sections.nonlinear.training import descents
+from wideproof.reports.sections.report import document, made as make, report
+from wideproof.reports.sections.section import Draft
 
-remembered = sys.modules["wideproof.reports.sections.nonlinear.memory"]  # `remembered` is also its function
 NU = {"nu_W": 0.6, "nu_b": 0.2}
 VERIFIED = []  # goals of the proofs that the run sent to be verified; tests/derive verifies them
 
@@ -32,19 +36,19 @@ VERIFIED = []  # goals of the proofs that the run sent to be verified; tests/der
 def coarse():
     """A phase diagram of few cells."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(remembered, "CELLS", (6, 4))
+        patch.setattr(memory, "CELLS", (6, 4))
         yield
 
 
 @pytest.fixture(scope="module")
 def small():
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(run, "DISTANCE_WIDTHS", (32, 64, 128))
-        patch.setattr(run, "TRAINED_WIDTHS", (32, 64, 128))
-        patch.setattr(run, "CURVE_WIDTH", 128)
-        patch.setattr(run, "CURVE_TRIALS", 60)
+        patch.setattr(confirmation, "DISTANCE_WIDTHS", (32, 64, 128))
+        patch.setattr(training, "TRAINED_WIDTHS", (32, 64, 128))
+        patch.setattr(confirmation, "CURVE_WIDTH", 128)
+        patch.setattr(confirmation, "CURVE_TRIALS", 60)
         patch.setattr(Proof, "verify", lambda self: VERIFIED.append(self.goal))
-        yield run_kernels(models.elman("erf"), silent, 3, 256, 150, **NU)
+        yield make(models.elman("erf"), seed=3, width=256, trials=150, **NU)
 
 
 @pytest.fixture(scope="module")
@@ -80,88 +84,91 @@ def test_every_part_is_there_and_typesets(made):
 
 
 def test_every_proof_of_the_report_is_verified(small):
-    for derivation in (small.nngp, small.ntk, small.gradient, small.memory, *small.memory.parts.values()):
+    maps = small[remembered].maps
+    for derivation in (small[nngp], small[ntk], small[gradient], maps, *maps.parts.values()):
         assert derivation.proof.goal in VERIFIED
 
 
 def test_the_numbers_of_the_tables_are_those_of_the_checks(small, made):
     tables = {node.label: node for node in doc.walk(made[0]) if isinstance(node, doc.Table)}
-    steps = small.validation.measurements.plan.horizon
+    steps = small[validation].measurements.plan.horizon
     assert len(tables["tab:kernels"].rows) == 2 * steps
-    first = next(c for c in small.validation.checks if c.quantity == "nngp" and c.lag == (0, 0, 0, 0))
+    first = next(c for c in small[validation].checks if c.quantity == "nngp" and c.lag == (0, 0, 0, 0))
     assert f"{first.prediction:.4g}" in str(tables["tab:kernels"].rows[0][2].body)
-    assert sum(int(row[1]) for row in tables["tab:verdicts"].rows) == len(small.validation.checks)
+    assert sum(int(row[1]) for row in tables["tab:verdicts"].rows) == len(small[validation].checks)
     text = said(sections(made[0])[-1])
     assert "seed is 3" in text
 
 
 def test_the_untied_limit_is_refuted_between_times_and_the_tied_one_is_not(small, tmp_path):
-    found = small.untied
+    found = small[comparison]
     apart = found.apart()
     assert len(apart) == 48
     assert all(a.lag[1] != a.lag[3] for a, _ in apart)
     assert not any(a.verdict == "refuted" for a, _ in apart)
     assert sum(b.verdict == "refuted" for _, b in apart) > 24
-    assert "differ in 48 of 72 entries, all of them between different times" in said(tied(small, tmp_path))
-    same = replace(small, untied=replace(found, other=found.truth))
-    assert "both limits coincide" in said(tied(same, tmp_path))
+    assert "differ in 48 of 72 entries, all of them between different times" in said(
+        tied.blocks(small, Draft(tmp_path))
+    )
+    same = small.having({comparison: replace(found, other=found.truth)})
+    assert "both limits coincide" in said(tied.blocks(same, Draft(tmp_path)))
 
 
 def test_measured_curves_lie_on_their_limits(small):
-    for curves in (small.curves.correlation, small.curves.lag):
-        for curve in curves.values():
-            spread = 5 * curve.stderr + 5 / small.curves.width  # the bias of that width
+    for found in (small[curves].correlation, small[curves].lag):
+        for curve in found.values():
+            spread = 5 * curve.stderr + 5 / small[curves].width  # the bias of that width
             assert np.all(np.abs(curve.measured - curve.limit) < spread)
-    slope = np.polyfit(np.log(small.distance.widths), np.log(small.distance.error), 1)[0]
+    slope = np.polyfit(np.log(small[distance].widths), np.log(small[distance].error), 1)[0]
     assert slope == pytest.approx(-0.5, abs=0.2)
-    assert small.training.gaps[2] < small.training.gaps[0] < 1
+    assert small[descents].gaps[2] < small[descents].gaps[0] < 1
 
 
 def test_networks_train_as_the_limit_says_and_not_at_another_step_size(small, monkeypatch):
-    assert small.training.check.verdict == "holds"
-    descent = run._descent
-    monkeypatch.setattr(run, "_descent", lambda K, start, step: descent(K, start, step / 2))
-    monkeypatch.setattr(run, "TRAINED_WIDTHS", (32, 64, 128))
-    wrong = run._training(small.program, small.values, 3, lambda done, total: None, NOTHING_KEPT)
+    assert small[descents].check.verdict == "holds"
+    descent = training._descent
+    monkeypatch.setattr(training, "_descent", lambda K, start, step: descent(K, start, step / 2))
+    monkeypatch.setattr(training, "TRAINED_WIDTHS", (32, 64, 128))
+    wrong = Making(small.program, small.nu, 3)[descents]
     assert wrong.check.verdict == "refuted"
-    changed = replace(small, training=wrong)
-    assert (small.verdict, changed.verdict) == (small.validation.verdict, "refuted")
+    changed = small.having({descents: wrong})
+    assert (small.verdict, changed.verdict) == (small[validation].verdict, "refuted")
 
 
 def test_sections_that_do_not_apply_are_absent_and_what_is_not_derived_is_said(small, tmp_path):
-    bare = replace(small, untied=None, memory=None, analysis=None, forgetful="")
+    bare = small.having({comparison: None, remembered: Remembered()})
     made = document(bare, tmp_path)
     assert not {"sec:memory", "sec:untied"} & {section.label for section in sections(made)}
     assert "memory" not in said(made)
     doc.labels(made)  # every reference resolves
-    gated = document(replace(bare, forgetful="Gates have none."), tmp_path)
+    gated = document(bare.having({remembered: Remembered(reason="Gates have none.")}), tmp_path)
     assert "Not derived here is the memory horizon. Gates have none." in said(gated)
-    assert run._memory(models.feed_forward().program(), {})[2] == ""
-    assert "gate" in run._memory(models.gru().program(), {})[2]
+    assert Making(models.feed_forward().program(), {})[remembered] == Remembered()
+    assert "gate" in Making(models.gru().program(), {})[remembered].reason
 
 
 def test_abstract_introduction_and_conclusion_state_theorem_verdict_and_numbers(small, made):
     made, _ = made
     abstract = plain(made.abstract)
-    checks = small.validation.checks
+    checks = small[validation].checks
     holds = sum(c.verdict == "holds" for c in checks)
     assert f"of {len(checks)} kernel entries {holds} hold" in abstract
-    assert f"proved in {len(small.nngp.proof.steps)} and {len(small.ntk.proof.steps)} steps" in abstract
-    assert value(small.training.check.estimate, small.training.check.stderr).body in abstract.replace("$", "")
+    assert f"proved in {len(small[nngp].proof.steps)} and {len(small[ntk].proof.steps)} steps" in abstract
+    assert value(small[descents].check.estimate, small[descents].check.stderr).body in abstract.replace("$", "")
     assert abstract.endswith(f"Together: {small.verdict}.")
     introduction, conclusion = sections(made)[0], sections(made)[-2]
     assert len(re.findall(r"\.(?: |$)", said(introduction))) == 5
     assert f"Of {len(checks)} kernel entries {holds} hold" in said(conclusion)
     other = [replace(c, verdict="refuted") for c in checks]
-    changed = replace(small, validation=replace(small.validation, checks=tuple(other)))
+    changed = small.having({validation: replace(small[validation], checks=tuple(other))})
     assert f"all {len(checks)} kernel entries are refuted" in plain(assembly._abstract(changed))
 
 
 def test_report_writes_all_files(small, tmp_path, monkeypatch):
-    monkeypatch.setattr(report_module, "run_kernels", lambda *_, **__: small)
+    monkeypatch.setattr(report_module, "made", lambda *_, **__: small)
     made = report(models.elman("erf"), tmp_path, engine="typst", **NU)
     record = json.loads((tmp_path / "run.json").read_text())
-    assert record["inputs"]["nu"] == small.values
+    assert record["inputs"]["nu"] == small.nu
     assert record["results"]["verdict"] == made.verdict == small.verdict
     assert len(record["results"]["validation"]) == 72
     assert {"curves", "distance", "training", "memory", "untied"} <= set(record["results"])
@@ -177,17 +184,14 @@ def breadth(body):
 
 
 @pytest.mark.parametrize("make", [models.gru, models.stacked, models.leaky], ids=["gru", "stacked", "leaky"])
-def test_limits_of_gates_layers_and_sums_fit_the_page(make):
+def test_limits_of_gates_layers_and_sums_fit_the_page(make, tmp_path):
     """No display is wider than the page, none of several equations taller than a part of it, and all are labelled."""
-    from types import SimpleNamespace
-
-    from wideproof.derive import adjoint, nngp, ntk
     from wideproof.derive.latex.displays import FULL, TALL, width
-    from wideproof.reports.sections.nonlinear.limit import gradients, limits
 
     program = make().program()
-    part = SimpleNamespace(program=program, nngp=nngp(program), ntk=ntk(program), gradient=adjoint(program), values={})
-    made = doc.Document("t", "a", (limits(part, prose.Known()), gradients(part, prose.Known())), "w")
+    making = Making(program, {})
+    part = Run(program, {}, made={need: making[need] for need in (nngp, ntk, gradient)})
+    made = doc.Document("t", "a", tuple(one.written(part, Draft(tmp_path)) for one in (limits, gradients)), "w")
     assert {"eq:nngp", "eq:ntk", "eq:adjoint"} <= set(doc.labels(made))
     bodies = [node.body for node in doc.walk(made) if isinstance(node, doc.Equation)]
     for body in bodies:
