@@ -55,23 +55,46 @@ LATE, STEPPED = (48, 96, 192, 384), 1e-5
 WORK = 40
 UNNAMED = Fraction(3, 7)
 """Any value of a moment that has no letter: a map that reads it is then seen to."""
+ONE_STEP = ("one step",)
+"""Where a world keeps its one step."""
 
 
 Numbers: TypeAlias = Mapping[Pair, Fraction]
 
 
 class OneStep(World):
-    """A world in which the moments of all states, before the step and after it, are given numbers."""
+    """A world in which the moments of all states, before the step and after it, are given numbers.
 
-    def __init__(self, world: World, q: Numbers, c: Numbers, size: Fraction, later: tuple[Numbers, Numbers]) -> None:
-        self.__dict__ |= vars(world) | {"memo": {}, "paired": {}, "variables": {}, "keys": []}
+    The states after the step are the same polynomials whatever these are.
+    """
+
+    def __init__(self, world: World) -> None:
+        self.__dict__ |= vars(world) | {"memo": {}, "variables": {}, "keys": []}
+
+    def take(self, numbers: Any, size: Fraction) -> None:
+        """Give the moments before the step and after it, and the size of the inputs."""
+        q, c, later = numbers
         self.given = {("before", True): q, ("before", False): c, ("after", True): later[0], ("after", False): later[1]}
         self.size = size
+        self.paired: dict[tuple[int, ...], Fraction] = {}
+        self.known: dict[tuple[int, int], Fraction] = {}
 
     def second_moment(self, pair: Pair, labels: tuple[Any, Any]) -> Fraction:
         """E[u v'] after the step."""
-        left, right = (self.value(self.program.bodies[u], 0, label) for u, label in zip(pair, labels, strict=True))
-        return self.mean(product_of(left, right))
+        return self.mean(self._product(pair, labels))
+
+    def _product(self, pair: Pair, labels: tuple[Any, Any]) -> Polynomial:
+        key = ("product", pair, labels)
+        if key not in self.memo:
+            left, right = (self.value(self.program.bodies[u], 0, label) for u, label in zip(pair, labels, strict=True))
+            self.memo[key] = product_of(left, right)
+        return self.memo[key]
+
+    def covariance(self, x: int, y: int) -> Fraction:
+        """Cov of two Gaussian variables at the given numbers."""
+        if (x, y) not in self.known:
+            self.known[x, y] = self._short(self._covariance(self.keys[x], self.keys[y]))
+        return self.known[x, y]
 
     def _coordinate(self, c: Coordinate, time: int, label: Any, row: int) -> Polynomial:
         match self.program.table[c]:
@@ -103,8 +126,16 @@ def _size(at: Mapping[sp.Symbol, Any]) -> Fraction:
 
 
 def _moment(world: World, pair: Pair, numbers: Any, at: Any, across: bool) -> Fraction:
-    q, c, later = numbers
-    return OneStep(world, q, c, _size(at), later).second_moment(pair, (FIRST, SECOND if across else FIRST))
+    step = _one_step(world)
+    step.take(numbers, _size(at))
+    return step.second_moment(pair, (FIRST, SECOND if across else FIRST))
+
+
+def _one_step(world: World) -> OneStep:
+    if ONE_STEP not in world.memo:
+        world.memo[ONE_STEP] = OneStep(world)
+    step: OneStep = world.memo[ONE_STEP]
+    return step
 
 
 def _numbers(world: World, values: Sequence[sp.Expr], at: Any) -> tuple[Numbers, Numbers, tuple[Numbers, Numbers]]:
@@ -214,7 +245,8 @@ def _critical(world: World, expr: sp.Expr, at: Any) -> sp.Expr:
 
     def measured(q: int) -> sp.Expr:
         given = {(u, u): Fraction(q)}
-        step = OneStep(world, given, given, _size(at), (given, given))
+        step = _one_step(world)
+        step.take((given, given, (given, given)), _size(at))
         value = step.value(argument, 0, FIRST)
         return sp.Rational(*(step.mean(product_of(value, value))).as_integer_ratio())
 
@@ -279,7 +311,8 @@ def _measured(world: World, u: Coordinate) -> tuple[Fraction, Fraction, Fraction
 def _settling(world: World) -> World:
     """A world of other parameters, in which what redrawn matrices add decides early, or is nothing."""
     for _ in range(200):
-        drawn = OneStep(world, {}, {}, Fraction(0), ({}, {}))
+        drawn = OneStep(world)
+        drawn.take(({}, {}, ({}, {})), Fraction(0))
         drawn.parameters = {x: world.rational() for x in world.parameters}
         measured = [_measured(drawn, u) for u in world.program.bodies]
         if all(both == tied or both - tied >= 2 * abs(a) * float(tied) ** 0.5 for a, tied, both in measured):
@@ -424,7 +457,7 @@ def _(claim: OfLetters, world: World) -> None:
         at = _letters_at(world, sp.Tuple(claim.left, claim.right))
         at |= {x: sp.Rational(v) for x, v in world.parameters.items()}
         left = _shown(claim.left, sp.sympify(world.number(claim.left, at), strict=True))
-        right = _shown(claim.left, sp.sympify(world.number(claim.right.subs(at), at), strict=True))
+        right = _shown(claim.left, sp.sympify(world.number(claim.right.xreplace(at), at), strict=True))
         if abs(sp.N(left - right, 30)) > _allowed(claim.left, left, world):
             raise ProofError("audit", left, right, f"At {at} {claim} is false.")
 
