@@ -269,13 +269,12 @@ class _Narrator:
 
 
 def displays(pairs: Sequence[tuple[Term, Term]], program: Program | None = None, label: str = "") -> list[Passage]:
-    """Equations as one display, or as several with a word before the last equation; the first has the label."""
+    """Equations as one display, or as several joined by a word; the first has the label."""
     first, *rest = equation_parts(pairs, program)
     note = [AVERAGED] if averages(pairs) else []
-    last = max((n for n, part in enumerate(rest) if not part.startswith(CONTINUED)), default=None)
     more: list[Passage] = []
-    for n, part in enumerate(rest):
-        more += [Said("and"), Shown(part)] if n == last else [Shown(part)]
+    for part in rest:
+        more += [Shown(part)] if part.startswith(CONTINUED) else [Said("and"), Shown(part)]
     return [Shown(first, label or None), *more, *note]
 
 
