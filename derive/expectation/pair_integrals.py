@@ -233,7 +233,8 @@ def _tabled(factors: tuple[Factor, ...], v: Variables) -> tuple[Any, float] | No
     if table is None:
         return None
     result = pair_tables.evaluate(table, (variances[0], variances[1]), np.asarray(v.covariance))
-    least = math.prod(_least_size(*x, v) for x in zip(factors, v.means, variances, strict=True))
+    own = zip(factors, (centres[0], centres[1]), variances, (ranges[0], ranges[1]), strict=True)
+    least = math.prod(_least_size(*x, v) for x in own)
     seen = table.error > ACCURACY * _size(np, result) or table.error > USEFUL * least
     return None if seen else (result, table.error)
 
@@ -244,12 +245,14 @@ def _only(mean: Any) -> float | None:
     return float(first[0]) if first.size and np.all(mean == first[0]) else None
 
 
-def _least_size(factor: Factor, mean: Any, variances: Any, v: Variables) -> float:
-    """The root of E[phi^2] at the least of some variances that is not zero, all with one mean."""
+def _least_size(factor: Factor, mean: float, variances: Any, span: pair_tables.Range, v: Variables) -> float:
+    """The root of E[phi^2] at the least of some variances that is not zero."""
     positive = variances[variances > 0]
     if not positive.size:
         return 1.0
-    return float(_series(factor, _only(mean), np.min(positive, keepdims=True), v).energy[0]) ** 0.5
+    least, table = np.min(positive, keepdims=True), square_table(factor, span, mean)
+    energy = _series(factor, mean, least, v).energy if table is None else table.at(least)
+    return math.sqrt(max(float(energy[0]), 0.0))
 
 
 @lru_cache(maxsize=128)

@@ -41,7 +41,7 @@ READOUTS, QUANTITIES = ("all", "last", "average"), ("nngp", "ntk")
 CONFIDENT = float(special.stdtrit(REPLICATES - 1, 0.9995))
 """Standard errors of a mean over the replicates within which it lies with probability 0.999."""
 BLOCK = 256  # sequences: arrays of 256 x 256 pairs stay in the cache, and calls cost little beside them
-MANY = 2**15  # pairs of sequences times steps from which tables of expectations are quicker than series
+MANY, LONG = 2**15, 2**10  # pairs of sequences times steps, and steps, from which tables are quicker than series
 SWEPT_BLOCK = 1024  # sequences of a block that is swept, which keeps no arrays of pairs but the result
 CALL = 512  # pairs of sequences whose moments array code finds in the time of its calls
 LONGER = 8  # times as much work pays for the sweep over pairs of times, whose text is longer
@@ -331,7 +331,7 @@ class Kernel:
         refuse_too_many_pairs(self, shape, 2 if asked[2] else 1)
         results: list[Array] = []
         steps = max(times) if self.readout == "last" else times[0] * times[1]
-        many = sizes[0] * sizes[1] * steps >= MANY
+        many = sizes[0] * sizes[1] * steps >= MANY or max(times) >= LONG
         swept = not asked[2] and self._work(function, sizes, times) >= LEAST_WORK
         blocks = self._blocks(function, pairs, many, swept)
         count = sum(1 for _ in self._blocks(function, pairs, many, swept))
