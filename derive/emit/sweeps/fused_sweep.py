@@ -11,8 +11,6 @@ Threads take rows of pairs: the bits do not depend on how many.
 from __future__ import annotations
 
 import functools
-import importlib
-import importlib.util
 import re
 from collections.abc import Callable
 from typing import Any
@@ -34,11 +32,11 @@ from wideproof.derive.emit.sweeps.step_text import (
     no_text,
     output_lines,
     step_lines,
+    with_text,
 )
 from wideproof.derive.expectation.swept_means import OWN, Loaded, loaded
 from wideproof.derive.expectation.tables.compiled_sweep import ROWS, in_parts
 from wideproof.derive.expectation.tables.table_loops import contracted, summed
-from wideproof.derive.language.errors import NotClosed
 
 Host = NDArray[np.float64]
 LANES, VECTOR = 64, 16
@@ -316,9 +314,4 @@ def in_lanes(read: Any, lanes: int = LANES) -> Host:
 
 def sweep_of(equations: Equations, equal: bool) -> FusedSweep | None:
     """The sweep of a recurrence at equal or other times, or None where it has no text or Numba is not installed."""
-    if equations.backend != "numpy" or importlib.util.find_spec("numba") is None:
-        return None
-    try:
-        return FusedSweep(equations, equal)
-    except NotClosed:
-        return None
+    return with_text(FusedSweep, equations, equal)

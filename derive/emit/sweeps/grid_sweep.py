@@ -10,7 +10,6 @@ Array code is the reference, and takes over as it does for `fused_sweep`.
 from __future__ import annotations
 
 import functools
-import importlib.util
 from typing import Any, ClassVar
 
 import numpy as np
@@ -29,10 +28,18 @@ from wideproof.derive.emit.kernel_stepper import (
 )
 from wideproof.derive.emit.sweeps.compiled_text import compiled, out_of_range
 from wideproof.derive.emit.sweeps.fused_sweep import FusedSweep, Host, in_lanes, in_rows
-from wideproof.derive.emit.sweeps.step_text import BEFORE, NOW, Lines, Writer, no_text, output_lines, step_lines
+from wideproof.derive.emit.sweeps.step_text import (
+    BEFORE,
+    NOW,
+    Lines,
+    Writer,
+    no_text,
+    output_lines,
+    step_lines,
+    with_text,
+)
 from wideproof.derive.emit.sweeps.within_sweep import know, scalar
 from wideproof.derive.expectation.tables.compiled_sweep import in_parts
-from wideproof.derive.language.errors import NotClosed
 
 ABOVE, LEFT = (-1, 0), (0, -1)
 FEW, MANY = 4, 32
@@ -318,9 +325,4 @@ WITHIN = """def sweep(start, stop, parameters, sizes, x, w):
 
 def grid_of(equations: Equations) -> GridSweep | None:
     """The sweep of a recurrence over pairs of times, or None where it has no text or Numba is not installed."""
-    if equations.backend != "numpy" or importlib.util.find_spec("numba") is None:
-        return None
-    try:
-        return GridSweep(equations)
-    except NotClosed:
-        return None
+    return with_text(GridSweep, equations)

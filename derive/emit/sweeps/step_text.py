@@ -6,10 +6,11 @@ What either sequence contributes alone is a letter of its row or column, worked 
 from __future__ import annotations
 
 import functools
+import importlib.util
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple, TypeVar
 
 import sympy as sp
 from mpmath import mp
@@ -41,6 +42,8 @@ TERMS = 23
 """Terms of the arc tangent on [0, 1], to rounding."""
 PER_PI = sp.Symbol("per_pi", positive=True)
 """1 / pi, since a quotient takes ten times as long as a product."""
+
+Sweep = TypeVar("Sweep")
 
 
 class Lines(NamedTuple):
@@ -395,6 +398,16 @@ def _coincident(pair: sp.Expr, own: sp.Expr) -> sp.Expr:
 def no_text(what: str, got: Any) -> NotClosed:
     """The refusal of what is not written as a loop."""
     return NotClosed("a sweep", what, got, "Array code takes over.")
+
+
+def with_text(sweep: Callable[..., Sweep], equations: Equations, *others: Any) -> Sweep | None:
+    """The sweep of a recurrence, or None where it has no text or Numba is not installed."""
+    if equations.backend != "numpy" or importlib.util.find_spec("numba") is None:
+        return None
+    try:
+        return sweep(equations, *others)
+    except NotClosed:
+        return None
 
 
 @functools.cache

@@ -6,17 +6,14 @@ and array code read of single sequences is then there before them, and is not wo
 
 from __future__ import annotations
 
-import importlib.util
-
 import numpy as np
 import sympy as sp
 
 from wideproof.derive.emit.kernel_stepper import Equations, Key, Pair, Stepper
 from wideproof.derive.emit.sweeps.compiled_text import compiled, out_of_range
 from wideproof.derive.emit.sweeps.fused_sweep import SIDE, Host
-from wideproof.derive.emit.sweeps.step_text import BEFORE, LoopCode, Writer, no_text, step_lines
+from wideproof.derive.emit.sweeps.step_text import BEFORE, LoopCode, Writer, no_text, step_lines, with_text
 from wideproof.derive.expectation.tables.compiled_sweep import in_parts
-from wideproof.derive.language.errors import NotClosed
 
 SEQUENCES = 32
 """Sequences a thread takes at a time."""
@@ -127,9 +124,4 @@ TEMPLATE = """def sweep(start, stop, parameters, sizes, begun, w):
 
 def within_of(equations: Equations) -> WithinSweep | None:
     """The loop of a recurrence, or None where it has no text or Numba is not installed."""
-    if equations.backend != "numpy" or importlib.util.find_spec("numba") is None:
-        return None
-    try:
-        return WithinSweep(equations)
-    except NotClosed:
-        return None
+    return with_text(WithinSweep, equations)
