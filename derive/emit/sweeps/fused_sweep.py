@@ -29,6 +29,7 @@ from wideproof.derive.emit.sweeps.step_text import (
     Lines,
     Table,
     TabledWriter,
+    indented,
     no_text,
     output_lines,
     step_lines,
@@ -109,9 +110,6 @@ def source(equations: Equations, step: Lines, end: Lines) -> str:
 
     def rows(lines: Lines, array: str) -> list[str]:
         return [f"r{n} = {array}[{n}]" for n in range(len(lines.alone[0]))]
-
-    def indented(lines: list[str], depth: int) -> str:
-        return "\n".join("    " * depth + line for line in lines)
 
     moving, held = loops(step._replace(lines=[*step.lines, *stores]), olds | grams | columns(step, "other"))
     last, ended = loops(end, news | columns(end, "last_other"))

@@ -33,6 +33,7 @@ from wideproof.derive.emit.sweeps.step_text import (
     NOW,
     Lines,
     Writer,
+    indented,
     no_text,
     output_lines,
     step_lines,
@@ -125,10 +126,10 @@ class GridSweep(FusedSweep):
         ends = [f"new{n}_{i} = near[{place}, j]" for place, (n, i) in kept if self._pair(n) in end.reads(NOW)]
         return GRID.format(
             states=count, twice=2 * count, lanes=lanes, parameters=self._parameters,
-            rows=_indented(_letters("r", step, "own[{}]"), 5),
-            step=_indented([*loads, *_letters("c", step, "other[{}, j]"), *step.text, *moves, *stores], 6),
-            last_rows=_indented(_letters("r", end, "last_own[{}]"), 5),
-            last=_indented([*ends, *_letters("c", end, "last_other[{}, j]"), *end.text], 6),
+            rows=indented(_letters("r", step, "own[{}]"), 5),
+            step=indented([*loads, *_letters("c", step, "other[{}, j]"), *step.text, *moves, *stores], 6),
+            last_rows=indented(_letters("r", end, "last_own[{}]"), 5),
+            last=indented([*ends, *_letters("c", end, "last_other[{}, j]"), *end.text], 6),
         )  # fmt: skip
 
     def _pair(self, place: int) -> Pair:
@@ -136,7 +137,7 @@ class GridSweep(FusedSweep):
 
     @property
     def _parameters(self) -> str:
-        return _indented([f"p{n} = parameters[{n}]" for n in range(len(self.equations.symbols))], 1)
+        return indented([f"p{n} = parameters[{n}]" for n in range(len(self.equations.symbols))], 1)
 
     def _loads(self, above: str, left: str, old: str) -> list[str]:
         """Lines that read the moments of one step less."""
@@ -175,17 +176,17 @@ class GridSweep(FusedSweep):
         count = len(self.kept)
         found = [self.kept.index((self.equations.across.index(pair), 0)) for pair in self.moments]
         return WITHIN.format(
-            states=count, twice=2 * count, parameters=self._parameters, letters=_indented(letters, 3),
+            states=count, twice=2 * count, parameters=self._parameters, letters=indented(letters, 3),
             rows=len(lines.alone[0]), columns=len(lines.alone[1]),
-            own=_indented([f"own[{n}] = {scalar(x, self.equations)}" for n, x in enumerate(lines.alone[0])], 3),
-            other=_indented([f"other[t, {n}] = {scalar(x, self.equations)}" for n, x in enumerate(lines.alone[1])], 3),
-            row=_indented(_letters("r", lines, "own[{}]"), 3),
-            step=_indented([
+            own=indented([f"own[{n}] = {scalar(x, self.equations)}" for n, x in enumerate(lines.alone[0])], 3),
+            other=indented([f"other[t, {n}] = {scalar(x, self.equations)}" for n, x in enumerate(lines.alone[1])], 3),
+            row=indented(_letters("r", lines, "own[{}]"), 3),
+            step=indented([
                 *_letters("c", lines, "other[s, {}]"), *loads, *lines.text,
                 *(f"near[{count + place}] = state[s, {place}]" for place, _ in kept),
                 *(f"near[{place}] = state[s, {place}] = new{n}_{i}" for place, (n, i) in kept),
             ], 4),
-            store=_indented([f"w[i, t + 1, {k}] = near[{place}]" for k, place in enumerate(found)], 3),
+            store=indented([f"w[i, t + 1, {k}] = near[{place}]" for k, place in enumerate(found)], 3),
         )  # fmt: skip
 
     def _know_within(self, stepper: Stepper, side: int, parameters: Host) -> None:
@@ -249,10 +250,6 @@ def _of(lanes: int) -> Any:
 def _letters(letter: str, lines: Lines, where: str) -> list[str]:
     """Lines that read what a row, r, or a column, c, contributes alone."""
     return [f"{letter}{n} = {where.format(n)}" for n in range(len(lines.alone["rc".index(letter)]))]
-
-
-def _indented(lines: list[str], depth: int) -> str:
-    return "\n".join("    " * depth + line for line in lines)
 
 
 GRID = """def sweep(start, stop, half, mode, parameters, of_rows, of_columns, x, y, last_rows, last_columns, out):

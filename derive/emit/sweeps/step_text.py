@@ -400,6 +400,11 @@ def no_text(what: str, got: Any) -> NotClosed:
     return NotClosed("a sweep", what, got, "Array code takes over.")
 
 
+def indented(lines: list[str], depth: int) -> str:
+    """Lines as a part of a text, so many levels deep."""
+    return "\n".join("    " * depth + line for line in lines)
+
+
 def with_text(sweep: Callable[..., Sweep], equations: Equations, *others: Any) -> Sweep | None:
     """The sweep of a recurrence, or None where it has no text or Numba is not installed."""
     if equations.backend != "numpy" or importlib.util.find_spec("numba") is None:

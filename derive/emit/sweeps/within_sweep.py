@@ -12,7 +12,7 @@ import sympy as sp
 from wideproof.derive.emit.kernel_stepper import Equations, Key, Pair, Stepper
 from wideproof.derive.emit.sweeps.compiled_text import compiled, out_of_range
 from wideproof.derive.emit.sweeps.fused_sweep import SIDE, Host
-from wideproof.derive.emit.sweeps.step_text import BEFORE, LoopCode, Writer, no_text, step_lines, with_text
+from wideproof.derive.emit.sweeps.step_text import BEFORE, LoopCode, Writer, indented, no_text, step_lines, with_text
 from wideproof.derive.expectation.tables.compiled_sweep import in_parts
 
 SEQUENCES = 32
@@ -74,9 +74,9 @@ class WithinSweep:
         ]
         return TEMPLATE.format(
             states=len(kept), passes=len(self.pairs) if same else 1,
-            parameters="\n".join(f"    p{n} = parameters[{n}]" for n in range(len(self.equations.symbols))),
-            body="\n".join("                " + line for line in body),
-            stores="\n".join(f"            state[{place}] = new{n}_{i}" for place, (n, i) in kept),
+            parameters=indented([f"p{n} = parameters[{n}]" for n in range(len(self.equations.symbols))], 1),
+            body=indented(body, 4),
+            stores=indented([f"state[{place}] = new{n}_{i}" for place, (n, i) in kept], 3),
         )  # fmt: skip
 
     def know(self, stepper: Stepper, side: int) -> None:
