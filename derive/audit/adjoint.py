@@ -6,13 +6,13 @@ rule over its terms and no pass back in time is used. The width is 4, whose root
 
 from __future__ import annotations
 
-from fractions import Fraction
 from typing import Any
 
 import sympy as sp
 
 from wideproof.derive.audit.dual_numbers import Dual, DualValues, scaled, times, total
 from wideproof.derive.audit.meanings import MEANINGS
+from wideproof.derive.audit.rationals import Fraction
 from wideproof.derive.audit.world import HORIZON, World
 from wideproof.derive.calculus.recursion_rules import OUTPUT
 from wideproof.derive.language.program import Bias, Coordinate, Input, MatVec, Parameter, Previous, Updated

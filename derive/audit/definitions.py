@@ -7,12 +7,12 @@ base along independent perturbations of the trainable parameters, one draw where
 from __future__ import annotations
 
 from collections.abc import Iterable
-from fractions import Fraction
 from typing import Any, NoReturn
 
 import sympy as sp
 
 from wideproof.derive.audit.dual_numbers import Dual, DualValues, times, total
+from wideproof.derive.audit.rationals import Fraction
 from wideproof.derive.audit.world import World
 from wideproof.derive.calculus.recursion_rules import OUTPUT, TANGENT_OUTPUT
 from wideproof.derive.language.errors import ProofError

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from fractions import Fraction
 
 import sympy as sp
 
+from wideproof.derive.audit.rationals import Fraction
 from wideproof.derive.language.activations import Phi
 from wideproof.derive.language.program import Coordinate
 

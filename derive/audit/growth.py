@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Mapping
-from fractions import Fraction
 from itertools import pairwise
 
 import sympy as sp
 
+from wideproof.derive.audit.rationals import Fraction
 from wideproof.derive.language.activations import Phi, definition_at
 from wideproof.derive.language.program import coordinates_of
 

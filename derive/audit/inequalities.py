@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from fractions import Fraction
 from itertools import islice, product
 from typing import Any
 
@@ -11,6 +10,7 @@ import sympy as sp
 
 from wideproof.derive.audit.auditor import DIGITS, check
 from wideproof.derive.audit.meanings import MEANINGS
+from wideproof.derive.audit.rationals import Fraction
 from wideproof.derive.audit.world import World, negligible
 from wideproof.derive.language.errors import ProofError
 from wideproof.derive.linear.convolution import Rho

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from fractions import Fraction
 from itertools import product
 from typing import Any
 
@@ -12,6 +11,7 @@ from mpmath import mp
 
 from wideproof.derive.algebra.linear_recurrences import PowerDD
 from wideproof.derive.audit.dual_numbers import derivative
+from wideproof.derive.audit.rationals import Fraction
 from wideproof.derive.audit.world import Meaning, Polynomial, World, compose, negligible, product_of
 from wideproof.derive.calculus.gaussian_process import Cov
 from wideproof.derive.calculus.innovations import Innovation, InnovationsForm, Predictor, ProductCov

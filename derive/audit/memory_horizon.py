@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from fractions import Fraction
 from functools import cache
 from itertools import pairwise
 from typing import Any, TypeAlias
@@ -20,6 +19,7 @@ import sympy as sp
 from wideproof.derive.algebra.perron_roots import PerronRoot
 from wideproof.derive.audit.auditor import check
 from wideproof.derive.audit.meanings import MEANINGS
+from wideproof.derive.audit.rationals import Fraction
 from wideproof.derive.audit.world import Polynomial, World, product_of, rational
 from wideproof.derive.calculus.moments import FIRST, SECOND
 from wideproof.derive.expectation.symbolic_expectation import GaussianMean
@@ -171,7 +171,7 @@ def _partial(world: World, target: Pair, source: Pair, numbers: Any, at: Any, ac
     for order in range(1, len(values)):
         values = [b - a for a, b in pairwise(values)]
         slope += values[0] * Fraction((-1) ** (order + 1), order)
-    return sp.Rational(slope.numerator, slope.denominator)
+    return sp.Rational(slope)
 
 
 def _jacobian(world: World, values: Sequence[sp.Expr], at: Any, across: bool) -> sp.Matrix:
@@ -248,7 +248,7 @@ def _critical(world: World, expr: sp.Expr, at: Any) -> sp.Expr:
         step = _one_step(world)
         step.take((given, given, (given, given)), _size(at))
         value = step.value(argument, 0, FIRST)
-        return sp.Rational(*(step.mean(product_of(value, value))).as_integer_ratio())
+        return sp.Rational(step.mean(product_of(value, value)))
 
     drive = measured(0)
     growth = measured(1) - drive
@@ -315,7 +315,7 @@ def _settling(world: World) -> World:
         drawn.take(({}, {}, ({}, {})), Fraction(0))
         drawn.parameters = {x: world.rational() for x in world.parameters}
         measured = [_measured(drawn, u) for u in world.program.bodies]
-        if all(both == tied or both - tied >= 2 * abs(a) * float(tied) ** 0.5 for a, tied, both in measured):
+        if all(both == tied or (both > tied and (both - tied) ** 2 >= 4 * a * a * tied) for a, tied, both in measured):
             other = World(world.program, 0, MEANINGS)
             other.parameters, other.random = drawn.parameters, world.random
             return other

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from fractions import Fraction
 from typing import Any
 
 import sympy as sp
 
 from wideproof.derive.audit.auditor import check
 from wideproof.derive.audit.inequalities import at_point, draws, exceeds
+from wideproof.derive.audit.rationals import Fraction
 from wideproof.derive.audit.world import World
 from wideproof.derive.language.errors import ProofError
 from wideproof.derive.proof.claims import Agreement, Inequality, Question, Refutation, StillBounded

@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterable, Mapping
-from fractions import Fraction
 from itertools import product
 from typing import Any, NamedTuple
 
 import sympy as sp
 
 from wideproof.derive.audit.dual_numbers import derivative
+from wideproof.derive.audit.rationals import Fraction
 from wideproof.derive.calculus.moments import FIRST, SECOND
 from wideproof.derive.language.activations import Phi
 from wideproof.derive.language.notation import p, q

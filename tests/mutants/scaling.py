@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 import sympy as sp
 
+from wideproof.derive.audit import rationals
+
 FACTOR = sp.Rational(1001, 1000)
 WIDTH = sp.Symbol("n", integer=True, positive=True)
 ZEROS = (WIDTH - 1) * (WIDTH - 2)
@@ -51,8 +53,8 @@ def _changed(value: Any) -> Any:
         return value * FACTOR if value != 0 else None
     if isinstance(value, int | float | np.number) or (isinstance(value, np.ndarray) and value.dtype.kind == "f"):
         return value * 1.001 if np.any(value) and not isinstance(value, int) else None
-    if isinstance(value, Fraction):
-        return value * Fraction(1001, 1000) if value else None
+    if isinstance(value, Fraction | rationals.Fraction):
+        return value * 1001 / 1000 if value else None
     if is_dataclass(value) and hasattr(value, "right"):
         changed = _changed(value.right)
         return None if changed is None else replace(value, right=changed)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from fractions import Fraction
 from typing import Any
 
 import mpmath as mp
@@ -224,11 +223,7 @@ def _growth(world: World, u: Coordinate) -> tuple[Any, Any]:
 def _squares(world: World) -> sp.Matrix:
     """E of the square of each state after one step from a unit of each."""
     states = [world.program.updated[state] for state in world.program.states]
-    return sp.Matrix([[_rational(Difference(world, v).second_moment(u, 1, 1)) for v in states] for u in states])
-
-
-def _rational(value: Fraction) -> sp.Rational:
-    return sp.Rational(value.numerator, value.denominator)
+    return sp.Matrix([[sp.Rational(Difference(world, v).second_moment(u, 1, 1)) for v in states] for u in states])
 
 
 def _profile(world: World, expr: sp.Expr, at: Any) -> Any:
@@ -242,7 +237,7 @@ def _spectral_radius(world: World, expr: sp.Expr, at: Any) -> Any:
     """The root of the spectral radius of the squares, a state that carries itself over by its shifted disc."""
     squares = _squares(world)
     for i, state in enumerate(world.program.states):
-        own, variance = map(_rational, _growth(world, world.program.updated[state]))
+        own, variance = map(sp.Rational, _growth(world, world.program.updated[state]))
         squares[i, i] = (abs(own) + sp.sqrt(variance)) ** 2
     return sp.sqrt(radius(squares))
 

@@ -11,7 +11,6 @@ Source: segadlo2022unified, the expansion to one loop.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from fractions import Fraction
 from itertools import combinations_with_replacement, product
 from typing import Any, NamedTuple
 
@@ -19,6 +18,7 @@ import sympy as sp
 
 from wideproof.derive.audit.dual_numbers import derivative
 from wideproof.derive.audit.meanings import MEANINGS, pair_up
+from wideproof.derive.audit.rationals import Fraction
 from wideproof.derive.audit.world import Polynomial, World, compose, product_of
 from wideproof.derive.calculus.moments import FIRST
 from wideproof.derive.language.program import Bias, MatVec, Parameter, Previous
