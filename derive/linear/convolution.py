@@ -83,7 +83,7 @@ def _read_response(quantity: str, *indices: sp.Symbol) -> None:
     name = quantity.replace("-", "_")
     closed = Reading(name, indices, part=lambda goal: one_entry(goal.right))
     stepped = Reading(name, indices)
-    Reading.registry[quantity] = lambda proof: (closed if isinstance(proof.goal, Limit) else stepped)(proof)
+    Reading.registry[Program, quantity] = lambda proof: (closed if isinstance(proof.goal, Limit) else stepped)(proof)
 
 
 _read_response("impulse-response", j)

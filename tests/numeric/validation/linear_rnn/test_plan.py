@@ -4,7 +4,7 @@ import sympy as sp
 
 from wideproof.derive import Recursion, models
 from wideproof.numeric.validation.linear_rnn import variances
-from wideproof.numeric.validation.validate import is_linear_rnn
+from wideproof.numeric.validation.linear_rnn.experiment import is_linear_rnn
 
 
 def renamed(bias=False):
