@@ -160,10 +160,9 @@ def tensor_programs(subject: Any, ask: Ask) -> Claim:
         "with one matrix have the covariance of their arguments times its variance, hence"
     ),
 )
-def covariance(subject: Any, ask: Ask) -> Claim:
+def covariance(subject: Moment, ask: Ask) -> Claim:
     """One step back: E[u_s v_t] with the updates of u and v written out."""
     program = ask.program
-    assert isinstance(subject, Moment)
     ask(theorem(program), theorem(program))
     for state in sorted({u for u in subject.args[:2] if u in program.bodies}, key=str):
         ask_body(program, ask, state)
@@ -171,9 +170,8 @@ def covariance(subject: Any, ask: Ask) -> Claim:
 
 
 @rule("start", source="definition", rank=66, says="before the first step, by the declared starts,")
-def start(subject: Any, ask: Ask) -> Claim:
+def start(subject: Moment, ask: Ask) -> Claim:
     """The moment of two states at time -1, as they were declared: zero, drawn for each sequence or for all."""
-    assert isinstance(subject, Moment)
     assert subject.args[2:4] == (BEFORE, BEFORE)
     return Equation(subject, calculus(ask.program, subject.args[4]).start(subject))
 
@@ -184,10 +182,9 @@ def start(subject: Any, ask: Ask) -> Claim:
     rank=75,
     says="a start is independent of all parameters, so with the update of the later state written out once,",
 )
-def start_covariance(subject: Any, ask: Ask) -> Claim:
+def start_covariance(subject: Moment, ask: Ask) -> Claim:
     """The moment of a state at time -1 with a process at s, one step back."""
     program = ask.program
-    assert isinstance(subject, Moment)
     assert subject.args[2] == BEFORE
     ask(theorem(program), theorem(program))
     if subject.args[1] in program.bodies:
@@ -206,10 +203,9 @@ def ask_start(ask: Ask, left: Moment) -> sp.Expr:
     rank=60,
     says="different rows of the readout are independent, and within one row the covariance rule gives",
 )
-def readout(subject: Any, ask: Ask) -> Claim:
+def readout(subject: Response, ask: Ask) -> Claim:
     """The covariance of two outputs: zero between different rows, and for one row by the covariance rule."""
     program = ask.program
-    assert isinstance(subject, Response)
     y, r, r2, *at = subject.args
     ask(theorem(program), theorem(program))
     body = ask_body(program, ask, y)
@@ -353,10 +349,9 @@ def evolution(subject: Any, ask: Ask) -> Claim:
 
 
 @rule("unrolled", source="substitution, one step after the other", rank=100, says="written out step by step, these are")
-def unrolled(subject: Any, ask: Ask) -> Claim:
+def unrolled(subject: StateMoments, ask: Ask) -> Claim:
     """All second moments of the states at the times 0 ... T-1, written out; states first, then times."""
     program = ask.program
-    assert isinstance(subject, StateMoments)
     values = values_at(program, ask)
     index = [(u, sp.Integer(time)) for u in program.bodies for time in range(int(subject.args[0]))]
     return Equation(

@@ -141,9 +141,8 @@ def _closed(program: Program) -> Proof | None:
     status="cited",
     of_outputs=OUTPUTS_CONVERGE,
 )
-def kernel_recursion(subject: Any, ask: Ask) -> Claim:
+def kernel_recursion(subject: EmpiricalKernel, ask: Ask) -> Claim:
     """The kernel at finite width concentrates on the limit that the recursion over both times computes."""
-    assert isinstance(subject, EmpiricalKernel)
     form = ask.recurrence("evolution", time_root(ask.program))
     return Limit(subject, form.right, "in probability", form)
 

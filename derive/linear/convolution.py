@@ -170,9 +170,8 @@ def _nonlinear_part(program: Program) -> str:
         "so only equal lags and equal outputs contribute,"
     ),
 )
-def convolution_kernel(subject: Any, ask: Ask) -> Claim:
+def convolution_kernel(subject: ConvolutionKernel, ask: Ask) -> Claim:
     """Perturb every theta_j by independent N(0, 1) entries: only equal lags and equal rows correlate."""
-    assert isinstance(subject, ConvolutionKernel)
     r, r2, first, second = subject.args
     same = sp.KroneckerDelta(r, r2) * Gram(first - j, second - j, FIRST, SECOND)
     return Equation(subject, sp.Sum(sp.sqrt(Rho(j)) ** 2 * same, (j, 0, sp.Min(first, second))))

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import numpy as np
 import typer
 
-from wideproof.derive.alternating.evaluation import LineFormula
 from wideproof.derive.emit.derivation import Derivation
 from wideproof.derive.emit.formula import first_infinite
 from wideproof.derive.language.alternating import AlternatingProgram
@@ -195,9 +194,7 @@ def _advised(asked: Asked) -> None:
 def _lines(asked: Asked) -> None:
     """The limits of an alternating program by name."""
     at = needed(asked.context, list(asked.program.symbols))
-    formula = asked.derived().formula
-    assert isinstance(formula, LineFormula)
-    known = formula.listed(**at)
+    known = asked.derived().formula.listed(**at)
     if asked.as_json:
         print_json({"values": list(known.values()), "names": list(known)})
     else:
