@@ -56,6 +56,8 @@ from wideproof.derive.proof.rules import Ask, rule
 
 MASTER = "master-theorem"
 """The theorem that takes the exact law at finite width to the limit."""
+STATED_BY = {Coefficient: "correction", Covariance: "gaussian-covariance", MeanSquare: "second-moment"}
+"""Kind of quantity -> the rule that states it as averages over a line."""
 
 
 @rule(

@@ -9,6 +9,7 @@ from typing import Any
 import sympy as sp
 
 from wideproof.derive.alternating.averages import gaussian_average
+from wideproof.derive.alternating.corrections import STATED_BY
 from wideproof.derive.alternating.evaluation import LineFormula, StateEvolution
 from wideproof.derive.alternating.terms import About, Average, Coefficient, Covariance, LineLimits, MeanSquare
 from wideproof.derive.emit.derivation import Derivation, of_kind, quantity_of, reads
@@ -19,8 +20,6 @@ from wideproof.derive.language.errors import LanguageError, ParameterError
 from wideproof.derive.proof.claims import Claim, Equation, Recurrence
 from wideproof.derive.proof.proof import prove
 from wideproof.derive.proof.rules import Ask, rule
-
-BASE = {Coefficient: "correction", Covariance: "gaussian-covariance", MeanSquare: "second-moment"}
 
 
 @dataclass(frozen=True)
@@ -42,7 +41,7 @@ class OfRamps(Equation):
 def over_components(subject: Any, ask: Ask) -> Claim:
     """An average over entries is the mixture of its Gaussian means; factors that are no activation leave by Stein."""
     tape: AlternatingProgram = ask.program
-    claim = ask.equation(BASE[type(subject)], subject)
+    claim = ask.equation(STATED_BY[type(subject)], subject)
     return Equation(subject, sp.expand(claim.right.replace(Average, lambda x: gaussian_average(tape, Average(x)))))
 
 
