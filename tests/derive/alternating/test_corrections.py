@@ -10,6 +10,7 @@ import sympy as sp
 from scipy.integrate import quad
 from scipy.special import erfc
 
+from tests.gaussian_means import gaussian_mean
 from wideproof.derive import models, nngp, state_evolution
 from wideproof.derive.alternating import line_limits
 from wideproof.derive.alternating.corrections import corrections
@@ -28,7 +29,6 @@ from wideproof.derive.alternating.terms import (
     Query,
 )
 from wideproof.derive.audit import audit_step, worlds
-from wideproof.derive.expectation.pair_integrals import gaussian_mean
 from wideproof.derive.expectation.truncated_moments import THETA, VARIANCE, Ramp
 from wideproof.derive.language.activations import activation
 from wideproof.derive.language.alternating import Alternating
