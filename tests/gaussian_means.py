@@ -11,10 +11,10 @@ from wideproof.derive.language.activations import canonical
 
 
 def gaussian_mean(
-    first: str, second: str | None, variances: tuple[Any, Any], covariance: Any = 0.0, means: tuple[Any, Any] = (0.0, 0.0),
-    orders: tuple[int, int] = (0, 0),
+    first: str, second: str | None, variances: tuple[Any, Any], covariance: Any = 0.0,
+    means: tuple[Any, Any] = (0.0, 0.0), orders: tuple[int, int] = (0, 0),
 ) -> tuple[Any, Any]:  # fmt: skip
-    """E[phi(u) psi(v)] of one or two activations or their derivatives, and an estimate of its error; all numbers broadcast."""
+    """E[phi(u) psi(v)] of one or two activations or derivatives, and an estimate of its error; numbers broadcast."""
     names = (first,) if second is None else (first, second)
     factors = tuple((canonical(name), order) for name, order in zip(names, orders, strict=False))
     both, (u, v), (m, k) = np.asarray(covariance, dtype=float), map(np.asarray, variances), map(np.asarray, means)
