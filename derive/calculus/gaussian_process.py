@@ -245,15 +245,14 @@ def independence(subject: Any, ask: Ask) -> Claim:
 def process_readout(subject: Response, ask: Ask) -> Claim:
     """The covariance of two outputs: zero between different rows, else a moment of the states at the two times."""
     program = ask.program
-    y, r, r2, *at = subject.args
-    body = ask_body(program, ask, y)
+    body = ask_body(program, ask, subject.output)
     weights: Mapping[Coordinate, sp.Expr] = {c: sp.diff(body, c) for c in coordinates_of(body)}
     total = sp.S.Zero
     for c, d in sharing(program, weights):
         for first, second in {(c, d), (d, c)}:
-            claim = ask.equation("product-covariance", Cov(first, second, *at))
+            claim = ask.equation("product-covariance", Cov(first, second, *subject.times, *subject.labels))
             total += weights[first] * weights[second] * claim.right
-    return Equation(subject, sp.KroneckerDelta(r, r2) * sp.expand(total))
+    return Equation(subject, sp.KroneckerDelta(*subject.rows) * sp.expand(total))
 
 
 @rule(

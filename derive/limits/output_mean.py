@@ -42,7 +42,6 @@ reads("output-mean")
 )
 def output_mean_rule(subject: Moment, ask: Ask) -> Claim:
     """The mean of an output: that of its biases and constants."""
-    program = ask.program
-    _, y, first, second, a, b = subject.args
+    program, (_, y), (a, b) = ask.program, subject.pair, subject.labels
     ask(theorem(program), theorem(program))
-    return Equation(subject, calculus(program, a).moment(sp.S.One, ask_body(program, ask, y), first, second, a, b))
+    return Equation(subject, calculus(program, a).moment(sp.S.One, ask_body(program, ask, y), *subject.times, a, b))
