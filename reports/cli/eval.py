@@ -122,7 +122,7 @@ class Asked:
             return ADVICE
         known = quantity_named(self.quantity, kind)
         usual = WAYS[kind, known.argument]
-        return OF_INPUTS.get((kind, known.name), usual) if self.inputs else usual
+        return OF_INPUTS.get((kind, known.name), usual) if {"inputs", "readout"} & {*self.given} else usual
 
     def refuse_but(self, takes: tuple[str, ...]) -> None:
         """Do nothing where only these options are given.  Errors: ParameterError."""
@@ -263,6 +263,8 @@ def _kernel(asked: Asked) -> None:
     from wideproof.numeric.kernels.kernel import Kernel
     from wideproof.numeric.recordings.sequences import load_sequences
 
+    if not asked.inputs:
+        raise ParameterError("eval: --readout", "sequences whose kernel is read", "none", "Add --inputs FILE.")
     nu = needed(asked.context, list(asked.program.symbols))
     sequences = load_sequences(asked.inputs)
     lengths = sorted({len(sequence) for sequence in sequences})

@@ -69,6 +69,7 @@ def test_the_table_has_a_row_for_each_sequence_or_step():
     (("elman", "ntk", *NU), "--inputs FILE"),
     (("elman", "memory", *NU, "--inputs", "x.npy"), "expected nngp or ntk"),
     (("elman", "memory", *NU, "--readout", "last"), "Leave --readout out"),
+    (("elman", "ntk", *NU, "--readout", "last"), "Add --inputs FILE"),
     (("amp", "corrections", "--inputs", "x.npy"), "nngp or ntk of a Recursion"),
     (("amp", "ntk", "--inputs", "x.npy"), "of an alternating program: corrections, state-evolution"),
     (("amp", "corrections", "--step", "1"), "only nngp-correction, ntk-correction are of one step"),
