@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
+from inspect import signature
 from typing import Any, ClassVar, Literal, Protocol, TypeAlias, TypeVar, get_type_hints
 
 from wideproof.derive.language.errors import ProofError
@@ -134,7 +135,7 @@ def rule(
 
     def register(apply: Apply) -> Apply:
         assert name not in Rule.registry, f"two rules named {name}"
-        about = get_type_hints(apply)["subject"]
+        about = get_type_hints(apply).get(next(iter(signature(apply).parameters)), Any)
         Rule.registry[name] = Rule(name, about, apply, source, status, rank, says, of_outputs)
         return apply
 

@@ -22,7 +22,7 @@ EXTENDED = ("trials", "kernel_trials", "width", "widths", "target")
 
 
 @dataclass(frozen=True)
-class Asked:
+class PlanOptions:
     """What `validate` is asked for, checked: None where the kind of the program says what is usual.
 
     `options` are the other keywords of the caller, which a misspelt symbol may have been meant as.
@@ -58,7 +58,7 @@ class Experiment(ABC):
 
     @classmethod
     @abstractmethod
-    def planned(cls, program: Program, asked: Asked) -> Self:
+    def planned(cls, program: Program, asked: PlanOptions) -> Self:
         """The experiment on a program.  Errors: ParameterError for what its kind does not take."""
 
     @classmethod

@@ -19,7 +19,7 @@ from wideproof.numeric.runs.gathering import Progress
 from wideproof.numeric.runs.memory import refuse_too_large
 from wideproof.numeric.runs.tasks import Elsewhere
 from wideproof.numeric.sampling.linear.choice import DTYPES, METHODS
-from wideproof.numeric.validation.experiment import Asked, Experiment
+from wideproof.numeric.validation.experiment import Experiment, PlanOptions
 from wideproof.numeric.validation.judged import Validation
 from wideproof.numeric.validation.kernels import Power
 from wideproof.numeric.validation.kinds import kind_of
@@ -140,5 +140,5 @@ def planned(
     if level is not None:
         instance("validate: level", level, Level, "Write Level(false_alarm=0.01).")
     program, options = frozen(recursion), tuple(inspect.signature(validate).parameters)
-    asked = Asked(width, trials, seed, DEVICES[device], horizon, level, sampler, budget, dtype, nu, options)
+    asked = PlanOptions(width, trials, seed, DEVICES[device], horizon, level, sampler, budget, dtype, nu, options)
     return kind_of(program).planned(program, asked)

@@ -14,7 +14,7 @@ from wideproof.numeric.core.checks import Judged, Level
 from wideproof.numeric.validation.alternating.claims import lines_plan, lines_validation
 from wideproof.numeric.validation.alternating.plan import LinesPlan
 from wideproof.numeric.validation.alternating.runner import LineMeasurements
-from wideproof.numeric.validation.experiment import Asked, ProgramExperiment
+from wideproof.numeric.validation.experiment import PlanOptions, ProgramExperiment
 
 DEFAULTS = {"delta": 0.5, "epsilon": 0.25, "nu_w": 0.2, "theta_0": 0.8}
 THRESHOLD = 0.7
@@ -48,7 +48,7 @@ class LinesExperiment(ProgramExperiment):
         return values
 
     @classmethod
-    def planned(cls, program: Program, asked: Asked) -> LinesExperiment:
+    def planned(cls, program: Program, asked: PlanOptions) -> LinesExperiment:
         """As `Experiment.planned`: it takes a width, trials and a seed.
 
         Error: ParameterError also for a width that has no ladder.  Source: `line_evolution`.

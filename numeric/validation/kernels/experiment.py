@@ -14,7 +14,7 @@ from wideproof.numeric.core.arrays import to_host
 from wideproof.numeric.core.checks import Judged, Level
 from wideproof.numeric.kernels.kernel import Kernel
 from wideproof.numeric.runs.memory import refuse_too_large
-from wideproof.numeric.validation.experiment import Asked, ProgramExperiment
+from wideproof.numeric.validation.experiment import PlanOptions, ProgramExperiment
 from wideproof.numeric.validation.kernels import KernelMeasurements, KernelPlan, Power, kernel_power, kernel_validation
 from wideproof.numeric.validation.kernels.power import default_trials
 from wideproof.numeric.validation.kernels.runner import estimate_kernel_cost
@@ -47,7 +47,7 @@ class KernelExperiment(ProgramExperiment):
         return KERNEL_DEFAULTS
 
     @classmethod
-    def planned(cls, program: Program, asked: Asked) -> KernelExperiment:
+    def planned(cls, program: Program, asked: PlanOptions) -> KernelExperiment:
         """As `Experiment.planned`: it takes no dtype.  Error: ParameterError also where the limit is infinite."""
         values = cls.settings(program, asked.nu, asked.options)
         if asked.dtype != "float64":

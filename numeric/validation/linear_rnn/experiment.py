@@ -15,7 +15,7 @@ from wideproof.derive.language.program import Input, MatVec, Parameter, Previous
 from wideproof.numeric.core.arrays import Host
 from wideproof.numeric.core.checks import Judged, Level
 from wideproof.numeric.core.width_ladder import default_horizon
-from wideproof.numeric.validation.experiment import Asked, Experiment
+from wideproof.numeric.validation.experiment import Experiment, PlanOptions
 from wideproof.numeric.validation.linear_rnn import Measurements, Plan, exact_means, linear_validation, variances
 from wideproof.numeric.validation.linear_rnn.cost import Cost, estimate_cost
 from wideproof.numeric.validation.linear_rnn.plan import PARTS
@@ -50,7 +50,7 @@ class LinearExperiment(Experiment):
         return DEFAULTS
 
     @classmethod
-    def planned(cls, program: Program, asked: Asked) -> LinearExperiment:
+    def planned(cls, program: Program, asked: PlanOptions) -> LinearExperiment:
         """As `Experiment.planned`: it takes every option."""
         values, is_narrow = cls.settings(program, asked.nu, asked.options), asked.width < NARROW
         trials = asked.trials or (NARROW_TRIALS if is_narrow else TRIALS)
