@@ -1,6 +1,6 @@
 from . import models as models
 from .alternating.corrections import corrections as corrections
-from .alternating.evaluation import line_evolution as line_evolution
+from .alternating.line_limits import line_evolution as line_evolution
 from .emit.derivation import Derivation as Derivation
 from .emit.formula import Formula as Formula
 from .language.activations import (

@@ -21,10 +21,10 @@ from wideproof.derive import models
 from wideproof.numeric.core.checks import Level, overall
 from wideproof.numeric.kernels.kernel import Kernel, KernelValue
 from wideproof.numeric.runs.gathering import gather
-from wideproof.numeric.validation.experiment import predictions
 from wideproof.numeric.validation.kernels import KernelMeasurements, KernelPlan, judge_kernels, kernel_power
+from wideproof.numeric.validation.kernels.experiment import KERNEL_DEFAULTS
 from wideproof.numeric.validation.linear_rnn import Measurements, Plan, exact_means, judge_linear
-from wideproof.numeric.validation.validate import DEFAULTS, KERNEL_DEFAULTS
+from wideproof.numeric.validation.linear_rnn.experiment import DEFAULTS, predictions
 
 LEVELS = (0.01, 0.05)
 SEEDS, OFF = {"linear": 1000, "relu": 200, "tanh": 200}, {"linear": 0.005, "relu": 0.02, "tanh": 0.02}

@@ -12,6 +12,7 @@ from typing import Any
 import sympy as sp
 
 from wideproof.derive.alternating.conditioning import LETTERS, ProductLaw, U, Ut, V, W, Wt, Zt, v
+from wideproof.derive.alternating.evaluation import CoefficientFormula
 from wideproof.derive.alternating.terms import (
     BD,
     BE,
@@ -46,16 +47,17 @@ from wideproof.derive.alternating.terms import (
     Tape,
 )
 from wideproof.derive.calculus.recursion_rules import growth
-from wideproof.derive.emit.derivation import Derivation, reads
+from wideproof.derive.emit.derivation import Derivation, of_kind, quantity_of, reads
 from wideproof.derive.language.alternating import Alternating, AlternatingProgram
-from wideproof.derive.language.errors import ParameterError
-from wideproof.derive.language.program import Coordinate, Program, coordinates_of
+from wideproof.derive.language.program import Coordinate, coordinates_of
 from wideproof.derive.proof.claims import Claim, Equation, Hypothesis, Recurrence
 from wideproof.derive.proof.proof import prove
 from wideproof.derive.proof.rules import Ask, rule
 
 MASTER = "master-theorem"
 """The theorem that takes the exact law at finite width to the limit."""
+STATED_BY = {Coefficient: "correction", Covariance: "gaussian-covariance", MeanSquare: "second-moment"}
+"""Kind of quantity -> the rule that states it as averages over a line."""
 
 
 @rule(
@@ -122,12 +124,6 @@ def gaussian_part_rule(subject: Any, ask: Ask) -> Claim:
     return Equation(subject, Blocks(sp.expand(subject.args[0])))
 
 
-def lines(program: Program) -> AlternatingProgram:
-    """The program as an alternating one."""
-    assert isinstance(program, AlternatingProgram)
-    return program
-
-
 def expanded(program: AlternatingProgram, expr: sp.Expr, ask: Ask) -> sp.Expr:
     """An expression in Gaussian parts and sources, every line in it replaced by what it is in the limit."""
     place = {c: line.index for c, line in program.lines}
@@ -142,7 +138,7 @@ def expanded(program: AlternatingProgram, expr: sp.Expr, ask: Ask) -> sp.Expr:
 @rule(MASTER, source="bayati2011dynamics, Theorem 1; yang2020tensor2, master theorem", rank=50, says="", status="cited")
 def master_theorem(subject: Any, ask: Ask) -> Claim:
     """Means over entries of smooth enough functions of the lines converge to those over the Gaussian parts."""
-    maps = tuple((c, line.vector, growth(line.vector)) for c, line in lines(ask.program).lines)
+    maps = tuple((c, line.vector, growth(line.vector)) for c, line in ask.program.lines)
     return Hypothesis(MASTER, maps)
 
 
@@ -159,7 +155,7 @@ def query(program: AlternatingProgram, index: int, ask: Ask) -> sp.Expr:
 )
 def correction(subject: Any, ask: Ask) -> Claim:
     """The coefficient of an earlier query of the other side is c E[d query / d its Gaussian part]."""
-    tape = lines(ask.program)
+    tape: AlternatingProgram = ask.program
     index, other = map(int, subject.args)
     slope = sp.diff(query(tape, index, ask), tape.gaussian(other))
     return Equation(subject, sp.expand(tape.scale(index) * average(slope)))
@@ -179,7 +175,7 @@ def average(expr: sp.Expr) -> sp.Expr:
 @rule("stein-pairing", source="stein1981estimation", rank=870, says="by Stein's rule, pairings with Gaussian parts are")
 def stein_pairing(subject: Any, ask: Ask) -> Claim:
     """E[g_j x] = sum over l of Cov(g_j, g_l) E[dx / dg_l], the g of the other side than the image of x."""
-    tape = lines(ask.program)
+    tape: AlternatingProgram = ask.program
     other, index = map(int, subject.args)
     vector = query(tape, index, ask)
     total = sum(
@@ -199,7 +195,7 @@ def stein_pairing(subject: Any, ask: Ask) -> Claim:
 )
 def transposed_product(subject: Any, ask: Ask) -> Claim:
     """A line is its Gaussian part and its corrections; `corrected` has taken the latter away."""
-    tape = lines(ask.program)
+    tape: AlternatingProgram = ask.program
     index = int(subject.args[0])
     line = tape.lines[index][1]
     assert tape.matrix is not None
@@ -228,7 +224,7 @@ def transposed_product(subject: Any, ask: Ask) -> Claim:
 )
 def gaussian_covariance(subject: Any, ask: Ask) -> Claim:
     """Gaussian parts of one side have the covariance c E[x x'] of the vectors multiplied; the sides are independent."""
-    tape = lines(ask.program)
+    tape: AlternatingProgram = ask.program
     first, second = map(int, subject.args)
     if tape.lines[first][1].side != tape.lines[second][1].side:
         return Equation(subject, sp.S.Zero)
@@ -245,7 +241,7 @@ def gaussian_covariance(subject: Any, ask: Ask) -> Claim:
 )
 def second_moment(subject: Any, ask: Ask) -> Claim:
     """The mean square of a named vector is the expectation of its square in Gaussian parts and sources."""
-    tape = lines(ask.program)
+    tape: AlternatingProgram = ask.program
     vector = dict(tape.vectors)[str(subject.args[0])]
     return Equation(subject, average(expanded(tape, vector, ask) ** 2))
 
@@ -258,7 +254,7 @@ def second_moment(subject: Any, ask: Ask) -> Claim:
 )
 def correction_terms(subject: Any, ask: Ask) -> Claim:
     """All lines of a program, the laws of their Gaussian parts, and the named vectors."""
-    tape = lines(ask.program)
+    tape: AlternatingProgram = ask.program
     count = range(len(tape.lines))
     found = [ask.equation("transposed-product", Image(k)) for k in count]
     found += [ask.equation("correction", Coefficient(k, j)) for k in count for j in tape.opposite(k)]
@@ -267,28 +263,19 @@ def correction_terms(subject: Any, ask: Ask) -> Claim:
     return Recurrence(subject, sp.Tuple(*(e.left for e in found)), tuple(found), ())
 
 
-def alternating_program(alternating: Alternating | AlternatingProgram) -> AlternatingProgram:
-    """The frozen program.  Errors: ParameterError for anything but an alternating program."""
-    program = alternating.program() if isinstance(alternating, Alternating) else alternating
-    if not isinstance(program, AlternatingProgram):
-        raise ParameterError(
-            "corrections", "an alternating program", type(program).__name__, "Write it with wideproof.Alternating."
-        )
-    return program
-
-
+@quantity_of(AlternatingProgram)
 def corrections(alternating: Alternating | AlternatingProgram) -> Derivation:
     """Every product with A or A^T is a Gaussian part and correction terms, whose coefficients are derived.
 
     The formula's recurrence lists, line by line, the product, its coefficients, the covariances of the Gaussian
     parts and the mean squares of the named vectors.  Units: of the program.  Error: exact as n grows, for maps that
-    are Lipschitz.  Errors: ParameterError for anything but an alternating program.  Source: bayati2011dynamics.
+    are Lipschitz.  Errors: LanguageError for anything but an alternating program.  Source: bayati2011dynamics.
 
     >>> wp.corrections(wp.models.amp(steps=1)).quantity
     'corrections'
     """
-    program = alternating_program(alternating)
+    program = of_kind(alternating, AlternatingProgram)
     return Derivation("corrections", prove(program, "correction-terms", Tape(len(program.lines))))
 
 
-reads("corrections")
+reads("corrections", kind=CoefficientFormula, of=AlternatingProgram)

@@ -9,18 +9,17 @@ from typing import Any
 import sympy as sp
 
 from wideproof.derive.alternating.averages import gaussian_average
-from wideproof.derive.alternating.corrections import alternating_program, lines
+from wideproof.derive.alternating.corrections import STATED_BY
+from wideproof.derive.alternating.evaluation import LineFormula, StateEvolution
 from wideproof.derive.alternating.terms import About, Average, Coefficient, Covariance, LineLimits, MeanSquare
-from wideproof.derive.emit.derivation import Derivation, reads
+from wideproof.derive.emit.derivation import Derivation, of_kind, quantity_of, reads
 from wideproof.derive.expectation.symbolic_expectation import GaussianMean
 from wideproof.derive.expectation.truncated_moments import THETA, VARIANCE, Ramp, as_ramp
 from wideproof.derive.language.alternating import Alternating, AlternatingProgram
-from wideproof.derive.language.notation import s, t
+from wideproof.derive.language.errors import LanguageError, ParameterError
 from wideproof.derive.proof.claims import Claim, Equation, Recurrence
 from wideproof.derive.proof.proof import prove
 from wideproof.derive.proof.rules import Ask, rule
-
-BASE = {Coefficient: "correction", Covariance: "gaussian-covariance", MeanSquare: "second-moment"}
 
 
 @dataclass(frozen=True)
@@ -41,8 +40,8 @@ class OfRamps(Equation):
 )
 def over_components(subject: Any, ask: Ask) -> Claim:
     """An average over entries is the mixture of its Gaussian means; factors that are no activation leave by Stein."""
-    tape = lines(ask.program)
-    claim = ask.equation(BASE[type(subject)], subject)
+    tape: AlternatingProgram = ask.program
+    claim = ask.equation(STATED_BY[type(subject)], subject)
     return Equation(subject, sp.expand(claim.right.replace(Average, lambda x: gaussian_average(tape, Average(x)))))
 
 
@@ -118,7 +117,7 @@ def line_evolution_rule(subject: Any, ask: Ask) -> Claim:
                 visit(inner)
             found[about] = claim
 
-    for about in _wanted(lines(program)):
+    for about in _wanted(program):
         visit(about)
     powers = sorted({x.args[0] for claim in found.values() for x in claim.right.atoms(Ramp)})
     moments = [ask.equation("truncated-moment", Ramp(p, THETA, VARIANCE)) for p in powers]
@@ -126,15 +125,39 @@ def line_evolution_rule(subject: Any, ask: Ask) -> Claim:
     return Recurrence(subject, sp.Tuple(*(e.left for e in equations)), equations, ())
 
 
-def limits(alternating: Alternating | AlternatingProgram) -> Derivation:
+@quantity_of(AlternatingProgram)
+def state_evolution(
+    alternating: Alternating | AlternatingProgram, form: str = "covariance", horizon: int | None = None
+) -> Derivation:
     """The limits of the coefficients of all lines and of the mean squares of the named vectors, with proof.
 
     The formula's recurrence lists the truncated moments and then every quantity, in the program's symbols and in
     quantities before it; means of other activations than ramps stay Gaussian means.  Units: of the program.  Error:
-    exact as n grows.  Errors: NotClosed where an activation meets an activation.  Source: bayati2011dynamics.
+    exact as n grows.  Errors: NotClosed where an activation meets an activation; ParameterError for another form or a
+    horizon.  Source: bayati2011dynamics.
     """
-    program = alternating_program(alternating)
+    if (form, horizon) != ("covariance", None):
+        hint = "An alternating program is unrolled as it is written."
+        raise ParameterError("state_evolution", "the covariance form, over all lines", (form, horizon), hint)
+    program = of_kind(alternating, AlternatingProgram)
     return Derivation("state-evolution", prove(program, "line-evolution", LineLimits(len(program.lines))))
 
 
-reads("state-evolution", t, s)  # of lines, and of recursions at two times
+reads("state-evolution", kind=LineFormula, of=AlternatingProgram)
+
+
+def line_evolution(about: Derivation | Alternating | AlternatingProgram) -> StateEvolution:
+    """The state evolution of an alternating program as a function.
+
+    Errors: those of its derivation; LanguageError for a derivation about a recursion.
+    Source: `corrections`, truncated moments, `derive.expectation.pair_integrals`.
+
+    >>> limits = wp.line_evolution(wp.models.amp(steps=1))(delta=0.5, epsilon=0.1, nu_w=0.01, theta_0=1.0)
+    >>> [round(value, 4) for name, value in limits.items() if str(name) == "MeanSquare(error_0)"]
+    [0.0508]
+    """
+    derived = about if isinstance(about, Derivation) else state_evolution(about)
+    if not isinstance(derived.formula, LineFormula):
+        hint = "wideproof.Kernel and formula.compile() evaluate recursions."
+        raise LanguageError("line_evolution", "an alternating program", f"{derived.quantity} of a recursion", hint)
+    return derived.formula.compile()

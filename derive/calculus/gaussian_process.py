@@ -194,10 +194,9 @@ def _vector(program: Program, c: Coordinate) -> sp.Expr:
     rank=110,
     says="products with one matrix have the covariance of their arguments times its variance,",
 )
-def product_covariance(subject: Any, ask: Ask) -> Claim:
+def product_covariance(subject: Cov, ask: Ask) -> Claim:
     """Products of one matrix correlate as its variance times the moment of their arguments; at one step if redrawn."""
     program = ask.program
-    assert isinstance(subject, Cov)
     first, second, *at = subject.args
     ask(theorem(program), theorem(program))
     parameter, other = parameter_of(program, first), parameter_of(program, second)
@@ -243,19 +242,17 @@ def independence(subject: Any, ask: Ask) -> Claim:
     rank=130,
     says="different rows of the readout are independent, and within one row",
 )
-def process_readout(subject: Any, ask: Ask) -> Claim:
+def process_readout(subject: Response, ask: Ask) -> Claim:
     """The covariance of two outputs: zero between different rows, else a moment of the states at the two times."""
     program = ask.program
-    assert isinstance(subject, Response)
-    y, r, r2, *at = subject.args
-    body = ask_body(program, ask, y)
+    body = ask_body(program, ask, subject.output)
     weights: Mapping[Coordinate, sp.Expr] = {c: sp.diff(body, c) for c in coordinates_of(body)}
     total = sp.S.Zero
     for c, d in sharing(program, weights):
         for first, second in {(c, d), (d, c)}:
-            claim = ask.equation("product-covariance", Cov(first, second, *at))
+            claim = ask.equation("product-covariance", Cov(first, second, *subject.times, *subject.labels))
             total += weights[first] * weights[second] * claim.right
-    return Equation(subject, sp.KroneckerDelta(r, r2) * sp.expand(total))
+    return Equation(subject, sp.KroneckerDelta(*subject.rows) * sp.expand(total))
 
 
 @rule(
@@ -303,9 +300,8 @@ def _starts(program: Program, ask: Ask) -> tuple[Equation, ...]:
     status="cited",
     of_outputs=OUTPUTS_CONVERGE,
 )
-def kernel_process(subject: Any, ask: Ask) -> Claim:
+def kernel_process(subject: EmpiricalKernel, ask: Ask) -> Claim:
     """The kernel at finite width concentrates on the expectation over the limiting process."""
-    assert isinstance(subject, EmpiricalKernel)
     form = ask.process("process", time_root(ask.program))
     return Limit(subject, form.right, "in probability", form)
 

@@ -128,10 +128,9 @@ def _generic(
     rank=170,
     says="solving the normal equations step by step gives",
 )
-def innovations_unrolled(subject: Any, ask: Ask) -> Claim:
+def innovations_unrolled(subject: InnovationsForm, ask: Ask) -> Claim:
     """Predictors and variances at the times 0 ... T-1, and that they rebuild the covariance form."""
     program = ask.program
-    assert isinstance(subject, InnovationsForm)
     ask(theorem(program), theorem(program))
     written = values_at(program, ask)
     equations = []

@@ -59,20 +59,19 @@ def _zeros(program: Program, ask: Ask) -> set[Any]:
     rank=180,
     says="at equal lags what remains is the linear recurrence",
 )
-def diagonal(subject: Any, ask: Ask) -> Claim:
+def diagonal(subject: Moment, ask: Ask) -> Claim:
     """A moment at lags (j+1, j+1) in those at (j, j), or its value at (0, 0)."""
     program = ask.program
-    assert isinstance(subject, Moment)
-    u, v, first, _, a, b = subject.args
+    first, labels = subject.times[0], subject.labels
     zeros = _zeros(program, ask)
 
     def at(pair: tuple[sp.Expr, sp.Expr], lag: sp.Expr) -> sp.Expr:
         equation = ask.equation("covariance", Moment(*pair, *lag_root(program).args[3:])).right
-        return without(shifted(equation, (lag, lag), (a, b)), zeros)
+        return without(shifted(equation, (lag, lag), labels), zeros)
 
-    right = at((u, v), first)
-    while now := [x for x in right.atoms(Moment) if x.args[2:4] == (first, first)]:
-        right = sp.expand(right.subs({x: at(x.args[:2], first) for x in now}))
+    right = at(subject.pair, first)
+    while now := [x for x in right.atoms(Moment) if x.times == (first, first)]:
+        right = sp.expand(right.subs({x: at(x.pair, first) for x in now}))
     return Equation(subject, right)
 
 
@@ -102,12 +101,11 @@ def _recurrence(
         "the same recurrence from each lag to the next,"
     ),
 )
-def induction(subject: Any, ask: Ask) -> Claim:
+def induction(subject: Moment, ask: Ask) -> Claim:
     """The closed form of a moment in the lag: base and step simplify to zero."""
-    assert isinstance(subject, Moment)
-    assert subject.args[2:4] == (j, j), "closed forms are stated at the lag j"
-    pair = subject.args[:2]
-    solved = _recurrence(ask.program, ask, [pair], subject.args[4:])
+    assert subject.times == (j, j), "closed forms are stated at the lag j"
+    pair = subject.pair
+    solved = _recurrence(ask.program, ask, [pair], subject.labels)
     closed = solved.solve(pair)
     if closed is None:
         raise NoClosedForm
@@ -132,11 +130,9 @@ def _diagonal_right(program: Program, ask: Ask, labels: tuple[Any, Any]) -> sp.E
     rank=200,
     says="the covariance of one output at equal lags is, by substitution,",
 )
-def weight(subject: Any, ask: Ask) -> Claim:
+def weight(subject: Response, ask: Ask) -> Claim:
     """The output covariance of one row at equal lags in closed form."""
-    assert isinstance(subject, Response)
-    labels = subject.args[5:]
-    right = _diagonal_right(ask.program, ask, labels)
+    right = _diagonal_right(ask.program, ask, subject.labels)
     closed = {x: ask.equation("induction", x).right for x in sorted(right.atoms(Moment), key=str)}
     return Equation(subject, sp.expand(right.xreplace(closed)))
 
@@ -147,12 +143,10 @@ def weight(subject: Any, ask: Ask) -> Claim:
     rank=210,
     says="the covariance has no closed form in the lag and is determined by",
 )
-def lag_recurrence(subject: Any, ask: Ask) -> Claim:
+def lag_recurrence(subject: Response, ask: Ask) -> Claim:
     """The output covariance of one row as a recurrence: over one lag if lags decouple, else over two."""
-    program = ask.program
-    assert isinstance(subject, Response)
-    labels = subject.args[5:]
-    if subject.args[3] == subject.args[4]:
+    program, labels = ask.program, subject.labels
+    if subject.times[0] == subject.times[1]:
         right = _diagonal_right(program, ask, labels)
         solved = _recurrence(program, ask, heads(right), labels)
         equations = tuple(
@@ -209,11 +203,10 @@ def coupling(program: Program, ask: Ask) -> sp.Expr:
     rank=220,
     says="different lags and different outputs do not mix:",
 )
-def no_coupling(subject: Any, ask: Ask) -> Claim:
+def no_coupling(subject: Response, ask: Ask) -> Claim:
     """The output covariance vanishes between different lags and different rows; what is left has a closed form."""
     program = ask.program
-    assert isinstance(subject, Response)
-    y, r, r2, _, _, a, b = subject.args
+    r, r2 = subject.rows
     if coupling(program, ask) != 0:
         raise NotDiagonal(
             f"{program.name}",
@@ -221,7 +214,7 @@ def no_coupling(subject: Any, ask: Ask) -> Claim:
             "moments that do not: a state enters its own update without a matrix, so lags couple",
             "Ask ntk(…) or impulse_response(…).covariance for the weights of pairs of lags.",
         )
-    closed = ask.equation("weight", Response(y, r, r, j, j, *label_pair(program, a, b))).right
+    closed = ask.equation("weight", Response(subject.output, r, r, j, j, *label_pair(program, *subject.labels))).right
     return Equation(subject, sp.KroneckerDelta(r, r2) * sp.KroneckerDelta(j, k) * closed)
 
 
@@ -236,13 +229,11 @@ def label_pair(program: Program, a: sp.Expr, b: sp.Expr) -> tuple[Any, Any]:
     rank=230,
     says="a linear response to a sequence is the sum of its responses to impulses, so",
 )
-def superposition(subject: Any, ask: Ask) -> Claim:
+def superposition(subject: Response, ask: Ask) -> Claim:
     """A linear response is the sum over impulses, so the kernel is the weighted sum of input products by lag."""
-    program = ask.program
-    assert isinstance(subject, Response)
-    y, r, r2, *_ = subject.args
+    program, (r, r2) = ask.program, subject.rows
     found = {
-        labels: ask.equation("no-coupling", Response(y, r, r2, j, k, *labels)).right.subs({k: j, r2: r})
+        labels: ask.equation("no-coupling", Response(subject.output, r, r2, j, k, *labels)).right.subs({k: j, r2: r})
         for labels in offsets(program)
     }
     same, apart = found.get((p, p), found[p, q]), found[p, q]
@@ -261,10 +252,9 @@ def superposition(subject: Any, ask: Ask) -> Claim:
     says="the entries of the impulse response converge in law, as the width grows, to centred Gaussians with",
     status="cited",
 )
-def limit_law(subject: Any, ask: Ask) -> Claim:
+def limit_law(subject: Entry, ask: Ask) -> Claim:
     """Entries of the impulse response converge jointly to independent centred Gaussians, lag by lag."""
     program = ask.program
-    assert isinstance(subject, Entry)
     r, c, r2, c2, *_ = subject.args
     ask("lemma-c1", "lemma-c1")
     right = ask.equation("no-coupling", Response(kind(program), r, r2, j, k, *label_pair(program, p, p))).right
@@ -282,9 +272,8 @@ def limit_law(subject: Any, ask: Ask) -> Claim:
     status="cited",
     of_outputs="and this mean is the limit of the covariance of the outputs as the width grows:",
 )
-def limit_kernel(subject: Any, ask: Ask) -> Claim:
+def limit_kernel(subject: EmpiricalKernel, ask: Ask) -> Claim:
     """The sum of products of gradients concentrates on its mean over a random perturbation."""
-    assert isinstance(subject, EmpiricalKernel)
     mean = ask.equation("superposition", Response(*subject.args, FIRST, SECOND))
     return Limit(subject, mean.right, "in probability")
 

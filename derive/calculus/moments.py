@@ -37,6 +37,24 @@ class Moment(sp.Function):
         u, v, s, t, a, b = map(printer._print, self.args)
         return f"E[{u}_({s}) {v}_({t}); {a}, {b}]"
 
+    @property
+    def pair(self) -> tuple[sp.Expr, sp.Expr]:
+        """The two processes."""
+        u, v = self.args[:2]
+        return u, v
+
+    @property
+    def times(self) -> tuple[sp.Expr, sp.Expr]:
+        """The time, or lag, of each."""
+        first, second = self.args[2:4]
+        return first, second
+
+    @property
+    def labels(self) -> tuple[sp.Expr, sp.Expr]:
+        """The sequence of each."""
+        a, b = self.args[4:]
+        return a, b
+
 
 class Gram(sp.Function):
     """x_s . x'_t, the inner product of an input of sequence a at s with one of sequence b at t."""

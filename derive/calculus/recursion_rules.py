@@ -40,6 +40,29 @@ class Response(sp.Function):
     def _eval_is_real(self) -> bool:
         return True
 
+    @property
+    def output(self) -> sp.Expr:
+        """The output, or that of the tangent."""
+        return self.args[0]
+
+    @property
+    def rows(self) -> tuple[sp.Expr, sp.Expr]:
+        """The rows of the two outputs."""
+        r, r2 = self.args[1:3]
+        return r, r2
+
+    @property
+    def times(self) -> tuple[sp.Expr, sp.Expr]:
+        """The time, or lag, of each."""
+        first, second = self.args[3:5]
+        return first, second
+
+    @property
+    def labels(self) -> tuple[sp.Expr, sp.Expr]:
+        """The sequence, or impulse, of each."""
+        a, b = self.args[5:]
+        return a, b
+
 
 def kind(program: Program) -> sp.Symbol:
     """y for a recursion, its perturbation for a tangent program."""
@@ -160,22 +183,20 @@ def tensor_programs(subject: Any, ask: Ask) -> Claim:
         "with one matrix have the covariance of their arguments times its variance, hence"
     ),
 )
-def covariance(subject: Any, ask: Ask) -> Claim:
+def covariance(subject: Moment, ask: Ask) -> Claim:
     """One step back: E[u_s v_t] with the updates of u and v written out."""
     program = ask.program
-    assert isinstance(subject, Moment)
     ask(theorem(program), theorem(program))
-    for state in sorted({u for u in subject.args[:2] if u in program.bodies}, key=str):
+    for state in sorted({u for u in subject.pair if u in program.bodies}, key=str):
         ask_body(program, ask, state)
-    return Equation(subject, calculus(program, subject.args[4]).expand(subject))
+    return Equation(subject, calculus(program, subject.labels[0]).expand(subject))
 
 
 @rule("start", source="definition", rank=66, says="before the first step, by the declared starts,")
-def start(subject: Any, ask: Ask) -> Claim:
+def start(subject: Moment, ask: Ask) -> Claim:
     """The moment of two states at time -1, as they were declared: zero, drawn for each sequence or for all."""
-    assert isinstance(subject, Moment)
-    assert subject.args[2:4] == (BEFORE, BEFORE)
-    return Equation(subject, calculus(ask.program, subject.args[4]).start(subject))
+    assert subject.times == (BEFORE, BEFORE)
+    return Equation(subject, calculus(ask.program, subject.labels[0]).start(subject))
 
 
 @rule(
@@ -184,15 +205,14 @@ def start(subject: Any, ask: Ask) -> Claim:
     rank=75,
     says="a start is independent of all parameters, so with the update of the later state written out once,",
 )
-def start_covariance(subject: Any, ask: Ask) -> Claim:
+def start_covariance(subject: Moment, ask: Ask) -> Claim:
     """The moment of a state at time -1 with a process at s, one step back."""
-    program = ask.program
-    assert isinstance(subject, Moment)
-    assert subject.args[2] == BEFORE
+    program, (_, later) = ask.program, subject.pair
+    assert subject.times[0] == BEFORE
     ask(theorem(program), theorem(program))
-    if subject.args[1] in program.bodies:
-        ask_body(program, ask, subject.args[1])
-    return Equation(subject, calculus(program, subject.args[4]).expand(subject))
+    if later in program.bodies:
+        ask_body(program, ask, later)
+    return Equation(subject, calculus(program, subject.labels[0]).expand(subject))
 
 
 def ask_start(ask: Ask, left: Moment) -> sp.Expr:
@@ -206,17 +226,16 @@ def ask_start(ask: Ask, left: Moment) -> sp.Expr:
     rank=60,
     says="different rows of the readout are independent, and within one row the covariance rule gives",
 )
-def readout(subject: Any, ask: Ask) -> Claim:
+def readout(subject: Response, ask: Ask) -> Claim:
     """The covariance of two outputs: zero between different rows, and for one row by the covariance rule."""
-    program = ask.program
-    assert isinstance(subject, Response)
-    y, r, r2, *at = subject.args
+    program, times, labels = ask.program, subject.times, subject.labels
     ask(theorem(program), theorem(program))
-    body = ask_body(program, ask, y)
+    body = ask_body(program, ask, subject.output)
     assert all(isinstance(program.table[c], MatVec | Bias) for c in coordinates_of(body))
-    by_time = calculus(program, at[2])
-    means = [by_time.moment(sp.S.One, body, time, time, label, label) for time, label in (at[::2], at[1::2])]
-    return Equation(subject, sp.KroneckerDelta(r, r2) * (by_time.moment(body, body, *at) - means[0] * means[1]))
+    by_time = calculus(program, labels[0])
+    means = [by_time.moment(sp.S.One, body, x, x, a, a) for x, a in zip(times, labels, strict=True)]
+    both = by_time.moment(body, body, *times, *labels)
+    return Equation(subject, sp.KroneckerDelta(*subject.rows) * (both - means[0] * means[1]))
 
 
 class StateMoments(sp.Function):
@@ -226,7 +245,7 @@ class StateMoments(sp.Function):
 def about(program: Program, subject: Any, ask: Ask) -> tuple[sp.Expr, tuple[sp.Expr, ...]]:
     """What the moments of a subject are needed for, and the indices they are stated at."""
     if isinstance(subject, Response):
-        return ask.equation("readout", subject).right, subject.args[3:]
+        return ask.equation("readout", subject).right, (*subject.times, *subject.labels)
     at = (t, s, FIRST, SECOND)
     return sp.Tuple(*(Moment(u, v, *at) for u, v in state_pairs(program))), at
 
@@ -276,7 +295,7 @@ def zero_moments(subject: Any, ask: Ask) -> Claim:
     """The largest set of moments each of which, written out once, vanishes if all of the set do."""
     program = ask.program
     equations = system(program, subject, ask)
-    if isinstance(subject, Response) and subject.args[5] == p:
+    if isinstance(subject, Response) and subject.labels[0] == p:
         cases = {
             (*pair, r, o): shifted(right, RELATIONS[r], o)
             for pair, right in equations.items()
@@ -353,10 +372,9 @@ def evolution(subject: Any, ask: Ask) -> Claim:
 
 
 @rule("unrolled", source="substitution, one step after the other", rank=100, says="written out step by step, these are")
-def unrolled(subject: Any, ask: Ask) -> Claim:
+def unrolled(subject: StateMoments, ask: Ask) -> Claim:
     """All second moments of the states at the times 0 ... T-1, written out; states first, then times."""
     program = ask.program
-    assert isinstance(subject, StateMoments)
     values = values_at(program, ask)
     index = [(u, sp.Integer(time)) for u in program.bodies for time in range(int(subject.args[0]))]
     return Equation(

@@ -97,13 +97,12 @@ def _quantity_rule(proof: Proof) -> str:
 
 def _definition(proof: Proof) -> tuple[Program, str | None]:
     """The recursion of a proof, and the parameterization of its tangent where it has one."""
-    found: dict[str, Any] = {step.rule: step.claim for step in proof.steps if isinstance(step.claim, Definition)}
-    if not found and _quantity_rule(proof) in Setting.registry and isinstance(proof.program, Program):
+    found = {step.rule: step.claim for step in proof.steps if isinstance(step.claim, Definition)}
+    if not found and _quantity_rule(proof) in Setting.registry:
         return proof.program.base or proof.program, None
-    if not found or not isinstance(claim := found.get(PERTURBATION, found.get(GIVEN)), Definition):
+    if not found:
         raise NotCertified("proof", "a recursion as its first step", proof.steps[0].rule, "Only these are covered.")
-    if not isinstance(claim.program, Program):
-        raise NotCertified("step 0 (given)", "a recursion", type(claim.program).__name__, "It is not covered yet.")
+    claim = found.get(PERTURBATION) or found[GIVEN]
     return claim.program, claim.name if PERTURBATION in found else None
 
 

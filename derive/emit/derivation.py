@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import Any, ClassVar, TypeVar
+from functools import wraps
+from inspect import getdoc, signature
+from typing import Any, ClassVar, TypeVar, cast
 
 import sympy as sp
 
 from wideproof.derive.emit.formula import Formula
-from wideproof.derive.language.alternating import Alternating, AlternatingProgram
-from wideproof.derive.language.errors import LanguageError, ProofError
-from wideproof.derive.language.program import Program
+from wideproof.derive.language.errors import LanguageError, ParameterError, ProofError
+from wideproof.derive.language.program import Program, frozen
 from wideproof.derive.language.recursion import Recursion
 from wideproof.derive.proof.claims import Limit, ProcessForm, Recurrence
 from wideproof.derive.proof.proof import Proof
 
 Part = Callable[[Any], sp.Expr]
+Known = TypeVar("Known", bound=Program)
+ALL = "wideproof.derive.referee.quantities"
+"""What imports every module with quantities, by name: it reads all rooms, and no room below imports it."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +37,7 @@ class Reading:
     part: Part | None = None
     own: bool = False
     kind: type[Formula] = Formula
-    registry: ClassVar[dict[str, Callable[[Proof], Formula]]] = {}
+    registry: ClassVar[dict[tuple[type[Program], str], Callable[[Proof], Formula]]] = {}
 
     def __call__(self, proof: Proof) -> Formula:
         """The formula that the goal of a proof states."""
@@ -77,14 +82,15 @@ def reads(
     part: Part | None = None,
     own: bool = False,
     kind: type[Formula] = Formula,
+    of: type[Program] = Program,
 ) -> None:
-    """Say how the formula of a quantity is read off its goal."""
-    Reading.registry[quantity] = Reading(name or quantity.replace("-", "_"), indices, part, own, kind)
+    """Say how the formula of a quantity, of the programs of one kind, is read off its goal."""
+    Reading.registry[of, quantity] = Reading(name or quantity.replace("-", "_"), indices, part, own, kind)
 
 
 def read_off(quantity: str, proof: Proof) -> Formula:
     """The formula that the goal of a proof states about a quantity."""
-    found = Reading.registry[quantity](proof)
+    found = Reading.registry[type(proof.program), quantity](proof)
     known = set(found.symbols.values())
     domain = tuple(relation for relation in getattr(proof.goal, "domain", ()) if relation.free_symbols <= known)
     return replace(found, domain=domain) if domain else found
@@ -136,14 +142,76 @@ class Derivation:
 
 
 Make = TypeVar("Make", bound=Callable[..., Derivation])
-QUANTITIES: dict[str, Callable[..., Derivation]] = {}
-"""Name -> what derives it: whatever `quantity` decorates, of those modules that are loaded."""
 
 
-def quantity(make: Make) -> Make:
-    """Make the decorated function known by its name, with hyphens, to `check` and on the command line."""
-    QUANTITIES[make.__name__.replace("_", "-")] = make
-    return make
+@dataclass(frozen=True)
+class Quantity:
+    """A quantity of the programs of one kind: its name, with hyphens, and the function that derives it."""
+
+    name: str
+    make: Callable[..., Derivation]
+    of: type[Program]
+    registry: ClassVar[dict[tuple[type[Program], str], Quantity]] = {}
+
+    @property
+    def argument(self) -> str:
+        """What it is of beside the program: "lag", a single one at finite width, "step", or "" for all of them."""
+        return next((x for x in ("lag", "step") if x in signature(self.make).parameters), "")
+
+    @property
+    def summary(self) -> str:
+        """What it is, in a line."""
+        return (getdoc(self.make) or "").partition("\n")[0]
+
+    def __call__(self, model: object, lag: int | None = None, step: int | None = None) -> Derivation:
+        """Derive it, where it is one of a single lag or step at that one.
+
+        Errors: ParameterError for a lag that is missing, and for a lag or step that makes no sense.
+        """
+        given = {"lag": lag, "step": step}
+        for name, value in given.items():
+            if value is not None and name != self.argument:
+                takers = ", ".join(x.name for x in quantities(self.of).values() if x.argument == name) or "others"
+                hint = f"Leave --{name} out: only {takers} are of one {name}."
+                raise ParameterError(self.name, f"no {name}", f"{name} {value}", hint)
+        if self.argument == "lag" and lag is None:
+            raise ParameterError(self.name, "the lag it is of", "none", "Write --lag 3; in Python, (rnn, lag=3).")
+        return self.make(model, **{name: value for name, value in given.items() if name == self.argument})
+
+
+def quantities(kind: type[Program]) -> dict[str, Quantity]:
+    """The quantities of the programs of a kind, by their names, in the order in which they are told."""
+    found: dict[str, Quantity] = importlib.import_module(ALL).QUANTITIES.get(kind, {})
+    return found
+
+
+def quantity_of(kind: type[Program]) -> Callable[[Make], Make]:
+    """Make the decorated function known as a quantity of a kind of programs, by its name with hyphens.
+
+    What `quantities` lists, `check` and the command line take. Called on a model, it derives the quantity of its name
+    that the kind of the model has.  Errors: LanguageError for what is no model, and where its kind has none.
+    """
+
+    def register(make: Make) -> Make:
+        name, parameters = make.__name__.replace("_", "-"), signature(make)
+        Quantity.registry[kind, name] = Quantity(name, make, kind)
+
+        @wraps(make)
+        def derived(*arguments: Any, **options: Any) -> Derivation:
+            given = parameters.bind(*arguments, **options)
+            program = frozen(given.args[0])
+            own = Quantity.registry.get((type(program), name)) or quantities(type(program)).get(name)
+            if own is None:
+                raise _of_another_kind(program, kind)
+            return own.make(program, *given.args[1:], **given.kwargs)
+
+        return cast(Make, derived)
+
+    return register
+
+
+quantity = quantity_of(Program)
+"""Make the decorated function known as a quantity of recursions."""
 
 
 def formula_is_the_goals(proof: Proof) -> None:
@@ -160,17 +228,19 @@ def formula_is_the_goals(proof: Proof) -> None:
 Proof.auditors.append(formula_is_the_goals)
 
 
+def of_kind(model: object, kind: type[Known]) -> Known:
+    """The program of a model, where it is of a kind.  Errors: LanguageError for what is no model, or of another."""
+    program = frozen(model)
+    if type(program) is not kind:
+        raise _of_another_kind(program, kind)
+    return program
+
+
 def as_program(recursion: Recursion | Program) -> Program:
     """Freeze a recursion; a program is returned as it is.  Errors: LanguageError for what is neither."""
-    if isinstance(recursion, Alternating | AlternatingProgram):
-        raise LanguageError(
-            "recursion",
-            "a recursion over inputs",
-            f"the alternating program {recursion.name}",
-            "Of it there are state_evolution, corrections and line_evolution.",
-        )
-    if not isinstance(recursion, Recursion | Program):
-        raise LanguageError(
-            "recursion", "a Recursion or its Program", repr(recursion), "For example wideproof.models.elman(), called."
-        )
-    return recursion.program() if isinstance(recursion, Recursion) else recursion
+    return of_kind(recursion, Program)
+
+
+def _of_another_kind(program: Program, kind: type[Program]) -> LanguageError:
+    names = ", ".join(name.replace("-", "_") for name in quantities(type(program)))
+    return LanguageError("model", kind.kind, f"{program.name}, {program.kind}", f"Of it there are {names}.")

@@ -158,6 +158,10 @@ class Formula:
                 "wideproof.Kernel(recursion, ...) evaluates it on sequences, with a standard error.",
             )
 
+    def listed(self, **given: float) -> dict[str, float]:
+        """The numbers that it gives, by their names: of a closed form its value.  Errors: those of the function."""
+        return {self.name: float(self.compile()(**given))}
+
     def reads(self, name: str) -> bool:
         """Whether the value depends on the symbol of that name; where there is only a recurrence, on each."""
         return self.expr is None or self.symbols[name] in self.expr.free_symbols

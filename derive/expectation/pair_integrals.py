@@ -29,7 +29,7 @@ from wideproof.derive.expectation.gaps import Gaps
 from wideproof.derive.expectation.rounding import EPS, Rounded, rounding
 from wideproof.derive.expectation.steep_places import places
 from wideproof.derive.expectation.tables import mean_squares, pair_tables, table_building
-from wideproof.derive.language.activations import Z, canonical, definition, is_declared
+from wideproof.derive.language.activations import Z, definition, is_declared
 from wideproof.derive.language.errors import NotAccurate, NotClosed, ParameterError
 
 Factor = tuple[str, int]
@@ -375,33 +375,6 @@ def _refuse(factors: tuple[Factor, ...], v: Variables, got: str) -> NoReturn:
 def _size(xp: Any, result: Any) -> float:
     """What an error is measured by: the largest value, at least 1."""
     return float(xp.max(xp.abs(result), initial=1.0))
-
-
-def gaussian_mean(
-    first: str,
-    second: str | None,
-    variances: tuple[Any, Any],
-    covariance: Any = 0.0,
-    means: tuple[Any, Any] = (0.0, 0.0),
-    orders: tuple[int, int] = (0, 0),
-    backend: str = "numpy",
-) -> tuple[Any, Any]:
-    """E[phi(u) psi(v)] of two activations by name, and an estimate of its error.
-
-    Shapes: all broadcast.  Errors: NotClosed; ParameterError where the covariance is none.
-    """
-    first, second = canonical(first), None if second is None else canonical(second)
-    xp = namespace(backend)
-    u, v, both = (xp.asarray(x, dtype=xp.float64) for x in (*variances, covariance))
-    if bool(xp.any(u < 0)) or bool(xp.any(v < 0)) or bool(xp.any(abs(both) > xp.sqrt(u * v) * (1 + 1e-12))):
-        raise ParameterError(
-            "gaussian_mean",
-            "variances >= 0, |covariance| <= sqrt(a b)",
-            (variances, covariance),
-            "The three numbers are the covariance matrix of (u, v).",
-        )
-    factors = ((first, orders[0]),) if second is None else ((first, orders[0]), (second, orders[1]))
-    return expectation(factors, Variables(backend, (u, v), both, (xp.asarray(means[0]), xp.asarray(means[1]))))
 
 
 def _series(

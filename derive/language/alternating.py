@@ -9,16 +9,16 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Literal, NoReturn
+from typing import ClassVar, Literal, NoReturn
 
 import sympy as sp
 
 from wideproof.derive.language.errors import LanguageError, ShapeError, explained
 from wideproof.derive.language.folding import folded
 from wideproof.derive.language.grammar import shortened
-from wideproof.derive.language.program import NAME, Coordinate, Parameter, Program, coordinates_of
+from wideproof.derive.language.program import NAME, Builder, Coordinate, Parameter, Program, coordinates_of
 from wideproof.derive.language.scalars import exact, variance as nonnegative
-from wideproof.derive.language.shown import InNotebooks, cut
+from wideproof.derive.language.shown import cut
 
 Side = Literal["n", "m"]
 Law = tuple[tuple[sp.Expr, sp.Expr], ...]
@@ -53,6 +53,7 @@ class AlternatingProgram(Program):
     lines: tuple[tuple[Coordinate, Product], ...] = ()
     sources: tuple[tuple[Coordinate, Source], ...] = ()
     vectors: tuple[tuple[str, sp.Expr], ...] = ()
+    kind: ClassVar[str] = "an alternating program"
 
     def lines_of_text(self) -> str:
         """The lines and the named results on one line."""
@@ -84,7 +85,7 @@ class AlternatingProgram(Program):
 
 
 @dataclass
-class Alternating(InNotebooks):
+class Alternating(Builder):
     """A builder: one matrix, given vectors, products in the order they are written, named results.
 
     >>> run = wp.Alternating("two-products")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import singledispatch
 from typing import Any
 
 from wideproof.derive.language.alternating import AlternatingProgram
@@ -36,7 +37,19 @@ def own_part(program: Program) -> tuple[list[Parameter], list[State]]:
     )
 
 
-def _lines_of(program: AlternatingProgram) -> list[str]:
+@singledispatch
+def declared(program: Program) -> list[str]:
+    """Every line of a definition as text: parameters, starts, updates, output; of a tangent what it adds."""
+    parameters, states = own_part(program)
+    found = [f"{p.name} ({p.role.replace('_', ' ')}): {parameter_law(p)}" for p in parameters]
+    found += [f"{state.name} starts at {state_start(state)}" for state in states]
+    new = {program.updated[state] for state in states}
+    found += [f"{c.label} = {body}" for c, body in program.updates if c in new]
+    return [*found, f"{'y' if program.base is None else 'the response'} = {program.output}"]
+
+
+@declared.register
+def _(program: AlternatingProgram) -> list[str]:
     matrix = program.matrix
     found = [f"{matrix.name} (m x n): variance {matrix.variance}, m/n = {program.aspect}"] if matrix is not None else []
     for _, source in program.sources:
@@ -45,15 +58,3 @@ def _lines_of(program: AlternatingProgram) -> list[str]:
     for c, line in program.lines:
         found.append(f"{c.label} = {line.vector}{' corrected' if line.corrected else ''} (size {line.side})")
     return [*found, *(f"{name} = {vector}" for name, vector in program.vectors)]
-
-
-def declared(program: Any) -> list[str]:
-    """Every line of a definition as text: parameters, starts, updates, output; of a tangent what it adds."""
-    if isinstance(program, AlternatingProgram):
-        return _lines_of(program)
-    parameters, states = own_part(program)
-    found = [f"{p.name} ({p.role.replace('_', ' ')}): {parameter_law(p)}" for p in parameters]
-    found += [f"{state.name} starts at {state_start(state)}" for state in states]
-    new = {program.updated[state] for state in states}
-    found += [f"{c.label} = {body}" for c, body in program.updates if c in new]
-    return [*found, f"{'y' if program.base is None else 'the response'} = {program.output}"]

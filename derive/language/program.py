@@ -10,7 +10,7 @@ import hashlib
 import re
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Literal, NoReturn, TypeAlias
+from typing import Any, ClassVar, Literal, NoReturn, TypeAlias
 
 import sympy as sp
 
@@ -251,6 +251,7 @@ class Program(InNotebooks):
     terms: tuple[tuple[Coordinate, Term], ...]
     base: Program | None = None
     parameterization: str = "entries"
+    kind: ClassVar[str] = "a recursion over inputs"
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.name}: {self.lines_of_text()})"
@@ -288,6 +289,27 @@ class Program(InNotebooks):
     def symbols(self) -> dict[str, sp.Symbol]:
         """Name -> free scalar symbol of the definition."""
         return {x.name: x for x in self.scalars}
+
+
+class Builder(InNotebooks):
+    """What a user writes line by line: `program` freezes it."""
+
+    name: str
+
+    def program(self) -> Program:
+        """The frozen program.  Errors: LanguageError for what is not complete."""
+        raise NotImplementedError
+
+
+def frozen(model: object) -> Program:
+    """The program of a model; a program is returned as it is.  Errors: LanguageError for what is neither."""
+    if isinstance(model, Builder):
+        return model.program()
+    if not isinstance(model, Program):
+        raise LanguageError(
+            "recursion", "a Recursion or its Program", repr(model), "For example wideproof.models.elman(), called."
+        )
+    return model
 
 
 def coordinate(recursion: str, term: Term) -> Coordinate:

@@ -15,6 +15,7 @@ from wideproof.derive.language.notation import real_parameter
 from wideproof.derive.language.program import (
     NAME,
     Bias,
+    Builder,
     Coordinate,
     Input,
     MatVec,
@@ -30,7 +31,7 @@ from wideproof.derive.language.program import (
     coordinates_of,
 )
 from wideproof.derive.language.scalars import check_one_symbol_each, exact, flag, scalar, variance as nonnegative
-from wideproof.derive.language.shown import InNotebooks, cut
+from wideproof.derive.language.shown import cut
 
 SHAPES: dict[str, str] = {"matrix": "n x n", "input_map": "n x n_x", "readout": "n_y x n", "bias": "n"}
 RECURSION_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_ -]*\Z")
@@ -125,7 +126,7 @@ class LinearMap:
 
 
 @dataclass
-class Recursion(InNotebooks):
+class Recursion(Builder):
     """A time-homogeneous wide random recursion, written in its own words and frozen by `program()`.
 
     `W @ v` means n^{-1/2} W v, `C @ v` means n^{-1/2} C v, `F @ x` is unscaled; entries are i.i.d. Gaussian.

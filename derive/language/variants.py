@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
-from wideproof.derive.language.program import Bias, Coordinate, MatVec, Parameter, Program, Term, coordinate
+from wideproof.derive.language.program import Bias, Coordinate, MatVec, Parameter, Program, Term, coordinate, frozen
 from wideproof.derive.language.recursion import Recursion
 
 
@@ -40,7 +40,7 @@ def untied(recursion: Recursion | Program) -> Program:
 
     What is read only by the output stays one draw.  Source: yang2020tensor2 calls the tied case weight sharing.
     """
-    program = recursion.program() if isinstance(recursion, Recursion) else recursion
+    program = frozen(recursion)
     out = {
         getattr(program.table[c], "matrix", getattr(program.table[c], "parameter", None))
         for c in program.output.free_symbols

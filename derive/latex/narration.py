@@ -14,7 +14,6 @@ import sympy as sp
 
 from wideproof.derive.calculus.moments import FIRST, SECOND, Moment
 from wideproof.derive.calculus.recursion_rules import Response
-from wideproof.derive.language.alternating import AlternatingProgram
 from wideproof.derive.language.laws import own_part, parameter_law, state_start
 from wideproof.derive.language.notation import s as r, t
 from wideproof.derive.language.program import Program
@@ -173,8 +172,8 @@ class _Narrator:
         """The laws of what is drawn, in words; the updates follow as equations."""
         assert isinstance(step.claim, Definition)
         program, given = step.claim.program, step.claim.name == GIVEN
-        if isinstance(program, AlternatingProgram):
-            return []  # its lines are the theorem's
+        if not program.updates:
+            return []  # the lines of an alternating program are the theorem's
         parameters, states = own_part(program)
         whose = "All entries of the parameters are" if given else "Perturb the entries by"
         words: list[Inline] = [f"{whose} independent Gaussian{'s: ' if given else ' ones: '}"]

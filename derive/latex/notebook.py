@@ -69,14 +69,17 @@ def _(shown: Alternating) -> str:
 
 
 @written.register
+def _(shown: AlternatingProgram) -> str:
+    return heading(shown.name) + "".join(f"<div>{escape(line)}</div>" for line in declared(shown))
+
+
+@written.register
 def _(shown: Program) -> str:
+    """Updates and output as equations, laws and starts as a list."""
     return heading(shown.name) + _definition(shown)
 
 
 def _definition(program: Program) -> str:
-    """Updates and output as equations, laws and starts as a list."""
-    if isinstance(program, AlternatingProgram):
-        return "".join(f"<div>{escape(line)}</div>" for line in declared(program))
     parameters, states = own_part(program)
     own = {program.updated[state] for state in states}
     y = sp.Symbol("y" if program.base is None else "δy")

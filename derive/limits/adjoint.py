@@ -214,10 +214,9 @@ def _collected(program: Program, c: Coordinate, time: sp.Expr, ask: Ask) -> sp.E
         "each product, bias and state by the sum over its reads, in its own step and in the next,"
     ),
 )
-def cotangent(subject: Any, ask: Ask) -> Claim:
+def cotangent(subject: Cotangent, ask: Ask) -> Claim:
     """The tangent recursion, collected by what is read; a state is read in its own step and in the one it precedes."""
     program = ask.program
-    assert isinstance(subject, Cotangent)
     c, time = subject.args
     right = _collected(program, c, time, ask)
     term = program.table[c]
@@ -236,10 +235,9 @@ def _previous(program: Program, state: State) -> Coordinate:
     rank=600,
     says="the perturbed matrix meets the same vector, so one step contributes to the gradient",
 )
-def gradient(subject: Any, ask: Ask) -> Claim:
+def gradient(subject: Gradient, ask: Ask) -> Claim:
     """A product changes with its matrix by the perturbed matrix times the same vector; a bias is added bare."""
     program = ask.program
-    assert isinstance(subject, Gradient)
     name, time = subject.args
     terms = []
     for c in products_of(program, str(name)):
@@ -254,10 +252,9 @@ def gradient(subject: Any, ask: Ask) -> Claim:
     rank=610,
     says="stepped back in time from zero, and summed over the steps for what is tied, these are the gradients:",
 )
-def adjoint_recursion(subject: Any, ask: Ask) -> Claim:
+def adjoint_recursion(subject: Adjoint, ask: Ask) -> Claim:
     """The gradients by all trainable parameters, and the cotangents they need, as a recursion back in time."""
     program = ask.program
-    assert isinstance(subject, Adjoint)
     base = program.base
     assert base is not None
     gradients = [

@@ -8,7 +8,6 @@ from typing import Any
 
 import sympy as sp
 
-from wideproof.derive.alternating.line_limits import limits
 from wideproof.derive.calculus.gaussian_process import kernel_subject
 from wideproof.derive.calculus.innovations import InnovationsForm
 from wideproof.derive.calculus.lags import CONCENTRATES, OUTPUTS_CONVERGE, EmpiricalKernel, NoClosedForm
@@ -24,10 +23,10 @@ from wideproof.derive.calculus.recursion_rules import (
     time_root,
 )
 from wideproof.derive.calculus.tangent import refuse_jumps, tangent, trained_only
-from wideproof.derive.emit.derivation import Derivation, Reading, as_program, quantity
+from wideproof.derive.emit.derivation import Derivation, Reading, as_program, of_kind, quantity, reads
 from wideproof.derive.emit.formula import Formula
 from wideproof.derive.expectation.symbolic_expectation import GaussianMean
-from wideproof.derive.language.alternating import Alternating, AlternatingProgram
+from wideproof.derive.language.alternating import Alternating
 from wideproof.derive.language.errors import NotClosed, NotDiagonal, ParameterError, ProofError
 from wideproof.derive.language.notation import s, t
 from wideproof.derive.language.program import Program, refuse_backward
@@ -99,7 +98,7 @@ def _read_kernel(name: str, of: sp.Symbol) -> None:
         closed = None if goal.right == goal.form.right else _one_row(goal.right)
         return Formula(name, closed, symbols, proof.program, form)
 
-    Reading.registry[name] = read
+    Reading.registry[Program, name] = read
 
 
 _read_kernel("nngp", OUTPUT)
@@ -142,9 +141,8 @@ def _closed(program: Program) -> Proof | None:
     status="cited",
     of_outputs=OUTPUTS_CONVERGE,
 )
-def kernel_recursion(subject: Any, ask: Ask) -> Claim:
+def kernel_recursion(subject: EmpiricalKernel, ask: Ask) -> Claim:
     """The kernel at finite width concentrates on the limit that the recursion over both times computes."""
-    assert isinstance(subject, EmpiricalKernel)
     form = ask.recurrence("evolution", time_root(ask.program))
     return Limit(subject, form.right, "in probability", form)
 
@@ -177,15 +175,6 @@ def state_evolution(
     >>> wp.state_evolution(wp.models.elman("relu"))
     Derivation(state-evolution of elman: a recurrence of 3 equations in t, s, nu_C, nu_F, nu_W, nu_b; 8 steps)
     """
-    if isinstance(recursion, Alternating | AlternatingProgram):
-        if (form, horizon) != ("covariance", None):
-            raise ParameterError(
-                "state_evolution",
-                "the covariance form, over all lines",
-                (form, horizon),
-                "An alternating program is unrolled as it is written.",
-            )
-        return limits(recursion)
     if form not in ("covariance", "innovations"):
         raise ParameterError(
             "state_evolution: form",
@@ -201,7 +190,7 @@ def state_evolution(
             horizon,
             "horizon=4 gives the times 0, 1, 2, 3.",
         )
-    program = as_program(recursion)
+    program = of_kind(recursion, Program)
     if form == "innovations" or horizon is not None:
         refuse_backward(program, f"state_evolution of {program.name}: {form}, horizon {horizon}")
     if form == "covariance" and horizon is None and _closed(program) is None:
@@ -212,3 +201,6 @@ def state_evolution(
     else:
         subject, name = StateMoments(steps or t), "evolution" if horizon is None else "unrolled"
     return Derivation("state-evolution", prove(program, name, subject))
+
+
+reads("state-evolution", t, s)

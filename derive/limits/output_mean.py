@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import sympy as sp
 
 from wideproof.derive.calculus.moments import FIRST, Moment
@@ -42,10 +40,8 @@ reads("output-mean")
         "of its biases and constants,"
     ),
 )
-def output_mean_rule(subject: Any, ask: Ask) -> Claim:
+def output_mean_rule(subject: Moment, ask: Ask) -> Claim:
     """The mean of an output: that of its biases and constants."""
-    program = ask.program
-    assert isinstance(subject, Moment)
-    _, y, first, second, a, b = subject.args
+    program, (_, y), (a, b) = ask.program, subject.pair, subject.labels
     ask(theorem(program), theorem(program))
-    return Equation(subject, calculus(program, a).moment(sp.S.One, ask_body(program, ask, y), first, second, a, b))
+    return Equation(subject, calculus(program, a).moment(sp.S.One, ask_body(program, ask, y), *subject.times, a, b))

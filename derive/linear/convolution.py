@@ -83,7 +83,7 @@ def _read_response(quantity: str, *indices: sp.Symbol) -> None:
     name = quantity.replace("-", "_")
     closed = Reading(name, indices, part=lambda goal: one_entry(goal.right))
     stepped = Reading(name, indices)
-    Reading.registry[quantity] = lambda proof: (closed if isinstance(proof.goal, Limit) else stepped)(proof)
+    Reading.registry[Program, quantity] = lambda proof: (closed if isinstance(proof.goal, Limit) else stepped)(proof)
 
 
 _read_response("impulse-response", j)
@@ -170,9 +170,8 @@ def _nonlinear_part(program: Program) -> str:
         "so only equal lags and equal outputs contribute,"
     ),
 )
-def convolution_kernel(subject: Any, ask: Ask) -> Claim:
+def convolution_kernel(subject: ConvolutionKernel, ask: Ask) -> Claim:
     """Perturb every theta_j by independent N(0, 1) entries: only equal lags and equal rows correlate."""
-    assert isinstance(subject, ConvolutionKernel)
     r, r2, first, second = subject.args
     same = sp.KroneckerDelta(r, r2) * Gram(first - j, second - j, FIRST, SECOND)
     return Equation(subject, sp.Sum(sp.sqrt(Rho(j)) ** 2 * same, (j, 0, sp.Min(first, second))))

@@ -164,7 +164,7 @@ def _read_bound(proof: Proof) -> Formula:
     return Formula("scale_factor_bound", bound, indices | proof.program.symbols, proof.program)
 
 
-Reading.registry["scale-factor-bound"] = _read_bound
+Reading.registry[Program, "scale-factor-bound"] = _read_bound
 for _name in VARIANTS:
     reads(_name, j, T, name="refuted_bound")
 

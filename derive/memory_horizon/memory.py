@@ -259,7 +259,7 @@ def _reads_means(quantity: str) -> None:
         read = [x for x in sorted(nodes.free_symbols | goal.right.free_symbols, key=str) if x not in own]
         return MeanFormula(quantity, goal.right, {x.name: x for x in (*own, *read)}, proof.program, nodes=nodes)
 
-    Reading.registry[quantity] = read
+    Reading.registry[Program, quantity] = read
 
 
 def _critical_variance(proof: Proof) -> MeanFormula:
@@ -270,7 +270,7 @@ def _critical_variance(proof: Proof) -> MeanFormula:
     return MeanFormula("critical_variance", goal.right, read, proof.program, nodes=goal.right)
 
 
-Reading.registry["critical_variance"] = _critical_variance
+Reading.registry[Program, "critical_variance"] = _critical_variance
 
 for _quantity in (
     "memory",

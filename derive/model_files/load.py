@@ -145,7 +145,7 @@ def _models(module: ModuleType) -> dict[str, Model]:
     for name, value in vars(module).items():
         if name.startswith("_") or any(value is other for other in found.values()):
             continue
-        if isinstance(value, Recursion | Alternating):
+        if isinstance(value, Model):
             found[name] = value
     return found
 
@@ -178,7 +178,7 @@ def _listed(names: list[str]) -> str:
 
 def _as_model(place: str, name: str, folder: Path | None, value: Any) -> WrittenModel:
     where = f"{place}:{name}"
-    if isinstance(value, Recursion | Alternating):
+    if isinstance(value, Model):
         return WrittenModel(lambda: _whole(where, value))
     if not callable(value):
         raise _no_model(where, value)
@@ -199,7 +199,7 @@ def _as_model(place: str, name: str, folder: Path | None, value: Any) -> Written
                 where, f"the options {', '.join(missing)}", "none of that name", "They have no defaults."
             )
         made = called_by_user(where, folder, value, given)
-        if not isinstance(made, Recursion | Alternating):
+        if not isinstance(made, Model):
             raise _no_model(where, made, "it returned ")
         return _whole(where, made)
 

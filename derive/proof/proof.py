@@ -168,7 +168,7 @@ class Proof(InNotebooks):
             raise ProofError(where, f"a premise by {name} about {subject}", "none", "A premise is missing.")
 
         try:
-            claim = known.apply(step.claim.subject, Ask(premise, _root(self.program)))
+            claim = known(step.claim.subject, Ask(premise, _root(self.program)))
         except ProofError:
             raise
         except Exception as error:  # an altered step may ask a rule about something it has no meaning for
@@ -215,7 +215,7 @@ def prove(program: Any, rule_name: str, subject: Hashable) -> Proof:
                 return claim
 
             known = Rule.registry[name]
-            claim = known.apply(about, Ask(premise, root))
+            claim = known(about, Ask(premise, root))
             assert claim.subject == about, f"{name} concluded about {claim.subject}, asked {about}"
             drafts[key] = Step(name, claim, known.source, known.status, tuple(premises))
             keys.append(key)

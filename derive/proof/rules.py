@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal, Protocol, TypeAlias, TypeVar
+from inspect import signature
+from typing import Any, ClassVar, Literal, Protocol, TypeAlias, TypeVar, get_type_hints
 
 from wideproof.derive.language.errors import ProofError
 from wideproof.derive.proof.claims import (
@@ -103,10 +104,12 @@ class Rule:
     """A named way to conclude, with its source, how far it is known, its place in a proof, and its sentence.
 
     `says` is the sentence before the display of a step, with formulas between dollar signs; "" where the claim tells
-    itself. `of_outputs` is said instead where a proof has no tangent and is about the outputs.
+    itself. `of_outputs` is said instead where a proof has no tangent and is about the outputs. `about` is the class of
+    the subjects, as the function declares it.
     """
 
     name: str
+    about: Any
     apply: Apply
     source: str
     status: Status
@@ -115,15 +118,25 @@ class Rule:
     of_outputs: str = ""
     registry: ClassVar[dict[str, Rule]] = {}
 
+    def __call__(self, subject: Hashable, ask: Ask) -> Claim:
+        """What it concludes about a subject.  Errors: ProofError for a subject of another class."""
+        if self.about is not Any and not isinstance(subject, self.about):
+            raise ProofError(self.name, f"a subject of the class {self.about.__name__}", subject, "It does not apply.")
+        return self.apply(subject, ask)
+
 
 def rule(
     name: str, source: str, rank: int, says: str, status: Status = "proved", of_outputs: str = ""
 ) -> Callable[[Apply], Apply]:
-    """Register the decorated function as the rule `name`; steps of lower `rank` are told first."""
+    """Register the decorated function as the rule `name`, about subjects of the class that its signature declares.
+
+    Steps of lower `rank` are told first.
+    """
 
     def register(apply: Apply) -> Apply:
         assert name not in Rule.registry, f"two rules named {name}"
-        Rule.registry[name] = Rule(name, apply, source, status, rank, says, of_outputs)
+        about = get_type_hints(apply).get(next(iter(signature(apply).parameters)), Any)
+        Rule.registry[name] = Rule(name, about, apply, source, status, rank, says, of_outputs)
         return apply
 
     return register

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import sympy as sp
 
@@ -82,9 +81,8 @@ def stepped(question: Question, ask: Ask) -> Recurrence:
     rank=1020,
     says="the formula put forward obeys the recurrence of the characteristic polynomial, and agrees at the first lags:",
 )
-def referee_induction(subject: Any, ask: Ask) -> Claim:
+def referee_induction(subject: Question, ask: Ask) -> Claim:
     """The formula obeys the characteristic recurrence, and is the read-out at as many lags as that has steps."""
-    assert isinstance(subject, Question)
     recurrence = stepped(subject, ask)
     system, formula = system_of(recurrence, subject), filled(subject.formula, subject)
     shifts = reversed(system.step.charpoly().all_coeffs())
@@ -102,9 +100,8 @@ def referee_induction(subject: Any, ask: Ask) -> Claim:
     rank=1030,
     says="the formula put forward is refuted by exact numbers, the recurrence stepped from lag 0:",
 )
-def referee_stepped(subject: Any, ask: Ask) -> Claim:
+def referee_stepped(subject: Question, ask: Ask) -> Claim:
     """The first lag, and the first point, at which the stepped recurrence has another value than the formula."""
-    assert isinstance(subject, Question)
     recurrence = stepped(subject, ask)
     for lag, known in zip(range(LAGS), system_of(recurrence, subject).values(), strict=False):
         found = first_difference(subject, known, (), at={j: sp.Integer(lag)})

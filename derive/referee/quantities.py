@@ -1,32 +1,31 @@
-"""The quantities of a recursion by their names on the command line."""
+"""The quantities of each kind of programs by their names on the command line."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from functools import partial
 from importlib import import_module
-from inspect import signature
 from pkgutil import iter_modules
 
-from wideproof.derive import limits, linear, memory_horizon, width_expansion
-from wideproof.derive.emit.derivation import QUANTITIES as registered, Derivation
+from wideproof.derive import alternating, limits, linear, memory_horizon, width_expansion
+from wideproof.derive.emit.derivation import Derivation, Quantity, as_program
 from wideproof.derive.language.errors import ParameterError, meant
 from wideproof.derive.language.grammar import shortened
 from wideproof.derive.language.program import Program
 from wideproof.derive.language.recursion import Recursion
 from wideproof.derive.linear.scale_factor_bounds import FORMS, scale_factor_bound
 
-ROOMS = (linear, limits, memory_horizon, width_expansion)
+ROOMS = (linear, limits, memory_horizon, width_expansion, alternating)
 """Where quantities are, in the order in which they are told."""
 FOUND = [import_module(f"{room.__name__}.{x.name}").__name__ for room in ROOMS for x in iter_modules(room.__path__)]
-KNOWN = {name: make for module in FOUND for name, make in registered.items() if make.__module__ == module}
-"""Name -> what derives it, for all modules of these rooms."""
-AT_A_LAG = {name: make for name, make in KNOWN.items() if "lag" in signature(make).parameters}
-"""The quantities of one lag at a finite width n."""
-AT_A_STEP = {name: make for name, make in KNOWN.items() if "step" in signature(make).parameters}
-"""The corrections of order 1/n at one step."""
-QUANTITIES = {name: make for name, make in KNOWN.items() if name not in AT_A_LAG | AT_A_STEP}
-"""All others: quantities of infinite width, of all lags at once."""
+KNOWN = sorted(
+    (x for x in Quantity.registry.values() if x.make.__module__ in FOUND), key=lambda x: FOUND.index(x.make.__module__)
+)
+QUANTITIES = {kind: {x.name: x for x in KNOWN if x.of is kind} for kind in dict.fromkeys(x.of for x in KNOWN)}
+"""Kind of programs -> name -> quantity, for all modules of these rooms."""
+
+
+def named(argument: str = "", kind: type[Program] = Program) -> list[str]:
+    """The names of the quantities of a kind that are of all lags and steps at once, or of a single one."""
+    return [x.name for x in QUANTITIES[kind].values() if x.argument == argument]
 
 
 def derivations_of(recursion: Recursion | Program | Derivation, quantity: str) -> tuple[Derivation, ...]:
@@ -45,35 +44,17 @@ def derivations_of(recursion: Recursion | Program | Derivation, quantity: str) -
         forms = sorted(FORMS, key="paper".__eq__)
         return tuple(scale_factor_bound(recursion, form) for form in forms)
     else:
-        derived = quantity_named(name)(recursion)
+        derived = quantity_named(name)(as_program(recursion))
     return (_part(derived, part) if part else derived,)
 
 
-def quantity_named(name: str, lag: int | None = None, step: int | None = None) -> Callable[..., Derivation]:
-    """The function that derives the quantity of that name, where it is one of a single lag or step that at this one.
-
-    Errors: ParameterError listing the names, for a lag that is missing, and for a lag or step that makes no sense.
-    """
-    if name not in KNOWN:
-        hint = f"{meant(name, KNOWN)}wideproof derive MODEL shows them all."
-        raise ParameterError("QUANTITY", ", ".join(KNOWN), repr(shortened(name)), hint)
-    if name in AT_A_LAG:
-        if lag is None:
-            raise ParameterError(name, "the lag it is of", "none", "Write --lag 3; in Python, (rnn, lag=3).")
-        _refuse_given(name, "step", step, AT_A_STEP)
-        return partial(AT_A_LAG[name], lag=lag)
-    _refuse_given(name, "lag", lag, AT_A_LAG)
-    if name in AT_A_STEP:
-        return partial(AT_A_STEP[name], step=step)
-    _refuse_given(name, "step", step, AT_A_STEP)
-    return QUANTITIES[name]
-
-
-def _refuse_given(name: str, what: str, given: int | None, takers: Mapping[str, object]) -> None:
-    """Raise ParameterError where a lag or a step is given to a quantity that is of none."""
-    if given is not None:
-        hint = f"Leave --{what} out: only {', '.join(takers)} are of one {what}."
-        raise ParameterError(name, f"no {what}", f"{what} {given}", hint)
+def quantity_named(name: str, kind: type[Program] = Program) -> Quantity:
+    """The quantity of that name of a kind of programs.  Errors: ParameterError listing the names."""
+    known = QUANTITIES[kind]
+    if name not in known:
+        hint = f"{meant(name, known)}wideproof derive MODEL shows them all."
+        raise ParameterError("QUANTITY", f"of {kind.kind}: {', '.join(known)}", repr(shortened(name)), hint)
+    return known[name]
 
 
 def _part(derived: Derivation, part: str) -> Derivation:

@@ -50,9 +50,8 @@ def is_bound(goal: Claim) -> bool:
     rank=990,
     says="in one normal form, every power of the lag a letter of its own, the formula put forward is the derived one:",
 )
-def referee_equality(subject: Any, ask: Ask) -> Claim:
+def referee_equality(subject: Question, ask: Ask) -> Claim:
     """The difference of formula and derived formula has the normal form zero."""
-    assert isinstance(subject, Question)
     derived = derived_of(subject, ask(subject.rule, subject.about), ask.program)
     if not vanishes(filled(subject.formula, subject) - derived):
         raise NotDecided("the normal form of their difference is not zero")
@@ -65,9 +64,8 @@ def referee_equality(subject: Any, ask: Ask) -> Claim:
     rank=1000,
     says="the formula put forward exceeds a bound by a quotient of polynomials without negative coefficients; hence",
 )
-def referee_bound(subject: Any, ask: Ask) -> Claim:
+def referee_bound(subject: Question, ask: Ask) -> Claim:
     """What is at least a bound is a bound."""
-    assert isinstance(subject, Question)
     goal = ask(subject.rule, subject.about)
     derived = derived_of(subject, goal, ask.program)
     if not is_bound(goal):
@@ -85,9 +83,8 @@ def referee_bound(subject: Any, ask: Ask) -> Claim:
     rank=1010,
     says="the formula put forward is refuted by exact numbers:",
 )
-def referee_counterexample(subject: Any, ask: Ask) -> Claim:
+def referee_counterexample(subject: Question, ask: Ask) -> Claim:
     """The first of the points, in a fixed order, at which the formula has another value than the derived one."""
-    assert isinstance(subject, Question)
     goal = ask(subject.rule, subject.about)
     derived = derived_of(subject, goal, ask.program)
     bounds = is_bound(goal)

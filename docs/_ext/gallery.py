@@ -12,7 +12,7 @@ import sympy as sp
 import wideproof as wp
 from wideproof.derive.latex.notebook import written
 from wideproof.derive.latex.printer import latex
-from wideproof.numeric.validation.validate import KERNEL_DEFAULTS
+from wideproof.numeric.validation.kernels.experiment import KERNEL_DEFAULTS
 from wideproof.reports.write.figures import DASHES
 from wideproof.reports.write.picture import STYLE, canvas, save
 

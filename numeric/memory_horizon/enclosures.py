@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from wideproof.derive import Derivation, Memory, Program, Recursion, memory
@@ -106,12 +107,7 @@ def _variances(derived: Memory, point: Point, at: Mapping[str, Any], where: str)
     """The fixed points of the variance maps, each by those before it."""
     known: dict[str, Any] = {}
     for name, value in point.q.items():
-        letter, part = letter_of(derived, name, "q"), derived.variance_map[name]
-        given = {**at, **{letter_of(derived, other, "q"): ball for other, ball in known.items()}}
-
-        def change(x: Any, part: Derivation = part, letter: str = letter, given: Any = given) -> Any:
-            return _enclosed(part, {**given, letter: x}) - x
-
+        change = partial(_change, derived, derived.variance_map[name], at, "q", name, known.copy())
         known[name] = flint().arb(0) if value == 0 and change(flint().arb(0)).is_zero() else _root(change, value, where)
     return known
 
@@ -120,15 +116,18 @@ def _covariances(derived: Memory, point: Point, at: Mapping[str, Any], where: st
     """The covariances that two runs tend to."""
     known: dict[str, Any] = {}
     for name, value in point.c.items():
-        letter, part = letter_of(derived, name, "c"), derived.correlation_map[name]
         size = at[letter_of(derived, name, "q")]
-        given = {**at, **{letter_of(derived, other, "c"): ball for other, ball in known.items()}}
-
-        def change(x: Any, part: Derivation = part, letter: str = letter, given: Any = given) -> Any:
-            return _enclosed(part, {**given, letter: x}) - x
-
+        change = partial(_change, derived, derived.correlation_map[name], at, "c", name, known.copy())
         known[name] = size if size.is_zero() else _root(change, value, where, float(size.mid()))
     return known
+
+
+def _change(
+    derived: Memory, part: Derivation, at: Mapping[str, Any], kind: str, name: str, known: Mapping[str, Any], x: Any
+) -> Any:
+    """What a map adds to a moment x of a state, those of others being known: zero where it is fixed."""
+    moments = {letter_of(derived, other, kind): ball for other, ball in {**known, name: x}.items()}
+    return _enclosed(part, {**at, **moments}) - x
 
 
 def _enclosed(part: Derivation, given: Mapping[str, Any]) -> Any:

@@ -99,16 +99,14 @@ class Tasks:
         """The pieces that are kept, as they are now."""
         return None if self.folder is None else ChunkFolder(self.folder / PIECES)
 
-    def results(
-        self, work: Work, plans: Sequence[Plan], progress: Progress | None = None, shared: Shared | None = None
-    ) -> list[Arrays]:
+    def results(self, work: Work, plans: Sequence[Plan], progress: Progress | None = None) -> list[Arrays]:
         """Return what a function of a module gives for each plan; pieces that are kept are read back, bit by bit.
 
         Shapes, units: those of work, in the order of the plans; all numbers as doubles.
         Error: those of the work; `Elsewhere` in a part that does not hold all of them.
         Source: one thread of linear algebra for each piece, whoever works.
         """
-        found = self.part(work, plans, progress, shared)
+        found = self.part(work, plans, progress)
         if len(found) < len(plans):
             raise Elsewhere
         return [found[k] for k in range(len(plans))]

@@ -3,29 +3,42 @@
 from __future__ import annotations
 
 import json
+import math
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any, ClassVar, Self
 
-import numpy as np
-
-from wideproof.derive import Program, impulse_response, scale_factors
-from wideproof.derive.language.errors import StoreError
-from wideproof.derive.language.plain_form import program_data, program_of
-from wideproof.numeric.core.arrays import Host
+from wideproof.derive import Program
+from wideproof.derive.language.scalars import check_keywords
 from wideproof.numeric.core.checks import Judged, Level
-from wideproof.numeric.kernels.kernel import Kernel
+from wideproof.numeric.core.inputs import real
+from wideproof.numeric.networks.narrow_width import warn_narrow
 from wideproof.numeric.runs.memory import Memory
-from wideproof.numeric.validation.alternating import LineMeasurements, LinesPlan, lines_validation
-from wideproof.numeric.validation.kernels import KernelMeasurements, KernelPlan, Power, kernel_power, kernel_validation
-from wideproof.numeric.validation.kernels.runner import estimate_kernel_cost
-from wideproof.numeric.validation.linear_rnn import Measurements, Plan, exact_means, linear_validation
-from wideproof.numeric.validation.linear_rnn.cost import Cost, estimate_cost
 from wideproof.numeric.validation.measurements import LadderMeasurements
 
 EXTENDED = ("trials", "kernel_trials", "width", "widths", "target")
 """Fields of a plan that say how much is drawn; the numbers of a chunk depend on none of them."""
+
+
+@dataclass(frozen=True)
+class PlanOptions:
+    """What `validate` is asked for, checked: None where the kind of the program says what is usual.
+
+    `options` are the other keywords of the caller, which a misspelt symbol may have been meant as.
+    """
+
+    width: int
+    trials: int | None
+    seed: int
+    backend: str
+    horizon: int | None
+    level: Level | None
+    sampler: str
+    budget: float | None
+    dtype: str
+    nu: Mapping[str, float]
+    options: tuple[str, ...] = ()
 
 
 class Experiment(ABC):
@@ -38,13 +51,51 @@ class Experiment(ABC):
     kind: ClassVar[str]
     measurements: ClassVar[type[LadderMeasurements[Any]]]
 
+    @classmethod
+    @abstractmethod
+    def covers(cls, program: Program) -> bool:
+        """Whether programs such as this one are confronted with their limits in this way."""
+
+    @classmethod
+    @abstractmethod
+    def planned(cls, program: Program, asked: PlanOptions) -> Self:
+        """The experiment on a program.  Errors: ParameterError for what its kind does not take."""
+
+    @classmethod
+    @abstractmethod
+    def usual(cls, program: Program) -> Mapping[str, float]:
+        """Our assumption for the symbols of the gallery where the user states no number."""
+
+    @classmethod
+    def settings(cls, program: Program, nu: Mapping[str, float], options: tuple[str, ...] = ()) -> dict[str, float]:
+        """Return the numbers given for the symbols of a program, and our assumption for the others of the gallery.
+
+        Units: of each symbol.  Error: ParameterError for a name that is no symbol of the program, and for a symbol
+        that has neither a number nor an assumption.  Source: `usual`.
+        """
+        given = {name: x for name, x in cls.usual(program).items() if name in program.symbols} | dict(nu)
+        check_keywords("validate", given, program.symbols, options=options)
+        return {
+            name: real(name, given[name], 0.0 if x.is_nonnegative else -math.inf) for name, x in program.symbols.items()
+        }
+
+    def warn(self) -> None:
+        """Warn of widths so narrow that a limit says little about them."""
+        warn_narrow(self.program, self.values, self.plan.width, self.plan.horizon)
+
+    def announced(self) -> Iterator[Any]:
+        """What a user is told before the start: the time of the run, where it is estimated."""
+        cost = self.cost()
+        if cost is not None:
+            yield cost
+
     def memory(self) -> Memory:
         """The memory of a worker, as `LadderPlan.memory`."""
         found: Memory = self.plan.memory()
         return found
 
     @abstractmethod
-    def cost(self) -> Cost | None:
+    def cost(self) -> Any:
         """The time of the run; None where it is not estimated."""
 
     @abstractmethod
@@ -86,37 +137,6 @@ class Experiment(ABC):
         return replace(self, plan=replace(self.plan, **self.plan.follows, **change))  # type: ignore[type-var]
 
 
-@dataclass(frozen=True)
-class LinearExperiment(Experiment):
-    """The law of the impulse response and the scale factors of a linear RNN."""
-
-    program: Program
-    values: Mapping[str, float]
-    plan: Plan
-    level: Level | None = None
-    kind = "linear"
-    measurements = Measurements
-
-    def cost(self) -> Cost:
-        """As `estimate_cost`."""
-        return estimate_cost(self.plan)
-
-    def judged(self, found: Measurements) -> Judged:
-        """The verdict on the emitted formulas.  Error: as `judge`.  Source: `predictions`, `exact_means`."""
-        values = dict(self.values)
-        limits = predictions(self.program, self.plan.horizon, values)
-        return linear_validation(found, *limits, self.level, exact_means(self.program, self.plan, values))
-
-    def data(self) -> dict[str, Any]:
-        """The plan knows nothing of the program: it stands beside it."""
-        return super().data() | {"program": program_data(self.program), "values": dict(self.values)}
-
-    @classmethod
-    def fields(cls, data: Mapping[str, Any]) -> dict[str, Any]:
-        """As in `Experiment`, and the program."""
-        return super().fields(data) | {"program": program_of(data["program"]), "values": data["values"]}
-
-
 class ProgramExperiment(Experiment):
     """An experiment whose plan holds the program and the numbers of its symbols."""
 
@@ -131,65 +151,3 @@ class ProgramExperiment(Experiment):
         """The numbers of its symbols."""
         found: Mapping[str, float] = self.plan.values
         return found
-
-
-@dataclass(frozen=True)
-class KernelExperiment(ProgramExperiment):
-    """Both kernels of a recursion on a few sequences."""
-
-    plan: KernelPlan
-    level: Level | None = None
-    kind = "kernels"
-    measurements = KernelMeasurements
-
-    def cost(self) -> Cost:
-        """As `estimate_kernel_cost`."""
-        return estimate_kernel_cost(self.plan)
-
-    def power(self) -> Power:
-        """As `kernel_power`."""
-        return kernel_power(self.plan, self.level)
-
-    def judged(self, found: KernelMeasurements) -> Judged:
-        """The verdict on the derived kernels.  Error: as `judge`.  Source: `Kernel`."""
-        limits = Kernel(self.plan.program, **dict[str, Any](self.plan.values))
-        return kernel_validation(found, limits, self.level)
-
-
-@dataclass(frozen=True)
-class LinesExperiment(ProgramExperiment):
-    """The mean squares of the named vectors of an alternating program."""
-
-    plan: LinesPlan
-    level: Level | None = None
-    kind = "lines"
-    measurements = LineMeasurements
-
-    def cost(self) -> None:
-        """Not estimated: the matrix is drawn whole, its cost is n² a trial."""
-
-    def judged(self, found: LineMeasurements) -> Judged:
-        """The verdict on the state evolution.  Error: as `judge`.  Source: `lines_validation`."""
-        return lines_validation(found, self.level)
-
-
-KINDS: dict[str, type[Experiment]] = {kind.kind: kind for kind in (LinearExperiment, KernelExperiment, LinesExperiment)}
-
-
-def predictions(program: Program, lags: int, values: dict[str, float]) -> tuple[Host, Host]:
-    """The derived variance of an entry of L_j and the derived scale factor, at lags 0 ... lags - 1.
-
-    Shapes: (lags,), (lags,).  Units: (output/input)^2.  Source: the emitted formulas.
-    """
-    j = np.arange(lags)
-    variance = impulse_response(program).formula.compile("numpy")(j=j, **values)
-    return variance, scale_factors(program).formula.compile("numpy")(j=j, **values)
-
-
-def experiment_of(data: Mapping[str, Any]) -> Experiment:
-    """Return the experiment of plain data.  Errors: StoreError for what is none; those of its parts."""
-    try:
-        return KINDS[data["kind"]].of(data)
-    except (KeyError, TypeError) as error:
-        raise StoreError("experiment", "the plan of a run", f"{type(error).__name__}: {error}",
-                         "It is of another version of wideproof.") from error  # fmt: skip

@@ -26,7 +26,8 @@ from wideproof.numeric.runs.gathering import Gathered, Progress, Shard, gather, 
 from wideproof.numeric.runs.memory import refuse_too_large
 from wideproof.numeric.runs.signals import Stopped, stopped
 from wideproof.numeric.runs.stages import DONE, PART, STOPPED
-from wideproof.numeric.validation.experiment import Experiment, experiment_of
+from wideproof.numeric.validation.experiment import Experiment
+from wideproof.numeric.validation.kinds import experiment_of
 
 COMMAND = "validate"
 

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from wideproof.derive.referee.quantities import QUANTITIES, quantity_named
+from wideproof.derive.referee.quantities import named, quantity_named
 from wideproof.reports.cli.console import EXIT, Stages, out, print_json, table
 from wideproof.reports.cli.models import Model, model_with
+from wideproof.reports.cli.quantities import completed
 from wideproof.reports.cli.symbols import Json, parameters
 
 if TYPE_CHECKING:
@@ -26,8 +27,8 @@ def certify_command(
         str,
         typer.Argument(
             metavar="[QUANTITY]",
-            help=f"One of {', '.join(QUANTITIES)}; left out with the model `all`, every quantity that is covered.",
-            autocompletion=lambda: list(QUANTITIES),
+            help=f"One of {', '.join(named())}; left out with the model `all`, every quantity that is covered.",
+            autocompletion=lambda: completed("", "lag"),
         ),
     ] = "",
     lag: Annotated[int | None, typer.Option(min=0, help="The lag of a quantity at finite width, such as 2.")] = None,
@@ -51,11 +52,11 @@ def certify_command(
 
         wanted = {f"{row.model}-{row.quantity}": row.certificate for row in COVERED}
     else:
-        recursion, make = model_with(context, model), quantity_named(quantity, lag)
+        recursion, known = model_with(context, model), quantity_named(quantity)
         parameters(context, ())
         from wideproof.derive.certificate.certificate import certify
 
-        wanted = {f"{recursion.name}-{quantity}": lambda: certify(make(recursion).proof)}
+        wanted = {f"{recursion.name}-{quantity}": lambda: certify(known(recursion, lag).proof)}
     folder.mkdir(parents=True, exist_ok=True)
     found: dict[str, CoqVerdict] = {}
     with Stages(quiet=as_json) as stages:

@@ -10,9 +10,10 @@ from rich.text import Text
 
 from wideproof.derive import Judgement, check
 from wideproof.derive.language.grammar import parse
-from wideproof.derive.referee.quantities import QUANTITIES
+from wideproof.derive.referee.quantities import named
 from wideproof.reports.cli.console import COLOR, EXIT, Stages, out, plain, print_json
 from wideproof.reports.cli.models import Model, WithModel, model_with
+from wideproof.reports.cli.quantities import completed
 from wideproof.reports.cli.symbols import Json, parameters
 
 
@@ -36,8 +37,8 @@ def check_command(
         str,
         typer.Argument(
             metavar="QUANTITY",
-            help=f"One of {', '.join(QUANTITIES)}; a part of memory is memory.chi.",
-            autocompletion=lambda: list(QUANTITIES),
+            help=f"One of {', '.join(named())}; a part of memory is memory.chi.",
+            autocompletion=lambda: completed(""),
         ),
     ],
     formula: Annotated[

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from typing import Annotated, Any
 
 import typer
 
-from wideproof.derive import Alternating, Derivation, Memory, NotClosed, NotDiagonal, NotLinear
+from wideproof.derive import Derivation, Memory, NotClosed, NotDiagonal, NotLinear, Program
 from wideproof.derive.language.errors import DeriveError
-from wideproof.derive.referee.quantities import AT_A_LAG, AT_A_STEP, QUANTITIES, quantity_named
-from wideproof.reports.cli.alternating import derive_lines
+from wideproof.derive.referee.quantities import QUANTITIES, named, quantity_named
 from wideproof.reports.cli.console import Stages, closed_lines, describe, out, plain, print_json, said
 from wideproof.reports.cli.models import Model, any_model_with
+from wideproof.reports.cli.quantities import completed, listed
 from wideproof.reports.cli.symbols import Json, parameters
 
 
@@ -24,9 +25,9 @@ def derive_command(
         str,
         typer.Argument(
             metavar="[QUANTITY]",
-            help=f"One of {', '.join(QUANTITIES)}; all these if left out. At finite width, of one lag: "
-            f"{', '.join(AT_A_LAG)}; to order 1/n, of one step: {', '.join(AT_A_STEP)}.",
-            autocompletion=lambda: [*QUANTITIES, *AT_A_LAG, *AT_A_STEP],
+            help=f"One of {listed()}; all these if left out. At finite width, of one lag: "
+            f"{', '.join(named('lag'))}; to order 1/n, of one step: {', '.join(named('step'))}.",
+            autocompletion=lambda: completed("", "lag", "step"),
         ),
     ] = "",
     lag: Annotated[int | None, typer.Option(min=0, help="The lag of a quantity at finite width, such as 3.")] = None,
@@ -46,22 +47,20 @@ def derive_command(
     [b]wideproof derive linear-rnn ntk-variance --lag 3[/b],
     [b]wideproof derive elman nngp-correction --step 2 --activation tanh[/b]
     """
-    recursion = any_model_with(context, model)
+    program = any_model_with(context, model).program()
     parameters(context, ())
-    if isinstance(recursion, Alternating):
-        derived = derive_lines(model, recursion, quantity)
-        if as_json:
-            print_json({"model": model, "derivations": [_derived(d, closed) for d in derived], "underivable": []})
-        for derivation in () if as_json else derived:
-            describe(derivation, proof, closed)
-        return
-    chosen = {quantity: quantity_named(quantity, lag, step)} if quantity else _all(lag, step)
+    kind = type(program)
+    chosen: dict[str, Callable[[Program], Derivation]] = (
+        {quantity: partial(quantity_named(quantity, kind), lag=lag, step=step)}
+        if quantity
+        else _all(kind, {"lag": lag, "step": step})
+    )
     found: list[Derivation] = []
     stuck: dict[str, DeriveError] = {}
     with Stages(quiet=as_json) as stages:
         for name, make in chosen.items():
             with stages(f"{name} of {model}") as progress, _noted(name, stuck if len(chosen) > 1 else None):
-                derivation = make(recursion)
+                derivation = make(program)
                 parts = derivation.parts.values() if quantity and isinstance(derivation, Memory) else ()
                 for part in (derivation, *parts):
                     part.proof.verify()
@@ -77,11 +76,11 @@ def derive_command(
         out.print(f"{name} of {model} does not exist: {error}")
 
 
-def _all(lag: int | None, step: int | None) -> dict[str, Callable[..., Derivation]]:
-    """All quantities, those at finite width where a lag or a step is given."""
-    at_a_lag = {name: quantity_named(name, lag) for name in AT_A_LAG} if lag is not None else {}
-    at_a_step = {name: quantity_named(name, step=step) for name in AT_A_STEP} if step is not None else {}
-    return QUANTITIES | at_a_lag | at_a_step
+def _all(kind: type[Program], at: Mapping[str, int | None]) -> dict[str, Callable[[Program], Derivation]]:
+    """All quantities of a kind, those at finite width last and where a lag or a step is given."""
+    given = {argument: value for argument, value in at.items() if value is not None}
+    known, taken = QUANTITIES[kind], {"": dict[str, int]()} | {argument: {argument: x} for argument, x in given.items()}
+    return {name: partial(known[name], **own) for argument, own in taken.items() for name in named(argument, kind)}
 
 
 @contextmanager

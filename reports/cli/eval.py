@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import numpy as np
 import typer
 
-from wideproof.derive import Alternating, Recursion
+from wideproof.derive.emit.derivation import Derivation
 from wideproof.derive.emit.formula import first_infinite
+from wideproof.derive.language.alternating import AlternatingProgram
 from wideproof.derive.language.errors import ParameterError, TooLarge
+from wideproof.derive.language.program import Program
 from wideproof.derive.memory_horizon.memory import Memory
-from wideproof.derive.referee.quantities import AT_A_LAG, AT_A_STEP, QUANTITIES, quantity_named
+from wideproof.derive.referee.quantities import named, quantity_named
 from wideproof.derive.width_expansion.correction_formula import CorrectionFormula
-from wideproof.reports.cli.alternating import evaluate_lines
 from wideproof.reports.cli.console import Stages, out, print_json, table
 from wideproof.reports.cli.models import Model, any_model_with
+from wideproof.reports.cli.quantities import completed
 from wideproof.reports.cli.symbols import Json, demand, needed, parameters
 
 if TYPE_CHECKING:
@@ -27,7 +29,6 @@ if TYPE_CHECKING:
 
 LAGS, FINITE_LAGS = 10, 4
 WIDTH = "ntk-width"
-KERNELS = ("nngp", "ntk")
 WIDEST = 8  # columns of a kernel that a terminal still shows well
 Readout = Literal["all", "last", "average"]
 
@@ -40,8 +41,9 @@ def eval_command(
         typer.Argument(
             metavar="QUANTITY",
             help="A quantity in the lag, such as scale-factors; a number, such as stability; nngp, ntk with --inputs; "
-            f"with --width, {', '.join(AT_A_LAG)}; ntk-width, how wide a net must be; {', '.join(AT_A_STEP)}.",
-            autocompletion=lambda: [*QUANTITIES, *AT_A_LAG, *AT_A_STEP, WIDTH],
+            f"with --width, {', '.join(named('lag'))}; ntk-width, how wide a net must be; {', '.join(named('step'))}; "
+            f"of an alternating program, {', '.join(named(kind=AlternatingProgram))}.",
+            autocompletion=lambda: [*completed("", "lag", "step"), (WIDTH, "How wide a net must be.")],
         ),
     ],
     lags: Annotated[
@@ -77,66 +79,89 @@ def eval_command(
     [b]wideproof eval ./my_rnn.py:rnn ntk --nu-W 0.3 --inputs sequences.npy --readout last[/b],
     [b]wideproof eval amp state-evolution --steps 1 --delta 0.5 --epsilon 0.1 --nu-w 0.01 --theta-0 0.5[/b]
     """
-    made = any_model_with(context, model)
-    takes_inputs = not isinstance(made, Alternating) and quantity in (*KERNELS, *AT_A_STEP)
-    if (inputs and not takes_inputs) or (readout != "all" and (quantity not in KERNELS or not takes_inputs)):
-        option = "--inputs" if inputs and not takes_inputs else "--readout"
-        raise ParameterError(f"eval: {option}", "nngp or ntk of a Recursion", quantity, f"Leave {option} out.")
-    if step is not None and (isinstance(made, Alternating) or quantity not in AT_A_STEP):
-        hint = f"Leave --step out: only {', '.join(AT_A_STEP)} are of one step."
-        raise ParameterError("eval: --step", "a correction of order 1/n", quantity, hint)
-    if lags and isinstance(made, Alternating):
-        raise ParameterError("eval: --lags", "a quantity in the lag j", quantity, "Write --steps, a model's own.")
-    if width is not None and (isinstance(made, Alternating) or quantity not in AT_A_LAG):
-        hint = f"Leave --width out: only {', '.join(AT_A_LAG)} are at a finite width."
-        raise ParameterError("eval: --width", "a quantity at finite width", quantity, hint)
-    if isinstance(made, Alternating):
-        _lines(context, model, made, quantity, as_json)
-    elif quantity in AT_A_STEP:
-        _correction(context, made, quantity, step, inputs or (), as_json)
-    elif inputs:
-        _kernel(context, made, quantity, inputs, readout, as_json)
-    elif quantity in AT_A_LAG:
-        _at_width(context, made, quantity, lags or FINITE_LAGS, width, as_json)
-    elif quantity == WIDTH:
-        _advised(context, made, lags or FINITE_LAGS, as_json)
-    else:
-        _formula(context, made, quantity, lags, as_json)
+    program = any_model_with(context, model).program()
+    asked = Asked(context, program, quantity, as_json, lags, width, step, tuple(inputs or ()), readout)
+    way = asked.way()
+    asked.refuse_but(way.takes)
+    way.tell(asked)
 
 
-def _at_width(
-    context: typer.Context, recursion: Recursion, quantity: str, lags: int, width: int | None, as_json: bool
-) -> None:
+@dataclass(frozen=True)
+class Asked:
+    """What is to be evaluated, and at what."""
+
+    context: typer.Context
+    program: Program
+    quantity: str
+    as_json: bool
+    lags: int | None
+    width: int | None
+    step: int | None
+    inputs: tuple[Path, ...]
+    readout: Readout
+
+    @property
+    def told(self) -> str:
+        """The quantity and the model, in words."""
+        return f"{self.quantity} of {self.program.name}"
+
+    @property
+    def given(self) -> list[str]:
+        """The options that not every quantity takes, as far as they are given."""
+        found = {"lags": self.lags, "width": self.width, "step": self.step, "inputs": self.inputs or None}
+        return [name for name, value in found.items() if value is not None] + ["readout"] * (self.readout != "all")
+
+    def derived(self, **at: int | None) -> Derivation:
+        """The derivation of the quantity, at a lag or a step.  Errors: those of the quantity."""
+        return quantity_named(self.quantity, type(self.program))(self.program, **at)
+
+    def way(self) -> Way:
+        """How the quantity is evaluated.  Errors: ParameterError for one that the kind of the program has not."""
+        kind = type(self.program)
+        if self.quantity == WIDTH and kind is Program:
+            return ADVICE
+        known = quantity_named(self.quantity, kind)
+        usual = WAYS[kind, known.argument]
+        return OF_INPUTS.get((kind, known.name), usual) if {"inputs", "readout"} & {*self.given} else usual
+
+    def refuse_but(self, takes: tuple[str, ...]) -> None:
+        """Do nothing where only these options are given.  Errors: ParameterError."""
+        for name in self.given:
+            if name not in takes:
+                expected, hint = WANT[name]
+                value = f" {self.lags}" if name == "lags" else ""
+                hint = f"Leave --{name}{value} out{hint}." + " Write --step, which it is of." * ("step" in takes)
+                raise ParameterError(f"eval: --{name}", expected, self.quantity, hint)
+
+
+def _at_width(asked: Asked) -> None:
     """A quantity of one lag at a width, at several lags."""
-    if width is None:
-        raise ParameterError(f"eval: {quantity}", "the width it is at", "none", "Write --width 512.")
-    values = []
-    with Stages(quiet=as_json) as stages, stages(f"{quantity} of {recursion.name}") as progress:
+    if asked.width is None:
+        raise ParameterError(f"eval: {asked.quantity}", "the width it is at", "none", "Write --width 512.")
+    values, lags = [], asked.lags or FINITE_LAGS
+    with Stages(quiet=asked.as_json) as stages, stages(asked.told) as progress:
         for lag in range(lags):
-            formula = quantity_named(quantity, lag)(recursion).formula
-            given = needed(context, [name for name in formula.symbols if name != "n"])
-            values.append(float(formula.compile("numpy")(n=float(width), **given)))
+            formula = asked.derived(lag=lag).formula
+            given = needed(asked.context, [name for name in formula.symbols if name != "n"])
+            values.append(float(formula.compile("numpy")(n=float(asked.width), **given)))
             progress(lag + 1, lags)
-    if as_json:
-        print_json({"values": values, "width": width})
+    if asked.as_json:
+        print_json({"values": values, "width": asked.width})
     else:
-        table(("lag", f"{quantity} at width {width}"), [(str(lag), f"{x:.12g}") for lag, x in enumerate(values)])
+        rows = [(str(lag), f"{x:.12g}") for lag, x in enumerate(values)]
+        table(("lag", f"{asked.quantity} at width {asked.width}"), rows)
 
 
-def _correction(
-    context: typer.Context, recursion: Recursion, quantity: str, step: int | None, inputs: Sequence[Path], as_json: bool
-) -> None:
+def _correction(asked: Asked) -> None:
     """The coefficient of 1/n at one step, for the sequence of a file or for inputs that are all the same, of size X."""
-    if context.params.get("lags"):
-        raise ParameterError("eval: --lags", "a quantity in the lag j", quantity, "Write --step, which it is of.")
-    with Stages(quiet=as_json) as stages, stages(f"{quantity} of {recursion.name}") as progress:
-        formula = quantity_named(quantity, step=step)(recursion).formula
+    with Stages(quiet=asked.as_json) as stages, stages(asked.told) as progress:
+        formula = asked.derived(step=asked.step).formula
         assert isinstance(formula, CorrectionFormula)
-        given = needed(context, [*formula.symbols, *(() if inputs else ("X",))])
-        gram = _gram_of(inputs) if inputs else given.pop("X") * np.ones((formula.steps, formula.steps))
+        given = needed(asked.context, [*formula.symbols, *(() if asked.inputs else ("X",))])
+        gram = _gram_of(asked.inputs) if asked.inputs else given.pop("X") * np.ones((formula.steps, formula.steps))
         value, error = formula.compile().with_error(X=gram, **given)
         progress(1, 1)
-    if as_json:
+    if asked.as_json:
         print_json({"values": [value], "errors": [error]})
     else:
         out.print(f"{value:.12g} / n, error {error:.1g}, estimated")
@@ -153,52 +178,52 @@ def _gram_of(inputs: Sequence[Path]) -> np.ndarray[Any, Any]:
     return np.asarray(sequences[0] @ sequences[0].T, dtype=np.float64)
 
 
-def _advised(context: typer.Context, recursion: Recursion, lags: int, as_json: bool) -> None:
+def _advised(asked: Asked) -> None:
     """The width from which on all entries of the tangent kernel are near their limits."""
     from wideproof.numeric.linear_rnn.width_advice import width_for
 
-    given = needed(context, [*recursion.program().symbols, "tolerance", "failure"])
-    with Stages(quiet=as_json) as stages, stages(f"width for {recursion.name}") as progress:
-        found = width_for(recursion, horizon=lags, progress=progress, **given)
-    if as_json:
+    given = needed(asked.context, [*asked.program.symbols, "tolerance", "failure"])
+    with Stages(quiet=asked.as_json) as stages, stages(f"width for {asked.program.name}") as progress:
+        found = width_for(asked.program, horizon=asked.lags or FINITE_LAGS, progress=progress, **given)
+    if asked.as_json:
         print_json(asdict(found))
     else:
         out.print(found.in_words())
 
 
-def _lines(context: typer.Context, model: str, program: Alternating, quantity: str, as_json: bool) -> None:
+def _lines(asked: Asked) -> None:
     """The limits of an alternating program by name."""
-    at = needed(context, list(program.program().symbols))
-    known = evaluate_lines(model, program, quantity, at)
-    if as_json:
+    at = needed(asked.context, list(asked.program.symbols))
+    known = asked.derived().formula.listed(**at)
+    if asked.as_json:
         print_json({"values": list(known.values()), "names": list(known)})
     else:
         table(("quantity", "limit"), [(name, f"{x:.12g}") for name, x in known.items()])
 
 
-def _formula(context: typer.Context, recursion: Recursion, quantity: str, lags: int | None, as_json: bool) -> None:
+def _formula(asked: Asked) -> None:
     """A formula in the lag, or a number."""
-    derived = quantity_named(quantity)(recursion)
+    quantity, context, derived = asked.quantity, asked.context, asked.derived()
     formula = derived.formula
     lagged = "j" in formula.symbols
     if not lagged and (formula.expr is None or "t" in formula.symbols):
         hint = "Kernels take inputs: --inputs FILE here, wideproof.Kernel in Python; gradients: wideproof.gradients."
         raise ParameterError("eval", "a quantity in the lag j, or a number", quantity, hint)
-    if lags and not lagged:
+    if asked.lags and not lagged:
         raise ParameterError("eval: --lags", "a quantity in the lag j", quantity, "It is one number: leave --lags out.")
     read = [name for name in formula.symbols if name != "j"]
-    asked = [*read, *derived.program.symbols, *(("X",) if isinstance(derived, Memory) else ())]
-    given = parameters(context, list(dict.fromkeys(asked)))
+    names = [*read, *derived.program.symbols, *(("X",) if isinstance(derived, Memory) else ())]
+    given = parameters(context, list(dict.fromkeys(names)))
     if isinstance(derived, Memory) and not _moments_read(derived) <= set(given):
         values = np.array([_settled_horizon(context, derived, given)])
     else:
         demand(context, [name for name in read if formula.reads(name)], given)
-        at = {"j": np.arange(lags or LAGS)} if lagged else {}
+        at = {"j": np.arange(asked.lags or LAGS)} if lagged else {}
         nu = dict.fromkeys(read, 1.0) | {name: x for name, x in given.items() if name in read}
         values = np.atleast_1d(formula.compile("numpy")(**at, **nu))  # what it does not contain changes nothing
     if not np.isfinite(values).all() and lagged:
-        raise TooLarge(f"{quantity} of {recursion.name}", first_infinite(values, at["j"]))
-    if as_json:
+        raise TooLarge(asked.told, first_infinite(values, at["j"]))
+    if asked.as_json:
         print_json({"values": list(values)})
     elif lagged:
         table(("lag", quantity), [(str(lag), f"{x:.12g}") for lag, x in enumerate(values)])
@@ -233,28 +258,26 @@ def _settled_horizon(context: typer.Context, derived: Memory, given: Mapping[str
     return found.settled.horizon
 
 
-def _kernel(
-    context: typer.Context, recursion: Recursion, quantity: str, inputs: Sequence[Path], readout: Readout, as_json: bool
-) -> None:
+def _kernel(asked: Asked) -> None:
     """A kernel of sequences with itself, and the estimate of the error of each entry."""
     from wideproof.numeric.kernels.kernel import Kernel
     from wideproof.numeric.recordings.sequences import load_sequences
 
-    if lags_given := context.params.get("lags"):
-        raise ParameterError("eval: --lags", "a quantity in the lag j", quantity, f"Leave --lags {lags_given} out.")
-    nu = needed(context, list(recursion.program().symbols))
-    sequences = load_sequences(inputs)
+    if not asked.inputs:
+        raise ParameterError("eval: --readout", "sequences whose kernel is read", "none", "Add --inputs FILE.")
+    nu = needed(asked.context, list(asked.program.symbols))
+    sequences = load_sequences(asked.inputs)
     lengths = sorted({len(sequence) for sequence in sequences})
-    if readout == "all" and len(lengths) > 1:
+    if asked.readout == "all" and len(lengths) > 1:
         hint = "Take --readout last or average, or sequences of one length."
         raise ParameterError("eval: --inputs", "sequences of one length", f"lengths {lengths}", hint)
-    with Stages(quiet=as_json) as stages, stages(f"{quantity} of {recursion.name}") as progress:
-        kernel = Kernel(recursion, readout=readout, progress=progress, **nu)
-        found = kernel.evaluate(quantity, np.stack(sequences) if len(lengths) == 1 else sequences)
-    if as_json:
-        print_json(_document(quantity, readout, found))
+    with Stages(quiet=asked.as_json) as stages, stages(asked.told) as progress:
+        kernel = Kernel(asked.program, readout=asked.readout, progress=progress, **nu)
+        found = kernel.evaluate(asked.quantity, np.stack(sequences) if len(lengths) == 1 else sequences)
+    if asked.as_json:
+        print_json(_document(asked.quantity, asked.readout, found))
     else:
-        _print(quantity, found)
+        _print(asked.quantity, found)
 
 
 def _document(quantity: str, readout: str, found: KernelValue) -> dict[str, object]:
@@ -280,3 +303,32 @@ def _print(quantity: str, found: KernelValue) -> None:
     if len(labels) > WIDEST:
         out.print(f"the first {WIDEST} of {len(labels)} rows and columns; --json prints all, of shape {shape}")
     out.print(f"errors of the entries: up to {float(np.max(found.error)):.2g}, estimated; method: {found.method}")
+
+
+# ---- which quantity is evaluated how --------------------------------------------------------------------
+@dataclass(frozen=True)
+class Way:
+    """A way to evaluate and print a quantity, and the options it takes."""
+
+    tell: Callable[[Asked], None]
+    takes: tuple[str, ...] = ()
+
+
+WAYS = {
+    (Program, ""): Way(_formula, ("lags",)),
+    (Program, "lag"): Way(_at_width, ("lags", "width")),
+    (Program, "step"): Way(_correction, ("step", "inputs")),
+    (AlternatingProgram, ""): Way(_lines),
+}
+"""Kind of programs, and what a quantity is of beside the program -> how it is evaluated."""
+OF_INPUTS = {(Program, name): Way(_kernel, ("inputs", "readout")) for name in ("nngp", "ntk")}
+ADVICE = Way(_advised, ("lags",))
+KERNEL = "nngp or ntk of a Recursion"
+WANT = {
+    "lags": ("a quantity in the lag j", ""),
+    "width": ("a quantity at finite width", f": only {', '.join(named('lag'))} are at a finite width"),
+    "step": ("a correction of order 1/n", f": only {', '.join(named('step'))} are of one step"),
+    "inputs": (KERNEL, ""),
+    "readout": (KERNEL, ""),
+}
+"""Options -> what takes them, and the end of the hint."""

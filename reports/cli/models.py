@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import inspect
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import redirect_stdout, suppress
 from fractions import Fraction
 from glob import escape, glob
+from inspect import Parameter, Signature, signature
 from os.path import isdir
 from typing import Annotated, Any
 
@@ -18,7 +18,6 @@ from wideproof.derive import Alternating, Recursion, models
 from wideproof.derive.language.errors import DeriveError, LanguageError, ParameterError, meant
 from wideproof.derive.language.grammar import shortened
 from wideproof.derive.model_files.load import FORMS, WrittenModel, place_of, read_model
-from wideproof.reports.cli.alternating import ALTERNATING
 from wideproof.reports.cli.console import print_json, report_error, table
 from wideproof.reports.cli.symbols import OPTIONS, SYMBOLS, WORDS, Json, WithSymbols, finite, spelt
 
@@ -47,10 +46,14 @@ METAVARS = {str: "TEXT", bool: "true|false", int: "INTEGER", float: "NUMBER", Fr
 MOST = 99  # layers or steps that a model's option may ask for
 
 
-def gallery() -> dict[str, Callable[[], Recursion]]:
-    """The recursions by their names on the command line; alternating programs have quantities of their own."""
-    made = {name.replace("_", "-"): getattr(models, name) for name in models.__all__}
-    return {name: make for name, make in made.items() if name not in ALTERNATING}
+def gallery() -> dict[str, Callable[..., Any]]:
+    """The models by their names on the command line."""
+    return {name.replace("_", "-"): getattr(models, name) for name in models.__all__}
+
+
+def _recursions() -> list[str]:
+    """Those of them that are recursions, by what their functions say that they return."""
+    return [name for name, make in gallery().items() if signature(make).return_annotation == Recursion.__name__]
 
 
 def model_named(text: str) -> WrittenModel:
@@ -58,9 +61,9 @@ def model_named(text: str) -> WrittenModel:
 
     Errors: ParameterError listing the names; those of `read_model`.
     """
-    found: Mapping[str, Callable[..., Any]] = {**gallery(), **ALTERNATING}
+    found = gallery()
     if text in found:
-        return WrittenModel(found[text], inspect.signature(found[text]).parameters)
+        return WrittenModel(found[text], signature(found[text]).parameters)
     place = place_of(text)
     if place is None:
         hint = f"{meant(text, found)}wideproof models lists them."
@@ -77,7 +80,7 @@ def model_with(context: typer.Context, text: str) -> Recursion:
     model = any_model_with(context, text)
     if not isinstance(model, Recursion):
         hint = "It alternates a matrix and its transpose: derive, eval, validate and report take it."
-        raise ParameterError("MODEL", f"a Recursion: {' or '.join([*gallery(), FORMS])}", repr(text), hint)
+        raise ParameterError("MODEL", f"a Recursion: {' or '.join([*_recursions(), FORMS])}", repr(text), hint)
     return model
 
 
@@ -100,19 +103,19 @@ def any_model_with(context: typer.Context, text: str) -> Recursion | Alternating
 
 def _made(context: typer.Context, model: WrittenModel, text: str) -> Recursion | Alternating:
     """The model, made with those of the words laid aside that are its options."""
-    known, most = _options(model), MOST if text in gallery() or text in ALTERNATING else None
+    known, most = _options(model), MOST if text in gallery() else None
     given = {option: value for option, value in context.meta[SYMBOLS] if option in known}
     values = {known[option].name: _option(option, value, known[option], most) for option, value in given.items()}
     with redirect_stdout(sys.stderr):
         return model.make(**values)
 
 
-def _options(model: WrittenModel) -> dict[str, inspect.Parameter]:
+def _options(model: WrittenModel) -> dict[str, Parameter]:
     """The options of a model as they are written: arguments that a text can give."""
     return {spelt(name): p for name, p in model.options.items() if _kind(p) is not None}
 
 
-def _kind(parameter: inspect.Parameter) -> type | None:
+def _kind(parameter: Parameter) -> type | None:
     """What a text is read as: the type of the default, else of the annotation; None for what no text can give."""
     kinds = {kind.__name__: kind for kind in METAVARS}
     if parameter.default is not parameter.empty and parameter.default is not None:
@@ -122,7 +125,7 @@ def _kind(parameter: inspect.Parameter) -> type | None:
     return kinds.get(written.partition("|")[0].strip(), str)
 
 
-def _option(option: str, text: str, parameter: inspect.Parameter, most: int | None) -> Any:
+def _option(option: str, text: str, parameter: Parameter, most: int | None) -> Any:
     """The text of a model's option as what its default is: a word, a number, or true or false."""
     kind, default = _kind(parameter), parameter.default
     example = f"For example {option} {2 if default in (parameter.empty, None) else str(default).lower()}."
@@ -179,7 +182,7 @@ class WithModel(WithSymbols):
     def _show(self, ctx: Any, text: str | None, runs: bool = True) -> None:
         """Make the model's options and symbols parameters that are shown, unless it is none or would be run."""
         place = place_of(text or "")
-        if text in gallery() or text in ALTERNATING or (place is not None and (runs or place.kind == "toml")):
+        if text in gallery() or (place is not None and (runs or place.kind == "toml")):
             ctx.meta[SHOWN] = _shown(ctx, str(text))
 
 
@@ -209,9 +212,9 @@ def _as_parameters(rows: list[tuple[str, str, str, str]]) -> list[Any]:
         ]
         for k, (option, metavar, text, panel) in enumerate(rows)
     }
-    takes.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
+    takes.__signature__ = Signature(  # type: ignore[attr-defined]
         [
-            inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default="", annotation=kind)
+            Parameter(name, Parameter.KEYWORD_ONLY, default="", annotation=kind)
             for name, kind in takes.__annotations__.items()
         ]
     )
@@ -220,7 +223,7 @@ def _as_parameters(rows: list[tuple[str, str, str, str]]) -> list[Any]:
     return typer.main.get_command(app).params
 
 
-def _default(parameter: inspect.Parameter) -> str:
+def _default(parameter: Parameter) -> str:
     return "required" if parameter.default is parameter.empty else f"{shortened(str(parameter.default))} if left out"
 
 
@@ -245,8 +248,7 @@ def list_models(as_json: Json = False) -> None:
     Example: [b]wideproof models[/b]
     """
     rows = [
-        (name, (make.__doc__ or "").split("  Source:")[0].strip().splitlines()[0])
-        for name, make in (*gallery().items(), *ALTERNATING.items())
+        (name, (make.__doc__ or "").split("  Source:")[0].strip().splitlines()[0]) for name, make in gallery().items()
     ]
     if as_json:
         print_json({"models": [{"name": name, "summary": summary} for name, summary in rows]})

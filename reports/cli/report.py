@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING, Annotated, Literal, NoReturn
 import typer
 from rich.text import Text
 
-from wideproof.derive.language.alternating import Alternating
-from wideproof.reports.cli.alternating import refuse_meaningless
 from wideproof.reports.cli.console import COLOR, EXIT, Stages, announced, err, out, print_json
 from wideproof.reports.cli.models import Model, any_model_with
 from wideproof.reports.cli.reproduce import (
@@ -83,8 +81,6 @@ def report_command(
              force, part, titles)  # fmt: skip
     recursion = any_model_with(context, model)
     nu = parameters(context, list(recursion.program().symbols))
-    if isinstance(recursion, Alternating):
-        refuse_meaningless(recursion.program(), nu, f"report {model}")
     with Stages(quiet=as_json) as stages:
         made = report(
             recursion,

@@ -7,9 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from wideproof.derive.language.alternating import Alternating
 from wideproof.derive.language.errors import ParameterError
-from wideproof.reports.cli.alternating import refuse_meaningless
 from wideproof.reports.cli.console import EXIT, Stages, err
 from wideproof.reports.cli.models import Model, any_model_with
 from wideproof.reports.cli.runs.options import Force, Jobs, Out, Scheduler, ShardText, shard_named
@@ -82,8 +80,6 @@ def validate_command(
         raise ParameterError(where, "a relative standard error > 0", budget, "For example --budget 0.01.")
     recursion = any_model_with(context, model)
     nu = parameters(context, list(recursion.program().symbols))
-    if isinstance(recursion, Alternating):
-        refuse_meaningless(recursion.program(), nu, f"validate {model}")
     told = "at most " if budget else "needs "
     with Stages(quiet=as_json) as stages, stages("Monte Carlo") as progress, quiet_widths():
         found = validate(
@@ -104,5 +100,5 @@ def validate_command(
             shard=shard_named(shard),
             **nu,
         )
-    tell(found, seed, as_json, all_checks or isinstance(recursion, Alternating))
+    tell(found, seed, as_json, all_checks)
     raise typer.Exit(EXIT[found.verdict])

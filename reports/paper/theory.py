@@ -27,7 +27,7 @@ from wideproof.numeric.linear_rnn.quadratic_loss import apply_filter
 from wideproof.numeric.linear_rnn.realization import METHODS, realize
 from wideproof.numeric.paper.experiments import DrawSizes, KernelSizes, RealizationSizes
 from wideproof.numeric.validation.convergence import KernelError, kernel_error
-from wideproof.numeric.validation.validate import DEFAULTS
+from wideproof.numeric.validation.linear_rnn.experiment import DEFAULTS
 from wideproof.reports.document.blocks import Block, Equation, Paragraph, Table
 from wideproof.reports.document.numbers import value
 from wideproof.reports.paper.item import Context, PaperClaim, Result, from_checks, goal, theorem, verified

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from wideproof.derive.latex.text import Text
+from wideproof.numeric.validation.experiment import Experiment
 from wideproof.reports.document.blocks import Document
 from wideproof.reports.sections import opening
 from wideproof.reports.sections.needs import Need, Run
@@ -19,13 +20,13 @@ from wideproof.reports.sections.section import Draft, ReportSection, sections_in
 class Kind:
     """A kind of programs: `package` holds its sections, `needs` are those of the beginning and the end.
 
-    `trials` are random networks at each width; `settings` completes the numbers of the symbols; `recorded` where
+    `trials` are random networks at each width; `experiment` confronts its limits with them; `recorded` where
     recordings and a method of training are for it to read.
     """
 
     package: str
     trials: int
-    settings: Callable[[Any, Mapping[str, float]], dict[str, float]]
+    experiment: type[Experiment]
     title: str
     needs: tuple[Need[Any], ...]
     abstract: Callable[[Run], Text]

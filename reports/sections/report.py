@@ -9,11 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from wideproof.derive import Program, Recursion
-from wideproof.derive.alternating.corrections import alternating_program
-from wideproof.derive.emit.derivation import as_program
-from wideproof.derive.language.alternating import Alternating, AlternatingProgram
+from wideproof.derive.language.alternating import Alternating
 from wideproof.derive.language.errors import ParameterError
 from wideproof.derive.language.plain_form import program_data, program_of
+from wideproof.derive.language.program import frozen
 from wideproof.numeric.core.checks import Verdict
 from wideproof.numeric.core.inputs import whole
 from wideproof.numeric.linear_rnn.training_choice import Announce
@@ -22,8 +21,9 @@ from wideproof.numeric.runs.crew import Crew, crew_of, workers_of
 from wideproof.numeric.runs.folder import RECORD, RunFolder, open_run, take_folder
 from wideproof.numeric.runs.stages import DONE, Stage, StagedRun, silent, staged
 from wideproof.numeric.runs.tasks import NOTHING_KEPT, Tasks
+from wideproof.numeric.validation.kinds import kind_of as experiment_on
 from wideproof.numeric.validation.runs import model_text
-from wideproof.numeric.validation.validate import checked_shard, is_linear_rnn
+from wideproof.numeric.validation.validate import checked_shard
 from wideproof.reports.document.blocks import Document, titled
 from wideproof.reports.render.render import Engine, render
 from wideproof.reports.sections.alternating.assembly import ALTERNATING
@@ -33,6 +33,7 @@ from wideproof.reports.sections.needs import Making, Run
 from wideproof.reports.sections.nonlinear.assembly import NONLINEAR
 
 COMMAND = "report"
+KINDS = {kind.experiment: kind for kind in (LINEAR, NONLINEAR, ALTERNATING)}
 
 
 @dataclass(frozen=True)
@@ -78,7 +79,7 @@ def report(recursion: Recursion | Alternating | Program, out_dir: Path | str, *,
     a Recursion or its Program
     """
     whole("seed", seed)
-    program = _program(recursion)
+    program = frozen(recursion)
     kind = kind_of(program)
     if not kind.recorded:
         if method != "auto":
@@ -86,7 +87,7 @@ def report(recursion: Recursion | Alternating | Program, out_dir: Path | str, *,
         data, columns = (), None
     drawn = kind.trials if trials is None else trials
     inputs = {"model": program.name, "data": list(data), "columns": dict(columns or {}), "width": width,
-              "trials": drawn, "nu": kind.settings(program, nu), "method": method}  # fmt: skip
+              "trials": drawn, "nu": kind.experiment.settings(program, nu), "method": method}  # fmt: skip
     identity = {"command": COMMAND, "program": program_data(program), "inputs": inputs, "seed": seed,
                 "shard": checked_shard(shard, out_dir, None)}  # fmt: skip
     model = {"name": program.name, "text": model_text(program)}
@@ -155,9 +156,9 @@ def made(
 
     Errors: those of the needs; ParameterError for a missing symbol; `Elsewhere` in a part of a run.
     """
-    program = _program(recursion)
+    program = frozen(recursion)
     kind = kind_of(program)
-    making = Making(program, kind.settings(program, nu), seed, width, trials, data, columns or {}, method,
+    making = Making(program, kind.experiment.settings(program, nu), seed, width, trials, data, columns or {}, method,
                     stage=stage, draws=draws or {}, tasks=tasks, announce=announce)  # fmt: skip
     return making.carried_out(kind.all_needs)
 
@@ -173,14 +174,6 @@ def recordings_from(run: RunFolder, names: Sequence[str]) -> tuple[str, ...]:
     return tuple(name if name in RECORDINGS or place == Path.cwd() else str(place / name) for name in names)
 
 
-def _program(recursion: Recursion | Alternating | Program) -> Program:
-    if isinstance(recursion, Alternating | AlternatingProgram):
-        return alternating_program(recursion)
-    return as_program(recursion)
-
-
 def kind_of(program: Program) -> Kind:
-    """Which report a program has."""
-    if isinstance(program, AlternatingProgram):
-        return ALTERNATING
-    return LINEAR if is_linear_rnn(program) else NONLINEAR
+    """Which report a program has: that of the experiment which confronts it with its limits."""
+    return KINDS[experiment_on(program)]

@@ -159,8 +159,7 @@ def _width(width: float) -> str:
     return f"$10^{{{exponent}}}$" if width == 10.0**exponent else f"{width:g}"
 
 
-def training(curves: Mapping[str, ArrayLike], xlabel: str = "step", ylabel: str = "mean squared error",
-             steps: ArrayLike | None = None) -> Picture:  # fmt: skip
+def training(curves: Mapping[str, ArrayLike], steps: ArrayLike | None = None) -> Picture:
     """Training curves over each other; later ones are dashed, so that one that coincides shows.
 
     Shapes: each curve (steps,), `steps` the same where not 0, 1, 2, ...
@@ -173,7 +172,7 @@ def training(curves: Mapping[str, ArrayLike], xlabel: str = "step", ylabel: str 
                       color=PALETTE[i % len(PALETTE)])  # fmt: skip
             figure.shows(name, x, y)
         axes.set_yscale("log")
-        return _finish(figure, axes, xlabel, ylabel)
+        return _finish(figure, axes, "step", "mean squared error")
 
 
 def panels(x: ArrayLike, parts: Mapping[str, Mapping[str, ArrayLike]], xlabel: str, ylabel: str,

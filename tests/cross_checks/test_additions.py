@@ -1,4 +1,4 @@
-"""CONTRIBUTING.md keeps its word: an activation, a model and a quantity, in one or two files each, work everywhere."""
+"""CONTRIBUTING.md keeps its word: an activation, a model, a quantity of each kind of programs, in one or two files."""
 
 import json
 import os
@@ -51,6 +51,34 @@ def first_lag(subject: Any, ask: Ask) -> Claim:
     """The closed form at lag 0."""
     return Equation(subject, ask.equation("scale-factors", Rho(j)).right.subs(j, 0))
 '''
+LINE_QUANTITY = '''"""The first coefficient of an alternating program."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from wideproof.derive.alternating.terms import Coefficient
+from wideproof.derive.emit.derivation import Derivation, of_kind, quantity_of, reads
+from wideproof.derive.language.alternating import Alternating, AlternatingProgram
+from wideproof.derive.proof.claims import Claim, Equation
+from wideproof.derive.proof.proof import prove
+from wideproof.derive.proof.rules import Ask, rule
+
+
+@quantity_of(AlternatingProgram)
+def first_coefficient(alternating: Alternating | AlternatingProgram) -> Derivation:
+    """The coefficient of the first line in the second."""
+    return Derivation("first-coefficient", prove(of_kind(alternating, AlternatingProgram), "first", Coefficient(1, 0)))
+
+
+reads("first-coefficient", of=AlternatingProgram)
+
+
+@rule("first", source="the correction", rank=935, says="first,")
+def first(subject: Coefficient, ask: Ask) -> Claim:
+    """The correction of two lines."""
+    return ask.equation("correction", subject)
+'''
 USE = """
 import json
 from pathlib import Path
@@ -83,6 +111,7 @@ print(json.dumps({
     "help": run("derive", "doubled", "--help").output,
     "derived": run("derive", "linear-rnn", "first-scale-factor", "--proof").output,
     "value": json.loads(run("eval", "linear-rnn", "first-scale-factor", "--json", *values).output),
+    "lines": [run("derive", model, "first-coefficient").exit_code for model in ("amp", "linear-rnn")],
     "check": [run("check", "linear-rnn", "first-scale-factor", formula).exit_code for formula in (
         "nu_C + nu_F", "nu_C + 1001/1000*nu_F")],
 }))
@@ -105,6 +134,7 @@ def added(folder):
     with (folder / "derive/__init__.pyi").open("a", encoding="utf-8") as stub:
         stub.write("from .linear.first_lag import first_scale_factor as first_scale_factor\n")
     (folder / "derive/linear/first_lag.py").write_text(QUANTITY, encoding="utf-8")
+    (folder / "derive/alternating/first_coefficient.py").write_text(LINE_QUANTITY, encoding="utf-8")
     environment = {**os.environ, "PYTHONPATH": str(folder), "COLUMNS": "200", "NO_COLOR": "1"}
     return subprocess.run([sys.executable, "-c", USE], cwd=folder, env=environment, capture_output=True, text=True)
 
@@ -117,10 +147,11 @@ def test_an_activation_a_model_and_a_quantity_that_are_added_work_everywhere(tmp
     assert found["lipschitz"]
     assert found["differ"] < 1e-13
     assert found["models"]
-    assert found["completed"] == [["doubled"], ["first-scale-factor"]]
+    assert found["completed"] == [["doubled"], ["first-scale-factor", "first-coefficient"]]
     assert found["toml"] == 0
     assert "--nu-V" in found["help"]
     assert "first-scale-factor" in found["help"]
     assert "first-lag" in found["derived"]
     assert found["value"] == {"values": [5.0]}
+    assert found["lines"] == [0, 2]
     assert found["check"] == [0, 1]

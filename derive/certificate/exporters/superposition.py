@@ -82,7 +82,7 @@ def _diagonals(context: Context, pair: Any, at: Offset) -> Iterator[Lemma]:
     ]
     ask = Ask(premise, (PERTURBATION, context.program.parameterization) if context.program.base else (GIVEN, GIVEN))
     for time in (sp.S.Zero, j + 1):
-        claim = Rule.registry["diagonal"].apply(Moment(*pair, time, time, *at), ask)
+        claim = Rule.registry["diagonal"](Moment(*pair, time, time, *at), ask)
         yield diagonal_lemma(context, claim, depending_first(covariances))
 
 

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 
-from wideproof.derive.alternating.corrections import alternating_program
-from wideproof.derive.alternating.evaluation import StateEvolution, errors_of, line_evolution
-from wideproof.derive.language.alternating import Alternating, AlternatingProgram
+from wideproof.derive.alternating.evaluation import StateEvolution, errors_of
+from wideproof.derive.alternating.line_limits import line_evolution
+from wideproof.derive.language.alternating import AlternatingProgram
 from wideproof.derive.language.errors import ParameterError
-from wideproof.derive.language.scalars import check_keywords
 from wideproof.numeric.core.checks import Check, Claim, Level, judge
-from wideproof.numeric.core.inputs import real
 from wideproof.numeric.validation.alternating.plan import NARROWEST, LinesPlan, coefficients_of
 from wideproof.numeric.validation.alternating.runner import LineMeasurements
 from wideproof.numeric.validation.judged import Validation
@@ -20,43 +17,21 @@ from wideproof.numeric.validation.ladder import Rungs, at_infinity
 
 EFFECT = Level(effects={"mean-square": 0.03})
 TRIALS = 1200
-LINE_DEFAULTS = {"delta": 0.5, "epsilon": 0.25, "nu_w": 0.2, "theta_0": 0.8}
 LINES_METHOD = "dense: the matrix and the sources drawn in every trial"
-THRESHOLD = 0.7
-"""Our assumption for the symbols of the gallery; thresholds after the first are all alike."""
-
-
-def line_settings(program: AlternatingProgram, given: Mapping[str, float]) -> dict[str, float]:
-    """Return the numbers given for the symbols of a program, and our assumption for the others of the gallery.
-
-    Units: of each symbol.  Error: ParameterError for another name, or a symbol without a number.
-    Source: `LINE_DEFAULTS`.
-    """
-    known = {name: LINE_DEFAULTS.get(name, THRESHOLD) for name in program.symbols
-             if name in LINE_DEFAULTS or name.startswith("theta_")}  # fmt: skip
-    values = known | dict(given)
-    check_keywords(f"numbers of {program.name}", values, program.symbols)
-    symbols = program.symbols
-    return {
-        name: real(name, value, 0.0 if symbols[name].is_nonnegative else -math.inf) for name, value in values.items()
-    }
 
 
 def lines_plan(
-    recursion: Alternating | AlternatingProgram, given: Mapping[str, float], width: int, trials: int | None, seed: int,
-    device: str,
-) -> LinesPlan:  # fmt: skip
+    program: AlternatingProgram, values: Mapping[str, float], width: int, trials: int | None, seed: int, backend: str
+) -> LinesPlan:
     """Return the plan of a confrontation of the derived state evolution with draws of the matrix.
 
     Shapes, units, error: as `LinesPlan`; ParameterError for a width that has no ladder.  Source: `line_evolution`.
     """
-    program = alternating_program(recursion)
     if width < NARROWEST:
         hint = "The ladder ends at a quarter of it."
         raise ParameterError(f"validate {program.name}: width", f"{NARROWEST} or more", width, hint)
-    values = line_settings(program, given)
     limits = _evolution(program)(**values)
-    return LinesPlan(program, values, width, TRIALS if trials is None else trials, seed=seed, backend=device,
+    return LinesPlan(program, values, width, TRIALS if trials is None else trials, seed=seed, backend=backend,
                      coefficients=coefficients_of(limits))  # fmt: skip
 
 

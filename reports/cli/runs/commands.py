@@ -195,7 +195,7 @@ def _drawn(
         found = work(crew, progress)
     if not as_json:
         _say_environments(len(load_run(folder).folder.environments()))
-    tell(found, run.record["seed"], as_json, run.experiment.kind == "lines")
+    tell(found, run.record["seed"], as_json)
     raise typer.Exit(EXIT[found.verdict])
 
 

@@ -14,10 +14,10 @@ if TYPE_CHECKING:
     from wideproof.numeric.core.checks import Check
     from wideproof.numeric.validation.judged import Validation
 
-BY_LAG = ("second-moment", "scale-factor")
+SINGLE = ("second-moment", "scale-factor", "mean-square")
 
 
-def tell(found: Any, seed: int, as_json: bool, every: bool) -> None:
+def tell(found: Any, seed: int, as_json: bool, every: bool = False) -> None:
     """Print the checks of a run and its verdict, or one JSON document."""
     if as_json:
         checks = [asdict(check) for check in found.checks]
@@ -92,10 +92,10 @@ def _where(checks: Sequence[Check]) -> str:
 
 
 def _is_shown(check: Check) -> bool:
-    """Single lags, and entries of kernels between one sequence and all at equal times."""
+    """Single lags and vectors, and entries of kernels between one sequence and all at equal times."""
     if isinstance(check.lag, tuple) and len(check.lag) == 4:
         return check.lag[0] == 0 and check.lag[1] == check.lag[3]
-    return check.quantity in BY_LAG
+    return check.quantity in SINGLE
 
 
 def _place(check: Check) -> str:

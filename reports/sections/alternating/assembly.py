@@ -7,7 +7,8 @@ import sympy as sp
 from wideproof.derive.alternating.terms import MeanSquare
 from wideproof.derive.latex.printer import math
 from wideproof.derive.latex.text import Cite, Inline, Ref, Text
-from wideproof.numeric.validation.alternating import TRIALS, line_settings
+from wideproof.numeric.validation.alternating import TRIALS
+from wideproof.numeric.validation.alternating.experiment import LinesExperiment
 from wideproof.reports.document.numbers import value
 from wideproof.reports.sections import opening
 from wideproof.reports.sections.alternating.run import corrections, evaluated, evolution, measurements, without
@@ -59,6 +60,6 @@ def _conclusion(run: Run) -> tuple[Text, ...]:
 
 
 ALTERNATING = Kind(
-    __package__, TRIALS, line_settings, "The wide-matrix limit of {}",
+    __package__, TRIALS, LinesExperiment, "The wide-matrix limit of {}",
     (corrections, evolution, evaluated, validation, measurements, without), _abstract, _introduction, _conclusion,
 )  # fmt: skip

@@ -6,9 +6,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from wideproof.derive.alternating.corrections import corrections as derive_corrections
-from wideproof.derive.alternating.evaluation import StateEvolution, errors_of
-from wideproof.derive.alternating.line_limits import limits
+from wideproof.derive.alternating.evaluation import errors_of
+from wideproof.derive.alternating.line_limits import line_evolution, state_evolution
 from wideproof.derive.alternating.terms import About
+from wideproof.derive.emit.derivation import of_kind
 from wideproof.derive.language.alternating import AlternatingProgram
 from wideproof.numeric.runs.gathering import Progress
 from wideproof.numeric.validation.alternating import LineMeasurements, lines_plan
@@ -18,13 +19,12 @@ from wideproof.reports.sections.needs import Making, Run, concluded, derived, me
 WITHOUT_TRIALS = 200
 
 corrections = derived(derive_corrections)
-evolution = derived(limits)
+evolution = derived(state_evolution)
 
 
 def program_of(run: Run) -> AlternatingProgram:
     """The program of a run, which alternates."""
-    assert isinstance(run.program, AlternatingProgram)
-    return run.program
+    return of_kind(run.program, AlternatingProgram)
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class Evaluated:
 @concluded(record=Evaluated.record)
 def evaluated(run: Making, progress: Progress) -> Evaluated:
     """The state evolution at the numbers used."""
-    return Evaluated(*StateEvolution(run[evolution]).evaluate(**run.nu))
+    return Evaluated(*line_evolution(run[evolution]).evaluate(**run.nu))
 
 
 @measured("", record=lambda found: {"without": found and found.record()})

@@ -8,7 +8,7 @@ from wideproof.derive.language.notation import j
 from wideproof.derive.latex.printer import math
 from wideproof.derive.latex.text import Cite, Ref, Text, marked
 from wideproof.numeric.validation.linear_rnn import variances
-from wideproof.numeric.validation.validate import settings
+from wideproof.numeric.validation.linear_rnn.experiment import LinearExperiment
 from wideproof.reports.document.numbers import value
 from wideproof.reports.sections import opening
 from wideproof.reports.sections.kind import Kind
@@ -88,7 +88,7 @@ def _assumed(run: Run) -> opening.Assumed:
 
 
 LINEAR = Kind(
-    __package__, 20_000, settings, "The wide-network limit of {}",
+    __package__, 20_000, LinearExperiment, "The wide-network limit of {}",
     (response, scale, validation, distance, finite, descents, gaps, compared),
     _abstract, _introduction, _conclusion, _assumed, recorded=True,
 )  # fmt: skip

@@ -9,7 +9,7 @@ import sympy as sp
 from wideproof.derive.latex.printer import math
 from wideproof.derive.latex.text import Code, Inline, Ref, Text, marked
 from wideproof.numeric.validation.kernels import LimitComparison
-from wideproof.numeric.validation.validate import KERNEL_TRIALS, settings
+from wideproof.numeric.validation.kernels.experiment import TRIALS, KernelExperiment
 from wideproof.reports.document.numbers import value
 from wideproof.reports.sections import opening
 from wideproof.reports.sections.kind import Kind
@@ -98,7 +98,7 @@ def _assumed(run: Run) -> opening.Assumed:
 
 
 NONLINEAR = Kind(
-    __package__, KERNEL_TRIALS, settings, "The wide-network limit of {}",
+    __package__, TRIALS, KernelExperiment, "The wide-network limit of {}",
     (nngp, ntk, validation, distance, comparison, remembered, descents),
     _abstract, _introduction, _conclusion, _assumed,
 )  # fmt: skip

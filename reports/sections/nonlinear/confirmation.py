@@ -21,7 +21,7 @@ from wideproof.numeric.validation.kernels import (
     kernel_curves,
     kernel_distance,
 )
-from wideproof.numeric.validation.validate import KERNEL_HORIZON, KERNEL_TRIALS
+from wideproof.numeric.validation.kernels.experiment import DEFAULT_HORIZON, TRIALS
 from wideproof.reports.document.blocks import Block, Equation, Paragraph, Table
 from wideproof.reports.document.numbers import value
 from wideproof.reports.sections.monte_carlo import validation
@@ -45,7 +45,7 @@ def curves(run: Making, progress: Progress) -> KernelCurves:
 @measured("tangent kernel against width", record="distance")
 def distance(run: Making, progress: Progress) -> KernelError:
     """The distance of the tangent kernel of single networks from its limit."""
-    inputs = KernelPlan(run.program, run.nu, run.width, KERNEL_TRIALS, KERNEL_HORIZON, seed=run.seed).inputs
+    inputs = KernelPlan(run.program, run.nu, run.width, TRIALS, DEFAULT_HORIZON, seed=run.seed).inputs
     return kernel_distance(run.program, run.nu, inputs, DISTANCE_WIDTHS, seed=run.seed, progress=progress,
                            tasks=run.tasks)  # fmt: skip
 

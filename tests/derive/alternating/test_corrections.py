@@ -10,10 +10,12 @@ import sympy as sp
 from scipy.integrate import quad
 from scipy.special import erfc
 
+from tests.gaussian_means import gaussian_mean
 from wideproof.derive import models, nngp, state_evolution
+from wideproof.derive.alternating import line_limits
 from wideproof.derive.alternating.corrections import corrections
-from wideproof.derive.alternating.evaluation import errors_of, line_evolution
-from wideproof.derive.alternating.line_limits import limits
+from wideproof.derive.alternating.evaluation import errors_of
+from wideproof.derive.alternating.line_limits import line_evolution
 from wideproof.derive.alternating.terms import (
     Average,
     BlockLaw,
@@ -27,7 +29,6 @@ from wideproof.derive.alternating.terms import (
     Query,
 )
 from wideproof.derive.audit import audit_step, worlds
-from wideproof.derive.expectation.pair_integrals import gaussian_mean
 from wideproof.derive.expectation.truncated_moments import THETA, VARIANCE, Ramp
 from wideproof.derive.language.activations import activation
 from wideproof.derive.language.alternating import Alternating
@@ -70,7 +71,7 @@ def test_the_corrections_are_expectations_of_derivatives_and_the_proof_verifies(
     PROOF.verify()
 
 
-SOFT = limits(models.amp(2)).proof
+SOFT = state_evolution(models.amp(2)).proof
 
 
 def mutated(step, factor):
@@ -140,7 +141,7 @@ def test_a_state_evolution_without_a_term_or_with_other_means_fails_the_audit():
 
 
 def test_the_state_evolution_of_amp_verifies():
-    limits(models.amp(1)).proof.verify()
+    state_evolution(models.amp(1)).proof.verify()
 
 
 def test_the_passage_to_the_limit_is_cited_not_proved_and_its_maps_are_looked_at():
@@ -231,8 +232,10 @@ def test_what_is_no_alternating_program_is_refused():
         run.source("x", "n", ((sp.Rational(1, 2), 1),))
     with pytest.raises(LanguageError):
         Alternating("empty").program()
-    with pytest.raises(ParameterError):
+    with pytest.raises(LanguageError):
         corrections("A @ h")
+    with pytest.raises(LanguageError, match="scale_factors"):
+        corrections(models.linear_rnn())
 
 
 def test_rounds_that_follow_do_not_change_what_came_before():
@@ -314,14 +317,16 @@ def test_a_program_that_nests_activations_is_refused_with_a_way_out():
 
 
 def test_state_evolution_takes_alternating_programs_and_the_rest_says_what_there_is():
-    assert state_evolution(models.amp(1)).proof == limits(models.amp(1)).proof
+    assert state_evolution(models.amp(1)).proof == line_limits.state_evolution(models.amp(1)).proof
     with pytest.raises(LanguageError, match="corrections"):
         nngp(models.amp(1))
     with pytest.raises(ParameterError, match="as it is written"):
         state_evolution(models.amp(1), horizon=2)
 
 
-@pytest.mark.parametrize("made", [corrections(recursion()), limits(models.amp(2))], ids=["corrections", "limits"])
+@pytest.mark.parametrize(
+    "made", [corrections(recursion()), state_evolution(models.amp(2))], ids=["corrections", "limits"]
+)
 def test_a_form_that_leaves_out_an_equation_is_refused(made):
     goal = made.proof.goal
     drawn = worlds(made.program)

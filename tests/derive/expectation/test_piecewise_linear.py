@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 import sympy as sp
 
+from tests.gaussian_means import gaussian_mean
 from wideproof.derive.expectation import piecewise_linear
-from wideproof.derive.expectation.pair_integrals import Variables, expectation, gaussian_mean
+from wideproof.derive.expectation.pair_integrals import Variables, expectation
 from wideproof.derive.expectation.piecewise_linear import broken
 from wideproof.derive.language.activations import Z, define, definition
 

@@ -5,10 +5,11 @@ import numpy as np
 import pytest
 import sympy as sp
 
+from tests.gaussian_means import gaussian_mean
 from wideproof.derive import define, models
 from wideproof.derive.expectation import pair_integrals
 from wideproof.derive.expectation.dual_activations import DERIVED, FACTS, a, b, c, dual, k, m, written
-from wideproof.derive.expectation.pair_integrals import Variables, expectation, gaussian_mean
+from wideproof.derive.expectation.pair_integrals import Variables, expectation
 from wideproof.derive.expectation.rounding import Rounded, rounding
 from wideproof.derive.language.errors import NotClosed
 from wideproof.numeric import Kernel

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 import sympy as sp
 
+from tests.gaussian_means import gaussian_mean
 from wideproof.derive.expectation import pair_integrals
-from wideproof.derive.expectation.pair_integrals import Variables, gaussian_mean, value
+from wideproof.derive.expectation.pair_integrals import Variables, value
 from wideproof.derive.expectation.steep_places import Places, steep_places
 from wideproof.derive.language.activations import Z, define
 

@@ -2,6 +2,7 @@
 
 import random
 from dataclasses import fields, replace
+from functools import partial
 
 import pytest
 import sympy as sp
@@ -357,6 +358,12 @@ def test_a_wrong_divided_difference_is_caught_by_the_audit(derived):
     wrong = claim.right.replace(PowerDD, lambda j, *nodes: j * nodes[0] ** j)
     with pytest.raises(ProofError):
         audit_step(replace(proof.steps[index], claim=replace(claim, right=wrong)), worlds(proof.program))
+
+
+def test_a_rule_concludes_about_subjects_of_its_class_alone():
+    asked = partial(Rule.registry["covariance"], ask=None)
+    with pytest.raises(ProofError, match="a subject of the class Moment"):
+        asked(sp.Symbol("h"))
 
 
 def test_without_an_audit_nothing_is_verified(monkeypatch):

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from wideproof.derive.expectation.pair_integrals import gaussian_mean
+from tests.gaussian_means import gaussian_mean
 from wideproof.derive.language.errors import ParameterError
 from wideproof.numeric.benchmarks import (
     BENCHMARKS,

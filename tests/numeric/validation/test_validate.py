@@ -10,8 +10,8 @@ from wideproof.derive import Recursion, impulse_response, models, scale_factors
 from wideproof.derive.language.errors import DeriveError, NotClosed, ParameterError
 from wideproof.numeric import Level, validate
 from wideproof.numeric.core.checks import overall
-from wideproof.numeric.validation import experiment
-from wideproof.numeric.validation.linear_rnn import judge_linear
+from wideproof.numeric.validation.kernels import KernelMeasurements
+from wideproof.numeric.validation.linear_rnn import experiment, judge_linear
 
 PROGRAM = models.linear_rnn().program()
 SETTING = {"width": 1024, "trials": 3000, "horizon": 3, "nu_W": 0.6, "nu_F": 1.2, "nu_C": 0.8}
@@ -134,6 +134,6 @@ def test_single_precision_is_for_whole_matrices_of_the_linear_network():
     ("activation", "error", "said"), [("exp", ParameterError, "from step 2 on"), ("step", NotClosed, "a jump")]
 )
 def test_a_limit_that_is_infinite_or_missing_is_told_before_any_network_is_drawn(monkeypatch, activation, error, said):
-    monkeypatch.setattr(experiment.KernelMeasurements, "draw", lambda *_: pytest.fail("too late"))
+    monkeypatch.setattr(KernelMeasurements, "draw", lambda *_: pytest.fail("too late"))
     with pytest.raises(error, match=said):
         validate(models.elman(activation), announce=lambda cost: pytest.fail("too late"))

@@ -20,19 +20,21 @@ from typer.testing import CliRunner
 
 from wideproof.derive import Proof, ProofError, Recursion, models, scale_factors
 from wideproof.derive.language.errors import ParameterError
+from wideproof.derive.language.program import Program
+from wideproof.derive.referee.quantities import QUANTITIES as EVERY, named
 from wideproof.numeric.memory_horizon.fixed_points import analyse
 from wideproof.numeric.recordings import RECORDINGS
-from wideproof.numeric.validation import experiment
+from wideproof.numeric.validation.linear_rnn import experiment
 from wideproof.reports.cli import models as cli_models
 from wideproof.reports.cli.app import app
 from wideproof.reports.cli.console import EXIT
-from wideproof.reports.cli.derive import QUANTITIES
 from wideproof.reports.cli.symbols import unwrapped
 from wideproof.reports.render import pandoc, pdftex
 from wideproof.reports.sections import report as report_module
 from wideproof.reports.sections.report import Report
 
 NU = ("--nu-W", "0.3", "--nu-F", "1", "--nu-C", "1")
+QUANTITIES = {name: EVERY[Program][name] for name in named()}
 HOLDS = ("validate", "linear-rnn", "--width", "200", "--trials", "4000", "--seed", "7")
 COMMANDS = ("models", "derive", "certify", "eval", "validate", "report", "reproduce")
 
@@ -274,8 +276,8 @@ MISTAKES = {
     "no precision": (("validate", "elman", "--budget", "0"), "wideproof validate: --budget", "0"),
     "no probability": (("validate", "amp", "--epsilon", "3"), "validate amp", "3"),
     "no ratio": (("eval", "amp", "corrections", "--steps", "1", "--delta", "0", "--epsilon", "0.1", "--nu-w", "0.1",
-                  "--theta-0", "0.5"), "eval amp", "0"),
-    "negative variance of amp": (("report", "amp", "-o", "DIR", "--nu-w", "-1"), "report amp", "-1"),
+                  "--theta-0", "0.5"), "state evolution of amp", "0"),
+    "negative variance of amp": (("report", "amp", "-o", "DIR", "--nu-w", "-1"), "nu_w", "-1"),
     "digits between underscores": ((*EVAL, "--nu-W", "1_0"), "wideproof eval: --nu-W", "'1_0'"),
     "digits of another script": ((*EVAL, "--nu-W", "٣"), "wideproof eval: --nu-W", "'٣'"),
     "a width of underscores": (("validate", "linear-rnn", "--width", "1_0"), "wideproof validate: --width", "'1_0'"),

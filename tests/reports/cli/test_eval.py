@@ -69,13 +69,16 @@ def test_the_table_has_a_row_for_each_sequence_or_step():
     (("elman", "ntk", *NU), "--inputs FILE"),
     (("elman", "memory", *NU, "--inputs", "x.npy"), "expected nngp or ntk"),
     (("elman", "memory", *NU, "--readout", "last"), "Leave --readout out"),
-    (("amp", "ntk", "--inputs", "x.npy"), "nngp or ntk of a Recursion"),
+    (("elman", "ntk", *NU, "--readout", "last"), "Add --inputs FILE"),
+    (("amp", "corrections", "--inputs", "x.npy"), "nngp or ntk of a Recursion"),
+    (("amp", "ntk", "--inputs", "x.npy"), "of an alternating program: corrections, state-evolution"),
+    (("amp", "corrections", "--step", "1"), "only nngp-correction, ntk-correction are of one step"),
     (("elman", "ntk", *NU, "--inputs", "x.npy", "--lags", "3"), "Leave --lags 3 out"),
     (("elman", "ntk", *NU[2:], "--inputs", "x.npy"), "no --nu-W"),
     (("elman", "ntk", *NU, "--inputs", "lengths.npz"), "lengths [2, 4]"),
     (("elman", "ntk", *NU, "--inputs", "missing.npy"), "No such file"),
     (("elman", "ntk", *NU, "--inputs", "x.npy", "--readout", "first"), "--readout"),
-    (("elman", "nkt", *NU, "--inputs", "x.npy"), "nngp or ntk"),
+    (("elman", "nkt", *NU, "--inputs", "x.npy"), "Did you mean ntk"),
 ])  # fmt: skip
 def test_what_does_not_fit_is_told(words, said):
     assert said in run(*words, code=2).stderr

@@ -5,10 +5,10 @@ import math
 import pytest
 from flint import acb, arb, ctx
 
+from tests.gaussian_means import gaussian_mean
 from wideproof.derive.expectation.dual_activations import FACTS, Dual, c as covariance
 from wideproof.derive.expectation.enclosures import pairs
 from wideproof.derive.expectation.enclosures.pairs import Law, enclosed_value, enclosure
-from wideproof.derive.expectation.pair_integrals import gaussian_mean
 from wideproof.derive.language.activations import NAMES, canonical, define
 from wideproof.derive.language.errors import NotAccurate, NotClosed
 

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 from flint import arb, ctx
 
+from tests.gaussian_means import gaussian_mean
 from wideproof.derive.expectation.enclosures import planes
 from wideproof.derive.expectation.enclosures.functions import ball_function
 from wideproof.derive.expectation.enclosures.integrals import Mapped, mean_of
 from wideproof.derive.expectation.enclosures.planes import plane_mean
-from wideproof.derive.expectation.pair_integrals import gaussian_mean
 from wideproof.derive.language.activations import define
 from wideproof.derive.language.errors import NotAccurate
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from wideproof.derive import Alternating, corrections, models, tanh
-from wideproof.derive.alternating.corrections import alternating_program
-from wideproof.derive.alternating.evaluation import errors_of, line_evolution
+from wideproof.derive.alternating.evaluation import errors_of
+from wideproof.derive.alternating.line_limits import line_evolution
 from wideproof.derive.language.errors import ParameterError
 from wideproof.numeric import validate
 from wideproof.numeric.core.checks import Level, overall
@@ -22,7 +22,7 @@ COARSE = Level(effects={"mean-square": 0.1})
 def judged(recursion, evolution, values, width: int, trials: int, onsager: float = 1.0):
     """The verdicts on the limits of an evolution; the corrections of the draws are `onsager` times its own."""
     limits = evolution(**values)
-    program = alternating_program(recursion)
+    program = recursion.program()
     plan = LinesPlan(program, values, width, trials, onsager=onsager, coefficients=coefficients_of(limits))
     return judge_lines(gather(LineMeasurements, plan), list(errors_of(limits).values()), COARSE)
 

@@ -22,7 +22,7 @@ from wideproof.numeric.validation.kernels import (
     kernel_validation,
     runner,
 )
-from wideproof.numeric.validation.validate import KERNEL_DEFAULTS
+from wideproof.numeric.validation.kernels.experiment import KERNEL_DEFAULTS
 
 GALLERY = {
     "elman": lambda: models.elman("tanh"), "relu": lambda: models.elman("relu"),

@@ -19,7 +19,8 @@ from wideproof.numeric.validation.kernels import (
     power,
 )
 from wideproof.numeric.validation.kernels.claims import judge_kernels
-from wideproof.numeric.validation.validate import KERNEL_DEFAULTS, planned
+from wideproof.numeric.validation.kernels.experiment import KERNEL_DEFAULTS
+from wideproof.numeric.validation.validate import planned
 
 PROGRAM = models.elman("tanh").program()
 VALUES = {name: KERNEL_DEFAULTS[name] for name in PROGRAM.symbols}

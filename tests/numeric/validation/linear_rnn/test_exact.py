@@ -10,9 +10,9 @@ from wideproof.derive import models
 from wideproof.numeric import NarrowWidth, validate
 from wideproof.numeric.core.checks import Level, overall
 from wideproof.numeric.runs.gathering import gather
-from wideproof.numeric.validation.experiment import predictions
 from wideproof.numeric.validation.ladder import trials_for_tail
 from wideproof.numeric.validation.linear_rnn import Measurements, Plan, exact_means, judge_linear
+from wideproof.numeric.validation.linear_rnn.experiment import predictions
 
 NU = {"nu_W": 0.3, "nu_F": 1.0, "nu_C": 1.0}
 PROGRAM = models.linear_rnn().program()

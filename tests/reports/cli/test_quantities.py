@@ -1,4 +1,4 @@
-"""The command line of `amp`: listed, derived with a verified proof, and held against finite widths."""
+"""Quantities of both kinds of programs on the command line; `amp` listed, derived, and held against finite widths."""
 
 from __future__ import annotations
 
