@@ -124,7 +124,11 @@ def test_title_author_date_and_engine_are_those_given_and_stay_with_the_run(tiny
 
 @pytest.mark.parametrize(
     ("best", "improving", "said"),
-    [((17, 154), True, "17\N{EN DASH}154+"), ((34, 34), False, "34"), ((7, 4 * 10**10), False, "7\N{EN DASH}4 times 10^10")],
+    [
+        ((17, 154), True, "17\N{EN DASH}154+"),
+        ((34, 34), False, "34"),
+        ((7, 4 * 10**10), False, "7\N{EN DASH}4 times 10^10"),
+    ],
     ids=["range", "one", "large"],
 )
 def test_numbers_of_steps_are_printed_as_numbers(best, improving, said):
