@@ -92,10 +92,10 @@ class Wide(sp.Expr):
         return wide(super().__rsub__(other))
 
     def __mul__(self, other: object) -> sp.Expr:
-        return wide(super().__mul__(other))
+        return wide(super().__mul__(_symbolic(other, self)))
 
     def __rmul__(self, other: object) -> sp.Expr:
-        return wide(super().__rmul__(other))
+        return wide(super().__rmul__(_symbolic(other, self)))
 
     def __truediv__(self, other: object) -> sp.Expr:
         return wide(super().__truediv__(other))
@@ -125,6 +125,13 @@ def instead(expr: object) -> str:
     name = SYMPY.get(type(expr), type(expr).__name__)
     found = f"Write wideproof.{name}(…), an activation" if name in FUNCTIONS else "Use an activation, as wideproof.relu"
     return f"{found}, or declare a function by wideproof.define."
+
+
+def _symbolic(factor: object, vector: sp.Expr) -> object:
+    if isinstance(factor, str):
+        hint = f"Write sympy.Symbol({factor!r}) * …: text names a symbol in declarations only."
+        raise NoNumber(f"{factor!r} * {vector}", "a number or a symbol", "text", hint)
+    return factor
 
 
 def _refuse_number(where: str, name: str, found: sp.Expr) -> NoReturn:

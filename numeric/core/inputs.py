@@ -22,7 +22,7 @@ SMALLEST = sys.float_info.min
 MOST = 10**15
 """No count is larger."""
 MISSING = "Fill or drop what is missing."
-WORDS = "Write columns of words as numbers, or leave them out; of numbers kept as objects take .astype(float)."
+WORDS = "Write columns of words as numbers, or leave them out; of real numbers of another kind take .astype(float)."
 
 
 def whole(name: str, value: Any, least: int = 0, most: int = MOST, hint: str = "Sizes and steps count.") -> int:
@@ -87,8 +87,8 @@ def finite_array(
         found = xp.astype(array, xp.float64)
         got = None if bool(xp.all(xp.isfinite(found))) else "nan or infinity"
     if got is not None:
-        words = hint == MISSING and got in ("text", "dtype object")
-        raise ParameterError(name, "finite real numbers", got, WORDS if words else hint)
+        missing = got == "nan or infinity" or hint != MISSING or isinstance(value, np.ma.MaskedArray)
+        raise ParameterError(name, "finite real numbers", got, hint if missing else WORDS)
     axes = (ndim,) if isinstance(ndim, int) else ndim
     if axes is not None and found.ndim not in axes:
         raise ShapeError(name, f"an array of {' or '.join(map(str, axes))} axes", found.shape, "Add or drop an axis.")

@@ -80,6 +80,8 @@ LINES = {
     "(W @ h + b) + np.ones(3)": "Fraction", "np.float64(2) * (W @ h + b)": "Fraction",
     "math.tanh(h)": "wideproof.tanh(…)", "math.tanh(W @ h + b)": "wideproof.tanh(…)", "h.T": "readout",
     "(W @ h + b).T": "readout",
+    "'alpha' * h": "sympy.Symbol('alpha')", "(W @ h + b) * 'alpha'": "sympy.Symbol('alpha')",
+    "wp.validate(wp.models.elman(), device='gpu')": "Did you mean cuda?",
     "max(h, 0)": "wideproof.relu(h)", "max(0, W @ h + b)": "wideproof.relu(h)", "min(h, 1)": "define(",
     "(h > 0) * h": "wideproof.relu(h)", "2 * (h >= 0)": "wideproof.step(h)", "h if h > 0 else 0": "wideproof.relu(h)",
     "np.where(h > 0, h, 0)": "wideproof.relu(h)", "np.clip(h, 0, 1)": "define(", "W @ (h > 0)": "wideproof.step(h)",

@@ -175,8 +175,8 @@ def test_what_is_no_name_is_refused(bad):
 
 
 @pytest.mark.parametrize(
-    ("value", "hint"), [(["a", "b"], "as numbers"), (OBJECTS, "astype(float)"), ([1.0, np.nan], "Fill or drop")],
-    ids=["words", "objects", "missing"],
+    ("value", "hint"), [(["a", "b"], "as numbers"), (OBJECTS, "astype(float)"), ([1.0, np.nan], "Fill or drop"), ([1j], "real"), (MASKED, "Fill or drop")],
+    ids=["words", "objects", "missing", "complex", "masked"],
 )  # fmt: skip
 def test_an_array_of_no_numbers_is_answered_by_what_to_do_with_it(value, hint):
     with pytest.raises(ParameterError) as caught:
