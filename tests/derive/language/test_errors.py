@@ -98,6 +98,7 @@ LINES = {
     "rnn.matrix('V', varianc=1)": "Did you mean variance?", "rnn.matrix('V', shape=(3, 3))": "Sizes are not declared",
     "rnn.state('g', size=3)": "Sizes are not declared", "rnn.readout()": "readout(name, variance, tied, trainable)",
     "wp.define('sq', lambda z: z**2)": "A Python function has no formula", "wp.define('sq', np.tanh)": "give its text",
+    "wp.activation('leaky_relu', 'a')": "expected a number, got 'a'",
     "wp.activation('swish')": "Did you mean silu?", "wp.activation('ReLU')": "Did you mean relu?",
     "wp.activation('linear')": "Did you mean identity?", "wp.activation('tahn')": "Did you mean tanh?",
     "wp.activation('relu6')": "max(0, min(6, z))", "wp.activation(np.tanh)": "in quotes: 'tanh'",
