@@ -22,6 +22,7 @@ from wideproof.derive.language.program import (
     State,
     Updated,
     coordinates_of,
+    instead,
 )
 from wideproof.derive.proof.claims import Claim, Definition, Equation, Hypothesis, Recurrence, Vanishing
 from wideproof.derive.proof.rules import PERTURBATION, Ask, rule
@@ -423,8 +424,5 @@ def refuse_functions(program: Program) -> None:
         whole = expr.is_Pow and expr.exp.is_Integer and expr.exp > 0
         if expr.has(Coordinate) and not (whole or isinstance(expr, Coordinate | Phi | sp.Add | sp.Mul)):
             raise NotClosed(
-                f"the map {expr}",
-                "sums, products and whole powers of coordinates and activations",
-                expr,
-                "Use an activation, such as wideproof.relu, or declare one by wideproof.define.",
+                f"the map {expr}", "sums, products and whole powers of coordinates and activations", expr, instead(expr)
             )

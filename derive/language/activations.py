@@ -18,6 +18,7 @@ import sympy as sp
 from wideproof.derive.language.admissible import KNOWN, Z as Z, check
 from wideproof.derive.language.errors import LanguageError, ParameterError, explained, meant
 from wideproof.derive.language.grammar import parse, shortened
+from wideproof.derive.language.program import COMPARISON, Coordinate, of_wide
 
 Function = Callable[[sp.Expr], sp.Expr]
 SIGMOID = (1 + sp.tanh(Z / 2)) / 2
@@ -63,6 +64,9 @@ class Phi(sp.Function):
         return f"{name}{chr(39) * int(order)}({printer._print(z)})"
 
 
+WidePhi = of_wide(Phi)
+
+
 def activation(name: str, *parameters: object) -> Function:
     """The opaque activation of that name, to be used in an update: `activation('tanh')(W @ h)`.
 
@@ -83,9 +87,12 @@ def _opaque(symbol: sp.Symbol) -> Function:
                 f"{symbol}(…)",
                 "an expression in the states, exact",
                 f"{type(z).__name__} {shortened(z)}",
-                "For example tanh(W @ h + F @ rnn.x); numbers are ints or Fractions.",
+                COMPARISON
+                if isinstance(z, sp.Rel)
+                else "For example tanh(W @ h + F @ rnn.x); numbers are ints or Fractions.",
             )
-        return Phi(symbol, 0, sp.sympify(z, strict=True))
+        argument = sp.sympify(z, strict=True)
+        return (WidePhi if argument.has(Coordinate) else Phi)(symbol, 0, argument)
 
     apply.__name__ = apply.__qualname__ = symbol.name
     example = "" if symbol.name in _GIVEN else f"\n\n>>> wp.activation('{symbol}')(sp.Symbol('z'))\n{symbol}(z)\n"

@@ -16,6 +16,7 @@ ELSEWHERE = {
     "swish": "silu", "linear": "identity", "logistic": "sigmoid", "heaviside": "step", "lrelu": "leaky_relu",
     "sine": "sin", "cosine": "cos", "absolute": "abs", "exponential": "exp", "std": "variance", "sigma": "variance",
     "scale": "variance", "gain": "variance", "var": "variance", "nu": "variance",
+    "gpu": "cuda",
 }  # fmt: skip
 """Names that other libraries have for what is called otherwise here."""
 NO_SIZES = ("shape", "size", "n", "width", "units", "rows", "columns")

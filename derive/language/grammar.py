@@ -183,7 +183,7 @@ class _Reader:
                 hint = f"It is a function: write {token.text}(…)."
             elif self.tokens[self.at + 1].text == ".":
                 hint = f"Functions have no module before them, as in tanh(…). {hint}"
-            self.refuse(f"one of the names {', '.join(self.names)}", hint)
+            self.refuse(f"one of the names {', '.join(self.names)}" if self.names else "a number", hint)
         self.at += 1
         value = self.names[token.text]
         if not self.taken("."):
@@ -215,6 +215,8 @@ class _Reader:
             self.refuse("a closing bracket")
 
     def known(self) -> str:
+        if not self.names and not self.functions:
+            return "For example 0.2 or 1/5; names have no value here."
         return f"Names: {', '.join(self.names)}; functions: {', '.join(self.functions)}."
 
     # ---- values ---------------------------------------------------------------------------------------

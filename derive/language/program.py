@@ -21,9 +21,17 @@ Role = Literal["matrix", "input_map", "readout", "bias"]
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*\Z")
 
 
-NUMPY = {"absolute": "activation('abs')", "heaviside": "step", "maximum": "relu"}
-FUNCTIONS = ("tanh", "exp", "sin", "cos", "sign", *NUMPY.values())
-"""Functions of NumPy that an activation stands for, by its name; the others have that of NumPy."""
+NUMPY = {
+    "absolute": "activation('abs')", "heaviside": "step", "maximum": "relu", "expit": "sigmoid", "log1p": "softplus",
+    "greater": "step",
+}  # fmt: skip
+FUNCTIONS = ("tanh", "exp", "sin", "cos", "sign", "erf", *NUMPY.values())
+"""Functions of NumPy and SciPy that an activation stands for, by its name; the others have theirs."""
+COMPARISON = (
+    "Write max(h, 0) as wideproof.relu(h), h > 0 as wideproof.step(h), and others by wideproof.define, as in "
+    "define('clipped', 'max(0, min(1, z))')."
+)
+SYMPY = {sp.Abs: "activation('abs')", sp.Heaviside: "step", sp.Max: "relu", sp.Piecewise: "relu"}
 
 
 class Wide(sp.Expr):
@@ -37,17 +45,36 @@ class Wide(sp.Expr):
 
     def __array_ufunc__(self, function: Any, method: str, *inputs: object, **_options: object) -> NoReturn:
         """Refused: a vector has no number, so NumPy computes nothing with it."""
-        _refuse_number(f"numpy.{function.__name__}(…)", NUMPY.get(function.__name__, function.__name__), self)
+        name = function.__name__
+        if method == "reduce":
+            _refuse_entries(f"numpy.{name}.reduce", self)
+        if name == "matmul":
+            _refuse_product(self)
+        _refuse_number(f"{name}(…) of arrays", NUMPY.get(name, name), self)
 
     def __float__(self) -> NoReturn:
         """Refused, as by `math.tanh`."""
         _refuse_number("float, and functions of math", "", self)
+
+    def __int__(self) -> NoReturn:
+        """Refused, as by `range`."""
+        _refuse_number("int", "", self)
+
+    __trunc__ = __int__
+
+    def __round__(self, ndigits: int | None = None) -> NoReturn:
+        """Refused: rounding has no rule."""
+        _refuse_number("round", "", self)
 
     @property
     def T(self) -> NoReturn:
         """Refused: an inner product of vectors is no term."""
         raise ShapeError(f"({self}).T", "a vector, which stands upright", "its transpose",
                          "A readout is declared by rnn.readout(…); A.T belongs to wideproof.Alternating.")  # fmt: skip
+
+    def __matmul__(self, other: object) -> NoReturn:
+        """Refused: the matrix comes first."""
+        _refuse_product(self)
 
     def __neg__(self) -> sp.Expr:
         return wide(super().__neg__())
@@ -65,29 +92,86 @@ class Wide(sp.Expr):
         return wide(super().__rsub__(other))
 
     def __mul__(self, other: object) -> sp.Expr:
-        return wide(super().__mul__(other))
+        return wide(super().__mul__(_symbolic(other, self)))
 
     def __rmul__(self, other: object) -> sp.Expr:
-        return wide(super().__rmul__(other))
+        return wide(super().__rmul__(_symbolic(other, self)))
 
     def __truediv__(self, other: object) -> sp.Expr:
         return wide(super().__truediv__(other))
 
-    def __pow__(self, other: object) -> sp.Expr:
-        return wide(super().__pow__(other))
+    def __pow__(self, other: object, modulus: object = None) -> sp.Expr:
+        return wide(super().__pow__(other, modulus))
+
+    def __lt__(self, other: object) -> sp.Basic:
+        return compared(super().__lt__(other))
+
+    def __le__(self, other: object) -> sp.Basic:
+        return compared(super().__le__(other))
+
+    def __gt__(self, other: object) -> sp.Basic:
+        return compared(super().__gt__(other))
+
+    def __ge__(self, other: object) -> sp.Basic:
+        return compared(super().__ge__(other))
+
+
+class NoNumber(LanguageError, TypeError):
+    """A vector used where Python needs a number, an order or an entry."""
+
+
+def instead(expr: object) -> str:
+    """What to write instead of a function of SymPy, where an activation stands for it."""
+    name = SYMPY.get(type(expr), type(expr).__name__)
+    found = f"Write wideproof.{name}(…), an activation" if name in FUNCTIONS else "Use an activation, as wideproof.relu"
+    return f"{found}, or declare a function by wideproof.define."
+
+
+def _symbolic(factor: object, vector: sp.Expr) -> object:
+    if isinstance(factor, str):
+        hint = f"Write sympy.Symbol({factor!r}) * …: text names a symbol in declarations only."
+        raise NoNumber(f"{factor!r} * {vector}", "a number or a symbol", "text", hint)
+    return factor
 
 
 def _refuse_number(where: str, name: str, found: sp.Expr) -> NoReturn:
     hint = f"Write wideproof.{name}(…), an activation."
     if name not in FUNCTIONS:
         hint = "Write numbers as int or Fraction, activations as wideproof.tanh(…), others by wideproof.define."
-    raise LanguageError(where, "numbers", f"the vector {found}", hint)
+    raise NoNumber(where, "numbers", f"the vector {found}", hint)
 
 
-def _of_wide(kind: type[sp.Expr]) -> type[sp.Expr]:
-    """A class of SymPy with what `Wide` refuses; its objects equal those of the class."""
+def _refuse_entries(where: str, found: sp.Expr) -> NoReturn:
+    hint = "Every entry has the same update; sums over entries are products with a matrix or a readout, as in C @ h."
+    raise NoNumber(where, "vectors as wholes", f"entries of {found}", hint)
 
-    def equal(self: sp.Expr, other: object) -> bool:
+
+def _refuse_product(found: sp.Expr) -> NoReturn:
+    vector = found if found.is_Symbol else f"({found})"
+    hint = f"The matrix comes first, W @ {vector}, and is declared: W = rnn.matrix('W')."
+    raise ShapeError(f"{vector} @ …", "a matrix on the left of @", "a vector", hint)
+
+
+class Compared(sp.Basic):
+    """A comparison of vectors, neither true nor false: what asks for that, as `max` does, is told what to write."""
+
+    __slots__ = ()
+
+    def __bool__(self) -> NoReturn:
+        """Refused, with the activations that say the same."""
+        raise NoNumber(f"{self}", "activations of a vector", "a comparison", COMPARISON)
+
+    def __mul__(self, *_others: object) -> NoReturn:
+        """Refused, as its truth is."""
+        self.__bool__()
+
+    __rmul__ = __add__ = __radd__ = __sub__ = __rsub__ = __truediv__ = __neg__ = __mul__
+
+
+def of_wide(kind: type[sp.Basic], mixin: type[sp.Basic] = Wide) -> type[Any]:
+    """A class of SymPy with what the mixin refuses; its objects equal those of the class."""
+
+    def equal(self: sp.Basic, other: object) -> bool:
         return self is other or (isinstance(other, kind) and self._hashable_content() == other._hashable_content())
 
     own = {
@@ -95,10 +179,11 @@ def _of_wide(kind: type[sp.Expr]) -> type[sp.Expr]:
         "__ne__": lambda self, other: not equal(self, other), "__hash__": kind.__hash__,
         "__reduce_ex__": lambda self, protocol: (kind, self.args),
     }  # fmt: skip
-    return type(kind.__name__, (Wide, kind), own)  # the name is part of hash and order
+    return type(kind.__name__, (mixin, kind), own)  # the name is part of hash and order
 
 
-WIDE = {kind: _of_wide(kind) for kind in (sp.Add, sp.Mul, sp.Pow)}
+WIDE = {kind: of_wide(kind) for kind in (sp.Add, sp.Mul, sp.Pow)}
+COMPARED = {kind: of_wide(kind, Compared) for kind in (sp.Lt, sp.Le, sp.Gt, sp.Ge)}
 
 
 def wide(expr: Any) -> Any:
@@ -109,6 +194,12 @@ def wide(expr: Any) -> Any:
     made = sp.Expr.__new__(kind, *expr.args)
     made.is_commutative = expr.is_commutative
     return made
+
+
+def compared(relation: Any) -> Any:
+    """A comparison that SymPy left open as one that refuses to be true or false; a decided one as it is."""
+    kind = COMPARED.get(type(relation))
+    return relation if kind is None else sp.Rel.__new__(kind, *relation.args)
 
 
 class Coordinate(Wide, sp.Symbol):
@@ -132,11 +223,6 @@ class Coordinate(Wide, sp.Symbol):
             "a state as declared by .state()",
             self.label,
             "`.next` is the updated value of a state; it cannot be taken twice.",
-        )
-
-    def __matmul__(self, other: object) -> Coordinate:
-        raise ShapeError(
-            f"{self.label} @ …", "a matrix on the left of @", "a vector", f"The matrix comes first: W @ {self.label}."
         )
 
     def _sympystr(self, printer: Any) -> str:

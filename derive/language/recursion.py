@@ -29,6 +29,7 @@ from wideproof.derive.language.program import (
     Updated,
     coordinate,
     coordinates_of,
+    wide,
 )
 from wideproof.derive.language.scalars import check_one_symbol_each, exact, flag, scalar, variance as nonnegative
 from wideproof.derive.language.shown import cut
@@ -59,7 +60,7 @@ class LinearMap:
                 f"Python reads `A @ B @ v` from the left: write {self} @ ({vector} @ v).",
             )
         v = self._recursion._vector(f"{self} @ …", vector, self._role)
-        return sp.Add(*(c * self._recursion._intern(MatVec(m, v)) for c, m in self._parts)) if v != 0 else v
+        return wide(sp.Add(*(c * self._recursion._intern(MatVec(m, v)) for c, m in self._parts))) if v != 0 else v
 
     def __add__(self, other: object) -> LinearMap:
         if not isinstance(other, LinearMap):
@@ -95,6 +96,10 @@ class LinearMap:
     def __rmatmul__(self, vector: object) -> NoReturn:
         hint = f"Write {self} @ v: a matrix stands before its vector."
         raise ShapeError(f"… @ {self}", "a matrix on the left of @", shortened(vector), hint)
+
+    def __pow__(self, power: object) -> NoReturn:
+        """Refused: a matrix is applied to a vector, and again to what comes."""
+        raise LanguageError(f"{self} ** {shortened(power)}", "a product", "a power", f"Write {self} @ ({self} @ h).")
 
     def __call__(self, vector: object) -> NoReturn:
         """Refused: a product is written with @."""

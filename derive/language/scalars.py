@@ -15,7 +15,7 @@ from sympy.core.function import AppliedUndef
 from wideproof.derive.language.errors import LanguageError, ParameterError, meant
 from wideproof.derive.language.grammar import is_moderate, shortened
 from wideproof.derive.language.notation import TAKEN, parameter
-from wideproof.derive.language.program import NAME, Coordinate
+from wideproof.derive.language.program import COMPARISON, NAME, Coordinate
 
 EXACT = "Exact numbers only: Fraction(3, 10), not 0.3."
 
@@ -62,7 +62,7 @@ def variance(where: str, value: object) -> sp.Expr:
 def exact(where: str, value: object, expected: str) -> sp.Expr:
     """An int, a Fraction or an expression, without floats, complex and infinite numbers.  Errors: LanguageError."""
     if isinstance(value, bool) or not isinstance(value, Integral | Fraction | sp.Expr):
-        raise LanguageError(where, expected, f"{type(value).__name__} {shortened(value)}", EXACT)
+        raise LanguageError(where, expected, f"{type(value).__name__} {shortened(value)}", _instead_of(value))
     expr = sp.Integer(int(value)) if isinstance(value, Integral) else sp.sympify(value, strict=True)
     if expr.has(sp.Float):
         raise LanguageError(where, "exact numbers", shortened(str(expr)), "Use Rational(3, 10) instead of 0.3.")
@@ -75,6 +75,16 @@ def exact(where: str, value: object, expected: str) -> sp.Expr:
             )
     check_names(where, (x.name for x in expr.free_symbols if not isinstance(x, Coordinate)))
     return expr
+
+
+def _instead_of(value: object) -> str:
+    if isinstance(value, str):
+        return "Text is never evaluated: write the expression without quotes, as in wideproof.tanh(W @ h)."
+    if isinstance(value, sp.Rel):
+        return COMPARISON
+    if hasattr(value, "__len__"):
+        return "Vectors are declared, as states, biases or the input x, and matrices too: none is given by its entries."
+    return EXACT
 
 
 def check_names(where: str, names: Iterable[str]) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 import sympy as sp
 
-from wideproof.derive.expectation.symbolic_expectation import GaussianMean
+from wideproof.derive.expectation.symbolic_expectation import GaussianMean, MeanNode
 from wideproof.derive.language.activations import Phi
 from wideproof.derive.language.program import Bias, Coordinate, MatVec, Program, coordinates_of
 from wideproof.derive.latex.printer import MARK, Printer, Term, latex, signed
@@ -118,7 +118,7 @@ def _is_mean(left: str) -> bool:
 
 def _told(pairs: Sequence[tuple[Term, Term]], program: Program | None) -> list[Row]:
     """The rows of some equations, with the laws and the letters that they need."""
-    pairs = with_laws(pairs)
+    pairs = with_covariances(with_laws(pairs))
     rows = _rows(pairs, program, {})
     if program is not None and not all(_fits([row]) for row in rows):
         names = shorthand([x for pair in pairs for x in pair], program)
@@ -306,6 +306,20 @@ def with_laws(pairs: Sequence[tuple[Term, Term]]) -> list[tuple[Term, Term]]:
             left = rf"\mathrm{{Var}}\left[{u}\right]" if u == v else rf"\mathrm{{Cov}}\left[{u},\,{v}\right]"
             rows.append((Latex(left), entry))
     return rows
+
+
+def with_covariances(pairs: Sequence[tuple[Term, Term]]) -> list[tuple[Term, Term]]:
+    """The same equations, the laws of several Gaussian variables that stand at means as letters, told once below."""
+    sides = [sp.sympify(x, strict=True) for pair in pairs for x in reversed(pair) if not isinstance(x, Latex)]
+    means = [x for side in sides for x in sp.preorder_traversal(side) if isinstance(x, MeanNode)]
+    laws = list(dict.fromkeys(x.args[2] for x in means if len(x.args[2]) > 1))
+    letters = {law: sp.Symbol(f"Sigma_{i}" if len(laws) > 1 else "Sigma") for i, law in enumerate(laws, 1)}
+    lettered = {x: x.func(*x.args[:2], sp.Tuple(letters[x.args[2]])) for x in means if x.args[2] in letters}
+    rows: list[tuple[Term, Term]] = [
+        tuple(x if isinstance(x, Latex) else sp.sympify(x, strict=True).xreplace(lettered) for x in pair)  # type: ignore[misc]
+        for pair in pairs
+    ]
+    return [*rows, *((letter, law) for law, letter in letters.items())]
 
 
 def aligned(rows: Sequence[tuple[str, str, Sequence[str]]]) -> Latex:

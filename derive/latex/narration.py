@@ -86,6 +86,7 @@ class _Narrator:
         known = {i: told[step.claim] for i, step in enumerate(proved.steps) if step.claim in told}
         self.known, self.count, self.averaged = set(known), 0, False
         self.label = {i: label for i, label in known.items() if label}
+        self.repeated: set[tuple[str, ...]] = set()
 
     def passages(self) -> list[Passage]:
         """All groups of consecutive steps by one rule."""
@@ -119,6 +120,9 @@ class _Narrator:
         if not new and pairs:
             words = self._lead(rule, self._because(premises, places))
             self.label |= dict.fromkeys([index for index, _ in group], places[-1])
+            if (rule, *places) in self.repeated:
+                return []  # the next line of an induction, of which this was said
+            self.repeated.add((rule, *places))
             whole = all(pair in pairs for pair, label in self.stated.items() if label in places)
             return [Said((*words, " " if whole else " what stands in ", *_listed(places), "."))]
         lead = Said(self._lead(rule, self._because(premises)))
@@ -281,7 +285,7 @@ def _shared(count: int, whole: bool) -> str:
     """How much of a proof stands in another."""
     if whole:
         return "All of its steps are those of a proof above."
-    many = f"{count} of its steps are those" if count > 1 else "One of its steps is that"
+    many = f"Of its steps {count} are those" if count > 1 else "One of its steps is that"
     return f"{many} of a proof above; the others follow."
 
 

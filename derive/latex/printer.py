@@ -36,7 +36,10 @@ class Printer(LatexPrinter):
         return Latex(SPACES.sub(r"\\,", super().doprint(sp.sympify(expr, strict=True))))
 
     def sum_terms(self, expr: Term) -> list[str]:
-        """The terms of a sum as printed, each but the first with its sign in front."""
+        """The terms of a sum as printed, each but the first with its sign in front; the entries of a tuple."""
+        if isinstance(expr, sp.Tuple):
+            printed = [self.doprint(entry) for entry in expr]
+            return [f"({printed[0]},", *(f"{x}," for x in printed[1:-1]), f"{printed[-1]})"]
         if not isinstance(expr, sp.Add):
             return [self.doprint(expr)]
         printed = [self.doprint(term) for term in self._as_ordered_terms(expr)]

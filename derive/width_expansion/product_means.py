@@ -41,7 +41,7 @@ class ProductMean(MeanNode):
             for i, (f, m) in enumerate(zip(functions, means, strict=True), 1)
         )
         entries = ", ".join(map(printer._print, cov))
-        law = f"v = {entries}" if one else rf"\Sigma = ({entries})"
+        law = f"v = {entries}" if one else entries if len(cov) == 1 else rf"\Sigma = ({entries})"
         body = rf"\mathbb{{E}}\left[{inside}\right]_{{{law}}}"
         return rf"{{{body}}}^{{{exp}}}" if exp else body
 
@@ -99,8 +99,11 @@ def _text(function: sp.Tuple, i: int) -> str:
 
 
 def _latex_of(function: sp.Tuple, variable: str, shift: str) -> str:
-    """A product of activations of one variable, equal ones as a power, and its derivative."""
+    """A product of activations of one variable, equal ones as a power, and its derivative; of one by primes."""
     product, order = function
+    if len(product) == 1:
+        ((name, k),) = product
+        return rf"\mathrm{{{name}}}{chr(39) * int(k + order)}({shift}{variable})"
     parts = []
     for name, k in dict.fromkeys(product):
         power = product.args.count(sp.Tuple(name, k))

@@ -21,6 +21,8 @@ SMALLEST = sys.float_info.min
 """The smallest double with all its digits."""
 MOST = 10**15
 """No count is larger."""
+MISSING = "Fill or drop what is missing."
+WORDS = "Write columns of words as numbers, or leave them out; of real numbers of another kind take .astype(float)."
 
 
 def whole(name: str, value: Any, least: int = 0, most: int = MOST, hint: str = "Sizes and steps count.") -> int:
@@ -73,7 +75,7 @@ def _number(value: Any) -> float:
 
 def finite_array(
     name: str, value: Any, ndim: int | Sequence[int] | None = None, xp: Any = np, *, empty: bool = False,
-    hint: str = "Fill or drop what is missing.",
+    hint: str = MISSING,
 ) -> Any:  # fmt: skip
     """Return finite real numbers as a float64 array of a namespace, of a number of axes that is allowed.
 
@@ -85,7 +87,8 @@ def finite_array(
         found = xp.astype(array, xp.float64)
         got = None if bool(xp.all(xp.isfinite(found))) else "nan or infinity"
     if got is not None:
-        raise ParameterError(name, "finite real numbers", got, hint)
+        missing = got == "nan or infinity" or hint != MISSING or isinstance(value, np.ma.MaskedArray)
+        raise ParameterError(name, "finite real numbers", got, hint if missing else WORDS)
     axes = (ndim,) if isinstance(ndim, int) else ndim
     if axes is not None and found.ndim not in axes:
         raise ShapeError(name, f"an array of {' or '.join(map(str, axes))} axes", found.shape, "Add or drop an axis.")
@@ -176,7 +179,7 @@ def instance(name: str, value: Any, kind: type | tuple[type, ...], hint: str) ->
 def unmasked(name: str, value: Any) -> Any:
     """Return what is no masked array.  Error: ParameterError naming the argument."""
     if isinstance(value, np.ma.MaskedArray):
-        raise ParameterError(name, "finite real numbers", "a masked array", "Fill or drop what is missing.")
+        raise ParameterError(name, "finite real numbers", "a masked array", MISSING)
     return value
 
 

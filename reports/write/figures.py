@@ -187,7 +187,7 @@ def panels(x: ArrayLike, parts: Mapping[str, Mapping[str, ArrayLike]], xlabel: s
     columns = min(len(parts), 3)
     rows, places = -(-len(parts) // columns), np.asarray(x, dtype=float)
     first, floor = places.max(), -np.inf
-    inches = (LINE, 0.4 * HEIGHT + (0.62 if columns > 1 else 0.8) * HEIGHT * rows)
+    inches = (LINE, 0.4 * HEIGHT + (0.6 if columns > 1 else 0.8) * HEIGHT * rows)
     with mpl.rc_context(STYLE):
         figure, grid = grid_of(rows, columns, inches, sharex=True)
         for axes, (title, curves) in zip(grid.flat, parts.items(), strict=False):

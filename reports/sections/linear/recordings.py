@@ -239,10 +239,11 @@ def _scores(c: RecordingComparison, label: str) -> Table:
     )  # fmt: skip
 
 
-def _steps(score: Score) -> str:
+def _steps(score: Score) -> Text:
     """The range of the best numbers of steps over the runs; large ones are those of a closed form."""
     steps = sorted({min(score.best_steps), max(score.best_steps)})
-    return DASH.join(str(k) if k < LARGE else f"{k:.0e}" for k in steps) + ("+" if score.improving else "")
+    said: list[Inline] = [str(k) if k < LARGE else value(k, digits=1) for k in steps]
+    return (said[0], *(x for k in said[1:] for x in (DASH, k)), "+" if score.improving else "")
 
 
 def _verdicts(c: RecordingComparison, label: str) -> Table:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from wideproof.derive import Derivation
+from wideproof.derive.latex.displays import CONTINUED
 from wideproof.derive.latex.text import Cite, Inline, Latex, Math, Ref, Text, marked
 from wideproof.numeric.core.checks import Check
 from wideproof.numeric.runs.gathering import Progress
@@ -149,7 +150,7 @@ def _coefficients(corrections: Sequence[Correction], derived: bool) -> Table:
             NAMES[c.quantity], str(c.step), Math(Latex("x, x" if c.sequences[1] == 0 else "x, x'")),
             *((("measured only" if c.derived is None else value(_rounded(c.derived, c.stderr))),) if derived else ()),
             value(c.measured, c.stderr),
-            *(("" if c.z is None else f"{c.z:.1f}",) if derived else ()),
+            *(("" if c.z is None else Math(Latex(f"{c.z:.1f}")),) if derived else ()),
         )
         for c in corrections
     )  # fmt: skip
@@ -183,11 +184,16 @@ def _equations(derivations: Sequence[Derivation]) -> tuple[Block, ...]:
     blocks: list[Block] = [
         Paragraph(
             marked(r"With $Q$ the limit of the overlap of two vectors, $Q^{(1)}$ its coefficient of $1/n$, $\Gamma$ "
-                   "and $V$ the covariances of two overlaps times $n$, given those before them and in all, and $R$ "
-                   "the response of one to another, the first of these is")
+                   "and $V$ the covariances of two overlaps times $n$, given those before them and in all, $R$ the "
+                   r"response of one to another, and $v$ and $\Sigma$ the variance of $u$ and the covariances of "
+                   "$u_1, u_2, \\ldots$, row by row, the first of these is")
         )
     ]  # fmt: skip
-    return (*blocks, *(Equation(part) for part in shown.formula.displays()))
+    first, *rest = shown.formula.displays()
+    blocks.append(Equation(first))
+    for part in rest:
+        blocks += [Equation(part)] if part.startswith(CONTINUED) else [Paragraph(("and",)), Equation(part)]
+    return tuple(blocks)
 
 
 def _verdicts(checks: tuple[Check, ...]) -> Table:

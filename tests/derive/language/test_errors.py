@@ -7,10 +7,11 @@ import pickle
 import numpy as np
 import pytest
 import sympy as sp
+from scipy.special import erf, expit
 
 import wideproof as wp
 from wideproof.derive import LanguageError, Recursion
-from wideproof.derive.language import errors
+from wideproof.derive.language import activations, errors
 from wideproof.derive.language.errors import LONGEST, LONGEST_HINT, DeriveError, TooLarge
 from wideproof.derive.language.notation import TAKEN
 
@@ -54,6 +55,13 @@ def written(line):
         "F": rnn.input_map("F"),
         "C": rnn.readout("C"),
     }
+
+    def of(update):
+        rnn.update(names["h"], update)
+        rnn.output(names["C"] @ names["h"])
+        return rnn
+
+    names |= {"sp": sp, "erf": erf, "expit": expit, "of": of}
     names |= {"h": rnn.state("h"), "b": rnn.bias("b"), "A": wp.Alternating("run").matrix("A")}
     with pytest.raises((DeriveError, AttributeError)) as error:
         eval(line, names)
@@ -63,7 +71,7 @@ def written(line):
 LINES = {
     "W * h": "written W @ h", "h * W": "written W @ h", "W * (W @ h + b)": "W @ (W@h + b)", "C * h": "written C @ h",
     "np.dot(W, h)": "written W @ h", "F * rnn.x": "written F @ x", "A * h": "A @ h", "W(h)": "Write W @ h",
-    "h @ W": "W @ h", "(W @ h + b) @ W": "W @ v", "W + h": "W @ h + …", "h - W": "W @ h + …",
+    "h @ W": "W @ h", "(W @ h + b) @ W": "W @ (W@h + b)", "W + h": "W @ h + …", "h - W": "W @ h + …",
     "W.T": "Alternating", "W.T @ h": "Alternating",
     "np.tanh(h)": "wideproof.tanh(…)", "np.tanh(W @ h)": "wideproof.tanh(…)", "np.maximum(h, 0)": "wideproof.relu(…)",
     "np.abs(h)": "wideproof.activation('abs')(…)", "np.float64(0.5) * h": "Fraction",
@@ -72,10 +80,25 @@ LINES = {
     "(W @ h + b) + np.ones(3)": "Fraction", "np.float64(2) * (W @ h + b)": "Fraction",
     "math.tanh(h)": "wideproof.tanh(…)", "math.tanh(W @ h + b)": "wideproof.tanh(…)", "h.T": "readout",
     "(W @ h + b).T": "readout",
+    "'alpha' * h": "sympy.Symbol('alpha')", "(W @ h + b) * 'alpha'": "sympy.Symbol('alpha')",
+    "wp.validate(wp.models.elman(), device='gpu')": "Did you mean cuda?",
+    "max(h, 0)": "wideproof.relu(h)", "max(0, W @ h + b)": "wideproof.relu(h)", "min(h, 1)": "define(",
+    "(h > 0) * h": "wideproof.relu(h)", "2 * (h >= 0)": "wideproof.step(h)", "h if h > 0 else 0": "wideproof.relu(h)",
+    "np.where(h > 0, h, 0)": "wideproof.relu(h)", "np.clip(h, 0, 1)": "define(", "W @ (h > 0)": "wideproof.step(h)",
+    "wp.tanh(b < h)": "wideproof.step(h)", "sorted([b, h])": "wideproof.relu(h)",
+    "rnn.update(h, h > 0)": "wideproof.step(h)", "rnn.update(h, 'tanh(h)')": "without quotes",
+    "max(wp.tanh(h), 0)": "wideproof.relu(h)", "np.sin(wp.relu(h))": "wideproof.sin(…)", "wp.relu(h).T": "readout",
+    "wp.relu(h) @ W": "W @ (relu(h))", "np.tanh((W + W) @ h)": "wideproof.tanh(…)", "(W @ h + b) @ h": "comes first",
+    "np.ones((3, 3)) @ h": "rnn.matrix", "W @ np.ones(3)": "declared", "W**2": "Write W @ (W @ h)",
+    "np.sum(h)": "C @ h", "round(h)": "Fraction", "int(b)": "Fraction", "erf(h)": "wideproof.erf(…)",
+    "expit(h)": "wideproof.sigmoid(…)", "wp.nngp(of(abs(W @ h)))": "activation('abs')",
+    "wp.nngp(of(sp.Max(W @ h, 0)))": "wideproof.relu(…)", "wp.nngp(of(sp.erf(W @ h)))": "wideproof.erf(…)",
+    "wp.nngp(of(1 / h))": "wideproof.define",
     "rnn.matrix('V', std=1)": 'variance="nu_W"', "rnn.bias('V', sigma=1)": 'variance="nu_W"',
     "rnn.matrix('V', varianc=1)": "Did you mean variance?", "rnn.matrix('V', shape=(3, 3))": "Sizes are not declared",
     "rnn.state('g', size=3)": "Sizes are not declared", "rnn.readout()": "readout(name, variance, tied, trainable)",
     "wp.define('sq', lambda z: z**2)": "A Python function has no formula", "wp.define('sq', np.tanh)": "give its text",
+    "wp.activation('leaky_relu', 'a')": "expected a number, got 'a'",
     "wp.activation('swish')": "Did you mean silu?", "wp.activation('ReLU')": "Did you mean relu?",
     "wp.activation('linear')": "Did you mean identity?", "wp.activation('tahn')": "Did you mean tanh?",
     "wp.activation('relu6')": "max(0, min(6, z))", "wp.activation(np.tanh)": "in quotes: 'tanh'",
@@ -117,6 +140,25 @@ def test_sums_of_vectors_are_those_of_sympy():
     assert sp.tanh(a + b) == sp.tanh(sp.Add(a, b))
     assert (a + b) - b == a
     assert type((a + b).xreplace({a: b})) is not type(a + b)
+
+
+def test_activations_of_vectors_are_those_of_sympy():
+    rnn = Recursion("applied")
+    h = rnn.state("h")
+    ours, plain = wp.tanh(h), activations.Phi(sp.Symbol("tanh"), 0, h)
+    assert (type(ours), type(wp.tanh(sp.Symbol("z")))) == (activations.WidePhi, activations.Phi)
+    assert ours == plain == ours
+    assert hash(ours) == hash(plain)
+    assert (sp.srepr(ours), ours.func, ours.diff(h)) == (sp.srepr(plain), plain.func, plain.diff(h))
+    assert pickle.loads(pickle.dumps(ours)) == plain
+    assert sp.Add(ours, -plain) == 0
+
+
+def test_comparisons_of_vectors_are_those_of_sympy():
+    h = Recursion("compared").state("h")
+    assert [h < 1, h <= 1, h > 1, h >= 1] == [sp.Lt(h, 1), sp.Le(h, 1), sp.Gt(h, 1), sp.Ge(h, 1)]
+    assert (sp.Max(h, 0), sp.Max(h**2, -1)) == (sp.Max(0, h), h**2)
+    assert sp.Piecewise((h, h > 0), (0, True)).subs(h, -1) == 0
 
 
 def test_a_call_that_is_right_passes():

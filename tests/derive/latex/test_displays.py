@@ -4,6 +4,7 @@ import sympy as sp
 from wideproof.derive.latex.displays import display, equations, pack, width
 from wideproof.derive.latex.printer import latex, math
 from wideproof.derive.latex.text import Latex
+from wideproof.derive.width_expansion.product_means import ProductMean
 from wideproof.reports.render.latex_subset import lint_tex
 
 x, y = sp.symbols("x y", positive=True)
@@ -100,3 +101,17 @@ def test_a_sum_taller_than_a_display_goes_on_in_the_next_and_loses_no_term():
     assert [part.startswith(CONTINUED) for part in rest] == [True, True]
     assert sum(part.count("_{") for part in (first, *rest)) == len(terms)
     assert all(part.count("\\\\") < TALL for part in (first, *rest))
+
+
+def test_laws_of_several_variables_are_told_once_below():
+    u, v, c = sp.symbols("u v c", positive=True)
+    one = sp.Tuple(sp.Symbol("erf"), sp.S.Zero)
+    square, erf = (sp.Tuple(sp.Tuple(*[one] * power), sp.Integer(2)) for power in (2, 1))
+    wide = ProductMean([square, erf], (0, 0), (u, c, v)) + ProductMean([erf, erf], (0, 0), (u, c, v))
+    text = equations([(x, c * wide + ProductMean([square], (0,), (u,)))])
+    assert text.count(r"]_{\Sigma}") == 2
+    assert r"\Sigma &= (u, c, v)" in text
+    assert r"]_{v = u}" in text
+    assert r"\mathrm{erf}''(u_{2})" in text
+    several = equations([(x, wide + ProductMean([erf, erf], (0, 0), (u, 0, v)))])
+    assert r"\Sigma_{1} &= (u, 0, v)" in several

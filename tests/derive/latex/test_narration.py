@@ -2,7 +2,8 @@
 
 import re
 
-from wideproof.derive import models, ntk, scale_factors
+from wideproof.derive import Alternating, corrections, models, ntk, relu, scale_factors
+from wideproof.derive.latex.narration import narrated
 from wideproof.derive.proof.proof import Proof, Step
 
 
@@ -29,3 +30,14 @@ def test_words_of_a_user_are_escaped():
     last = Step(r"my_rule \input{x}", proof.steps[-1].claim, "me", "proved", (16, 18))
     text = Proof(proof.program, proof.goal, (*proof.steps[:-1], last)).latex()
     assert r"the rule my\_rule \textbackslash{}input\{x\} gives" in text
+
+
+def test_what_an_induction_repeats_line_by_line_is_said_once():
+    run = Alternating("lines")
+    A, x = run.matrix("A", variance=1), run.source("x", "n", 1)
+    run.keep("v", A.T @ relu(A @ (A.T @ (A @ x))))
+    proof = corrections(run).proof
+    stated = {}
+    narrated(proof, "claim", stated=stated)
+    said = [str(passage) for passage in narrated(proof, "lines", stated=dict.fromkeys(stated, "eq:claim"))]
+    assert len(said) == len(set(said)) > 5

@@ -172,3 +172,13 @@ def test_what_is_no_name_is_refused(bad):
     with pytest.raises(ParameterError, match="a name or several"):
         names("parameters", bad)
     assert names("parameters", np.array(["W", "F"])) == ("W", "F")
+
+
+@pytest.mark.parametrize(
+    ("value", "hint"), [(["a", "b"], "as numbers"), (OBJECTS, "astype(float)"), ([1.0, np.nan], "Fill or drop"), ([1j], "real"), (MASKED, "Fill or drop")],
+    ids=["words", "objects", "missing", "complex", "masked"],
+)  # fmt: skip
+def test_an_array_of_no_numbers_is_answered_by_what_to_do_with_it(value, hint):
+    with pytest.raises(ParameterError) as caught:
+        finite_array("X", value)
+    assert hint in caught.value.hint

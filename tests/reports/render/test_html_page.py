@@ -29,7 +29,8 @@ def wide():
     from wideproof.derive.latex.text import Latex
     from wideproof.reports.document.blocks import Equation
 
-    return Equation(Latex(" + ".join(f"x_{{{k}}}" for k in range(60))), "eq:wide")
+    line = " + ".join(f"x_{{{k}}}" for k in range(60))
+    return Equation(Latex(rf"\begin{{aligned}} a &= {line} \\ aaa &= b \end{{aligned}}"), "eq:wide")
 
 
 @pytest.fixture
@@ -52,6 +53,8 @@ def test_the_page_has_contents_scopes_links_and_the_numbers_of_its_figures(writt
     assert 'href="https://arxiv.org/abs/2101.07833"' in page
     assert 'href="https://doi.org/10.1007/s00220-013-1862-3"' in page
     assert 'alt="a falling line [x]"' in page
+    assert '<mtd columnalign="right"' in page
+    assert 'mtd[columnalign="right"] { text-align: -webkit-right' in page
     numbers = re.search(r'download="decay.csv" href="data:text/csv;base64,([^"]*)"', page)[1]
     assert base64.b64decode(numbers) == (written.html.parent / "figures" / "decay.csv").read_bytes()
 

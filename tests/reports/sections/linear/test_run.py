@@ -16,7 +16,7 @@ from wideproof.derive.latex.text import plain
 from wideproof.derive.proof.proof import Proof
 from wideproof.reports.document.blocks import titled
 from wideproof.reports.render.typeset import typeset
-from wideproof.reports.sections.linear.recordings import _answer, compared, recording_blocks
+from wideproof.reports.sections.linear.recordings import _answer, _steps, compared, recording_blocks
 from wideproof.reports.sections.linear.run import checks_of, lags_of
 from wideproof.reports.sections.linear.training import descents, gaps
 from wideproof.reports.sections.monte_carlo import validation
@@ -120,3 +120,16 @@ def test_title_author_date_and_engine_are_those_given_and_stay_with_the_run(tiny
     assert record == {"titles": {"author": "N. N.", "title": "A & B"}, "asked_engine": "typst"}
     entitle(run, "", "", "", "pdflatex")
     assert record["asked_engine"] == "pdflatex"
+
+
+@pytest.mark.parametrize(
+    ("best", "improving", "said"),
+    [
+        ((17, 154), True, "17\N{EN DASH}154+"),
+        ((34, 34), False, "34"),
+        ((7, 4 * 10**10), False, "7\N{EN DASH}4 times 10^10"),
+    ],
+    ids=["range", "one", "large"],
+)
+def test_numbers_of_steps_are_printed_as_numbers(best, improving, said):
+    assert plain(_steps(SimpleNamespace(best_steps=best, improving=improving))) == said
