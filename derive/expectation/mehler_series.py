@@ -13,6 +13,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -31,7 +32,7 @@ CLOSE = 0.9
 """Pairs of larger correlation need more orders; where they are few they are summed apart."""
 TOLERANCE, NEGLIGIBLE = 1e-14, 1e-15
 """The parts of E[phi^2] beyond which a series is not extended (known by subtraction), and whose effect is left out."""
-SHORT, ENOUGH = 48, 1e-10
+LENGTHS, ENOUGH = (48, 96, 192, 384), 1e-8
 """Coefficients of a truncated series, and the part of E[phi^2] it may miss: a product of two errs by as much."""
 ROUNDING = 8 * float(np.finfo(float).eps)
 
@@ -154,33 +155,55 @@ def pair(xp: Any, first: Series, second: Series, correlation: Any) -> tuple[Any,
     return total, doubt
 
 
-def truncated(xp: Any, phi: Function, mean: Any, variance: Any) -> Any | None:
-    """The first SHORT coefficients of phi(mean + sqrt(variance) z), None where they miss more than ENOUGH.
+def truncated(xp: Any, phi: Function, mean: Any, variance: Any, least: int = LENGTHS[0]) -> Any | None:
+    """The first coefficients of phi(mean + sqrt(variance) z), None where the most of LENGTHS miss more than ENOUGH.
 
-    Shapes: (..., N) each -> (..., N, SHORT).
+    Shapes: (..., N) each -> (..., N, K), K one of LENGTHS and at least `least`.
     Error: ENOUGH of E[phi^2] in a product of two; what a halved grid changes counts.
     """
     deviation = xp.sqrt(variance)
-    coarse, fine = (_at(xp, phi, mean, deviation, fineness, SHORT) for fineness in (1, 2))
-    moved = xp.sum((fine.coefficients - coarse.coefficients) ** 2, axis=-1)
-    if bool(xp.any(xp.maximum(fine.tail, moved) > ENOUGH * fine.energy)):
-        return None
-    return fine.coefficients
+    for fineness, length in [(i, x) for i, x in enumerate(LENGTHS, start=1) if x >= least]:
+        coarse, fine = (_at(xp, phi, mean, deviation, min(fineness + more, FINEST), length) for more in (0, 1))
+        moved = xp.sum((fine.coefficients - coarse.coefficients) ** 2, axis=-1)
+        if not bool(xp.any(xp.maximum(fine.tail, moved) > ENOUGH * fine.energy)):
+            return fine.coefficients
+    return None
 
 
 def correlated(xp: Any, first: Any, second: Any, correlation: Any) -> Any:
-    """E[phi(u) psi(v)] of truncated series, by Horner's rule.
+    """E[phi(u) psi(v)] of truncated series: beyond the shortest of LENGTHS, for pairs alone that it matters for.
 
-    Orders that either function lacks, such as every second one of an odd function, cost a product less.
     Shapes: (..., S, K, N), (..., K, N), (..., S, N, N) -> (..., S, N, N).
     """
+    most = min(first.shape[-2], second.shape[-2])
+    first, second = xp.moveaxis(first[..., :most, :], -2, 0), xp.moveaxis(second[..., :most, :], -2, 0)
+    total = _horner(xp, first[: LENGTHS[0], ..., :, None], second[: LENGTHS[0], ..., None, None, :], correlation)
+    for start, end in pairwise(length for length in LENGTHS if length <= most):
+        left, right = (xp.sqrt(xp.sum(x[start:, ...] ** 2, axis=0)) for x in (first, second))
+        sizes = (xp.sqrt(xp.sum(x**2, axis=0)) for x in (first, second))
+        beyond = xp.abs(correlation) ** start * (left[..., :, None] * right[..., None, None, :])
+        of = next(sizes)[..., :, None] * next(sizes)[..., None, None, :]
+        *rows, i, j = at = xp.nonzero(beyond > ENOUGH * of)
+        if i.size == 0:
+            break
+        close = correlation[at]
+        more = _horner(xp, first[start:end, ...][:, *rows, i], second[start:end, ...][:, *rows[:-1], j], close)
+        total[at] += close**start * more
+    return total
+
+
+def _horner(xp: Any, first: Any, second: Any, correlation: Any) -> Any:
+    """Sums of products of coefficients and powers of correlations.  Shapes: (K, ...), (K, ...), (...) -> (...).
+
+    Orders that either function lacks, such as every second one of an odd function, cost a product less.
+    """
     total = xp.zeros_like(correlation)
-    largest = [xp.max(xp.abs(xp.moveaxis(x, -2, 0)).reshape(SHORT, -1), axis=-1) for x in (first, second)]
+    largest = [xp.max(xp.abs(xp.reshape(x, (x.shape[0], -1))), axis=-1) for x in (first, second)]
     needed = largest[0] * largest[1] > NEGLIGIBLE * xp.max(largest[0]) * xp.max(largest[1])
-    for k in range(max((k for k in range(SHORT) if needed[k]), default=0), -1, -1):
+    for k in range(first.shape[0] - 1, -1, -1):
         total *= correlation
         if needed[k]:
-            total += first[..., k, :, None] * second[..., None, k, None, :]
+            total += first[k] * second[k]
     return total
 
 

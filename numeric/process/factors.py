@@ -6,7 +6,6 @@ factor by itself: its moments are expectations over two Gaussian variables, and 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -15,6 +14,7 @@ import sympy as sp
 from wideproof.derive.language.activations import Phi
 from wideproof.derive.language.program import Previous
 from wideproof.numeric.process.groups import merged_groups, twins
+from wideproof.numeric.process.integration import Integration
 from wideproof.numeric.process.layout import Layout, Pair
 
 ONE = sp.S.One
@@ -49,11 +49,13 @@ class Factors:
     groups: dict[sp.Symbol, int] = field(init=False)
     known: dict[Pair, tuple[Product, ...] | None] = field(default_factory=dict)
     expanded: dict[sp.Expr, bool] = field(default_factory=dict)
+    integration: Integration = field(init=False)
     used: set[sp.Expr] = field(init=False)
     twins: dict[sp.Symbol, sp.Symbol] = field(init=False)
 
     def __post_init__(self) -> None:
         self.groups = merged_groups(self.layout)
+        self.integration = Integration(self.layout, self.groups, self.exact, self._sampled_pairs())
         self.used = self._used()
         self.twins = twins(self.layout, self.used & self.layout.forms.keys())
 
@@ -152,8 +154,9 @@ class Factors:
         """The states, forms and other processes of which some moment needs paths."""
         layout = self.layout
         found, todo = set[sp.Expr](), list[sp.Expr]()
-        for law in (*layout.read, *layout.laws.values()):
-            todo += self._sampled(*law.moment) if law.moment else []
+        for pair in self._sampled_pairs():
+            todo += [] if self.integration.integrates(*pair) else [x for x in pair if x != ONE]
+        todo += [x for coefficient in self.integration.coefficients for x in coefficient.free_symbols]
         while todo:
             process = todo.pop()
             state = self._state(process)
@@ -167,13 +170,13 @@ class Factors:
     @property
     def moments(self) -> list[Pair]:
         """The pairs of processes of which some moment is a mean over paths, or is kept for all pairs of steps."""
-        laws = (*self.layout.read, *self.layout.laws.values())
-        asked = [law.moment for law in laws if law.moment]
-        products = [self.split(*pair) or (Product(1.0, (pair,)),) for pair in asked]
-        inside = [pair for terms in products for term in terms for pair in term.pairs if not self.exact(*pair)]
-        return list(dict.fromkeys([*asked, *inside]))
+        return list(dict.fromkeys([*self._asked(), *self._sampled_pairs()]))
 
-    def _sampled(self, u: sp.Expr, v: sp.Expr) -> Iterable[sp.Expr]:
-        products = self.split(u, v)
-        pairs = [(u, v)] if products is None else [pair for product in products for pair in product.pairs]
-        return [x for pair in pairs if not self.exact(*pair) for x in pair if x != ONE]
+    def _asked(self) -> list[Pair]:
+        return [law.moment for law in (*self.layout.read, *self.layout.laws.values()) if law.moment]
+
+    def _sampled_pairs(self) -> list[Pair]:
+        """The pairs of processes whose moments take paths."""
+        products = [self.split(*pair) or (Product(1.0, (pair,)),) for pair in self._asked()]
+        inside = [pair for terms in products for term in terms for pair in term.pairs if not self.exact(*pair)]
+        return list(dict.fromkeys(inside))
