@@ -95,7 +95,7 @@ class PathWork:
 
     def together(self, sequences: int, replicates: int, memory: float) -> int:
         """Return how many replicates are taken together: a power of two that fits the cache and the memory."""
-        most = min(replicates, AT_ONCE / (sequences * self.points), memory / self.memory(sequences))
+        most = min(replicates, AT_ONCE / (sequences**2 * self.points), memory / self.memory(sequences))
         return 1 << max(0, int(most).bit_length() - 1)
 
     def cost(self, batches: list[int], replicates: int, memory: float) -> KernelCost:

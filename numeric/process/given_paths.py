@@ -132,8 +132,13 @@ class GivenPaths:
             value = found(inner)
             if value is not None:
                 factor = self.coefficient(coefficient, step)
-                weight, paths = (factor, None) if isinstance(factor, float) else (1.0, self.xp.expand_dims(factor, axis=axis))
-                total = _added(total, value if paths is None else value * paths, weight)
+                if isinstance(factor, float):
+                    total = _added(total, value, factor)
+                    continue
+                product = value * self.xp.expand_dims(factor, axis=axis)
+                if total is not None:
+                    product += total
+                total = product
         return total
 
     def _inside(self, inside: Sequence[Inside], step: int, at: int) -> Any:

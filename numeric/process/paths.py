@@ -13,7 +13,7 @@ from typing import Any
 
 import sympy as sp
 
-from wideproof.derive.expectation.mehler_series import LENGTHS, correlated, truncated
+from wideproof.derive.expectation.mehler_series import LENGTHS, PLACES, Truncated, correlated, truncated
 from wideproof.derive.language.activations import Phi
 from wideproof.derive.language.program import Previous
 from wideproof.numeric.core.activations import activation_function, slope_from_value
@@ -90,7 +90,8 @@ class Paths:
     drawn: dict[int, int] = field(default_factory=dict)
     now: dict[Any, Array] = field(default_factory=dict)
     variances: dict[tuple[sp.Symbol, int], Array] = field(default_factory=dict)
-    series: dict[tuple[Phi, int], Array] = field(default_factory=dict)
+    series: dict[Phi, Truncated] = field(default_factory=dict)
+    orders: dict[tuple[Phi, int], int] = field(default_factory=dict)
     columns: dict[Any, Column] = field(default_factory=dict)
     coefficients: dict[tuple[sp.Expr, int], Array] = field(default_factory=dict)
     given: GivenPaths = field(init=False)
@@ -333,31 +334,47 @@ class Paths:
             if a in self.layout.forms:
                 means = self.layout.forms[a].mean * self.layout.forms[b].mean
                 return self._covariances(a, steps, b, step) + means
-            return self._by_series(a, b, steps, step)
+            key = (a, b, step, steps[0], steps[-1], len(steps))
+            if key not in self.now:
+                self.now[key] = self._by_series(a, b, steps, step)
+            return self.now[key]
         return self._sampled(a, b, steps, step)
 
     def _by_series(self, a: Phi, b: Phi, steps: Sequence[int], step: int) -> Array:
         """E[a b] of two activations of a form each by Mehler's series; LongSeries where that is too long."""
-        at = [*((a, other) for other in steps), (b, step)]
-        most = max(self._coefficients(phi, other).shape[1] for phi, other in at)
-        *left, right = (self._coefficients(phi, other, most) for phi, other in at)
+        left, right = self._coefficients(a, steps), self._coefficients(b, [step])
         xp, (first, second) = self.xp, (a.args[2], b.args[2])
         deviations = xp.stack([self._variance(first, other) for other in steps], axis=1) ** 0.5
         scale = deviations[..., None] * self._variance(second, step)[:, None, None, :] ** 0.5
         correlation = self._covariances(first, steps, second, step) / xp.where(scale > 0, scale, xp.ones_like(scale))
-        return correlated(xp, xp.stack(left, axis=1), right, correlation)
+        return correlated(xp, left, Truncated(*(x[:, 0, ...] for x in right[:2]), right.parities), correlation)
 
-    def _coefficients(self, phi: Phi, step: int, least: int = LENGTHS[0]) -> Array:
-        """The Hermite coefficients, `least` or more, of an activation of a form at a step.  Shapes: (R, K, N)."""
-        if (phi, step) not in self.series or self.series[phi, step].shape[1] < least:
-            name, order, form = phi.args
-            function, mean = activation_function(str(name), int(order)), self.layout.forms[form].mean
-            variance = self._variance(form, step)
-            found = truncated(self.xp, function, mean + 0.0 * variance, variance, least)
-            if found is None:
-                raise LongSeries(phi)
-            self.series[phi, step] = self.xp.permute_dims(found, (0, 2, 1))
-        return self.series[phi, step]
+    def _coefficients(self, phi: Phi, steps: Sequence[int]) -> Truncated:
+        """The Hermite coefficients of an activation of a form at several steps.  Shapes: (R, S, N, K)."""
+        if phi not in self.series:
+            shape = (self.replicates, *self.X.shape[1::-1])
+            rooms = (self.room((phi, size), (*shape, size), self.xp.float64) for size in (LENGTHS[-1], len(PLACES) + 1))
+            self.series[phi] = Truncated(*rooms, frozenset())
+        for step in steps:
+            if (phi, step) not in self.orders:
+                self._develop(phi, step)
+        most = max(self.orders[phi, step] for step in steps)
+        part = slice(steps[0], steps[-1] + 1) if list(steps) == list(range(steps[0], steps[-1] + 1)) else list(steps)
+        coefficients, beyond, parities = self.series[phi]
+        return Truncated(coefficients[:, part, :, :most], beyond[:, part, ...], parities)
+
+    def _develop(self, phi: Phi, step: int) -> None:
+        """Keep the series of an activation of a form at a step."""
+        name, order, form = phi.args
+        variance, mean = self._variance(form, step), self.layout.forms[form].mean
+        found = truncated(self.xp, activation_function(str(name), int(order)), mean + 0.0 * variance, variance)
+        if found is None:
+            raise LongSeries(phi)
+        self.orders[phi, step] = most = found.coefficients.shape[-1]
+        self.series[phi].coefficients[:, step, :, :most] = found.coefficients
+        self.series[phi].coefficients[:, step, :, most:] = 0.0
+        self.series[phi].beyond[:, step, ...] = found.beyond
+        self.series[phi] = self.series[phi]._replace(parities=self.series[phi].parities | found.parities)
 
     def _variance(self, form: sp.Symbol, step: int) -> Array:
         if (form, step) not in self.variances:
