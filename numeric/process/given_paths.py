@@ -36,7 +36,6 @@ class GivenPaths:
     rows: dict[int, Known] = field(default_factory=dict)
     chains: dict[int, Known] = field(default_factory=dict)
     constants: dict[tuple[Pair, int], Array] = field(default_factory=dict)
-    places: dict[Combination, int] = field(default_factory=dict)
 
     def begin(self, step: int) -> None:
         """Leave behind what steps from `step` on do not read."""
@@ -74,8 +73,8 @@ class GivenPaths:
     def _sum(self, first: Combination, second: Combination, step: int, at: int) -> Array | None:
         """The moment of two combinations, their states one by one."""
         total: Any = None
-        for a, left in self.integration.parts(first):
-            for b, right in self.integration.parts(second):
+        for a, left in first.parts:
+            for b, right in second.parts:
                 total = _added(total, self._value(left, right, step, at), a * b)
         return total
 
@@ -84,7 +83,7 @@ class GivenPaths:
         first, step, second, at = *self._updated(first, step), *self._updated(second, at)
         if step < 0 or at < 0:
             return None
-        if step > at or (step == at and self._place(first) > self._place(second)):
+        if step > at or (step == at and first.number > second.number):
             found = self._value(second, first, at, step)
             return None if found is None else self.xp.permute_dims(found, (0, 2, 1, 3))
         known = self._kept(second, step, at)
@@ -92,21 +91,15 @@ class GivenPaths:
             known[first, second, step, at] = self._found(first, second, step, at)
         return known[first, second, step, at]
 
-    def _place(self, combination: Combination) -> int:
-        """An order of combinations of one step: that in which they are met."""
-        return self.places.setdefault(combination, len(self.places))
-
     def _updated(self, combination: Combination, step: int) -> tuple[Combination, int]:
         """A state before its update is the updated one of the step before."""
-        state = self.integration.single(combination)
-        if state is None:
+        if not combination.lag:
             return combination, step
-        after = self.integration.updated(state)
-        return (combination, step) if after == state else (((1.0, (after,)),), step - 1)
+        return self.integration.combined(((1.0, (combination.state,)),)), step - 1
 
     def _kept(self, second: Combination, step: int, at: int) -> Known:
         """Where a moment is kept: with the row of its later step, or for one more earlier step only."""
-        if self.integration.single(second) is not None:
+        if second.state is not None:
             return self.rows.setdefault(at, {})
         for old in [s for s in self.chains if s < step - 1]:
             del self.chains[old]
@@ -114,10 +107,10 @@ class GivenPaths:
 
     def _found(self, first: Combination, second: Combination, step: int, at: int) -> Array | None:
         """By the update of a state, the second if it is one; else by independence."""
-        if (state := self.integration.single(second)) is not None:
-            return self._expanded(state, at, lambda inner: self._sum(first, inner, step, at), 1)
-        if (state := self.integration.single(first)) is not None:
-            return self._expanded(state, step, lambda inner: self._sum(inner, second, step, at), 2)
+        if second.state is not None:
+            return self._expanded(second.state, at, lambda inner: self._sum(first, inner, step, at), 1)
+        if first.state is not None:
+            return self._expanded(first.state, step, lambda inner: self._sum(inner, second, step, at), 2)
         total: Any = None
         for known, inside in self.integration.products(first, second):
             inner = self._inside(inside, step, at)
@@ -145,7 +138,7 @@ class GivenPaths:
         """A weighted sum of products of moments given the paths; a number where there are none."""
         total: Any = None
         for weight, pairs in inside:
-            values = [self._value(((1.0, a),), ((1.0, b),), step, at) for a, b in pairs]
+            values = [self._value(a, b, step, at) for a, b in pairs]
             if not any(value is None for value in values):
                 total = _added(total, math.prod(values[1:], start=values[0]) if values else 1.0, weight)
         return total

@@ -6,7 +6,7 @@ moments given the others follow from its own update, step by step. No path of th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from itertools import combinations
 from typing import NamedTuple
@@ -19,17 +19,34 @@ from wideproof.numeric.process.layout import Layout, Pair
 
 Monomial = tuple[sp.Expr, ...]
 """Factors of integrated groups, no two of them of the same one."""
-Combination = tuple[tuple[float, Monomial], ...]
+Weighted = tuple[tuple[float, Monomial], ...]
 """Weights and monomials of one step."""
+
+
+@dataclass(eq=False)
+class Combination:
+    """A sum of weights times monomials of one step, made once by `Integration.combined`.
+
+    `state` is the updated state that it is, of its own step or `lag` steps before; `parts` are its states one by one,
+    whose moments are kept, and the rest of it together.
+    """
+
+    terms: Weighted
+    number: int
+    state: sp.Expr | None
+    lag: int
+    parts: tuple[tuple[float, Combination], ...]
+
+
 Terms = tuple[tuple[sp.Expr, Combination], ...]
 """Coefficients, which paths give, and combinations."""
 
 
 class Inside(NamedTuple):
-    """weight x product of moments given the paths, each of a monomial with another."""
+    """weight x product of moments given the paths, each of a combination with another."""
 
     weight: float
-    pairs: tuple[tuple[Monomial, Monomial], ...]
+    pairs: tuple[tuple[Combination, Combination], ...]
 
 
 Products = tuple[tuple[tuple[Pair, ...], tuple[Inside, ...]], ...]
@@ -59,17 +76,21 @@ class Integration:
     kept: frozenset[int] = frozenset()
     coefficients: tuple[sp.Expr, ...] = ()
     known: dict[sp.Expr, Terms] = field(default_factory=dict)
+    made: dict[Weighted, Combination] = field(default_factory=dict)
     plans: dict[tuple[Combination, Combination], Products] = field(default_factory=dict)
+    kinds: int = 0
 
     def __post_init__(self) -> None:
-        every = frozenset(self.groups.values())
+        every, inside = frozenset(self.groups.values()), {self.groups[form] for form in self.layout.inside}
         if self.layout.random_starts or any(self.layout.backward(state) for state in self.layout.bodies):
             self.kept = every
         for phi in self.layout.activations:
             if not self.exact(phi, phi):
                 self.kept |= {self.groups[form] for form in self.layout.forms_read(phi)}
         while True:
-            self.known, self.plans = {}, {}
+            self.known, self.made, self.plans = {}, {}, {}
+            if not {g for pair in self.pairs for x in pair for g in self._open(x)} & inside:
+                self.kept = every
             try:
                 self.coefficients = self._coefficients()
             except NotLinear as found:
@@ -98,7 +119,8 @@ class Integration:
 
     def read(self, process: sp.Expr) -> Terms:
         """The same where a moment of it is asked: a state is a combination by itself."""
-        return ((sp.S.One, ((1.0, (process,)),)),) if self.state(process) is not None else self.terms(process)
+        alone = ((sp.S.One, self.combined(((1.0, (process,)),))),)
+        return alone if self.state(process) is not None else self.terms(process)
 
     def _terms(self, expr: sp.Expr) -> Terms:
         found: dict[sp.Expr, dict[Monomial, float]] = {}
@@ -109,7 +131,7 @@ class Integration:
             self._check(inside)
             coefficient = sp.Mul(*(x for x in factors if x not in inside))
             found.setdefault(coefficient, {})[inside] = float(weight)
-        return tuple((coefficient, tuple((w, m) for m, w in inner.items())) for coefficient, inner in found.items())
+        return tuple((c, self.combined(tuple((w, m) for m, w in inner.items()))) for c, inner in found.items())
 
     def _check(self, factors: Monomial) -> None:
         for x in factors:
@@ -119,25 +141,28 @@ class Integration:
             if self.reach(x) & self.reach(y):
                 raise NotLinear(self.reach(x) & self.reach(y))
 
-    def single(self, combination: Combination) -> sp.Expr | None:
-        """The state that a combination is, nothing else."""
-        (_, first), *others = combination
-        return first[0] if not others and len(first) == 1 and self.state(first[0]) is not None else None
-
-    def parts(self, combination: Combination) -> Iterator[tuple[float, Combination]]:
-        """A combination as its states one by one, whose moments are kept, and the rest of it together."""
-        rest = tuple(part for part in combination if self.single(((1.0, part[1]),)) is None)
-        yield from ((w, ((1.0, m),)) for w, m in combination if (w, m) not in rest)
-        if rest:
-            yield 1.0, rest
+    def combined(self, terms: Weighted) -> Combination:
+        """The combination of these terms, one object each."""
+        if terms not in self.made:
+            states = [len(m) == 1 and self.state(m[0]) is not None for _, m in terms]
+            state = self.state(terms[0][1][0]) if terms[0][0] == 1.0 and len(terms) == 1 and states[0] else None
+            lag = int(state is not None and state != terms[0][1][0])
+            rest = tuple(term for term, alone in zip(terms, states, strict=True) if not alone)
+            parts = [(w, self.combined(((1.0, m),))) for (w, m), alone in zip(terms, states, strict=True)
+                     if alone and state is None]  # fmt: skip
+            if parts and rest:
+                parts.append((1.0, self.combined(rest)))
+            self.made[terms] = made = Combination(terms, len(self.made), state, lag, tuple(parts))
+            made.parts = made.parts or ((1.0, made),)
+        return self.made[terms]
 
     # ---- moments of combinations --------------------------------------------------------------------------
     def products(self, first: Combination, second: Combination) -> Products:
         """The moment of two combinations, neither of them a state alone, in independent factors."""
         if (first, second) not in self.plans:
             found: dict[tuple[Pair, ...], list[Inside]] = {}
-            for a, left in first:
-                for b, right in second:
+            for a, left in first.terms:
+                for b, right in second.terms:
                     pairs = self._paired(left, right)
                     if not any(self._vanishes(x, y) for x, y in pairs):
                         known = tuple((x[0], y[0]) for x, y in pairs if self._is_known(x, y))
@@ -163,11 +188,12 @@ class Integration:
     def _is_known(self, a: Monomial, b: Monomial) -> bool:
         return len(a) == len(b) == 1 and self.exact(a[0], b[0])
 
-    def _linear(self, a: Monomial, b: Monomial) -> tuple[Monomial, Monomial]:
+    def _linear(self, a: Monomial, b: Monomial) -> tuple[Combination, Combination]:
         """A pair of which one is a state alone, whose update says their moment."""
-        if not any(len(x) == 1 and self.state(x[0]) is not None for x in (a, b)):
+        first, second = (self.combined(((1.0, x),)) for x in (a, b))
+        if first.state is None and second.state is None:
             raise NotLinear({g for x in a + b for g in self.reach(x)})
-        return a, b
+        return first, second
 
     def _coefficients(self) -> tuple[sp.Expr, ...]:
         """What paths have to give for all moments that are asked."""
@@ -176,27 +202,21 @@ class Integration:
         for pair in self.pairs:
             left, right = (self.read(x) for x in pair)
             found |= dict.fromkeys(c for c, _ in (*left, *right))
-            todo += [(a, b) for _, x in left for _, a in self.parts(x) for _, y in right for _, b in self.parts(y)]
+            todo += [(a, b) for _, x in left for _, a in x.parts for _, y in right for _, b in y.parts]
         while todo:
             pair = todo.pop()
             if pair in seen:
                 continue
             seen |= {pair, pair[::-1]}
             for here, there in (pair, pair[::-1]):
-                if (state := self.single(here)) is not None:
-                    terms = self.terms(self.updated(state))
+                if here.state is not None:
+                    terms = self.terms(here.state)
                     found |= dict.fromkeys(c for c, _ in terms)
-                    todo += [(part, there) for _, inner in terms for _, part in self.parts(inner)]
-            if self.single(pair[0]) is None and self.single(pair[1]) is None:
-                inside = [x for _, parts in self.products(*pair) for part in parts for x in part.pairs]
-                todo += [(((1.0, a),), ((1.0, b),)) for a, b in inside]
+                    todo += [(part, there) for _, inner in terms for _, part in inner.parts]
+            if pair[0].state is None and pair[1].state is None:
+                todo += [x for _, parts in self.products(*pair) for part in parts for x in part.pairs]
+        self.kinds = sum(a.state is not None and a.number <= b.number for a, b in seen)
         return tuple(found)
-
-    def updated(self, state: sp.Expr) -> sp.Expr:
-        """A state after its update."""
-        after = self.state(state)
-        assert after is not None
-        return after
 
     @property
     def pairs(self) -> list[Pair]:
