@@ -43,6 +43,11 @@ class GivenPaths:
         self.chains.clear()
         self.constants.clear()
 
+    def end(self) -> None:
+        """Leave all behind: what takes the next paths would wait for the collector of circles otherwise."""
+        for known in (self.rows, self.chains, self.constants):
+            known.clear()
+
     def moment(self, u: sp.Expr, v: sp.Expr, step: int, at: int) -> Array | None:
         """The mean over the paths of E[u_step v_at].  Shapes: (R, N, N)."""
         total: Any = None

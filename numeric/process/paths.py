@@ -106,6 +106,8 @@ class Paths:
                 self.value(state, self.X.shape[1] - 1 - step if self.layout.backward(state) else step)
             self._integrate(step)
             self.now.clear()
+        self.given.end()
+        self.coefficients.clear()
 
     def _integrate(self, step: int) -> None:
         """The moments given the paths of one step with all up to it, the earlier ones first."""
