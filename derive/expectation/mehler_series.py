@@ -13,7 +13,6 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -204,10 +203,15 @@ def correlated(xp: Any, first: Truncated, second: Truncated, correlation: Any) -
     left, right = parts[0][..., :, None, :], parts[1][..., None, None, :, :]
     near, place = _power(xp.abs(correlation), PLACES[0]), 1
     at = xp.nonzero(near * left[..., 1] * right[..., 1] > FEW * left[..., 0] * right[..., 0])
-    total = sum((
-        _horner(p[..., :, None, k : PLACES[0] : 2], q[..., None, None, :, k : PLACES[0] : 2], square) * _power(correlation, k)
-        for k in (0, 1)
-        if k in first.parities & second.parities), start=xp.zeros_like(correlation))
+    total = sum(
+        (
+            _horner(p[..., :, None, k : PLACES[0] : 2], q[..., None, None, :, k : PLACES[0] : 2], square)
+            * _power(correlation, k)
+            for k in (0, 1)
+            if k in first.parities & second.parities
+        ),
+        start=xp.zeros_like(correlation),
+    )
     while at[0].size and PLACES[place - 1] < most:
         start, end = PLACES[place - 1 : place + 1]
         left, right, close = (*at[:-2], at[-2]), (*at[:-3], at[-1]), correlation[at]

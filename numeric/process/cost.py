@@ -93,6 +93,11 @@ class PathWork:
         return cls(factors, steps, paths, normals, len(forms), others, len(factors.moments), factors.integration.kinds,
                    series, sizes)  # fmt: skip
 
+    def with_points(self, points: int) -> PathWork:
+        """Return the same work with other points of the kernel."""
+        otherwise = self.otherwise and self.otherwise.with_points(points)
+        return replace(self, points=self.factors.paths(points), otherwise=otherwise)
+
     def memory(self, sequences: int) -> float:
         """Return the bytes of so many sequences sampled together, by one replicate, whatever series are short.
 

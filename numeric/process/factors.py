@@ -52,7 +52,7 @@ def long_series(layout: Layout) -> frozenset[sp.Expr]:
 def _is_long(phi: Phi) -> bool:
     function = activation_function(str(phi.args[0]), int(phi.args[1]))
     with np.errstate(all="ignore"):
-        return truncated(xp, function, xp.zeros(1), xp.ones(1)) is None
+        return truncated(xp, function, np.zeros(1), np.ones(1)) is None
 
 
 @dataclass

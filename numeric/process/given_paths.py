@@ -143,7 +143,7 @@ class GivenPaths:
         """A weighted sum of products of moments given the paths; a number where there are none."""
         total: Any = None
         for weight, pairs in inside:
-            values = [self._value(a, b, step, at) for a, b in pairs]
+            values: list[Any] = [self._value(a, b, step, at) for a, b in pairs]
             if not any(value is None for value in values):
                 total = _added(total, math.prod(values[1:], start=values[0]) if values else 1.0, weight)
         return total

@@ -349,14 +349,16 @@ class Paths:
         deviations = xp.stack([self._variance(first, other) for other in steps], axis=1) ** 0.5
         scale = deviations[..., None] * self._variance(second, step)[:, None, None, :] ** 0.5
         correlation = self._covariances(first, steps, second, step) / xp.where(scale > 0, scale, xp.ones_like(scale))
-        return correlated(xp, left, Truncated(*(x[:, 0, ...] for x in right[:2]), right.parities), correlation)
+        last = Truncated(right.coefficients[:, 0, ...], right.beyond[:, 0, ...], right.parities)
+        return correlated(xp, left, last, correlation)
 
     def _coefficients(self, phi: Phi, steps: Sequence[int]) -> Truncated:
         """The Hermite coefficients of an activation of a form at several steps.  Shapes: (R, S, N, K)."""
         if phi not in self.series:
             shape = (self.replicates, *self.X.shape[1::-1])
-            rooms = (self.room((phi, size), (*shape, size), self.xp.float64) for size in (LENGTHS[-1], len(PLACES) + 1))
-            self.series[phi] = Truncated(*rooms, frozenset())
+            coefficients, beyond = (self.room((phi, size), (*shape, size), self.xp.float64)
+                                    for size in (LENGTHS[-1], len(PLACES) + 1))  # fmt: skip
+            self.series[phi] = Truncated(coefficients, beyond, frozenset())
         for step in steps:
             if (phi, step) not in self.orders:
                 self._develop(phi, step)
