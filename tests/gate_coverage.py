@@ -43,11 +43,11 @@ def torch_gru() -> Recursion:
 
 
 CASES: dict[str, tuple[Any, Any, int, int]] = {
-    "gru, nngp": (models.gru, nngp, 3, 64), "gru, ntk": (models.gru, ntk, 2, 64),
-    "mgu, ntk": (models.mgu, ntk, 2, 64), "lstm, ntk": (models.lstm, ntk, 1, 64),
+    "gru, nngp": (models.gru, nngp, 3, 1024), "gru, ntk": (models.gru, ntk, 2, 1024),
+    "mgu, ntk": (models.mgu, ntk, 2, 1024), "lstm, ntk": (models.lstm, ntk, 1, 64),
     "gru, nngp, 8 paths": (models.gru, nngp, 3, 8),
 }  # fmt: skip
-"""Name -> model, quantity, steps of one sequence, paths of each replicate."""
+"""Name -> model, quantity, steps of one sequence, points of each replicate: 32 paths of a GRU for 1024."""
 
 
 @dataclass(frozen=True)

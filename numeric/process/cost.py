@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from wideproof.derive.expectation.mehler_series import LENGTHS, PLACES
 from wideproof.numeric.core.timing import arithmetic
-from wideproof.numeric.process.factors import Factors
+from wideproof.numeric.process.factors import Factors, long_series
 from wideproof.numeric.process.groups import perturbations
 from wideproof.numeric.process.layout import Layout
 
@@ -15,11 +16,15 @@ DOUBLE = 8
 STEP_ARRAYS = 8
 """Arrays of one step alive at once, in units of forms and processes."""
 AT_ONCE = 2**17
-"""Numbers of one process at one step for which replicates are taken together: more leave the cache."""
+"""Numbers of one process at one step, or of one moment given the paths, for which replicates are taken together."""
 NUMBER_S = 2e-8
 """Seconds for one normal number or one activation of it, as measured on one core."""
 CALL_S = 2e-3
 """Seconds of calls for one form, one step and one batch of replicates, as measured on one core."""
+GIVEN_S = 4e-9
+"""Seconds for one number of one moment given the paths, as measured on one core."""
+SERIES_S = 2e-7
+"""Seconds for one expectation of two activations by their series, as measured on one core."""
 SKINNY = 3.0
 """How many times slower products with as many rows as sequences are than square ones."""
 
@@ -47,7 +52,9 @@ class KernelCost:
 class PathWork:
     """The arrays and products of paths: `normals`, `forms` and `processes` have paths, `moments` are matrix products.
 
-    `factored` are the forms of each covariance that has a factor.
+    `points` are the paths of a replicate, `kinds` the moments given them, and `series` the activations of one form
+    whose expectations take none; `factored` are the forms of each covariance that has a factor, and `otherwise` is the
+    work where all expectations take paths.
     Source: `Paths`, counted.
     """
 
@@ -58,33 +65,63 @@ class PathWork:
     forms: int
     processes: int
     moments: int
+    kinds: int
+    series: int
     factored: tuple[int, ...]
+    otherwise: PathWork | None = None
 
     @classmethod
-    def of(cls, layout: Layout, steps: int, points: int) -> PathWork:
-        """Count the work of a layout."""
-        factors = Factors(layout)
+    def expected(cls, layout: Layout, steps: int, points: int) -> PathWork:
+        """Count the work of a layout, and what it is where no series is short enough."""
+        factors = Factors(layout, long_series(layout))
+        inexact = frozenset(phi for phi in layout.activations if factors.exact(phi, phi))
+        otherwise = cls.of(Factors(layout, factors.inexact | inexact), steps, points)
+        return replace(cls.of(factors, steps, points), otherwise=otherwise)
+
+    @classmethod
+    def of(cls, factors: Factors, steps: int, points: int) -> PathWork:
+        """Count the work of moments in factors."""
+        layout = factors.layout
         forms = factors.used & layout.forms.keys()
         signs = perturbations(layout, factors.groups)
         normals = sum(factors.groups[form] not in signs for form in forms)
         others = len(factors.used) - len(forms)
         groups = Counter(layout.groups[form] for form in layout.forms)
         factored = {layout.groups[factors.twins[form]] for form in forms}
-        sizes = tuple(groups[group] for group in factored)
-        return cls(factors, steps, points, normals, len(forms), others, len(set(factors.moments)), sizes)
+        sizes, paths = tuple(groups[group] for group in factored), factors.paths(points)
+        series = sum(factors.exact(phi, phi) for phi in layout.activations)
+        return cls(factors, steps, paths, normals, len(forms), others, len(factors.moments), factors.integration.kinds,
+                   series, sizes)  # fmt: skip
+
+    def with_points(self, points: int) -> PathWork:
+        """Return the same work with other points of the kernel."""
+        otherwise = self.otherwise and self.otherwise.with_points(points)
+        return replace(self, points=self.factors.paths(points), otherwise=otherwise)
 
     def memory(self, sequences: int) -> float:
-        """Return the bytes of so many sequences sampled together, by one replicate.
+        """Return the bytes of so many sequences sampled together, by one replicate, whatever series are short.
+
+        Error: as `_alone`.  Source: the larger of two ways.
+        """
+        return max(work._alone(sequences) for work in (self, self.otherwise) if work)
+
+    def _alone(self, sequences: int) -> float:
+        """The same this way only.
 
         Error: none; a bound, twice what single precision takes.  Source: the noise and the processes of all steps,
-        the arrays of one step; factors and moments of all pairs.
+        the arrays of one step; factors and moments of all pairs; moments given the paths, of two steps with all.
         """
         variables = sequences * self.steps
         kept = variables * (self.forms + self.processes)
         now = sequences * (STEP_ARRAYS * (self.forms + self.processes) + 2 * self.processes)
         pairs = sum(size**2 for size in self.factored) + self.moments * (1 + 2 / self.steps)
         strips = STEP_ARRAYS * (1 + max(self.factored, default=0))
-        return DOUBLE * (self.points * (kept + now) + variables * (pairs * variables + strips * sequences))
+        given = bool(self.kinds) * sequences**2 * (self.kinds * (self.steps + 1) + STEP_ARRAYS)
+        kept += bool(self.kinds) * variables * self.forms
+        pairs += self.kinds
+        series = self.series * variables * (LENGTHS[-1] + len(PLACES) + 1)
+        numbers = self.points * (kept + now + given) + variables * (pairs * variables + strips * sequences) + series
+        return DOUBLE * numbers
 
     def most_within(self, memory: float) -> int:
         """Return how many sequences may be sampled together; 0 where not even one."""
@@ -95,24 +132,28 @@ class PathWork:
 
     def together(self, sequences: int, replicates: int, memory: float) -> int:
         """Return how many replicates are taken together: a power of two that fits the cache and the memory."""
-        most = min(replicates, AT_ONCE / (sequences * self.points), memory / self.memory(sequences))
+        numbers = self.points * sequences ** (2 if self.kinds else 1)
+        most = min(replicates, AT_ONCE / numbers, memory / self._alone(sequences))
         return 1 << max(0, int(most).bit_length() - 1)
 
     def cost(self, batches: list[int], replicates: int, memory: float) -> KernelCost:
         """Return the cost of batches of sequences, one after the other."""
         together = {size: self.together(size, replicates, memory) for size in batches}
         seconds = sum(self._seconds(size, together[size]) for size in batches) * replicates
-        most = max(self.memory(size) * count for size, count in together.items())
+        ways = [work for work in (self, self.otherwise) if work]
+        most = max(way._alone(size) * way.together(size, replicates, memory) for way in ways for size in batches)
         products, factors = (replicates * sum(part) for part in zip(*map(self.flops, batches), strict=True))
         return KernelCost(most, seconds, products, factors, replicates * sum(map(self.draws, batches)))
 
     def flops(self, sequences: int) -> tuple[float, float]:
         """Return the operations of one replicate in products of paths, and in factors.
 
-        Source: k rows of paths meet N new ones at every step, and N columns of a factor k earlier ones.
+        Source: k rows of paths meet N new ones at every step, and N columns of a factor k earlier ones; a moment given
+        the paths of any two variables is two products and two sums.
         """
         variables = float(sequences * self.steps)
-        products = variables**2 * self.points * (self.forms + self.moments)
+        sums = 2 * self.kinds or self.moments
+        products = variables**2 * self.points * (self.forms + sums)
         return products, 2 / 3 * variables**3 * sum(size**3 for size in self.factored)
 
     def draws(self, sequences: int) -> float:
@@ -124,4 +165,7 @@ class PathWork:
         others = sequences * self.steps * self.points * (self.forms + self.processes)
         calls = (self.forms + self.moments) * self.steps / together
         rates = products / arithmetic("float32") + factors / arithmetic("float64")
-        return SKINNY * rates + (self.draws(sequences) + others) * NUMBER_S + calls * CALL_S
+        pairs = 0.5 * (sequences * self.steps) ** 2
+        given = pairs * (self.points * self.kinds * GIVEN_S + self.series * SERIES_S)
+        calls += self.kinds * self.steps**2 / together * 0.02
+        return SKINNY * rates + (self.draws(sequences) + others) * NUMBER_S + given + calls * CALL_S

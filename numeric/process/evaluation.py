@@ -132,7 +132,7 @@ class ProcessKernel:
         together = sizes[0] if symmetric else sum(sizes)
         if _is_short(layout, sizes, steps, symmetric) or _is_apart(layout, together, steps):
             return None
-        side, work = _side(layout, sizes, steps, together, effort), PathWork.of(layout, steps, effort.points)
+        side, work = _side(layout, sizes, steps, together, effort), PathWork.expected(layout, steps, effort.points)
         if side >= max(sizes):
             return work.cost([together], REPLICATES, effort.memory)
         ends = [[min(side, size - i) for i in range(0, size, side)] for size in sizes]
@@ -210,13 +210,15 @@ def _is_short(layout: Layout, sizes: tuple[int, int], steps: int, symmetric: boo
 
 def _side(layout: Layout, sizes: tuple[int, int], steps: int, together: int, effort: Effort) -> int:
     """How many sequences of each side are sampled together: all of them, if memory and the net allow it."""
-    work = PathWork.of(layout, steps, effort.points)
+    work = PathWork.expected(layout, steps, effort.points)
     needed = int(work.memory(2))
     if needed > effort.memory:
-        fewer = 1 << max(0, int(effort.memory * effort.points / needed).bit_length() - 1)
+        halves = (effort.points >> k for k in range(1, effort.points.bit_length()))
+        fewer = next((p for p in halves if work.with_points(p).memory(2) <= effort.memory), None)
+        less = f", or points={fewer}, with a larger error" if fewer else ""
         raise ParameterError("Kernel: memory", f"room for two sequences of {steps} steps and {effort.points} paths, "
                              f"{needed:.3g} bytes", f"{effort.memory:.3g}",
-                             f"Give memory={needed}, or points={fewer}, with a larger error.")  # fmt: skip
+                             f"Give memory={needed}{less}.")  # fmt: skip
     most = min(work.most_within(effort.memory), MOST // max(1, dimensions(work.factors, 1, steps)))
     if most < 2:
         raise ParameterError("Kernel: X", f"at most {MOST // (2 * max(1, dimensions(work.factors, 1, 1)))} steps",

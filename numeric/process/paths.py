@@ -13,13 +13,14 @@ from typing import Any
 
 import sympy as sp
 
-from wideproof.derive.expectation.mehler_series import correlated, truncated
+from wideproof.derive.expectation.mehler_series import LENGTHS, PLACES, Truncated, correlated, truncated
 from wideproof.derive.language.activations import Phi
 from wideproof.derive.language.program import Previous
 from wideproof.numeric.core.activations import activation_function, slope_from_value
 from wideproof.numeric.core.arrays import Array, Host
 from wideproof.numeric.process.block_cholesky import Revealed
 from wideproof.numeric.process.factors import ONE, Factors, LongSeries
+from wideproof.numeric.process.given_paths import GivenPaths
 from wideproof.numeric.process.layout import Law, Layout, Pair, evaluate, within_step
 
 Noise = Callable[[int, int], list[Host]]
@@ -89,15 +90,46 @@ class Paths:
     drawn: dict[int, int] = field(default_factory=dict)
     now: dict[Any, Array] = field(default_factory=dict)
     variances: dict[tuple[sp.Symbol, int], Array] = field(default_factory=dict)
-    series: dict[tuple[Phi, int], Array] = field(default_factory=dict)
+    series: dict[Phi, Truncated] = field(default_factory=dict)
+    orders: dict[tuple[Phi, int], int] = field(default_factory=dict)
     columns: dict[Any, Column] = field(default_factory=dict)
+    coefficients: dict[tuple[sp.Expr, int], Array] = field(default_factory=dict)
+    given: GivenPaths = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.given = GivenPaths(self.factors.integration, self.xp, self.kind, self._coefficient, self._factor)
 
     def run(self) -> None:
         """Take all steps; what only one step needs goes with it."""
         for step in range(self.X.shape[1]):
             for state in [x for x in self.layout.bodies if x in self.factors.used]:
                 self.value(state, self.X.shape[1] - 1 - step if self.layout.backward(state) else step)
+            self._integrate(step)
             self.now.clear()
+        self.given.end()
+        self.coefficients.clear()
+
+    def _integrate(self, step: int) -> None:
+        """The moments given the paths of one step with all up to it, the earlier ones first."""
+        integration = self.factors.integration
+        for coefficient in integration.coefficients:
+            self._coefficient(coefficient, step)
+        self.given.begin(step)
+        pairs = dict.fromkeys((self._updated(u, 0)[0], self._updated(v, 0)[0]) for u, v in integration.pairs)
+        with within_step(self.layout.program, step):
+            for earlier in range(step + 1):
+                for u, v in pairs:
+                    self._given(u, v, [earlier], step)
+
+    def _coefficient(self, expr: sp.Expr, step: int) -> Array:
+        """What paths give at a step; a number where it is one.  Shapes: (R, N, M)."""
+        if expr.is_Number:
+            return float(expr)
+        if (expr, step) not in self.coefficients:
+            self.coefficients[expr, step] = evaluate(
+                expr, lambda symbol: self._read(symbol, step), lambda phi, of: self._applied(phi, of, step)
+            )
+        return self.coefficients[expr, step]
 
     # ---- processes ------------------------------------------------------------------------------------
     def value(self, process: sp.Expr, step: int) -> Array:
@@ -304,29 +336,49 @@ class Paths:
             if a in self.layout.forms:
                 means = self.layout.forms[a].mean * self.layout.forms[b].mean
                 return self._covariances(a, steps, b, step) + means
-            return self._by_series(a, b, steps, step)
+            key = (a, b, step, steps[0], steps[-1], len(steps))
+            if key not in self.now:
+                self.now[key] = self._by_series(a, b, steps, step)
+            return self.now[key]
         return self._sampled(a, b, steps, step)
 
     def _by_series(self, a: Phi, b: Phi, steps: Sequence[int], step: int) -> Array:
         """E[a b] of two activations of a form each by Mehler's series; LongSeries where that is too long."""
-        left, right = [self._coefficients(a, other) for other in steps], self._coefficients(b, step)
+        left, right = self._coefficients(a, steps), self._coefficients(b, [step])
         xp, (first, second) = self.xp, (a.args[2], b.args[2])
         deviations = xp.stack([self._variance(first, other) for other in steps], axis=1) ** 0.5
         scale = deviations[..., None] * self._variance(second, step)[:, None, None, :] ** 0.5
         correlation = self._covariances(first, steps, second, step) / xp.where(scale > 0, scale, xp.ones_like(scale))
-        return correlated(xp, xp.stack(left, axis=1), right, correlation)
+        last = Truncated(right.coefficients[:, 0, ...], right.beyond[:, 0, ...], right.parities)
+        return correlated(xp, left, last, correlation)
 
-    def _coefficients(self, phi: Phi, step: int) -> Array:
-        """The Hermite coefficients of an activation of a form at a step.  Shapes: (R, K, N)."""
-        if (phi, step) not in self.series:
-            name, order, form = phi.args
-            function, mean = activation_function(str(name), int(order)), self.layout.forms[form].mean
-            variance = self._variance(form, step)
-            found = truncated(self.xp, function, mean + 0.0 * variance, variance)
-            if found is None:
-                raise LongSeries(phi)
-            self.series[phi, step] = self.xp.permute_dims(found, (0, 2, 1))
-        return self.series[phi, step]
+    def _coefficients(self, phi: Phi, steps: Sequence[int]) -> Truncated:
+        """The Hermite coefficients of an activation of a form at several steps.  Shapes: (R, S, N, K)."""
+        if phi not in self.series:
+            shape = (self.replicates, *self.X.shape[1::-1])
+            coefficients, beyond = (self.room((phi, size), (*shape, size), self.xp.float64)
+                                    for size in (LENGTHS[-1], len(PLACES) + 1))  # fmt: skip
+            self.series[phi] = Truncated(coefficients, beyond, frozenset())
+        for step in steps:
+            if (phi, step) not in self.orders:
+                self._develop(phi, step)
+        most = max(self.orders[phi, step] for step in steps)
+        part = slice(steps[0], steps[-1] + 1) if list(steps) == list(range(steps[0], steps[-1] + 1)) else list(steps)
+        coefficients, beyond, parities = self.series[phi]
+        return Truncated(coefficients[:, part, :, :most], beyond[:, part, ...], parities)
+
+    def _develop(self, phi: Phi, step: int) -> None:
+        """Keep the series of an activation of a form at a step."""
+        name, order, form = phi.args
+        variance, mean = self._variance(form, step), self.layout.forms[form].mean
+        found = truncated(self.xp, activation_function(str(name), int(order)), mean + 0.0 * variance, variance)
+        if found is None:
+            raise LongSeries(phi)
+        self.orders[phi, step] = most = found.coefficients.shape[-1]
+        self.series[phi].coefficients[:, step, :, :most] = found.coefficients
+        self.series[phi].coefficients[:, step, :, most:] = 0.0
+        self.series[phi].beyond[:, step, ...] = found.beyond
+        self.series[phi] = self.series[phi]._replace(parities=self.series[phi].parities | found.parities)
 
     def _variance(self, form: sp.Symbol, step: int) -> Array:
         if (form, step) not in self.variances:
@@ -337,6 +389,8 @@ class Paths:
     def _sampled(self, u: sp.Expr, v: sp.Expr, steps: Sequence[int], step: int) -> Array:
         """The means over the paths of u at several steps times v at one.  Shapes: (R, S, N, N)."""
         (u, shift), (v, at) = self._updated(u, 0), self._updated(v, step)
+        if self.factors.integration.integrates(u, v):
+            return self._given(u, v, [other + shift for other in steps], at)
         N, right = self.X.shape[0], self.value(v, at)
 
         def found(missing: Sequence[int]) -> Array:
@@ -348,6 +402,21 @@ class Paths:
             return self.xp.astype(shaped, self.xp.float64) / self.count
 
         return self._filled(self._column(("mean", u, v, at), set()), [other + shift for other in steps], found)
+
+    def _given(self, u: sp.Expr, v: sp.Expr, steps: Sequence[int], step: int) -> Array:
+        """The same of processes that are integrated given the paths.  Shapes: (R, S, N, N)."""
+        xp, N = self.xp, self.X.shape[0]
+
+        def one(other: int) -> Array:
+            if other > step:
+                return xp.matrix_transpose(self._given(v, u, [step], other)[:, 0, ...])
+            found = self.given.moment(u, v, other, step)
+            return xp.zeros((self.replicates, N, N)) if found is None else found
+
+        def found(missing: Sequence[int]) -> Array:
+            return xp.stack([xp.broadcast_to(one(other), (self.replicates, N, N)) for other in missing], axis=1)
+
+        return self._filled(self._column(("mean", u, v, step), set()), steps, found)
 
     def _stacked(self, process: sp.Expr, steps: Sequence[int]) -> Array:
         """A process at several steps; without a copy where they follow one another."""
@@ -365,7 +434,7 @@ class Paths:
         N, rows, _ = weights.shape
         total = self.xp.zeros((self.replicates, N * rows, N * rows))
         for law in self.layout.read:
-            if law.moment and self.factors.split(*law.moment) is not None:
+            if law.moment and (self.factors.split(*law.moment) or self.factors.integration.integrates(*law.moment)):
                 total = total + self._by_steps(law, weights)
             elif law.redrawn:
                 for step in self._read_steps(weights):

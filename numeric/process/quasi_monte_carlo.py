@@ -12,7 +12,7 @@ from wideproof.numeric.core.arrays import Array, Host
 from wideproof.numeric.process.block_cholesky import UNSURE
 from wideproof.numeric.process.cost import PathWork
 from wideproof.numeric.process.digital_nets import Net
-from wideproof.numeric.process.factors import Factors, LongSeries
+from wideproof.numeric.process.factors import Factors, LongSeries, long_series
 from wideproof.numeric.process.groups import perturbations
 from wideproof.numeric.process.layout import SAMPLING, Layout, Numbers, within_step
 from wideproof.numeric.process.paths import BeyondSingle, Paths, Room
@@ -33,8 +33,9 @@ def sampled(layout: Layout, xp: Any, X: Array, weights: Array, points: int, seed
             memory: float = math.inf) -> Numbers:  # fmt: skip
     """Estimate sum over steps of weights x kernel x weights for all pairs of sequences.
 
-    Each of REPLICATES scrambled Sobol nets of `points` paths finds its own covariances, so their spread holds the
-    error of the covariances too. What a nonlinear use of these adds in the mean is of the order of their variance:
+    Each of REPLICATES scrambled Sobol nets of `points` paths, or of the fewer that `Factors.paths` says, finds its own
+    covariances, so their spread holds the error of the covariances too. What a nonlinear use of these adds in the mean
+    is of the order of their variance:
     spread^2 over the size of the kernel, added to the standard error. Perturbations enter linearly, so that only
     their covariance matters: they are driven by signs, which have less spread in their products than normal numbers.
     Shapes: X (N, T, n_x), weights (N, r, T) -> mean and stderr (N, r, N, r).  Units: output^2.
@@ -42,12 +43,13 @@ def sampled(layout: Layout, xp: Any, X: Array, weights: Array, points: int, seed
     Source: owen1997scrambled; hutchinson1990stochastic; yang2020tensor2.
     """
     kernels: list[Array] = []
-    factors, room, kind = Factors(layout), Room(xp), xp.float32
-    together = PathWork.of(layout, X.shape[1], points).together(X.shape[0], REPLICATES, memory)
+    factors, room, kind = Factors(layout, long_series(layout)), Room(xp), xp.float32
     while len(kernels) < REPLICATES:
+        together = PathWork.of(factors, X.shape[1], points).together(X.shape[0], REPLICATES, memory)
         batch = range(len(kernels), min(len(kernels) + together, REPLICATES))
-        drivers = Drivers(factors, X, points, seed, batch)
-        paths = Paths(layout, factors, xp, X, drivers, len(batch), points, ends_of(xp, weights), room, kind)
+        count = factors.paths(points)
+        drivers = Drivers(factors, X, count, seed, batch)
+        paths = Paths(layout, factors, xp, X, drivers, len(batch), count, ends_of(xp, weights), room, kind)
         try:
             paths.run()
             kernels += list(paths.kernel(weights))

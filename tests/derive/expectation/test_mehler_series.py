@@ -78,3 +78,20 @@ def test_the_sum_is_the_expectation_and_each_term_matters(correlation):
         wrong = mehler_series.Series(coefficients, tanh.energy, tanh.tail, tanh.doubt)
         moved = mehler_series.pair(np, wrong, sigmoid, np.array([correlation]))[0][0] - found[0]
         assert moved == pytest.approx(change, abs=1e-13)
+
+
+@pytest.mark.parametrize("name", ["tanh", "sigmoid"])
+def test_truncated_series_give_the_pairs_of_long_ones(name):
+    phi = FUNCTIONS[name][0]
+    variance, correlation = np.array([[0.5, 3.0, 9.0]]), np.linspace(-1, 1, 9).reshape(1, 3, 3)
+    short = mehler_series.truncated(np, phi, 0.0 * variance, variance)
+    found = mehler_series.correlated(np, short, mehler_series.Truncated(*(x[0] for x in short[:2]), short.parities),
+                                     correlation)  # fmt: skip
+    long = mehler_series.series(np, phi, np.zeros(3), variance[0])
+    rows, columns = (mehler_series.Series(*(x[at] for x in long.parts)) for at in ((slice(None), None), (None,)))
+    truth = mehler_series.pair(np, rows, columns, correlation[0])[0]
+    assert np.abs(found[0] - truth).max() < 1e-7
+    shorter = short._replace(coefficients=short.coefficients[..., :12])
+    off = mehler_series.correlated(np, shorter, mehler_series.Truncated(*(x[0] for x in shorter[:2]), short.parities),
+                                   correlation)  # fmt: skip
+    assert np.abs(off[0] - truth).max() > 1e-6
