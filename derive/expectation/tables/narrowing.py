@@ -6,11 +6,11 @@ range tell them to rounding; what is left out of the values there, orders and si
 
 from __future__ import annotations
 
-import math
 from dataclasses import replace
 
 import numpy as np
 
+from wideproof.derive.expectation.tables.covariance_slopes import SLACK, Sizes, order_weights
 from wideproof.derive.expectation.tables.pair_tables import Host, PairTable, Range, Side, chebyshev, roots, variances_at
 
 SINGULAR, ORDERS = 1e-12, 1e-12
@@ -20,18 +20,22 @@ ROUNDING, TINY = 1e-16, 1e-300
 """The part of the largest coefficient of a function below which the last ones are left out."""
 
 
-def narrowed(table: PairTable, spans: tuple[Range, Range], size: float) -> PairTable:
-    """The same over parts of its ranges, for values of some size, its error larger by what is left out."""
+def narrowed(table: PairTable, spans: tuple[Range, Range], sizes: Sizes) -> PairTable:
+    """The same over parts of its ranges, for values of some sizes, its errors larger by what is left out."""
     alike = table.sides[0] is table.sides[1] and spans[0] == spans[1]
     parts = [_part(side, span) for side, span in zip(table.sides, spans, strict=True)]
     if alike:
         parts[1] = parts[0]
-    widest = math.prod(part.side.range[1] / (table.softening + part.side.range[1]) for part in parts)
+    weights = order_weights(
+        (table.softening, table.layer), parts[0].nodes[:, None], parts[1].nodes, max(map(len, table.cores)), sizes
+    )
     values = [
-        _ended(parts, parts[0].shape @ core @ parts[1].shape.T, ORDERS * size / widest ** (0.5 * power))
-        for power, core in zip((2, 3), table.cores, strict=True)
+        _ended(parts, parts[0].shape @ core @ parts[1].shape.T, weight)
+        for core, weight in zip(table.cores, weights, strict=True)
     ]
-    frames = [_frame(values, axis, SINGULAR * size / widest) for axis in ((1, 1) if alike else (1, 2))]
+    most = np.max(weights, axis=(1, 2))
+    scaled = [core * weight[: len(core), None, None] for core, weight in zip(values, most, strict=True)]
+    frames = [_frame(scaled, axis, SINGULAR) for axis in ((1, 1) if alike else (1, 2))]
     cores = [np.ascontiguousarray(frames[0].T @ x @ frames[1]) for x in values]
     sides = [
         _short(part.side, chebyshev(np.ascontiguousarray((part.orthonormal @ frame).T), 1))
@@ -39,8 +43,11 @@ def narrowed(table: PairTable, spans: tuple[Range, Range], size: float) -> PairT
     ]
     if alike:
         sides[1] = sides[0]
-    left_out = (0.1 * SINGULAR + ORDERS) * size
-    return replace(table, sides=(sides[0], sides[1]), cores=(cores[0], cores[1]), error=table.error + left_out)
+    left_out = 0.1 * SINGULAR + ORDERS
+    return replace(
+        table, sides=(sides[0], sides[1]), cores=(cores[0], cores[1]), error=table.error + left_out * sizes.value,
+        slope_error=table.slope_error + left_out * SLACK * (sizes.slope or 0.0),
+    )  # fmt: skip
 
 
 class _Part:
@@ -48,8 +55,8 @@ class _Part:
 
     def __init__(self, side: Side, span: Range) -> None:
         count = side.means.shape[1]
-        nodes = variances_at(span, side.softening, roots(count))
-        means, basis = side.at(nodes)
+        self.nodes = variances_at(span, side.softening, roots(count))
+        means, basis = side.at(self.nodes)
         self.orthonormal, self.shape = np.linalg.qr(basis.T)
         self.side = replace(side, range=span, means=chebyshev(means, 1))
 
@@ -68,11 +75,15 @@ def _part(side: Side, span: Range) -> _Part:
     return _Part(side, (max(span[0], side.range[0]), min(span[1], side.range[1])))
 
 
-def _ended(parts: list[_Part], values: Host, tolerance: float) -> Host:
-    """The orders that matter: those after them add up to no more than the tolerance at any pair of nodes."""
+def _ended(parts: list[_Part], values: Host, weights: Host) -> Host:
+    """The orders that matter: those after them add up to no more than the tolerance at any pair of nodes.
+
+    Shapes: values (K, r, r'), weights (nodes, nodes, at least K).
+    """
     at_nodes = np.abs(parts[0].orthonormal @ values @ parts[1].orthonormal.T)
+    at_nodes *= np.moveaxis(weights[..., : len(values)], -1, 0)
     left = np.cumsum(np.max(at_nodes, axis=(1, 2), initial=0.0)[::-1])[::-1]
-    return values[: int(np.sum(left > tolerance))]
+    return values[: int(np.sum(left > ORDERS))]
 
 
 def _frame(values: list[Host], axis: int, tolerance: float) -> Host:

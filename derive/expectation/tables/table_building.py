@@ -21,7 +21,9 @@ import numpy as np
 from wideproof.derive.expectation import nested_quadrature
 from wideproof.derive.expectation.mehler_series import REACH
 from wideproof.derive.expectation.nested_quadrature import Steep
+from wideproof.derive.expectation.tables.covariance_slopes import Sizes, order_weights, with_slope
 from wideproof.derive.expectation.tables.pair_tables import (
+    TINY,
     Host,
     PairTable,
     Range,
@@ -70,35 +72,55 @@ class Drawn(NamedTuple):
     size: float
 
 
-def build(phi: Steep, psi: Steep, ranges: tuple[Range, Range]) -> PairTable | None:
-    """The table of two functions, or None where the checks refuse it: for functions that are steep far from zero."""
+def build(
+    phi: Steep, psi: Steep, ranges: tuple[Range, Range], derivatives: tuple[Steep, Steep] | None = None
+) -> PairTable | None:
+    """The table of two functions, or None where the checks refuse it: for functions that are steep far from zero.
+
+    With the derivatives of the functions, also the derivative by the covariance, E[phi'(u) psi'(v)], is held.
+    """
     ends = [np.array([high, math.sqrt(max(low, high / FEWER) * high), max(low, high / FEWER)]) for low, high in ranges]
     corners = _series((phi, psi), ends)
     if corners is None:
         return None
-    softening, layer = _form(corners, ends)
+    softening, layer = _form(corners, ends, derivatives is not None)
     ratio = max((softening + high) / (softening + low) for low, high in ranges)
     for count in NODES[sum(ratio > most for most in FEW) :] or NODES[-1:]:
-        found = _attempt((phi, psi), ranges, (softening, layer), count)
+        found = _attempt((phi, psi), derivatives, ranges, (softening, layer), count)
         if found is not None:
             return found
     return None
 
 
-def _form(corners: tuple[Sums, Sums], ends: Sequence[Host]) -> tuple[float, float]:
+def _form(corners: tuple[Sums, Sums], ends: Sequence[Host], sloped: bool) -> tuple[float, float]:
     """The shift and the width with the fewest terms at the worst of some pairs, of those listed, then of those near."""
 
+    sizes = _sizes(corners, ends, sloped)
+
     def terms(form: tuple[float, float]) -> tuple[int, int]:
-        counts = [_terms(corners, pair, [x[i] for x, i in zip(ends, pair, strict=True)], *form) for pair in CORNERS]
+        counts = [_terms(corners, pair, (ends[0][pair[0]], ends[1][pair[1]]), form, sizes) for pair in CORNERS]
         return max(counts), sum(counts)
 
     softening, layer = min(product(SOFTENINGS, LAYERS), key=terms)
     return min(product([softening * x for x in NEARBY], [layer * x for x in NEARBY]), key=terms)
 
 
+def _sizes(sums: tuple[Sums, Sums], variances: Sequence[Host], sloped: bool) -> Sizes:
+    """By what errors are measured: the largest mean squares, those of the derivatives by the same coefficients."""
+    size = max(TINY, math.sqrt(math.prod(float(np.max(x.energy)) for x in sums)))
+    if not sloped:
+        return Sizes(size)
+    slopes = (
+        np.max(x.coefficients**2 @ np.arange(x.coefficients.shape[1]) / at)
+        for x, at in zip(sums, variances, strict=True)
+    )
+    return Sizes(size, max(TINY, math.sqrt(math.prod(map(float, slopes)))))
+
+
 def _attempt(
-    functions: tuple[Steep, Steep], ranges: tuple[Range, Range], form: tuple[float, float], count: int
-) -> PairTable | None:
+    functions: tuple[Steep, Steep], derivatives: tuple[Steep, Steep] | None, ranges: tuple[Range, Range],
+    form: tuple[float, float], count: int,
+) -> PairTable | None:  # fmt: skip
     """The table with so many nodes in a variance, or None where they, or the terms, are too few."""
     rng = np.random.default_rng(count)
     nodes = [variances_at(x, form[0], roots(count)) for x in ranges]
@@ -109,9 +131,25 @@ def _attempt(
         return None
     inner = _both(series, slice(count))
     outer = _both(series, slice(count, None))
-    size = math.sqrt(float(np.max(series[0].energy)) * float(np.max(series[1].energy)))
-    table = _interpolated(inner, (nodes[0], nodes[1]), ranges, form, size)
-    return None if table is None else checked(table, functions, _checks(outer, drawn, rng, size))
+    sizes = _sizes(series, [np.concatenate(x) for x in zip(nodes, drawn, strict=True)], derivatives is not None)
+    table = _interpolated(inner, (nodes[0], nodes[1]), ranges, form, sizes)
+    if table is None:
+        return None
+    checks = _checks(outer, drawn, rng, sizes.value)
+    table = checked(table, functions, checks)
+    return table if table is None or sizes.slope is None else _sloped(table, derivatives, drawn, checks, sizes.slope)
+
+
+def _sloped(
+    table: PairTable, derivatives: tuple[Steep, Steep] | None, drawn: Sequence[Host], checks: Drawn, size: float
+) -> PairTable | None:
+    """The table whose derivative has been checked by the series of the derivatives, and by other integrals."""
+    assert derivatives is not None
+    series = _series(derivatives, drawn)
+    if series is None:
+        return None
+    values = _summed(series, checks.correlation)
+    return with_slope(table, derivatives, (*checks.variances, checks.correlation), values, LEFT_OUT * WANTED, size)
 
 
 def _both(series: tuple[Sums, Sums], rows: slice) -> tuple[Sums, Sums]:
@@ -203,15 +241,14 @@ def _profile(p: Host, q: Host, a: float, b: float, softening: float, layer: floa
 
 
 def _terms(
-    sums: tuple[Sums, Sums], places: tuple[int, int], variances: Sequence[float], softening: float, layer: float
-) -> int:
+    sums: tuple[Sums, Sums], places: tuple[int, int], variances: tuple[float, float], form: tuple[float, float],
+    sizes: Sizes,
+) -> int:  # fmt: skip
     """How many terms of both parities a pair of variances needs."""
     (a, b), (i, j) = variances, places
-    size = math.sqrt(float(np.max(sums[0].energy)) * float(np.max(sums[1].energy)))
-    profile = _profile(sums[0].coefficients[i], sums[1].coefficients[j], a, b, softening, layer)
-    widest = a / (softening + a) * (b / (softening + b))
-    scaled = np.abs(chebyshev(profile, 1)) * np.array([[widest], [widest**1.5]])
-    return sum(_length(row, WANTED * size) for row in scaled)
+    profile = _profile(sums[0].coefficients[i], sums[1].coefficients[j], a, b, *form)
+    scaled = np.abs(chebyshev(profile, 1)) * order_weights(form, np.asarray(a), np.asarray(b), LONG, sizes)
+    return sum(_length(row, WANTED) for row in scaled)
 
 
 def _length(sizes: Host, tolerance: float) -> int:
@@ -225,7 +262,7 @@ def _interpolated(
     nodes: tuple[Host, Host],
     ranges: tuple[Range, Range],
     form: tuple[float, float],
-    size: float,
+    sizes: Sizes,
 ) -> PairTable | None:
     """The table that interpolates at the nodes, or None where its coefficients do not end."""
     count = len(nodes[0])
@@ -238,17 +275,16 @@ def _interpolated(
         p, q = sums[0].coefficients[i], sums[1].coefficients[j]
         values[:, i, j] = _profile(p, q, nodes[0][i], nodes[1][j], *form)
     full = chebyshev(chebyshev(chebyshev(values, 1), 2), 3)
-    largest = math.prod(x[1] / (form[0] + x[1]) for x in ranges)
-    full *= np.array([largest, largest**1.5])[:, None, None, None]
-    tolerance = WANTED * size
-    sizes = np.abs(full)
-    if max(np.max(sizes[:, -2:]), np.max(sizes[:, :, -2:]), np.max(sizes[..., -2:])) > tolerance:
+    places = [np.append(at, span[1]) for at, span in zip(nodes, ranges, strict=True)]
+    weights = np.max(order_weights(form, places[0][:, None], places[1], LONG, sizes), axis=(1, 2))
+    full *= weights[:, None, None, :]
+    parts = np.abs(full)
+    if max(np.max(parts[:, -2:]), np.max(parts[:, :, -2:]), np.max(parts[..., -2:])) > WANTED:
         return None
-    bases = [_basis(full, axis, tolerance) for axis in ((1, 1) if alike else (1, 2))]
+    bases = [_basis(full, axis, WANTED) for axis in ((1, 1) if alike else (1, 2))]
     core = np.einsum("pijk,mi,nj->pkmn", full, bases[0], bases[1], optimize=True)
-    lengths = [_length(np.max(sizes[parity], axis=(0, 1)), tolerance) for parity in (0, 1)]
-    scales = (largest, largest**1.5)
-    cores = [np.ascontiguousarray(core[parity, : lengths[parity]] / scales[parity]) for parity in (0, 1)]
+    lengths = [_length(np.max(parts[parity], axis=(0, 1)), WANTED) for parity in (0, 1)]
+    cores = [np.ascontiguousarray(core[n, :end] / weights[n, :end, None, None]) for n, end in enumerate(lengths)]
     sides = [
         Side(span, form[0], chebyshev(_means(found, at), 1), basis)
         for span, found, at, basis in zip(ranges, sums, nodes, bases, strict=True)
@@ -277,9 +313,14 @@ def _checks(outer: tuple[Sums, Sums], drawn: Sequence[Host], rng: np.random.Gene
         [-1.0, 1.0], (u.size, ANGLES)
     )
     correlation[:, -1] = 1.0
+    return Drawn((u, v), correlation, _summed(outer, correlation), size)
+
+
+def _summed(sums: tuple[Sums, Sums], correlation: Host) -> Host:
+    """The series at all pairs of the drawn variances.  Shapes: (P, A)."""
     values = np.empty_like(correlation)
     for place, (i, j) in enumerate(product(range(DRAWN), repeat=2)):
-        p, q = outer[0].coefficients[i], outer[1].coefficients[j]
+        p, q = sums[0].coefficients[i], sums[1].coefficients[j]
         r = correlation[place]
         values[place] = remainder(p, q, r).sum(axis=0) + p[0] * q[0] + p[1] * q[1] * r
-    return Drawn((u, v), correlation, values, size)
+    return values
