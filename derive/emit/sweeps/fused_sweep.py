@@ -80,7 +80,7 @@ def loops(lines: Lines, loads: dict[str, str]) -> tuple[list[str], int]:
         body += [*part, *(f"kept[{places[x]}, j] = {x}" for x in sorted(own) if x in places)]
         text += ["for j in range(width):", *("    " + line for line in body)]
         if table is not None:
-            text += summed(table.slot, lines.slots[table.slot].law, str(places[table.covariance]))
+            text += summed(table.slot, lines.slots[table.slot], str(places[table.covariance]))
     return text, len(places)
 
 
@@ -116,8 +116,8 @@ def source(equations: Equations, step: Lines, end: Lines) -> str:
     named = [at_step(name, at) if part.slots else [] for part, name, at in ((step, "step", "step"), (end, "last", "0"))]
     terms = [contracted(name) if part.slots else [] for part, name in ((step, "step"), (end, "last"))]
     return TEMPLATE.format(
-        states=len(kept), lanes=LANES, vector=VECTOR, held=max(held, ended), most=max(len(step.slots), len(end.slots)),
-        laws=max((slot.law + 1 for part in (step, end) for slot in part.slots), default=0),
+        states=len(kept), lanes=LANES, vector=VECTOR, held=max(held, ended),
+        most=max((1 + max(x.value, x.slope or 0) for part in (step, end) for x in part.slots), default=0),
         parameters=indented([f"p{n} = parameters[{n}]" for n in range(len(equations.symbols))], 1),
         terms=indented([*terms[0], *terms[1]], 1),
         rows=indented([*rows(step, "own"), *named[0]], 4), step=indented(moving, 4),
@@ -141,8 +141,9 @@ TEMPLATE = """def sweep(
 ):
     per_pi = 1.0 / math.pi
     state, grams, ended = np.empty(({states}, {lanes})), np.empty((2, {lanes})), np.empty({lanes})
-    kept, angles, found = np.empty(({held}, {lanes})), np.empty(({laws}, 2, {lanes})), np.empty(({most}, {lanes}))
+    kept, angles, found = np.empty(({held}, {lanes})), np.empty((3, {lanes})), np.empty(({most}, {lanes}))
     one, two, high, low = np.empty({lanes}), np.empty({lanes}), np.empty({lanes}), np.empty({lanes})
+    turned_one, turned_two = np.empty({lanes}), np.empty({lanes})
 {parameters}
 {terms}
     for chunk in range(of_columns.shape[0]):
@@ -186,11 +187,13 @@ class FusedSweep:
     Errors: NotClosed where the recurrence has no such text.
     """
 
-    def __init__(self, equations: Equations, equal: bool) -> None:
+    def __init__(self, equations: Equations, equal: bool, shared: bool = True) -> None:
         if not equations.equal_times:
             raise no_text("moments at equal lags", "others")
-        self.equations = equations
-        self.step, self.end = (lines(TabledWriter(equations, equal)) for lines in (step_lines, output_lines))
+        self.equations, self.equal = equations, equal
+        self.step, self.end = (
+            lines(TabledWriter(equations, equal, shared=shared)) for lines in (step_lines, output_lines)
+        )
         self.text = source(equations, self.step, self.end)
         self.alone = [[self._alone(part, side) for side in (0, 1)] for part in (self.step, self.end)]
 
@@ -203,6 +206,12 @@ class FusedSweep:
     def function(self) -> Callable[..., None]:
         """The compiled loop."""
         return compiled(self.text)
+
+    @functools.cached_property
+    def apart(self) -> FusedSweep | None:
+        """The sweep with a table for each expectation, where some serve two here."""
+        joint = any(slot.slope is not None for part in (self.step, self.end) for slot in part.slots)
+        return FusedSweep(self.equations, self.equal, False) if joint else None
 
     def _alone(self, lines: Lines, side: int) -> Callable[..., Any]:
         """What a row or a column contributes, as array code."""
@@ -224,7 +233,7 @@ class FusedSweep:
         x, y = (inputs[side].directions[:, begin[side] :] for side in (0, 1))
         tables = [self._tables(*x, half) for x in ((self.step, moving), (self.end, last))]
         if tables[0] is None or tables[1] is None:
-            return None
+            return None if self.apart is None else self.apart.values(stepper, sizes, half)
         out, filled = np.empty((len(x), len(y))), (len(x), -(-len(y) // LANES) * LANES)
         arguments = (
             half, parameters, in_rows(moving[0]), in_lanes(moving[1]), np.ascontiguousarray(x),
