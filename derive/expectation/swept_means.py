@@ -25,6 +25,8 @@ WIDE, NARROW = 16.0, 4.0**3
 """One table for all steps is tried up to this variance, and beyond it for quotients of variances up to that."""
 GRID, TINY = 2, 1e-9
 """Tables are narrowed to powers of two by their root, so that steps and runs share them, and to variances above."""
+LOOKED_AT = 9
+"""Variances of a step at which mean squares are looked at."""
 OWN = 5
 """Numbers of one variable before its basis: 1 / sqrt(s + a), a / (s + a), E[phi], E[phi'], and sqrt(E[phi^2])."""
 
@@ -95,11 +97,11 @@ class Loaded(NamedTuple):
 
 
 class Chosen(NamedTuple):
-    """The tables of an expectation, which of them each step takes (steps,), and sqrt(E[phi^2]) of both sides."""
+    """The tables of an expectation, which of them each step takes (steps,), and the range of all variances."""
 
     tables: list[PairTable]
     which: NDArray[np.int64]
-    sizes: tuple[Host, Host]
+    range: Range
 
 
 def chosen(slot: Slot, a: Host, b: Host) -> Chosen | None:
@@ -107,17 +109,17 @@ def chosen(slot: Slot, a: Host, b: Host) -> Chosen | None:
 
     Shapes: a (steps, N), b (steps, M).
     """
-    every = range_of(np.append(a, b))
-    sizes = None if every is None else _sizes(slot.factors, every, (a, b))
-    slopes = None if every is None or slot.slope is None else _sizes(_derivatives(slot.factors), every, (a, b))
-    if every is None or sizes is None or (slopes is None and slot.slope is not None):
+    every, ends = range_of(np.append(a, b)), np.stack([_ends(a), _ends(b)])
+    if every is None:
         return None
+    kinds = [slot.factors] if slot.slope is None else [slot.factors, _derivatives(slot.factors)]
+    sizes = [_sizes(factors, every, (a, b)) for factors in kinds]
     found = None
     if every[1] <= max(WIDE, NARROW * every[0]):
-        found = _of_ranges(slot.factors, [every] * len(a), (a, b), sizes, slopes)
+        found = _of_ranges(slot.factors, every, [every] * len(a), ends, sizes)
     if found is None:
         own = [range_of(np.append(x, y)) for x, y in zip(a, b, strict=True)]
-        found = _of_ranges(slot.factors, [x for x in own if x], (a, b), sizes, slopes)
+        found = _of_ranges(slot.factors, every, [x for x in own if x], ends, sizes)
     return found
 
 
@@ -125,34 +127,39 @@ def _derivatives(factors: tuple[Factor, ...]) -> tuple[Factor, ...]:
     return tuple((name, order + 1) for name, order in factors)
 
 
-def _sizes(factors: tuple[Factor, ...], every: Range, variances: tuple[Host, Host]) -> tuple[Host, Host] | None:
-    """sqrt(E[phi^2]) of both factors, or None where they have no tables."""
-    first, second = (square_table(factor, every) for factor in factors)
-    if first is None or second is None:
-        return None
-    found = [np.sqrt(np.maximum(table.at(x), 0.0)) for table, x in zip((first, second), variances, strict=True)]
-    return found[0], found[1]
+def _sizes(factors: tuple[Factor, ...], every: Range, variances: tuple[Host, Host]) -> Host:
+    """The least and the largest sqrt(E[phi^2] E[psi^2]) at each step, no numbers where there is no table of one.
+
+    They are looked for at some variances between the ends of each step.  Shapes: (steps, N), (steps, M) -> (steps, 2).
+    """
+    found = np.ones((len(variances[0]), 2))
+    for factor, variance in zip(factors, variances, strict=True):
+        table, positive = square_table(factor, every), np.where(variance > 0, variance, np.inf).min(axis=1)
+        if table is None:
+            return np.full_like(found, np.nan)
+        most = np.max(variance, axis=1)
+        squares = np.maximum(table.at(np.linspace(np.minimum(positive, most), most, LOOKED_AT, axis=1)), 0.0)
+        found *= np.sqrt(np.stack([squares.min(axis=1), squares.max(axis=1)], axis=1))
+    return found
 
 
 def _of_ranges(
-    factors: tuple[Factor, ...], ranges: list[Range], variances: tuple[Host, Host], sizes: tuple[Host, Host],
-    slopes: tuple[Host, Host] | None,
-) -> Chosen | None:  # fmt: skip
+    factors: tuple[Factor, ...], every: Range, ranges: list[Range], ends: Host, sizes: list[Host]
+) -> Chosen | None:
     """The tables of so many ranges, one a step, each narrowed to the variances of the step."""
-    (a, b), sloped = variances, slopes is not None
+    sloped = len(sizes) > 1
     for kind in set(ranges):
         table, steps = pair_table(factors, (kind, kind), sloped=sloped), [x == kind for x in ranges]
-        if table is None or _is_seen(table.error, *(x[steps] for x in (a, b, *sizes))):
+        if table is None:
             return None
-        if slopes is not None and _is_seen(table.slope_error, *(x[steps] for x in (a, b, *slopes))):
+        if any(_is_seen(error, size[steps]) for error, size in zip((table.error, table.slope_error), sizes)):
             return None
-    ends = np.stack([_ends(a), _ends(b)])
     if factors[0] == factors[1]:
         ends[:] = np.stack([ends[..., 0].min(axis=0), ends[..., 1].max(axis=0)], axis=-1)
     kinds = [(kind, tuple(map(tuple, spans))) for kind, spans in zip(ranges, ends.swapaxes(0, 1).tolist(), strict=True)]
     distinct = sorted(set(kinds))
     tables = [_narrowed(factors, *kind, sloped) for kind in distinct]
-    return Chosen(tables, np.array([distinct.index(x) for x in kinds]), sizes)
+    return Chosen(tables, np.array([distinct.index(x) for x in kinds]), every)
 
 
 def _ends(variance: Host) -> Host:
@@ -178,11 +185,9 @@ def _least_seen(factors: tuple[Factor, ...], kind: Range, spans: tuple[Range, Ra
     return max(1.0, math.sqrt(sizes[0] * sizes[1]))
 
 
-def _is_seen(error: float, a: Host, b: Host, p: Host, q: Host) -> bool:
+def _is_seen(error: float, sizes: Host) -> bool:
     """Whether the error of a table is visible at a step: beside the largest of its values, or the least size of one."""
-    largest = np.maximum(np.max(p, axis=1) * np.max(q, axis=1), 1.0)
-    least = np.prod([np.min(np.where(x > 0, y, np.inf), axis=1) for x, y in ((a, p), (b, q))], axis=0)
-    return bool(np.any(error > ACCURACY * largest) or np.any(error > USEFUL * least))
+    return not bool(np.all(error <= ACCURACY * np.maximum(sizes[:, 1], 1.0)) and np.all(error <= USEFUL * sizes[:, 0]))
 
 
 def loaded(slots: Sequence[Slot], rows: Host, columns: Host, same: bool) -> Loaded | None:
@@ -217,7 +222,9 @@ def _side(slots: Sequence[Slot], picked: list[Chosen], given: Host, side: int) -
     for place, slot, found in zip(result, slots, picked, strict=True):
         variance = given[(slot.row, slot.column)[side]]
         if slot.gapped:
-            place[4] = found.sizes[side]
+            square = square_table(slot.factors[side], found.range)
+            assert square is not None
+            place[4] = np.sqrt(np.maximum(square.at(variance), 0.0))
         for n, table in enumerate(found.tables):
             taken = found.which == n
             a = variance[taken]
@@ -264,5 +271,6 @@ def _shapes(picked: list[Chosen]) -> NDArray[np.int64]:
 
 def _taken(core: Host) -> list[int]:
     """How many of a basis each two orders take, made even, at least 4."""
-    ends = [max((0, *(np.flatnonzero(np.any(order != 0, axis=0)) + 1))) for order in core]
-    return [max(4, *(end + end % 2 for end in ends[n : n + 2])) for n in range(0, len(ends), 2)]
+    ends = np.max(np.any(core != 0, axis=1) * (np.arange(core.shape[2]) + 1), axis=1, initial=4)
+    ends = np.append(ends, 4) if len(ends) % 2 else ends
+    return [int(end + end % 2) for end in np.max(ends.reshape(-1, 2), axis=1)]

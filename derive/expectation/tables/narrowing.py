@@ -13,9 +13,9 @@ import numpy as np
 from wideproof.derive.expectation.tables.covariance_slopes import SLACK, Sizes, order_weights
 from wideproof.derive.expectation.tables.pair_tables import Host, PairTable, Range, Side, chebyshev, roots, variances_at
 
-SINGULAR, ORDERS = 1e-12, 1e-12
-"""The singular values of values at nodes, and the sum of orders, that are left out, by the size of values: of the
-first, a thirtieth is seen in a value."""
+SINGULAR, ORDERS, STAIRS = 3e-12, 2e-12, 2e-12
+"""The singular values of values at nodes, the sum of orders, and that of terms of single orders, that are left out, by
+the size of values: of the first, a thirtieth is seen in a value."""
 ROUNDING, TINY = 1e-16, 1e-300
 """The part of the largest coefficient of a function below which the last ones are left out."""
 
@@ -36,14 +36,18 @@ def narrowed(table: PairTable, spans: tuple[Range, Range], sizes: Sizes) -> Pair
     most = np.max(weights, axis=(1, 2))
     scaled = [core * weight[: len(core), None, None] for core, weight in zip(values, most, strict=True)]
     frames = [_frame(scaled, axis, SINGULAR) for axis in ((1, 1) if alike else (1, 2))]
-    cores = [np.ascontiguousarray(frames[0].T @ x @ frames[1]) for x in values]
+    cores = [
+        _stairs([part.orthonormal @ frame for part, frame in zip(parts, frames, strict=True)],
+                np.ascontiguousarray(frames[0].T @ x @ frames[1]), weight, alike)
+        for x, weight in zip(values, weights, strict=True)
+    ]  # fmt: skip
     sides = [
         _short(part.side, chebyshev(np.ascontiguousarray((part.orthonormal @ frame).T), 1))
         for part, frame in zip(parts, frames, strict=True)
     ]
     if alike:
         sides[1] = sides[0]
-    left_out = 0.1 * SINGULAR + ORDERS
+    left_out = 0.1 * SINGULAR + ORDERS + STAIRS
     return replace(
         table, sides=(sides[0], sides[1]), cores=(cores[0], cores[1]), error=table.error + left_out * sizes.value,
         slope_error=table.slope_error + left_out * SLACK * (sizes.slope or 0.0),
@@ -84,6 +88,22 @@ def _ended(parts: list[_Part], values: Host, weights: Host) -> Host:
     at_nodes *= np.moveaxis(weights[..., : len(values)], -1, 0)
     left = np.cumsum(np.max(at_nodes, axis=(1, 2), initial=0.0)[::-1])[::-1]
     return values[: int(np.sum(left > ORDERS))]
+
+
+def _stairs(bases: list[Host], core: Host, weights: Host, alike: bool) -> Host:
+    """The core without the last terms of each order that do not matter, the more the higher it is; symmetric as before.
+
+    Shapes: bases (nodes, r) of either side, core (K, r, r'), weights (nodes, nodes, at least K).
+    """
+    for order, weight in zip(core, np.moveaxis(weights, -1, 0), strict=False):
+        rows = np.abs(bases[0] @ order)
+        terms = np.max(rows[:, None] * np.abs(bases[1]) * weight[..., None], axis=(0, 1))
+        left = np.cumsum(terms[::-1])[::-1]
+        end = int(np.sum(left > STAIRS / len(core) * (0.5 if alike else 1.0)))
+        order[:, end:] = 0.0
+        if alike:
+            order[end:] = 0.0
+    return core
 
 
 def _frame(values: list[Host], axis: int, tolerance: float) -> Host:
