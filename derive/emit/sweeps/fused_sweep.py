@@ -37,7 +37,7 @@ from wideproof.derive.emit.sweeps.step_text import (
 )
 from wideproof.derive.expectation.swept_means import OWN, Loaded, loaded
 from wideproof.derive.expectation.tables.compiled_sweep import ROWS, in_parts
-from wideproof.derive.expectation.tables.table_loops import contracted, summed
+from wideproof.derive.expectation.tables.table_loops import WORK, contracted, summed
 
 Host = NDArray[np.float64]
 LANES, VECTOR = 64, 16
@@ -116,7 +116,7 @@ def source(equations: Equations, step: Lines, end: Lines) -> str:
     named = [at_step(name, at) if part.slots else [] for part, name, at in ((step, "step", "step"), (end, "last", "0"))]
     terms = [contracted(name) if part.slots else [] for part, name in ((step, "step"), (end, "last"))]
     return TEMPLATE.format(
-        states=len(kept), lanes=LANES, vector=VECTOR, held=max(held, ended),
+        states=len(kept), lanes=LANES, vector=VECTOR, work=WORK, held=max(held, ended),
         most=max((1 + max(x.value, x.slope or 0) for part in (step, end) for x in part.slots), default=0),
         parameters=indented([f"p{n} = parameters[{n}]" for n in range(len(equations.symbols))], 1),
         terms=indented([*terms[0], *terms[1]], 1),
@@ -141,9 +141,7 @@ TEMPLATE = """def sweep(
 ):
     per_pi = 1.0 / math.pi
     state, grams, ended = np.empty(({states}, {lanes})), np.empty((2, {lanes})), np.empty({lanes})
-    kept, angles, found = np.empty(({held}, {lanes})), np.empty((3, {lanes})), np.empty(({most}, {lanes}))
-    one, two, high, low = np.empty({lanes}), np.empty({lanes}), np.empty({lanes}), np.empty({lanes})
-    turned_one, turned_two = np.empty({lanes}), np.empty({lanes})
+    kept, work, found = np.empty(({held}, {lanes})), np.empty(({work}, {lanes})), np.empty(({most}, {lanes}))
 {parameters}
 {terms}
     for chunk in range(of_columns.shape[0]):

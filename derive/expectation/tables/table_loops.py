@@ -1,8 +1,8 @@
 """The text of loops that sum tables over the lanes of a chunk of columns, for the sweeps that are written as text.
 
 A row contracts the core with its basis once, for all columns. Over the lanes of a chunk, two orders of Clenshaw's sum
-at a time, all terms of their rank in one pass: the coefficients stay in registers, the bases of the columns in the
-first cache, and the lanes are vectors; beyond twelve terms, the others are summed before, four a pass. The derivative
+at a time, all terms of their rank in one pass: the bases of the columns stay in the first cache, and the lanes are
+vectors; beyond sixteen terms, the others are summed before, four a pass. The derivative
 by the covariance takes the same products (`derive.expectation.tables.covariance_slopes`).
 """
 
@@ -10,13 +10,21 @@ from __future__ import annotations
 
 from wideproof.derive.expectation.swept_means import Slot
 
-RANKS, WHOLE = (4, 6, 8, 10, 12), (10, 12)
+RANKS, WHOLE = (4, 6, 8, 10, 12, 14, 16), (14, 16)
 """Terms summed in one pass, and those after which others have been summed."""
 
 
 def contracted(prefix: str) -> list[str]:
     """Lines that contract the cores with the bases of rows start to stop, at all steps: `PREFIX_terms`."""
-    return CONTRACTED.format(p=prefix).splitlines()
+    both = [_shares(prefix, count) for count in (4, 2)]
+    return CONTRACTED.format(p=prefix, four=both[0], two=both[1]).splitlines()
+
+
+def _shares(prefix: str, count: int) -> str:
+    """Lines that add so many terms of a row's basis."""
+    loads = [f"s{n} = {prefix}_rows[i, at, e, 5 + m + {n}]" for n in range(count)]
+    lines = [*loads, "for n in range(taken):", f"    whole[n] += {' + '.join(f's{n} * core[m + {n}, n]' for n in range(count))}"]
+    return "\n".join("                " + line for line in lines)
 
 
 def summed(n: int, slot: Slot, covariance: str) -> list[str]:
@@ -39,26 +47,26 @@ def _others() -> list[str]:
     for head, how in (("range(head, min(rank, head + 4), 4)", "="), ("range(head + 4, rank, 4)", "+=")):
         lines += [f"for n in {head}:", *(f"    {line}" for line in _terms(4, "n + "))]
         lines += ["    for j in range(width):", *(f"        {line}" for line in _columns(4, "n + "))]
-        lines += [f"        {to}[j] {how} {_sum(name, 4)}" for to, name in (("high", "d"), ("low", "e"))]
+        lines += [f"        work[{to}, j] {how} {_sum(name, 4)}" for to, name in ((HIGH, "d"), (LOW, "e"))]
     return lines
 
 
 def _pass(rank: int, others: bool, sloped: bool) -> list[str]:
     """Lines that take two orders of the sum, and of its derivative, by so many terms and what others come to."""
-    high, low = (f"{_sum(name, rank)}{f' + {to}[j]' if others else ''}" for name, to in (("d", "high"), ("e", "low")))
+    high, low = (f"{_sum(name, rank)}{f' + work[{to}, j]' if others else ''}" for name, to in (("d", HIGH), ("e", LOW)))
     body = [
         *_columns(rank),
-        "twice, last = angles[1, j], one[j]",
-        f"middle = {high} + (twice * last - two[j])",
-        "two[j] = middle",
-        f"one[j] = {low} + (twice * middle - last)",
+        "twice, last = work[7, j], work[0, j]",
+        f"middle = {high} + (twice * last - work[1, j])",
+        "work[1, j] = middle",
+        f"work[0, j] = {low} + (twice * middle - last)",
     ]
     if sloped:
         body += [
-            "turning = turned_one[j]",
-            "turned = last + (twice * turning - turned_two[j])",
-            "turned_two[j] = turned",
-            "turned_one[j] = middle + (twice * turned - turning)",
+            "turning = work[2, j]",
+            "turned = last + (twice * turning - work[3, j])",
+            "work[3, j] = turned",
+            "work[2, j] = middle + (twice * turned - turning)",
         ]
     head = [f"if head == {rank} and rank {'>' if others else '=='} head:", *(f"    {line}" for line in _terms(rank))]
     return [*head, "    for j in range(width):", *(f"        {line}" for line in body)]
@@ -76,6 +84,9 @@ def _sum(name: str, count: int) -> str:
     return " + ".join(f"{name}{n} * b{n}" for n in range(count))
 
 
+WORK, HIGH, LOW = 9, 4, 5
+"""Rows of lanes of the array `work`, one so that a loop asks once whether what it writes is what it reads: two orders of
+Clenshaw's sum, two of its derivative, what terms beyond a pass come to, w, 2 y and the derivative of 2 y."""
 ORDERS = (("d", "upper"), ("e", "lower"))
 
 CONTRACTED = """{p}_rows, {p}_columns, {p}_cores, {p}_shapes, {p}_layers = {p}_tables
@@ -85,23 +96,24 @@ for i in range(start, stop):
         for e in range({p}_shapes.shape[1]):
             shape, whole = {p}_shapes[at, e], {p}_terms[i - start, at, e]
             core = {p}_cores[e, shape[0]]
-            for m in range(shape[3]):
-                share = {p}_rows[i, at, e, 5 + m]
-                for n in range(core.shape[1]):
-                    whole[n] += share * core[m, n]"""
+            taken = (shape[1] + shape[2]) * (core.shape[1] // (2 * {p}_shapes.shape[2] - 8))
+            for m in range(0, shape[3] - 3, 4):
+{four}
+            for m in range(shape[3] - shape[3] % 4, shape[3], 2):
+{two}"""
 
 SLOPED = {
     "turn": """
-    angles[2, j] = 4.0 * (1.0 + layer) * within * scaled * over * over * shift * column_table[at - 5, skip + j] / root""",
+    work[8, j] = 4.0 * (1.0 + layer) * within * scaled * over * inverse * shift * column_table[at - 5, skip + j]""",
     "plain": """
     found[{slope}, j] = slope * column_table[at - 2, skip + j]""",
     "begin": """
-        turned_one[j] = 0.0
-        turned_two[j] = 0.0""",
+        work[2, j] = 0.0
+        work[3, j] = 0.0""",
     "end": """
         rate = shift * column_table[at - 5, skip + j] * (2.0 * scaled if parity == 0 else 3.0 * scaled * scaled)
-        turned = turned_one[j] - 0.5 * (two[j] + angles[1, j] * turned_two[j])
-        found[{slope}, j] += rate * value + power * turned * angles[2, j]""",
+        turned = work[2, j] - 0.5 * (work[1, j] + work[7, j] * work[3, j])
+        found[{slope}, j] += rate * value + power * turned * work[8, j]""",
 }
 """The lines of the derivative by the covariance."""
 
@@ -114,23 +126,24 @@ for j in range(width):
     least = math.sqrt(1.0 - widest)
     root = math.sqrt(1.0 - min(scaled * scaled, widest))
     turned, within = root - least, layer * max(1.0 - least, 1e-300)
-    over = 1.0 / (turned + within)
-    angles[0, j] = scaled
-    angles[1, j] = 2.0 - 4.0 * (1.0 + layer) * turned * over{turn}
+    inverse = 1.0 / ((turned + within) * root)
+    over = inverse * root
+    work[6, j] = scaled
+    work[7, j] = 2.0 - 4.0 * (1.0 + layer) * turned * over{turn}
     found[{value}, j] = mean * column_table[at - 3, skip + j] + slope * column_table[at - 2, skip + j] * kept[{c}, j]{plain}
 for parity in range(2):
     lowest, count = parity * shape[1], shape[1 + parity]
     if count == 0:
         continue
     for j in range(width):
-        one[j] = 0.0
-        two[j] = 0.0{begin}
+        work[0, j] = 0.0
+        work[1, j] = 0.0{begin}
     for k in range(lowest + count - 1, lowest, -2):
         rank, upper, lower = shape[4 + k // 2], k * wide, k * wide - wide
-        head = rank if rank <= 12 else 12 - rank % 4
+        head = rank if rank <= 16 else 16 - rank % 4
 {passes}
     for j in range(width):
-        scaled = angles[0, j]
+        scaled = work[6, j]
         power = scaled * scaled if parity == 0 else scaled * scaled * scaled
-        value = one[j] - 0.5 * angles[1, j] * two[j]
+        value = work[0, j] - 0.5 * work[7, j] * work[1, j]
         found[{value}, j] += power * value{end}"""
