@@ -60,7 +60,8 @@ SOFTENING, LOW, HIGH, ORDERS, FLOOR, ZERO, FIRST = range(7)
 """Where the numbers of a series of E[phi^2] stand: its coordinate, its length, the least value it tells, phi(0)^2."""
 
 
-def squares(factors: Sequence[Factor]) -> Host:
+@lru_cache(maxsize=32)
+def squares(factors: tuple[Factor, ...]) -> Host:
     """E[phi^2] of factors by one series a range, from all variances below 4^LEAST to those up to 4^LARGEST.
 
     Shapes: (E, LARGEST - LEAST + 1, FIRST + K).  Where there is none, the least value it tells is infinite.
@@ -152,7 +153,8 @@ def _of_ranges(
         table, steps = pair_table(factors, (kind, kind), sloped=sloped), [x == kind for x in ranges]
         if table is None:
             return None
-        if any(_is_seen(error, size[steps]) for error, size in zip((table.error, table.slope_error), sizes)):
+        errors = (table.error, table.slope_error)[: len(sizes)]
+        if any(_is_seen(error, size[steps]) for error, size in zip(errors, sizes, strict=True)):
             return None
     if factors[0] == factors[1]:
         ends[:] = np.stack([ends[..., 0].min(axis=0), ends[..., 1].max(axis=0)], axis=-1)

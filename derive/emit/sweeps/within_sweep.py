@@ -90,7 +90,7 @@ class WithinSweep:
         if not equations.equal_times or not pairs or not pairs <= {*across}:
             raise no_text("moments at equal times, also across sequences", pairs)
         writer = WithinWriter(equations, True)
-        self.lines, self.equations, self.factors = step_lines(writer), equations, writer.factors
+        self.lines, self.equations, self.factors = step_lines(writer), equations, tuple(writer.factors)
         self.pairs = [pair for pair in across if pair in pairs]
         read = self.lines.reads(BEFORE)
         numbers = {pair: 3 if pair in equations.carried else 1 for pair in across}

@@ -6,6 +6,7 @@ range tell them to rounding; what is left out of the values there, orders and si
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -50,7 +51,7 @@ def narrowed(table: PairTable, spans: tuple[Range, Range], sizes: Sizes) -> Pair
     left_out = 0.1 * SINGULAR + ORDERS + STAIRS
     return replace(
         table, sides=(sides[0], sides[1]), cores=(cores[0], cores[1]), error=table.error + left_out * sizes.value,
-        slope_error=table.slope_error + left_out * SLACK * (sizes.slope or 0.0),
+        slope_error=table.slope_error + left_out * SLACK * (math.inf if sizes.slope is None else sizes.slope),
     )  # fmt: skip
 
 

@@ -23,7 +23,11 @@ def contracted(prefix: str) -> list[str]:
 def _shares(prefix: str, count: int) -> str:
     """Lines that add so many terms of a row's basis."""
     loads = [f"s{n} = {prefix}_rows[i, at, e, 5 + m + {n}]" for n in range(count)]
-    lines = [*loads, "for n in range(taken):", f"    whole[n] += {' + '.join(f's{n} * core[m + {n}, n]' for n in range(count))}"]
+    lines = [
+        *loads,
+        "for n in range(taken):",
+        f"    whole[n] += {' + '.join(f's{n} * core[m + {n}, n]' for n in range(count))}",
+    ]
     return "\n".join("                " + line for line in lines)
 
 
@@ -85,8 +89,8 @@ def _sum(name: str, count: int) -> str:
 
 
 WORK, HIGH, LOW = 9, 4, 5
-"""Rows of lanes of the array `work`, one so that a loop asks once whether what it writes is what it reads: two orders of
-Clenshaw's sum, two of its derivative, what terms beyond a pass come to, w, 2 y and the derivative of 2 y."""
+"""Rows of lanes of the array `work`, one so that a loop asks once whether what it writes is what it reads: two orders
+of Clenshaw's sum, two of its derivative, what terms beyond a pass come to, w, 2 y and the derivative of 2 y."""
 ORDERS = (("d", "upper"), ("e", "lower"))
 
 CONTRACTED = """{p}_rows, {p}_columns, {p}_cores, {p}_shapes, {p}_layers = {p}_tables
@@ -130,7 +134,8 @@ for j in range(width):
     over = inverse * root
     work[6, j] = scaled
     work[7, j] = 2.0 - 4.0 * (1.0 + layer) * turned * over{turn}
-    found[{value}, j] = mean * column_table[at - 3, skip + j] + slope * column_table[at - 2, skip + j] * kept[{c}, j]{plain}
+    found[{value}, j] = mean * column_table[at - 3, skip + j]
+    found[{value}, j] += slope * column_table[at - 2, skip + j] * kept[{c}, j]{plain}
 for parity in range(2):
     lowest, count = parity * shape[1], shape[1 + parity]
     if count == 0:

@@ -51,8 +51,6 @@ def test_none_are_worked_out_beyond_the_range(case, size, monkeypatch):
     assert apart(case, monkeypatch, size=size) is None
 
 
-@pytest.mark.parametrize(
-    "model", [models.residual(), models.linear_rnn()], ids=["coupled", "none read"]
-)
+@pytest.mark.parametrize("model", [models.residual(), models.linear_rnn()], ids=["coupled", "none read"])
 def test_other_recurrences_have_no_loop(model):
     assert within_of(nngp(model).formula.on_sequences().equations) is None
