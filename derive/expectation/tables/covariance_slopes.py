@@ -18,7 +18,7 @@ from wideproof.derive.expectation import nested_quadrature
 from wideproof.derive.expectation.nested_quadrature import Steep
 from wideproof.derive.expectation.tables.pair_tables import TINY, Host, PairTable
 
-SLACK = 5.0
+SLACK = 2.0
 """By how much a derivative may be less accurate than the value, by their sizes."""
 ACCEPTED = 4e-11
 """The largest error of a derivative, relative to sqrt(E[phi'^2] E[psi'^2])."""

@@ -52,6 +52,9 @@ CORNERS, FEWER = ((0, 0), (0, 2), (2, 2)), 256.0
 """For that choice, pairs of the largest variance, a middle and the least one, or this part of the largest."""
 LEFT_OUT = 3.0
 """By how many times what is wanted the error estimate exceeds the checks: rank, terms and nodes each leave it out."""
+VERY_LAST, ROUNDING, TINIEST = 6, 4.0, 1e-13
+"""How many coefficients tell the size of rounding, how many times that is taken for it, and at most what part of the
+largest."""
 DRAWN, ANGLES, PROBED = 5, 24, 3
 """Variances a side, and correlations, at which a table is checked by the series, and pairs by other integrals."""
 
@@ -247,8 +250,20 @@ def _terms(
     """How many terms of both parities a pair of variances needs."""
     (a, b), (i, j) = variances, places
     profile = _profile(sums[0].coefficients[i], sums[1].coefficients[j], a, b, *form)
-    scaled = np.abs(chebyshev(profile, 1)) * order_weights(form, np.asarray(a), np.asarray(b), LONG, sizes)
+    scaled = np.abs(_without_rounding(chebyshev(profile, 1))) * order_weights(form, np.asarray(a), np.asarray(b), LONG, sizes)
     return sum(_length(row, WANTED) for row in scaled)
+
+
+def _without_rounding(coefficients: Host) -> Host:
+    """Coefficients without the last ones, where they are rounding: no larger than the very last by much, and tiny.
+
+    Their sum with the weights of a derivative would be large, and none of it known.  Shapes: (..., LONG), kept.
+    """
+    sizes = np.abs(coefficients)
+    after = np.flip(np.maximum.accumulate(np.flip(sizes, -1), axis=-1), -1)
+    floor = ROUNDING * after[..., -VERY_LAST, None]
+    small = (after <= floor) & (floor <= TINIEST * after[..., :1])
+    return np.where(small, 0.0, coefficients)
 
 
 def _length(sizes: Host, tolerance: float) -> int:
@@ -274,7 +289,7 @@ def _interpolated(
             continue
         p, q = sums[0].coefficients[i], sums[1].coefficients[j]
         values[:, i, j] = _profile(p, q, nodes[0][i], nodes[1][j], *form)
-    full = chebyshev(chebyshev(chebyshev(values, 1), 2), 3)
+    full = chebyshev(chebyshev(_without_rounding(chebyshev(values, 3)), 1), 2)
     places = [np.append(at, span[1]) for at, span in zip(nodes, ranges, strict=True)]
     weights = np.max(order_weights(form, places[0][:, None], places[1], LONG, sizes), axis=(1, 2))
     full *= weights[:, None, None, :]
