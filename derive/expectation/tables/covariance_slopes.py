@@ -24,6 +24,10 @@ ACCEPTED = 4e-11
 """The largest error of a derivative, relative to sqrt(E[phi'^2] E[psi'^2])."""
 
 
+Form = float | Host
+"""The shift of the variances, or the width of the layer, of one table or of several."""
+
+
 class Sizes(NamedTuple):
     """By what errors are measured: of E[phi psi], and of its derivative, None where that is not asked for."""
 
@@ -31,10 +35,11 @@ class Sizes(NamedTuple):
     slope: float | None = None
 
 
-def order_weights(form: tuple[float, float], a: Host, b: Host, count: int, sizes: Sizes) -> Host:
+def order_weights(form: tuple[Form, Form], a: Host, b: Host, count: int, sizes: Sizes) -> Host:
     """How much each Chebyshev coefficient of either parity may move what is asked for, by its size.
 
-    Shapes: a, b (...) -> (2, ..., count).  The derivative of T_k is largest, k^2, where the correlation is one.
+    The derivative of T_k is largest, k^2, where the correlation is one.
+    Shapes: form numbers or (...), a, b (...) -> (2, ..., count).
     """
     (s, layer), k = form, np.arange(count)
     widest = (a / (s + a) * (b / (s + b)))[..., None]
@@ -43,6 +48,7 @@ def order_weights(form: tuple[float, float], a: Host, b: Host, count: int, sizes
     if sizes.slope is None:
         return np.stack([np.broadcast_to(x, (*x.shape[:-1], count)) for x in found])
     scale = 1.0 / (np.sqrt((s + a) * (s + b))[..., None] * SLACK * sizes.slope)
+    layer = np.asarray(layer)[..., None]
     turned = 2.0 * (1.0 + layer) * w / (layer * np.maximum(1.0 - least, TINY) * least)
     slopes = [scale * (power * w ** (power - 1) + w**power * k * k * turned) for power in (2, 3)]
     return np.stack([np.maximum(x, y) for x, y in zip(found, slopes, strict=True)])

@@ -17,11 +17,12 @@ from itertools import product
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from wideproof.derive.expectation import nested_quadrature
 from wideproof.derive.expectation.mehler_series import REACH
 from wideproof.derive.expectation.nested_quadrature import Steep
-from wideproof.derive.expectation.tables.covariance_slopes import Sizes, order_weights, with_slope
+from wideproof.derive.expectation.tables.covariance_slopes import Form, Sizes, order_weights, with_slope
 from wideproof.derive.expectation.tables.pair_tables import (
     TINY,
     Host,
@@ -57,6 +58,9 @@ VERY_LAST, ROUNDING, TINIEST = 6, 4.0, 1e-13
 largest."""
 DRAWN, ANGLES, PROBED = 5, 24, 3
 """Variances a side, and correlations, at which a table is checked by the series, and pairs by other integrals."""
+
+
+Places = NDArray[np.int64]
 
 
 class Sums(NamedTuple):
@@ -97,15 +101,23 @@ def build(
 
 def _form(corners: tuple[Sums, Sums], ends: Sequence[Host], sloped: bool) -> tuple[float, float]:
     """The shift and the width with the fewest terms at the worst of some pairs, of those listed, then of those near."""
-
     sizes = _sizes(corners, ends, sloped)
+    softening, layer = _shortest(corners, ends, list(product(SOFTENINGS, LAYERS)), sizes)
+    near = list(product([softening * x for x in NEARBY], [layer * x for x in NEARBY]))
+    return _shortest(corners, ends, near, sizes)
 
-    def terms(form: tuple[float, float]) -> tuple[int, int]:
-        counts = [_terms(corners, pair, (ends[0][pair[0]], ends[1][pair[1]]), form, sizes) for pair in CORNERS]
-        return max(counts), sum(counts)
 
-    softening, layer = min(product(SOFTENINGS, LAYERS), key=terms)
-    return min(product([softening * x for x in NEARBY], [layer * x for x in NEARBY]), key=terms)
+def _shortest(
+    corners: tuple[Sums, Sums], ends: Sequence[Host], forms: list[tuple[float, float]], sizes: Sizes
+) -> tuple[float, float]:
+    """The form of those listed with the fewest terms of both parities, first at the worst of some pairs."""
+    i, j = (np.tile(x, len(forms)) for x in np.array(CORNERS).T)
+    softening, layer = (np.repeat(x, len(CORNERS)) for x in np.array(forms).T)
+    profile = _profile(corners, (i, j), ends, (softening, layer))
+    scaled = np.abs(_without_rounding(chebyshev(profile, 2)))
+    scaled *= order_weights((softening, layer), ends[0][i], ends[1][j], LONG, sizes)
+    counts = np.array([[_length(row, WANTED) for row in rows] for rows in scaled]).sum(axis=0).reshape(len(forms), -1)
+    return forms[min(range(len(forms)), key=lambda n: (max(counts[n]), sum(counts[n])))]
 
 
 def _sizes(sums: tuple[Sums, Sums], variances: Sequence[Host], sloped: bool) -> Sizes:
@@ -218,40 +230,37 @@ def hermite_sums(function: Steep, variances: Host) -> Sums | None:
     return None
 
 
-def remainder(first: Host, second: Host, correlation: Host) -> Host:
-    """sum p_k q_k r^k over the even orders from 2 and over the odd ones from 3.  Shapes: (K,), (K,), (A,) -> (2, A)."""
-    shared = min(first.size, second.size)
-    products = first[:shared] * second[:shared]
-    found = np.zeros((2, correlation.size))
-    with np.errstate(divide="ignore"):
-        rates = np.log(np.minimum(np.abs(correlation), 1.0))
-    for i, rate in enumerate(rates):
-        last = products.size if rate == 0 else min(products.size, 4 + int(40.0 / -rate))
-        terms = np.exp(rate * np.arange(2, last)) * products[2:last]
-        found[:, i] = np.sum(terms[0::2]), math.copysign(1.0, correlation[i]) * np.sum(terms[1::2])
+def remainder(sums: tuple[Sums, Sums], places: tuple[Places, Places], correlation: Host) -> Host:
+    """sum p_k q_k r^k over the even orders from 2 and over the odd ones from 3, by Horner's rule for all pairs at once.
+
+    Shapes: places (P,) in the variances of either side, correlation (P, A) -> (2, P, A).
+    """
+    last = min(x.coefficients.shape[1] for x in sums)
+    first, second = (np.ascontiguousarray(x.coefficients[:, :last].T) for x in sums)
+    square, found = correlation * correlation, np.zeros((2, *correlation.shape))
+    for parity, total in enumerate(found):
+        orders = range(parity + 2, last, 2)
+        if np.any(first[parity + 2 :: 2]) and np.any(second[parity + 2 :: 2]):
+            for k in reversed(orders):
+                total *= square
+                total += (first[k][places[0]] * second[k][places[1]])[:, None]
+        total *= square * correlation if parity else square
     return found
 
 
-def _profile(p: Host, q: Host, a: float, b: float, softening: float, layer: float) -> Host:
-    """The two functions of a pair of variances at the nodes of the correlation.  Shapes: -> (2, LONG)."""
-    widest = a / (softening + a) * (b / (softening + b))
-    least = math.sqrt(1.0 - widest)
+def _profile(
+    sums: tuple[Sums, Sums], places: tuple[Places, Places], variances: Sequence[Host], form: tuple[Form, Form]
+) -> Host:
+    """The two functions of pairs of variances at the nodes of the correlation.  Shapes: -> (2, P, LONG)."""
+    softening, layer = form
+    a, b = (x[i] for x, i in zip(variances, places, strict=True))
+    widest = (a / (softening + a) * (b / (softening + b)))[:, None]
+    least, layer = np.sqrt(1.0 - widest), np.reshape(layer, (-1, 1))
     x = 0.5 * (1.0 - roots(LONG))
     x = layer * x / (1.0 + layer - x)
     square = (1.0 - x) * (1.0 - least) * (1.0 + least + x * (1.0 - least))
     w = np.sqrt(square)
-    return remainder(p, q, np.minimum(w / math.sqrt(widest), 1.0)) / np.stack([square, square * w])
-
-
-def _terms(
-    sums: tuple[Sums, Sums], places: tuple[int, int], variances: tuple[float, float], form: tuple[float, float],
-    sizes: Sizes,
-) -> int:  # fmt: skip
-    """How many terms of both parities a pair of variances needs."""
-    (a, b), (i, j) = variances, places
-    profile = _profile(sums[0].coefficients[i], sums[1].coefficients[j], a, b, *form)
-    scaled = np.abs(_without_rounding(chebyshev(profile, 1))) * order_weights(form, np.asarray(a), np.asarray(b), LONG, sizes)
-    return sum(_length(row, WANTED) for row in scaled)
+    return remainder(sums, places, np.minimum(w / np.sqrt(widest), 1.0)) / np.stack([square, square * w])
 
 
 def _without_rounding(coefficients: Host) -> Host:
@@ -280,15 +289,12 @@ def _interpolated(
     sizes: Sizes,
 ) -> PairTable | None:
     """The table that interpolates at the nodes, or None where its coefficients do not end."""
-    count = len(nodes[0])
+    count, alike = len(nodes[0]), sums[0] is sums[1]
+    i, j = np.triu_indices(count) if alike else (x.reshape(-1) for x in np.indices((count, count)))
     values = np.empty((2, count, count, LONG))
-    alike = sums[0] is sums[1]
-    for i, j in product(range(count), repeat=2):
-        if alike and j < i:
-            values[:, i, j] = values[:, j, i]
-            continue
-        p, q = sums[0].coefficients[i], sums[1].coefficients[j]
-        values[:, i, j] = _profile(p, q, nodes[0][i], nodes[1][j], *form)
+    values[:, i, j] = _profile(sums, (i, j), nodes, form)
+    if alike:
+        values[:, j, i] = values[:, i, j]
     full = chebyshev(chebyshev(_without_rounding(chebyshev(values, 3)), 1), 2)
     places = [np.append(at, span[1]) for at, span in zip(nodes, ranges, strict=True)]
     weights = np.max(order_weights(form, places[0][:, None], places[1], LONG, sizes), axis=(1, 2))
@@ -333,9 +339,8 @@ def _checks(outer: tuple[Sums, Sums], drawn: Sequence[Host], rng: np.random.Gene
 
 def _summed(sums: tuple[Sums, Sums], correlation: Host) -> Host:
     """The series at all pairs of the drawn variances.  Shapes: (P, A)."""
-    values = np.empty_like(correlation)
-    for place, (i, j) in enumerate(product(range(DRAWN), repeat=2)):
-        p, q = sums[0].coefficients[i], sums[1].coefficients[j]
-        r = correlation[place]
-        values[place] = remainder(p, q, r).sum(axis=0) + p[0] * q[0] + p[1] * q[1] * r
+    i, j = (x.reshape(-1) for x in np.indices((DRAWN, DRAWN)))
+    p, q = sums[0].coefficients[i, :2].T, sums[1].coefficients[j, :2].T
+    own = (p[0] * q[0])[:, None] + (p[1] * q[1])[:, None] * correlation
+    values = np.asarray(remainder(sums, (i, j), correlation).sum(axis=0) + own)
     return values
