@@ -62,7 +62,11 @@ def states(equations: Equations, step: Lines, end: Lines) -> list[tuple[int, int
     ]
 
 
-LETTER = re.compile(r"\b(?:v\d+|(?:new|old)\d+_\d+|c\d+|apart|summed)\b")
+DISTANCES = [
+    f"grams[{n}, j] += (near {sign} there[skip + j]) * (near {sign} there[skip + j])" for n, sign in enumerate("-+")
+]
+"""Lines that sum the squared distances of two directions, as they are and one of them turned."""
+LETTER = re.compile(r"\b(?:v\d+|(?:new|old)\d+_\d+|c\d+|apart|summed|inner)\b")
 """Letters of a lane."""
 
 
@@ -102,7 +106,9 @@ def source(equations: Equations, step: Lines, end: Lines) -> str:
     kept = list(enumerate(states(equations, step, end)))
     olds = {f"old{n}_{i}": f"state[{place}, j]" for place, (n, i) in kept}
     news = {f"new{n}_{i}": f"state[{place}, j]" for place, (n, i) in kept}
+    apart = bool({"apart", "summed"} & {*LETTER.findall("\n".join([*step.text, *end.text]))})
     grams = {"apart": "grams[0, j]", "summed": "grams[1, j]"}
+    grams["inner"] = "0.25 * (grams[1, j] - grams[0, j])" if apart else "grams[0, j]"
     stores: list[str | Table] = [f"state[{place}, j] = new{n}_{i}" for place, (n, i) in kept]
 
     def columns(lines: Lines, array: str) -> dict[str, str]:
@@ -119,6 +125,7 @@ def source(equations: Equations, step: Lines, end: Lines) -> str:
         states=len(kept), lanes=LANES, vector=VECTOR, work=WORK, held=max(held, ended),
         most=max((1 + max(x.value, x.slope or 0) for part in (step, end) for x in part.slots), default=0),
         parameters=indented([f"p{n} = parameters[{n}]" for n in range(len(equations.symbols))], 1),
+        grams=indented(DISTANCES if apart else ["grams[0, j] += near * there[skip + j]"], 6),
         terms=indented([*terms[0], *terms[1]], 1),
         rows=indented([*rows(step, "own"), *named[0]], 4), step=indented(moving, 4),
         last_rows=indented([*rows(end, "last_own"), *named[1]], 3), last=indented(last, 3),
@@ -166,8 +173,7 @@ TEMPLATE = """def sweep(
                 for n in range(x.shape[2]):
                     near, there = x[i, step, n], y[chunk, step, n]
                     for j in range(width):
-                        grams[0, j] += (near - there[skip + j]) * (near - there[skip + j])
-                        grams[1, j] += (near + there[skip + j]) * (near + there[skip + j])
+{grams}
                 own, other = of_rows[i, step], of_columns[chunk, step]
 {rows}
 {step}

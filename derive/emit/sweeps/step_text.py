@@ -360,6 +360,12 @@ class TabledWriter(Writer):
             size = self.raw(f"row_table[{n}, {OWN - 1}] * column_table[{n} * table_width + {OWN - 1}, skip + j]")
             self.gaps(mean, [size - self.known[mean], size + self.known[mean]])
 
+    def gram(self, atom: sp.Expr, side: int, steps: Index) -> None:
+        """The same, across sequences by the inner product of the directions, which needs no distances."""
+        super().gram(atom, side, steps)
+        if side == ACROSS:
+            self.known[atom] = sp.prod(sp.Symbol(x, nonnegative=True) for x in SIZES) * sp.Symbol("inner", real=True)
+
     def joined(self, slot: Slot) -> int | None:
         """Where an expectation is summed together with one that is its derivative, or of which it is one."""
         for n, other in enumerate(self.slots):
