@@ -260,16 +260,26 @@ def pair_table(
     factors: tuple[Factor, ...],
     ranges: tuple[pair_tables.Range, pair_tables.Range],
     means: tuple[float, float] = (0.0, 0.0),
+    sloped: bool = False,
 ) -> pair_tables.PairTable | None:
-    """The table of two factors over ranges of their variances, made once; of exchanged factors it is the transpose."""
+    """The table of two factors over ranges of their variances, made once; of exchanged factors it is the transpose.
+
+    `sloped` says that its derivative by the covariance is that of the factors' derivatives.
+    """
     first, second = zip(factors, means, ranges, strict=True)
     if second < first:
-        found = pair_table(factors[::-1], ranges[::-1], means[::-1])
+        found = pair_table(factors[::-1], ranges[::-1], means[::-1], sloped)
         return None if found is None else pair_tables.transposed(found)
     phi = nested_quadrature.shifted(steep(*factors[0], "numpy"), means[0])
     same = first[:2] == second[:2]
     psi = phi if same else nested_quadrature.shifted(steep(*factors[1], "numpy"), means[1])
-    return table_building.build(phi, psi, ranges)
+    if not sloped:
+        return table_building.build(phi, psi, ranges)
+    slopes = [
+        nested_quadrature.shifted(steep(name, order + 1, "numpy"), mean)
+        for (name, order), mean in zip(factors, means, strict=True)
+    ]
+    return table_building.build(phi, psi, ranges, (slopes[0], slopes[0] if same else slopes[1]))
 
 
 @lru_cache(maxsize=128)

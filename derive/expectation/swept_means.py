@@ -15,14 +15,18 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from wideproof.derive.expectation.pair_integrals import ACCURACY, USEFUL, Factor, pair_table, square_table
+from wideproof.derive.expectation.pair_integrals import ACCURACY, USEFUL, Factor, pair_table, square_table, steep
+from wideproof.derive.expectation.tables import mean_squares
+from wideproof.derive.expectation.tables.covariance_slopes import Sizes
 from wideproof.derive.expectation.tables.narrowing import narrowed
-from wideproof.derive.expectation.tables.pair_tables import Host, PairTable, Range, range_of
+from wideproof.derive.expectation.tables.pair_tables import LARGEST, LEAST, Host, PairTable, Range, range_of
 
 WIDE, NARROW = 16.0, 4.0**3
 """One table for all steps is tried up to this variance, and beyond it for quotients of variances up to that."""
 GRID, TINY = 2, 1e-9
 """Tables are narrowed to powers of two by their root, so that steps and runs share them, and to variances above."""
+LOOKED_AT = 9
+"""Variances of a step at which mean squares are looked at."""
 OWN = 5
 """Numbers of one variable before its basis: 1 / sqrt(s + a), a / (s + a), E[phi], E[phi'], and sqrt(E[phi^2])."""
 
@@ -30,22 +34,60 @@ OWN = 5
 class Slot(NamedTuple):
     """An expectation in the lines of a step: its factors, and where the variances of either side are to be found.
 
-    `law` counts the laws of a step; `gapped` says that sqrt(E[phi^2]) of both sides is read too.
+    `gapped` says that sqrt(E[phi^2]) of both sides is read too. `value` counts the expectations of a step, and so does
+    `slope` where the derivative by the covariance is one of them too: that of the factors' derivatives.
     """
 
     factors: tuple[Factor, ...]
     row: int
     column: int
-    law: int
     gapped: bool
+    value: int
+    slope: int | None = None
+
+    def joined(self, other: Slot) -> Slot | None:
+        """Both as one, where one is the derivative of the other by the covariance and has no gaps."""
+        if (self.row, self.column) != (other.row, other.column):
+            return None
+        for one, two in ((self, other), (other, self)):
+            plain = one.slope is None and two.slope is None and not two.gapped
+            if plain and tuple((name, order + 1) for name, order in one.factors) == two.factors:
+                return one._replace(slope=two.value)
+        return None
+
+
+SOFTENING, LOW, HIGH, ORDERS, FLOOR, ZERO, FIRST = range(7)
+"""Where the numbers of a series of E[phi^2] stand: its coordinate, its length, the least value it tells, phi(0)^2."""
+
+
+@lru_cache(maxsize=32)
+def squares(factors: tuple[Factor, ...]) -> Host:
+    """E[phi^2] of factors by one series a range, from all variances below 4^LEAST to those up to 4^LARGEST.
+
+    Shapes: (E, LARGEST - LEAST + 1, FIRST + K).  Where there is none, the least value it tells is infinite.
+    """
+    most = FIRST + max(mean_squares.NODES)
+    found = np.zeros((len(factors), LARGEST - LEAST + 1, most))
+    for places, factor in zip(found, factors, strict=True):
+        for n, place in enumerate(places):
+            span = (4.0 ** (LEAST + n - 1) if n else 0.0, 4.0 ** (LEAST + n))
+            table = square_table(factor, span)
+            place[FLOOR] = math.inf
+            if table is not None:
+                softening, terms = table.softening, table.coefficients
+                ends = [math.sqrt(softening / (softening + x)) for x in span]
+                place[:FIRST] = softening, *ends, len(terms), table.error / ACCURACY, 0.0
+                place[FIRST : FIRST + len(terms)] = terms
+            place[ZERO] = float(steep(*factor, "numpy").values(np.zeros(1))[0]) ** 2
+    return found
 
 
 class Loaded(NamedTuple):
     """What a loop reads of the tables of some expectations E at all steps.
 
     Shapes: rows (N, steps, E, OWN + r), columns (E * (OWN + r'), steps, M), cores (E, tables, r, K * r'): the even
-    orders, then the odd ones, an even number of each, r and r' even; shapes (steps, E, 6): the table, how many orders
-    of either parity, r, r', and whether the angles are those of the expectation before; layers (steps, E).
+    orders, then the odd ones, an even number of each, r and r' even; shapes (steps, E, 4 + K / 2): the table, how many
+    orders of either parity, r, and how many of the r' each two orders take; layers (steps, E).
     """
 
     rows: Host
@@ -56,47 +98,70 @@ class Loaded(NamedTuple):
 
 
 class Chosen(NamedTuple):
-    """The tables of an expectation, which of them each step takes (steps,), and sqrt(E[phi^2]) of both sides."""
+    """The tables of an expectation, which of them each step takes (steps,), and the range of all variances."""
 
     tables: list[PairTable]
     which: NDArray[np.int64]
-    sizes: tuple[Host, Host]
+    range: Range
 
 
-def chosen(factors: tuple[Factor, ...], a: Host, b: Host) -> Chosen | None:
+def chosen(slot: Slot, a: Host, b: Host) -> Chosen | None:
     """Tables for variances at all steps, or None where there are none, or an error would be visible.
 
     Shapes: a (steps, N), b (steps, M).
     """
-    every = range_of(np.append(a, b))
-    squares = [None if every is None else square_table(factor, every) for factor in factors]
-    if every is None or squares[0] is None or squares[1] is None:
+    every, ends = range_of(np.append(a, b)), np.stack([_ends(a), _ends(b)])
+    if every is None:
         return None
-    sizes = [np.sqrt(np.maximum(table.at(x), 0.0)) for table, x in zip(squares, (a, b), strict=True) if table]
+    kinds = [slot.factors] if slot.slope is None else [slot.factors, _derivatives(slot.factors)]
+    sizes = [_sizes(factors, every, (a, b)) for factors in kinds]
     found = None
     if every[1] <= max(WIDE, NARROW * every[0]):
-        found = _of_ranges(factors, [every] * len(a), a, b, (sizes[0], sizes[1]))
+        found = _of_ranges(slot.factors, every, [every] * len(a), ends, sizes)
     if found is None:
         own = [range_of(np.append(x, y)) for x, y in zip(a, b, strict=True)]
-        found = _of_ranges(factors, [x for x in own if x], a, b, (sizes[0], sizes[1]))
+        found = _of_ranges(slot.factors, every, [x for x in own if x], ends, sizes)
+    return found
+
+
+def _derivatives(factors: tuple[Factor, ...]) -> tuple[Factor, ...]:
+    return tuple((name, order + 1) for name, order in factors)
+
+
+def _sizes(factors: tuple[Factor, ...], every: Range, variances: tuple[Host, Host]) -> Host:
+    """The least and the largest sqrt(E[phi^2] E[psi^2]) at each step, no numbers where there is no table of one.
+
+    They are looked for at some variances between the ends of each step.  Shapes: (steps, N), (steps, M) -> (steps, 2).
+    """
+    found = np.ones((len(variances[0]), 2))
+    for factor, variance in zip(factors, variances, strict=True):
+        table, positive = square_table(factor, every), np.where(variance > 0, variance, np.inf).min(axis=1)
+        if table is None:
+            return np.full_like(found, np.nan)
+        most = np.max(variance, axis=1)
+        squares = np.maximum(table.at(np.linspace(np.minimum(positive, most), most, LOOKED_AT, axis=1)), 0.0)
+        found *= np.sqrt(np.stack([squares.min(axis=1), squares.max(axis=1)], axis=1))
     return found
 
 
 def _of_ranges(
-    factors: tuple[Factor, ...], ranges: list[Range], a: Host, b: Host, sizes: tuple[Host, Host]
+    factors: tuple[Factor, ...], every: Range, ranges: list[Range], ends: Host, sizes: list[Host]
 ) -> Chosen | None:
     """The tables of so many ranges, one a step, each narrowed to the variances of the step."""
+    sloped = len(sizes) > 1
     for kind in set(ranges):
-        table, steps = pair_table(factors, (kind, kind)), [x == kind for x in ranges]
-        if table is None or _is_seen(table, *(x[steps] for x in (a, b, *sizes))):
+        table, steps = pair_table(factors, (kind, kind), sloped=sloped), [x == kind for x in ranges]
+        if table is None:
             return None
-    ends = np.stack([_ends(a), _ends(b)])
+        errors = (table.error, table.slope_error)[: len(sizes)]
+        if any(_is_seen(error, size[steps]) for error, size in zip(errors, sizes, strict=True)):
+            return None
     if factors[0] == factors[1]:
         ends[:] = np.stack([ends[..., 0].min(axis=0), ends[..., 1].max(axis=0)], axis=-1)
     kinds = [(kind, tuple(map(tuple, spans))) for kind, spans in zip(ranges, ends.swapaxes(0, 1).tolist(), strict=True)]
     distinct = sorted(set(kinds))
-    tables = [_narrowed(factors, *kind) for kind in distinct]
-    return Chosen(tables, np.array([distinct.index(x) for x in kinds]), sizes)
+    tables = [_narrowed(factors, *kind, sloped) for kind in distinct]
+    return Chosen(tables, np.array([distinct.index(x) for x in kinds]), every)
 
 
 def _ends(variance: Host) -> Host:
@@ -107,20 +172,24 @@ def _ends(variance: Host) -> Host:
 
 
 @lru_cache(maxsize=512)
-def _narrowed(factors: tuple[Factor, ...], kind: Range, spans: tuple[Range, Range]) -> PairTable:
+def _narrowed(factors: tuple[Factor, ...], kind: Range, spans: tuple[Range, Range], sloped: bool) -> PairTable:
     """A table over parts of its ranges, made once."""
-    table = pair_table(factors, (kind, kind))
-    squares = [square_table(factor, kind) for factor in factors]
+    table = pair_table(factors, (kind, kind), sloped=sloped)
     assert table is not None
+    slope = _least_seen(_derivatives(factors), kind, spans) if sloped else None
+    return narrowed(table, spans, Sizes(_least_seen(factors, kind, spans), slope))
+
+
+def _least_seen(factors: tuple[Factor, ...], kind: Range, spans: tuple[Range, Range]) -> float:
+    """What errors are measured by, at least 1: sqrt(E[phi^2] E[psi^2]) at the ends of spans."""
+    squares = [square_table(factor, kind) for factor in factors]
     sizes = [0.0 if x is None else float(np.max(x.at(np.array(span)))) for x, span in zip(squares, spans, strict=True)]
-    return narrowed(table, spans, max(1.0, math.sqrt(sizes[0] * sizes[1])))
+    return max(1.0, math.sqrt(sizes[0] * sizes[1]))
 
 
-def _is_seen(table: PairTable, a: Host, b: Host, p: Host, q: Host) -> bool:
+def _is_seen(error: float, sizes: Host) -> bool:
     """Whether the error of a table is visible at a step: beside the largest of its values, or the least size of one."""
-    largest = np.maximum(np.max(p, axis=1) * np.max(q, axis=1), 1.0)
-    least = np.prod([np.min(np.where(x > 0, y, np.inf), axis=1) for x, y in ((a, p), (b, q))], axis=0)
-    return bool(np.any(table.error > ACCURACY * largest) or np.any(table.error > USEFUL * least))
+    return not bool(np.all(error <= ACCURACY * np.maximum(sizes[:, 1], 1.0)) and np.all(error <= USEFUL * sizes[:, 0]))
 
 
 def loaded(slots: Sequence[Slot], rows: Host, columns: Host, same: bool) -> Loaded | None:
@@ -131,7 +200,7 @@ def loaded(slots: Sequence[Slot], rows: Host, columns: Host, same: bool) -> Load
     """
     picked: list[Chosen] = []
     for slot in slots:
-        found = chosen(slot.factors, rows[slot.row], columns[slot.column])
+        found = chosen(slot, rows[slot.row], columns[slot.column])
         if found is None:
             return None
         picked.append(found)
@@ -139,9 +208,8 @@ def loaded(slots: Sequence[Slot], rows: Host, columns: Host, same: bool) -> Load
     own = [_side(slots, picked, rows, 0)]
     own.append(own[0] if alike else _side(slots, picked, columns, 1))
     cores = _cores(picked)
-    shapes = np.stack([_shapes(found) for found in picked], axis=1)
+    shapes = _shapes(picked)
     layers = np.stack([np.array([x.layer for x in found.tables])[found.which] for found in picked], axis=1)
-    shapes[..., 5] = _repeated(slots, picked)
     return Loaded(
         np.ascontiguousarray(own[0].transpose(3, 2, 0, 1)),
         own[1].reshape(-1, *own[1].shape[2:]), cores, shapes, layers,
@@ -156,7 +224,9 @@ def _side(slots: Sequence[Slot], picked: list[Chosen], given: Host, side: int) -
     for place, slot, found in zip(result, slots, picked, strict=True):
         variance = given[(slot.row, slot.column)[side]]
         if slot.gapped:
-            place[4] = found.sizes[side]
+            square = square_table(slot.factors[side], found.range)
+            assert square is not None
+            place[4] = np.sqrt(np.maximum(square.at(variance), 0.0))
         for n, table in enumerate(found.tables):
             taken = found.which == n
             a = variance[taken]
@@ -190,19 +260,19 @@ def _cores(picked: list[Chosen]) -> Host:
     return result.reshape(*result.shape[:3], -1)
 
 
-def _shapes(found: Chosen) -> NDArray[np.int64]:
-    """Shapes: (steps, 6)."""
-    kinds = [(n, *_orders(table), *_ranks(table), 0) for n, table in enumerate(found.tables)]
-    return np.array(kinds, dtype=np.int64)[found.which]
-
-
-def _repeated(slots: Sequence[Slot], picked: list[Chosen]) -> NDArray[np.int64]:
-    """Whether an expectation takes the angles that the last one of its law took.  Shapes: (steps, E)."""
-    result = np.zeros((len(picked[0].which), len(slots)), dtype=np.int64)
-    last: dict[int, list[tuple[float, float]]] = {}
-    for n, (slot, found) in enumerate(zip(slots, picked, strict=True)):
-        forms = [(found.tables[i].softening, found.tables[i].layer) for i in found.which]
-        if slot.law in last:
-            result[:, n] = [x == y for x, y in zip(forms, last[slot.law], strict=True)]
-        last[slot.law] = forms
+def _shapes(picked: list[Chosen]) -> NDArray[np.int64]:
+    """Shapes: (steps, E, 4 + K / 2)."""
+    most = max(sum(_orders(table)) for found in picked for table in found.tables)
+    result = np.zeros((len(picked[0].which), len(picked), 4 + most // 2), dtype=np.int64)
+    for n, found in enumerate(picked):
+        for i, table in enumerate(found.tables):
+            ranks = [rank for core in table.cores for rank in _taken(core)]
+            result[found.which == i, n, : 4 + len(ranks)] = (i, *_orders(table), _ranks(table)[0], *ranks)
     return result
+
+
+def _taken(core: Host) -> list[int]:
+    """How many of a basis each two orders take, made even, at least 4."""
+    ends = np.max(np.any(core != 0, axis=1) * (np.arange(core.shape[2]) + 1), axis=1, initial=4)
+    ends = np.append(ends, 4) if len(ends) % 2 else ends
+    return [int(end + end % 2) for end in np.max(ends.reshape(-1, 2), axis=1)]

@@ -37,7 +37,7 @@ from wideproof.derive.emit.sweeps.step_text import (
 )
 from wideproof.derive.expectation.swept_means import OWN, Loaded, loaded
 from wideproof.derive.expectation.tables.compiled_sweep import ROWS, in_parts
-from wideproof.derive.expectation.tables.table_loops import contracted, summed
+from wideproof.derive.expectation.tables.table_loops import WORK, contracted, summed
 
 Host = NDArray[np.float64]
 LANES, VECTOR = 64, 16
@@ -62,7 +62,11 @@ def states(equations: Equations, step: Lines, end: Lines) -> list[tuple[int, int
     ]
 
 
-LETTER = re.compile(r"\b(?:v\d+|(?:new|old)\d+_\d+|c\d+|apart|summed)\b")
+DISTANCES = [
+    f"grams[{n}, j] += (near {sign} there[skip + j]) * (near {sign} there[skip + j])" for n, sign in enumerate("-+")
+]
+"""Lines that sum the squared distances of two directions, as they are and one of them turned."""
+LETTER = re.compile(r"\b(?:v\d+|(?:new|old)\d+_\d+|c\d+|apart|summed|inner)\b")
 """Letters of a lane."""
 
 
@@ -80,7 +84,7 @@ def loops(lines: Lines, loads: dict[str, str]) -> tuple[list[str], int]:
         body += [*part, *(f"kept[{places[x]}, j] = {x}" for x in sorted(own) if x in places)]
         text += ["for j in range(width):", *("    " + line for line in body)]
         if table is not None:
-            text += summed(table.slot, lines.slots[table.slot].law, str(places[table.covariance]))
+            text += summed(table.slot, lines.slots[table.slot], str(places[table.covariance]))
     return text, len(places)
 
 
@@ -102,7 +106,9 @@ def source(equations: Equations, step: Lines, end: Lines) -> str:
     kept = list(enumerate(states(equations, step, end)))
     olds = {f"old{n}_{i}": f"state[{place}, j]" for place, (n, i) in kept}
     news = {f"new{n}_{i}": f"state[{place}, j]" for place, (n, i) in kept}
+    apart = bool({"apart", "summed"} & {*LETTER.findall("\n".join([*step.text, *end.text]))})
     grams = {"apart": "grams[0, j]", "summed": "grams[1, j]"}
+    grams["inner"] = "0.25 * (grams[1, j] - grams[0, j])" if apart else "grams[0, j]"
     stores: list[str | Table] = [f"state[{place}, j] = new{n}_{i}" for place, (n, i) in kept]
 
     def columns(lines: Lines, array: str) -> dict[str, str]:
@@ -116,9 +122,10 @@ def source(equations: Equations, step: Lines, end: Lines) -> str:
     named = [at_step(name, at) if part.slots else [] for part, name, at in ((step, "step", "step"), (end, "last", "0"))]
     terms = [contracted(name) if part.slots else [] for part, name in ((step, "step"), (end, "last"))]
     return TEMPLATE.format(
-        states=len(kept), lanes=LANES, vector=VECTOR, held=max(held, ended), most=max(len(step.slots), len(end.slots)),
-        laws=max((slot.law + 1 for part in (step, end) for slot in part.slots), default=0),
+        states=len(kept), lanes=LANES, vector=VECTOR, work=WORK, held=max(held, ended),
+        most=max((1 + max(x.value, x.slope or 0) for part in (step, end) for x in part.slots), default=0),
         parameters=indented([f"p{n} = parameters[{n}]" for n in range(len(equations.symbols))], 1),
+        grams=indented(DISTANCES if apart else ["grams[0, j] += near * there[skip + j]"], 6),
         terms=indented([*terms[0], *terms[1]], 1),
         rows=indented([*rows(step, "own"), *named[0]], 4), step=indented(moving, 4),
         last_rows=indented([*rows(end, "last_own"), *named[1]], 3), last=indented(last, 3),
@@ -141,8 +148,7 @@ TEMPLATE = """def sweep(
 ):
     per_pi = 1.0 / math.pi
     state, grams, ended = np.empty(({states}, {lanes})), np.empty((2, {lanes})), np.empty({lanes})
-    kept, angles, found = np.empty(({held}, {lanes})), np.empty(({laws}, 2, {lanes})), np.empty(({most}, {lanes}))
-    one, two, high, low = np.empty({lanes}), np.empty({lanes}), np.empty({lanes}), np.empty({lanes})
+    kept, work, found = np.empty(({held}, {lanes})), np.empty(({work}, {lanes})), np.empty(({most}, {lanes}))
 {parameters}
 {terms}
     for chunk in range(of_columns.shape[0]):
@@ -167,8 +173,7 @@ TEMPLATE = """def sweep(
                 for n in range(x.shape[2]):
                     near, there = x[i, step, n], y[chunk, step, n]
                     for j in range(width):
-                        grams[0, j] += (near - there[skip + j]) * (near - there[skip + j])
-                        grams[1, j] += (near + there[skip + j]) * (near + there[skip + j])
+{grams}
                 own, other = of_rows[i, step], of_columns[chunk, step]
 {rows}
 {step}
@@ -186,11 +191,13 @@ class FusedSweep:
     Errors: NotClosed where the recurrence has no such text.
     """
 
-    def __init__(self, equations: Equations, equal: bool) -> None:
+    def __init__(self, equations: Equations, equal: bool, shared: bool = True) -> None:
         if not equations.equal_times:
             raise no_text("moments at equal lags", "others")
-        self.equations = equations
-        self.step, self.end = (lines(TabledWriter(equations, equal)) for lines in (step_lines, output_lines))
+        self.equations, self.equal = equations, equal
+        self.step, self.end = (
+            lines(TabledWriter(equations, equal, shared=shared)) for lines in (step_lines, output_lines)
+        )
         self.text = source(equations, self.step, self.end)
         self.alone = [[self._alone(part, side) for side in (0, 1)] for part in (self.step, self.end)]
 
@@ -203,6 +210,12 @@ class FusedSweep:
     def function(self) -> Callable[..., None]:
         """The compiled loop."""
         return compiled(self.text)
+
+    @functools.cached_property
+    def apart(self) -> FusedSweep | None:
+        """The sweep with a table for each expectation, where some serve two here."""
+        joint = any(slot.slope is not None for part in (self.step, self.end) for slot in part.slots)
+        return FusedSweep(self.equations, self.equal, False) if joint else None
 
     def _alone(self, lines: Lines, side: int) -> Callable[..., Any]:
         """What a row or a column contributes, as array code."""
@@ -224,7 +237,7 @@ class FusedSweep:
         x, y = (inputs[side].directions[:, begin[side] :] for side in (0, 1))
         tables = [self._tables(*x, half) for x in ((self.step, moving), (self.end, last))]
         if tables[0] is None or tables[1] is None:
-            return None
+            return None if self.apart is None else self.apart.values(stepper, sizes, half)
         out, filled = np.empty((len(x), len(y))), (len(x), -(-len(y) // LANES) * LANES)
         arguments = (
             half, parameters, in_rows(moving[0]), in_lanes(moving[1]), np.ascontiguousarray(x),

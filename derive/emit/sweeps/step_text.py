@@ -32,7 +32,7 @@ from wideproof.derive.emit.kernel_stepper import (
 )
 from wideproof.derive.expectation.dual_activations import ANGLE, D, a, b, c, dual, k, m
 from wideproof.derive.expectation.gaps import ABOVE, BELOW, FAR, NEAR, NORM, ROOT, Gaps, closed_gaps
-from wideproof.derive.expectation.pair_integrals import is_tabled
+from wideproof.derive.expectation.pair_integrals import Factor, is_tabled
 from wideproof.derive.expectation.swept_means import OWN, Slot
 from wideproof.derive.expectation.symbolic_expectation import GaussianMean
 from wideproof.derive.language.errors import NotClosed
@@ -107,7 +107,7 @@ class Writer:
     equal: bool
     lines: list[str | Table] = field(default_factory=list)
     slots: list[Slot] = field(default_factory=list)
-    covariances: dict[sp.Expr, tuple[int, sp.Symbol]] = field(default_factory=dict)
+    covariances: dict[sp.Expr, sp.Symbol] = field(default_factory=dict)
     known: dict[sp.Expr, sp.Symbol] = field(default_factory=dict)
     within: dict[sp.Symbol, Key] = field(default_factory=dict)
     alone: tuple[dict[sp.Expr, sp.Symbol], dict[sp.Expr, sp.Symbol]] = field(default_factory=lambda: ({}, {}))
@@ -336,45 +336,75 @@ class Writer:
         return expr.xreplace(at)
 
 
+@dataclass
 class TabledWriter(Writer):
-    """The same, with expectations that are sums of tables, over all lanes, between lines."""
+    """The same, with expectations that are sums of tables, over all lanes, between lines.
+
+    `shared` says that one table serves an expectation and its derivative by the covariance.
+    """
+
+    shared: bool = True
+    expectations: int = 0
 
     def tabled(self, mean: GaussianMean, gapped: bool) -> None:
         """Write an expectation by its tables, and its gaps by a subtraction."""
         slot, covariance = self.slot(mean, gapped)
-        n = len(self.slots)
-        self.slots.append(slot)
-        self.lines.append(Table(n, str(covariance)))
-        self.known[mean] = self.raw(f"found[{n}, j]")
+        n = self.joined(slot) if self.shared else None
+        if n is None:
+            n = len(self.slots)
+            self.slots.append(slot)
+            self.lines.append(Table(n, str(covariance)))
+        self.known[mean] = self.raw(f"found[{slot.value}, j]")
+        self.expectations += 1
         if gapped:
             size = self.raw(f"row_table[{n}, {OWN - 1}] * column_table[{n} * table_width + {OWN - 1}, skip + j]")
             self.gaps(mean, [size - self.known[mean], size + self.known[mean]])
 
+    def gram(self, atom: sp.Expr, side: int, steps: Index) -> None:
+        """The same, across sequences by the inner product of the directions, which needs no distances."""
+        super().gram(atom, side, steps)
+        if side == ACROSS:
+            self.known[atom] = sp.prod(sp.Symbol(x, nonnegative=True) for x in SIZES) * sp.Symbol("inner", real=True)
+
+    def joined(self, slot: Slot) -> int | None:
+        """Where an expectation is summed together with one that is its derivative, or of which it is one."""
+        for n, other in enumerate(self.slots):
+            both = slot.joined(other)
+            if both is not None:
+                self.slots[n] = both
+                return n
+        return None
+
     def slot(self, mean: GaussianMean, gapped: bool) -> tuple[Slot, sp.Symbol]:
         """What is summed for an expectation over one variable of either sequence, and the letter of its covariance."""
-        factors = tuple((str(name), int(order)) for name, order in mean.args[0])
-        if any(x != 0 for x in mean.args[1]) or not is_tabled(factors):
-            raise no_text("a row in the table of dual activations, or tables", mean)
+        factors = tabled_factors(mean)
         first, across, second = mean.args[2]
         own, other = (self.sides(x.xreplace(self.known)) for x in (first, second))
         if own == {1} or other == {0}:
             first, second, own, other, factors = second, first, other, own, factors[::-1]
         if not (own <= {0} and other <= {1} and own | other):
             raise no_text("one variable of either sequence", mean)
-        law, covariance = self.covariance(mean.args[2], across)
         row, column = (self.place(x.xreplace(self.known), side) for side, x in enumerate((first, second)))
-        return Slot(factors, row, column, law, gapped), covariance
+        return Slot(factors, row, column, gapped, self.expectations), self.covariance(mean.args[2], across)
 
-    def covariance(self, law: sp.Expr, across: sp.Expr) -> tuple[int, sp.Symbol]:
-        """The count of a law among those of tables, and the letter of its covariance."""
+    def covariance(self, law: sp.Expr, across: sp.Expr) -> sp.Symbol:
+        """The letter of the covariance of a law."""
         if law not in self.covariances:
-            self.covariances[law] = len(self.covariances), self.new(across)
+            self.covariances[law] = self.new(across)
         return self.covariances[law]
 
     def place(self, expr: sp.Expr, side: int) -> int:
         """Where a variance is to be found among what a side contributes alone."""
         self.letter(expr, frozenset({side}))
         return list(self.alone[side]).index(expr)
+
+
+def tabled_factors(mean: GaussianMean) -> tuple[Factor, ...]:
+    """The factors of an expectation that comes from tables.  Errors: NotClosed for others."""
+    factors = tuple((str(name), int(order)) for name, order in mean.args[0])
+    if any(x != 0 for x in mean.args[1]) or not is_tabled(factors):
+        raise no_text("a row in the table of dual activations, or tables", mean)
+    return factors
 
 
 SIZES = ("row_size", "column_size")

@@ -6,17 +6,34 @@ and array code read of single sequences is then there before them, and is not wo
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
+
 import numpy as np
 import sympy as sp
 
 from wideproof.derive.emit.kernel_stepper import Equations, Key, Pair, Stepper
 from wideproof.derive.emit.sweeps.compiled_text import compiled, out_of_range
 from wideproof.derive.emit.sweeps.fused_sweep import SIDE, Host
-from wideproof.derive.emit.sweeps.step_text import BEFORE, LoopCode, Writer, indented, no_text, step_lines, with_text
+from wideproof.derive.emit.sweeps.step_text import (
+    BEFORE,
+    LoopCode,
+    Writer,
+    indented,
+    no_text,
+    step_lines,
+    tabled_factors,
+    with_text,
+)
+from wideproof.derive.expectation.pair_integrals import Factor
+from wideproof.derive.expectation.swept_means import FIRST, FLOOR, HIGH, LOW, ORDERS, SOFTENING, ZERO, squares
+from wideproof.derive.expectation.symbolic_expectation import GaussianMean
 from wideproof.derive.expectation.tables.compiled_sweep import in_parts
+from wideproof.derive.expectation.tables.pair_tables import LEAST
 
 SEQUENCES = 32
 """Sequences a thread takes at a time."""
+ONE = 1e-12
+"""By what part variances and their covariance may differ by rounding where the two variables are one."""
 
 
 class AloneCode(LoopCode):
@@ -24,6 +41,28 @@ class AloneCode(LoopCode):
 
     def _print_atan(self, expr: sp.Expr) -> str:
         return f"math.atan({self._print(expr.args[0])})"
+
+
+@dataclass
+class WithinWriter(Writer):
+    """The lines of one step of a sequence with itself, where E[phi^2] of smooth functions is a series."""
+
+    factors: list[Factor] = field(default_factory=list)
+
+    def tabled(self, mean: GaussianMean, gapped: bool) -> None:
+        """Write E[phi^2] by its series; not a number where the two variables are not one, or it has no digits."""
+        first, second = tabled_factors(mean)
+        if first != second:
+            raise no_text("the square of one function", mean)
+        if first not in self.factors:
+            self.factors.append(first)
+        own, across, other = map(self.new, mean.args[2])
+        self.count += 1
+        found, n = f"v{self.count}", self.factors.index(first)
+        self.lines += SERIES.format(v=found, n=n, a=own, b=other, c=across).splitlines()
+        self.known[mean] = letter = sp.Symbol(found, real=True)
+        if gapped:
+            self.gaps(mean, [sp.Float(0.0), 2 * letter])
 
 
 def scalar(expr: sp.Expr, equations: Equations) -> str:
@@ -50,7 +89,8 @@ class WithinSweep:
         across, pairs = equations.across, {pair for _, pair in equations.within}
         if not equations.equal_times or not pairs or not pairs <= {*across}:
             raise no_text("moments at equal times, also across sequences", pairs)
-        self.lines, self.equations = step_lines(Writer(equations, True)), equations
+        writer = WithinWriter(equations, True)
+        self.lines, self.equations, self.factors = step_lines(writer), equations, tuple(writer.factors)
         self.pairs = [pair for pair in across if pair in pairs]
         read = self.lines.reads(BEFORE)
         numbers = {pair: 3 if pair in equations.carried else 1 for pair in across}
@@ -93,9 +133,9 @@ class WithinSweep:
         for n, pair in enumerate(self.pairs):
             if pair in self.lines.reads(BEFORE):
                 found[:, 0, n] = self._start(stepper, side, pair)
-        function, sizes = compiled(self.text), np.ascontiguousarray(sizes)
+        function, sizes, series = compiled(self.text), np.ascontiguousarray(sizes), squares(self.factors)
         in_parts(
-            lambda i: function(i, min(i + SEQUENCES, len(sizes)), parameters, sizes, begun, found),
+            lambda i: function(i, min(i + SEQUENCES, len(sizes)), parameters, series, sizes, begun, found),
             range(0, len(sizes), SEQUENCES),
         )
         if np.all(np.isfinite(found)) and not out_of_range(found):
@@ -105,7 +145,24 @@ class WithinSweep:
         return np.ravel(stepper.value(Key(SIDE[side], pair, (-1, -1))))
 
 
-TEMPLATE = """def sweep(start, stop, parameters, sizes, begun, w):
+SERIES = f"""place = 0
+if {{a}} > {4.0**LEAST!r}:
+    place = int(math.ceil(0.5 * math.log2({{a}}))) - {LEAST}
+{{v}} = math.nan
+if {{a}} == 0.0 and {{b}} == 0.0:
+    {{v}} = squares[{{n}}, 0, {ZERO}]
+elif 0 <= place < squares.shape[1] and abs({{a}} - {{c}}) + abs({{b}} - {{c}}) <= {ONE!r} * {{a}}:
+    series = squares[{{n}}, place]
+    low, high = series[{LOW}], series[{HIGH}]
+    twice = 2.0 * (2.0 * math.sqrt(series[{SOFTENING}] / (series[{SOFTENING}] + {{a}})) - low - high) / (low - high)
+    one = two = 0.0
+    for order in range({FIRST} + int(series[{ORDERS}]) - 1, {FIRST}, -1):
+        one, two = series[order] + twice * one - two, one
+    {{v}} = series[{FIRST}] + 0.5 * twice * one - two
+    if not {{v}} >= series[{FLOOR}]:
+        {{v}} = math.nan"""
+
+TEMPLATE = """def sweep(start, stop, parameters, squares, sizes, begun, w):
     per_pi = 1.0 / math.pi
     state = np.empty({states})
 {parameters}

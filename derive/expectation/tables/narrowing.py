@@ -11,36 +11,48 @@ from dataclasses import replace
 
 import numpy as np
 
+from wideproof.derive.expectation.tables.covariance_slopes import SLACK, Sizes, order_weights
 from wideproof.derive.expectation.tables.pair_tables import Host, PairTable, Range, Side, chebyshev, roots, variances_at
 
-SINGULAR, ORDERS = 1e-12, 1e-12
-"""The singular values of values at nodes, and the sum of orders, that are left out, by the size of values: of the
-first, a thirtieth is seen in a value."""
+SINGULAR, ORDERS, STAIRS = 3e-12, 2e-12, 2e-12
+"""The singular values of values at nodes, the sum of orders, and that of terms of single orders, that are left out, by
+the size of values: of the first, a thirtieth is seen in a value."""
 ROUNDING, TINY = 1e-16, 1e-300
 """The part of the largest coefficient of a function below which the last ones are left out."""
 
 
-def narrowed(table: PairTable, spans: tuple[Range, Range], size: float) -> PairTable:
-    """The same over parts of its ranges, for values of some size, its error larger by what is left out."""
+def narrowed(table: PairTable, spans: tuple[Range, Range], sizes: Sizes) -> PairTable:
+    """The same over parts of its ranges, for values of some sizes, its errors larger by what is left out."""
     alike = table.sides[0] is table.sides[1] and spans[0] == spans[1]
     parts = [_part(side, span) for side, span in zip(table.sides, spans, strict=True)]
     if alike:
         parts[1] = parts[0]
-    widest = math.prod(part.side.range[1] / (table.softening + part.side.range[1]) for part in parts)
+    weights = order_weights(
+        (table.softening, table.layer), parts[0].nodes[:, None], parts[1].nodes, max(map(len, table.cores)), sizes
+    )
     values = [
-        _ended(parts, parts[0].shape @ core @ parts[1].shape.T, ORDERS * size / widest ** (0.5 * power))
-        for power, core in zip((2, 3), table.cores, strict=True)
+        _ended(parts, parts[0].shape @ core @ parts[1].shape.T, weight)
+        for core, weight in zip(table.cores, weights, strict=True)
     ]
-    frames = [_frame(values, axis, SINGULAR * size / widest) for axis in ((1, 1) if alike else (1, 2))]
-    cores = [np.ascontiguousarray(frames[0].T @ x @ frames[1]) for x in values]
+    most = np.max(weights, axis=(1, 2))
+    scaled = [core * weight[: len(core), None, None] for core, weight in zip(values, most, strict=True)]
+    frames = [_frame(scaled, axis, SINGULAR) for axis in ((1, 1) if alike else (1, 2))]
+    cores = [
+        _stairs([part.orthonormal @ frame for part, frame in zip(parts, frames, strict=True)],
+                np.ascontiguousarray(frames[0].T @ x @ frames[1]), weight, alike)
+        for x, weight in zip(values, weights, strict=True)
+    ]  # fmt: skip
     sides = [
         _short(part.side, chebyshev(np.ascontiguousarray((part.orthonormal @ frame).T), 1))
         for part, frame in zip(parts, frames, strict=True)
     ]
     if alike:
         sides[1] = sides[0]
-    left_out = (0.1 * SINGULAR + ORDERS) * size
-    return replace(table, sides=(sides[0], sides[1]), cores=(cores[0], cores[1]), error=table.error + left_out)
+    left_out = 0.1 * SINGULAR + ORDERS + STAIRS
+    return replace(
+        table, sides=(sides[0], sides[1]), cores=(cores[0], cores[1]), error=table.error + left_out * sizes.value,
+        slope_error=table.slope_error + left_out * SLACK * (math.inf if sizes.slope is None else sizes.slope),
+    )  # fmt: skip
 
 
 class _Part:
@@ -48,8 +60,8 @@ class _Part:
 
     def __init__(self, side: Side, span: Range) -> None:
         count = side.means.shape[1]
-        nodes = variances_at(span, side.softening, roots(count))
-        means, basis = side.at(nodes)
+        self.nodes = variances_at(span, side.softening, roots(count))
+        means, basis = side.at(self.nodes)
         self.orthonormal, self.shape = np.linalg.qr(basis.T)
         self.side = replace(side, range=span, means=chebyshev(means, 1))
 
@@ -68,11 +80,31 @@ def _part(side: Side, span: Range) -> _Part:
     return _Part(side, (max(span[0], side.range[0]), min(span[1], side.range[1])))
 
 
-def _ended(parts: list[_Part], values: Host, tolerance: float) -> Host:
-    """The orders that matter: those after them add up to no more than the tolerance at any pair of nodes."""
+def _ended(parts: list[_Part], values: Host, weights: Host) -> Host:
+    """The orders that matter: those after them add up to no more than the tolerance at any pair of nodes.
+
+    Shapes: values (K, r, r'), weights (nodes, nodes, at least K).
+    """
     at_nodes = np.abs(parts[0].orthonormal @ values @ parts[1].orthonormal.T)
+    at_nodes *= np.moveaxis(weights[..., : len(values)], -1, 0)
     left = np.cumsum(np.max(at_nodes, axis=(1, 2), initial=0.0)[::-1])[::-1]
-    return values[: int(np.sum(left > tolerance))]
+    return values[: int(np.sum(left > ORDERS))]
+
+
+def _stairs(bases: list[Host], core: Host, weights: Host, alike: bool) -> Host:
+    """The core without the last terms of each order that do not matter, the more the higher it is; symmetric as before.
+
+    Shapes: bases (nodes, r) of either side, core (K, r, r'), weights (nodes, nodes, at least K).
+    """
+    for order, weight in zip(core, np.moveaxis(weights, -1, 0), strict=False):
+        rows = np.abs(bases[0] @ order)
+        terms = np.max(rows[:, None] * np.abs(bases[1]) * weight[..., None], axis=(0, 1))
+        left = np.cumsum(terms[::-1])[::-1]
+        end = int(np.sum(left > STAIRS / len(core) * (0.5 if alike else 1.0)))
+        order[:, end:] = 0.0
+        if alike:
+            order[end:] = 0.0
+    return core
 
 
 def _frame(values: list[Host], axis: int, tolerance: float) -> Host:

@@ -52,7 +52,8 @@ class Side:
 class PairTable:
     """E[phi(u) psi(v)] of centred variables of variances in two ranges, as cores of Chebyshev coefficients.
 
-    `error` is an estimate: what is left out, twice the largest distance from the series, that from other integrals.
+    `error` is an estimate: what is left out, twice the largest distance from the series, that from other integrals;
+    `slope_error` is that of the derivative by the covariance, infinite where nothing has checked it.
     Shapes: cores (K, r, r') of the even and of the odd orders; K may be 0.
     """
 
@@ -61,6 +62,7 @@ class PairTable:
     sides: tuple[Side, Side]
     cores: tuple[Host, Host]
     error: float
+    slope_error: float = math.inf
 
 
 class Angles(NamedTuple):

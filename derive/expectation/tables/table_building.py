@@ -17,11 +17,14 @@ from itertools import product
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from wideproof.derive.expectation import nested_quadrature
 from wideproof.derive.expectation.mehler_series import REACH
 from wideproof.derive.expectation.nested_quadrature import Steep
+from wideproof.derive.expectation.tables.covariance_slopes import Form, Sizes, order_weights, with_slope
 from wideproof.derive.expectation.tables.pair_tables import (
+    TINY,
     Host,
     PairTable,
     Range,
@@ -50,8 +53,14 @@ CORNERS, FEWER = ((0, 0), (0, 2), (2, 2)), 256.0
 """For that choice, pairs of the largest variance, a middle and the least one, or this part of the largest."""
 LEFT_OUT = 3.0
 """By how many times what is wanted the error estimate exceeds the checks: rank, terms and nodes each leave it out."""
+VERY_LAST, ROUNDING, TINIEST = 6, 4.0, 1e-13
+"""How many coefficients tell the size of rounding, how many times that is taken for it, and at most what part of the
+largest."""
 DRAWN, ANGLES, PROBED = 5, 24, 3
 """Variances a side, and correlations, at which a table is checked by the series, and pairs by other integrals."""
+
+
+Places = NDArray[np.int64]
 
 
 class Sums(NamedTuple):
@@ -70,35 +79,63 @@ class Drawn(NamedTuple):
     size: float
 
 
-def build(phi: Steep, psi: Steep, ranges: tuple[Range, Range]) -> PairTable | None:
-    """The table of two functions, or None where the checks refuse it: for functions that are steep far from zero."""
+def build(
+    phi: Steep, psi: Steep, ranges: tuple[Range, Range], derivatives: tuple[Steep, Steep] | None = None
+) -> PairTable | None:
+    """The table of two functions, or None where the checks refuse it: for functions that are steep far from zero.
+
+    With the derivatives of the functions, also the derivative by the covariance, E[phi'(u) psi'(v)], is held.
+    """
     ends = [np.array([high, math.sqrt(max(low, high / FEWER) * high), max(low, high / FEWER)]) for low, high in ranges]
     corners = _series((phi, psi), ends)
     if corners is None:
         return None
-    softening, layer = _form(corners, ends)
+    softening, layer = _form(corners, ends, derivatives is not None)
     ratio = max((softening + high) / (softening + low) for low, high in ranges)
     for count in NODES[sum(ratio > most for most in FEW) :] or NODES[-1:]:
-        found = _attempt((phi, psi), ranges, (softening, layer), count)
+        found = _attempt((phi, psi), derivatives, ranges, (softening, layer), count)
         if found is not None:
             return found
     return None
 
 
-def _form(corners: tuple[Sums, Sums], ends: Sequence[Host]) -> tuple[float, float]:
+def _form(corners: tuple[Sums, Sums], ends: Sequence[Host], sloped: bool) -> tuple[float, float]:
     """The shift and the width with the fewest terms at the worst of some pairs, of those listed, then of those near."""
+    sizes = _sizes(corners, ends, sloped)
+    softening, layer = _shortest(corners, ends, list(product(SOFTENINGS, LAYERS)), sizes)
+    near = list(product([softening * x for x in NEARBY], [layer * x for x in NEARBY]))
+    return _shortest(corners, ends, near, sizes)
 
-    def terms(form: tuple[float, float]) -> tuple[int, int]:
-        counts = [_terms(corners, pair, [x[i] for x, i in zip(ends, pair, strict=True)], *form) for pair in CORNERS]
-        return max(counts), sum(counts)
 
-    softening, layer = min(product(SOFTENINGS, LAYERS), key=terms)
-    return min(product([softening * x for x in NEARBY], [layer * x for x in NEARBY]), key=terms)
+def _shortest(
+    corners: tuple[Sums, Sums], ends: Sequence[Host], forms: list[tuple[float, float]], sizes: Sizes
+) -> tuple[float, float]:
+    """The form of those listed with the fewest terms of both parities, first at the worst of some pairs."""
+    i, j = (np.tile(x, len(forms)) for x in np.array(CORNERS).T)
+    softening, layer = (np.repeat(x, len(CORNERS)) for x in np.array(forms).T)
+    profile = _profile(corners, (i, j), ends, (softening, layer))
+    scaled = np.abs(_without_rounding(chebyshev(profile, 2)))
+    scaled *= order_weights((softening, layer), ends[0][i], ends[1][j], LONG, sizes)
+    counts = np.array([[_length(row, WANTED) for row in rows] for rows in scaled]).sum(axis=0).reshape(len(forms), -1)
+    return forms[min(range(len(forms)), key=lambda n: (max(counts[n]), sum(counts[n])))]
+
+
+def _sizes(sums: tuple[Sums, Sums], variances: Sequence[Host], sloped: bool) -> Sizes:
+    """By what errors are measured: the largest mean squares, those of the derivatives by the same coefficients."""
+    size = max(TINY, math.sqrt(math.prod(float(np.max(x.energy)) for x in sums)))
+    if not sloped:
+        return Sizes(size)
+    slopes = (
+        np.max(x.coefficients**2 @ np.arange(x.coefficients.shape[1]) / at)
+        for x, at in zip(sums, variances, strict=True)
+    )
+    return Sizes(size, max(TINY, math.sqrt(math.prod(map(float, slopes)))))
 
 
 def _attempt(
-    functions: tuple[Steep, Steep], ranges: tuple[Range, Range], form: tuple[float, float], count: int
-) -> PairTable | None:
+    functions: tuple[Steep, Steep], derivatives: tuple[Steep, Steep] | None, ranges: tuple[Range, Range],
+    form: tuple[float, float], count: int,
+) -> PairTable | None:  # fmt: skip
     """The table with so many nodes in a variance, or None where they, or the terms, are too few."""
     rng = np.random.default_rng(count)
     nodes = [variances_at(x, form[0], roots(count)) for x in ranges]
@@ -109,9 +146,25 @@ def _attempt(
         return None
     inner = _both(series, slice(count))
     outer = _both(series, slice(count, None))
-    size = math.sqrt(float(np.max(series[0].energy)) * float(np.max(series[1].energy)))
-    table = _interpolated(inner, (nodes[0], nodes[1]), ranges, form, size)
-    return None if table is None else checked(table, functions, _checks(outer, drawn, rng, size))
+    sizes = _sizes(series, [np.concatenate(x) for x in zip(nodes, drawn, strict=True)], derivatives is not None)
+    table = _interpolated(inner, (nodes[0], nodes[1]), ranges, form, sizes)
+    if table is None:
+        return None
+    checks = _checks(outer, drawn, rng, sizes.value)
+    table = checked(table, functions, checks)
+    return table if table is None or sizes.slope is None else _sloped(table, derivatives, drawn, checks, sizes.slope)
+
+
+def _sloped(
+    table: PairTable, derivatives: tuple[Steep, Steep] | None, drawn: Sequence[Host], checks: Drawn, size: float
+) -> PairTable | None:
+    """The table whose derivative has been checked by the series of the derivatives, and by other integrals."""
+    assert derivatives is not None
+    series = _series(derivatives, drawn)
+    if series is None:
+        return None
+    values = _summed(series, checks.correlation)
+    return with_slope(table, derivatives, (*checks.variances, checks.correlation), values, LEFT_OUT * WANTED, size)
 
 
 def _both(series: tuple[Sums, Sums], rows: slice) -> tuple[Sums, Sums]:
@@ -177,41 +230,49 @@ def hermite_sums(function: Steep, variances: Host) -> Sums | None:
     return None
 
 
-def remainder(first: Host, second: Host, correlation: Host) -> Host:
-    """sum p_k q_k r^k over the even orders from 2 and over the odd ones from 3.  Shapes: (K,), (K,), (A,) -> (2, A)."""
-    shared = min(first.size, second.size)
-    products = first[:shared] * second[:shared]
-    found = np.zeros((2, correlation.size))
-    with np.errstate(divide="ignore"):
-        rates = np.log(np.minimum(np.abs(correlation), 1.0))
-    for i, rate in enumerate(rates):
-        last = products.size if rate == 0 else min(products.size, 4 + int(40.0 / -rate))
-        terms = np.exp(rate * np.arange(2, last)) * products[2:last]
-        found[:, i] = np.sum(terms[0::2]), math.copysign(1.0, correlation[i]) * np.sum(terms[1::2])
+def remainder(sums: tuple[Sums, Sums], places: tuple[Places, Places], correlation: Host) -> Host:
+    """sum p_k q_k r^k over the even orders from 2 and over the odd ones from 3, by Horner's rule for all pairs at once.
+
+    Shapes: places (P,) in the variances of either side, correlation (P, A) -> (2, P, A).
+    """
+    last = min(x.coefficients.shape[1] for x in sums)
+    first, second = (np.ascontiguousarray(x.coefficients[:, :last].T) for x in sums)
+    square, found = correlation * correlation, np.zeros((2, *correlation.shape))
+    for parity, total in enumerate(found):
+        orders = range(parity + 2, last, 2)
+        if np.any(first[parity + 2 :: 2]) and np.any(second[parity + 2 :: 2]):
+            for k in reversed(orders):
+                total *= square
+                total += (first[k][places[0]] * second[k][places[1]])[:, None]
+        total *= square * correlation if parity else square
     return found
 
 
-def _profile(p: Host, q: Host, a: float, b: float, softening: float, layer: float) -> Host:
-    """The two functions of a pair of variances at the nodes of the correlation.  Shapes: -> (2, LONG)."""
-    widest = a / (softening + a) * (b / (softening + b))
-    least = math.sqrt(1.0 - widest)
+def _profile(
+    sums: tuple[Sums, Sums], places: tuple[Places, Places], variances: Sequence[Host], form: tuple[Form, Form]
+) -> Host:
+    """The two functions of pairs of variances at the nodes of the correlation.  Shapes: -> (2, P, LONG)."""
+    softening, layer = form
+    a, b = (x[i] for x, i in zip(variances, places, strict=True))
+    widest = (a / (softening + a) * (b / (softening + b)))[:, None]
+    least, layer = np.sqrt(1.0 - widest), np.reshape(layer, (-1, 1))
     x = 0.5 * (1.0 - roots(LONG))
     x = layer * x / (1.0 + layer - x)
     square = (1.0 - x) * (1.0 - least) * (1.0 + least + x * (1.0 - least))
     w = np.sqrt(square)
-    return remainder(p, q, np.minimum(w / math.sqrt(widest), 1.0)) / np.stack([square, square * w])
+    return remainder(sums, places, np.minimum(w / np.sqrt(widest), 1.0)) / np.stack([square, square * w])
 
 
-def _terms(
-    sums: tuple[Sums, Sums], places: tuple[int, int], variances: Sequence[float], softening: float, layer: float
-) -> int:
-    """How many terms of both parities a pair of variances needs."""
-    (a, b), (i, j) = variances, places
-    size = math.sqrt(float(np.max(sums[0].energy)) * float(np.max(sums[1].energy)))
-    profile = _profile(sums[0].coefficients[i], sums[1].coefficients[j], a, b, softening, layer)
-    widest = a / (softening + a) * (b / (softening + b))
-    scaled = np.abs(chebyshev(profile, 1)) * np.array([[widest], [widest**1.5]])
-    return sum(_length(row, WANTED * size) for row in scaled)
+def _without_rounding(coefficients: Host) -> Host:
+    """Coefficients without the last ones, where they are rounding: no larger than the very last by much, and tiny.
+
+    Their sum with the weights of a derivative would be large, and none of it known.  Shapes: (..., LONG), kept.
+    """
+    sizes = np.abs(coefficients)
+    after = np.flip(np.maximum.accumulate(np.flip(sizes, -1), axis=-1), -1)
+    floor = ROUNDING * after[..., -VERY_LAST, None]
+    small = (after <= floor) & (floor <= TINIEST * after[..., :1])
+    return np.where(small, 0.0, coefficients)
 
 
 def _length(sizes: Host, tolerance: float) -> int:
@@ -225,30 +286,26 @@ def _interpolated(
     nodes: tuple[Host, Host],
     ranges: tuple[Range, Range],
     form: tuple[float, float],
-    size: float,
+    sizes: Sizes,
 ) -> PairTable | None:
     """The table that interpolates at the nodes, or None where its coefficients do not end."""
-    count = len(nodes[0])
+    count, alike = len(nodes[0]), sums[0] is sums[1]
+    i, j = np.triu_indices(count) if alike else (x.reshape(-1) for x in np.indices((count, count)))
     values = np.empty((2, count, count, LONG))
-    alike = sums[0] is sums[1]
-    for i, j in product(range(count), repeat=2):
-        if alike and j < i:
-            values[:, i, j] = values[:, j, i]
-            continue
-        p, q = sums[0].coefficients[i], sums[1].coefficients[j]
-        values[:, i, j] = _profile(p, q, nodes[0][i], nodes[1][j], *form)
-    full = chebyshev(chebyshev(chebyshev(values, 1), 2), 3)
-    largest = math.prod(x[1] / (form[0] + x[1]) for x in ranges)
-    full *= np.array([largest, largest**1.5])[:, None, None, None]
-    tolerance = WANTED * size
-    sizes = np.abs(full)
-    if max(np.max(sizes[:, -2:]), np.max(sizes[:, :, -2:]), np.max(sizes[..., -2:])) > tolerance:
+    values[:, i, j] = _profile(sums, (i, j), nodes, form)
+    if alike:
+        values[:, j, i] = values[:, i, j]
+    full = chebyshev(chebyshev(_without_rounding(chebyshev(values, 3)), 1), 2)
+    places = [np.append(at, span[1]) for at, span in zip(nodes, ranges, strict=True)]
+    weights = np.max(order_weights(form, places[0][:, None], places[1], LONG, sizes), axis=(1, 2))
+    full *= weights[:, None, None, :]
+    parts = np.abs(full)
+    if max(np.max(parts[:, -2:]), np.max(parts[:, :, -2:]), np.max(parts[..., -2:])) > WANTED:
         return None
-    bases = [_basis(full, axis, tolerance) for axis in ((1, 1) if alike else (1, 2))]
+    bases = [_basis(full, axis, WANTED) for axis in ((1, 1) if alike else (1, 2))]
     core = np.einsum("pijk,mi,nj->pkmn", full, bases[0], bases[1], optimize=True)
-    lengths = [_length(np.max(sizes[parity], axis=(0, 1)), tolerance) for parity in (0, 1)]
-    scales = (largest, largest**1.5)
-    cores = [np.ascontiguousarray(core[parity, : lengths[parity]] / scales[parity]) for parity in (0, 1)]
+    lengths = [_length(np.max(parts[parity], axis=(0, 1)), WANTED) for parity in (0, 1)]
+    cores = [np.ascontiguousarray(core[n, :end] / weights[n, :end, None, None]) for n, end in enumerate(lengths)]
     sides = [
         Side(span, form[0], chebyshev(_means(found, at), 1), basis)
         for span, found, at, basis in zip(ranges, sums, nodes, bases, strict=True)
@@ -277,9 +334,13 @@ def _checks(outer: tuple[Sums, Sums], drawn: Sequence[Host], rng: np.random.Gene
         [-1.0, 1.0], (u.size, ANGLES)
     )
     correlation[:, -1] = 1.0
-    values = np.empty_like(correlation)
-    for place, (i, j) in enumerate(product(range(DRAWN), repeat=2)):
-        p, q = outer[0].coefficients[i], outer[1].coefficients[j]
-        r = correlation[place]
-        values[place] = remainder(p, q, r).sum(axis=0) + p[0] * q[0] + p[1] * q[1] * r
-    return Drawn((u, v), correlation, values, size)
+    return Drawn((u, v), correlation, _summed(outer, correlation), size)
+
+
+def _summed(sums: tuple[Sums, Sums], correlation: Host) -> Host:
+    """The series at all pairs of the drawn variances.  Shapes: (P, A)."""
+    i, j = (x.reshape(-1) for x in np.indices((DRAWN, DRAWN)))
+    p, q = sums[0].coefficients[i, :2].T, sums[1].coefficients[j, :2].T
+    own = (p[0] * q[0])[:, None] + (p[1] * q[1])[:, None] * correlation
+    values = np.asarray(remainder(sums, (i, j), correlation).sum(axis=0) + own)
+    return values

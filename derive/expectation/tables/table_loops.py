@@ -1,40 +1,97 @@
 """The text of loops that sum tables over the lanes of a chunk of columns, for the sweeps that are written as text.
 
 A row contracts the core with its basis once, for all columns. Over the lanes of a chunk, two orders of Clenshaw's sum
-at a time, four terms of the rank a loop: the coefficients stay in registers, the bases of the columns in the first
-cache, and the lanes are vectors. Two orders share what they load; that, and 64 lanes, was the quickest of the forms
-tried, 9 products a nanosecond beside 6.5 for one order and 32 lanes (a busy core, by turns).
+at a time, all terms of their rank in one pass: the bases of the columns stay in the first cache, and the lanes are
+vectors; beyond sixteen terms, the others are summed before, four a pass. The derivative
+by the covariance takes the same products (`derive.expectation.tables.covariance_slopes`).
 """
 
 from __future__ import annotations
 
+from wideproof.derive.expectation.swept_means import Slot
+
+RANKS, WHOLE = (4, 6, 8, 10, 12, 14, 16), (14, 16)
+"""Terms summed in one pass, and those after which others have been summed."""
+
 
 def contracted(prefix: str) -> list[str]:
     """Lines that contract the cores with the bases of rows start to stop, at all steps: `PREFIX_terms`."""
-    return CONTRACTED.format(p=prefix).splitlines()
+    both = [_shares(prefix, count) for count in (4, 2)]
+    return CONTRACTED.format(p=prefix, four=both[0], two=both[1]).splitlines()
 
 
-def summed(slot: int, law: int, covariance: str) -> list[str]:
-    """Lines that write `found[slot]` from the covariances `kept[covariance]`, of `swept_means.Loaded` at a step."""
-    groups = [
-        "        six, upper = 6 * (rank % 4 // 2), k * wide",
-        _group(6, "if six:", "n = 0", "="),
-        _group(4, "else:", "n = 0", "="),
-        _group(4, "for n in range(six if six else 4, rank, 4):", "pass", "+="),
+def _shares(prefix: str, count: int) -> str:
+    """Lines that add so many terms of a row's basis."""
+    loads = [f"s{n} = {prefix}_rows[i, at, e, 5 + m + {n}]" for n in range(count)]
+    lines = [
+        *loads,
+        "for n in range(taken):",
+        f"    whole[n] += {' + '.join(f's{n} * core[m + {n}, n]' for n in range(count))}",
     ]
-    return SUMMED.format(e=slot, law=law, c=covariance, groups="\n".join(groups)).splitlines()
+    return "\n".join("                " + line for line in lines)
 
 
-def _group(count: int, head: str, place: str, how: str) -> str:
-    """Lines that add so many terms of the rank to two orders."""
-    loads = [f"    {name}{n} = terms[{order} + n + {n}]" for n in range(count) for name, order in ORDERS]
-    sums = [" + ".join(f"{name}{n} * column_table[at + n + {n}, skip + j]" for n in range(count)) for name, _ in ORDERS]
-    lines = [head, f"    {place}", *loads, "    for j in range(width):"]
-    lines += [f"        {to}[j] {how} {terms}" for to, terms in zip(("high", "low"), sums, strict=True)]
-    return "\n".join("        " + line for line in lines)
+def summed(n: int, slot: Slot, covariance: str) -> list[str]:
+    """Lines that write `found` from the covariances `kept[covariance]`, of `swept_means.Loaded` at a step."""
+    sloped = slot.slope is not None
+    passes = [
+        *_others(),
+        *(line for rank in RANKS for line in _pass(rank, False, sloped)),
+        *(line for rank in WHOLE for line in _pass(rank, True, sloped)),
+    ]
+    parts = {"e": n, "c": covariance, "value": slot.value, "slope": slot.slope}
+    filled = {name: text.format(**parts) if sloped else "" for name, text in SLOPED.items()}
+    whole = SUMMED.format(**parts, passes="\n".join("        " + line for line in passes), **filled)
+    return [line for line in whole.splitlines() if line.strip()]
 
 
-ORDERS = (("d", "upper"), ("e", "upper - wide"))
+def _others() -> list[str]:
+    """Lines that sum the terms beyond those of the last pass, four at a time."""
+    lines = []
+    for head, how in (("range(head, min(rank, head + 4), 4)", "="), ("range(head + 4, rank, 4)", "+=")):
+        lines += [f"for n in {head}:", *(f"    {line}" for line in _terms(4, "n + "))]
+        lines += ["    for j in range(width):", *(f"        {line}" for line in _columns(4, "n + "))]
+        lines += [f"        work[{to}, j] {how} {_sum(name, 4)}" for to, name in ((HIGH, "d"), (LOW, "e"))]
+    return lines
+
+
+def _pass(rank: int, others: bool, sloped: bool) -> list[str]:
+    """Lines that take two orders of the sum, and of its derivative, by so many terms and what others come to."""
+    high, low = (f"{_sum(name, rank)}{f' + work[{to}, j]' if others else ''}" for name, to in (("d", HIGH), ("e", LOW)))
+    body = [
+        *_columns(rank),
+        "twice, last = work[7, j], work[0, j]",
+        f"middle = {high} + (twice * last - work[1, j])",
+        "work[1, j] = middle",
+        f"work[0, j] = {low} + (twice * middle - last)",
+    ]
+    if sloped:
+        body += [
+            "turning = work[2, j]",
+            "turned = last + (twice * turning - work[3, j])",
+            "work[3, j] = turned",
+            "work[2, j] = middle + (twice * turned - turning)",
+        ]
+    head = [f"if head == {rank} and rank {'>' if others else '=='} head:", *(f"    {line}" for line in _terms(rank))]
+    return [*head, "    for j in range(width):", *(f"        {line}" for line in body)]
+
+
+def _terms(count: int, start: str = "") -> list[str]:
+    return [f"{name}{n} = terms[{order} + {start}{n}]" for n in range(count) for name, order in ORDERS]
+
+
+def _columns(count: int, start: str = "") -> list[str]:
+    return [f"b{n} = column_table[at + {start}{n}, skip + j]" for n in range(count)]
+
+
+def _sum(name: str, count: int) -> str:
+    return " + ".join(f"{name}{n} * b{n}" for n in range(count))
+
+
+WORK, HIGH, LOW = 9, 4, 5
+"""Rows of lanes of the array `work`, one so that a loop asks once whether what it writes is what it reads: two orders
+of Clenshaw's sum, two of its derivative, what terms beyond a pass come to, w, 2 y and the derivative of 2 y."""
+ORDERS = (("d", "upper"), ("e", "lower"))
 
 CONTRACTED = """{p}_rows, {p}_columns, {p}_cores, {p}_shapes, {p}_layers = {p}_tables
 {p}_terms = np.zeros((stop - start, *{p}_shapes.shape[:2], {p}_cores.shape[3]))
@@ -43,39 +100,55 @@ for i in range(start, stop):
         for e in range({p}_shapes.shape[1]):
             shape, whole = {p}_shapes[at, e], {p}_terms[i - start, at, e]
             core = {p}_cores[e, shape[0]]
-            for m in range(shape[3]):
-                share = {p}_rows[i, at, e, 5 + m]
-                for n in range(core.shape[1]):
-                    whole[n] += share * core[m, n]"""
+            taken = (shape[1] + shape[2]) * (core.shape[1] // (2 * {p}_shapes.shape[2] - 8))
+            for m in range(0, shape[3] - 3, 4):
+{four}
+            for m in range(shape[3] - shape[3] % 4, shape[3], 2):
+{two}"""
+
+SLOPED = {
+    "turn": """
+    work[8, j] = 4.0 * (1.0 + layer) * within * scaled * over * inverse * shift * column_table[at - 5, skip + j]""",
+    "plain": """
+    found[{slope}, j] = slope * column_table[at - 2, skip + j]""",
+    "begin": """
+        work[2, j] = 0.0
+        work[3, j] = 0.0""",
+    "end": """
+        rate = shift * column_table[at - 5, skip + j] * (2.0 * scaled if parity == 0 else 3.0 * scaled * scaled)
+        turned = work[2, j] - 0.5 * (work[1, j] + work[7, j] * work[3, j])
+        found[{slope}, j] += rate * value + power * turned * work[8, j]""",
+}
+"""The lines of the derivative by the covariance."""
 
 SUMMED = """terms, shape, at = all_terms[{e}], all_shapes[{e}], {e} * (column_table.shape[0] // all_shapes.shape[0]) + 5
 shift, part, mean, slope = row_table[{e}, 0], row_table[{e}, 1], row_table[{e}, 2], row_table[{e}, 3]
-layer, rank, wide = all_layers[{e}], shape[4], column_table.shape[0] // all_shapes.shape[0] - 5
-if shape[5] == 0:
-    for j in range(width):
-        scaled = kept[{c}, j] * shift * column_table[at - 5, skip + j]
-        widest = part * column_table[at - 4, skip + j]
-        least = math.sqrt(1.0 - widest)
-        turned = math.sqrt(1.0 - min(scaled * scaled, widest)) - least
-        angles[{law}, 0, j] = scaled
-        angles[{law}, 1, j] = 2.0 - 4.0 * (1.0 + layer) * turned / (turned + layer * max(1.0 - least, 1e-300))
+layer, wide = all_layers[{e}], column_table.shape[0] // all_shapes.shape[0] - 5
 for j in range(width):
-    found[{e}, j] = mean * column_table[at - 3, skip + j] + slope * column_table[at - 2, skip + j] * kept[{c}, j]
+    scaled = kept[{c}, j] * shift * column_table[at - 5, skip + j]
+    widest = part * column_table[at - 4, skip + j]
+    least = math.sqrt(1.0 - widest)
+    root = math.sqrt(1.0 - min(scaled * scaled, widest))
+    turned, within = root - least, layer * max(1.0 - least, 1e-300)
+    inverse = 1.0 / ((turned + within) * root)
+    over = inverse * root
+    work[6, j] = scaled
+    work[7, j] = 2.0 - 4.0 * (1.0 + layer) * turned * over{turn}
+    found[{value}, j] = mean * column_table[at - 3, skip + j]
+    found[{value}, j] += slope * column_table[at - 2, skip + j] * kept[{c}, j]{plain}
 for parity in range(2):
     lowest, count = parity * shape[1], shape[1 + parity]
     if count == 0:
         continue
     for j in range(width):
-        one[j] = 0.0
-        two[j] = 0.0
+        work[0, j] = 0.0
+        work[1, j] = 0.0{begin}
     for k in range(lowest + count - 1, lowest, -2):
-{groups}
-        for j in range(width):
-            twice, last = angles[{law}, 1, j], one[j]
-            middle = high[j] + (twice * last - two[j])
-            two[j] = middle
-            one[j] = low[j] + (twice * middle - last)
+        rank, upper, lower = shape[4 + k // 2], k * wide, k * wide - wide
+        head = rank if rank <= 16 else 16 - rank % 4
+{passes}
     for j in range(width):
-        scaled = angles[{law}, 0, j]
+        scaled = work[6, j]
         power = scaled * scaled if parity == 0 else scaled * scaled * scaled
-        found[{e}, j] += power * (one[j] - 0.5 * angles[{law}, 1, j] * two[j])"""
+        value = work[0, j] - 0.5 * work[7, j] * work[1, j]
+        found[{value}, j] += power * value{end}"""

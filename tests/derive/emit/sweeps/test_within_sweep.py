@@ -14,6 +14,7 @@ CASES = {
     "elman": (nngp, models.elman("relu")),
     "erf": (nngp, models.elman("erf")),
     "layers": (nngp, models.feed_forward(4, "gelu")),
+    "tanh": (nngp, models.elman("tanh")),
 }
 
 
@@ -41,12 +42,15 @@ def test_a_layer_that_is_not_done_again_is_seen(monkeypatch):
     assert apart("layers", monkeypatch, lambda text: text.replace("again in range(3)", "again in range(1)")) > 1e-3
 
 
-def test_none_are_worked_out_beyond_the_range(monkeypatch):
-    assert apart("elman", monkeypatch, size=1e60) is None
+def test_a_series_a_thousandth_off_is_seen(monkeypatch):
+    assert apart("tanh", monkeypatch, lambda text: text.replace("0.5 * twice * one", "0.5005 * twice * one")) > 1e-6
 
 
-@pytest.mark.parametrize(
-    "model", [models.residual(), models.linear_rnn(), models.elman("tanh")], ids=["coupled", "none read", "tables"]
-)
+@pytest.mark.parametrize(("case", "size"), [("elman", 1e60), ("tanh", 100.0)], ids=["doubles", "series"])
+def test_none_are_worked_out_beyond_the_range(case, size, monkeypatch):
+    assert apart(case, monkeypatch, size=size) is None
+
+
+@pytest.mark.parametrize("model", [models.residual(), models.linear_rnn()], ids=["coupled", "none read"])
 def test_other_recurrences_have_no_loop(model):
     assert within_of(nngp(model).formula.on_sequences().equations) is None
