@@ -51,7 +51,6 @@ from wideproof.derive.audit.auditor import WANTED, check
 from wideproof.derive.audit.meanings import MEANINGS
 from wideproof.derive.audit.memory_horizon import ACCURACY, against_normal, numerically
 from wideproof.derive.audit.world import World
-from wideproof.derive.emit.derivation import of_kind
 from wideproof.derive.expectation.truncated_moments import Ramp
 from wideproof.derive.language.activations import Phi
 from wideproof.derive.language.alternating import AlternatingProgram
@@ -66,7 +65,8 @@ class ExactTape:
     """The polynomials of all lines in one world: Gaussian variables are symbols, activations polynomials."""
 
     def __init__(self, world: World) -> None:
-        self.world, self.program = world, of_kind(world.program, AlternatingProgram)
+        assert isinstance(world.program, AlternatingProgram)
+        self.world, self.program = world, world.program
         self.images: list[sp.Expr] = []
         self.queries: list[sp.Expr] = []
         self.cov: dict[tuple[int, int], sp.Expr] = {}

@@ -283,7 +283,7 @@ class Difference(World):
             body = self.program.bodies[c]
             return self.value(body - body.xreplace(dict.fromkeys(body.atoms(Coordinate), 0)), time, label, row)
         if isinstance(term, MatVec) and term.matrix.role != "input_map":
-            return self._variable(c, time, label, row)
+            return self._variable("drawn", c, time, label, row)
         return {}
 
     def _covariance(self, x: Any, y: Any) -> Fraction:

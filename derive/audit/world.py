@@ -209,12 +209,12 @@ class World:
             case Previous(state):
                 return self.value(self.program.updated[state], time + state.back, label, row)
             case Bias(parameter):
-                return sum_of(self._variable(c, time, label, row), {(): self.fraction(parameter.mean)})
+                return sum_of(self._variable("drawn", c, time, label, row), {(): self.fraction(parameter.mean)})
             case _:
-                return self._variable(c, time, label, row)
+                return self._variable("drawn", c, time, label, row)
 
     def _variable(self, *key: Any) -> Polynomial:
-        """The variable with this key: (coordinate, time, label, row), ("start", state, label) or ("sum", parts)."""
+        """The variable of a key: ("drawn", coordinate, time, label, row), ("start", state, label) or ("sum", parts)."""
         if key not in self.variables:
             self.variables[key] = len(self.keys)
             self.keys.append(key)
@@ -256,7 +256,7 @@ class World:
             return sum((c * self.covariance(m[0], other) for m, c in x[1]), start=Fraction(0))
         if "start" in (x[0], y[0]):
             return self.fraction(x[1].initial) if x == y else Fraction(0)
-        (c, time, label, row), (d, other, label2, row2) = x, y
+        (_, c, time, label, row), (_, d, other, label2, row2) = x, y
         first, second = self.program.table[c], self.program.table[d]
         parameter = getattr(first, "matrix", getattr(first, "parameter", None))
         if parameter != getattr(second, "matrix", getattr(second, "parameter", None)) or row != row2:

@@ -128,7 +128,7 @@ class MovedOverlaps:
                 part = self._covariance(monomial[0], self.world.variables[y], moved)
                 total = total.plus(constant(coefficient).times(part))
             return total
-        (c, time, *_), (d, other, *_) = x, y
+        (_, c, time, *_), (_, d, other, *_) = x, y
         first, second = self.world.program.table[c], self.world.program.table[d]
         if isinstance(first, MatVec) and isinstance(second, MatVec) and first.matrix.role != "input_map":
             if first.matrix != second.matrix or (not first.matrix.tied and time != other):
