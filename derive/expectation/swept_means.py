@@ -25,6 +25,8 @@ WIDE, NARROW = 16.0, 4.0**3
 """One table for all steps is tried up to this variance, and beyond it for quotients of variances up to that."""
 GRID, TINY = 4, 1e-9
 """Tables are narrowed to powers of the fourth root of two, which steps and runs share, and to variances above."""
+CENTRED = (0.0, 0.0)
+"""The means of the two variables."""
 LOOKED_AT = 9
 """Variances of a step at which mean squares are looked at."""
 OWN = 5
@@ -150,7 +152,7 @@ def _of_ranges(
     """The tables of so many ranges, one a step, each narrowed to the variances of the step."""
     sloped = len(sizes) > 1
     for kind in set(ranges):
-        table, steps = pair_table(factors, (kind, kind), sloped=sloped), [x == kind for x in ranges]
+        table, steps = pair_table(factors, (kind, kind), CENTRED, sloped), [x == kind for x in ranges]
         if table is None:
             return None
         errors = (table.error, table.slope_error)[: len(sizes)]
@@ -174,7 +176,7 @@ def _ends(variance: Host) -> Host:
 @lru_cache(maxsize=512)
 def _narrowed(factors: tuple[Factor, ...], kind: Range, spans: tuple[Range, Range], sloped: bool) -> PairTable:
     """A table over parts of its ranges, made once."""
-    table = pair_table(factors, (kind, kind), sloped=sloped)
+    table = pair_table(factors, (kind, kind), CENTRED, sloped)
     assert table is not None
     slope = _least_seen(_derivatives(factors), kind, spans) if sloped else None
     return narrowed(table, spans, Sizes(_least_seen(factors, kind, spans), slope))
