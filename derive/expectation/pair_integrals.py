@@ -229,7 +229,7 @@ def _tabled(factors: tuple[Factor, ...], v: Variables) -> tuple[Any, float] | No
     ranges = [pair_tables.range_of(x if v.spread is None else np.append(x, v.spread)) for x in variances]
     if centres[0] is None or centres[1] is None or ranges[0] is None or ranges[1] is None:
         return None
-    table = pair_table(factors, (ranges[0], ranges[1]), (centres[0], centres[1]))
+    table = pair_table(factors, (ranges[0], ranges[1]), (centres[0], centres[1]), False)
     if table is None:
         return None
     result = pair_tables.evaluate(table, (variances[0], variances[1]), np.asarray(v.covariance))
@@ -259,8 +259,8 @@ def _least_size(factor: Factor, mean: float, variances: Any, span: pair_tables.R
 def pair_table(
     factors: tuple[Factor, ...],
     ranges: tuple[pair_tables.Range, pair_tables.Range],
-    means: tuple[float, float] = (0.0, 0.0),
-    sloped: bool = False,
+    means: tuple[float, float],
+    sloped: bool,
 ) -> pair_tables.PairTable | None:
     """The table of two factors over ranges of their variances, made once; of exchanged factors it is the transpose.
 

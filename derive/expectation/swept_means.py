@@ -23,8 +23,10 @@ from wideproof.derive.expectation.tables.pair_tables import LARGEST, LEAST, Host
 
 WIDE, NARROW = 16.0, 4.0**3
 """One table for all steps is tried up to this variance, and beyond it for quotients of variances up to that."""
-GRID, TINY = 2, 1e-9
-"""Tables are narrowed to powers of two by their root, so that steps and runs share them, and to variances above."""
+GRID, TINY = 4, 1e-9
+"""Tables are narrowed to powers of the fourth root of two, which steps and runs share, and to variances above."""
+CENTRED = (0.0, 0.0)
+"""The means of the two variables."""
 LOOKED_AT = 9
 """Variances of a step at which mean squares are looked at."""
 OWN = 5
@@ -150,7 +152,7 @@ def _of_ranges(
     """The tables of so many ranges, one a step, each narrowed to the variances of the step."""
     sloped = len(sizes) > 1
     for kind in set(ranges):
-        table, steps = pair_table(factors, (kind, kind), sloped=sloped), [x == kind for x in ranges]
+        table, steps = pair_table(factors, (kind, kind), CENTRED, sloped), [x == kind for x in ranges]
         if table is None:
             return None
         errors = (table.error, table.slope_error)[: len(sizes)]
@@ -174,7 +176,7 @@ def _ends(variance: Host) -> Host:
 @lru_cache(maxsize=512)
 def _narrowed(factors: tuple[Factor, ...], kind: Range, spans: tuple[Range, Range], sloped: bool) -> PairTable:
     """A table over parts of its ranges, made once."""
-    table = pair_table(factors, (kind, kind), sloped=sloped)
+    table = pair_table(factors, (kind, kind), CENTRED, sloped)
     assert table is not None
     slope = _least_seen(_derivatives(factors), kind, spans) if sloped else None
     return narrowed(table, spans, Sizes(_least_seen(factors, kind, spans), slope))
@@ -266,13 +268,6 @@ def _shapes(picked: list[Chosen]) -> NDArray[np.int64]:
     result = np.zeros((len(picked[0].which), len(picked), 4 + most // 2), dtype=np.int64)
     for n, found in enumerate(picked):
         for i, table in enumerate(found.tables):
-            ranks = [rank for core in table.cores for rank in _taken(core)]
-            result[found.which == i, n, : 4 + len(ranks)] = (i, *_orders(table), _ranks(table)[0], *ranks)
+            taken = table.taken
+            result[found.which == i, n, : 4 + len(taken)] = (i, *_orders(table), _ranks(table)[0], *taken)
     return result
-
-
-def _taken(core: Host) -> list[int]:
-    """How many of a basis each two orders take, made even, at least 4."""
-    ends = np.max(np.any(core != 0, axis=1) * (np.arange(core.shape[2]) + 1), axis=1, initial=4)
-    ends = np.append(ends, 4) if len(ends) % 2 else ends
-    return [int(end + end % 2) for end in np.max(ends.reshape(-1, 2), axis=1)]

@@ -70,22 +70,22 @@ LETTER = re.compile(r"\b(?:v\d+|(?:new|old)\d+_\d+|c\d+|apart|summed|inner)\b")
 """Letters of a lane."""
 
 
-def loops(lines: Lines, loads: dict[str, str]) -> tuple[list[str], int]:
-    """Loops over the lanes between the sums of tables, and how many letters are kept from one to a later one."""
+def loops(lines: Lines, loads: dict[str, str], first: int) -> tuple[list[str], int]:
+    """Loops over the lanes between the sums of tables, and the rows of `work` up to theirs, from `first` on."""
     parts = _parts(lines)
     made = [{x.partition("=")[0].strip() for x in part} for part, _ in parts]
     read = [{*LETTER.findall("\n".join(x.partition("=")[2] for x in part))} - own
             for (part, _), own in zip(parts, made, strict=True)]  # fmt: skip
     asked = {table.covariance for _, table in parts if table is not None}.union(*read)
-    places = {x: n for n, x in enumerate(sorted(set().union(*made) & asked))}
+    places = {x: n for n, x in enumerate(sorted(set().union(*made) & asked), first)}
     text: list[str] = []
     for (part, table), own, wanted in zip(parts, made, read, strict=True):
-        body = [f"{x} = {loads[x] if x in loads else f'kept[{places[x]}, j]'}" for x in sorted(wanted)]
-        body += [*part, *(f"kept[{places[x]}, j] = {x}" for x in sorted(own) if x in places)]
+        body = [f"{x} = {loads[x] if x in loads else f'work[{places[x]}, j]'}" for x in sorted(wanted)]
+        body += [*part, *(f"work[{places[x]}, j] = {x}" for x in sorted(own) if x in places)]
         text += ["for j in range(width):", *("    " + line for line in body)]
         if table is not None:
             text += summed(table.slot, lines.slots[table.slot], str(places[table.covariance]))
-    return text, len(places)
+    return text, first + len(places)
 
 
 def _parts(lines: Lines) -> list[tuple[list[str], Table | None]]:
@@ -117,13 +117,13 @@ def source(equations: Equations, step: Lines, end: Lines) -> str:
     def rows(lines: Lines, array: str) -> list[str]:
         return [f"r{n} = {array}[{n}]" for n in range(len(lines.alone[0]))]
 
-    moving, held = loops(step._replace(lines=[*step.lines, *stores]), olds | grams | columns(step, "other"))
-    last, ended = loops(end, news | columns(end, "last_other"))
+    first = WORK + max((1 + max(x.value, x.slope or 0) for part in (step, end) for x in part.slots), default=0)
+    moving, held = loops(step._replace(lines=[*step.lines, *stores]), olds | grams | columns(step, "other"), first)
+    last, ended = loops(end, news | columns(end, "last_other"), first)
     named = [at_step(name, at) if part.slots else [] for part, name, at in ((step, "step", "step"), (end, "last", "0"))]
     terms = [contracted(name) if part.slots else [] for part, name in ((step, "step"), (end, "last"))]
     return TEMPLATE.format(
-        states=len(kept), lanes=LANES, vector=VECTOR, work=WORK, held=max(held, ended),
-        most=max((1 + max(x.value, x.slope or 0) for part in (step, end) for x in part.slots), default=0),
+        states=len(kept), lanes=LANES, vector=VECTOR, work=max(held, ended),
         parameters=indented([f"p{n} = parameters[{n}]" for n in range(len(equations.symbols))], 1),
         grams=indented(DISTANCES if apart else ["grams[0, j] += near * there[skip + j]"], 6),
         terms=indented([*terms[0], *terms[1]], 1),
@@ -148,7 +148,7 @@ TEMPLATE = """def sweep(
 ):
     per_pi = 1.0 / math.pi
     state, grams, ended = np.empty(({states}, {lanes})), np.empty((2, {lanes})), np.empty({lanes})
-    kept, work, found = np.empty(({held}, {lanes})), np.empty(({work}, {lanes})), np.empty(({most}, {lanes}))
+    work = np.empty(({work}, {lanes}))
 {parameters}
 {terms}
     for chunk in range(of_columns.shape[0]):

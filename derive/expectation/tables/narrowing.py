@@ -14,7 +14,7 @@ import numpy as np
 from wideproof.derive.expectation.tables.covariance_slopes import SLACK, Sizes, order_weights
 from wideproof.derive.expectation.tables.pair_tables import Host, PairTable, Range, Side, chebyshev, roots, variances_at
 
-SINGULAR, ORDERS, STAIRS = 3e-12, 2e-12, 2e-12
+SINGULAR, ORDERS, STAIRS = 6e-12, 4e-12, 4e-12
 """The singular values of values at nodes, the sum of orders, and that of terms of single orders, that are left out, by
 the size of values: of the first, a thirtieth is seen in a value."""
 ROUNDING, TINY = 1e-16, 1e-300

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -63,6 +64,16 @@ class PairTable:
     cores: tuple[Host, Host]
     error: float
     slope_error: float = math.inf
+
+    @cached_property
+    def taken(self) -> list[int]:
+        """How many of the second basis each two orders of either parity take, made even, at least 4."""
+        found: list[int] = []
+        for core in self.cores:
+            ends = np.max(np.any(core != 0, axis=1) * (np.arange(core.shape[2]) + 1), axis=1, initial=4)
+            ends = np.append(ends, 4) if len(ends) % 2 else ends
+            found += [int(end + end % 2) for end in np.max(ends.reshape(-1, 2), axis=1)]
+        return found
 
 
 class Angles(NamedTuple):

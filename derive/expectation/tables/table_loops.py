@@ -32,14 +32,14 @@ def _shares(prefix: str, count: int) -> str:
 
 
 def summed(n: int, slot: Slot, covariance: str) -> list[str]:
-    """Lines that write `found` from the covariances `kept[covariance]`, of `swept_means.Loaded` at a step."""
+    """Lines that write an expectation from the covariances `work[covariance]`, of `swept_means.Loaded` at a step."""
     sloped = slot.slope is not None
     passes = [
         *_others(),
         *(line for rank in RANKS for line in _pass(rank, False, sloped)),
         *(line for rank in WHOLE for line in _pass(rank, True, sloped)),
     ]
-    parts = {"e": n, "c": covariance, "value": slot.value, "slope": slot.slope}
+    parts = {"e": n, "c": covariance, "value": WORK + slot.value, "slope": WORK + (slot.slope or 0)}
     filled = {name: text.format(**parts) if sloped else "" for name, text in SLOPED.items()}
     whole = SUMMED.format(**parts, passes="\n".join("        " + line for line in passes), **filled)
     return [line for line in whole.splitlines() if line.strip()]
@@ -90,7 +90,8 @@ def _sum(name: str, count: int) -> str:
 
 WORK, HIGH, LOW = 9, 4, 5
 """Rows of lanes of the array `work`, one so that a loop asks once whether what it writes is what it reads: two orders
-of Clenshaw's sum, two of its derivative, what terms beyond a pass come to, w, 2 y and the derivative of 2 y."""
+of Clenshaw's sum, two of its derivative, what terms beyond a pass come to, w, 2 y and the derivative of 2 y;
+then the expectations of a step, and letters."""
 ORDERS = (("d", "upper"), ("e", "lower"))
 
 CONTRACTED = """{p}_rows, {p}_columns, {p}_cores, {p}_shapes, {p}_layers = {p}_tables
@@ -110,14 +111,14 @@ SLOPED = {
     "turn": """
     work[8, j] = 4.0 * (1.0 + layer) * within * scaled * over * inverse * shift * column_table[at - 5, skip + j]""",
     "plain": """
-    found[{slope}, j] = slope * column_table[at - 2, skip + j]""",
+    work[{slope}, j] = slope * column_table[at - 2, skip + j]""",
     "begin": """
         work[2, j] = 0.0
         work[3, j] = 0.0""",
     "end": """
         rate = shift * column_table[at - 5, skip + j] * (2.0 * scaled if parity == 0 else 3.0 * scaled * scaled)
         turned = work[2, j] - 0.5 * (work[1, j] + work[7, j] * work[3, j])
-        found[{slope}, j] += rate * value + power * turned * work[8, j]""",
+        work[{slope}, j] += rate * value + power * turned * work[8, j]""",
 }
 """The lines of the derivative by the covariance."""
 
@@ -125,7 +126,7 @@ SUMMED = """terms, shape, at = all_terms[{e}], all_shapes[{e}], {e} * (column_ta
 shift, part, mean, slope = row_table[{e}, 0], row_table[{e}, 1], row_table[{e}, 2], row_table[{e}, 3]
 layer, wide = all_layers[{e}], column_table.shape[0] // all_shapes.shape[0] - 5
 for j in range(width):
-    scaled = kept[{c}, j] * shift * column_table[at - 5, skip + j]
+    scaled = work[{c}, j] * shift * column_table[at - 5, skip + j]
     widest = part * column_table[at - 4, skip + j]
     least = math.sqrt(1.0 - widest)
     root = math.sqrt(1.0 - min(scaled * scaled, widest))
@@ -134,8 +135,8 @@ for j in range(width):
     over = inverse * root
     work[6, j] = scaled
     work[7, j] = 2.0 - 4.0 * (1.0 + layer) * turned * over{turn}
-    found[{value}, j] = mean * column_table[at - 3, skip + j]
-    found[{value}, j] += slope * column_table[at - 2, skip + j] * kept[{c}, j]{plain}
+    work[{value}, j] = mean * column_table[at - 3, skip + j]
+    work[{value}, j] += slope * column_table[at - 2, skip + j] * work[{c}, j]{plain}
 for parity in range(2):
     lowest, count = parity * shape[1], shape[1 + parity]
     if count == 0:
@@ -151,4 +152,4 @@ for parity in range(2):
         scaled = work[6, j]
         power = scaled * scaled if parity == 0 else scaled * scaled * scaled
         value = work[0, j] - 0.5 * work[7, j] * work[1, j]
-        found[{value}, j] += power * value{end}"""
+        work[{value}, j] += power * value{end}"""
