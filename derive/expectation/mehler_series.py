@@ -13,6 +13,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import accumulate, pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -31,7 +32,7 @@ CLOSE = 0.9
 """Pairs of larger correlation need more orders; where they are few they are summed apart."""
 TOLERANCE, NEGLIGIBLE = 1e-14, 1e-15
 """The parts of E[phi^2] beyond which a series is not extended (known by subtraction), and whose effect is left out."""
-PLACES = (12, 24, 48, 96, 192, 384, 768)
+PLACES = (24, 48, 96, 192, 384, 768)
 LENGTHS, FEW, ENOUGH = (48, 96, 192, 384, 768), 1e-8, 1e-6
 """Coefficients of a truncated series, and the parts of E[phi^2] it should and may miss; a product errs by as much."""
 ROUNDING = 8 * float(np.finfo(float).eps)
@@ -186,8 +187,11 @@ def truncated(xp: Any, phi: Function, mean: Any, variance: Any) -> Truncated | N
     if bool(xp.any(missed > ENOUGH)):
         return None
     found = xp.reshape(found[:, :length], (*shape, length))
-    beyond = [xp.sum(found[..., start:] ** 2, axis=-1) ** 0.5 for start in (0, *PLACES)]
-    sizes = xp.max(xp.abs(xp.reshape(found, (-1, length))), axis=0)
+    ends, squares = [0, *(place for place in PLACES if place < length), length], found**2
+    parts = [xp.sum(squares[..., start:end], axis=-1) for start, end in pairwise(ends)]
+    parts += [xp.zeros_like(parts[0])] * (len(PLACES) + 1 - len(parts))
+    beyond = [part**0.5 for part in accumulate(reversed(parts))][::-1]
+    sizes = xp.max(xp.reshape(squares, (-1, length)), axis=0) ** 0.5
     parities = (k for k in (0, 1) if bool(xp.any(sizes[k::2] > NEGLIGIBLE * xp.max(sizes))))
     return Truncated(found, xp.stack(beyond, axis=-1), frozenset(parities))
 

@@ -101,9 +101,10 @@ class Kernel:
     Error: what `evaluate` returns beside the value. TooLarge or TooSmall, with the step, where a number on the way
     overflows, or loses its digits in an underflow.
     Gated recursions are expectations over a process: by nested quadrature where few Gaussian variables meet in one
-    activation, else by randomised quasi-Monte Carlo with 16 x `points` points drawn from `seed`; `cost` says beforehand
-    what that takes. `progress` is called
-    with (done, of), of blocks of pairs or of points. An `executor` of concurrent.futures works out the blocks of pairs,
+    activation, else by randomised quasi-Monte Carlo with 16 x `points` points drawn from `seed`, or a 32nd of
+    them where states are linear in what a gate does not decide, as in a GRU; `cost` says beforehand what that takes.
+    `progress` is called with (done, of), of blocks of pairs or of points.
+    An `executor` of concurrent.futures works out the blocks of pairs,
     which are sent as sequences with the model as text; a process is evaluated here.
     Memory: blocks of pairs are chosen to need about `memory` bytes besides the result, in each worker; ParameterError,
     before the start, for a result that the machine cannot hold.

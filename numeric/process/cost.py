@@ -21,9 +21,9 @@ NUMBER_S = 2e-8
 """Seconds for one normal number or one activation of it, as measured on one core."""
 CALL_S = 2e-3
 """Seconds of calls for one form, one step and one batch of replicates, as measured on one core."""
-GIVEN_S = 4e-9
+GIVEN_S = 2e-9
 """Seconds for one number of one moment given the paths, as measured on one core."""
-SERIES_S = 2e-7
+SERIES_S = 1.5e-7
 """Seconds for one expectation of two activations by their series, as measured on one core."""
 SKINNY = 3.0
 """How many times slower products with as many rows as sequences are than square ones."""
@@ -163,7 +163,7 @@ class PathWork:
     def _seconds(self, sequences: int, together: int) -> float:
         products, factors = self.flops(sequences)
         others = sequences * self.steps * self.points * (self.forms + self.processes)
-        calls = (self.forms + self.moments) * self.steps / together
+        calls = (self.forms + (self.kinds or self.moments)) * self.steps / together
         rates = products / arithmetic("float32") + factors / arithmetic("float64")
         pairs = 0.5 * (sequences * self.steps) ** 2
         given = pairs * (self.points * self.kinds * GIVEN_S + self.series * SERIES_S)

@@ -39,9 +39,11 @@ class GivenPaths:
 
     def begin(self, step: int) -> None:
         """Leave behind what steps from `step` on do not read."""
-        self.rows = {at: known for at, known in self.rows.items() if at >= step - 1}
-        self.chains.clear()
-        self.constants.clear()
+        self.rows = {at: known for at, known in self.rows.items() if at >= step - 2}
+        for chain in self.chains.values():
+            for key in [key for key in chain if key[-1] < step - 1]:
+                del chain[key]
+        self.constants = {key: known for key, known in self.constants.items() if key[-1] >= step - 2}
 
     def end(self) -> None:
         """Leave all behind: what takes the next paths would wait for the collector of circles otherwise."""

@@ -374,9 +374,12 @@ class Paths:
         found = truncated(self.xp, activation_function(str(name), int(order)), mean + 0.0 * variance, variance)
         if found is None:
             raise LongSeries(phi)
-        self.orders[phi, step] = most = found.coefficients.shape[-1]
-        self.series[phi].coefficients[:, step, :, :most] = found.coefficients
-        self.series[phi].coefficients[:, step, :, most:] = 0.0
+        most, kept = found.coefficients.shape[-1], self.series[phi].coefficients
+        longest = max((order for (other, _), order in self.orders.items() if other == phi), default=0)
+        kept[..., longest:most] = 0.0  # nothing reads beyond the longest
+        kept[:, step, :, most:longest] = 0.0
+        kept[:, step, :, :most] = found.coefficients
+        self.orders[phi, step] = most
         self.series[phi].beyond[:, step, ...] = found.beyond
         self.series[phi] = self.series[phi]._replace(parities=self.series[phi].parities | found.parities)
 
