@@ -6,6 +6,7 @@ from typing import Any
 
 import sympy as sp
 
+from wideproof.derive.language.activations import RealFunction
 from wideproof.derive.language.notation import latex_name
 
 SPECIAL = {"Toep": r"\mathcal{T}", "Y": "y", "E": "E"}
@@ -47,7 +48,7 @@ class MatrixFunction(sp.Function):
         return rf"{self.letter}_{{{', '.join(inside)}}}"
 
 
-class Norm(sp.Function):
+class Norm(RealFunction):
     """The largest singular value of a matrix."""
 
     nargs = (1,)
@@ -56,9 +57,6 @@ class Norm(sp.Function):
         return True
 
     def _eval_is_nonnegative(self) -> bool:
-        return True
-
-    def _eval_is_real(self) -> bool:
         return True
 
     def _latex(self, printer: Any, exp: str | None = None) -> str:

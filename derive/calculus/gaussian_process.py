@@ -28,7 +28,7 @@ from wideproof.derive.calculus.recursion_rules import (
     time_root,
 )
 from wideproof.derive.calculus.starts import of_two
-from wideproof.derive.language.activations import Phi
+from wideproof.derive.language.activations import Phi, RealFunction
 from wideproof.derive.language.notation import s, t
 from wideproof.derive.language.program import (
     Bias,
@@ -48,13 +48,10 @@ AT = (t, s, FIRST, SECOND)
 Pair = tuple[Coordinate, Coordinate]
 
 
-class Cov(sp.Function):
+class Cov(RealFunction):
     """Cov(u_t, v_s) in the limit of infinite width; arguments u, v, t, s and the two sequence labels."""
 
     nargs = (6,)
-
-    def _eval_is_real(self) -> bool:
-        return True
 
     def _sympystr(self, printer: Any) -> str:
         u, v, first, second, a, b = map(printer._print, self.args)

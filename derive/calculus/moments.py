@@ -18,20 +18,17 @@ from typing import Any, NamedTuple
 import sympy as sp
 
 from wideproof.derive.expectation.symbolic_expectation import Affine, Factor, expect
-from wideproof.derive.language.activations import Phi
+from wideproof.derive.language.activations import Phi, RealFunction
 from wideproof.derive.language.errors import NotClosed
 from wideproof.derive.language.program import Bias, Coordinate, Input, MatVec, Previous, Program, State, Updated
 
 FIRST, SECOND = sp.Symbol("x"), sp.Symbol("x'")
 
 
-class Moment(sp.Function):
+class Moment(RealFunction):
     """E[u_s v_t] in the limit of infinite width; arguments u, v, s, t and the two sequence labels."""
 
     nargs = (6,)
-
-    def _eval_is_real(self) -> bool:
-        return True
 
     def _sympystr(self, printer: Any) -> str:
         u, v, s, t, a, b = map(printer._print, self.args)
@@ -56,7 +53,7 @@ class Moment(sp.Function):
         return a, b
 
 
-class Gram(sp.Function):
+class Gram(RealFunction):
     """x_s . x'_t, the inner product of an input of sequence a at s with one of sequence b at t."""
 
     nargs = (4,)
@@ -67,9 +64,6 @@ class Gram(sp.Function):
         if a == b and sp.default_sort_key(s) > sp.default_sort_key(t):
             return cls(t, s, a, b)
         return None
-
-    def _eval_is_real(self) -> bool:
-        return True
 
     def _sympystr(self, printer: Any) -> str:
         s, t, a, b = map(printer._print, self.args)

@@ -10,7 +10,7 @@ import sympy as sp
 from wideproof.derive.calculus.moments import FIRST, LAG, SECOND, TIME, Calculus, Moment, heads
 from wideproof.derive.calculus.starts import BEFORE, Starts, start_equations
 from wideproof.derive.calculus.tangent import MARK, differential_of, tangent
-from wideproof.derive.language.activations import Phi, is_bounded, is_lipschitz
+from wideproof.derive.language.activations import Phi, RealFunction, is_bounded, is_lipschitz
 from wideproof.derive.language.errors import NotClosed, ProofError
 from wideproof.derive.language.notation import j, k, m, p, q, s, t
 from wideproof.derive.language.program import (
@@ -33,13 +33,10 @@ Pair = tuple[sp.Expr, sp.Expr]
 RELATIONS: Mapping[str, tuple[sp.Expr, sp.Expr]] = {"=": (j, j), "<": (j, j + 1 + m), ">": (j + 1 + m, j)}
 
 
-class Response(sp.Function):
+class Response(RealFunction):
     """Cov(y^r_t, y^{r'}_s) of the output (or of its tangent): arguments y, r, r', t, s and the two labels."""
 
     nargs = (7,)
-
-    def _eval_is_real(self) -> bool:
-        return True
 
     @property
     def output(self) -> sp.Expr:

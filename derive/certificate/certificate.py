@@ -119,7 +119,7 @@ def _written(context: Context, index: int, step: Step) -> Iterator[Lemma]:
             "Steps of this rule are checked by Proof.verify, and not by Coq.",
         )
     try:
-        yield from exporter.write(context, step)
+        yield from exporter(context, step)
     except NotCertified as error:
         raise NotCertified(
             f"step {index} ({step.rule}), {error.where}", error.expected, error.got, error.hint

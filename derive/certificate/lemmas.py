@@ -1,14 +1,14 @@
 """Lemmas of a certificate, and the table of rules that can be written as one.
 
-An exporter gets a step and what the certificate holds so far, and returns the statement of the step's own claim with
-a proof that reads its premises only. It derives nothing that it states: a wrong claim is a lemma that coqc refuses.
+An exporter gets a step, its claim and what the certificate holds so far, and returns the statement of that claim with
+a proof that reads the premises only. It derives nothing that it states: a wrong claim is a lemma that coqc refuses.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, TypeVar, get_type_hints
 
 import sympy as sp
 
@@ -117,27 +117,41 @@ class Context:
         return "p" if a == b else "p q H" if self.apart else "p q"
 
 
-Export = Callable[[Context, Step], Iterable[Lemma]]
+Export = Callable[[Context, Step, Any], Iterable[Lemma]]
 Hypotheses = Callable[[Writer, str | None], str]
 
 
 @dataclass(frozen=True)
 class Exporter:
-    """How the steps of one rule are written, and what of such a step is believed rather than proved."""
+    """How the steps of one rule are written, and what of such a step is believed rather than proved.
+
+    `about` is the class of the claims, as the function declares it.
+    """
 
     rule: str
+    about: Any
     write: Export
     believes: str
     registry: ClassVar[dict[str, Exporter]] = {}
 
+    def __call__(self, context: Context, step: Step) -> Iterable[Lemma]:
+        """The lemmas of a step.  Errors: NotCertified for a claim of another class."""
+        if self.about is not Any and not isinstance(step.claim, self.about):
+            got = type(step.claim).__name__
+            raise NotCertified(
+                f"step by {step.rule}", f"a claim of the kind {self.about.__name__}", got, "It is another."
+            )
+        return self.write(context, step, step.claim)
+
 
 def exports(*rules: str, believes: str = "") -> Callable[[Export], Export]:
-    """Register the decorated function as the exporter of some rules."""
+    """Register the decorated function as the exporter of some rules, for claims of the class in its signature."""
 
     def register(write: Export) -> Export:
+        about = get_type_hints(write)["claim"]
         for rule in rules:
             assert rule not in Exporter.registry, f"two exporters for {rule}"
-            Exporter.registry[rule] = Exporter(rule, write, believes)
+            Exporter.registry[rule] = Exporter(rule, about, write, believes)
         return write
 
     return register

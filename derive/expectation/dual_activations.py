@@ -15,7 +15,7 @@ from typing import Any
 import sympy as sp
 
 from wideproof.derive.expectation.symbolic_expectation import expect
-from wideproof.derive.language.activations import Z, definition, family_of
+from wideproof.derive.language.activations import RealFunction, Z, definition, family_of
 from wideproof.derive.language.errors import NotClosed
 
 a, b = sp.symbols("a b", nonnegative=True)
@@ -41,13 +41,10 @@ class Det(sp.Function):
         return x * y - z**2
 
 
-class Angle(sp.Function):
+class Angle(RealFunction):
     """The angle between u and v, arccos(c / sqrt(ab)) in [0, pi]; pi/2 where one of them is zero."""
 
     nargs = (3,)
-
-    def _eval_is_real(self) -> bool:
-        return True
 
     def fdiff(self, argindex: int = 1) -> sp.Expr:
         """c / (2 a sqrt(det)), c / (2 b sqrt(det)) and -1 / sqrt(det)."""
@@ -60,13 +57,10 @@ class Angle(sp.Function):
         return sp.acos(z / sp.sqrt(x * y))
 
 
-class Damped(sp.Function):
+class Damped(RealFunction):
     """exp(-x) sinh(y) where the third argument is 1, exp(-x) cosh(y) where it is 0; |y| <= x does not overflow."""
 
     nargs = (3,)
-
-    def _eval_is_real(self) -> bool:
-        return True
 
     def fdiff(self, argindex: int = 1) -> sp.Expr:
         """-self, and the other hyperbolic function."""

@@ -40,13 +40,20 @@ WRITTEN = re.compile(r"\s*(\w+)\s*(?:\(([^()]*)\))?\s*\Z")
 _GIVEN: dict[str, tuple[sp.Expr, bool]] = {}
 
 
-class Phi(sp.Function):
-    """phi^{(order)}(z) for a named activation; opaque, so that Stein's rule always terminates."""
+class RealFunction(sp.Function):
+    """A function of real values, whatever its arguments.
 
-    nargs = (3,)
+    Source: SymPy, `_eval_is_real` of the assumptions, which a subclass inherits.
+    """
 
     def _eval_is_real(self) -> bool:
         return True
+
+
+class Phi(RealFunction):
+    """phi^{(order)}(z) for a named activation; opaque, so that Stein's rule always terminates."""
+
+    nargs = (3,)
 
     @property
     def free_symbols(self) -> set[sp.Basic]:

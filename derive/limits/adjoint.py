@@ -15,6 +15,7 @@ from wideproof.derive.calculus.recursion_rules import OUTPUT, TANGENT_OUTPUT
 from wideproof.derive.calculus.tangent import MARK, differential_of, perturbed, refuse_jumps, tangent, trained_only
 from wideproof.derive.emit.derivation import Derivation, as_program, quantity, reads
 from wideproof.derive.emit.formula import Formula
+from wideproof.derive.language.activations import RealFunction
 from wideproof.derive.language.errors import ParameterError
 from wideproof.derive.language.notation import t
 from wideproof.derive.language.program import (
@@ -34,13 +35,10 @@ from wideproof.derive.proof.proof import prove
 from wideproof.derive.proof.rules import Ask, rule
 
 
-class _AtTime(sp.Function):
+class _AtTime(RealFunction):
     """Something of a recursion at a time: the time is the last argument."""
 
     nargs = (2,)
-
-    def _eval_is_real(self) -> bool:
-        return True
 
 
 class Local(_AtTime):

@@ -17,7 +17,7 @@ from wideproof.derive.algebra.perron_roots import strong_components
 from wideproof.derive.calculus.linear_reads import is_affine, state_reads
 from wideproof.derive.calculus.moments import FIRST, SECOND, Calculus, Gram, Moment
 from wideproof.derive.expectation.symbolic_expectation import GaussianMean
-from wideproof.derive.language.activations import Phi, Z, definition
+from wideproof.derive.language.activations import Phi, RealFunction, Z, definition
 from wideproof.derive.language.errors import DeriveError, NotClosed, ParameterError
 from wideproof.derive.language.notation import latex_name, parameter, t
 from wideproof.derive.language.program import Bias, Coordinate, MatVec, Program, State, Updated, coordinates_of
@@ -28,13 +28,10 @@ PREACTIVATION = parameter("a")
 """The variance of the argument of the activation."""
 
 
-class _OfRuns(sp.Function):
+class _OfRuns(RealFunction):
     """A number about two runs: a state, then letters."""
 
     head = ""
-
-    def _eval_is_real(self) -> bool:
-        return True
 
     def _latex(self, printer: Any, exp: str | None = None) -> str:
         states = [x for x in self.args if isinstance(x, Coordinate)]

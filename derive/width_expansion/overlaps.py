@@ -18,13 +18,13 @@ import sympy as sp
 
 from wideproof.derive.calculus.moments import FIRST, Calculus, Piece, powers
 from wideproof.derive.expectation.symbolic_expectation import Factor
-from wideproof.derive.language.activations import Phi
+from wideproof.derive.language.activations import Phi, RealFunction
 from wideproof.derive.language.errors import NotClosed
 from wideproof.derive.language.program import MatVec, Previous, Program, coordinates_of
 from wideproof.derive.width_expansion.product_means import as_product_means, expanded, joined, slope
 
 
-class OfOverlaps(sp.Function):
+class OfOverlaps(RealFunction):
     """An overlap, or a quantity of overlaps that has an equation of its own."""
 
 
@@ -39,9 +39,6 @@ class Overlap(OfOverlaps):
         if (int(s), str(u), sp.srepr(u)) < (int(t), str(v), sp.srepr(v)):
             return cls(v, u, t, s)
         return None
-
-    def _eval_is_real(self) -> bool:
-        return True
 
     @property
     def vectors(self) -> tuple[tuple[sp.Expr, int], tuple[sp.Expr, int]]:

@@ -101,8 +101,10 @@ Path("mine.toml").write_text(
     'output = "C @ h"\\n'
 )
 values = ("--nu-W", "0.5", "--nu-F", "2", "--nu-C", "3")
+of_amp = ("--delta", "0.5", "--epsilon", "0.1", "--nu-w", "0.01", "--theta-0", "0.5", "--theta-1", "0.5")
 print(json.dumps({
-    "public": [name in wp.__all__ and getattr(wp, name) is not None for name in ("arctan", "first_scale_factor")],
+    "public": [name in wp.__all__ and getattr(wp, name) is not None for name in (
+        "arctan", "first_scale_factor", "first_coefficient")],
     "lipschitz": is_lipschitz("arctan"),
     "differ": float(abs(by_name - wp.Kernel(wp.models.doubled("mine"), **nu).ntk(X)).max()),
     "models": "doubled" in run("models").output,
@@ -111,6 +113,8 @@ print(json.dumps({
     "help": run("derive", "doubled", "--help").output,
     "derived": run("derive", "linear-rnn", "first-scale-factor", "--proof").output,
     "value": json.loads(run("eval", "linear-rnn", "first-scale-factor", "--json", *values).output),
+    "line": json.loads(run("eval", "amp", "first-coefficient", "--json", *of_amp).output),
+    "called": float(wp.first_coefficient(wp.models.amp()).formula.expr),
     "lines": [run("derive", model, "first-coefficient").exit_code for model in ("amp", "linear-rnn")],
     "check": [run("check", "linear-rnn", "first-scale-factor", formula).exit_code for formula in (
         "nu_C + nu_F", "nu_C + 1001/1000*nu_F")],
@@ -133,6 +137,7 @@ def added(folder):
         (folder / name).write_text(written.replace(place, text), encoding="utf-8")
     with (folder / "derive/__init__.pyi").open("a", encoding="utf-8") as stub:
         stub.write("from .linear.first_lag import first_scale_factor as first_scale_factor\n")
+        stub.write("from .alternating.first_coefficient import first_coefficient as first_coefficient\n")
     (folder / "derive/linear/first_lag.py").write_text(QUANTITY, encoding="utf-8")
     (folder / "derive/alternating/first_coefficient.py").write_text(LINE_QUANTITY, encoding="utf-8")
     environment = {**os.environ, "PYTHONPATH": str(folder), "COLUMNS": "200", "NO_COLOR": "1"}
@@ -143,7 +148,7 @@ def test_an_activation_a_model_and_a_quantity_that_are_added_work_everywhere(tmp
     done = added(tmp_path)
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
-    assert found["public"] == [True, True]
+    assert found["public"] == [True, True, True]
     assert found["lipschitz"]
     assert found["differ"] < 1e-13
     assert found["models"]
@@ -153,5 +158,7 @@ def test_an_activation_a_model_and_a_quantity_that_are_added_work_everywhere(tmp
     assert "first-scale-factor" in found["help"]
     assert "first-lag" in found["derived"]
     assert found["value"] == {"values": [5.0]}
+    assert found["line"] == {"values": [1.0], "names": ["first_coefficient"]}
+    assert found["called"] == 1.0
     assert found["lines"] == [0, 2]
     assert found["check"] == [0, 1]

@@ -126,9 +126,8 @@ def _term(context: Context, summand: sp.Expr) -> str:
 @exports(
     "cotangent", believes="nothing: the equations of the adjoint are definitions, and the theorem says what they give"
 )
-def cotangent(context: Context, step: Step) -> Iterator[Lemma]:
+def cotangent(context: Context, step: Step, claim: Any) -> Iterator[Lemma]:
     """The equation of one cotangent, as its definition."""
-    claim: Any = step.claim
     if not any(rule == "cotangent" for rule, _ in context.written):
         claims: list[Any] = [x.claim for x in context.steps if x.rule == "cotangent"]
         for subject in (OUTPUT, *(c.left.args[0] for c in claims)):
@@ -139,9 +138,8 @@ def cotangent(context: Context, step: Step) -> Iterator[Lemma]:
 
 
 @exports("gradient", believes="nothing: a gradient is met with the perturbation of its parameter, by definition")
-def gradient(context: Context, step: Step) -> Iterator[Lemma]:
+def gradient(context: Context, step: Step, claim: Any) -> Iterator[Lemma]:
     """What one step contributes to a gradient, times the perturbation of the parameter."""
-    claim: Any = step.claim
     texts = []
     for summand in sp.Add.make_args(claim.right):
         number, outer = summand.as_independent(Outer, Cotangent, as_Add=False)
@@ -165,9 +163,8 @@ def _perturbed(context: Context, coordinate: Any) -> str:
 
 
 @exports("adjoint")
-def adjoint(context: Context, step: Step) -> Iterator[Lemma]:
+def adjoint(context: Context, step: Step, claim: Any) -> Iterator[Lemma]:
     """The sum of the gradients along the perturbations is the change of the cost."""
-    claim: Any = step.claim
     claims: list[Any] = context.premises(step, "cotangent")
     states = [c for c in claims if c.left.args[0] in context.program.bodies]
     others = [c for c in claims if c not in states]

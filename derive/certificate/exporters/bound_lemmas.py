@@ -79,10 +79,8 @@ def domain(context: Context, claim: Inequality) -> tuple[list[str], str]:
     return texts, " ".join(names)
 
 
-def _bound(context: Context, step: Step, slack: str, before: str = "") -> Lemma:
+def _bound(context: Context, step: Step, claim: Inequality, slack: str, before: str = "") -> Lemma:
     """rho_j <= right: the difference is the common power times a slack that is not negative."""
-    claim = step.claim
-    assert isinstance(claim, Inequality)
     form = one_node(context, step)
     premises, names = domain(context, claim)
     has_horizon = claim.right.has(T) or any(x.has(T) for x in claim.domain)
@@ -103,29 +101,29 @@ def _bound(context: Context, step: Step, slack: str, before: str = "") -> Lemma:
 
 
 @exports("bound-sharp")
-def bound_sharp(context: Context, step: Step) -> Iterator[Lemma]:
+def bound_sharp(context: Context, step: Step, claim: Inequality) -> Iterator[Lemma]:
     """binom(j, k) <= binom(T - 1, k)."""
     form = one_node(context, step)
-    yield _bound(context, step, _product(context, step, form, f"{form.c1} * (INR T - 1 - INR j)"))
+    yield _bound(context, step, claim, _product(context, step, form, f"{form.c1} * (INR T - 1 - INR j)"))
 
 
 @exports("bound-paper")
-def bound_paper(context: Context, step: Step) -> Iterator[Lemma]:
+def bound_paper(context: Context, step: Step, claim: Inequality) -> Iterator[Lemma]:
     """The lowest power of the node times rho_max."""
     form = one_node(context, step)
     first = f"{form.weights[0]} * (1 - {form.l})" if len(form.weights) > 1 else "0"
     below = f"assert (below : 0 <= 1 - {form.l}) by lra."
-    yield _bound(context, step, _product(context, step, form, f"{first} + {form.c1} * (INR T - INR j)"), below)
+    yield _bound(context, step, claim, _product(context, step, form, f"{first} + {form.c1} * (INR T - INR j)"), below)
 
 
 @exports("bound-t-free")
-def bound_t_free(context: Context, step: Step) -> Iterator[Lemma]:
+def bound_t_free(context: Context, step: Step, claim: Inequality) -> Iterator[Lemma]:
     """Every weight is at most the largest, every power of the node at most the lowest."""
     form = one_node(context, step)
     closed = closed_of(context.premise(step, "scale-factors").right, step.rule)
     largest = context.writer.real(sp.Max(*closed.weights))
     if len(form.weights) == 1:
-        yield _bound(context, step, _product(context, step, form, "0"))
+        yield _bound(context, step, claim, _product(context, step, form, "0"))
         return
     facts = (
         f"assert (largest0 : 0 <= {largest} - {form.weights[0]}) by ({_largest()}).\n  "
@@ -133,7 +131,7 @@ def bound_t_free(context: Context, step: Step) -> Iterator[Lemma]:
         f"assert (below : 0 <= {form.weights[0]} * (1 - {form.l})) by (apply Rmult_le_pos; lra)."
     )
     slack = f"({largest} - {form.weights[0]}) + {form.weights[0]} * (1 - {form.l}) + INR j * ({largest} - {form.c1})"
-    yield _bound(context, step, _product(context, step, form, slack), facts)
+    yield _bound(context, step, claim, _product(context, step, form, slack), facts)
 
 
 def _largest() -> str:
@@ -156,7 +154,7 @@ def _positive_power(form: OneNode) -> str:
 
 
 @exports("bound-uniform")
-def bound_uniform(context: Context, step: Step) -> Iterator[Lemma]:
+def bound_uniform(context: Context, step: Step, claim: Inequality) -> Iterator[Lemma]:
     """Powers of the node are at most 1."""
     form = one_node(context, step)
     power = f"PowerDD [{form.l}; {form.l}] j"
@@ -171,14 +169,13 @@ def bound_uniform(context: Context, step: Step) -> Iterator[Lemma]:
         )
         slack += f" + {form.c1} * (INR T - {power})"
     script = f"match goal with |- 0 <= ?gap => replace gap with ({slack}) by ring end. nonneg."
-    yield _bound(context, step, script, facts)
+    yield _bound(context, step, claim, script, facts)
 
 
 # ---- where rho_j rises ----------------------------------------------------------------------------------
 @exports("rise")
-def rise(context: Context, step: Step) -> Iterator[Lemma]:
+def rise(context: Context, step: Step, claim: Any) -> Iterator[Lemma]:
     """The difference of the closed form at two neighbouring lags, where the node is positive."""
-    claim: Any = step.claim
     form = one_node(context, step)
     name = context.name("rise")
     yield Lemma(
@@ -191,9 +188,8 @@ def rise(context: Context, step: Step) -> Iterator[Lemma]:
 
 
 @exports("first-rise")
-def first_rise(context: Context, step: Step) -> Iterator[Lemma]:
+def first_rise(context: Context, step: Step, claim: Any) -> Iterator[Lemma]:
     """The difference at the lag 0."""
-    claim: Any = step.claim
     form = one_node(context, step)
     yield Lemma(
         context.name("first-rise"),
@@ -203,10 +199,8 @@ def first_rise(context: Context, step: Step) -> Iterator[Lemma]:
 
 
 @exports("peak")
-def peak(context: Context, step: Step) -> Iterator[Lemma]:
+def peak(context: Context, step: Step, claim: Inequality) -> Iterator[Lemma]:
     """The first lag not below the zero of the affine factor holds the largest scale factor."""
-    claim = step.claim
-    assert isinstance(claim, Inequality)
     form = one_node(context, step)
     top = claim.right.args[0]
     if not isinstance(top, sp.Max) or top.args[0] != 0 or not isinstance(top.args[1], sp.ceiling):
@@ -238,10 +232,8 @@ def peak(context: Context, step: Step) -> Iterator[Lemma]:
 
 # ---- false bounds --------------------------------------------------------------------------------------
 @exports("refuted-power", "refuted-power-largest", "refuted-shifted-largest")
-def refuted(context: Context, step: Step) -> Iterator[Lemma]:
+def refuted(context: Context, step: Step, claim: Counterexample) -> Iterator[Lemma]:
     """At exact rational variances rho_j exceeds what was believed to bound it."""
-    claim = step.claim
-    assert isinstance(claim, Counterexample)
     form = one_node(context, step)
     values = {x: value for x, value in claim.point if x not in (j, T)}
     lags = {x: value for x, value in claim.point if x in (j, T)}

@@ -44,10 +44,9 @@ def _concentration(context: Context) -> Iterator[Lemma]:
 
 
 @exports("limit-kernel", believes="the sum of products of gradients concentrates on its mean (Lemma B.1)")
-def limit_kernel(context: Context, step: Step) -> Iterator[Lemma]:
+def limit_kernel(context: Context, step: Step, claim: Any) -> Iterator[Lemma]:
     """The kernel of a network converges in probability to the closed form."""
     yield from _concentration(context)
-    claim: Any = step.claim
     known = context.lemma("superposition", context.premise(step, "superposition").left)
     name = context.name("limit-kernel")
     yield Lemma(
@@ -74,9 +73,8 @@ def _conjunction(context: Context, claim: Recurrence) -> list[str]:
 
 
 @exports("evolution")
-def evolution(context: Context, step: Step) -> Iterator[Lemma]:
+def evolution(context: Context, step: Step, claim: Any) -> Iterator[Lemma]:
     """The moments as a recursion over both times: the covariance equations, proved zeros left out."""
-    claim: Any = step.claim
     zeros = []
     for vanishing in context.premises(step, "zero-moments"):
         assert isinstance(vanishing, Vanishing)
@@ -110,11 +108,9 @@ def _tactics(sentences: list[str]) -> str:
 
 
 @exports("kernel-recursion", believes="the sum of products of gradients concentrates on its mean (Lemma B.1)")
-def kernel_recursion(context: Context, step: Step) -> Iterator[Lemma]:
+def kernel_recursion(context: Context, step: Step, claim: Limit) -> Iterator[Lemma]:
     """The kernel of a network converges in probability to what the recursion over both times computes."""
     yield from _concentration(context)
-    claim: Any = step.claim
-    assert isinstance(claim, Limit)
     assert isinstance(claim.form, Recurrence)
     known = context.lemma("evolution", claim.form.left)
     name = context.name("kernel-recursion")
@@ -133,9 +129,8 @@ def kernel_recursion(context: Context, step: Step) -> Iterator[Lemma]:
 
 
 @exports("two-forms")
-def two_forms(context: Context, step: Step) -> Iterator[Lemma]:
+def two_forms(context: Context, step: Step, claim: Any) -> Iterator[Lemma]:
     """The closed form of the kernel is the value of its recursion: no limit is needed, the sum solves the equations."""
-    claim: Any = step.claim
     closed, stepped = context.lemma("limit-kernel", claim.left), context.lemma("kernel-recursion", claim.left)
     root = time_root(context.program)
     summed = context.lemma("superposition", root)
@@ -151,9 +146,8 @@ def two_forms(context: Context, step: Step) -> Iterator[Lemma]:
 
 
 @exports("limit-law", believes="entries of the impulse response converge in law (Theorem 3.3(a))")
-def limit_law(context: Context, step: Step) -> Iterator[Lemma]:
+def limit_law(context: Context, step: Step, claim: Any) -> Iterator[Lemma]:
     """Entries of the impulse response converge in law to centred Gaussians with the covariance of impulses."""
-    claim: Any = step.claim
     assert isinstance(claim.left, Entry)
     coupling: Any = context.premise(step, "no-coupling")
     a, b = coupling.left.args[5:]
@@ -187,9 +181,8 @@ def _numbered(text: str, a: sp.Expr, b: sp.Expr) -> str:
 
 # ---- scale factors ------------------------------------------------------------------------------------
 @exports("scale-factors")
-def scale_factors(context: Context, step: Step) -> Iterator[Lemma]:
+def scale_factors(context: Context, step: Step, claim: Any) -> Iterator[Lemma]:
     """The weight of a lag in the tangent kernel, (21)."""
-    claim: Any = step.claim
     coupling: Any = context.premises(step, "no-coupling")[-1]
     known = context.lemma("no-coupling", coupling.left)
     distinct = " ltac:(lia)" if context.apart else ""
@@ -243,9 +236,8 @@ Qed.
 
 
 @exports("convolution", believes="perturbed parameters of the convolution are independent (Theorem 3.2)")
-def convolution(context: Context, step: Step) -> Iterator[Lemma]:
+def convolution(context: Context, step: Step, claim: Any) -> Iterator[Lemma]:
     """The tangent kernel of the scaled convolution: only equal lags and equal rows correlate."""
-    claim: Any = step.claim
     yield Lemma("convolution", CONVOLUTION, "", "")
     name = context.name("convolution-kernel")
     yield Lemma(
@@ -263,9 +255,8 @@ def convolution(context: Context, step: Step) -> Iterator[Lemma]:
 
 
 @exports("equivalence")
-def equivalence(context: Context, step: Step) -> Iterator[Lemma]:
+def equivalence(context: Context, step: Step, claim: Any) -> Iterator[Lemma]:
     """With the gain sqrt(rho_j) the convolution has, for all inputs, the tangent kernel of the recursion."""
-    claim: Any = step.claim
     convolved = context.lemma("convolution", context.premise(step, "convolution").left)
     scale = context.lemma("scale-factors", Rho(j))
     limit = context.premise(step, "limit-kernel")

@@ -21,9 +21,9 @@ from wideproof.derive.proof.proof import Step
 
 
 @exports("diagonal")
-def diagonal(context: Context, step: Step) -> Iterator[Lemma]:
+def diagonal(context: Context, step: Step, claim: Any) -> Iterator[Lemma]:
     """A moment at equal lags, zero moments left out."""
-    yield diagonal_lemma(context, step.claim, ordered_covariances(context, step))
+    yield diagonal_lemma(context, claim, ordered_covariances(context, step))
 
 
 def diagonal_lemma(context: Context, claim: Any, covariances: list[Any]) -> Lemma:
@@ -65,9 +65,8 @@ def recurrence_of(context: Context, step: Step) -> tuple[LinearRecurrence, list[
 
 
 @exports("induction")
-def induction(context: Context, step: Step) -> Iterator[Lemma]:
+def induction(context: Context, step: Step, claim: Any) -> Iterator[Lemma]:
     """The closed form of a moment, together with those it reads, by induction on the lag."""
-    claim: Any = step.claim
     a, b = claim.left.args[4:]
     solved, pairs = recurrence_of(context, step)
     own = claim.left.args[:2]
@@ -134,9 +133,8 @@ def _steppings(context: Context, closed: sp.Expr, node: Any) -> Iterator[str]:
 
 # ---- one lag ----------------------------------------------------------------------------------------
 @exports("weight")
-def weight(context: Context, step: Step) -> Iterator[Lemma]:
+def weight(context: Context, step: Step, claim: Any) -> Iterator[Lemma]:
     """The output covariance of one row at equal lags, by the closed forms."""
-    claim: Any = step.claim
     (y, *_, a, b) = claim.left.args
     impulses, premise = context.impulses(a, b)
     name = context.name("weight", context.writer.output(y), *same_labels(a, b))
@@ -161,9 +159,8 @@ def row_at_lag(context: Context, step: Step, a: sp.Expr, b: sp.Expr) -> str:
 
 
 @exports("no-coupling")
-def no_coupling(context: Context, step: Step) -> Iterator[Lemma]:
+def no_coupling(context: Context, step: Step, claim: Any) -> Iterator[Lemma]:
     """Nothing between different rows or lags; at one row and lag, the weight."""
-    claim: Any = step.claim
     y, *_, a, b = claim.left.args
     impulses, premise = context.impulses(a, b)
     left, right = (SEQUENCES[x].removeprefix("(impulse ").removesuffix(")") for x in (a, b))
@@ -207,10 +204,8 @@ def _kept_zero(context: Context, step: Step, relation: str, a: sp.Expr, b: sp.Ex
 
 # ---- lags that couple --------------------------------------------------------------------------------
 @exports("lag-recurrence")
-def lag_recurrence(context: Context, step: Step) -> Iterator[Lemma]:
+def lag_recurrence(context: Context, step: Step, claim: Recurrence) -> Iterator[Lemma]:
     """The output covariance of one row and the recurrence that determines it, over one lag or over two."""
-    claim = step.claim
-    assert isinstance(claim, Recurrence)
     subject: Any = claim.left
     first, second, a, b = subject.args[3:]
     impulses, premise = context.impulses(a, b)

@@ -76,9 +76,8 @@ def _bound(context: Context, *chosen: sp.Symbol) -> str:
 
 
 @exports("equal-times", believes="Lemma C.1, at equal times: one matrix for both runs")
-def equal_times(context: Context, step: Step) -> Iterator[Lemma]:
+def equal_times(context: Context, step: Step, claim: Any) -> Iterator[Lemma]:
     """The covariance of two runs at one step."""
-    claim: Any = step.claim
     covariance: Any = context.premise(step, "covariance")
     name = context.name("equal-times", *pair_name(context, claim.left))
     context.written["equal-times", claim.left] = name
@@ -90,9 +89,8 @@ def equal_times(context: Context, step: Step) -> Iterator[Lemma]:
 
 
 @exports("correlation-map")
-def correlation_map(context: Context, step: Step) -> Iterator[Lemma]:
+def correlation_map(context: Context, step: Step, claim: Any) -> Iterator[Lemma]:
     """Where both runs have the variance q and the covariance c before the step, the covariance after it."""
-    claim: Any = step.claim
     size, q, c = _letters(context)
     update: Any = context.premise(step, "equal-times")
     writer = context.writer
@@ -122,9 +120,8 @@ def _at(subject: sp.Expr) -> tuple[sp.Expr, ...]:
 
 
 @exports("variance-map")
-def variance_map(context: Context, step: Step) -> Iterator[Lemma]:
+def variance_map(context: Context, step: Step, claim: Any) -> Iterator[Lemma]:
     """A run has correlation one with itself."""
-    claim: Any = step.claim
     size, q, _ = _letters(context)
     context.written["variance-map", claim.left] = name = context.name("variance-map")
     yield Lemma(
@@ -136,9 +133,8 @@ def variance_map(context: Context, step: Step) -> Iterator[Lemma]:
 
 
 @exports("correlation-slope", believes="Price's theorem: d E[f(u) g(v)] / d covariance = E[f'(u) g'(v)]")
-def correlation_slope(context: Context, step: Step) -> Iterator[Lemma]:
+def correlation_slope(context: Context, step: Step, claim: Any) -> Iterator[Lemma]:
     """The derivative of the map by the covariance; at other letters, the same formula there."""
-    claim: Any = step.claim
     size, q, c = _letters(context)
     writer, arguments = context.writer, _bound(context, size, q, c)
     text = writer.real(claim.right)
@@ -187,9 +183,8 @@ def _with_derivative(context: Context, name: str, statement: str, script: str) -
 
 
 @exports("memory-horizon", believes="near the fixed point a difference shrinks by the slope at every step")
-def memory_horizon(context: Context, step: Step) -> Iterator[Lemma]:
+def memory_horizon(context: Context, step: Step, claim: Any) -> Iterator[Lemma]:
     """In so many steps, what shrinks by the slope at every step falls by e."""
-    claim: Any = step.claim
     size, *_ = _letters(context)
     writer, at = context.writer, _at(claim.left)
     slope = f"correlation_slope {_bound(context, size, *at)}"
@@ -212,9 +207,8 @@ def memory_horizon(context: Context, step: Step) -> Iterator[Lemma]:
 
 
 @exports("dual-activation", believes="one row of the table of dual activations, with its source")
-def dual_activation(context: Context, step: Step) -> Iterator[Lemma]:
+def dual_activation(context: Context, step: Step, claim: Any) -> Iterator[Lemma]:
     """A Gaussian mean in closed form: a row of the table, at these covariances."""
-    claim: Any = step.claim
     _letters(context)
     symbols = _free(context, (claim.left, claim.right))
     name = context.name("dual_activation")
@@ -232,9 +226,8 @@ def _free(context: Context, exprs: Sequence[sp.Expr]) -> list[sp.Symbol]:
 
 
 @exports("closed-form")
-def closed_form(context: Context, step: Step) -> Iterator[Lemma]:
+def closed_form(context: Context, step: Step, claim: Any) -> Iterator[Lemma]:
     """The quantity with each mean by its row of the table."""
-    claim: Any = step.claim
     words = {"CorrelationMap": "correlation_map", "CorrelationSlope": "correlation_slope", "Horizon": "horizon"}
     word = words.get(type(claim.left).__name__)
     if word is None:

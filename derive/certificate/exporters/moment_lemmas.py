@@ -30,9 +30,8 @@ def tested(context: Context, expr: sp.Expr, row: str, side: str) -> str:
 
 
 @exports("recursion", "tangent")
-def update(context: Context, step: Step) -> Iterator[Lemma]:
+def update(context: Context, step: Step, claim: Any) -> Iterator[Lemma]:
     """An update or the output, as E of it times any variable, on either side."""
-    claim: Any = step.claim
     is_output = claim.left not in context.program.bodies
     name = context.writer.output(claim.left) if is_output else context.writer.state(claim.left)
     row, rows = ("r", "r ") if is_output else ("0", "")
@@ -101,9 +100,8 @@ def _activated(context: Context, process: sp.Expr) -> str | None:
 
 
 @exports("covariance", "readout", believes="Lemma C.1: E[(M u)(M v)] = variance E[u v]; independence")
-def written_out(context: Context, step: Step) -> Iterator[Lemma]:
+def written_out(context: Context, step: Step, claim: Any) -> Iterator[Lemma]:
     """A moment with both updates written out once, by linearity and Lemma C.1."""
-    claim: Any = step.claim
     subject = claim.left
     if isinstance(subject, Response):
         about: tuple[str, ...] = (context.writer.output(subject.args[0]), *view_of(subject))

@@ -230,9 +230,8 @@ def _horizon(claim: Any) -> sp.Expr:
 
 
 @exports("interpolation")
-def interpolation(context: Context, step: Step) -> Iterator[Lemma]:
+def interpolation(context: Context, step: Step, claim: Any) -> Iterator[Lemma]:
     """Each power below the number of nodes is its own interpolant, coefficient by coefficient."""
-    claim: Any = step.claim
     name = context.name("interpolation")
     context.written["interpolation", claim.left] = name
     yield Lemma(
@@ -244,9 +243,8 @@ def interpolation(context: Context, step: Step) -> Iterator[Lemma]:
 
 
 @exports("vandermonde")
-def vandermonde(context: Context, step: Step) -> Iterator[Lemma]:
+def vandermonde(context: Context, step: Step, claim: Any) -> Iterator[Lemma]:
     """The weights read off Lagrange's polynomials realise every impulse response: exchange the two sums."""
-    claim: Any = step.claim
     writer = context.writer
     horizon = natural(_horizon(claim))
     yield Lemma(

@@ -52,10 +52,8 @@ def _number(context: Context, symbol: sp.Symbol, number: sp.Expr) -> str:
 
 
 @exports("referee-counterexample")
-def counterexample(context: Context, step: Step) -> Iterator[Lemma]:
+def counterexample(context: Context, step: Step, claim: Refutation) -> Iterator[Lemma]:
     """At the point the quantity has one value and the formula another; of a bound, a smaller one."""
-    claim = step.claim
-    assert isinstance(claim, Refutation)
     bounded = claim.relation == "<="
     left, known = _quantity(context, claim.question, bounded)
     lags = {x: v for x, v in claim.point if x in (j, T)}
@@ -103,10 +101,8 @@ def _stranger(expr: sp.Expr) -> bool:
 
 
 @exports("referee-equality")
-def equality(context: Context, step: Step) -> Iterator[Lemma]:
+def equality(context: Context, step: Step, claim: Agreement) -> Iterator[Lemma]:
     """The quantity is the formula at every lag, wherever no denominator of the two is zero."""
-    claim = step.claim
-    assert isinstance(claim, Agreement)
     left, known = _quantity(context, claim.question)
     formula = filled(claim.question.formula, claim.question)
     _refuse(formula, any_base=not claim.question.at)

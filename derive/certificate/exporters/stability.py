@@ -68,9 +68,8 @@ def one_step(writer: Writer, parameterization: str | None) -> str:
 
 
 @exports("transition")
-def transition(context: Context, step: Step) -> Iterator[Lemma]:
+def transition(context: Context, step: Step, claim: Any) -> Iterator[Lemma]:
     """Two runs on the same inputs differ after a step by the transition of their difference before it."""
-    claim: Any = step.claim
     scaled = sp.expand(sp.sqrt(n) * claim.right)
     if not isinstance(scaled, MatrixSymbol):
         raise NotCertified("transition", "one matrix", claim.right, "Sums of matrices and shifts are not covered yet.")
@@ -86,18 +85,16 @@ def transition(context: Context, step: Step) -> Iterator[Lemma]:
 
 
 @exports("transition-variance")
-def transition_variance(context: Context, step: Step) -> Iterator[Lemma]:
+def transition_variance(context: Context, step: Step, claim: Any) -> Iterator[Lemma]:
     """The entries of the transition are independent and have this variance."""
-    claim: Any = step.claim
     name = context.name("transition-variance")
     context.written["transition-variance", claim.left] = name
     yield Lemma(name, f"random_matrix transition {context.writer.real(claim.right)}", "exact (entries _ _).")
 
 
 @exports("circular-law", believes="the circular law: the eigenvalues of such a matrix fill the disc")
-def circular_law(context: Context, step: Step) -> Iterator[Lemma]:
+def circular_law(context: Context, step: Step, claim: Any) -> Iterator[Lemma]:
     """The spectral radius tends to the root of that variance, where two runs differ by the transition."""
-    claim: Any = step.claim
     variance: Any = context.premise(step, "transition-variance")
     name = context.name("circular-law")
     context.written["circular-law", claim.left] = name

@@ -22,9 +22,8 @@ Offset = tuple[sp.Symbol, sp.Symbol]
 
 
 @exports("superposition")
-def superposition(context: Context, step: Step) -> Iterator[Lemma]:
+def superposition(context: Context, step: Step, claim: Any) -> Iterator[Lemma]:
     """The kernel of two sequences is the sum over lags of the weights, proved by induction on the time."""
-    claim: Any = step.claim
     read = Calculus(context.program, TIME)
     y, r, r2 = claim.left.args[:3]
     subject = Response(y, r, r2, *AT)

@@ -227,9 +227,8 @@ def _equation(context: Context, claim: Any) -> str:
 
 # ---- the trajectory ------------------------------------------------------------------------------------
 @exports("definition", believes="gradient descent on half the sum of squares, its residual and its taps: definitions")
-def definition(context: Context, step: Step) -> Iterator[Lemma]:
+def definition(context: Context, step: Step, claim: Any) -> Iterator[Lemma]:
     """A definition of gradient descent."""
-    claim: Any = step.claim
     if not any(rule == "definition" for rule, _ in context.written):
         eta = context.writer.names(ETA, ETA.name)
         yield Lemma("matrices", f"{ALGEBRA}\n\n{DESCENT.replace('{eta}', eta)}", "", "")
@@ -248,7 +247,7 @@ def _stated(context: Context, step: Step, script: str, name: str = "") -> Lemma:
 
 
 @exports("residual-step")
-def residual_step(context: Context, step: Step) -> Iterator[Lemma]:
+def residual_step(context: Context, step: Step, claim: Any) -> Iterator[Lemma]:
     """The step put into the residual."""
     yield _stated(
         context,
@@ -258,7 +257,7 @@ def residual_step(context: Context, step: Step) -> Iterator[Lemma]:
 
 
 @exports("residual")
-def residual(context: Context, step: Step) -> Iterator[Lemma]:
+def residual(context: Context, step: Step, claim: Any) -> Iterator[Lemma]:
     """Every step multiplies the residual by the same matrix."""
     one = context.lemma("residual-step", Residual(STEP + 1))
     yield _stated(
@@ -271,13 +270,13 @@ def residual(context: Context, step: Step) -> Iterator[Lemma]:
 
 
 @exports("taps-step")
-def taps_step(context: Context, step: Step) -> Iterator[Lemma]:
+def taps_step(context: Context, step: Step, claim: Any) -> Iterator[Lemma]:
     """The step in the taps."""
     yield _stated(context, step, "intros. rewrite !taps_definition, gradient_descent. same_matrix.")
 
 
 @exports("blocks")
-def blocks(context: Context, step: Step) -> Iterator[Lemma]:
+def blocks(context: Context, step: Step, claim: Any) -> Iterator[Lemma]:
     """The block of one lag, where its scale factor is not negative."""
     known = context.written.get(("scale-factors", Rho(j)))
     sign = f"rewrite {known}; nonneg" if known else "apply rho_sign"
@@ -291,7 +290,7 @@ def blocks(context: Context, step: Step) -> Iterator[Lemma]:
 
 
 @exports("trajectory")
-def trajectory(context: Context, step: Step) -> Iterator[Lemma]:
+def trajectory(context: Context, step: Step, claim: Any) -> Iterator[Lemma]:
     """The taps move by the sum of the residuals."""
     one = context.lemma("taps-step", Taps(STEP + 1))
     after = context.lemma("residual", Residual(STEP))
@@ -305,7 +304,7 @@ def trajectory(context: Context, step: Step) -> Iterator[Lemma]:
 
 
 @exports("lag-trajectory")
-def lag_trajectory(context: Context, step: Step) -> Iterator[Lemma]:
+def lag_trajectory(context: Context, step: Step, claim: Any) -> Iterator[Lemma]:
     """The rows of one lag of it."""
     whole = context.lemma("trajectory", Taps(STEP) - Taps(0))
     block = context.lemma("blocks", SELECT * GAINS**2 * DATA.transposed)
@@ -330,9 +329,8 @@ def along_an_eigenvector(writer: Writer, parameterization: str | None) -> str:
 
 
 @exports("gain")
-def gain(context: Context, step: Step) -> Iterator[Lemma]:
+def gain(context: Context, step: Step, claim: Any) -> Iterator[Lemma]:
     """A geometric sum is a divided difference: both start at 0 and grow by the next power."""
-    claim: Any = step.claim
     if not any(rule == "definition" for rule, _ in context.written):
         yield Lemma(context.writer.real(ETA), "R", "", "Variable")
     name = context.name("gain")
@@ -346,9 +344,8 @@ def gain(context: Context, step: Step) -> Iterator[Lemma]:
 
 
 @exports("moved-along", believes="a symmetric matrix acts along its eigenvectors as their eigenvalues do")
-def moved_along(context: Context, step: Step) -> Iterator[Lemma]:
+def moved_along(context: Context, step: Step, claim: Any) -> Iterator[Lemma]:
     """What the trajectory moves by along an eigenvector."""
-    claim: Any = step.claim
     total: Any = context.premise(step, "gain")
     yield Lemma(
         context.name("moved-along"),
@@ -358,9 +355,7 @@ def moved_along(context: Context, step: Step) -> Iterator[Lemma]:
 
 
 # ---- bounds --------------------------------------------------------------------------------------------
-def _bound(context: Context, step: Step, script: str) -> Lemma:
-    claim = step.claim
-    assert isinstance(claim, Inequality)
+def _bound(context: Context, step: Step, claim: Inequality, script: str) -> Lemma:
     premises, names = domain(context, claim)
     bound = [natural(x) for x in (j, STEP) if claim.left.has(x) or claim.right.has(x)]
     binder = f"forall {' '.join(bound)} : nat, " if bound else ""
@@ -375,12 +370,13 @@ def _bound(context: Context, step: Step, script: str) -> Lemma:
 
 
 @exports("contraction")
-def contraction(context: Context, step: Step) -> Iterator[Lemma]:
+def contraction(context: Context, step: Step, claim: Inequality) -> Iterator[Lemma]:
     """The matrix of one step does not lengthen: from the norm alone."""
     eta = context.writer.real(ETA)
     yield _bound(
         context,
         step,
+        claim,
         "rewrite contraction_definition.\n  "
         "match goal with |- norm ?M <= 1 => replace M with "
         f"(madd mone (mscale (- {eta}) (mmul (mmul toeplitz gains) (tr (mmul toeplitz gains))))) end.\n  "
@@ -390,13 +386,14 @@ def contraction(context: Context, step: Step) -> Iterator[Lemma]:
 
 
 @exports("step-bound")
-def step_bound(context: Context, step: Step) -> Iterator[Lemma]:
+def step_bound(context: Context, step: Step, claim: Inequality) -> Iterator[Lemma]:
     """The norm of a product, and that of the gains."""
     uniform = context.lemma("bound-uniform", Rho(j))
     largest = context.writer.real(context.premise(step, "bound-uniform").right)
     yield _bound(
         context,
         step,
+        claim,
         "pose proof (norm_product toeplitz gains) as both. pose proof (norm_positive toeplitz) as first.\n  "
         "pose proof (norm_positive gains) as second. pose proof (norm_positive (mmul toeplitz gains)) as whole.\n  "
         "apply Rle_trans with ((norm toeplitz * norm gains) ^ 2); [nra|].\n  "
@@ -407,7 +404,7 @@ def step_bound(context: Context, step: Step) -> Iterator[Lemma]:
 
 
 @exports("movement")
-def movement(context: Context, step: Step) -> Iterator[Lemma]:
+def movement(context: Context, step: Step, claim: Inequality) -> Iterator[Lemma]:
     """No term of the sum is longer than the first residual."""
     eta = context.writer.real(ETA)
     exact = next(name for (rule, _), name in context.written.items() if rule == "lag-trajectory")
@@ -417,6 +414,7 @@ def movement(context: Context, step: Step) -> Iterator[Lemma]:
     yield _bound(
         context,
         step,
+        claim,
         f"rewrite <- {scale}.\n  assert (positive : 0 <= rho j) by (rewrite {scale}; nonneg).\n  "
         f"assert (short : norm contraction <= 1).\n  {{ apply {shorter}.\n    pose proof ({limit} ltac:(assumption)) "
         f"as known.\n    apply Rmult_le_compat_l with (r := {eta}) in known; [lra | exact {eta}_sign]. }}\n  "
@@ -431,7 +429,7 @@ def movement(context: Context, step: Step) -> Iterator[Lemma]:
 
 
 @exports("slow-lags")
-def slow_lags(context: Context, step: Step) -> Iterator[Lemma]:
+def slow_lags(context: Context, step: Step, claim: Inequality) -> Iterator[Lemma]:
     """The movement read the other way round, with the power of the node that bounds the scale factor."""
     eta, scale = context.writer.real(ETA), context.lemma("scale-factors", Rho(j))
     moved = next(name for (rule, _), name in context.written.items() if rule == "movement")
@@ -442,6 +440,7 @@ def slow_lags(context: Context, step: Step) -> Iterator[Lemma]:
     yield _bound(
         context,
         step,
+        claim,
         f"pose proof ({moved} j l ltac:(assumption) ltac:(assumption) ltac:(assumption)) as far.\n  "
         f"rewrite <- {scale} in far.\n  "
         f"assert (falls : rho j <= {largest} * {power}).\n  "

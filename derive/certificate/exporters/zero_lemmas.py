@@ -33,9 +33,8 @@ def start_case(context: Context, left: sp.Expr) -> str:
 
 
 @exports("start")
-def start(context: Context, step: Step) -> Iterator[Lemma]:
+def start(context: Context, step: Step, claim: Any) -> Iterator[Lemma]:
     """A state that starts at zero is zero before the first step."""
-    claim: Any = step.claim
     name = context.name("start", *pair_name(context, claim.left), *view_of(claim.left))
     yield Lemma(
         name,
@@ -46,10 +45,8 @@ def start(context: Context, step: Step) -> Iterator[Lemma]:
 
 
 @exports("zero-moments")
-def zero_moments(context: Context, step: Step) -> Iterator[Lemma]:
+def zero_moments(context: Context, step: Step, claim: Vanishing) -> Iterator[Lemma]:
     """All zero moments together, by induction on the number of steps that both have made."""
-    claim = step.claim
-    assert isinstance(claim, Vanishing)
     if not claim.members:
         return
     name = context.name("zero-moments", *view_of(claim.about))

@@ -46,6 +46,7 @@ from wideproof.derive.certificate.lemmas import Exporter
 from wideproof.derive.language.errors import NotCertified
 from wideproof.derive.language.notation import T, j, n, parameter
 from wideproof.derive.linear.gradient_descent import ETA
+from wideproof.derive.proof.claims import Equation
 from wideproof.derive.proof.rules import Rule
 from wideproof.derive.referee.readings import judged_readings
 
@@ -358,6 +359,12 @@ def test_a_step_that_is_not_covered_is_named():
     proof = nngp(rnn).proof
     with pytest.raises(NotCertified, match="biases of mean zero"):
         proof.coq()
+
+
+def test_a_claim_of_another_class_than_an_exporter_declares_is_refused_by_name():
+    proof = scale_factor_peak(models.linear_rnn()).proof
+    with pytest.raises(NotCertified, match="claim of the kind Inequality, got Equation"):
+        certify(with_claim(proof, "peak", lambda claim: Equation(claim.left, claim.right)))
 
 
 def test_every_exporter_is_of_a_rule():

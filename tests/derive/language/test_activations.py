@@ -7,7 +7,7 @@ import sympy as sp
 from hypothesis import HealthCheck, given, settings, strategies as st
 
 from wideproof.derive import ParameterError, Recursion, activation, define, tanh
-from wideproof.derive.language.activations import Z, canonical, definition, has_jump, is_lipschitz
+from wideproof.derive.language.activations import Phi, RealFunction, Z, canonical, definition, has_jump, is_lipschitz
 from wideproof.derive.language.errors import DeriveError, LanguageError
 
 x = sp.Symbol("x")
@@ -166,3 +166,13 @@ def test_a_declared_text_goes_through_a_recursion():
     r.update(h, activation("t_mish")(W @ h + F @ r.x))
     r.output(C @ h)
     assert "t_mish(F@x + W@h)" in str(r.program().updates)
+
+
+def test_a_value_is_real_though_nothing_is_known_of_its_argument_nor_of_its_sign():
+    class Value(RealFunction):
+        nargs = (1,)
+
+    for of in (Value(x), Phi(sp.Symbol("tanh"), 0, x)):
+        assert (of.is_real, of.is_commutative, of.is_nonnegative) == (True, True, None)
+        assert sp.sqrt(of**2) == sp.Abs(of)
+    assert sp.Function("f")(x).is_real is None

@@ -60,16 +60,15 @@ def _entry(entry: sp.Expr) -> str:
 
 
 @exports("kernel-pairings", believes="Lemma B.1 at finite width; Isserlis' theorem; integration by parts")
-def kernel_pairings(context: Context, step: Step) -> Iterator[Lemma]:
+def kernel_pairings(context: Context, step: Step, claim: Any) -> Iterator[Lemma]:
     """A mean of entries of the kernel, counted in the file."""
     script = f"{WIDTH} gathered. {DEFINED} field. lra."
     yield _equation(context, step, script)
 
 
 @exports("kernel-covariance", believes="nothing: a definition")
-def kernel_covariance(context: Context, step: Step) -> Iterator[Lemma]:
+def kernel_covariance(context: Context, step: Step, claim: Any) -> Iterator[Lemma]:
     """The mean of the product less the product of the means."""
-    claim: Any = step.claim
     _, a, b = claim.left.args
     about = [KernelMoment(n, *sorted((a, b), key=sp.default_sort_key)), KernelMoment(n, a), KernelMoment(n, b)]
     lemmas = ", ".join(f"?{context.lemma('kernel-pairings', x)}" for x in about)
@@ -77,9 +76,8 @@ def kernel_covariance(context: Context, step: Step) -> Iterator[Lemma]:
 
 
 @exports("kernel-gap", believes="nothing: expectation is linear")
-def kernel_gap(context: Context, step: Step) -> Iterator[Lemma]:
+def kernel_gap(context: Context, step: Step, claim: Any) -> Iterator[Lemma]:
     """The mean square of what an entry is off the limit of its mean, the part of it without powers of 1/n."""
-    claim: Any = step.claim
     _, entry = claim.left.args
     limit = context.writer.real(_limit(context, step, entry))
     lemmas = ", ".join(
@@ -101,9 +99,8 @@ def _limit(context: Context, step: Step, entry: sp.Expr) -> sp.Expr:
 
 
 @exports("chebyshev", believes="expectation is monotone, linear, and 1 of 1")
-def chebyshev(context: Context, step: Step) -> Iterator[Lemma]:
+def chebyshev(context: Context, step: Step, claim: Any) -> Iterator[Lemma]:
     """The chance of a gap, by Chebyshev's inequality, which the file proves, and powers of 1/n below 1/n."""
-    claim: Any = step.claim
     _, entry, size = claim.left.args
     gap: Any = context.premise(step, "kernel-gap")
     (index,) = (i for i in step.premises if context.steps[i].rule == "kernel-gap")

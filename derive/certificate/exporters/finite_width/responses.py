@@ -72,9 +72,8 @@ def _response(writer: Writer, expr: sp.Expr) -> str:
 
 
 @exports("loop-equations", believes="integration by parts: E[G f(G)] = E[df/dG]")
-def loop_equations(context: Context, step: Step) -> Iterator[Lemma]:
+def loop_equations(context: Context, step: Step, claim: Any) -> Iterator[Lemma]:
     """The mean of a product of traces is a polynomial in the width, counted in the file."""
-    claim: Any = step.claim
     words = "; ".join(f"[{'; '.join(map(_letter, word))}]" for word in claim.left.args[1:])
     about = ("_".join(f"{abs(x)}t" if x < 0 else str(x) for x in word) for word in claim.left.args[1:])
     name = context.name("loop-equations", *about)
@@ -86,9 +85,8 @@ def _letter(letter: sp.Expr) -> str:
 
 
 @exports("readout-pairings", believes="Isserlis' theorem over the entries of readout and input map")
-def readout_pairings(context: Context, step: Step) -> Iterator[Lemma]:
+def readout_pairings(context: Context, step: Step, claim: Any) -> Iterator[Lemma]:
     """A moment of the impulse response: all pairings, counted in the file, times the variances."""
-    claim: Any = step.claim
     lags = [int(x) for x in claim.left.args[1:]]
     listed = "; ".join(f"{lag}%nat" for lag in lags)
     half, steps = len(lags) // 2, sum(lags)
