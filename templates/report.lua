@@ -3,6 +3,7 @@
 local typst, html = FORMAT:match("typst") ~= nil, FORMAT:match("html") ~= nil
 local numbers, nouns = {}, { theorem=1, lemma=1, proposition=1, corollary=1, definition=1, remark=1 }
 local counts = { eq = 0, Table = 0, Figure = 0 }
+local WHOLE = 5  -- displays of at most so many lines are not cut by the end of a page
 
 local function label_of(math) return math.text:match("^\\begin{equation}%s*\\label{([^}]*)}") end
 
@@ -39,7 +40,9 @@ local function equation(math)
     local set = string.format("alt: %s", alt)
     if label then set = set .. string.format(", numbering: _ => [%s]", numbers[label]) end
     local mark = label and string.format(" <%s>", label) or ""
-    return pandoc.RawInline("typst", string.format("#[#set math.equation(%s);%s%s]", set, to_typst(math, math.mathtype), mark))
+    local _, breaks = math.text:gsub("\\\\\n", "")
+    local whole = display and breaks < WHOLE and " #show math.equation: set block(breakable: false);" or ""
+    return pandoc.RawInline("typst", string.format("#[#set math.equation(%s);%s%s%s]", set, whole, to_typst(math, math.mathtype), mark))
   end
   if not label then return display and html and pandoc.Span({ math }, { class = "display" }) or nil end
   return pandoc.Span({ pandoc.Math("DisplayMath", (bare(math.text))), pandoc.Span(numbers[label], { class = "number" }) },

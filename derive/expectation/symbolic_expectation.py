@@ -34,7 +34,12 @@ class Factor:
 
 
 class MeanNode(sp.Expr):
-    """A mean over jointly Gaussian variables left as a node: functions, means, upper triangle of cov row by row."""
+    """A mean over jointly Gaussian variables left as a node: functions, means, upper triangle of cov row by row.
+
+    A display gives the law of several variables one letter where the node is `lettered`, and prints a letter as a law.
+    """
+
+    lettered = False
 
     def __new__(cls, functions: Any, means: Any, cov: Any) -> Self:  # noqa: D102
         return super().__new__(cls, sp.Tuple(*functions), sp.Tuple(*means), sp.Tuple(*cov))

@@ -311,10 +311,10 @@ def with_laws(pairs: Sequence[tuple[Term, Term]]) -> list[tuple[Term, Term]]:
 def with_covariances(pairs: Sequence[tuple[Term, Term]]) -> list[tuple[Term, Term]]:
     """The same equations, the laws of several Gaussian variables that stand at means as letters, told once below."""
     sides = [sp.sympify(x, strict=True) for pair in pairs for x in reversed(pair) if not isinstance(x, Latex)]
-    means = [x for side in sides for x in sp.preorder_traversal(side) if isinstance(x, MeanNode)]
-    laws = list(dict.fromkeys(x.args[2] for x in means if len(x.args[2]) > 1))
+    nodes = [x for side in sides for x in sp.preorder_traversal(side) if isinstance(x, MeanNode) and x.lettered]
+    laws = list(dict.fromkeys(x.args[2] for x in nodes if len(x.args[2]) > 1))
     letters = {law: sp.Symbol(f"Sigma_{i}" if len(laws) > 1 else "Sigma") for i, law in enumerate(laws, 1)}
-    lettered = {x: x.func(*x.args[:2], sp.Tuple(letters[x.args[2]])) for x in means if x.args[2] in letters}
+    lettered = {x: x.func(*x.args[:2], sp.Tuple(letters[x.args[2]])) for x in nodes if x.args[2] in letters}
     rows: list[tuple[Term, Term]] = [
         tuple(x if isinstance(x, Latex) else sp.sympify(x, strict=True).xreplace(lettered) for x in pair)  # type: ignore[misc]
         for pair in pairs

@@ -19,6 +19,8 @@ class ProductMean(MeanNode):
     Its functions are ((((name, order), ...), k), ...).
     """
 
+    lettered = True
+
     def raised(self, *places: int) -> ProductMean:
         """The same with one more derivative of the function at each of these places."""
         functions = [sp.Tuple(product, order + places.count(i)) for i, (product, order) in enumerate(self.args[0])]

@@ -329,7 +329,7 @@ HINTS = {
     "tanh(W @ x)": "input_maps = { F = {} }; F @ x.",
     "tanh(F @ h)": "F @ x. For a state declare it in matrices.",
     "W * h": "W @ h",
-    "tanh(h @ W)": "The matrix comes first: W @ h.",
+    "tanh(h @ W)": "The matrix comes first, W @ h",
     "tanh(W.T @ h)": "Alternating",
     "np.tanh(W @ h)": "no module before them",
     "swish(W @ h)": "Did you mean silu?",

@@ -81,3 +81,16 @@ def test_we_emit_no_import_that_needs_the_network(folder, small):
                                        r"``@preview/x:1.0.0'' y\end{document}")  # fmt: skip
     made = pandoc.convert(folder, "typst", 20)
     assert "#import" not in made.replace("\\#import", "")
+
+
+@pytest.mark.parametrize(("lines", "cut"), [(5, False), (12, True)], ids=["short", "long"])
+def test_a_short_display_is_not_cut_by_the_end_of_a_page(lines, cut, folder):
+    rows = " \\\\\n".join("x &= y" for _ in range(lines))
+    words_before = "\n\n".join(["word"] * 39)  # room for three lines
+    (folder / "report.tex").write_text(
+        rf"\documentclass{{article}}\begin{{document}}{words_before}"
+        f"\n\\[\n\\begin{{aligned}}\n{rows}\n\\end{{aligned}}\n\\]\n\\end{{document}}"
+    )
+    assert compiled(folder, pandoc.convert(folder, "typst", 20)) == (0, "")
+    found = [page.extract_text().count("=") for page in pypdf.PdfReader(folder / "report.pdf").pages]
+    assert (sum(found), found[0] > 0) == (lines, cut)
