@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib.util
 import os
 import platform
@@ -85,6 +86,7 @@ def gpus() -> int:
         return 0
 
 
+@functools.cache
 def machine_memory() -> int | None:
     """Return the bytes of memory of the machine, or of the container where it has fewer; None where none is told."""
     found = []
