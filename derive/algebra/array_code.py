@@ -12,8 +12,9 @@ import numpy as np
 import sympy as sp
 from sympy.printing.numpy import CuPyPrinter, NumPyPrinter
 
+from wideproof.derive.algebra.code_printer import CodePrinter
 from wideproof.derive.algebra.linear_recurrences import PowerDD
-from wideproof.derive.language.errors import NotClosed, ParameterError
+from wideproof.derive.language.errors import ParameterError
 
 TAYLOR = 18
 """Terms of the exponential of a matrix of size 1/2 to double precision."""
@@ -54,16 +55,14 @@ def emitted(arguments: Sequence[sp.Expr], content: Any, backend: str, cse: bool 
     return sp.lambdify(list(arguments), content, modules=[scope], printer=printer(backend), cse=cse)
 
 
-class ArrayCode:
+class ArrayCode(CodePrinter):
     """Fully qualified names; refuses what it has no rule for.  A mixin before a printer of SymPy."""
 
     module: str
+    refusal = ("compile", "functions the emitter knows")
 
     def _called(self, name: str, expr: sp.Expr) -> str:
         return f"{name}({', '.join(map(self._print, expr.args))})"
-
-    def _print(self, expr: Any, **settings: Any) -> str:
-        return super()._print(expr, **settings)  # type: ignore[misc]
 
     def _print_PowerDD(self, expr: PowerDD) -> str:
         return self._called("power_dd", expr)
@@ -102,15 +101,8 @@ class ArrayCode:
         a, b = map(self._print, expr.args)
         return f"1.0*(({a}) == ({b}))"
 
-    def _print_Max(self, expr: sp.Max) -> str:
-        return self._folded("maximum", expr)
-
-    def _print_Min(self, expr: sp.Min) -> str:
-        return self._folded("minimum", expr)
-
-    def _folded(self, name: str, expr: sp.Expr) -> str:
-        first, *rest = map(self._print, expr.args)
-        return functools.reduce(lambda a, b: f"{self.module}.{name}({a}, {b})", rest, first)
+    def _of_two(self, name: str, first: str, second: str) -> str:
+        return f"{self.module}.{name}({first}, {second})"
 
     def _print_Pow(self, expr: sp.Pow, rational: bool = False, sqrt: str = "numpy.sqrt") -> str:
         if abs(expr.exp) == sp.S.Half:
@@ -119,14 +111,6 @@ class ArrayCode:
         if expr.exp.is_Integer and int(expr.exp) > 0:
             return f"({self._print(expr.base)})**{int(expr.exp)}"
         return f"{self.module}.power(1.0*({self._print(expr.base)}), {self._print(expr.exp)})"
-
-    def _print_not_supported(self, expr: sp.Expr) -> str:
-        raise NotClosed(
-            "compile",
-            "functions the emitter knows",
-            expr.func.__name__,
-            "Register a printer for it in wideproof.derive.algebra.array_code.",
-        )
 
 
 class NumPyCode(ArrayCode, NumPyPrinter):

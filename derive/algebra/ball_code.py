@@ -15,7 +15,8 @@ from typing import Any
 import sympy as sp
 from sympy.printing.pycode import AbstractPythonCodePrinter
 
-from wideproof.derive.language.errors import NotClosed, ParameterError
+from wideproof.derive.algebra.code_printer import CodePrinter
+from wideproof.derive.language.errors import ParameterError
 
 ANALYTIC = sp.Symbol("analytic_")
 PLAIN = ("tanh", "sinh", "cosh", "erf", "sin", "cos", "exp", "acos")
@@ -79,8 +80,10 @@ def _ratio(module: Any, numerator: int, denominator: int) -> Any:
     return module.arb(module.fmpq(numerator, denominator))
 
 
-class BallCode(AbstractPythonCodePrinter):
+class BallCode(CodePrinter, AbstractPythonCodePrinter):
     """Names of the table of `emitted`; refuses what it has no rule for."""
+
+    refusal = ("enclosure", "functions that ball arithmetic knows")
 
     def __init__(self) -> None:
         super().__init__({"fully_qualified_modules": False, "inline": True, "allow_unknown_functions": False})
@@ -116,27 +119,12 @@ class BallCode(AbstractPythonCodePrinter):
             return f"{name}({self._print(expr.args[0])})"
         if name in FLAGGED or name == "atan":
             return f"{name}({self._print(expr.args[0])}, analytic_)"
-        return self._refused(expr)
+        return self._print_not_supported(expr)
 
     _print_sign = _print_Heaviside = _print_Abs = _print_Function
 
-    def _print_Max(self, expr: sp.Max) -> str:
-        return self._folded("maximum", expr)
+    def _of_two(self, name: str, first: str, second: str) -> str:
+        return f"{name}({first}, {second}, analytic_)"
 
-    def _print_Min(self, expr: sp.Min) -> str:
-        return self._folded("minimum", expr)
-
-    def _folded(self, name: str, expr: sp.Expr) -> str:
-        first, *rest = map(self._print, expr.args)
-        return functools.reduce(lambda x, y: f"{name}({x}, {y}, analytic_)", rest, first)
-
-    def _refused(self, expr: sp.Expr) -> str:
-        raise NotClosed(
-            "enclosure",
-            "functions that ball arithmetic knows",
-            expr.func.__name__,
-            "Register a printer for it in wideproof.derive.algebra.ball_code.",
-        )
-
-    emptyPrinter = _print_not_supported = _refused
-    _print_Catalan = _print_EulerGamma = _print_GoldenRatio = _print_TribonacciConstant = _refused
+    emptyPrinter = CodePrinter._print_not_supported
+    _print_Catalan = _print_EulerGamma = _print_GoldenRatio = _print_TribonacciConstant = emptyPrinter

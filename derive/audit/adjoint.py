@@ -24,7 +24,7 @@ Place = tuple[str, Any, int]
 NOWHERE: Place = ("none", None, -1)
 
 
-class Unrolled:
+class UnrolledNetwork:
     """A network with drawn rational parameters, run from the base of a tangent program."""
 
     def __init__(self, world: World) -> None:
@@ -58,7 +58,7 @@ class Unrolled:
 class _Pass:
     """One run forward in dual numbers, perturbed at one place."""
 
-    def __init__(self, net: Unrolled, place: Place) -> None:
+    def __init__(self, net: UnrolledNetwork, place: Place) -> None:
         self.net, self.place = net, place
         self.memo: dict[Any, list[Dual]] = {}
 
@@ -117,9 +117,9 @@ class _Pass:
         return values.of(expr)
 
 
-def _net(world: World) -> Unrolled:
+def _net(world: World) -> UnrolledNetwork:
     if "unrolled" not in world.memo:
-        world.memo["unrolled"] = Unrolled(world)
+        world.memo["unrolled"] = UnrolledNetwork(world)
     return world.memo["unrolled"]
 
 

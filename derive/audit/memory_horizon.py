@@ -27,7 +27,7 @@ from wideproof.derive.language.activations import Phi, Z, definition
 from wideproof.derive.language.errors import ProofError
 from wideproof.derive.language.program import Coordinate, MatVec, Previous, Program, Updated, coordinates_of
 from wideproof.derive.memory_horizon.critical_variances import AtSlopeOne
-from wideproof.derive.memory_horizon.memory_rules import Centred, Evaluated, EvaluatedRadius, FixedAt, OfLetters
+from wideproof.derive.memory_horizon.memory_rules import Centred, EvaluatedMap, EvaluatedRadius, FixedAt, OfLetters
 from wideproof.derive.memory_horizon.two_run_maps import (
     CorrelationMap,
     CorrelationSlope,
@@ -262,7 +262,7 @@ def _critical(world: World, expr: sp.Expr, at: Any) -> sp.Expr:
 
 
 # ---- the difference of two runs of a linear recursion ---------------------------------------------
-class Difference(World):
+class RunDifference(World):
     """The difference of two runs that see the same inputs: 1 in one state at the start, constants cancel."""
 
     def __init__(self, world: World, start: Coordinate) -> None:
@@ -302,7 +302,7 @@ def growth_of_difference(world: World, u: Coordinate) -> sp.Float:
 
 def _measured(world: World, u: Coordinate) -> tuple[Fraction, Fraction, Fraction]:
     """What a state carries over, what tied matrices add and all matrices add: from the first steps, by pairings."""
-    seen = Difference(world, u)
+    seen = RunDifference(world, u)
     carried, square = seen.second_moment(u, 1, 0), seen.second_moment(u, 1, 1)
     both = square - carried**2
     return carried, seen.second_moment(u, 2, 1) / carried - square if carried else both, both
@@ -474,7 +474,7 @@ def _allowed(subject: sp.Expr, value: sp.Expr, world: World) -> sp.Float:
 
 
 @check.register
-def _(claim: Evaluated, world: World) -> None:
+def _(claim: EvaluatedMap, world: World) -> None:
     if claim.by is None and claim.left != claim.nodes:
         check(OfLetters(claim.left, claim.nodes), world)
     at = _letters_at(world, sp.Tuple(claim.nodes, claim.right))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, TypeVar, get_type_hints
+from typing import Any, ClassVar, get_type_hints
 
 import sympy as sp
 
@@ -21,8 +21,6 @@ from wideproof.derive.language.notation import j, p, q
 from wideproof.derive.language.program import Program
 from wideproof.derive.proof.claims import Claim
 from wideproof.derive.proof.proof import Step
-
-Kind = TypeVar("Kind")
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ import sympy as sp
 
 from wideproof.derive.algebra.ball_code import emitted, flint
 from wideproof.derive.emit.mean_formula import MeanFormula
-from wideproof.derive.expectation.enclosures.pairs import Factor, Law, enclosure
+from wideproof.derive.expectation.enclosures.pairs import Factor, PairLaw, enclosure
 from wideproof.derive.expectation.symbolic_expectation import GaussianMean
 
 
@@ -26,7 +26,7 @@ def enclosed_mean(formula: MeanFormula, values: Mapping[str, Any]) -> Any:
     for (factors, same), law in zip(nodes, laws(*given, False), strict=True):
         parts = [acb(x).real for x in law]
         first, second, a, c, b = parts if len(parts) == 5 else (parts[0], parts[0], parts[1], arb(0), parts[1])
-        means.append(enclosure(factors, Law((first, second), (a, b), c, same)))
+        means.append(enclosure(factors, PairLaw((first, second), (a, b), c, same)))
     return acb(joined(*given, *means, False)).real
 
 

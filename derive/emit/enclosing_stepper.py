@@ -20,7 +20,7 @@ from wideproof.derive.emit.kernel_stepper import (
     MomentNode,
     Stepper,
 )
-from wideproof.derive.expectation.enclosures.pairs import Law, enclosure
+from wideproof.derive.expectation.enclosures.pairs import PairLaw, enclosure
 from wideproof.derive.language.errors import NotClosed
 from wideproof.derive.language.notation import s, t
 
@@ -69,7 +69,7 @@ class EnclosingStepper(Stepper):
         arb = flint().arb
         law = [flint().acb(x).real for x in law]
         first, second, a, c, b = law if len(law) == 5 else (law[0], law[0], law[1], arb(0), law[1])
-        return [enclosure(node.factors, Law((first, second), (a, b), c))]
+        return [enclosure(node.factors, PairLaw((first, second), (a, b), c))]
 
 
 def enclosed_kernel(formula: Formula, inputs: BallInputs, readout: str, index: Index, values: Mapping[str, float],

@@ -255,7 +255,7 @@ def _without_times(formula: Formula) -> tuple[str, ...]:
     return tuple(name for name in formula.symbols if name not in ("t", "s"))
 
 
-class Evaluated(NamedTuple):
+class EstimatedKernel(NamedTuple):
     """A kernel and an estimate of the error of each entry.  Shapes: alike."""
 
     value: Any
@@ -330,7 +330,7 @@ class OnSequences(Compiled):
             return sweep.grid(stepper, sizes, inputs.diagonal, readout)
         return sweep and sweep.values(stepper, sizes, inputs.diagonal)
 
-    def evaluate(self, inputs: Inputs, sizes: tuple[int, int], readout: str = "all", **values: Any) -> Evaluated:
+    def evaluate(self, inputs: Inputs, sizes: tuple[int, int], readout: str = "all", **values: Any) -> EstimatedKernel:
         """The same with an estimate of the error of each entry: how far it moves when the numbers on the way do.
 
         Gaussian expectations are moved by the estimates of their own errors, moments and inner products by their
@@ -340,7 +340,7 @@ class OnSequences(Compiled):
         found, *moved = (self._at(inputs, sizes, readout, values, move) for move in (STILL, *MOVES))
         xp = namespace(self.backend)
         error = 2.0 * sum((xp.abs(other - found) for other in moved), start=xp.asarray(0.0))
-        return Evaluated(found, error + LEAST_ROUNDING * xp.abs(found))
+        return EstimatedKernel(found, error + LEAST_ROUNDING * xp.abs(found))
 
     def _at(self, inputs: Inputs, sizes: tuple[int, int], readout: str, values: Mapping[str, Any], move: Move) -> Any:
         if readout in ("all", "average") and self.by_rows and inputs.beside_all(0) is not None:

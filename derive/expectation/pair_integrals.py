@@ -419,7 +419,7 @@ def _seen(xp: Any, phi: nested_quadrature.Steep, means: Any, variances: Any,
 
 
 @dataclass(frozen=True)
-class Closed:
+class ClosedCode:
     """A closed form as array code, and its rounding for given determinant and angle."""
 
     value: Callable[[Variables], Any]
@@ -436,7 +436,7 @@ class Closed:
 
 
 @cache
-def _closed(factors: tuple[Factor, ...], centred: bool, backend: str) -> Closed | None:
+def _closed(factors: tuple[Factor, ...], centred: bool, backend: str) -> ClosedCode | None:
     """The emitted closed form, or None where the table has none for these factors."""
     (name, order), (other, second) = factors[0], factors[-1]
     row = dual(name) if name == other else None
@@ -460,7 +460,7 @@ def _closed(factors: tuple[Factor, ...], centred: bool, backend: str) -> Closed 
         size = UNITS * UNITS * EPS * v.xp.abs(closed(v))  # where parts are out of range, by the size of the value
         return v.xp.where(v.xp.isfinite(found), found, size)
 
-    return Closed(closed, own)
+    return ClosedCode(closed, own)
 
 
 def _read(v: Variables, name: str) -> Rounded:
@@ -487,7 +487,7 @@ def _cut(factors: tuple[Factor, ...], v: Variables, kinked: int) -> tuple[Any, A
     return kinked_times_smooth.pair(v.xp, phi, smooth, v.means[turn], deviations[turn], v.correlation, v.rest)
 
 
-def _by_kinks(factors: tuple[Factor, ...]) -> Closed | None:
+def _by_kinks(factors: tuple[Factor, ...]) -> ClosedCode | None:
     """Moments of piecewise linear functions, None where some factor is none."""
     phi, psi = _broken(factors[0]), _broken(factors[-1])
     if phi is None or psi is None:
@@ -504,7 +504,7 @@ def _by_kinks(factors: tuple[Factor, ...]) -> Closed | None:
         sizes = (part.size(v.xp.sqrt(x * x + y)) for part, x, y in zip((phi, psi), v.means, v.variances, strict=True))
         return UNITS * EPS * math.prod(sizes) if len(factors) == 2 else UNITS * EPS * next(sizes)
 
-    return Closed(closed, own)
+    return ClosedCode(closed, own)
 
 
 def steep(name: str, order: int, backend: str) -> nested_quadrature.Steep:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from wideproof.derive.expectation.pair_integrals import ACCURACY, USEFUL, Factor, pair_table, square_table, steep
 from wideproof.derive.expectation.tables import mean_squares
-from wideproof.derive.expectation.tables.covariance_slopes import Sizes
+from wideproof.derive.expectation.tables.covariance_slopes import ErrorScales
 from wideproof.derive.expectation.tables.narrowing import narrowed
 from wideproof.derive.expectation.tables.pair_tables import LARGEST, LEAST, Host, PairTable, Range, range_of
 
@@ -99,7 +99,7 @@ class Loaded(NamedTuple):
     layers: Host
 
 
-class Chosen(NamedTuple):
+class ChosenTables(NamedTuple):
     """The tables of an expectation, which of them each step takes (steps,), and the range of all variances."""
 
     tables: list[PairTable]
@@ -107,7 +107,7 @@ class Chosen(NamedTuple):
     range: Range
 
 
-def chosen(slot: Slot, a: Host, b: Host) -> Chosen | None:
+def chosen(slot: Slot, a: Host, b: Host) -> ChosenTables | None:
     """Tables for variances at all steps, or None where there are none, or an error would be visible.
 
     Shapes: a (steps, N), b (steps, M).
@@ -148,7 +148,7 @@ def _sizes(factors: tuple[Factor, ...], every: Range, variances: tuple[Host, Hos
 
 def _of_ranges(
     factors: tuple[Factor, ...], every: Range, ranges: list[Range], ends: Host, sizes: list[Host]
-) -> Chosen | None:
+) -> ChosenTables | None:
     """The tables of so many ranges, one a step, each narrowed to the variances of the step."""
     sloped = len(sizes) > 1
     for kind in set(ranges):
@@ -163,7 +163,7 @@ def _of_ranges(
     kinds = [(kind, tuple(map(tuple, spans))) for kind, spans in zip(ranges, ends.swapaxes(0, 1).tolist(), strict=True)]
     distinct = sorted(set(kinds))
     tables = [_narrowed(factors, *kind, sloped) for kind in distinct]
-    return Chosen(tables, np.array([distinct.index(x) for x in kinds]), every)
+    return ChosenTables(tables, np.array([distinct.index(x) for x in kinds]), every)
 
 
 def _ends(variance: Host) -> Host:
@@ -179,7 +179,7 @@ def _narrowed(factors: tuple[Factor, ...], kind: Range, spans: tuple[Range, Rang
     table = pair_table(factors, (kind, kind), CENTRED, sloped)
     assert table is not None
     slope = _least_seen(_derivatives(factors), kind, spans) if sloped else None
-    return narrowed(table, spans, Sizes(_least_seen(factors, kind, spans), slope))
+    return narrowed(table, spans, ErrorScales(_least_seen(factors, kind, spans), slope))
 
 
 def _least_seen(factors: tuple[Factor, ...], kind: Range, spans: tuple[Range, Range]) -> float:
@@ -200,7 +200,7 @@ def loaded(slots: Sequence[Slot], rows: Host, columns: Host, same: bool) -> Load
     `same` says that both sides are the same sequences.
     Shapes: what either side contributes alone, (letters, steps, N) and (letters, steps, M).
     """
-    picked: list[Chosen] = []
+    picked: list[ChosenTables] = []
     for slot in slots:
         found = chosen(slot, rows[slot.row], columns[slot.column])
         if found is None:
@@ -218,7 +218,7 @@ def loaded(slots: Sequence[Slot], rows: Host, columns: Host, same: bool) -> Load
     )  # fmt: skip
 
 
-def _side(slots: Sequence[Slot], picked: list[Chosen], given: Host, side: int) -> Host:
+def _side(slots: Sequence[Slot], picked: list[ChosenTables], given: Host, side: int) -> Host:
     """What one side contributes alone to every expectation.  Shapes: (E, OWN + r, steps, N)."""
     rank = max(_ranks(table)[side] for found in picked for table in found.tables)
     steps, count = given.shape[1:]
@@ -250,7 +250,7 @@ def _orders(table: PairTable) -> tuple[int, int]:
     return even + even % 2, odd + odd % 2
 
 
-def _cores(picked: list[Chosen]) -> Host:
+def _cores(picked: list[ChosenTables]) -> Host:
     tables = [table for found in picked for table in found.tables]
     most = max(len(found.tables) for found in picked)
     ranks = (max(_ranks(table)[side] for table in tables) for side in (0, 1))
@@ -262,7 +262,7 @@ def _cores(picked: list[Chosen]) -> Host:
     return result.reshape(*result.shape[:3], -1)
 
 
-def _shapes(picked: list[Chosen]) -> NDArray[np.int64]:
+def _shapes(picked: list[ChosenTables]) -> NDArray[np.int64]:
     """Shapes: (steps, E, 4 + K / 2)."""
     most = max(sum(_orders(table)) for found in picked for table in found.tables)
     result = np.zeros((len(picked[0].which), len(picked), 4 + most // 2), dtype=np.int64)

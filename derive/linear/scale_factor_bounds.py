@@ -44,7 +44,7 @@ class LargestRho(sp.Function):
 
 
 @dataclass(frozen=True)
-class Closed:
+class ClosedScaleFactors:
     """rho_j = sum_k weights[k] binom(j, k) node^{j-k}."""
 
     node: sp.Expr
@@ -60,16 +60,16 @@ class Closed:
         node = self.node if powers else sp.S.One
         return sp.Add(*(c * count(k) * node ** (self.order - k) for k, c in enumerate(self.weights)))
 
-    def at(self, point: Mapping[sp.Symbol, sp.Expr]) -> Closed:
+    def at(self, point: Mapping[sp.Symbol, sp.Expr]) -> ClosedScaleFactors:
         """The same form with numbers for its symbols."""
-        return Closed(self.node.subs(point), tuple(c.subs(point) for c in self.weights))
+        return ClosedScaleFactors(self.node.subs(point), tuple(c.subs(point) for c in self.weights))
 
     def scale(self, lag: int) -> sp.Expr:
         """rho at one lag; a term whose binomial is zero is left out, whatever its power."""
         return sp.Add(*(c * comb(lag, k) * self.node ** (lag - k) for k, c in enumerate(self.weights) if k <= lag))
 
 
-def closed_of(rho: sp.Expr, where: str) -> Closed:
+def closed_of(rho: sp.Expr, where: str) -> ClosedScaleFactors:
     """Read node and weights off a derived closed form; NotClosed where the nodes differ."""
     weights: dict[int, sp.Expr] = {}
     nodes: set[sp.Expr] = set()
@@ -89,7 +89,7 @@ def closed_of(rho: sp.Expr, where: str) -> Closed:
             sorted(nodes, key=str),
             "Bound the divided differences of different nodes by hand.",
         )
-    return Closed(nodes.pop(), tuple(weights.get(k, sp.S.Zero) for k in range(max(weights) + 1)))
+    return ClosedScaleFactors(nodes.pop(), tuple(weights.get(k, sp.S.Zero) for k in range(max(weights) + 1)))
 
 
 def _nodes_of(power: sp.Expr) -> tuple[sp.Expr, ...] | None:
@@ -103,7 +103,7 @@ def _nodes_of(power: sp.Expr) -> tuple[sp.Expr, ...] | None:
     return (power.base,) if power.is_Pow and power.exp == j else None
 
 
-def domain(closed: Closed, *relations: sp.Expr) -> tuple[sp.Expr, ...]:
+def domain(closed: ClosedScaleFactors, *relations: sp.Expr) -> tuple[sp.Expr, ...]:
     """The relations that are not known to hold.  Errors: ParameterError where the numbers of a model break one."""
     if sp.false in relations:
         raise ParameterError(
@@ -229,7 +229,7 @@ def program_with_closed_form(recursion: Recursion | Program, where: str) -> Prog
     return derived.program
 
 
-def closed_scale(ask: Ask) -> Closed:
+def closed_scale(ask: Ask) -> ClosedScaleFactors:
     """Node and weights of the scale factors, from the step that derives them."""
     where = f"bound of {ask.program.name}"
     closed = closed_of(ask.equation("scale-factors", Rho(j)).right, where)
@@ -238,13 +238,13 @@ def closed_scale(ask: Ask) -> Closed:
     return closed
 
 
-def _letters(closed: Closed) -> Closed:
+def _letters(closed: ClosedScaleFactors) -> ClosedScaleFactors:
     """The same form with free non-negative letters: what holds for them holds for the weights and the node."""
     names = sp.symbols(f"c:{len(closed.weights)}", nonnegative=True)
-    return Closed(1 / (1 + DECAY), names)
+    return ClosedScaleFactors(1 / (1 + DECAY), names)
 
 
-def _exceeding(ask: Ask, where: str, count: sp.Expr, powers: tuple[bool, bool] = (True, True)) -> Closed:
+def _exceeding(ask: Ask, where: str, count: sp.Expr, powers: tuple[bool, bool] = (True, True)) -> ClosedScaleFactors:
     """The closed form, once its total over binom(count, k) is certified to exceed that over binom(j, k)."""
     closed = closed_scale(ask)
     free = _letters(closed)
@@ -310,7 +310,7 @@ def rise(subject: Any, ask: Ask) -> Claim:
     return Equation(subject, closed.node ** (j - closed.order) * bracket)
 
 
-def _bracket(closed: Closed) -> sp.Expr:
+def _bracket(closed: ClosedScaleFactors) -> sp.Expr:
     """What the growth of binom(j, 1) adds, less what one more factor of the node takes away."""
     slope, level = _affine(closed)
     constant, linear = closed.weights
@@ -320,7 +320,7 @@ def _bracket(closed: Closed) -> sp.Expr:
     return written
 
 
-def _affine(closed: Closed) -> tuple[sp.Expr, sp.Expr]:
+def _affine(closed: ClosedScaleFactors) -> tuple[sp.Expr, sp.Expr]:
     """Slope and level in the lag of (rho_{j+1} - rho_j) / node^{j-1}."""
     if closed.order != 1:
         raise NotClosed("scale_factor_peak", "a weight that grows with the lag", closed.weights, "They only fall.")
@@ -358,7 +358,7 @@ def peak(subject: Any, ask: Ask) -> Claim:
     within = domain(closed, sp.Gt(closed.node, 0), sp.Lt(closed.node, 1), sp.Gt(closed.weights[1], 0))
     certify(-_affine(_letters(closed))[0], {}, "peak")
     x = sp.Symbol("x", positive=True)
-    free = Closed(x, _letters(closed).weights)
+    free = ClosedScaleFactors(x, _letters(closed).weights)
     slope, level = _affine(free)
     zero = x / (1 - x) - x * free.weights[0] / free.weights[1]
     if sp.cancel(zero + level / slope) != 0:
@@ -369,7 +369,7 @@ def peak(subject: Any, ask: Ask) -> Claim:
 
 
 # ---- rules: false bounds --------------------------------------------------------------------------
-Believed = Callable[[Closed, sp.Expr, sp.Expr, sp.Expr], sp.Expr]
+Believed = Callable[[ClosedScaleFactors, sp.Expr, sp.Expr, sp.Expr], sp.Expr]
 """A believed bound from the closed form, the lag, the horizon and the largest scale factor: symbols or numbers."""
 
 
@@ -403,7 +403,7 @@ class NoCounterexample(Exception):
 def refuted_power(subject: Any, ask: Ask) -> Claim:
     """rho_j <= l^j rho_max is false."""
 
-    def believed(form: Closed, lag: sp.Expr, horizon: sp.Expr, largest: sp.Expr) -> sp.Expr:
+    def believed(form: ClosedScaleFactors, lag: sp.Expr, horizon: sp.Expr, largest: sp.Expr) -> sp.Expr:
         return form.node**lag * form.total(lambda k: choose(horizon, k), powers=False)
 
     return _refute(subject, ask, believed)

@@ -20,7 +20,7 @@ from wideproof.derive.language.errors import DeriveError, NotClosed, ParameterEr
 from wideproof.derive.language.program import Coordinate, Program
 from wideproof.derive.language.recursion import Recursion
 from wideproof.derive.memory_horizon.critical_variances import reason, wanted
-from wideproof.derive.memory_horizon.memory_rules import BASE, Evaluated, critical_parts
+from wideproof.derive.memory_horizon.memory_rules import BASE, EvaluatedMap, critical_parts
 from wideproof.derive.memory_horizon.two_run_maps import (
     Chain,
     CorrelationMap,
@@ -254,7 +254,8 @@ def _reads_means(quantity: str) -> None:
     def read(proof: Proof) -> MeanFormula:
         goal = proof.goal
         assert isinstance(goal, Equation)
-        nodes = goal.nodes if isinstance(goal, Evaluated) and not isinstance(goal.left, VarianceSlope) else goal.right
+        sloped = isinstance(goal.left, VarianceSlope)
+        nodes = goal.nodes if isinstance(goal, EvaluatedMap) and not sloped else goal.right
         own = [x for x in dict.fromkeys(goal.left.args) if not isinstance(x, Coordinate)]
         read = [x for x in sorted(nodes.free_symbols | goal.right.free_symbols, key=str) if x not in own]
         return MeanFormula(quantity, goal.right, {x.name: x for x in (*own, *read)}, proof.program, nodes=nodes)

@@ -51,7 +51,7 @@ class OfLetters(Equation):
 
 
 @dataclass(frozen=True)
-class Evaluated(Equation):
+class EvaluatedMap(Equation):
     """left = right for the named activations: `nodes` holds the Gaussian means that `right` is the closed form of.
 
     Where `by` is a letter, right is the derivative by it.
@@ -418,7 +418,7 @@ def dual_activation(subject: Any, ask: Ask) -> Claim:
     found = closed_mean(subject)
     if found is None:
         raise NotClosed("dual-activation", "an activation of the table", subject, "It is evaluated by its series.")
-    return Evaluated(subject, found, subject)
+    return EvaluatedMap(subject, found, subject)
 
 
 BASE = {
@@ -446,7 +446,7 @@ def closed_form(subject: Any, ask: Ask) -> Claim:
         node: ask.equation("dual-activation", node).right
         for node in sorted(nodes.atoms(GaussianMean), key=sp.default_sort_key)
     }
-    return Evaluated(subject, nodes.xreplace(means), nodes)
+    return EvaluatedMap(subject, nodes.xreplace(means), nodes)
 
 
 def _closed_variance_slope(program: Program, subject: Any, ask: Ask) -> Claim:
@@ -455,8 +455,8 @@ def _closed_variance_slope(program: Program, subject: Any, ask: Ask) -> Claim:
     q, group = letters(program)[0], _group_of(program, pair)
     if len(group) == 1:
         whole = ask("closed-form", VarianceMap(*of_pair(pair), *at))
-        assert isinstance(whole, Evaluated)
-        return Evaluated(subject, _closed_derivative(whole.nodes, q[pair]), whole.nodes, q[pair])
+        assert isinstance(whole, EvaluatedMap)
+        return EvaluatedMap(subject, _closed_derivative(whole.nodes, q[pair]), whole.nodes, q[pair])
     maps = [_variance_in_steps(program, x, ask) for x in group]
     before = sp.Matrix([[_closed_derivative(map_, q[y]) for y in group] for map_ in maps])
     same = sp.Matrix([[_closed_derivative(map_, after(q[y])) for y in group] for map_ in maps])
@@ -503,7 +503,7 @@ def affine_fixed_point(subject: Any, ask: Ask) -> Claim:
     matrix = sp.Matrix(maps).jacobian(own).applyfunc(sp.expand)
     offset = sp.Matrix([map_.subs(dict.fromkeys(own, 0)) for map_ in maps])
     found = [sp.simplify(x) for x in (sp.eye(len(own)) - matrix).LUsolve(offset)]
-    nodes = [whole.nodes for whole in wholes if isinstance(whole, Evaluated)]
+    nodes = [whole.nodes for whole in wholes if isinstance(whole, EvaluatedMap)]
     below = sp.Lt(spectral_radius(matrix.tolist()), 1)
     kept = sp.Dict(dict(zip(own, found, strict=True)))
     return FixedAt(subject, kept[q[pair]], sp.Tuple(*nodes), kept, (below,))

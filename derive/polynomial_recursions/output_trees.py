@@ -23,7 +23,7 @@ Trees = dict[Tree, sp.Expr]
 """A polynomial in entries: each product with its coefficient."""
 
 
-class Letter(NamedTuple):
+class StandardGaussian(NamedTuple):
     """A standard Gaussian matrix or vector: a parameter or the start of a state, as often as it is drawn."""
 
     name: str
@@ -51,7 +51,7 @@ class OutputTrees:
     ) -> None:
         self.program, self.bodies, self.output = program, bodies, output
         self.polynomials, self.spend = polynomials, spend
-        self.letters: dict[int, Letter] = {}
+        self.letters: dict[int, StandardGaussian] = {}
         self._names = sorted([*(x.name for x in program.parameters), *(x.name for x in program.states)])
         self._memo: dict[tuple[sp.Expr, int], Trees] = {}
 
@@ -114,26 +114,26 @@ class OutputTrees:
             case Updated(state):
                 return self._of(self._body(state), time)
             case MatVec(matrix, _) if matrix.role == "input_map":
-                own = Letter(matrix.name, matrix.variance, False, 0)
+                own = StandardGaussian(matrix.name, matrix.variance, False, 0)
                 return {} if time or matrix.variance == 0 else {((self._number(own), None),): sp.S.One}
             case MatVec(matrix, vector):
-                own = Letter(matrix.name, matrix.variance, True, 0 if matrix.tied else time)
+                own = StandardGaussian(matrix.name, matrix.variance, True, 0 if matrix.tied else time)
                 inner = self._of(vector, time) if matrix.variance != 0 else {}
                 return {((self._number(own), tree),): x for tree, x in inner.items()}
             case Bias(parameter):
-                own = Letter(parameter.name, parameter.variance, False, 0 if parameter.tied else time)
+                own = StandardGaussian(parameter.name, parameter.variance, False, 0 if parameter.tied else time)
                 found: Trees = {(): parameter.mean} if parameter.mean != 0 else {}
                 return found | ({((self._number(own), None),): sp.S.One} if parameter.variance != 0 else {})
         raise AssertionError(f"{c} is an input outside an input map")
 
     def _start(self, state: State) -> Trees:
-        own = Letter(state.name, state.initial, False, 0)
+        own = StandardGaussian(state.name, state.initial, False, 0)
         return {((self._number(own), None),): sp.S.One} if state.initial != 0 else {}
 
     def _body(self, state: State) -> sp.Expr:
         return self.bodies[self.program.updated[state]]
 
-    def _number(self, letter: Letter) -> int:
+    def _number(self, letter: StandardGaussian) -> int:
         number = 1 + self._names.index(letter.name) + len(self._names) * letter.time
         self.letters[number] = letter
         return number

@@ -16,7 +16,7 @@ from wideproof.derive.linear.scale_factor_bounds import DECAY, LargestRho
 from wideproof.derive.proof.claims import Agreement, Claim, Inequality, Question, Refutation, StillBounded
 from wideproof.derive.proof.proof import Proof
 from wideproof.derive.proof.rules import Ask, rule
-from wideproof.derive.referee.values import Difference, NoValue, Points, differ, points_of, value, value_or_none
+from wideproof.derive.referee.values import Disagreement, NoValue, SamplePoints, differ, points_of, value, value_or_none
 
 LATER = sp.Symbol("m", integer=True, nonnegative=True)
 """T = j + 1 + m, where j < T."""
@@ -115,7 +115,7 @@ def _domain(goal: Claim) -> tuple[sp.Expr, ...]:
     return tuple(x for x in relations if all(y.is_real for y in x.free_symbols))
 
 
-def tried(question: Question, derived: sp.Expr, domain: tuple[sp.Expr, ...] = ()) -> Points:
+def tried(question: Question, derived: sp.Expr, domain: tuple[sp.Expr, ...] = ()) -> SamplePoints:
     """The points at which a formula is compared."""
     exprs = (filled(question.formula, question), derived, *(filled(x, question) for x in domain))
     return points_of(set().union(*(x.free_symbols - _labels(x) for x in exprs)))
@@ -132,7 +132,7 @@ def first_difference(
     domain: tuple[sp.Expr, ...],
     bounds: bool = False,
     at: Mapping[sp.Symbol, sp.Expr] | None = None,
-) -> Difference | None:
+) -> Disagreement | None:
     """The first point of the domain at which the formula has no value, or another; as a bound, a smaller one.
 
     `at` holds numbers that are not tried but given.
@@ -169,18 +169,18 @@ def compared(question: Question, derived: sp.Expr, domain: tuple[sp.Expr, ...]) 
     return sum(x.formula is not None for x in found)
 
 
-def _is_wrong(found: Difference, bounds: bool) -> bool:
+def _is_wrong(found: Disagreement, bounds: bool) -> bool:
     assert found.formula is not None
     return differ(found.formula, found.derived) and (not bounds or bool(found.derived > found.formula))
 
 
 def _values(
     formula: sp.Expr, derived: sp.Expr, rows: list[dict[sp.Symbol, sp.Expr]], domain: list[sp.Expr]
-) -> Iterator[Difference]:
+) -> Iterator[Disagreement]:
     for at in rows:
         known = value_or_none(derived, at) if all(_holds(x, at) for x in domain) else None
         if known is not None:
-            yield Difference(at, value_or_none(formula, at), known)
+            yield Disagreement(at, value_or_none(formula, at), known)
 
 
 def _holds(relation: sp.Expr, at: Mapping[sp.Symbol, sp.Expr]) -> bool:

@@ -25,7 +25,7 @@ class NoValue(Exception):
     """A formula that has no finite real value at a point."""
 
 
-class Difference(NamedTuple):
+class Disagreement(NamedTuple):
     """The first point at which two values differ, the value of the formula (None: it has none) and the derived one."""
 
     point: dict[sp.Symbol, sp.Expr]
@@ -33,7 +33,7 @@ class Difference(NamedTuple):
     derived: sp.Expr
 
 
-class Points(NamedTuple):
+class SamplePoints(NamedTuple):
     """Whole values of the indices, and rows of numbers for the other symbols."""
 
     times: list[dict[sp.Symbol, sp.Expr]]
@@ -108,7 +108,7 @@ def differ(a: sp.Expr, b: sp.Expr) -> bool:
     return bool(abs(a - b) > sp.Float(10) ** -SAME * max(abs(a), abs(b), 1))
 
 
-def points_of(symbols: set[sp.Symbol]) -> Points:
+def points_of(symbols: set[sp.Symbol]) -> SamplePoints:
     """The points that are tried, the same every time: small times first, all numbers 1, then all different, then 0."""
     whole = sorted((x for x in symbols if x.is_integer), key=str)
     real = sorted((x for x in symbols if not x.is_integer), key=str)
@@ -118,7 +118,7 @@ def points_of(symbols: set[sp.Symbol]) -> Points:
         grid = sorted(product(range(SMALL), repeat=len(whole)), key=lambda row: (sum(row), row))[:PAIRS]
     least = [int(x.is_positive or 0) for x in whole]
     times = [{x: sp.Integer(k + low) for x, k, low in zip(whole, row, least, strict=True)} for row in grid]
-    return Points(times, list(_rows(real)))
+    return SamplePoints(times, list(_rows(real)))
 
 
 def _rows(real: list[sp.Symbol]) -> Iterator[dict[sp.Symbol, sp.Expr]]:

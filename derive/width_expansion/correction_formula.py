@@ -16,7 +16,7 @@ from wideproof.derive.emit.compiled import Compiled, real_array
 from wideproof.derive.emit.formula import Formula
 from wideproof.derive.language.errors import ParameterError, ShapeError
 from wideproof.derive.width_expansion.overlaps import OfOverlaps
-from wideproof.derive.width_expansion.product_integrals import Law, ProductIntegrals
+from wideproof.derive.width_expansion.product_integrals import JointGaussian, ProductIntegrals
 from wideproof.derive.width_expansion.product_means import ProductMean
 
 ROUNDING = 64 * float(np.finfo(float).eps)
@@ -147,7 +147,7 @@ class CorrectionFunction(Compiled):
 def _mean(node: _Node, law: list[float], known: dict[Any, ProductIntegrals], fineness: int) -> tuple[float, float]:
     """One expectation, and its size; the nodes of equal functions and laws are made once."""
     count = len(node.products)
-    key = (node.products, Law(tuple(law[:count]), tuple(law[count:])))
+    key = (node.products, JointGaussian(tuple(law[:count]), tuple(law[count:])))
     if key not in known:
         known[key] = ProductIntegrals(*key, fineness)
     return known[key].derivative(node.orders)

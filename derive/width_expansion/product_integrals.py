@@ -28,7 +28,7 @@ NODES = {1: (96, 128), 2: (48, 64), 3: (22, 28)}
 """Number of variables -> nodes of a panel, coarse and fine."""
 
 
-class Law(NamedTuple):
+class JointGaussian(NamedTuple):
     """Means and the upper triangle of the covariance of some Gaussian variables."""
 
     means: tuple[float, ...]
@@ -46,7 +46,7 @@ class Law(NamedTuple):
 class ProductIntegrals:
     """E[prod_i f_i(z_i)] and its derivatives, for one list of functions and one law, at one fineness (0 or 1)."""
 
-    def __init__(self, products: Sequence[sp.Tuple], law: Law, fineness: int) -> None:
+    def __init__(self, products: Sequence[sp.Tuple], law: JointGaussian, fineness: int) -> None:
         self.law, self.products = law, products
         size = len(products)
         points, weights, self.singular = _grid(products, law, NODES[size][fineness])
@@ -92,7 +92,7 @@ class ProductIntegrals:
         return list(self._precision @ centred)
 
 
-def _grid(products: Sequence[sp.Tuple], law: Law, nodes: int) -> tuple[list[Host], Host, bool]:
+def _grid(products: Sequence[sp.Tuple], law: JointGaussian, nodes: int) -> tuple[list[Host], Host, bool]:
     """Nodes and weights of the density, one variable after the other, each on panels that end at its kinks."""
     covariance, singular = law.covariance, False
     points: list[Host] = []

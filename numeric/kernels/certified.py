@@ -14,14 +14,14 @@ from wideproof.numeric.core.enclosures import BITS, Enclosure, is_narrow, narrow
 from wideproof.numeric.kernels.sequence_batches import Groups
 
 
-class Entry(NamedTuple):
+class EntryPlace(NamedTuple):
     """One entry of a kernel: the two sequences, and the two times where it is that of all steps."""
 
     rows: tuple[int, int]
     times: tuple[int, int]
 
 
-def entry_of(given: Any, shape: tuple[int, ...]) -> Entry:
+def entry_of(given: Any, shape: tuple[int, ...]) -> EntryPlace:
     """Return an index of a kernel's array, (i, j), or (i, t, j, s) where it has times.
 
     Shapes: `shape` is that of the kernel.  Error: ParameterError for another index.  Source: definition.
@@ -36,7 +36,7 @@ def entry_of(given: Any, shape: tuple[int, ...]) -> Entry:
             repr(given),
             "It is the index of the same entry of `ntk` or `nngp`.",
         ) from None
-    return Entry((index[0], index[1]), (-1, -1)) if len(index) == 2 else Entry(index[::2], index[1::2])  # type: ignore[arg-type]
+    return EntryPlace((index[0], index[1]), (-1, -1)) if len(index) == 2 else EntryPlace(index[::2], index[1::2])  # type: ignore[arg-type]
 
 
 def sequence(groups: Groups, row: int) -> Any:

@@ -32,7 +32,7 @@ from wideproof.numeric.kernels.sequence_batches import (
     rounding,
 )
 from wideproof.numeric.networks.simulation import symbol_values
-from wideproof.numeric.process import REPLICATES, ROUNDING, Effort, KernelCost, Numbers, ProcessKernel, padded
+from wideproof.numeric.process import REPLICATES, ROUNDING, Effort, KernelCost, KernelNumbers, ProcessKernel, padded
 from wideproof.numeric.runs.crew import workers_of
 
 Asked = tuple[str, tuple[str, ...] | None, bool]
@@ -354,7 +354,7 @@ class Kernel:
             return pairs * times[0] * times[1] * moments
         return max(pairs, CALL) * times[0] * times[1] * moments // LONGER
 
-    def _expected(self, function: ProcessKernel, pairs: Pairs) -> Numbers:
+    def _expected(self, function: ProcessKernel, pairs: Pairs) -> KernelNumbers:
         """An expectation over the limiting process, with its error."""
         second = None if pairs.symmetric else pairs.second
         steps = max(X.shape[1] for _, X in (*pairs.first, *(second or ())))
@@ -362,7 +362,7 @@ class Kernel:
         other = padded(pairs.xp, second, self.readout, steps) if second else None
         found = function.on(pairs.xp, batch, other, self.effort, self.parameters)
         mean, error = (x if self.readout == "all" else x[:, 0, :, 0] for x in (found.mean, found.error))
-        return Numbers(mean, error, found.method)
+        return KernelNumbers(mean, error, found.method)
 
     def _blocks(self, function: Any, pairs: Pairs, many: bool, swept: bool) -> Iterator[tuple[Any, Any, SequenceBatch]]:
         for g, (rows, X) in enumerate(pairs.first):

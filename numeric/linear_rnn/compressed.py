@@ -37,7 +37,7 @@ class Sketch:
         return np.asarray(v @ self._rows[:, : v.shape[-1]].T)
 
 
-class Side:
+class MatrixSide:
     """What is known of one side of the matrix: B = A where it is on the right, Aᵀ where it is on the left.
 
     With Q its own queries, O those of the other side, x the block of vectors its sweeps start from, l ≤ room:
@@ -137,8 +137,8 @@ class CompressedDescent:
         matrix, (F, C) = self._matrix, self._start
         most = max(matrix.left.count, matrix.right.count)
         room = ROOM * (most // ROOM + 1)
-        left = Side(matrix.left, matrix.right, C, self._sketch, room)
-        right = Side(matrix.right, matrix.left, F, self._sketch, room)
+        left = MatrixSide(matrix.left, matrix.right, C, self._sketch, room)
+        right = MatrixSide(matrix.right, matrix.left, F, self._sketch, room)
         self._first, self._second = (right, left) if self._flip else (left, right)
         self._drawn, self._speed = np.zeros((room, room)), np.zeros((room, room))  # Sᵀ A₀ P
         drawn = self._first.own.images @ self._second.own.queries.T
@@ -187,7 +187,7 @@ class CompressedDescent:
         """Δ, with a row for every query of the first side.  Shapes: (room, room)."""
         return self._crossing - self._drawn
 
-    def _sweep(self, side: Side, weights: Host) -> Host:
+    def _sweep(self, side: MatrixSide, weights: Host) -> Host:
         """v_0 = x w_0, v_{i+1} = B v_i + x w_{i+1}; where a vector leaves the span of the queries, they grow.
 
         Shapes: weights (T, m, columns) -> rows [Ω v, Qᵀ v], (T, m, k + room).
@@ -210,7 +210,7 @@ class CompressedDescent:
             vectors[:begin] = 0.0
             vectors[:begin, :, : known.shape[2]] = known
 
-    def _whole(self, side: Side, vectors: Host, weights: Host, i: int, column: int) -> Host:
+    def _whole(self, side: MatrixSide, vectors: Host, weights: Host, i: int, column: int) -> Host:
         """The i-th vector of a sweep in R^n.  Shapes: -> (n,)."""
         other = side.other
         start = weights[i, column] @ widened(side.start, other.queries.shape[1])
@@ -221,11 +221,11 @@ class CompressedDescent:
         along = along + last @ self._turned(side, self.change())
         return np.asarray(start + along[: other.count] @ other.queries + last[: side.own.count] @ side.own.images)
 
-    def _turned(self, side: Side, array: Host) -> Host:
+    def _turned(self, side: MatrixSide, array: Host) -> Host:
         """An array with a row for every query of this side."""
         return array if side is self._first else array.T
 
-    def _extend(self, side: Side, v: Host) -> bool:
+    def _extend(self, side: MatrixSide, v: Host) -> bool:
         """Query the direction in which a vector leaves the span of the queries, unless rounding alone makes it."""
         _, rest = side.own.project(v)
         if float(np.linalg.norm(rest)) <= self.tolerance / 8:
@@ -270,7 +270,7 @@ class Steering:
         """One step along scale · leftᵀ right.  Shapes: target (a, b), left (k, a), right (k, b)."""
         self.full(target, speed, (scale * left.T) @ right)
 
-    def shift(self, side: Side, gradient: Host) -> None:
+    def shift(self, side: MatrixSide, gradient: Host) -> None:
         """One step of the block that a side's sweeps start from, along the other side's queries.
 
         Shapes: gradient (columns, room).

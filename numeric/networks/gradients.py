@@ -23,7 +23,7 @@ from wideproof.derive.limits.adjoint import Cotangent, Gradient, Local, Outer, P
 from wideproof.derive.proof.claims import Recurrence
 from wideproof.numeric.core.arrays import Array, Stream, backend, check_finite, quietly, seed_sequence, stream
 from wideproof.numeric.core.inputs import finite_array, sequences
-from wideproof.numeric.networks.simulation import Run, sizes_of, symbol_values, weights_of
+from wideproof.numeric.networks.simulation import ForwardPass, sizes_of, symbol_values, weights_of
 from wideproof.numeric.sampling.revealed_matrices import DENSE, RevealedMatrices, choose_matrices
 from wideproof.numeric.sampling.whole_matrices import WholeMatrices
 
@@ -60,12 +60,12 @@ class Network:
     Shapes: outputs (B, N, T, n_y).  Units: of the recursion.  Error: rounding.  Source: `run_forward`.
     """
 
-    run: Run
+    run: ForwardPass
     outputs: Array
     steps: tuple[Snapshot, ...]
     equations: Mapping[sp.Expr, sp.Expr]
 
-    def at(self, time: int) -> Run:
+    def at(self, time: int) -> ForwardPass:
         """Return the run as it was at a step."""
         step = self.steps[time]
         self.run.matrices.start(time)
@@ -102,7 +102,7 @@ def run_forward(
     sizes = {"trials": trials, "width": width, "n_x": n_x, "n_y": n_y}
     kind = KeptMatrices if choice.name == DENSE else KeptRevealed
     drawn = kind(source, sizes, lambda expr: float(sp.sympify(expr, strict=True).subs(values)), dict(weights or {}))
-    run = Run(program, values, drawn, source, (trials, count, width))
+    run = ForwardPass(program, values, drawn, source, (trials, count, width))
     outputs, steps = [], []
     run.begin()
     start = dict(run.past)
@@ -297,7 +297,7 @@ def _gradient(back: Reverse, parameter: Parameter) -> Array:
     return steps[0] if parameter.tied else xp.stack(steps, axis=1)
 
 
-def shape_of(run: Run, parameter: Parameter) -> tuple[int, ...]:
+def shape_of(run: ForwardPass, parameter: Parameter) -> tuple[int, ...]:
     """Return the shape of one draw of a parameter.
 
     Source: `simulate`.

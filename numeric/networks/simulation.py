@@ -86,7 +86,7 @@ def simulate(
     sizes = {"trials": trials, "width": width, "n_x": int(n_x), "n_y": n_y}
     kind = WholeMatrices if choice.name == DENSE else RevealedMatrices
     drawn = kind(source, sizes, lambda expr: _number(expr, values), weights_of(weights, source.xp))
-    run = Run(program, values, drawn, source, (trials, int(count), width))
+    run = ForwardPass(program, values, drawn, source, (trials, int(count), width))
     outputs, kept = run.all_steps(inputs, states)
     return Simulation(outputs, kept, choice.name, choice.reason)
 
@@ -146,7 +146,7 @@ def _number(expr: sp.Expr, values: Mapping[sp.Symbol, float]) -> float:
 
 
 @dataclass
-class Run:
+class ForwardPass:
     """One pass over time: the states, and per step the value of every coordinate met.  Shapes: values (B, N, n)."""
 
     program: Program

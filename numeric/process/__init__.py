@@ -2,8 +2,8 @@
 
 from wideproof.numeric.process.cost import KernelCost
 from wideproof.numeric.process.evaluation import Effort, ProcessKernel, padded
-from wideproof.numeric.process.layout import Numbers
+from wideproof.numeric.process.layout import KernelNumbers
 from wideproof.numeric.process.quadrature import ROUNDING
 from wideproof.numeric.process.quasi_monte_carlo import REPLICATES
 
-__all__ = ["REPLICATES", "ROUNDING", "Effort", "KernelCost", "Numbers", "ProcessKernel", "padded"]
+__all__ = ["REPLICATES", "ROUNDING", "Effort", "KernelCost", "KernelNumbers", "ProcessKernel", "padded"]

@@ -15,7 +15,7 @@ from wideproof.numeric.networks.simulation import symbol_values
 from wideproof.numeric.process.cost import KernelCost, PathWork
 from wideproof.numeric.process.digital_nets import MOST
 from wideproof.numeric.process.groups import axes_needed
-from wideproof.numeric.process.layout import Layout, Numbers
+from wideproof.numeric.process.layout import KernelNumbers, Layout
 from wideproof.numeric.process.quadrature import AXES, TERMS, grouped, nested, products_of_terms
 from wideproof.numeric.process.quasi_monte_carlo import REPLICATES, dimensions, sampled
 
@@ -102,7 +102,7 @@ class ProcessKernel:
         self.formula = formula
 
     def on(self, xp: Any, first: Sequences, second: Sequences | None, effort: Effort,
-           parameters: Mapping[str, float]) -> Numbers:  # fmt: skip
+           parameters: Mapping[str, float]) -> KernelNumbers:  # fmt: skip
         """Return the kernel of `first` with `second`, or with itself where that is None.
 
         Shapes: as the class says.  Units: output^2.  Error: ParameterError for parameters.  Source: see the class.
@@ -146,7 +146,7 @@ def _is_apart(layout: Layout, sequences: int, steps: int) -> bool:
     return layout.random_starts == 0 and products_of_terms(layout, sequences, steps) <= TERMS
 
 
-def _sampled(layout: Layout, xp: Any, first: Sequences, second: Sequences | None, effort: Effort) -> Numbers:
+def _sampled(layout: Layout, xp: Any, first: Sequences, second: Sequences | None, effort: Effort) -> KernelNumbers:
     """The kernel by quasi-Monte Carlo, of each group by itself while that is less work than paths of all."""
     sizes, steps = (first.X.shape[0], (second or first).X.shape[0]), first.X.shape[1]
     together = sizes[0] if second is None else sum(sizes)
@@ -160,8 +160,8 @@ def _sampled(layout: Layout, xp: Any, first: Sequences, second: Sequences | None
                       xp, first, second, side, told)  # fmt: skip
 
 
-def _in_blocks(evaluate: Callable[[Array, Array, _Told], Numbers], xp: Any, first: Sequences,
-               second: Sequences | None, side: int, told: _Told) -> Numbers:  # fmt: skip
+def _in_blocks(evaluate: Callable[[Array, Array, _Told], KernelNumbers], xp: Any, first: Sequences,
+               second: Sequences | None, side: int, told: _Told) -> KernelNumbers:  # fmt: skip
     """The kernel in blocks of at most `side` sequences of each of the two; half of them where the two are one."""
     symmetric, other = second is None, second or first
     sizes, rows = (first.X.shape[0], other.X.shape[0]), first.weights.shape[1]
@@ -181,10 +181,10 @@ def _in_blocks(evaluate: Callable[[Array, Array, _Told], Numbers], xp: Any, firs
             target[here, :, there, :] = block
             if symmetric:
                 target[there, :, here, :] = xp.permute_dims(block, (2, 3, 0, 1))
-    return Numbers(mean, error, found.method)
+    return KernelNumbers(mean, error, found.method)
 
 
-def _told_once(found: Numbers, told: _Told) -> Numbers:
+def _told_once(found: KernelNumbers, told: _Told) -> KernelNumbers:
     told()
     return found
 

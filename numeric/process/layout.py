@@ -33,7 +33,7 @@ GROUPED = "randomised quasi-Monte Carlo of each independent group of the limitin
 QUADRATURE = "nested quadrature of the limiting process"
 
 
-class Numbers(NamedTuple):
+class KernelNumbers(NamedTuple):
     """A kernel with its standard error, or the estimate of its quadrature error, and the method it comes from."""
 
     mean: Array
@@ -70,7 +70,7 @@ class Form:
 
 
 @dataclass(frozen=True)
-class Law:
+class CovarianceTerm:
     """weight x (moment of two processes, inner product of inputs, or 1), at equal steps only where `redrawn`."""
 
     weight: float
@@ -78,9 +78,9 @@ class Law:
     gram: bool
     redrawn: bool
 
-    def turned(self) -> Law:
+    def turned(self) -> CovarianceTerm:
         """The same for the two processes exchanged."""
-        return Law(self.weight, self.moment and (self.moment[1], self.moment[0]), self.gram, self.redrawn)
+        return CovarianceTerm(self.weight, self.moment and (self.moment[1], self.moment[0]), self.gram, self.redrawn)
 
 
 @dataclass
@@ -142,11 +142,11 @@ class Layout:
         term = self.program.table.get(process)
         return isinstance(term, Updated) and term.state.backward
 
-    def _law(self, right: sp.Expr) -> Law:
+    def _law(self, right: sp.Expr) -> CovarianceTerm:
         factors = sp.Mul.make_args(right)
         moments = [x for x in factors if isinstance(x, Moment)]
         weight = sp.Mul(*(x for x in factors if not isinstance(x, Moment | Gram | sp.KroneckerDelta)))
-        return Law(
+        return CovarianceTerm(
             self.number(weight), moments[0].args[:2] if moments else None, right.has(Gram), right.has(sp.KroneckerDelta)
         )
 

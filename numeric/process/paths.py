@@ -21,7 +21,7 @@ from wideproof.numeric.core.arrays import Array, Host
 from wideproof.numeric.process.block_cholesky import Revealed
 from wideproof.numeric.process.factors import ONE, Factors, LongSeries
 from wideproof.numeric.process.given_paths import GivenPaths
-from wideproof.numeric.process.layout import Law, Layout, Pair, evaluate, within_step
+from wideproof.numeric.process.layout import CovarianceTerm, Layout, Pair, evaluate, within_step
 
 Noise = Callable[[int, int], list[Host]]
 """Gives the next so many independent variables of mean 0 and variance 1 for a group of forms, R times (N, paths)."""
@@ -261,7 +261,7 @@ class Paths:
                         total = finite(total + weight * factor * self.law(law, steps, step))
         return total
 
-    def law(self, law: Law, steps: Sequence[int], step: int) -> Array:
+    def law(self, law: CovarianceTerm, steps: Sequence[int], step: int) -> Array:
         """The value of a law between several steps and one.
 
         Shapes: (R, S, N, N), or (1, S, N, N) where all replicates have the same.
@@ -275,7 +275,7 @@ class Paths:
             return found
         return self._tied(law, steps, step)
 
-    def _tied(self, law: Law, steps: Sequence[int], step: int) -> Array:
+    def _tied(self, law: CovarianceTerm, steps: Sequence[int], step: int) -> Array:
         xp, N = self.xp, self.X.shape[0]
         if law.gram:
             earlier = xp.stack([self.X[:, other, :] for other in steps])
@@ -447,7 +447,7 @@ class Paths:
                 total = total + self._read_out(law, weights[:, :, read[0] : read[-1] + 1], range(read[0], read[-1] + 1))
         return self.xp.reshape(total, (self.replicates, N, rows, N, rows))
 
-    def _by_steps(self, law: Law, weights: Array) -> Array:
+    def _by_steps(self, law: CovarianceTerm, weights: Array) -> Array:
         """The same of a law in factors, step by step.  Shapes: (R, N r, N r)."""
         xp, steps, total = self.xp, self._read_steps(weights), 0.0
         left = xp.stack([weights[:, :, step] for step in steps], axis=2)
@@ -459,7 +459,7 @@ class Paths:
     def _read_steps(self, weights: Array) -> list[int]:
         return [i for i in range(weights.shape[2]) if bool(self.xp.any(weights[:, :, i] != 0))]
 
-    def _read_out(self, law: Law, weights: Array, steps: Sequence[int]) -> Array:
+    def _read_out(self, law: CovarianceTerm, weights: Array, steps: Sequence[int]) -> Array:
         """weights x law x weights over some steps.  Shapes: weights (N, r, S) -> (R, N r, N r), or (1, N r, N r)."""
         if law.gram:
             left = right = self._weighted(weights, self.X[None, :, steps[0] : steps[-1] + 1, :])

@@ -13,7 +13,7 @@ from wideproof.derive.expectation.mehler_series import UNSEEN
 from wideproof.numeric.core.arrays import Array
 from wideproof.numeric.process.digital_nets import Net
 from wideproof.numeric.process.groups import axes_needed, merged_groups, perturbations
-from wideproof.numeric.process.layout import GROUPED, QUADRATURE, Layout, Numbers
+from wideproof.numeric.process.layout import GROUPED, QUADRATURE, KernelNumbers, Layout
 from wideproof.numeric.process.points import Points, net, pairs, tensor
 from wideproof.numeric.process.quasi_monte_carlo import REPLICATES, Told, ends_of, kernel_of, replicated, sizes
 from wideproof.numeric.process.separable import Separable
@@ -39,7 +39,7 @@ def products_of_terms(layout: Layout, sequences: int, steps: int) -> int:
     return sequences**2 * steps**4 * (1 if layout.program.base is None else 8)
 
 
-def nested(layout: Layout, xp: Any, X: Array, weights: Array) -> Numbers:
+def nested(layout: Layout, xp: Any, X: Array, weights: Array) -> KernelNumbers:
     """Return the kernel of a few sequences on finer and finer grids, until two of them agree.
 
     Shapes: X (N, T, n_x), weights (N, r, T) -> (N, r, N, r) twice.  Units: output^2.
@@ -62,7 +62,7 @@ def nested(layout: Layout, xp: Any, X: Array, weights: Array) -> Numbers:
         values = [*values[-2:], at(level)]
         if float(xp.max(xp.abs(values[-1] - values[-2]))) <= GOAL * float(xp.max(xp.abs(values[-1]))):
             break
-    return Numbers(values[-1], _doubt(xp, values, levels[levels.index(level) - 1] / level), QUADRATURE)
+    return KernelNumbers(values[-1], _doubt(xp, values, levels[levels.index(level) - 1] / level), QUADRATURE)
 
 
 def _doubt(xp: Any, values: list[Array], step: float) -> Array:
@@ -81,7 +81,7 @@ def _doubt(xp: Any, values: list[Array], step: float) -> Array:
     return last / (1.0 / step - 1.0) + ROUNDING * xp.abs(values[-1]) + beyond
 
 
-def grouped(layout: Layout, xp: Any, X: Array, weights: Array, points: int, seed: int, told: Told) -> Numbers:
+def grouped(layout: Layout, xp: Any, X: Array, weights: Array, points: int, seed: int, told: Told) -> KernelNumbers:
     """Estimate the kernel of a few sequences with a scrambled net for each group and exact products between groups.
 
     Shapes: X (N, T, n_x), weights (N, r, T) -> (N, r, N, r) twice.  Units: output^2.

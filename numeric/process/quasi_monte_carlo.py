@@ -14,7 +14,7 @@ from wideproof.numeric.process.cost import PathWork
 from wideproof.numeric.process.digital_nets import Net
 from wideproof.numeric.process.factors import Factors, LongSeries, long_series
 from wideproof.numeric.process.groups import perturbations
-from wideproof.numeric.process.layout import SAMPLING, Layout, Numbers, within_step
+from wideproof.numeric.process.layout import SAMPLING, KernelNumbers, Layout, within_step
 from wideproof.numeric.process.paths import BeyondSingle, Paths, Room
 
 REPLICATES = 16
@@ -30,7 +30,7 @@ def dimensions(factors: Factors, sequences: int, steps: int) -> int:
 
 
 def sampled(layout: Layout, xp: Any, X: Array, weights: Array, points: int, seed: int, told: Told,
-            memory: float = math.inf) -> Numbers:  # fmt: skip
+            memory: float = math.inf) -> KernelNumbers:  # fmt: skip
     """Estimate sum over steps of weights x kernel x weights for all pairs of sequences.
 
     Each of REPLICATES scrambled Sobol nets of `points` paths, or of the fewer that `Factors.paths` says, finds its own
@@ -74,7 +74,7 @@ def ends_of(xp: Any, weights: Array) -> Array:
     return xp.max(xp.max(xp.where(weights != 0, steps, 0), axis=1), axis=1)
 
 
-def replicated(xp: Any, kernels: list[Array], method: str, missed: float = ENOUGH) -> Numbers:
+def replicated(xp: Any, kernels: list[Array], method: str, missed: float = ENOUGH) -> KernelNumbers:
     """Return the mean of independent replicates of a kernel and its standard error, bias and what all miss included.
 
     `missed` is a part of the size of the kernel: short series, or single precision.
@@ -87,7 +87,7 @@ def replicated(xp: Any, kernels: list[Array], method: str, missed: float = ENOUG
     unit = xp.where(size > 0, size, xp.ones_like(size))
     spread = xp.std(stacked / unit, axis=0, correction=1)  # of small numbers the squares would underflow
     same = missed**2 * (size > 0)
-    return Numbers(mean, unit * xp.sqrt(spread**2 / REPLICATES + spread**4 + same), method)
+    return KernelNumbers(mean, unit * xp.sqrt(spread**2 / REPLICATES + spread**4 + same), method)
 
 
 def sizes(xp: Any, kernel: Array) -> Array:

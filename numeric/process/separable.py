@@ -18,7 +18,7 @@ from wideproof.derive.language.program import Coordinate, Previous
 from wideproof.numeric.core.activations import activation_function
 from wideproof.numeric.core.arrays import Array
 from wideproof.numeric.process.block_cholesky import SINGULAR
-from wideproof.numeric.process.layout import Law, Layout, within_step
+from wideproof.numeric.process.layout import CovarianceTerm, Layout, within_step
 from wideproof.numeric.process.points import Points
 
 
@@ -52,12 +52,12 @@ class Separable:
     moments: dict[Any, float] = field(default_factory=dict)
 
     # ---- what `kernel_of` asks for --------------------------------------------------------------------
-    def law(self, law: Law, step: int, other: int) -> Array:
+    def law(self, law: CovarianceTerm, step: int, other: int) -> Array:
         """The value of a law at two steps.  Shapes: (N, N)."""
         size = range(self.X.shape[0])
         return self.xp.asarray([[self._law(law, (step, i), (other, j)) for j in size] for i in size])
 
-    def _law(self, law: Law, first: tuple[int, int], second: tuple[int, int]) -> float:
+    def _law(self, law: CovarianceTerm, first: tuple[int, int], second: tuple[int, int]) -> float:
         (step, i), (other, j) = first, second
         if law.redrawn and step != other:
             return 0.0

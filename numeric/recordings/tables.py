@@ -24,7 +24,7 @@ INDEXED = re.compile(r"(.+)\[\d+\]")
 
 
 @dataclass(frozen=True)
-class Chosen:
+class ChosenColumns:
     """The chosen columns with their names, and in words how the file was read.
 
     Shapes: inputs (N, n_x), outputs (N, n_y).
@@ -43,7 +43,7 @@ def read_columns(
     outputs: Sequence[str] | None,
     columns: Sequence[str] | None = None,
     allow_pickle: bool = False,
-) -> Chosen:
+) -> ChosenColumns:
     """The chosen columns; those of a table also go by their numbers, from 1, or by the names given as `columns`.
 
     Errors: ParameterError for another kind of file, a missing, repeated or non-numeric column.
@@ -62,7 +62,7 @@ def read_columns(
     both = sorted(set(input_names) & set(output_names))
     if both:
         raise refusal(path, "inputs that are not outputs", both, "Predict something else.")
-    return Chosen(_stack(path, found, input_names), _stack(path, found, output_names), input_names, output_names,
+    return ChosenColumns(_stack(path, found, input_names), _stack(path, found, output_names), input_names, output_names,
                   found.how)  # fmt: skip
 
 

@@ -12,7 +12,7 @@ NUMBER = 8.0
 
 
 @dataclass(frozen=True)
-class Memory:
+class BatchMemory:
     """What the largest batch of a run holds: so many trials at a width, so many doubles each.
 
     `dense` says that the numbers grow as n², `asked` that whole matrices were asked for and need not be drawn.
@@ -31,7 +31,7 @@ class Memory:
         return NUMBER * self.numbers * self.trials
 
 
-def refuse_too_large(where: str, need: Memory, workers: int | None, device: str = "numpy") -> None:
+def refuse_too_large(where: str, need: BatchMemory, workers: int | None, device: str = "numpy") -> None:
     """Do nothing for a run that can fit, its workers drawing at once on this machine; None where they are elsewhere.
 
     With the device "cupy" it is the memory of the GPUs that they share.

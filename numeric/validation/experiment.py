@@ -14,7 +14,7 @@ from wideproof.derive.language.scalars import check_keywords
 from wideproof.numeric.core.checks import Judged, Level
 from wideproof.numeric.core.inputs import real
 from wideproof.numeric.networks.narrow_width import warn_narrow
-from wideproof.numeric.runs.memory import Memory
+from wideproof.numeric.runs.memory import BatchMemory
 from wideproof.numeric.validation.measurements import LadderMeasurements
 
 EXTENDED = ("trials", "kernel_trials", "width", "widths", "target")
@@ -89,9 +89,9 @@ class Experiment(ABC):
         if cost is not None:
             yield cost
 
-    def memory(self) -> Memory:
+    def memory(self) -> BatchMemory:
         """The memory of a worker, as `LadderPlan.memory`."""
-        found: Memory = self.plan.memory()
+        found: BatchMemory = self.plan.memory()
         return found
 
     @abstractmethod

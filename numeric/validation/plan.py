@@ -16,7 +16,7 @@ from wideproof.numeric.core.arrays import BACKENDS
 from wideproof.numeric.core.inputs import choice, real, whole
 from wideproof.numeric.core.width_ladder import width_ladder
 from wideproof.numeric.runs.chunks import Chunk, cut, round_size
-from wideproof.numeric.runs.memory import Memory
+from wideproof.numeric.runs.memory import BatchMemory
 
 LARGEST = 2**128
 """Counts are whole numbers up to this; a width without whole matrices may be as large as it likes."""
@@ -109,14 +109,14 @@ class LadderPlan(ABC):
     def stream_key(self, chunk: Chunk) -> tuple[int, ...]:
         """Return what names the random stream of a chunk beside the seed."""
 
-    def memory(self) -> Memory:
+    def memory(self) -> BatchMemory:
         """Estimate the memory of a worker.  Units: bytes.  Error: a factor of two.  Source: `held`."""
         found = []
         for group in self.GROUPS:
             for width in self.widths:
                 each = min(self.trials_of(group), self.batch_size(group, width))
                 dense = self.whole_matrices(group, width)
-                found.append(Memory(width, each, float(self.held(group, width)), dense, self.matrices_asked))
+                found.append(BatchMemory(width, each, float(self.held(group, width)), dense, self.matrices_asked))
         return max(found, key=lambda memory: memory.bytes)
 
     def data(self) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from wideproof.derive.latex.text import Text
 from wideproof.numeric.validation.experiment import Experiment
 from wideproof.reports.document.blocks import Document
 from wideproof.reports.sections import opening
-from wideproof.reports.sections.needs import Need, Run
+from wideproof.reports.sections.needs import Need, ReportRun
 from wideproof.reports.sections.section import Draft, ReportSection, sections_in
 
 
@@ -29,10 +29,10 @@ class Kind:
     experiment: type[Experiment]
     title: str
     needs: tuple[Need[Any], ...]
-    abstract: Callable[[Run], Text]
-    introduction: Callable[[Run], tuple[Text, Text, Text]]
-    conclusion: Callable[[Run], tuple[Text, ...]]
-    assumed: Callable[[Run], opening.Assumed] = opening.nothing_assumed
+    abstract: Callable[[ReportRun], Text]
+    introduction: Callable[[ReportRun], tuple[Text, Text, Text]]
+    conclusion: Callable[[ReportRun], tuple[Text, ...]]
+    assumed: Callable[[ReportRun], opening.Assumed] = opening.nothing_assumed
     recorded: bool = False
 
     @cached_property
@@ -45,7 +45,7 @@ class Kind:
         """What the sections read, and then the beginning and the end."""
         return (*(need for one in self.sections for need in one.needs), *self.needs)
 
-    def document(self, run: Run, out_dir: Path) -> Document:
+    def document(self, run: ReportRun, out_dir: Path) -> Document:
         """The whole report; its figures are drawn into `out_dir`/figures."""
         draft = Draft(out_dir / "figures")
         told = [(one, written) for one in self.sections if (written := one.written(run, draft)) is not None]

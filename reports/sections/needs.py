@@ -38,7 +38,7 @@ class Need(Generic[T]):
 
 
 @dataclass(frozen=True)
-class Run:
+class ReportRun:
     """What was asked for, and the value of every need: all that a section reads.
 
     `nu` holds the numbers of the symbols; `data`, `columns` and `method` are read by sections on recordings and on
@@ -62,7 +62,7 @@ class Run:
         value: T = self.made[need]
         return value
 
-    def having(self, values: Mapping[Need[Any], Any]) -> Run:
+    def having(self, values: Mapping[Need[Any], Any]) -> ReportRun:
         """The same run with other values of some needs."""
         return replace(self, made={**self.made, **values})
 
@@ -81,7 +81,7 @@ class Run:
 
 
 @dataclass(frozen=True)
-class Making(Run):
+class Making(ReportRun):
     """A run whose needs are being made: one that another reads is made for it, each once.
 
     `draws` are the options of `validate` that say where its numbers are kept and who draws; `tasks` keep everything
@@ -107,7 +107,7 @@ class Making(Run):
         with self.stage(need.stage) as progress:
             return need.make(self, progress)
 
-    def carried_out(self, needs: Iterable[Need[Any]]) -> Run:
+    def carried_out(self, needs: Iterable[Need[Any]]) -> ReportRun:
         """The run with all needs made, in their order.
 
         Errors: those of the needs; `Elsewhere` in a part of a run, once it has done its share of what is measured.
@@ -123,8 +123,8 @@ class Making(Run):
         for need in order[Order.LAST]:
             self[need]
         values = {need: value() for need, value in self.under_way.items()}
-        return Run(self.program, self.nu, self.seed, self.width, self.trials, self.data, self.columns, self.method,
-                   values)  # fmt: skip
+        return ReportRun(self.program, self.nu, self.seed, self.width, self.trials, self.data, self.columns,
+                         self.method, values)  # fmt: skip
 
 
 def verify(derived: Sequence[Derivation | tuple[Derivation, ...]], progress: Progress) -> None:

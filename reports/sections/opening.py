@@ -48,7 +48,7 @@ def steps(*derivations: Derivation) -> str:
     return " and ".join(filter(None, (", ".join(counts[:-1]), counts[-1])))
 
 
-class Judged(Protocol):
+class HasVerdict(Protocol):
     """What has a verdict."""
 
     @property
@@ -56,7 +56,7 @@ class Judged(Protocol):
         """Whether it holds."""
 
 
-def tally(checks: Sequence[Judged], noun: str) -> str:
+def tally(checks: Sequence[HasVerdict], noun: str) -> str:
     """How many checks hold, are refuted and are undecided: of 72 entries 57 hold, 15 are undecided, none is refuted."""
     count = {verdict: sum(c.verdict == verdict for c in checks) for verdict in ("holds", "undecided", "refuted")}
     for verdict, words in (("holds", "hold"), ("undecided", "are undecided"), ("refuted", "are refuted")):

@@ -29,7 +29,7 @@ from wideproof.reports.render.render import Engine, render
 from wideproof.reports.sections.alternating.assembly import ALTERNATING
 from wideproof.reports.sections.kind import Kind
 from wideproof.reports.sections.linear.assembly import LINEAR
-from wideproof.reports.sections.needs import Making, Run
+from wideproof.reports.sections.needs import Making, ReportRun
 from wideproof.reports.sections.nonlinear.assembly import NONLINEAR
 
 COMMAND = "report"
@@ -136,7 +136,7 @@ def carry_out(run: RunFolder, crew: Crew, stage: Stage, announce: Announce | Non
     return Report(found.verdict, files, done.notices)
 
 
-def _made(run: StagedRun, announce: Announce | None) -> Run:
+def _made(run: StagedRun, announce: Announce | None) -> ReportRun:
     record, inputs = run.folder.record, run.folder.record["inputs"]
     data = recordings_from(run.folder, inputs["data"])
     return made(
@@ -151,7 +151,7 @@ def made(
     trials: int | None = None, data: tuple[str, ...] = (), columns: Mapping[str, Any] | None = None,
     method: str = "auto", announce: Announce | None = None, draws: Mapping[str, Any] | None = None,
     tasks: Tasks = NOTHING_KEPT, **nu: float,
-) -> Run:  # fmt: skip
+) -> ReportRun:  # fmt: skip
     """Make what the sections on a program need, each once: `Making` says how.
 
     Errors: those of the needs; ParameterError for a missing symbol; `Elsewhere` in a part of a run.
@@ -163,7 +163,7 @@ def made(
     return making.carried_out(kind.all_needs)
 
 
-def document(run: Run, out_dir: Path) -> Document:
+def document(run: ReportRun, out_dir: Path) -> Document:
     """The report of a run; its figures are drawn into `out_dir`/figures."""
     return kind_of(run.program).document(run, out_dir)
 

@@ -11,7 +11,7 @@ from pkgutil import iter_modules
 from typing import Any
 
 from wideproof.reports.document import blocks as doc
-from wideproof.reports.sections.needs import Need, Run
+from wideproof.reports.sections.needs import Need, ReportRun
 from wideproof.reports.write import prose
 
 
@@ -23,7 +23,7 @@ class Draft:
     known: prose.Known = field(default_factory=prose.Known)
 
 
-Blocks = Callable[[Run, Draft], tuple[doc.Block, ...]]
+Blocks = Callable[[ReportRun, Draft], tuple[doc.Block, ...]]
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class ReportSection:
     does: str
     blocks: Blocks
 
-    def written(self, run: Run, draft: Draft) -> doc.Section | None:
+    def written(self, run: ReportRun, draft: Draft) -> doc.Section | None:
         """The section, or None where it has nothing to tell of this run."""
         blocks = self.blocks(run, draft)
         return doc.Section(self.title, blocks, self.label) if blocks else None

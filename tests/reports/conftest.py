@@ -25,7 +25,7 @@ from wideproof.reports.document.blocks import (
 )
 from wideproof.reports.document.numbers import value
 from wideproof.reports.sections.linear import confirmation, finite_width, recordings, training
-from wideproof.reports.sections.needs import Run
+from wideproof.reports.sections.needs import ReportRun
 from wideproof.reports.sections.report import made
 from wideproof.reports.write import figures, picture
 
@@ -117,7 +117,7 @@ def filtered(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def tiny_run(filtered: Path) -> Run:
+def tiny_run(filtered: Path) -> ReportRun:
     """Everything a report states, measured at toy size."""
     with pytest.MonkeyPatch.context() as patch:
         shrink(patch)

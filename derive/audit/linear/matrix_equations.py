@@ -12,7 +12,7 @@ from wideproof.derive.algebra.matrix_symbols import Length, MatrixSum, MatrixSym
 from wideproof.derive.audit.auditor import check
 from wideproof.derive.audit.linear.matrix_instances import WIDTH, WORK, Data, SmallNetwork, length, norm, scalar
 from wideproof.derive.audit.meanings import MEANINGS
-from wideproof.derive.audit.memory_horizon import Difference, looped, radius
+from wideproof.derive.audit.memory_horizon import RunDifference, looped, radius
 from wideproof.derive.audit.world import World
 from wideproof.derive.calculus.lags import Entry
 from wideproof.derive.language.errors import ProofError
@@ -215,7 +215,7 @@ def _target(world: World, expr: sp.Expr, at: Any) -> Any:
 
 def _growth(world: World, u: Coordinate) -> tuple[Any, Any]:
     """What multiplies a state itself, and the variance its matrices add: from the first step of a difference."""
-    seen = Difference(world, u)
+    seen = RunDifference(world, u)
     own = seen.second_moment(u, 1, 0)
     return own, seen.second_moment(u, 1, 1) - own**2
 
@@ -223,7 +223,7 @@ def _growth(world: World, u: Coordinate) -> tuple[Any, Any]:
 def _squares(world: World) -> sp.Matrix:
     """E of the square of each state after one step from a unit of each."""
     states = [world.program.updated[state] for state in world.program.states]
-    return sp.Matrix([[sp.Rational(Difference(world, v).second_moment(u, 1, 1)) for v in states] for u in states])
+    return sp.Matrix([[sp.Rational(RunDifference(world, v).second_moment(u, 1, 1)) for v in states] for u in states])
 
 
 def _profile(world: World, expr: sp.Expr, at: Any) -> Any:

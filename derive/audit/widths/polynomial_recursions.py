@@ -184,7 +184,7 @@ Sums = dict[tuple[Branch, ...], Any]
 """Products of what stands at one index, each with its coefficient."""
 
 
-class Unrolled:
+class UnrolledOutputs:
     """The outputs of a program after a unit impulse, activations as the powers of z that they are."""
 
     def __init__(self, world: World) -> None:
@@ -310,7 +310,7 @@ def _check_moment(world: World, claim: Equation) -> None:
     """Both sides are the same polynomial in powers of n."""
     key = ("unrolled", claim.left)
     if key not in world.memo:
-        world.memo[key] = Unrolled(world).moment([int(lag) for lag in claim.left.args[1:]])
+        world.memo[key] = UnrolledOutputs(world).moment([int(lag) for lag in claim.left.args[1:]])
     known = world.memo[key]
     values = {x: sp.sympify(value, strict=True) for x, value in world.parameters.items()}
     stated: dict[sp.Expr, Any] = defaultdict(lambda: sp.S.Zero)

@@ -17,7 +17,7 @@ from wideproof.derive.certificate.terms import WHOLE, natural
 from wideproof.derive.language.errors import NotCertified
 from wideproof.derive.language.notation import T, j
 from wideproof.derive.linear.convolution import Rho
-from wideproof.derive.linear.scale_factor_bounds import Closed, closed_of
+from wideproof.derive.linear.scale_factor_bounds import ClosedScaleFactors, closed_of
 from wideproof.derive.proof.claims import Counterexample, Inequality
 from wideproof.derive.proof.proof import Step
 
@@ -58,7 +58,7 @@ class OneNode:
 def one_node(context: Context, step: Step) -> OneNode:
     """The scale factors that a step reads."""
     claim: Any = context.premise(step, "scale-factors")
-    closed: Closed = closed_of(claim.right, f"step by {step.rule}")
+    closed: ClosedScaleFactors = closed_of(claim.right, f"step by {step.rule}")
     weights = tuple(context.writer.real(c) for c in closed.weights)
     return OneNode(context.lemma("scale-factors", Rho(j)), context.writer.real(closed.node), weights)
 

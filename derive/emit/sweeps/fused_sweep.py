@@ -26,8 +26,8 @@ from wideproof.derive.emit.sweeps.step_text import (
     BEFORE,
     NOW,
     SIZES,
+    LaneSum,
     Lines,
-    Table,
     TabledWriter,
     indented,
     no_text,
@@ -88,12 +88,12 @@ def loops(lines: Lines, loads: dict[str, str], first: int) -> tuple[list[str], i
     return text, first + len(places)
 
 
-def _parts(lines: Lines) -> list[tuple[list[str], Table | None]]:
+def _parts(lines: Lines) -> list[tuple[list[str], LaneSum | None]]:
     """The lines before each sum of a table, with that sum, and the lines after the last one."""
-    parts: list[tuple[list[str], Table | None]] = []
+    parts: list[tuple[list[str], LaneSum | None]] = []
     begun: list[str] = []
     for line in lines.lines:
-        if isinstance(line, Table):
+        if isinstance(line, LaneSum):
             parts.append((begun, line))
             begun = []
         else:
@@ -109,7 +109,7 @@ def source(equations: Equations, step: Lines, end: Lines) -> str:
     apart = bool({"apart", "summed"} & {*LETTER.findall("\n".join([*step.text, *end.text]))})
     grams = {"apart": "grams[0, j]", "summed": "grams[1, j]"}
     grams["inner"] = "0.25 * (grams[1, j] - grams[0, j])" if apart else "grams[0, j]"
-    stores: list[str | Table] = [f"state[{place}, j] = new{n}_{i}" for place, (n, i) in kept]
+    stores: list[str | LaneSum] = [f"state[{place}, j] = new{n}_{i}" for place, (n, i) in kept]
 
     def columns(lines: Lines, array: str) -> dict[str, str]:
         return {f"c{n}": f"{array}[{n}, skip + j]" for n in range(len(lines.alone[1]))}

@@ -32,7 +32,7 @@ from wideproof.derive.emit.sweeps.step_text import (
     BEFORE,
     NOW,
     Lines,
-    Writer,
+    StepWriter,
     indented,
     no_text,
     output_lines,
@@ -49,7 +49,7 @@ LAST, AVERAGE, ALL = range(3)
 READOUTS = {"last": LAST, "average": AVERAGE, "all": ALL}
 
 
-class GridWriter(Writer):
+class GridWriter(StepWriter):
     """The lines of one pair of times.  Gaps that no equation tells are what a subtraction leaves."""
 
     names: ClassVar[dict[Index, str]] = {NOW: "new", ABOVE: "above", LEFT: "left", BEFORE: "old"}

@@ -53,7 +53,7 @@ class Lines(NamedTuple):
     `read` are the moments across sequences that it reads, by the steps of either sequence since.
     """
 
-    lines: list[str | Table]
+    lines: list[str | LaneSum]
     alone: tuple[list[sp.Expr], list[sp.Expr]]
     within: dict[sp.Symbol, Key]
     read: dict[Index, set[Pair]]
@@ -69,7 +69,7 @@ class Lines(NamedTuple):
         return {pair for at in steps for pair in self.read.get(at, ())}
 
 
-class Table(NamedTuple):
+class LaneSum(NamedTuple):
     """A place between lines where an expectation is summed over all lanes, at the covariances of a letter."""
 
     slot: int
@@ -96,7 +96,7 @@ class LoopCode(PythonCodePrinter):
 
 
 @dataclass
-class Writer:
+class StepWriter:
     """The lines of one step, in order, and what they read.
 
     `names` begin the letters of moments across sequences, by the steps of either sequence since.
@@ -106,7 +106,7 @@ class Writer:
 
     equations: Equations
     equal: bool
-    lines: list[str | Table] = field(default_factory=list)
+    lines: list[str | LaneSum] = field(default_factory=list)
     slots: list[Slot] = field(default_factory=list)
     covariances: dict[sp.Expr, sp.Symbol] = field(default_factory=dict)
     known: dict[sp.Expr, sp.Symbol] = field(default_factory=dict)
@@ -199,7 +199,7 @@ class Writer:
         self.lines.append(f"v{self.count} = {text}")
         return sp.Symbol(f"v{self.count}", real=True)
 
-    def part(self, lines: list[str | Table]) -> Lines:
+    def part(self, lines: list[str | LaneSum]) -> Lines:
         """Some lines with what has been read until now."""
         return Lines(lines, (list(self.alone[0]), list(self.alone[1])), self.within, self.reads, self.slots)
 
@@ -338,7 +338,7 @@ class Writer:
 
 
 @dataclass
-class TabledWriter(Writer):
+class TabledWriter(StepWriter):
     """The same, with expectations that are sums of tables, over all lanes, between lines.
 
     `shared` says that one table serves an expectation and its derivative by the covariance.
@@ -354,7 +354,7 @@ class TabledWriter(Writer):
         if n is None:
             n = len(self.slots)
             self.slots.append(slot)
-            self.lines.append(Table(n, str(covariance)))
+            self.lines.append(LaneSum(n, str(covariance)))
         self.known[mean] = self.raw(f"work[{WORK + slot.value}, j]")
         self.expectations += 1
         if gapped:
@@ -454,7 +454,7 @@ def arctan_terms() -> tuple[float, ...]:
         return tuple(float(x) for x in found)
 
 
-def step_lines(writer: Writer) -> Lines:
+def step_lines(writer: StepWriter) -> Lines:
     """The lines of one step: each moment across sequences after those of the same step that it reads."""
     equations, left = writer.equations, list(writer.equations.across)
     while left:
@@ -475,7 +475,7 @@ def _reads(equations: Equations, pair: Pair, other: Pair) -> bool:
     return any(side == ACROSS and read == other and i.offset == j.offset == 0 for side, read, (i, j) in rule.moments)
 
 
-def output_lines(writer: Writer) -> Lines:
+def output_lines(writer: StepWriter) -> Lines:
     """The lines of the kernel after the last step."""
     (letter,) = writer.equation(writer.equations.recurrence.right, None)
     if {*writer.reads} - {NOW}:

@@ -17,7 +17,7 @@ from wideproof.derive.emit.sweeps.fused_sweep import SIDE, Host
 from wideproof.derive.emit.sweeps.step_text import (
     BEFORE,
     LoopCode,
-    Writer,
+    StepWriter,
     indented,
     no_text,
     step_lines,
@@ -44,7 +44,7 @@ class AloneCode(LoopCode):
 
 
 @dataclass
-class WithinWriter(Writer):
+class WithinWriter(StepWriter):
     """The lines of one step of a sequence with itself, where E[phi^2] of smooth functions is a series."""
 
     factors: list[Factor] = field(default_factory=list)

@@ -28,7 +28,7 @@ DEEPEST = 24
 PANELS = 400
 
 
-class Series(NamedTuple):
+class EnclosedSeries(NamedTuple):
     """Enclosures of p_0, p_1, ..., p_{K-1}, and a number above the sum of the squares of all the others."""
 
     coefficients: tuple[Any, ...]
@@ -42,7 +42,7 @@ def legendre(count: int, precision: int) -> tuple[tuple[Any, Any], ...]:
         return tuple(flint().arb.legendre_p_root(count, i, weight=True) for i in range(count))
 
 
-def series(mapped: Mapped, order: int, energy: Any) -> Series | None:
+def series(mapped: Mapped, order: int, energy: Any) -> EnclosedSeries | None:
     """The first coefficients of a function, E[phi^2] given; None where its panels become too many.
 
     Error: none, the truth lies in the balls.
@@ -62,7 +62,7 @@ def series(mapped: Mapped, order: int, energy: Any) -> Series | None:
     doubt = arb(0, (beyond + panels[1] + near_edges(mapped, hulls).sqrt()).upper())
     coefficients = tuple(total[k, 0] + doubt for k in range(order))
     kept = sum((x.abs_lower() ** 2 for x in coefficients), arb(0))
-    return Series(coefficients, (energy - kept).nonnegative_part().upper())
+    return EnclosedSeries(coefficients, (energy - kept).nonnegative_part().upper())
 
 
 def near_edges(mapped: Mapped, hulls: list[tuple[Any, Any]]) -> Any:

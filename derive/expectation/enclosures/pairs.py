@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 from wideproof.derive.algebra.ball_code import flint
 from wideproof.derive.expectation.enclosures.functions import BallFunction, ball_function, exact
-from wideproof.derive.expectation.enclosures.hermite import ORDERS, Series, series
+from wideproof.derive.expectation.enclosures.hermite import ORDERS, EnclosedSeries, series
 from wideproof.derive.expectation.enclosures.integrals import Integrand, Mapped, checked, density, mean_of, reach_of
 from wideproof.derive.expectation.enclosures.planes import plane_mean
 from wideproof.derive.language.errors import NotAccurate, NotClosed
@@ -34,7 +34,7 @@ FINE, ENOUGH = 64, 44
 """Bits of a tail of the series that end it, and that let it stand when there are no more orders."""
 
 
-class Law(NamedTuple):
+class PairLaw(NamedTuple):
     """Means, variances and covariance of (u, v), balls; `same` says that both are known to be one variable."""
 
     means: tuple[Any, Any]
@@ -43,7 +43,7 @@ class Law(NamedTuple):
     same: bool = False
 
 
-def enclosure(factors: tuple[Factor, ...], law: Law) -> Any:
+def enclosure(factors: tuple[Factor, ...], law: PairLaw) -> Any:
     """A ball that holds E[phi(u)], or E[phi(u) psi(v)], for every law in the balls.
 
     Shapes: scalars.  Units: of the product.  Error: none, the truth lies in the ball; NotClosed for three factors and
@@ -71,7 +71,7 @@ def enclosed_value(factors: tuple[Factor, ...], law: tuple[float, ...]) -> tuple
     """
     with flint().ctx.workprec(BITS):
         first, second, a, b, c = map(flint().arb, law)
-        ball = enclosure(factors, Law((first, second), (a, b), c))
+        ball = enclosure(factors, PairLaw((first, second), (a, b), c))
         middle = float(ball.mid())
         return middle, math.nextafter(float((abs(ball - middle)).upper()), math.inf)
 
@@ -145,7 +145,7 @@ def _known_energy(phi: BallFunction, mean: Any, slope: Any, precision: int) -> A
 
 
 @lru_cache(maxsize=256)
-def _known_series(phi: BallFunction, mean: Any, slope: Any, precision: int, order: int) -> Series | None:
+def _known_series(phi: BallFunction, mean: Any, slope: Any, precision: int, order: int) -> EnclosedSeries | None:
     one = Mapped(phi, _ball(mean), _ball(slope))
     return series(one, order, _known_energy(phi, mean, slope, precision))
 

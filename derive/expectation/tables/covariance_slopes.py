@@ -28,14 +28,14 @@ Form = float | Host
 """The shift of the variances, or the width of the layer, of one table or of several."""
 
 
-class Sizes(NamedTuple):
+class ErrorScales(NamedTuple):
     """By what errors are measured: of E[phi psi], and of its derivative, None where that is not asked for."""
 
     value: float
     slope: float | None = None
 
 
-def order_weights(form: tuple[Form, Form], a: Host, b: Host, count: int, sizes: Sizes) -> Host:
+def order_weights(form: tuple[Form, Form], a: Host, b: Host, count: int, sizes: ErrorScales) -> Host:
     """How much each Chebyshev coefficient of either parity may move what is asked for, by its size.
 
     The derivative of T_k is largest, k^2, where the correlation is one.

@@ -11,8 +11,16 @@ from dataclasses import replace
 
 import numpy as np
 
-from wideproof.derive.expectation.tables.covariance_slopes import SLACK, Sizes, order_weights
-from wideproof.derive.expectation.tables.pair_tables import Host, PairTable, Range, Side, chebyshev, roots, variances_at
+from wideproof.derive.expectation.tables.covariance_slopes import SLACK, ErrorScales, order_weights
+from wideproof.derive.expectation.tables.pair_tables import (
+    Host,
+    PairTable,
+    Range,
+    TableSide,
+    chebyshev,
+    roots,
+    variances_at,
+)
 
 SINGULAR, ORDERS, STAIRS = 6e-12, 4e-12, 4e-12
 """The singular values of values at nodes, the sum of orders, and that of terms of single orders, that are left out, by
@@ -21,7 +29,7 @@ ROUNDING, TINY = 1e-16, 1e-300
 """The part of the largest coefficient of a function below which the last ones are left out."""
 
 
-def narrowed(table: PairTable, spans: tuple[Range, Range], sizes: Sizes) -> PairTable:
+def narrowed(table: PairTable, spans: tuple[Range, Range], sizes: ErrorScales) -> PairTable:
     """The same over parts of its ranges, for values of some sizes, its errors larger by what is left out."""
     alike = table.sides[0] is table.sides[1] and spans[0] == spans[1]
     parts = [_part(side, span) for side, span in zip(table.sides, spans, strict=True)]
@@ -58,7 +66,7 @@ def narrowed(table: PairTable, spans: tuple[Range, Range], sizes: Sizes) -> Pair
 class _Part:
     """A side over a span: the values of its basis at nodes are `orthonormal` (nodes, r) times `shape` (r, r)."""
 
-    def __init__(self, side: Side, span: Range) -> None:
+    def __init__(self, side: TableSide, span: Range) -> None:
         count = side.means.shape[1]
         self.nodes = variances_at(span, side.softening, roots(count))
         means, basis = side.at(self.nodes)
@@ -66,7 +74,7 @@ class _Part:
         self.side = replace(side, range=span, means=chebyshev(means, 1))
 
 
-def _short(side: Side, basis: Host) -> Side:
+def _short(side: TableSide, basis: Host) -> TableSide:
     """A side with a basis, without the coefficients that are rounding."""
     both = np.concatenate([side.means, basis])
     small = np.max(np.abs(both) / np.max(np.abs(both), axis=1, keepdims=True, initial=TINY), axis=0) < ROUNDING
@@ -76,7 +84,7 @@ def _short(side: Side, basis: Host) -> Side:
     )
 
 
-def _part(side: Side, span: Range) -> _Part:
+def _part(side: TableSide, span: Range) -> _Part:
     return _Part(side, (max(span[0], side.range[0]), min(span[1], side.range[1])))
 
 

@@ -31,7 +31,7 @@ TINY = float(np.finfo(float).tiny)
 
 
 @dataclass(frozen=True)
-class Side:
+class TableSide:
     """One variable of a table: its range, and what it contributes alone, as Chebyshev coefficients in its variance.
 
     Shapes: means (2, R), E[phi] and E[phi']; basis (r, R).
@@ -60,7 +60,7 @@ class PairTable:
 
     softening: float
     layer: float
-    sides: tuple[Side, Side]
+    sides: tuple[TableSide, TableSide]
     cores: tuple[Host, Host]
     error: float
     slope_error: float = math.inf

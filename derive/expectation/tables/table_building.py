@@ -22,13 +22,13 @@ from numpy.typing import NDArray
 from wideproof.derive.expectation import nested_quadrature
 from wideproof.derive.expectation.mehler_series import REACH
 from wideproof.derive.expectation.nested_quadrature import Steep
-from wideproof.derive.expectation.tables.covariance_slopes import Form, Sizes, order_weights, with_slope
+from wideproof.derive.expectation.tables.covariance_slopes import ErrorScales, Form, order_weights, with_slope
 from wideproof.derive.expectation.tables.pair_tables import (
     TINY,
     Host,
     PairTable,
     Range,
-    Side,
+    TableSide,
     chebyshev,
     evaluate,
     roots,
@@ -108,7 +108,7 @@ def _form(corners: tuple[Sums, Sums], ends: Sequence[Host], sloped: bool) -> tup
 
 
 def _shortest(
-    corners: tuple[Sums, Sums], ends: Sequence[Host], forms: list[tuple[float, float]], sizes: Sizes
+    corners: tuple[Sums, Sums], ends: Sequence[Host], forms: list[tuple[float, float]], sizes: ErrorScales
 ) -> tuple[float, float]:
     """The form of those listed with the fewest terms of both parities, first at the worst of some pairs."""
     i, j = (np.tile(x, len(forms)) for x in np.array(CORNERS).T)
@@ -120,16 +120,16 @@ def _shortest(
     return forms[min(range(len(forms)), key=lambda n: (max(counts[n]), sum(counts[n])))]
 
 
-def _sizes(sums: tuple[Sums, Sums], variances: Sequence[Host], sloped: bool) -> Sizes:
+def _sizes(sums: tuple[Sums, Sums], variances: Sequence[Host], sloped: bool) -> ErrorScales:
     """By what errors are measured: the largest mean squares, those of the derivatives by the same coefficients."""
     size = max(TINY, math.sqrt(math.prod(float(np.max(x.energy)) for x in sums)))
     if not sloped:
-        return Sizes(size)
+        return ErrorScales(size)
     slopes = (
         np.max(x.coefficients**2 @ np.arange(x.coefficients.shape[1]) / at)
         for x, at in zip(sums, variances, strict=True)
     )
-    return Sizes(size, max(TINY, math.sqrt(math.prod(map(float, slopes)))))
+    return ErrorScales(size, max(TINY, math.sqrt(math.prod(map(float, slopes)))))
 
 
 def _attempt(
@@ -286,7 +286,7 @@ def _interpolated(
     nodes: tuple[Host, Host],
     ranges: tuple[Range, Range],
     form: tuple[float, float],
-    sizes: Sizes,
+    sizes: ErrorScales,
 ) -> PairTable | None:
     """The table that interpolates at the nodes, or None where its coefficients do not end."""
     count, alike = len(nodes[0]), sums[0] is sums[1]
@@ -307,7 +307,7 @@ def _interpolated(
     lengths = [_length(np.max(parts[parity], axis=(0, 1)), WANTED) for parity in (0, 1)]
     cores = [np.ascontiguousarray(core[n, :end] / weights[n, :end, None, None]) for n, end in enumerate(lengths)]
     sides = [
-        Side(span, form[0], chebyshev(_means(found, at), 1), basis)
+        TableSide(span, form[0], chebyshev(_means(found, at), 1), basis)
         for span, found, at, basis in zip(ranges, sums, nodes, bases, strict=True)
     ]
     if alike:

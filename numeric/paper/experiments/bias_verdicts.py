@@ -24,7 +24,7 @@ Kind = Literal["helps", "vanishes"]
 
 
 @dataclass(frozen=True)
-class Difference:
+class ScoreDifference:
     """A measured difference of R², to be judged: its standard error has `freedom` degrees of freedom.
 
     `unsettled` names what still improves on either side: a difference of such scores is evidence of nothing.
@@ -46,13 +46,13 @@ class Difference:
 class JudgedDifferences:
     """A difference with its verdict; both p-values are corrected for all differences judged together."""
 
-    what: Difference
+    what: ScoreDifference
     p_against: float
     p_for: float
     verdict: Verdict
 
 
-def judge_differences(found: Sequence[Difference]) -> tuple[JudgedDifferences, ...]:
+def judge_differences(found: Sequence[ScoreDifference]) -> tuple[JudgedDifferences, ...]:
     """Refuted, holds or undecided: each of the first two errs anywhere with probability at most FALSE_ALARM.
 
     Undecided, with p-values of 1, is what has not settled; it counts among all that are judged.
@@ -65,7 +65,7 @@ def judge_differences(found: Sequence[Difference]) -> tuple[JudgedDifferences, .
     return tuple(JudgedDifferences(d, float(a), float(f), _verdict(a, f)) for d, a, f in judged)
 
 
-def p_if_true(d: Difference) -> float:
+def p_if_true(d: ScoreDifference) -> float:
     """The probability of evidence this strong against the statement though it is true, at most."""
     if d.unsettled:
         return 1.0
@@ -74,14 +74,14 @@ def p_if_true(d: Difference) -> float:
     return min(1.0, _beyond(d, abs(d.difference) - MARGIN) + _beyond(d, abs(d.difference) + MARGIN))
 
 
-def p_if_false(d: Difference) -> float:
+def p_if_false(d: ScoreDifference) -> float:
     """The probability of evidence this strong for the statement though it is false, at most."""
     if d.unsettled:
         return 1.0
     return _beyond(d, d.difference if d.kind == "helps" else MARGIN - abs(d.difference))
 
 
-def _beyond(d: Difference, gap: float) -> float:
+def _beyond(d: ScoreDifference, gap: float) -> float:
     """The probability of Student's variable beyond gap/stderr."""
     if d.stderr == 0:
         return 0.5 if gap == 0 else float(gap < 0)

@@ -12,9 +12,9 @@ from wideproof.numeric.core.arrays import Host
 from wideproof.numeric.core.timing import blas_threads
 from wideproof.numeric.linear_rnn.training_choice import Announce, MethodChoice, choose_exact, solving
 from wideproof.numeric.paper.experiments.bias_verdicts import (
-    Difference,
     JudgedDifferences,
     Kind,
+    ScoreDifference,
     combine,
     judge_differences,
 )
@@ -235,13 +235,13 @@ def _r2(parts: Parts, impulses: Host) -> Host:
     return np.asarray(1.0 - error / parts.y_test.var(axis=0))
 
 
-def _differences(regimes: list[Regime], outputs: tuple[str, ...]) -> Iterator[Difference]:
+def _differences(regimes: list[Regime], outputs: tuple[str, ...]) -> Iterator[ScoreDifference]:
     """The paper's statement: the bias helps with limited data and not with full, and the RNN has it."""
     for regime in regimes:
         for c in regime.contrasts:
             kind: Kind = "helps" if regime.name == LIMITED and c.first == SCALED else "vanishes"
             for output, difference, stderr, freedom in zip(outputs, c.difference, c.stderr, c.freedom, strict=True):
-                yield Difference(
+                yield ScoreDifference(
                     regime.name, c.first, c.second, c.start, output, kind, difference, stderr, freedom, c.unsettled
                 )
 

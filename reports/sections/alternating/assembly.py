@@ -14,10 +14,10 @@ from wideproof.reports.sections import opening
 from wideproof.reports.sections.alternating.run import corrections, evaluated, evolution, measurements, without
 from wideproof.reports.sections.kind import Kind
 from wideproof.reports.sections.monte_carlo import validation
-from wideproof.reports.sections.needs import Run
+from wideproof.reports.sections.needs import ReportRun
 
 
-def _abstract(run: Run) -> Text:
+def _abstract(run: ReportRun) -> Text:
     """Both theorems, and the verdict with its numbers."""
     checks, measured, steps = run[validation].checks, run[measurements], opening.steps(run[corrections], run[evolution])
     return (
@@ -31,14 +31,14 @@ def _abstract(run: Run) -> Text:
     )  # fmt: skip
 
 
-def _last(run: Run) -> tuple[Inline, ...]:
+def _last(run: ReportRun) -> tuple[Inline, ...]:
     """The last mean square, its limit and its estimate."""
     (name, limit), check = list(run[evaluated].errors.items())[-1], run[validation].checks[-1]
     return ("The last of them, ", math(MeanSquare(sp.Symbol(name))), ", has the limit ", value(limit),
             " at the numbers used, and is measured as ", value(check.estimate, check.stderr), ". ")  # fmt: skip
 
 
-def _introduction(run: Run) -> tuple[Text, Text, Text]:
+def _introduction(run: ReportRun) -> tuple[Text, Text, Text]:
     return (
         (f"This report is about the program {run.program.name} of ", Ref("sec:program"), ", which applies a Gaussian "
          "matrix and its transpose in turn to vectors of growing size. "),
@@ -48,7 +48,7 @@ def _introduction(run: Run) -> tuple[Text, Text, Text]:
     )  # fmt: skip
 
 
-def _conclusion(run: Run) -> tuple[Text, ...]:
+def _conclusion(run: ReportRun) -> tuple[Text, ...]:
     checks, plain = run[validation].checks, run[without]
     words: list[Inline] = [f"{opening.sentence(opening.tally(checks, 'mean squares'))} "]
     words += opening.undecided(checks, "mean square", "mean squares")

@@ -19,7 +19,7 @@ from wideproof.reports.document.blocks import Block, Paragraph, Table
 from wideproof.reports.document.numbers import value
 from wideproof.reports.sections.alternating.run import evaluated, measurements, program_of, without
 from wideproof.reports.sections.monte_carlo import validation
-from wideproof.reports.sections.needs import Making, Run, concluded
+from wideproof.reports.sections.needs import Making, ReportRun, concluded
 from wideproof.reports.sections.section import Draft, section
 from wideproof.reports.write import figures
 from wideproof.reports.write.picture import placed
@@ -28,7 +28,7 @@ PARTS_WIDTH = 2048
 
 
 @dataclass(frozen=True)
-class Parts:
+class GaussianParts:
     """Gaussian parts of one wide draw in standard deviations, by line; `plain` without the correction terms."""
 
     corrected: dict[int, Host]
@@ -36,15 +36,15 @@ class Parts:
 
 
 @concluded()
-def parts(run: Making, progress: Progress) -> Parts:
+def parts(run: Making, progress: Progress) -> GaussianParts:
     """One wide draw with the correction terms, and one without where they matter."""
     draw = partial(draw_parts, program_of(run), run[evaluated].limits, PARTS_WIDTH, run.seed)
-    return Parts(draw(**run.nu), {} if run[without] is None else draw(0.0, **run.nu))
+    return GaussianParts(draw(**run.nu), {} if run[without] is None else draw(0.0, **run.nu))
 
 
 @section("Confirmation at finite width", "sec:confirmation", 30, (validation, without, evaluated, measurements, parts),
          "confronts them with random draws of finite width")  # fmt: skip
-def confirmation(run: Run, draft: Draft) -> tuple[Block, ...]:
+def confirmation(run: ReportRun, draft: Draft) -> tuple[Block, ...]:
     """Limits and estimates of every mean square, their course over the steps, and the law of the Gaussian parts."""
     first, error = run[validation].checks[0], run[evaluated].error
     drawn = run[measurements]
@@ -71,7 +71,7 @@ def confirmation(run: Run, draft: Draft) -> tuple[Block, ...]:
     )  # fmt: skip
 
 
-def _table(run: Run) -> Table:
+def _table(run: ReportRun) -> Table:
     rows: list[tuple[Text, ...]] = []
     plain_draws, measured = run[without], run[measurements]
     for k, (name, c) in enumerate(zip(run[evaluated].errors, run[validation].checks, strict=True)):
@@ -95,7 +95,7 @@ def _table(run: Run) -> Table:
     )  # fmt: skip
 
 
-def _course(run: Run, folder: Path) -> tuple[Block, ...]:
+def _course(run: ReportRun, folder: Path) -> tuple[Block, ...]:
     """The mean squares over the steps."""
     limits, plain = list(run[evaluated].errors.values()), run[without]
     if len(limits) < 2:
@@ -119,7 +119,7 @@ def _course(run: Run, folder: Path) -> tuple[Block, ...]:
     )  # fmt: skip
 
 
-def _parts(drawn: Parts, folder: Path) -> tuple[Block, ...]:
+def _parts(drawn: GaussianParts, folder: Path) -> tuple[Block, ...]:
     """Quantiles of the last Gaussian part of the transpose in one wide draw."""
     if not drawn.corrected:
         return ()

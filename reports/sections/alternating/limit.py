@@ -16,7 +16,7 @@ from wideproof.derive.latex.text import Cite, Latex, Math, Ref, Text, marked
 from wideproof.reports.document.blocks import Block, Equation, Paragraph, Table
 from wideproof.reports.document.numbers import value
 from wideproof.reports.sections.alternating.run import corrections, evolution, program_of
-from wideproof.reports.sections.needs import Run
+from wideproof.reports.sections.needs import ReportRun
 from wideproof.reports.sections.section import Draft, section
 from wideproof.reports.write import prose
 
@@ -24,7 +24,7 @@ SIDES = {"n": "columns", "m": "rows"}
 
 
 @section("The program", "sec:program", 10)
-def model(run: Run, draft: Draft) -> tuple[Block, ...]:
+def model(run: ReportRun, draft: Draft) -> tuple[Block, ...]:
     """The lines of the program, the laws of what is given, and the numbers used."""
     program = program_of(run)
     assert program.matrix is not None
@@ -84,7 +84,7 @@ def _corrected(program: AlternatingProgram) -> tuple[Block, ...]:
     )  # fmt: skip
 
 
-def _numbers(run: Run) -> tuple[Any, ...]:
+def _numbers(run: ReportRun) -> tuple[Any, ...]:
     found: list[Any] = ["The experiments use "]
     for i, (name, x) in enumerate(run.nu.items()):
         found += [", " if i else "", math(run.program.symbols[name]), " = ", value(x)]
@@ -103,7 +103,7 @@ def _sources(program: AlternatingProgram) -> Table:
 
 
 @section("The limit of infinite width", "sec:limit", 20, (corrections, evolution))
-def limits(run: Run, draft: Draft) -> tuple[Block, ...]:
+def limits(run: ReportRun, draft: Draft) -> tuple[Block, ...]:
     """Both theorems, each with its proof."""
     return (*_corrections(run[corrections], draft.known), *_evolution(run[evolution], draft.known))
 

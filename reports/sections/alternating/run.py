@@ -14,7 +14,7 @@ from wideproof.derive.language.alternating import AlternatingProgram
 from wideproof.numeric.runs.gathering import Progress
 from wideproof.numeric.validation.alternating import LineMeasurements, lines_plan
 from wideproof.reports.sections.monte_carlo import validation
-from wideproof.reports.sections.needs import Making, Run, concluded, derived, measured
+from wideproof.reports.sections.needs import Making, ReportRun, concluded, derived, measured
 
 WITHOUT_TRIALS = 200
 
@@ -22,13 +22,13 @@ corrections = derived(derive_corrections)
 evolution = derived(state_evolution)
 
 
-def program_of(run: Run) -> AlternatingProgram:
+def program_of(run: ReportRun) -> AlternatingProgram:
     """The program of a run, which alternates."""
     return of_kind(run.program, AlternatingProgram)
 
 
 @dataclass(frozen=True)
-class Evaluated:
+class EvaluatedLimits:
     """The limits at the numbers used, and the error of the integrals among them."""
 
     limits: dict[About, float]
@@ -44,10 +44,10 @@ class Evaluated:
         return {"limits": {str(x): value for x, value in self.limits.items()}, "error_estimate": self.error}
 
 
-@concluded(record=Evaluated.record)
-def evaluated(run: Making, progress: Progress) -> Evaluated:
+@concluded(record=EvaluatedLimits.record)
+def evaluated(run: Making, progress: Progress) -> EvaluatedLimits:
     """The state evolution at the numbers used."""
-    return Evaluated(*line_evolution(run[evolution]).evaluate(**run.nu))
+    return EvaluatedLimits(*line_evolution(run[evolution]).evaluate(**run.nu))
 
 
 @measured("", record=lambda found: {"without": found and found.record()})

@@ -18,11 +18,11 @@ from wideproof.reports.sections.linear.recordings import compared
 from wideproof.reports.sections.linear.run import response, scale
 from wideproof.reports.sections.linear.training import descents, gaps
 from wideproof.reports.sections.monte_carlo import validation
-from wideproof.reports.sections.needs import Run
+from wideproof.reports.sections.needs import ReportRun
 from wideproof.reports.write import figures
 
 
-def _abstract(run: Run) -> Text:
+def _abstract(run: ReportRun) -> Text:
     """Both theorems with their formulas, and the verdict with its numbers."""
     found = run[validation]
     plan = found.measurements.plan
@@ -39,7 +39,7 @@ def _abstract(run: Run) -> Text:
     )  # fmt: skip
 
 
-def _recorded(run: Run) -> str:
+def _recorded(run: ReportRun) -> str:
     """How many statements about recordings are decided."""
     judged = [j for c in run[compared] for j in c.judged]
     decided = sum(j.verdict != "undecided" for j in judged)
@@ -47,7 +47,7 @@ def _recorded(run: Run) -> str:
     return f"On {names}, {decided} of {len(judged)} statements about the bias are decided. " if judged else ""
 
 
-def _introduction(run: Run) -> tuple[Text, Text, Text]:
+def _introduction(run: ReportRun) -> tuple[Text, Text, Text]:
     return (
         (f"This report is about the recursion {run.program.name} of ", Ref("sec:model"), *marked(", a recurrent "
                                                                                                  "network without "
@@ -62,7 +62,7 @@ def _introduction(run: Run) -> tuple[Text, Text, Text]:
     )  # fmt: skip
 
 
-def _conclusion(run: Run) -> tuple[Text, ...]:
+def _conclusion(run: ReportRun) -> tuple[Text, ...]:
     found, error, gap = run[validation], run[distance], run[gaps]
     exact = run[finite].checks
     return (
@@ -76,7 +76,7 @@ def _conclusion(run: Run) -> tuple[Text, ...]:
     )  # fmt: skip
 
 
-def _assumed(run: Run) -> opening.Assumed:
+def _assumed(run: ReportRun) -> opening.Assumed:
     made = run[descents].setting
     assumed: tuple[Text, ...] = (
         *((math(sp.Symbol(name)), " = ", value(x)) for name, x in variances(run.program, run.nu).items()),

@@ -12,7 +12,7 @@ from wideproof.reports.document.blocks import Block, Paragraph, Table
 from wideproof.reports.document.numbers import value
 from wideproof.reports.sections.linear.run import checks_of, lags_of
 from wideproof.reports.sections.monte_carlo import validation
-from wideproof.reports.sections.needs import Making, Run, measured
+from wideproof.reports.sections.needs import Making, ReportRun, measured
 from wideproof.reports.sections.section import Draft, section
 from wideproof.reports.write import figures
 from wideproof.reports.write.picture import placed
@@ -34,7 +34,7 @@ def distance(run: Making, progress: Progress) -> KernelError:
 
 @section("Confirmation at finite width", "sec:confirmation", 40, (validation, distance),
          "confronts them with random draws of finite width")  # fmt: skip
-def confirmation(run: Run, draft: Draft) -> tuple[Block, ...]:
+def confirmation(run: ReportRun, draft: Draft) -> tuple[Block, ...]:
     """Prediction, measurement and verdict per lag; the Gaussian law; the kernel's error against the width."""
     found, lags = run[validation], lags_of(run)
     variance, weights = (tuple(checks_of(run, name)) for name in SHOWN)
@@ -121,7 +121,7 @@ def confirmation(run: Run, draft: Draft) -> tuple[Block, ...]:
     )
 
 
-def _others(run: Run) -> Table:
+def _others(run: ReportRun) -> Table:
     """The remaining checks, one row for each kind."""
     names = {
         "excess-kurtosis": "excess kurtosis vanishes",

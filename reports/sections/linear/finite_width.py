@@ -17,7 +17,7 @@ from wideproof.reports.document.blocks import Block, Equation, Paragraph, Table
 from wideproof.reports.document.numbers import value
 from wideproof.reports.sections.linear.run import response
 from wideproof.reports.sections.monte_carlo import validation
-from wideproof.reports.sections.needs import Making, Run, concluded, derived
+from wideproof.reports.sections.needs import Making, ReportRun, concluded, derived
 from wideproof.reports.sections.section import Draft, section
 from wideproof.reports.write import figures, prose
 from wideproof.reports.write.picture import placed
@@ -38,13 +38,13 @@ def finite(run: Making, progress: Progress) -> FiniteWidth:
 
 @section("Exact moments at every width", "sec:finite", 50, (response, seconds, fourths, kernels, finite, validation),
          "gives moments that are exact at every width")  # fmt: skip
-def exact_moments(run: Run, draft: Draft) -> tuple[Block, ...]:
+def exact_moments(run: ReportRun, draft: Draft) -> tuple[Block, ...]:
     """The exact second and fourth moments, their distance from the limit against n, and verdicts width by width."""
     statements = (*_statement(run, draft.known), *_kernels(run, draft.known))
     return (*statements, _growth(run), *_picture(run, draft.folder), *_verdicts(run[finite].checks))
 
 
-def _statement(run: Run, known: prose.Known) -> tuple[Block, ...]:
+def _statement(run: ReportRun, known: prose.Known) -> tuple[Block, ...]:
     found = (*run[seconds], *run[fourths])
     shown = tuple(
         Equation(display(x.proof.goal.left, x.formula.expr, program=run.program), f"eq:moment-{k}")  # type: ignore[union-attr]
@@ -74,7 +74,7 @@ def _statement(run: Run, known: prose.Known) -> tuple[Block, ...]:
     )  # fmt: skip
 
 
-def _kernels(run: Run, known: prose.Known) -> tuple[Block, ...]:
+def _kernels(run: ReportRun, known: prose.Known) -> tuple[Block, ...]:
     """The exact mean and variance of the entries of the empirical tangent kernel."""
     mean = run[kernels][0]
     shown = tuple(
@@ -102,7 +102,7 @@ def _kernels(run: Run, known: prose.Known) -> tuple[Block, ...]:
     )  # fmt: skip
 
 
-def _growth(run: Run) -> Paragraph:
+def _growth(run: ReportRun) -> Paragraph:
     """The relative correction by lag at the widths of the experiments, and from which width a horizon is short."""
     plan = run[validation].measurements.plan
     short, warning = is_wide(plan.width, plan.horizon - 1), "".join(f": {x}" for x in run[validation].warnings)
@@ -120,14 +120,14 @@ def _growth(run: Run) -> Paragraph:
     return Paragraph(tuple(parts))
 
 
-def _relative(run: Run, lag: int, derivation: Derivation, width: int) -> float:
+def _relative(run: ReportRun, lag: int, derivation: Derivation, width: int) -> float:
     """The exact moment at a width over its limit, less 1; 0 where both vanish."""
     here = float(derivation.formula.compile("numpy")(n=float(width), **run.nu))
     limit = float(run[response].formula.compile("numpy")(j=lag, **run.nu))
     return here / limit - 1 if limit else 0.0
 
 
-def _picture(run: Run, folder: Path) -> tuple[Block, ...]:
+def _picture(run: ReportRun, folder: Path) -> tuple[Block, ...]:
     found = run[finite]
     curves, points, errors = dict[str, list[float]](), dict[str, list[float]](), dict[str, list[float]]()
     for lag in found.lags:

@@ -17,7 +17,7 @@ from wideproof.derive.linear.convolution import Gain, Rho
 from wideproof.reports.document.blocks import Block, Equation, Paragraph, Proof, Table, Theorem
 from wideproof.reports.document.numbers import value
 from wideproof.reports.sections.linear.run import convolution, response, scale
-from wideproof.reports.sections.needs import Run
+from wideproof.reports.sections.needs import ReportRun
 from wideproof.reports.sections.section import Draft, section
 from wideproof.reports.write import figures
 from wideproof.reports.write.picture import placed
@@ -26,7 +26,7 @@ DECAYS = (0.1, 0.3, 0.5, 0.7, 0.9)
 
 
 @section("The model", "sec:model", 10, (response,))
-def model(run: Run, draft: Draft) -> tuple[Block, ...]:
+def model(run: ReportRun, draft: Draft) -> tuple[Block, ...]:
     """The recursion, its parameters and what is assumed of them."""
     program = run.program
     body = [(c, right) for c, right in program.updates] + [(OUTPUT, program.output)]
@@ -78,7 +78,7 @@ def model(run: Run, draft: Draft) -> tuple[Block, ...]:
 
 
 @section("The limit of infinite width", "sec:limit", 20, (response, scale, convolution))
-def limit(run: Run, draft: Draft) -> tuple[Block, ...]:
+def limit(run: ReportRun, draft: Draft) -> tuple[Block, ...]:
     """Theorem 3.3 of the paper and the equivalent convolution, as the engine states and proves them."""
     lag = math(j)
     return (
@@ -171,7 +171,7 @@ def _conclusion(derivation: Derivation) -> Block:
 
 
 @section("What the formulas say", "sec:formulas", 30, (scale,), "draws the formulas")
-def formulas(run: Run, draft: Draft) -> tuple[Block, ...]:
+def formulas(run: ReportRun, draft: Draft) -> tuple[Block, ...]:
     """The emitted functions, drawn; nothing where the variance of the transition matrix has no symbol of its own."""
     if "nu_W" not in run.nu:
         return ()

@@ -23,7 +23,7 @@ from wideproof.numeric.validation.linear_rnn import variances
 from wideproof.reports.document.blocks import Block, Figure, Paragraph, Section, Table
 from wideproof.reports.document.numbers import value
 from wideproof.reports.sections.linear.run import trainer
-from wideproof.reports.sections.needs import Making, Run, checked, measured
+from wideproof.reports.sections.needs import Making, ReportRun, checked, measured
 from wideproof.reports.sections.section import Draft, section
 from wideproof.reports.write import figures
 from wideproof.reports.write.picture import placed
@@ -61,7 +61,7 @@ def _compared(run: Making, recording: Recording, protocol: Protocol) -> Recordin
 
 @section("Real recordings", "sec:recordings", 70, (loaded, compared),
          "puts the paper's question to real recordings")  # fmt: skip
-def recordings(run: Run, draft: Draft) -> tuple[Block, ...]:
+def recordings(run: ReportRun, draft: Draft) -> tuple[Block, ...]:
     """§ 5.2 on real data: a question put to each recording, and its answer."""
     found = run[compared]
     tags = tags_of([c.recording for c in found])

@@ -12,7 +12,7 @@ from wideproof.numeric.paper.experiments import Setting
 from wideproof.numeric.paper.experiments.training_dynamics import plan_training
 from wideproof.numeric.validation.linear_rnn import variances
 from wideproof.reports.sections.monte_carlo import validation
-from wideproof.reports.sections.needs import Making, Run, checked, derived
+from wideproof.reports.sections.needs import Making, ReportRun, checked, derived
 
 response = derived(impulse_response)
 scale = derived(scale_factors)
@@ -32,11 +32,11 @@ def trainer(run: Making) -> dict[str, Any]:
     return {"announce": run.announce, "tasks": run.tasks}
 
 
-def lags_of(run: Run) -> np.ndarray:
+def lags_of(run: ReportRun) -> np.ndarray:
     """The lags of the Monte Carlo run."""
     return np.arange(1 + max(c.lag for c in run[validation].checks if isinstance(c.lag, int)))
 
 
-def checks_of(run: Run, quantity: str) -> Iterator[Any]:
+def checks_of(run: ReportRun, quantity: str) -> Iterator[Any]:
     """The checks of one quantity in the order of their lags."""
     return (check for check in run[validation].checks if check.quantity == quantity)

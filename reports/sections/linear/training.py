@@ -10,7 +10,7 @@ from wideproof.numeric.runs.gathering import Progress
 from wideproof.reports.document.blocks import Block, Paragraph
 from wideproof.reports.document.numbers import value
 from wideproof.reports.sections.linear.run import setting, trainer
-from wideproof.reports.sections.needs import Making, Run, measured
+from wideproof.reports.sections.needs import Making, ReportRun, measured
 from wideproof.reports.sections.section import Draft, section
 from wideproof.reports.write import figures
 from wideproof.reports.write.picture import placed
@@ -31,7 +31,7 @@ def gaps(run: Making, progress: Progress) -> GapLadder:
 
 
 @section("Training", "sec:training", 60, (setting, descents, gaps), "trains networks beside their limit")
-def training(run: Run, draft: Draft) -> tuple[Block, ...]:
+def training(run: ReportRun, draft: Draft) -> tuple[Block, ...]:
     """The wide RNN and the scaled convolution learn alike, and ever more so with the width."""
     d, g, made = run[descents], run[gaps], run[descents].setting
     curves = {

@@ -14,7 +14,7 @@ from wideproof.reports.document.numbers import value
 from wideproof.reports.sections import opening
 from wideproof.reports.sections.kind import Kind
 from wideproof.reports.sections.monte_carlo import validation
-from wideproof.reports.sections.needs import Run
+from wideproof.reports.sections.needs import ReportRun
 from wideproof.reports.sections.nonlinear.confirmation import distance
 from wideproof.reports.sections.nonlinear.memory import Remembered, remembered
 from wideproof.reports.sections.nonlinear.run import nngp, ntk
@@ -25,7 +25,7 @@ from wideproof.reports.write import figures
 CODE = re.compile(r"([\w.]+\((?:[^()]|\([^()]*\))*\)|\w+=\w+|\b(?:validate|Kernel)\b)")
 
 
-def _abstract(run: Run) -> Text:
+def _abstract(run: ReportRun) -> Text:
     """Both theorems, and the verdict with its numbers."""
     checks, made = run[validation].checks, run[descents]
     plan = run[validation].measurements.plan
@@ -41,7 +41,7 @@ def _abstract(run: Run) -> Text:
     )  # fmt: skip
 
 
-def _introduction(run: Run) -> tuple[Text, Text, Text]:
+def _introduction(run: ReportRun) -> tuple[Text, Text, Text]:
     own = run.program.parameters
     drawn = "one draw each" if all(p.tied for p in own) else "some of them drawn afresh at each step"
     return (
@@ -53,7 +53,7 @@ def _introduction(run: Run) -> tuple[Text, Text, Text]:
     )  # fmt: skip
 
 
-def _conclusion(run: Run) -> tuple[Text, ...]:
+def _conclusion(run: ReportRun) -> tuple[Text, ...]:
     checks, error, made = run[validation].checks, run[distance], run[descents]
     kernels: Text = (
         f"{opening.sentence(opening.tally(checks, 'kernel entries'))} ", *opening.undecided(checks, "entry", "entries"),
@@ -90,7 +90,7 @@ def _memory(found: Remembered) -> Text:
     return ()
 
 
-def _assumed(run: Run) -> opening.Assumed:
+def _assumed(run: ReportRun) -> opening.Assumed:
     numbers: list[Inline] = []
     for name, x in run.nu.items():
         numbers += [", " if numbers else "", math(sp.Symbol(name)), " = ", value(x)]

@@ -26,7 +26,7 @@ from wideproof.numeric.validation.kernels.experiment import DEFAULT_HORIZON, TRI
 from wideproof.reports.document.blocks import Block, Equation, Paragraph, Table
 from wideproof.reports.document.numbers import value
 from wideproof.reports.sections.monte_carlo import validation
-from wideproof.reports.sections.needs import Making, Run, concluded, measured, verify
+from wideproof.reports.sections.needs import Making, ReportRun, concluded, measured, verify
 from wideproof.reports.sections.nonlinear.run import NAMES
 from wideproof.reports.sections.section import Draft, section
 from wideproof.reports.write import figures
@@ -62,7 +62,7 @@ def corrections(run: Making, progress: Progress) -> tuple[tuple[Correction, ...]
 
 @section("Confirmation at finite width", "sec:confirmation", 40, (validation, curves, distance, corrections),
          "confronts them with random draws of finite width")  # fmt: skip
-def confirmation(run: Run, draft: Draft) -> tuple[Block, ...]:
+def confirmation(run: ReportRun, draft: Draft) -> tuple[Block, ...]:
     """Limits and measurements of both kernels, their shape, and the error of one network against its width."""
     found, checks = run[validation], run[validation].checks
     plan = found.measurements.plan

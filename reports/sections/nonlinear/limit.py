@@ -15,7 +15,7 @@ from wideproof.derive.latex.text import Cite, Inline, Latex, Math, Ref, Text, in
 from wideproof.derive.proof.claims import Equation as Claimed
 from wideproof.reports.document.blocks import Block, Equation, Paragraph, Table, Theorem
 from wideproof.reports.document.numbers import value
-from wideproof.reports.sections.needs import Run, derived
+from wideproof.reports.sections.needs import ReportRun, derived
 from wideproof.reports.sections.nonlinear.run import nngp, ntk
 from wideproof.reports.sections.section import Draft, section
 from wideproof.reports.write import prose
@@ -26,7 +26,7 @@ SIZES = {"matrix": r"n \times n", "input_map": r"n \times n_x", "readout": r"n_y
 
 
 @section("The model", "sec:model", 10, (nngp,))
-def model(run: Run, draft: Draft) -> tuple[Block, ...]:
+def model(run: ReportRun, draft: Draft) -> tuple[Block, ...]:
     """The recursion, its parameters and what is assumed of them."""
     program = run.program
     body = [*program.updates, (OUTPUT, program.output)]
@@ -50,7 +50,7 @@ def model(run: Run, draft: Draft) -> tuple[Block, ...]:
     )  # fmt: skip
 
 
-def _others(run: Run, names: list[str]) -> tuple[Inline, ...]:
+def _others(run: ReportRun, names: list[str]) -> tuple[Inline, ...]:
     found: list[Inline] = []
     for name in names:
         found += ["; " if not found else ", ", Math(latex(sp.Symbol(name))), " = ", value(run.nu[name])]
@@ -80,7 +80,7 @@ def _is_read_out(program: Program, name: str) -> bool:
 
 
 @section("The limit of infinite width", "sec:limit", 20, (nngp, ntk))
-def limits(run: Run, draft: Draft) -> tuple[Block, ...]:
+def limits(run: ReportRun, draft: Draft) -> tuple[Block, ...]:
     """Both kernels as the engine states and proves them."""
     return (
             Paragraph(
@@ -100,7 +100,7 @@ def limits(run: Run, draft: Draft) -> tuple[Block, ...]:
     )  # fmt: skip
 
 
-def _letters(run: Run) -> tuple[Inline, ...]:
+def _letters(run: ReportRun) -> tuple[Inline, ...]:
     """What the variables of Gaussian expectations are, where there are any."""
     rights = [sp.sympify(right, strict=True) for d in (run[nngp], run[ntk]) for _, right in _stated(d)]
     if not any(right.has(Phi, GaussianMean) for right in rights):
@@ -165,7 +165,7 @@ def _theorem(derivation: Derivation, title: str, name: str, claim: str, known: p
 
 
 @section("Gradients", "sec:gradients", 30, (gradient,), "derives the gradients that the experiments run")
-def gradients(run: Run, draft: Draft) -> tuple[Block, ...]:
+def gradients(run: ReportRun, draft: Draft) -> tuple[Block, ...]:
     """The adjoint, which the experiments run."""
     derivation = run[gradient]
     recurrence = derivation.formula.recurrence

@@ -19,7 +19,7 @@ from wideproof.numeric.memory_horizon.phase_diagram import critical_gains, phase
 from wideproof.numeric.runs.gathering import Progress
 from wideproof.reports.document.blocks import Block, Equation, Paragraph, Table
 from wideproof.reports.document.numbers import value
-from wideproof.reports.sections.needs import Making, Run, concluded, verify
+from wideproof.reports.sections.needs import Making, ReportRun, concluded, verify
 from wideproof.reports.sections.section import Draft, section
 from wideproof.reports.write import prose
 from wideproof.reports.write.phase_figure import phase_figure
@@ -61,7 +61,7 @@ def remembered(run: Making, progress: Progress) -> Remembered:
 
 
 @section("Memory", "sec:memory", 60, (remembered,), "derives how long the recursion remembers")
-def horizon(run: Run, draft: Draft) -> tuple[Block, ...]:
+def horizon(run: ReportRun, draft: Draft) -> tuple[Block, ...]:
     """The derived maps, their fixed points at the numbers used, and the phase diagram."""
     maps, analysis = run[remembered].maps, run[remembered].analysis
     if maps is None or analysis is None:

@@ -13,7 +13,7 @@ from wideproof.numeric.validation.kernels import LimitComparison, compare_limits
 from wideproof.reports.document.blocks import Block, Paragraph, Table
 from wideproof.reports.document.numbers import value
 from wideproof.reports.sections.monte_carlo import validation
-from wideproof.reports.sections.needs import Making, Run, concluded
+from wideproof.reports.sections.needs import Making, ReportRun, concluded
 from wideproof.reports.sections.nonlinear.run import NAMES
 from wideproof.reports.sections.section import Draft, section
 from wideproof.reports.write import figures
@@ -29,7 +29,7 @@ def comparison(run: Making, progress: Progress) -> LimitComparison | None:
 
 @section("Tied and untied weights", "sec:untied", 50, (validation, comparison),
          "with parameters drawn afresh at each step")  # fmt: skip
-def tied(run: Run, draft: Draft) -> tuple[Block, ...]:
+def tied(run: ReportRun, draft: Draft) -> tuple[Block, ...]:
     """Where the independent-weights approximation differs from the truth, derived and measured."""
     found = run[comparison]
     if found is None:

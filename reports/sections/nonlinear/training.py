@@ -21,7 +21,7 @@ from wideproof.numeric.runs.tasks import Arrays
 from wideproof.numeric.validation.ladder import Rungs, at_infinity
 from wideproof.reports.document.blocks import Block, Paragraph, Table
 from wideproof.reports.document.numbers import value
-from wideproof.reports.sections.needs import Making, Run, measured
+from wideproof.reports.sections.needs import Making, ReportRun, measured
 from wideproof.reports.sections.section import Draft, section
 from wideproof.reports.write import figures
 from wideproof.reports.write.picture import placed
@@ -107,7 +107,7 @@ def _judged(means: Host, stderrs: Host) -> Check:
 
 
 @section("Training", "sec:training", 70, (descents,), "trains networks beside their limit")
-def training(run: Run, draft: Draft) -> tuple[Block, ...]:
+def training(run: ReportRun, draft: Draft) -> tuple[Block, ...]:
     """Networks descend as the limiting kernel says, ever more so with the width."""
     made = run[descents]
     curves = {"limit": made.predicted, **{f"$n = {n}$": loss for n, loss in zip(made.widths, made.losses, strict=True)}}

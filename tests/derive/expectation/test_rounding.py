@@ -103,6 +103,6 @@ def test_a_term_left_out_and_a_function_without_rule_are_seen(monkeypatch):
     assert 2e-4 < exact < 1e-2  # of 1e12
     with pytest.raises(NotClosed, match="zeta"):
         rounding(np, sp.zeta(x), {x: Rounded(2.0)})
-    monkeypatch.setattr(pair_integrals.Closed, "error", lambda self, v: 0.0)
+    monkeypatch.setattr(pair_integrals.ClosedCode, "error", lambda self, v: 0.0)
     pair_integrals._closed.cache_clear()
     assert misses("sin", (0, 0))[0] > 3

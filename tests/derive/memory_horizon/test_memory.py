@@ -23,7 +23,7 @@ from wideproof.derive import (
 )
 from wideproof.derive.audit import audit_step, worlds
 from wideproof.derive.language.variants import untied
-from wideproof.derive.memory_horizon.memory_rules import Centred, Evaluated, FixedAt, OfLetters
+from wideproof.derive.memory_horizon.memory_rules import Centred, EvaluatedMap, FixedAt, OfLetters
 
 MODELS = {
     "linear": models.linear_rnn,
@@ -179,7 +179,7 @@ def altered(claim):
 def test_a_claim_wrong_by_a_thousandth_fails_the_audit_on_its_own(name, part):
     proof = derived(name).parts[part].proof
     drawn = worlds(proof.program)
-    ours = [step for step in proof.steps if isinstance(step.claim, OfLetters | Evaluated | FixedAt | Centred)]
+    ours = [step for step in proof.steps if isinstance(step.claim, OfLetters | EvaluatedMap | FixedAt | Centred)]
     assert ours
     for step in ours:
         for claim in altered(step.claim):

@@ -10,7 +10,7 @@ import sympy as sp
 
 from wideproof.derive import NotClosed, ProofError, Recursion, erf, memory, models, relu, tanh
 from wideproof.derive.audit import audit_step, worlds
-from wideproof.derive.memory_horizon.memory_rules import Evaluated, EvaluatedRadius, FixedAt, OfLetters
+from wideproof.derive.memory_horizon.memory_rules import EvaluatedMap, EvaluatedRadius, FixedAt, OfLetters
 
 NU = {"nu_W": 0.3, "nu_V": 0.5, "nu_U": 0.5, "nu_Z": 0.3}
 
@@ -219,7 +219,9 @@ def test_every_proof_verifies_and_no_claim_wrong_by_a_thousandth_does(name):
     for part in [found, *parts[-4:]]:
         part.proof.verify()
         drawn = worlds(part.proof.program)
-        ours = [s for s in part.proof.steps if isinstance(s.claim, OfLetters | Evaluated | FixedAt | EvaluatedRadius)]
+        ours = [
+            s for s in part.proof.steps if isinstance(s.claim, OfLetters | EvaluatedMap | FixedAt | EvaluatedRadius)
+        ]
         assert ours
         for step in (s for s in ours if s.claim.right != 0):
             wrong = replace(step, claim=replace(step.claim, right=step.claim.right * sp.Rational(1001, 1000)))

@@ -8,7 +8,7 @@ from wideproof.derive import models
 from wideproof.derive.language.errors import ParameterError
 from wideproof.numeric import validate
 from wideproof.numeric.runs import memory
-from wideproof.numeric.runs.memory import Memory, refuse_too_large
+from wideproof.numeric.runs.memory import BatchMemory, refuse_too_large
 
 
 @pytest.fixture
@@ -19,15 +19,15 @@ def one_gigabyte(monkeypatch):
 def test_the_width_that_is_named_fits_and_a_tenth_more_does_not(one_gigabyte):
     for dense, power in ((True, 2), (False, 1)):
         with pytest.raises(ParameterError, match=r"8 bytes x 1e\+10 numbers") as caught:
-            refuse_too_large("here", Memory(10**5, 1, 1e10, dense), 1)
+            refuse_too_large("here", BatchMemory(10**5, 1, 1e10, dense), 1)
         fits = float(caught.value.hint.split("--width of ")[1].split(" or")[0])
-        refuse_too_large("here", Memory(int(fits), 1, 1e10 * (fits / 10**5) ** power, dense), 1)
+        refuse_too_large("here", BatchMemory(int(fits), 1, 1e10 * (fits / 10**5) ** power, dense), 1)
         with pytest.raises(ParameterError):
-            refuse_too_large("here", Memory(int(fits), 1, 1e10 * (1.1 * fits / 10**5) ** power, dense), 1)
+            refuse_too_large("here", BatchMemory(int(fits), 1, 1e10 * (1.1 * fits / 10**5) ** power, dense), 1)
 
 
 def test_workers_of_one_machine_share_its_memory(one_gigabyte):
-    need = Memory(100, 10, 4e6, True)  # 320 MB
+    need = BatchMemory(100, 10, 4e6, True)  # 320 MB
     refuse_too_large("here", need, 3)
     refuse_too_large("here", need, None)
     with pytest.raises(ParameterError, match="x 4 workers") as caught:
@@ -37,9 +37,9 @@ def test_workers_of_one_machine_share_its_memory(one_gigabyte):
 
 def test_on_a_gpu_its_memory_counts(one_gigabyte, monkeypatch):
     monkeypatch.setattr(memory, "gpu_memory", lambda: 80 * 10**9)
-    refuse_too_large("here", Memory(10**5, 1, 2.5e9, True), 1, "cupy")
+    refuse_too_large("here", BatchMemory(10**5, 1, 2.5e9, True), 1, "cupy")
     with pytest.raises(ParameterError, match="80 GB of its GPUs"):
-        refuse_too_large("here", Memory(10**5, 1, 2.5e9, True), 5, "cupy")
+        refuse_too_large("here", BatchMemory(10**5, 1, 2.5e9, True), 5, "cupy")
 
 
 @pytest.mark.parametrize(("recursion", "options"), [

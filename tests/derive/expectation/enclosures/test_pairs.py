@@ -8,7 +8,7 @@ from flint import acb, arb, ctx
 from tests.gaussian_means import gaussian_mean
 from wideproof.derive.expectation.dual_activations import FACTS, Dual, c as covariance
 from wideproof.derive.expectation.enclosures import pairs
-from wideproof.derive.expectation.enclosures.pairs import Law, enclosed_value, enclosure
+from wideproof.derive.expectation.enclosures.pairs import PairLaw, enclosed_value, enclosure
 from wideproof.derive.language.activations import NAMES, canonical, define
 from wideproof.derive.language.errors import NotAccurate, NotClosed
 
@@ -27,7 +27,7 @@ def precise():
 
 
 def law(a, b, c, means=(0.0, 0.0)):
-    return Law((arb(means[0]), arb(means[1])), (arb(a), arb(b)), arb(c))
+    return PairLaw((arb(means[0]), arb(means[1])), (arb(a), arb(b)), arb(c))
 
 
 def both(name, order=0, other=None):
@@ -82,7 +82,7 @@ def test_a_wrong_row_of_the_table_falls_outside(monkeypatch):
 
 
 def test_the_pair_of_tanh_is_the_number_of_twenty_coefficients():
-    found = enclosure(both("tanh"), Law((arb(0), arb(0)), (arb(12) / 10,) * 2, arb(84) / 100))
+    found = enclosure(both("tanh"), PairLaw((arb(0), arb(0)), (arb(12) / 10,) * 2, arb(84) / 100))
     assert found.overlaps(arb(".28546516428235 +/- 2.2e-14"))
     assert found.overlaps(arb(".285465164282363513")) or abs(found - arb(".285465164282363513")) < 1e-17
 
@@ -97,7 +97,7 @@ def test_two_orders_and_two_functions():
 @pytest.mark.parametrize("name", ["tanh", "relu", "step", "erf", "enclosed_elu"])
 def test_near_correlation_one_and_minus_one(name):
     one = enclosure(both(name), law(1.5, 1.5, 1.5))
-    assert one.overlaps(enclosure(both(name), Law((arb(0), arb(0)), (arb(1.5),) * 2, arb(1.5), same=True)))
+    assert one.overlaps(enclosure(both(name), PairLaw((arb(0), arb(0)), (arb(1.5),) * 2, arb(1.5), same=True)))
     assert one.rad() < 1e-17
     near = enclosure(both(name), law(1.5, 1.5, 1.5 * (1 - 2.0**-50)))
     assert abs(near - one) < (2e-7 if name == "step" else 1e-14)
@@ -107,12 +107,12 @@ def test_near_correlation_one_and_minus_one(name):
 
 @pytest.mark.parametrize("name", ["tanh", "relu", "step", "gelu"])
 def test_a_ball_of_laws_holds_every_law_in_it(name):
-    wide = enclosure(both(name), Law((arb(0), arb(0)), (arb(1.25, 1e-6), arb(1.0, 1e-6)), arb(0.75, 1e-6)))
+    wide = enclosure(both(name), PairLaw((arb(0), arb(0)), (arb(1.25, 1e-6), arb(1.0, 1e-6)), arb(0.75, 1e-6)))
     assert wide.rad() < 1e-4
     for a in (1.25 - 0.99e-6, 1.25 + 0.99e-6):
         for c in (0.75 - 0.99e-6, 0.75, 0.75 + 0.99e-6):
             assert wide.overlaps(enclosure(both(name), law(a, 1.0, c)))
-    touching = enclosure(both(name), Law((arb(0), arb(0)), (arb(1), arb(1)), arb(1, 1e-12)))
+    touching = enclosure(both(name), PairLaw((arb(0), arb(0)), (arb(1), arb(1)), arb(1, 1e-12)))
     assert touching.overlaps(enclosure(both(name), law(1.0, 1.0, 1.0)))
     assert touching.overlaps(enclosure(both(name), law(1.0, 1.0, 1.0 - 0.9e-12)))
 
@@ -122,7 +122,7 @@ def test_constants_and_single_functions():
     assert enclosure((("cos", 0),), law(1.0, 1.0, 0.0)).overlaps(arb(-0.5).exp())
     assert enclosure((("cos", 0), ("exp", 0)), law(0.0, 1.0, 0.0)).overlaps(arb(0.5).exp())
     with pytest.raises(NotAccurate, match="told from zero"):
-        enclosure(both("tanh"), Law((arb(0), arb(0)), (arb(0, 1e-30), arb(1)), arb(0)))
+        enclosure(both("tanh"), PairLaw((arb(0), arb(0)), (arb(0, 1e-30), arb(1)), arb(0)))
     with pytest.raises(NotClosed, match="two activations"):
         enclosure((("tanh", 0),) * 3, law(1.0, 1.0, 0.5))
 

@@ -5,7 +5,7 @@ import pytest
 
 from wideproof.derive.expectation.pair_integrals import steep
 from wideproof.derive.expectation.tables import covariance_slopes, table_building
-from wideproof.derive.expectation.tables.covariance_slopes import Sizes, slope
+from wideproof.derive.expectation.tables.covariance_slopes import ErrorScales, slope
 from wideproof.derive.expectation.tables.narrowing import narrowed
 
 TANH, SLOPE = steep("tanh", 0, "numpy"), steep("tanh", 1, "numpy")
@@ -34,13 +34,13 @@ def test_it_is_the_mean_of_the_derivatives_within_its_error():
 
 
 def test_over_a_part_of_the_range_it_moves_by_no_more_than_it_says():
-    table = narrowed(TABLE, SPANS, Sizes(1.0, 1.0))
+    table = narrowed(TABLE, SPANS, ErrorScales(1.0, 1.0))
     assert np.abs(slope(table, (A, B), C) - WANT).max() <= table.slope_error < 6e-11
     assert all(x.size < y.size for x, y in zip(table.cores, TABLE.cores, strict=True) if y.size)
 
 
 def test_orders_that_matter_for_the_value_only_do_not_suffice_and_are_not_said_to():
-    table = narrowed(TABLE, SPANS, Sizes(1.0))
+    table = narrowed(TABLE, SPANS, ErrorScales(1.0))
     assert table.slope_error == np.inf
     assert np.abs(slope(table, (A, B), C) - WANT).max() > TABLE.slope_error
 
@@ -52,5 +52,5 @@ def test_a_derivative_a_thousandth_wrong_is_refused(monkeypatch, wrong):
         monkeypatch.setattr(covariance_slopes, "slope", lambda *x: 1.001 * slope(*x))
     else:
         kept = table_building.order_weights
-        monkeypatch.setattr(table_building, "order_weights", lambda *x: kept(*x[:-1], Sizes(1e4 * x[-1].value)))
+        monkeypatch.setattr(table_building, "order_weights", lambda *x: kept(*x[:-1], ErrorScales(1e4 * x[-1].value)))
     assert table_building.build(TANH, TANH, ((0.25, 1.0),) * 2, (SLOPE, SLOPE)) is None

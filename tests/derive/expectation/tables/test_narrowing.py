@@ -5,7 +5,7 @@ import pytest
 
 from wideproof.derive.expectation.pair_integrals import steep
 from wideproof.derive.expectation.tables import narrowing, table_building
-from wideproof.derive.expectation.tables.covariance_slopes import Sizes
+from wideproof.derive.expectation.tables.covariance_slopes import ErrorScales
 from wideproof.derive.expectation.tables.pair_tables import evaluate
 
 SIGMOID = steep("sigmoid", 0, "numpy")
@@ -17,7 +17,7 @@ SPANS = {"alike": ((0.5, 2.0), (0.5, 2.0)), "two spans": ((0.5, 1.0), (1.0, 2.0)
 
 
 def moved(spans):
-    table = narrowing.narrowed(TABLE, spans, Sizes(1.0))
+    table = narrowing.narrowed(TABLE, spans, ErrorScales(1.0))
     return table, float(np.max(np.abs(evaluate(table, (A, B), C) - evaluate(TABLE, (A, B), C))))
 
 

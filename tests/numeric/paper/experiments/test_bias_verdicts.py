@@ -10,7 +10,7 @@ import pytest
 from wideproof.numeric.paper.experiments.bias_verdicts import (
     FALSE_ALARM,
     MARGIN,
-    Difference,
+    ScoreDifference,
     combine,
     judge_differences,
     p_if_false,
@@ -19,7 +19,7 @@ from wideproof.numeric.paper.experiments.bias_verdicts import (
 
 
 def measured(kind, difference, stderr=0.01, freedom=20.0):
-    return Difference("limited", "a", "b", "zero", "y", kind, difference, stderr, freedom)
+    return ScoreDifference("limited", "a", "b", "zero", "y", kind, difference, stderr, freedom)
 
 
 @pytest.mark.parametrize(

@@ -4,14 +4,14 @@ from types import SimpleNamespace
 
 from wideproof.reports.sections.linear.confirmation import SHOWN, _others
 from wideproof.reports.sections.monte_carlo import validation
-from wideproof.reports.sections.needs import Run
+from wideproof.reports.sections.needs import ReportRun
 
 KNOWN = ("excess-kurtosis", "correlation", "square-correlation", "kernel-coupling", "distribution")
 
 
 def checked(*names):
     checks = [SimpleNamespace(quantity=x, verdict="holds", p_value=0.5, detectable=0.1) for x in names]
-    return Run(None, {}, made={validation: SimpleNamespace(checks=checks)})
+    return ReportRun(None, {}, made={validation: SimpleNamespace(checks=checks)})
 
 
 def test_a_check_without_words_of_its_own_is_a_row_under_its_name():

@@ -17,7 +17,7 @@ from wideproof.reports.render.latex_subset import lint_tex
 from wideproof.reports.render.typeset import typeset
 from wideproof.reports.sections import report as report_module
 from wideproof.reports.sections.monte_carlo import validation
-from wideproof.reports.sections.needs import Making, Run
+from wideproof.reports.sections.needs import Making, ReportRun
 from wideproof.reports.sections.nonlinear import assembly, confirmation, memory, training
 from wideproof.reports.sections.nonlinear.confirmation import curves, distance
 from wideproof.reports.sections.nonlinear.limit import gradient, gradients, limits
@@ -190,7 +190,7 @@ def test_limits_of_gates_layers_and_sums_fit_the_page(make, tmp_path):
 
     program = make().program()
     making = Making(program, {})
-    part = Run(program, {}, made={need: making[need] for need in (nngp, ntk, gradient)})
+    part = ReportRun(program, {}, made={need: making[need] for need in (nngp, ntk, gradient)})
     made = doc.Document("t", "a", tuple(one.written(part, Draft(tmp_path)) for one in (limits, gradients)), "w")
     assert {"eq:nngp", "eq:ntk", "eq:adjoint"} <= set(doc.labels(made))
     bodies = [node.body for node in doc.walk(made) if isinstance(node, doc.Equation)]
