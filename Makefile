@@ -7,6 +7,7 @@ WORKERS ?= 2
 PART    = tests/derive/language tests/derive/proof tests/derive/expectation tests/derive/emit tests/numeric/core \
           tests/numeric/recordings tests/numeric/kernels tests/reports/document tests/reports/render tests/reports/cli \
           tests/test_readme.py tests/test_package.py tests/test_layers.py
+LOOPS   = tests/derive/emit/sweeps tests/derive/expectation/tables tests/numeric/linear_rnn/test_thin_products.py
 PIP     = -m pip install --quiet --disable-pip-version-check
 
 help:            ## list the targets
@@ -30,6 +31,10 @@ accessible: $(VENV)/.test  ## check pages in Chromium by axe: needs npm and chro
 KEEP    = MALLOC_MMAP_THRESHOLD_=268435456 MALLOC_TRIM_THRESHOLD_=1073741824
 test: $(VENV)/.test      ## run the tests; WORKERS=8 on a larger machine
 	$(KEEP) $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
+
+compiled: $(VENV)/.test  ## the tests of compiled loops, which the others leave out where Numba is not installed
+	$(BIN)/python $(PIP) -e '.[fast]'
+	$(BIN)/python -m pytest -n $(WORKERS) $(LOOPS)
 
 mutants: $(VENV)/.test   ## try small mistakes in the engine and write which ones nothing noticed: docs/mutants.md
 	$(BIN)/python -m tests.mutants --write docs/mutants.md
@@ -85,5 +90,5 @@ clean:           ## remove the environments and the reports
 	rm -rf $(VENV) $(VENV)-3.* report certificates dist build docs/_build docs/generated *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 # docs is a folder, too
-.PHONY: help report docs accessible certify test mutants check lint format types lowest pythons clean
+.PHONY: help report docs accessible certify test compiled mutants check lint format types lowest pythons clean
 .DEFAULT_GOAL := help
