@@ -39,7 +39,7 @@ compiled: $(VENV)/.test  ## the tests of compiled loops, which the others leave 
 mutants: $(VENV)/.test   ## try small mistakes in the engine and write which ones nothing noticed: docs/mutants.md
 	$(BIN)/python -m tests.mutants --write docs/mutants.md
 
-check: lint types test   ## what a change must pass: lint, format, types, tests
+check: lint types test compiled   ## what a change must pass: lint, format, types, tests
 
 lint: $(VENV)/.test      ## ruff: rules, and the format of every file
 	$(BIN)/ruff check .
