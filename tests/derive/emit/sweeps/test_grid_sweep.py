@@ -107,7 +107,7 @@ def started():
 
 @pytest.mark.parametrize(
     ("model", "has"),
-    [(models.leaky(), True), (models.leaky("tanh"), False), (models.bidirectional(), False), (started(), False)],
+    [(models.leaky(), True), (models.leaky("tanh"), True), (models.bidirectional(), False), (started(), False)],
     ids=["leaky", "tables", "backward", "started"],
 )
 def test_which_recurrences_have_a_text(model, has):
