@@ -113,8 +113,9 @@ def chosen(slot: Slot, a: Host, b: Host, given: Range | None = None) -> Chosen |
     `given` is a range of all variances, over which there is one table or none.
     Shapes: a (steps, N), b (steps, M).
     """
-    every, ends = given or range_of(np.append(a, b)), np.stack([_ends(a), _ends(b)])
-    if every is None:
+    both = np.append(a, b)
+    every, ends = given or range_of(both), np.stack([_ends(a), _ends(b)])
+    if every is None or not every[0] <= np.min(both) <= np.max(both) <= every[1]:
         return None
     kinds = [slot.factors] if slot.slope is None else [slot.factors, _derivatives(slot.factors)]
     sizes = [_sizes(factors, every, (a, b)) for factors in kinds]
@@ -195,9 +196,7 @@ def _is_seen(error: float, sizes: Host) -> bool:
     return not bool(np.all(error <= ACCURACY * np.maximum(sizes[:, 1], 1.0)) and np.all(error <= USEFUL * sizes[:, 0]))
 
 
-def loaded(
-    slots: Sequence[Slot], rows: Host, columns: Host, same: bool, given: Range | None = None
-) -> Loaded | None:
+def loaded(slots: Sequence[Slot], rows: Host, columns: Host, same: bool, given: Range | None = None) -> Loaded | None:
     """The tables of expectations at the variances of both sides, or None where one has none.
 
     `same` says that both sides are the same sequences, `given` the range of all variances.
@@ -323,6 +322,6 @@ def whole(slots: Sequence[Slot], every: Range) -> Whole | None:
             place[:2, : side.means.shape[1]] = side.means
             place[OWN - 2 : OWN - 2 + len(side.basis), : side.basis.shape[1]] = side.basis
     picked = [Chosen([table], np.zeros(1, dtype=np.int64), every) for table in found]
-    cores = _cores(picked).reshape(len(found), ranks[0], -1, ranks[1])
-    cores = np.pad(cores, ((0, 0), (0, 0), (0, 0), (0, rank - ranks[1]))).reshape(len(found), ranks[0], -1)
+    terms = _cores(picked).reshape(len(found), ranks[0], -1, ranks[1])
+    cores = np.pad(terms, ((0, 0), (0, 0), (0, 0), (0, rank - ranks[1]))).reshape(len(found), ranks[0], -1)
     return Whole(sides, ends, cores, _shapes(picked)[0], np.array([table.layer for table in found]))

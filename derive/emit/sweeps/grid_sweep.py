@@ -234,25 +234,25 @@ class GridSweep(FusedSweep):
         )  # fmt: skip
 
     def _range(self, stepper: Stepper, half: bool, parameters: Host) -> Range | None:
-        """The range of the tables with which the moments within sequences are known then, None where there is none."""
-        for every in RANGES if self.step.slots else RANGES[:1]:
-            if all(self._know_within(stepper, side, parameters, every) for side in ((0,) if half else (0, 1))):
+        """The range of the tables by which the moments within sequences are known then, None where there is none."""
+        for every in RANGES:
+            tables = whole(self.step.slots, every)
+            if tables is None:
+                return None
+            if all(self._know_within(stepper, side, parameters, tuple(tables)) for side in ((0,) if half else (0, 1))):
                 return every
         return None
 
-    def _know_within(self, stepper: Stepper, side: int, parameters: Host, every: Range) -> bool:
+    def _know_within(self, stepper: Stepper, side: int, parameters: Host, tables: tuple[Any, ...]) -> bool:
         """Put the moments within the sequences of a side, at equal times, among those of the stepper.
 
-        Returns whether they are known with the tables of a range.
+        Returns whether tables, where there are some, hold all variances.
         """
-        tables = whole(self.step.slots, every) if self.step.slots else ()
-        if tables is None:
-            return False
         directions, sizes = stepper.inputs.directions(side)
         found = np.zeros((len(sizes), sizes.shape[1] + 1, len(self.moments)))
         x, function = np.ascontiguousarray(directions), compiled(self.within)
-        in_parts(lambda i: function(i, i + 1, parameters, sizes, x, tuple(tables), found), range(len(sizes)))
-        if self.step.slots and not np.all(np.isfinite(found)):
+        in_parts(lambda i: function(i, i + 1, parameters, sizes, x, tables, found), range(len(sizes)))
+        if tables and not np.all(np.isfinite(found)):
             return False
         know(stepper, side, self.moments, found)
         return True
@@ -264,8 +264,11 @@ class GridSweep(FusedSweep):
         inputs = [stepper.inputs.directions(side) for side in (0, 1)]
         if out_of_range(parameters) or any(out_of_range(part.sizes**2) for part in inputs):
             return None
-        every = self._range(stepper, half, parameters) if self.coupled else None
-        if self.coupled and every is None:
+        every = None
+        if self.coupled and not self.step.slots:
+            for side in (0,) if half else (0, 1):
+                self._know_within(stepper, side, parameters, ())
+        elif self.coupled and (every := self._range(stepper, half, parameters)) is None:
             return None
         read = [
             self._read(stepper, part, side, 0, sizes[side], inputs[side].sizes, half)
@@ -277,9 +280,7 @@ class GridSweep(FusedSweep):
         moving, last = read[:2], read[2:]
         (x, y), mode = (part.directions for part in inputs), READOUTS[readout]
         lanes = MANY if len(y) > 2 * FEW else FEW
-        tables = [
-            self._of_times(*part, half, every, lanes) for part in ((self.step, moving), (self.end, last))
-        ]
+        tables = [self._of_times(*part, half, every, lanes) for part in ((self.step, moving), (self.end, last))]
         if tables[0] is None or tables[1] is None:
             return None if self.apart is None else self.apart.grid(stepper, sizes, half, readout)
         out = np.zeros((len(x), *(sizes if mode == ALL else (1, 1)), len(y)))
