@@ -9,7 +9,7 @@ import pytest
 import wideproof as wp
 from wideproof.derive import models, nngp, ntk
 from wideproof.derive.emit.kernel_stepper import STILL
-from wideproof.derive.emit.sweeps import compiled_text, grid_sweep
+from wideproof.derive.emit.sweeps import compiled_text, fused_sweep, grid_sweep
 from wideproof.derive.emit.sweeps.grid_sweep import GridSweep, grid_of
 from wideproof.derive.expectation.tables import compiled_sweep
 from wideproof.numeric.kernels.sequence_batches import SequenceBatch
@@ -138,6 +138,12 @@ def test_bits_do_not_depend_on_the_number_of_threads(monkeypatch):
     assert all(np.array_equal(found[0], x) for x in found[1:])
     want = function.on(batch, (4, 4), "last", **nu)
     assert apart(found[0], 0.5 * (want + want.T)) < 1e-11
+
+
+def test_what_costs_array_code_most_is_swept_soonest():
+    work = {x: wp.Kernel(models.leaky(x), readout="last", **NU)._work for x in ("erf", "tanh")}
+    erf, tanh = (work[x](nngp(models.leaky(x)).formula.on_sequences(), [1, 1], [40, 40]) for x in work)
+    assert erf < fused_sweep.LEAST_WORK < tanh
 
 
 def started():
