@@ -29,6 +29,7 @@ from wideproof.derive.emit.lag_grid import Grid
 from wideproof.derive.emit.sweeps.fused_sweep import FusedSweep, sweep_of
 from wideproof.derive.emit.sweeps.grid_sweep import GridSweep, grid_of
 from wideproof.derive.emit.sweeps.within_sweep import WithinSweep, within_of
+from wideproof.derive.expectation.pair_integrals import is_tabled
 from wideproof.derive.expectation.symbolic_expectation import GaussianMean
 from wideproof.derive.language.errors import NotClosed, ParameterError, TooLarge, by_name
 from wideproof.derive.language.grammar import shortened
@@ -364,6 +365,13 @@ class OnSequences(Compiled):
     def _within(self) -> WithinSweep | None:
         """The loop of the moments within sequences, where those read each other at equal times only."""
         return within_of(self.equations)
+
+    @cached_property
+    def by_tables(self) -> bool:
+        """Whether an expectation comes of tables, being no closed form."""
+        stated = [self.equations.recurrence.right, *(e.right for e in self.equations.recurrence.equations)]
+        means = set().union(*(x.atoms(GaussianMean) for x in stated))
+        return any(is_tabled(tuple((str(name), int(order)) for name, order in mean.args[0])) for mean in means)
 
     @cached_property
     def by_rows(self) -> bool:

@@ -107,20 +107,22 @@ class ChosenTables(NamedTuple):
     range: Range
 
 
-def chosen(slot: Slot, a: Host, b: Host) -> ChosenTables | None:
+def chosen(slot: Slot, a: Host, b: Host, given: Range | None = None) -> ChosenTables | None:
     """Tables for variances at all steps, or None where there are none, or an error would be visible.
 
+    `given` is a range of all variances, over which there is one table or none.
     Shapes: a (steps, N), b (steps, M).
     """
-    every, ends = range_of(np.append(a, b)), np.stack([_ends(a), _ends(b)])
-    if every is None:
+    both = np.append(a, b)
+    every, ends = given or range_of(both), np.stack([_ends(a), _ends(b)])
+    if every is None or not every[0] <= np.min(both) <= np.max(both) <= every[1]:
         return None
     kinds = [slot.factors] if slot.slope is None else [slot.factors, _derivatives(slot.factors)]
     sizes = [_sizes(factors, every, (a, b)) for factors in kinds]
     found = None
-    if every[1] <= max(WIDE, NARROW * every[0]):
+    if given or every[1] <= max(WIDE, NARROW * every[0]):
         found = _of_ranges(slot.factors, every, [every] * len(a), ends, sizes)
-    if found is None:
+    if found is None and given is None:
         own = [range_of(np.append(x, y)) for x, y in zip(a, b, strict=True)]
         found = _of_ranges(slot.factors, every, [x for x in own if x], ends, sizes)
     return found
@@ -194,15 +196,15 @@ def _is_seen(error: float, sizes: Host) -> bool:
     return not bool(np.all(error <= ACCURACY * np.maximum(sizes[:, 1], 1.0)) and np.all(error <= USEFUL * sizes[:, 0]))
 
 
-def loaded(slots: Sequence[Slot], rows: Host, columns: Host, same: bool) -> Loaded | None:
+def loaded(slots: Sequence[Slot], rows: Host, columns: Host, same: bool, given: Range | None = None) -> Loaded | None:
     """The tables of expectations at the variances of both sides, or None where one has none.
 
-    `same` says that both sides are the same sequences.
+    `same` says that both sides are the same sequences, `given` the range of all variances.
     Shapes: what either side contributes alone, (letters, steps, N) and (letters, steps, M).
     """
     picked: list[ChosenTables] = []
     for slot in slots:
-        found = chosen(slot, rows[slot.row], columns[slot.column])
+        found = chosen(slot, rows[slot.row], columns[slot.column], given)
         if found is None:
             return None
         picked.append(found)
@@ -271,3 +273,55 @@ def _shapes(picked: list[ChosenTables]) -> NDArray[np.int64]:
             taken = table.taken
             result[found.which == i, n, : 4 + len(taken)] = (i, *_orders(table), _ranks(table)[0], *taken)
     return result
+
+
+def across_times(slots: Sequence[Slot], rows: Host, columns: Host, same: bool, given: Range | None) -> Loaded | None:
+    """The same for all pairs of times: one table for all of them, rows and columns by their own time.
+
+    Shapes: (letters, T, N) and (letters, T', M); of `Loaded` rows (N, T, ...), columns (..., T', M), shapes (T, ...).
+    """
+    flat = [np.ascontiguousarray(x).reshape(len(x), 1, -1) for x in (rows, columns)]
+    found = loaded(slots, flat[0], flat[1], same, given)
+    if found is None:
+        return None
+    steps, count = rows.shape[1:]
+    return Loaded(
+        np.ascontiguousarray(found.rows.reshape(steps, count, *found.rows.shape[2:]).swapaxes(0, 1)),
+        found.columns.reshape(-1, *columns.shape[1:]), found.cores,
+        np.repeat(found.shapes, steps, axis=0), np.repeat(found.layers, steps, axis=0),
+    )  # fmt: skip
+
+
+class Whole(NamedTuple):
+    """Tables of E expectations over a whole range, for a loop that meets the variances on its way.
+
+    Shapes: sides (2, E, OWN - 2 + r, R), Chebyshev coefficients of what follows 1 / sqrt(s + a) and a / (s + a) in
+    `Loaded`; ends (E, 5), the range, s and the coordinates of its ends; cores (E, r, K * r); shapes and layers of E.
+    """
+
+    sides: Host
+    ends: Host
+    cores: Host
+    shapes: NDArray[np.int64]
+    layers: Host
+
+
+def whole(slots: Sequence[Slot], every: Range) -> Whole | None:
+    """The tables of expectations over a range, or None where one has none."""
+    tables = [pair_table(slot.factors, (every, every), CENTRED, slot.slope is not None) for slot in slots]
+    found = [table for table in tables if table is not None]
+    if len(found) < len(slots):
+        return None
+    ranks = [max(_ranks(table)[side] for table in found) for side in (0, 1)]
+    rank, most = max(ranks), max(side.means.shape[1] for table in found for side in table.sides)
+    sides, ends = np.zeros((2, len(found), OWN - 2 + rank, most)), np.empty((len(found), 5))
+    for e, table in enumerate(found):
+        soft = table.softening
+        ends[e] = *every, soft, *(math.sqrt(soft / (soft + x)) for x in every)
+        for place, side in zip(sides[:, e], table.sides, strict=True):
+            place[:2, : side.means.shape[1]] = side.means
+            place[OWN - 2 : OWN - 2 + len(side.basis), : side.basis.shape[1]] = side.basis
+    picked = [ChosenTables([table], np.zeros(1, dtype=np.int64), every) for table in found]
+    terms = _cores(picked).reshape(len(found), ranks[0], -1, ranks[1])
+    cores = np.pad(terms, ((0, 0), (0, 0), (0, 0), (0, rank - ranks[1]))).reshape(len(found), ranks[0], -1)
+    return Whole(sides, ends, cores, _shapes(picked)[0], np.array([table.layer for table in found]))

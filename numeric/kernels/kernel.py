@@ -45,6 +45,7 @@ MANY, LONG = 2**15, 2**10  # pairs of sequences times steps, and steps, from whi
 SWEPT_BLOCK = 1024  # sequences of a block that is swept, which keeps no arrays of pairs but the result
 CALL = 512  # pairs of sequences whose moments array code finds in the time of its calls
 LONGER = 8  # times as much work pays for the sweep over pairs of times, whose text is longer
+BY_TABLES = 8  # times as long a pair of times takes array code where expectations come of tables, at least
 LIVE = 16  # arrays of pairs alive at once while one step is computed, besides the moments kept
 
 
@@ -352,7 +353,8 @@ class Kernel:
             return pairs * max(times) * moments
         if function.by_rows:
             return pairs * times[0] * times[1] * moments
-        return max(pairs, CALL) * times[0] * times[1] * moments // LONGER
+        price = BY_TABLES if function.by_tables else 1
+        return price * max(pairs, CALL) * times[0] * times[1] * moments // LONGER
 
     def _expected(self, function: ProcessKernel, pairs: Pairs) -> KernelNumbers:
         """An expectation over the limiting process, with its error."""

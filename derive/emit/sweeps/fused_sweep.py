@@ -63,15 +63,31 @@ def states(equations: Equations, step: Lines, end: Lines) -> list[tuple[int, int
 
 
 DISTANCES = [
-    f"grams[{n}, j] += (near {sign} there[skip + j]) * (near {sign} there[skip + j])" for n, sign in enumerate("-+")
+    f"grams[{n}, j] += (one {sign} there[skip + j]) * (one {sign} there[skip + j])" for n, sign in enumerate("-+")
 ]
 """Lines that sum the squared distances of two directions, as they are and one of them turned."""
-LETTER = re.compile(r"\b(?:v\d+|(?:new|old)\d+_\d+|c\d+|apart|summed|inner)\b")
+LETTER = re.compile(r"\b(?:v\d+|(?:new|old|above|left)\d+_\d+|c\d+|apart|summed|inner)\b")
 """Letters of a lane."""
 
 
-def loops(lines: Lines, loads: dict[str, str], first: int) -> tuple[list[str], int]:
-    """Loops over the lanes between the sums of tables, and the rows of `work` up to theirs, from `first` on."""
+def products(*parts: Lines) -> tuple[list[str], dict[str, str]]:
+    """Lines that sum the products of two directions, distances where they are read, and where they are then."""
+    if {"apart", "summed"} & {x for part in parts for x in LETTER.findall("\n".join(part.text))}:
+        inner = "0.25 * (grams[1, j] - grams[0, j])"
+        return DISTANCES, {"apart": "grams[0, j]", "summed": "grams[1, j]", "inner": inner}
+    return ["grams[0, j] += one * there[skip + j]"], {"inner": "grams[0, j]"}
+
+
+def first_row(*parts: Lines) -> int:
+    """The row of `work` after those of the expectations of some lines."""
+    return WORK + max((1 + max(x.value, x.slope or 0) for part in parts for x in part.slots), default=0)
+
+
+def loops(lines: Lines, loads: dict[str, str], first: int, lanes: bool = True) -> tuple[list[str], int]:
+    """Loops over the lanes between the sums of tables, and the rows of `work` up to theirs, from `first` on.
+
+    Without `lanes` there is one.
+    """
     parts = _parts(lines)
     made = [{x.partition("=")[0].strip() for x in part} for part, _ in parts]
     read = [{*LETTER.findall("\n".join(x.partition("=")[2] for x in part))} - own
@@ -84,7 +100,7 @@ def loops(lines: Lines, loads: dict[str, str], first: int) -> tuple[list[str], i
         body += [*part, *(f"work[{places[x]}, j] = {x}" for x in sorted(own) if x in places)]
         text += ["for j in range(width):", *("    " + line for line in body)]
         if table is not None:
-            text += summed(table.slot, lines.slots[table.slot], str(places[table.covariance]))
+            text += summed(table.slot, lines.slots[table.slot], str(places[table.covariance]), lanes)
     return text, first + len(places)
 
 
@@ -106,9 +122,7 @@ def source(equations: Equations, step: Lines, end: Lines) -> str:
     kept = list(enumerate(states(equations, step, end)))
     olds = {f"old{n}_{i}": f"state[{place}, j]" for place, (n, i) in kept}
     news = {f"new{n}_{i}": f"state[{place}, j]" for place, (n, i) in kept}
-    apart = bool({"apart", "summed"} & {*LETTER.findall("\n".join([*step.text, *end.text]))})
-    grams = {"apart": "grams[0, j]", "summed": "grams[1, j]"}
-    grams["inner"] = "0.25 * (grams[1, j] - grams[0, j])" if apart else "grams[0, j]"
+    sums, grams = products(step, end)
     stores: list[str | LaneSum] = [f"state[{place}, j] = new{n}_{i}" for place, (n, i) in kept]
 
     def columns(lines: Lines, array: str) -> dict[str, str]:
@@ -117,27 +131,29 @@ def source(equations: Equations, step: Lines, end: Lines) -> str:
     def rows(lines: Lines, array: str) -> list[str]:
         return [f"r{n} = {array}[{n}]" for n in range(len(lines.alone[0]))]
 
-    first = WORK + max((1 + max(x.value, x.slope or 0) for part in (step, end) for x in part.slots), default=0)
+    first = first_row(step, end)
     moving, held = loops(step._replace(lines=[*step.lines, *stores]), olds | grams | columns(step, "other"), first)
     last, ended = loops(end, news | columns(end, "last_other"), first)
-    named = [at_step(name, at) if part.slots else [] for part, name, at in ((step, "step", "step"), (end, "last", "0"))]
+    named = [at_step(part, name, at, at) for part, name, at in ((step, "step", "step"), (end, "last", "0"))]
     terms = [contracted(name) if part.slots else [] for part, name in ((step, "step"), (end, "last"))]
     return TEMPLATE.format(
         states=len(kept), lanes=LANES, vector=VECTOR, work=max(held, ended),
         parameters=indented([f"p{n} = parameters[{n}]" for n in range(len(equations.symbols))], 1),
-        grams=indented(DISTANCES if apart else ["grams[0, j] += near * there[skip + j]"], 6),
+        grams=indented(sums, 6),
         terms=indented([*terms[0], *terms[1]], 1),
         rows=indented([*rows(step, "own"), *named[0]], 4), step=indented(moving, 4),
         last_rows=indented([*rows(end, "last_own"), *named[1]], 3), last=indented(last, 3),
     )  # fmt: skip
 
 
-def at_step(prefix: str, at: str) -> list[str]:
-    """Lines that name what the sums of tables read at a step."""
+def at_step(part: Lines, prefix: str, row: str, column: str) -> list[str]:
+    """Lines that name what the sums of tables read at a step of either side; none where there are none."""
+    if not part.slots:
+        return []
     return [
-        f"row_table, column_table = {prefix}_rows[i, {at}], {prefix}_columns[chunk, {at}]",
-        f"all_terms, all_shapes = {prefix}_terms[i - start, {at}], {prefix}_shapes[{at}]",
-        f"all_layers = {prefix}_layers[{at}]",
+        f"row_table, column_table = {prefix}_rows[i, {row}], {prefix}_columns[chunk, {column}]",
+        f"all_terms, all_shapes = {prefix}_terms[i - start, {row}], {prefix}_shapes[{row}]",
+        f"all_layers = {prefix}_layers[{row}]",
         "table_width = column_table.shape[0] // all_shapes.shape[0]",
     ]
 
@@ -171,7 +187,7 @@ TEMPLATE = """def sweep(
                     grams[0, j] = 0.0
                     grams[1, j] = 0.0
                 for n in range(x.shape[2]):
-                    near, there = x[i, step, n], y[chunk, step, n]
+                    one, there = x[i, step, n], y[chunk, step, n]
                     for j in range(width):
 {grams}
                 own, other = of_rows[i, step], of_columns[chunk, step]

@@ -4,12 +4,15 @@ Leaky and residual networks carry a state on, so that the moments at two times r
 sequence alone: also the kernel after the last step is one of all pairs of times. Of a pair of sequences one row of
 times is kept. Within each sequence the same lines are swept over the times up to the diagonal, row by row, so that each
 row finds the variances it reads; equal sequences then have equal moments, to the last bit but for the order of sums.
+Smooth functions are summed from one table for all times. Where the variances come of the sweep within sequences, that
+takes the tables of whole ranges, the least that holds what it meets; the sweep across them takes the same, narrowed.
 Array code is the reference, and takes over as it does for `fused_sweep`.
 """
 
 from __future__ import annotations
 
 import functools
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
@@ -27,12 +30,23 @@ from wideproof.derive.emit.kernel_stepper import (
     Stepper,
 )
 from wideproof.derive.emit.sweeps.compiled_text import compiled, out_of_range
-from wideproof.derive.emit.sweeps.fused_sweep import FusedSweep, Host, in_lanes, in_rows
+from wideproof.derive.emit.sweeps.fused_sweep import (
+    NOTHING,
+    FusedSweep,
+    Host,
+    at_step,
+    first_row,
+    in_lanes,
+    in_rows,
+    loops,
+    products,
+)
 from wideproof.derive.emit.sweeps.step_text import (
     BEFORE,
     NOW,
+    LaneSum,
     Lines,
-    StepWriter,
+    TabledWriter,
     indented,
     no_text,
     output_lines,
@@ -40,16 +54,22 @@ from wideproof.derive.emit.sweeps.step_text import (
     with_text,
 )
 from wideproof.derive.emit.sweeps.within_sweep import know, scalar
+from wideproof.derive.expectation.swept_means import across_times, whole
 from wideproof.derive.expectation.tables.compiled_sweep import in_parts
+from wideproof.derive.expectation.tables.pair_tables import Range
+from wideproof.derive.expectation.tables.table_loops import at_time, contracted, started
 
 ABOVE, LEFT = (-1, 0), (0, -1)
 FEW, MANY = 4, 32
 """Columns swept together, of few sequences and of more: the row of times that is kept stays in the second cache."""
 LAST, AVERAGE, ALL = range(3)
 READOUTS = {"last": LAST, "average": AVERAGE, "all": ALL}
+RANGES = ((0.0, 4.0), (0.0, 16.0), (0.0, 64.0))
+"""The ranges of variances that are tried where the sweep itself tells them."""
 
 
-class GridWriter(StepWriter):
+@dataclass
+class GridWriter(TabledWriter):
     """The lines of one pair of times.  Gaps that no equation tells are what a subtraction leaves."""
 
     names: ClassVar[dict[Index, str]] = {NOW: "new", ABOVE: "above", LEFT: "left", BEFORE: "old"}
@@ -79,11 +99,13 @@ class GridSweep(FusedSweep):
     Errors: NotClosed where the recurrence has no such text.
     """
 
-    def __init__(self, equations: Equations) -> None:
+    def __init__(self, equations: Equations, shared: bool = True) -> None:
         self.equations = equations
         if any(x.has(sp.KroneckerDelta) for x in (equations.recurrence.right, *equations.right.values())):
             raise no_text("equations that are the same at all times", "others")
-        self.step, self.end = (lines(GridWriter(equations, True)) for lines in (step_lines, output_lines))
+        self.step, self.end = (
+            lines(GridWriter(equations, True, shared=shared)) for lines in (step_lines, output_lines)
+        )
         self.kept = self._kept()
         if not all(map(self._rests, self.step.read)):
             raise no_text("states at rest before the first step", "others")
@@ -113,6 +135,12 @@ class GridSweep(FusedSweep):
         return all(self.equations.is_zero(key) for key in keys)
 
     @functools.cached_property
+    def apart(self) -> GridSweep | None:
+        """The sweep with a table for each expectation, where some serve two here."""
+        joint = any(slot.slope is not None for part in (self.step, self.end) for slot in part.slots)
+        return GridSweep(self.equations, False) if joint else None
+
+    @functools.cached_property
     def texts(self) -> dict[int, str]:
         """The sweep by the number of columns that are swept together."""
         return {lanes: self._text(lanes) for lanes in (FEW, MANY)}
@@ -121,15 +149,22 @@ class GridSweep(FusedSweep):
         step, end, count = self.step, self.end, len(self.kept)
         kept = list(enumerate(self.kept))
         loads = self._loads("above[{place}, j]", "near[{place}, j]", "near[{old}, j]")
-        moves = [f"near[{count + place}, j] = above[{place}, j]" for place, _ in kept]
-        stores = [f"near[{place}, j] = above[{place}, j] = new{n}_{i}" for place, (n, i) in kept]
-        ends = [f"new{n}_{i} = near[{place}, j]" for place, (n, i) in kept if self._pair(n) in end.reads(NOW)]
+        stores: list[str | LaneSum] = [f"near[{count + place}, j] = above[{place}, j]" for place, _ in kept]
+        stores += [f"near[{place}, j] = above[{place}, j] = new{n}_{i}" for place, (n, i) in kept]
+        ends = {f"new{n}_{i}": f"near[{place}, j]" for place, (n, i) in kept if self._pair(n) in end.reads(NOW)}
+        sums, grams = products(step, end)
+        first = first_row(step, end)
+        moving, held = loops(
+            step._replace(lines=[*step.lines, *stores]), loads | grams | _columns(step, "other[{}, j]"), first
+        )
+        last, ended = loops(end, ends | grams | _columns(end, "last_other[{}, j]"), first)
+        named = [at_step(part, name, "t", "s") for part, name in ((step, "step"), (end, "last"))]
+        terms = [x for part, name in ((step, "step"), (end, "last")) if part.slots for x in contracted(name)]
         return GRID.format(
-            states=count, twice=2 * count, lanes=lanes, parameters=self._parameters,
-            rows=indented(_letters("r", step, "own[{}]"), 5),
-            step=indented([*loads, *_letters("c", step, "other[{}, j]"), *step.text, *moves, *stores], 6),
-            last_rows=indented(_letters("r", end, "last_own[{}]"), 5),
-            last=indented([*ends, *_letters("c", end, "last_other[{}, j]"), *end.text], 6),
+            states=count, twice=2 * count, lanes=lanes, work=max(held, ended), parameters=self._parameters,
+            terms=indented(terms, 1), grams=indented(sums, 7),
+            rows=indented([*_rows(step, "own[{}]"), *named[0]], 5), step=indented(moving, 5),
+            last_rows=indented([*_rows(end, "last_own[{}]"), *named[1]], 5), last=indented(last, 5),
         )  # fmt: skip
 
     def _pair(self, place: int) -> Pair:
@@ -139,15 +174,15 @@ class GridSweep(FusedSweep):
     def _parameters(self) -> str:
         return indented([f"p{n} = parameters[{n}]" for n in range(len(self.equations.symbols))], 1)
 
-    def _loads(self, above: str, left: str, old: str) -> list[str]:
-        """Lines that read the moments of one step less."""
-        found = []
+    def _loads(self, above: str, left: str, old: str) -> dict[str, str]:
+        """Where the moments of one step less are read."""
+        found = {}
         for steps, where in ((ABOVE, above), (LEFT, left), (BEFORE, old)):
             name, read = GridWriter.names[steps], self.step.reads(steps)
             for place, (n, i) in enumerate(self.kept):
                 if self._pair(n) in read:
                     at = where.format(place=place, old=len(self.kept) + place, turned=self._turned(n, i))
-                    found.append(f"{name}{n}_{i} = {at}")
+                    found[f"{name}{n}_{i}"] = at
         return found
 
     def _turned(self, n: int, i: int) -> int:
@@ -169,33 +204,58 @@ class GridSweep(FusedSweep):
         lines, kept = self.step, list(enumerate(self.kept))
         if any(max(key.times) >= 0 for key in lines.within.values()):
             raise no_text("moments within a sequence of earlier steps", "of this one")
+        if any(slot.gapped for slot in lines.slots):
+            raise no_text("tables without gaps where the sweep tells the variances", "gaps")
         loads = self._loads("state[s, {place}] if s < t else near[{turned}]", "near[{place}]", "near[{old}]")
         letters = [
             f"{x} = w[i, t + {1 + key.times[0]}, {self.moments.index(key.pair)}]" for x, key in lines.within.items()
         ]
         count = len(self.kept)
         found = [self.kept.index((self.equations.across.index(pair), 0)) for pair in self.moments]
+        stores: list[str | LaneSum] = [
+            *(f"near[{count + place}] = state[s, {place}]" for place, _ in kept),
+            *(f"near[{place}] = state[s, {place}] = new{n}_{i}" for place, (n, i) in kept),
+        ]
+        sums, grams = products(lines)
+        moving, held = loops(
+            lines._replace(lines=[*lines.lines, *stores]), loads | grams | _columns(lines, "other[s, {}]"),
+            first_row(lines), False,
+        )  # fmt: skip
         return WITHIN.format(
-            states=count, twice=2 * count, parameters=self._parameters, letters=indented(letters, 3),
+            states=count, twice=2 * count, work=held, parameters=self._parameters, letters=indented(letters, 3),
+            started=indented(started(lines.slots) if lines.slots else [], 1),
+            tables=indented(at_time(lines.slots, "own[{}]", "other[t, {}]") if lines.slots else [], 3),
+            named=indented(["column_table = columns[s]"] if lines.slots else [], 4),
             rows=len(lines.alone[0]), columns=len(lines.alone[1]),
             own=indented([f"own[{n}] = {scalar(x, self.equations)}" for n, x in enumerate(lines.alone[0])], 3),
             other=indented([f"other[t, {n}] = {scalar(x, self.equations)}" for n, x in enumerate(lines.alone[1])], 3),
-            row=indented(_letters("r", lines, "own[{}]"), 3),
-            step=indented([
-                *_letters("c", lines, "other[s, {}]"), *loads, *lines.text,
-                *(f"near[{count + place}] = state[s, {place}]" for place, _ in kept),
-                *(f"near[{place}] = state[s, {place}] = new{n}_{i}" for place, (n, i) in kept),
-            ], 4),
+            row=indented(_rows(lines, "own[{}]"), 3), grams=indented(sums, 6), step=indented(moving, 4),
             store=indented([f"w[i, t + 1, {k}] = near[{place}]" for k, place in enumerate(found)], 3),
         )  # fmt: skip
 
-    def _know_within(self, stepper: Stepper, side: int, parameters: Host) -> None:
-        """Put the moments within the sequences of a side, at equal times, among those of the stepper."""
+    def _range(self, stepper: Stepper, half: bool, parameters: Host) -> Range | None:
+        """The range of the tables by which the moments within sequences are known then, None where there is none."""
+        for every in RANGES:
+            tables = whole(self.step.slots, every)
+            if tables is None:
+                return None
+            if all(self._know_within(stepper, side, parameters, tuple(tables)) for side in ((0,) if half else (0, 1))):
+                return every
+        return None
+
+    def _know_within(self, stepper: Stepper, side: int, parameters: Host, tables: tuple[Any, ...]) -> bool:
+        """Put the moments within the sequences of a side, at equal times, among those of the stepper.
+
+        Returns whether tables, where there are some, hold all variances.
+        """
         directions, sizes = stepper.inputs.directions(side)
         found = np.zeros((len(sizes), sizes.shape[1] + 1, len(self.moments)))
         x, function = np.ascontiguousarray(directions), compiled(self.within)
-        in_parts(lambda i: function(i, i + 1, parameters, sizes, x, found), range(len(sizes)))
+        in_parts(lambda i: function(i, i + 1, parameters, sizes, x, tables, found), range(len(sizes)))
+        if tables and not np.all(np.isfinite(found)):
+            return False
         know(stepper, side, self.moments, found)
+        return True
 
     # ---- across sequences -----------------------------------------------------------------------------------
     def grid(self, stepper: Stepper, sizes: tuple[int, int], half: bool, readout: str) -> Host | None:
@@ -204,9 +264,12 @@ class GridSweep(FusedSweep):
         inputs = [stepper.inputs.directions(side) for side in (0, 1)]
         if out_of_range(parameters) or any(out_of_range(part.sizes**2) for part in inputs):
             return None
-        for side in (0,) if half else (0, 1):
-            if self.coupled:
-                self._know_within(stepper, side, parameters)
+        every = None
+        if self.coupled and not self.step.slots:
+            for side in (0,) if half else (0, 1):
+                self._know_within(stepper, side, parameters, ())
+        elif self.coupled and (every := self._range(stepper, half, parameters)) is None:
+            return None
         read = [
             self._read(stepper, part, side, 0, sizes[side], inputs[side].sizes, half)
             for part in (0, 1)
@@ -217,11 +280,15 @@ class GridSweep(FusedSweep):
         moving, last = read[:2], read[2:]
         (x, y), mode = (part.directions for part in inputs), READOUTS[readout]
         lanes = MANY if len(y) > 2 * FEW else FEW
+        tables = [self._of_times(*part, half, every, lanes) for part in ((self.step, moving), (self.end, last))]
+        if tables[0] is None or tables[1] is None:
+            return None if self.apart is None else self.apart.grid(stepper, sizes, half, readout)
         out = np.zeros((len(x), *(sizes if mode == ALL else (1, 1)), len(y)))
         rows, columns = ([f(part[side]) for part in (moving, last)] for side, f in ((0, in_rows), (1, _of(lanes))))
         arguments = (
             half, mode, parameters, rows[0], columns[0], np.ascontiguousarray(x),
-            in_lanes(np.moveaxis(y, 0, -1).swapaxes(0, 1), lanes), rows[1], columns[1], out,
+            in_lanes(np.moveaxis(y, 0, -1).swapaxes(0, 1), lanes), rows[1], columns[1],
+            *tables, out,
         )  # fmt: skip
         function = compiled(self.texts[lanes])
         in_parts(lambda i: function(i, i + 1, *arguments), range(len(x)))
@@ -233,6 +300,15 @@ class GridSweep(FusedSweep):
         if mode == ALL:
             return out.transpose(0, 1, 3, 2)
         return out[:, 0, 0, :] / (sizes[0] * sizes[1] if mode == AVERAGE else 1.0)
+
+    def _of_times(
+        self, part: Lines, alone: list[Any], half: bool, every: Range | None, lanes: int
+    ) -> tuple[Any, ...] | None:
+        """What the loops read of tables at all times, or None where no one table serves these variances."""
+        if not part.slots:
+            return tuple(NOTHING)
+        found = across_times(part.slots, alone[0], alone[1], half, every)
+        return None if found is None else tuple(found._replace(columns=in_lanes(found.columns, lanes)))
 
 
 def _mirror(out: Host) -> None:
@@ -247,17 +323,27 @@ def _of(lanes: int) -> Any:
     return lambda read: in_lanes(read, lanes)
 
 
-def _letters(letter: str, lines: Lines, where: str) -> list[str]:
-    """Lines that read what a row, r, or a column, c, contributes alone."""
-    return [f"{letter}{n} = {where.format(n)}" for n in range(len(lines.alone["rc".index(letter)]))]
+def _rows(lines: Lines, where: str) -> list[str]:
+    """Lines that read what a row contributes alone."""
+    return [f"r{n} = {where.format(n)}" for n in range(len(lines.alone[0]))]
 
 
-GRID = """def sweep(start, stop, half, mode, parameters, of_rows, of_columns, x, y, last_rows, last_columns, out):
+def _columns(lines: Lines, where: str) -> dict[str, str]:
+    """Where it is read what a column contributes alone."""
+    return {f"c{n}": where.format(n) for n in range(len(lines.alone[1]))}
+
+
+GRID = """def sweep(
+    start, stop, half, mode, parameters, of_rows, of_columns, x, y, last_rows, last_columns,
+    step_tables, last_tables, out,
+):
     per_pi = 1.0 / math.pi
     steps, others = of_rows.shape[1], of_columns.shape[1]
     state, near = np.empty((others, {states}, {lanes})), np.empty(({twice}, {lanes}))
-    grams, ended = np.empty((2, {lanes})), np.empty({lanes})
+    grams, ended, work = np.empty((2, {lanes})), np.empty({lanes}), np.empty(({work}, {lanes}))
+    width, skip = np.uint64({lanes}), np.uint64(0)
 {parameters}
+{terms}
     for chunk in range(of_columns.shape[0]):
         place = chunk * {lanes}
         for i in range(start, stop):
@@ -271,22 +357,15 @@ GRID = """def sweep(start, stop, half, mode, parameters, of_rows, of_columns, x,
                     grams[:] = 0.0
                     for n in range(x.shape[2]):
                         one, there = x[i, t, n], y[chunk, s, n]
-                        for j in range({lanes}):
-                            grams[0, j] += (one - there[j]) * (one - there[j])
-                            grams[1, j] += (one + there[j]) * (one + there[j])
+                        for j in range(width):
+{grams}
                     other, above = of_columns[chunk, s], state[s]
 {rows}
-                    for j in range({lanes}):
-                        apart = grams[0, j]
-                        summed = grams[1, j]
 {step}
                     if mode == 0 and (t < steps - 1 or s < others - 1):
                         continue
                     last_other = last_columns[chunk, s]
 {last_rows}
-                    for j in range({lanes}):
-                        apart = grams[0, j]
-                        summed = grams[1, j]
 {last}
                     if mode == 2:
                         for j in range(min({lanes}, out.shape[3] - place)):
@@ -295,11 +374,14 @@ GRID = """def sweep(start, stop, half, mode, parameters, of_rows, of_columns, x,
                         for j in range(min({lanes}, out.shape[3] - place)):
                             out[i, 0, 0, place + j] += ended[j]
 """
-WITHIN = """def sweep(start, stop, parameters, sizes, x, w):
+WITHIN = """def sweep(start, stop, parameters, sizes, x, tables, w):
     per_pi = 1.0 / math.pi
     steps = x.shape[1]
     state, near = np.empty((steps, {states})), np.empty({twice})
     own, other = np.empty({rows}), np.empty((steps, {columns}))
+    grams, work = np.empty((2, 1)), np.empty(({work}, 1))
+    width, skip = np.uint64(1), np.uint64(0)
+{started}
 {parameters}
     for i in range(start, stop):
         state[:] = 0.0
@@ -308,13 +390,16 @@ WITHIN = """def sweep(start, stop, parameters, sizes, x, w):
 {letters}
 {own}
 {other}
+{tables}
 {row}
             near[:] = 0.0
             for s in range(t + 1):
-                apart = summed = 0.0
+                grams[:] = 0.0
                 for n in range(x.shape[2]):
-                    apart += (x[i, t, n] - x[i, s, n]) * (x[i, t, n] - x[i, s, n])
-                    summed += (x[i, t, n] + x[i, s, n]) * (x[i, t, n] + x[i, s, n])
+                    one, there = x[i, t, n], x[i, s, n : n + 1]
+                    for j in range(width):
+{grams}
+{named}
 {step}
 {store}
 """

@@ -8,6 +8,8 @@ by the covariance takes the same products (`derive.expectation.tables.covariance
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from wideproof.derive.expectation.swept_means import Slot
 
 RANKS, WHOLE = (4, 6, 8, 10, 12, 14, 16), (14, 16)
@@ -31,14 +33,17 @@ def _shares(prefix: str, count: int) -> str:
     return "\n".join("                " + line for line in lines)
 
 
-def summed(n: int, slot: Slot, covariance: str) -> list[str]:
-    """Lines that write an expectation from the covariances `work[covariance]`, of `swept_means.Loaded` at a step."""
+def summed(n: int, slot: Slot, covariance: str, lanes: bool = True) -> list[str]:
+    """Lines that write an expectation from the covariances `work[covariance]`, of `swept_means.Loaded` at a step.
+
+    Without `lanes` there is one column, and the terms are added one by one.
+    """
     sloped = slot.slope is not None
     passes = [
         *_others(),
         *(line for rank in RANKS for line in _pass(rank, False, sloped)),
         *(line for rank in WHOLE for line in _pass(rank, True, sloped)),
-    ]
+    ] if lanes else _one_by_one(sloped)  # fmt: skip
     parts = {"e": n, "c": covariance, "value": WORK + slot.value, "slope": WORK + (slot.slope or 0)}
     filled = {name: text.format(**parts) if sloped else "" for name, text in SLOPED.items()}
     whole = SUMMED.format(**parts, passes="\n".join("        " + line for line in passes), **filled)
@@ -58,8 +63,19 @@ def _others() -> list[str]:
 def _pass(rank: int, others: bool, sloped: bool) -> list[str]:
     """Lines that take two orders of the sum, and of its derivative, by so many terms and what others come to."""
     high, low = (f"{_sum(name, rank)}{f' + work[{to}, j]' if others else ''}" for name, to in (("d", HIGH), ("e", LOW)))
+    body = [*_columns(rank), *_orders(high, low, sloped)]
+    head = [f"if head == {rank} and rank {'>' if others else '=='} head:", *(f"    {line}" for line in _terms(rank))]
+    return [*head, "    for j in range(width):", *(f"        {line}" for line in body)]
+
+
+def _one_by_one(sloped: bool) -> list[str]:
+    """Lines that take two orders of the sum, and of its derivative, term by term."""
+    return [*ONE_BY_ONE.splitlines(), *(f"    {line}" for line in _orders("high", "low", sloped))]
+
+
+def _orders(high: str, low: str, sloped: bool) -> list[str]:
+    """Lines of Clenshaw's sum for two orders of these terms."""
     body = [
-        *_columns(rank),
         "twice, last = work[7, j], work[0, j]",
         f"middle = {high} + (twice * last - work[1, j])",
         "work[1, j] = middle",
@@ -72,8 +88,7 @@ def _pass(rank: int, others: bool, sloped: bool) -> list[str]:
             "work[3, j] = turned",
             "work[2, j] = middle + (twice * turned - turning)",
         ]
-    head = [f"if head == {rank} and rank {'>' if others else '=='} head:", *(f"    {line}" for line in _terms(rank))]
-    return [*head, "    for j in range(width):", *(f"        {line}" for line in body)]
+    return body
 
 
 def _terms(count: int, start: str = "") -> list[str]:
@@ -86,6 +101,21 @@ def _columns(count: int, start: str = "") -> list[str]:
 
 def _sum(name: str, count: int) -> str:
     return " + ".join(f"{name}{n} * b{n}" for n in range(count))
+
+
+def started(slots: Sequence[Slot]) -> list[str]:
+    """Lines that make room for the tables of one sequence, `swept_means.Whole`, its variances and its columns."""
+    return STARTED.format(count=len(slots)).splitlines()
+
+
+def at_time(slots: Sequence[Slot], row: str, column: str) -> list[str]:
+    """Lines that work out what a sequence contributes at time t, where its variances are so many letters of each side.
+
+    Not a number where one is outside the range of the tables.
+    """
+    places = [(row.format(slot.row), column.format(slot.column)) for slot in slots]
+    read = [f"variances[{side}, {e}] = {place}" for e, both in enumerate(places) for side, place in enumerate(both)]
+    return [*read, *AT_TIME.splitlines()]
 
 
 WORK, HIGH, LOW = 9, 4, 5
@@ -106,6 +136,38 @@ for i in range(start, stop):
 {four}
             for m in range(shape[3] - shape[3] % 4, shape[3], 2):
 {two}"""
+
+ONE_BY_ONE = """for j in range(width):
+    high = low = 0.0
+    for n in range(rank):
+        high += terms[upper + n] * column_table[at + n, skip + j]
+        low += terms[lower + n] * column_table[at + n, skip + j]"""
+
+STARTED = """sides, ends, cores, all_shapes, all_layers = tables
+variances, values = np.empty((2, {count})), np.empty((2, {count}, 2 + sides.shape[2]))
+columns = np.empty((steps, {count} * values.shape[2], 1))
+all_terms, row_table = np.empty(({count}, cores.shape[2])), values[0]"""
+
+AT_TIME = """for e in range(variances.shape[1]):
+    least, most, softening, first, last = ends[e]
+    for side in range(2):
+        variance, series, value = variances[side, e], sides[side, e], values[side, e]
+        if not least <= variance <= most:
+            variance = math.nan
+        value[0], value[1] = 1.0 / math.sqrt(softening + variance), variance / (softening + variance)
+        twice = 2.0 * (2.0 * math.sqrt(softening / (softening + variance)) - first - last) / (first - last)
+        for m in range(series.shape[0]):
+            one = two = 0.0
+            for order in range(series.shape[1] - 1, 0, -1):
+                one, two = series[m, order] + twice * one - two, one
+            value[2 + m] = series[m, 0] + 0.5 * twice * one - two
+    for m in range(values.shape[2]):
+        columns[t, e * values.shape[2] + m, 0] = values[1, e, m]
+    for n in range(cores.shape[2]):
+        whole = 0.0
+        for m in range(cores.shape[1]):
+            whole += values[0, e, 5 + m] * cores[e, m, n]
+        all_terms[e, n] = whole"""
 
 SLOPED = {
     "turn": """

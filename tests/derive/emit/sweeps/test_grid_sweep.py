@@ -9,7 +9,7 @@ import pytest
 import wideproof as wp
 from wideproof.derive import models, nngp, ntk
 from wideproof.derive.emit.kernel_stepper import STILL
-from wideproof.derive.emit.sweeps import compiled_text, grid_sweep
+from wideproof.derive.emit.sweeps import compiled_text, fused_sweep, grid_sweep
 from wideproof.derive.emit.sweeps.grid_sweep import GridSweep, grid_of
 from wideproof.derive.expectation.tables import compiled_sweep
 from wideproof.numeric.kernels.sequence_batches import SequenceBatch
@@ -28,12 +28,13 @@ def plain(text):
     return compiled_text.function_of(text, "<text>")
 
 
-def both(quantity, model, sizes, readout, monkeypatch, change=lambda text: text):
-    """The kernel by the sweep, as plain Python, and by the array text."""
+def both(quantity, model, sizes, readout, monkeypatch, change=lambda text: text, twins=False):
+    """The kernel by the sweep, as plain Python, and by the array text; of twins two sequences are one."""
     monkeypatch.setattr(grid_sweep, "compiled", lambda text: plain(change(text)))
     function = quantity(model).formula.on_sequences()
     nu, (T, other) = {x: NU[x] for x in function.scalars}, sizes
     X = sequences(6, T)
+    X[4] = X[0] if twins else X[4]
     Y = X if other is None else sequences(5, other, 1)
     batch, sizes = SequenceBatch(np, X, Y, other is None), (T, other or T)
     stepper = function._stepper(batch, sizes, nu, STILL)
@@ -65,6 +66,47 @@ def test_the_sweep_is_the_array_text(case, monkeypatch):
     assert apart(*both(*CASES[case], monkeypatch)) < 1e-13
 
 
+TABLED = {
+    "leaky tanh": (ntk, models.leaky("tanh"), (2, None), "last"),
+    "residual tanh, other sequences": (nngp, models.residual("tanh"), (2, 3), "all"),
+    "leaky silu": (nngp, models.leaky("silu"), (3, None), "average"),
+    "elman tanh": (ntk, models.elman("tanh"), (3, None), "all"),
+}
+
+
+@pytest.mark.parametrize("case", [*TABLED])
+def test_the_sweep_of_tables_is_the_array_text(case, monkeypatch):
+    pytest.importorskip("numba")
+    assert apart(*both(*TABLED[case], monkeypatch, twins=True)) < 1e-11
+
+
+@pytest.mark.parametrize(
+    ("text", "other"),
+    [
+        ("all_terms[e, n] = whole", "all_terms[e, n] = 1.001 * whole"),
+        ("step_terms[i - start, t]", "step_terms[i - start, 0]"),
+        ("step_columns[chunk, s]", "step_columns[chunk, 0]"),
+    ],
+    ids=["within", "row", "column"],
+)
+def test_a_table_at_other_variances_or_terms_is_seen(text, other, monkeypatch):
+    pytest.importorskip("numba")
+    changed = []
+
+    def change(whole):
+        changed.append(text in whole)
+        return whole.replace(text, other)
+
+    assert apart(*both(nngp, models.leaky("tanh"), (3, None), "last", monkeypatch, change)) > 1e-8
+    assert any(changed)
+
+
+def test_variances_beyond_tables_are_left_to_the_array_text(monkeypatch):
+    pytest.importorskip("numba")
+    monkeypatch.setattr(grid_sweep, "RANGES", ((0.0, 1 / 64), (0.0, 0.25)))
+    assert both(nngp, models.leaky("tanh"), (2, None), "last", monkeypatch)[0] is None
+
+
 @pytest.mark.parametrize("read", ["left1_0", "above2_0", "old0_0"])
 def test_a_moment_of_one_step_less_off_by_a_thousandth_is_seen(read, monkeypatch):
     pytest.importorskip("numba")
@@ -86,13 +128,22 @@ def test_a_variance_that_is_not_of_the_diagonal_is_seen(monkeypatch):
 
 def test_bits_do_not_depend_on_the_number_of_threads(monkeypatch):
     pytest.importorskip("numba")
-    function = nngp(models.residual()).formula.on_sequences()
+    function = nngp(models.leaky("tanh")).formula.on_sequences()
     nu, X, found = {x: NU[x] for x in function.scalars}, sequences(11, 4), []
+    batch = SequenceBatch(np, X, X, True)
     for count in (1, 3):
         monkeypatch.setattr(compiled_sweep, "threads", lambda count=count: count)
-        stepper = function._stepper(SequenceBatch(np, X, X, True), (4, 4), nu, STILL)
+        stepper = function._stepper(batch, (4, 4), nu, STILL)
         found.append(GridSweep(function.equations).grid(stepper, (4, 4), True, "last"))
     assert all(np.array_equal(found[0], x) for x in found[1:])
+    want = function.on(batch, (4, 4), "last", **nu)
+    assert apart(found[0], 0.5 * (want + want.T)) < 1e-11
+
+
+def test_what_costs_array_code_most_is_swept_soonest():
+    work = {x: wp.Kernel(models.leaky(x), readout="last", **NU)._work for x in ("erf", "tanh")}
+    erf, tanh = (work[x](nngp(models.leaky(x)).formula.on_sequences(), [1, 1], [40, 40]) for x in work)
+    assert erf < fused_sweep.LEAST_WORK < tanh
 
 
 def started():
@@ -107,7 +158,7 @@ def started():
 
 @pytest.mark.parametrize(
     ("model", "has"),
-    [(models.leaky(), True), (models.leaky("tanh"), False), (models.bidirectional(), False), (started(), False)],
+    [(models.leaky(), True), (models.leaky("tanh"), True), (models.bidirectional(), False), (started(), False)],
     ids=["leaky", "tables", "backward", "started"],
 )
 def test_which_recurrences_have_a_text(model, has):
