@@ -39,6 +39,11 @@ SWEPT = {
     "leaky relu": models.elman("leaky_relu(1/10)"),
     "stacked relu": models.stacked(activation="relu"),
 }
+Made = Callable[[str], Recursion]
+MADE: dict[str, Made] = {"ours": models.elman}
+CARRIED: dict[str, Made] = {"leaky": models.leaky, "residual": models.residual}
+"""Networks of an activation, by title; the latter carry a state on."""
+LEAK = 0.3
 COUPLED = {"leaky, erf": models.leaky("erf"), "residual, relu": models.residual("relu")}
 """Whose kernel after the last step is one of all pairs of times."""
 
@@ -136,17 +141,25 @@ def array_code(model: Recursion, case: Case, nu: dict[str, float]) -> Callable[[
     return work
 
 
-def smooth(name: str, cases: Sequence[Case], pairs: int) -> Iterator[Outcome]:
-    """The NTK of an Elman tanh network after its last step, against that of erf: both as `Kernel` evaluates them."""
-    for case, size in product(cases, INPUTS):
+def smooth(
+    name: str, cases: Sequence[Case], pairs: int, made: Mapping[str, Made] = MADE, coupled: bool = False
+) -> Iterator[Outcome]:
+    """The NTK of a tanh network after its last step, against that of erf: both as `Kernel` evaluates them."""
+    for case, size, (title, model) in product(cases, INPUTS, made.items()):
         if size != 1.0 and case != cases[0]:
             continue
-        ours, rival = (elman(case, activation, size * NU_F / case.n_x) for activation in ("tanh", "erf"))
+        ours, rival = (last(model(activation), case, size * NU_F / case.n_x) for activation in ("tanh", "erf"))
         timing = paired(ours, rival, pairs)
+        least = per_pair(case, case.T**2 if coupled else case.T)
         said = "two functions: the ratio is the price of erf over that of tanh"
-        yield row(
-            name, f"ours, erf, inputs of variance {size:g}", case, timing, "one kernel", per_pair(case, case.T), said
-        )
+        yield row(name, f"{title}, erf, inputs of variance {size:g}", case, timing, "one kernel", least, said)
+
+
+def last(model: Recursion, case: Case, nu_F: float) -> Callable[[], Array]:
+    """Our kernel of a network after the last step, ready to run; what it carries over is `LEAK` of it."""
+    nu = dict[str, Any](nu_W=case.nu_W, nu_F=nu_F, nu_b=NU_B, nu_C=case.nu_C)
+    nu |= {x: LEAK for x in ("alpha",) if x in model.program().symbols}
+    return partial(Kernel(model, readout="last", **nu).ntk, inputs(case))
 
 
 def in_threads(name: str, cases: Sequence[Case], pairs: int) -> Iterator[Outcome]:

@@ -105,6 +105,11 @@ BENCHMARKS = (
         pairs=3,
     ),
     Benchmark(
+        "kernel-smooth-coupled", "the same of leaky and residual tanh networks, over all pairs of times",
+        partial(kernels.smooth, made=kernels.CARRIED, coupled=True),
+        (Case(LIMIT, T=20, n_x=10, N=200, nu_W=0.1),), (Case(LIMIT, T=20, n_x=10, N=200, nu_W=0.1),), pairs=3,
+    ),
+    Benchmark(
         "kernel-threads", "the NTK after the last step by two threads, against one, by the clock", kernels.in_threads,
         (Case(LIMIT, T=50, n_x=10, N=200), Case(LIMIT, T=100, n_x=10, N=1000)), (Case(LIMIT, T=50, n_x=10, N=200),),
         pairs=3,

@@ -46,6 +46,7 @@ TOY = {
     "kernel-sweep": (Case(0, T=2, n_x=3, N=5),),
     "kernel-coupled": (Case(0, T=2, n_x=3, N=5),),
     "kernel-smooth": (Case(0, T=2, n_x=3, N=5),),
+    "kernel-smooth-coupled": (Case(0, T=2, n_x=3, N=5, nu_W=0.1),),
     "kernel-threads": (Case(0, T=2, n_x=3, N=5),),
     "kernel-gates": (Case(0, T=3, n_x=2, N=4),),
     "kernel-tanh": (Case(0, T=1, N=5),),
@@ -56,6 +57,7 @@ PROBLEMS = {
     "kernel-last": [TOY["kernel-last"][0], *TOY["kernel-last"]],  # the first also against all pairs of times
     "kernel-sweep": [TOY["kernel-sweep"][0]] * 4,  # relu, erf, leaky relu, stacked
     "kernel-smooth": [TOY["kernel-smooth"][0]] * 3,  # three variances of the inputs
+    "kernel-smooth-coupled": [TOY["kernel-smooth-coupled"][0]] * 6,  # leaky and residual
     "kernel-threads": [TOY["kernel-threads"][0]] * 2,  # erf and tanh
     "kernel-coupled": [TOY["kernel-coupled"][0]] * 2,  # leaky and residual
     "kernel-gates": [TOY["kernel-gates"][0]] * 2,  # GRU and LSTM
