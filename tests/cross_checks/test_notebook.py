@@ -54,6 +54,7 @@ def test_mathematics_verdicts_and_steps_stand_in_html(executed):
     assert all(status in proof for status in ("assumed", "proved", "cited"))
     assert re.search(r"<strong[^>]*>(holds|undecided)</strong>", verdict)
     assert "<svg role" in verdict
+    assert ">0</text>" in verdict
     for source in (CELLS[1], CELLS[2], CELLS[3], CELLS[7]):
         assert "$$" in pages[source], source
     assert "±" in pages[CELLS[9]]
