@@ -79,6 +79,6 @@ def _mark(check: Any, x: float, middle: float, unit: float) -> str:
     return f'<circle cx="{x}" cy="{y:.1f}" r="2.5" fill="{fill}" stroke="{colour}"/>'
 
 
-def described(title: str, rows: Sequence[tuple[str, str]]) -> str:
+def described(title: str, heads: tuple[str, str], rows: Sequence[tuple[str, str]]) -> str:
     """A title above names and values."""
-    return heading(title) + table(("", ""), rows)
+    return heading(title) + table(heads, rows)
