@@ -47,6 +47,11 @@ def _read_included(app: object, relative: object, parent: str, content: list[str
     _links(app, parent, content)
 
 
+def _reachable(app: object, page: str, template: str, context: dict[str, Any], doctree: object) -> None:
+    if "body" in context:  # what scrolls is reached by keys
+        context["body"] = context["body"].replace('<table class="', '<table tabindex="0" class="')
+
+
 def _generate(app: Any) -> None:
     folder = HERE / "generated"
     for module in (licences, reference):
@@ -63,5 +68,6 @@ def setup(app: Any) -> None:
     app.connect("builder-inited", _generate)
     app.connect("source-read", _links)
     app.connect("include-read", _read_included)
+    app.connect("html-page-context", _reachable)
     app.connect("autodoc-process-docstring", reference.docstring)
     app.connect("autodoc-process-signature", reference.signature)

@@ -17,6 +17,7 @@ from wideproof.derive.language.notation import T, j
 from wideproof.derive.language.program import Program
 from wideproof.derive.language.recursion import Recursion
 from wideproof.derive.language.scalars import check_keywords, exact
+from wideproof.derive.language.shown import cut
 from wideproof.derive.linear.scale_factor_bounds import LargestRho
 from wideproof.derive.proof.claims import Question, Recurrence, Refutation, StillBounded
 from wideproof.derive.proof.proof import Proof, prove
@@ -56,6 +57,10 @@ class Judgement:
     point: Mapping[str, sp.Expr] | None = None
     values: tuple[sp.Expr | None, sp.Expr] | None = None
     findings: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        about = f"{self.derivation.quantity} of {self.derivation.program.name}"
+        return f"Judgement({self.verdict}: {cut(self.formula)} as {about}; {cut(self.reason)})"
 
     def verify(self) -> None:
         """Replay and audit the proof of the verdict.  Errors: ProofError, also where nothing was decided."""

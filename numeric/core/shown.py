@@ -15,6 +15,7 @@ from wideproof.numeric.core.decimals import measured
 ROWS = 12
 """Rows of a table in a notebook; the text says how many more there are."""
 COLOUR = {"holds": "#2a7f3f", "refuted": "#b3261e", "undecided": "#8a6d00"}
+DASHED = ' stroke-dasharray="3"'
 SCORES, HEIGHT, STEP = 5.0, 90, 7  # standard errors from the middle to an edge; pixels; pixels between two checks
 
 
@@ -60,8 +61,8 @@ def picture(checks: Sequence[Any]) -> str:
     lines = "".join(
         f'<line x1="30" x2="{width}" y1="{middle - z * unit:.1f}" y2="{middle - z * unit:.1f}" stroke="currentColor" '
         f'stroke-opacity="{0.8 if z == 0 else 0.3}"{dash}/>'
-        f'<text x="2" y="{middle - z * unit + 3:.1f}" font-size="9" fill="currentColor">{z:+d}</text>'
-        for z, dash in ((2, ' stroke-dasharray="3"'), (0, ""), (-2, ' stroke-dasharray="3"'))
+        f'<text x="2" y="{middle - z * unit + 3:.1f}" font-size="9" fill="currentColor">{said}</text>'
+        for z, said, dash in ((2, "+2", DASHED), (0, "0", ""), (-2, "−2", DASHED))
     )
     marks = "".join(_mark(check, 36 + STEP * i, middle, unit) for i, check in enumerate(judged))
     name = f"distances of {len(judged)} estimates from their predictions in standard errors; dashed: two"
@@ -78,6 +79,6 @@ def _mark(check: Any, x: float, middle: float, unit: float) -> str:
     return f'<circle cx="{x}" cy="{y:.1f}" r="2.5" fill="{fill}" stroke="{colour}"/>'
 
 
-def described(title: str, rows: Sequence[tuple[str, str]]) -> str:
+def described(title: str, heads: tuple[str, str], rows: Sequence[tuple[str, str]]) -> str:
     """A title above names and values."""
-    return heading(title) + table(("", ""), rows)
+    return heading(title) + table(heads, rows)

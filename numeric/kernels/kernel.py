@@ -149,7 +149,7 @@ class Kernel:
     def _repr_html_(self) -> str:
         rows = [("readout", self.readout), ("parameterization", self.parameterization)]
         rows += [(name, f"{value:.6g}") for name, value in self.parameters.items()]
-        return self.recursion._repr_html_() + described(f"Kernel of {self.recursion.name}", rows)
+        return self.recursion._repr_html_() + described(f"Kernel of {self.recursion.name}", ("setting", "value"), rows)
 
     def nngp(self, X1: Any, X2: Any = None) -> Array:
         """Return the covariance of the outputs of random networks.

@@ -50,7 +50,7 @@ class Prediction(InOneLine):
         mean, std = (np.ravel(to_host(x)) for x in (self.mean, self.std + self.mean * 0.0))
         rows = [(str(i), f"{m:.6g} ± {d:.2g}") for i, (m, d) in enumerate(zip(mean[:ROWS], std[:ROWS], strict=True))]
         more = [("…", f"{mean.size - ROWS} more")] if mean.size > ROWS else []
-        return described(f"Prediction of shape {tuple(self.mean.shape)}: mean ± standard deviation", [*rows, *more])
+        return described(f"Prediction of shape {tuple(self.mean.shape)}", ("entry", "mean ± s.d."), [*rows, *more])
 
     @property
     def std(self) -> Array:

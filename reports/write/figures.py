@@ -162,17 +162,21 @@ def _width(width: float) -> str:
 def training(curves: Mapping[str, ArrayLike], steps: ArrayLike | None = None) -> Picture:
     """Training curves over each other; later ones are dashed, so that one that coincides shows.
 
+    The names of more than four stand above the picture, where no curve runs through them.
     Shapes: each curve (steps,), `steps` the same where not 0, 1, 2, ...
     """
     with mpl.rc_context(STYLE):
-        figure, (axes,) = canvas(height=0.9 * HEIGHT)
+        figure, (axes,) = canvas(height=(0.9 if len(curves) <= 4 else 1) * HEIGHT)
         for i, (name, y) in enumerate(curves.items()):
             x = np.arange(len(np.asarray(y))) if steps is None else np.asarray(steps)
             axes.plot(x, y, linestyle=DASHES[i % len(DASHES)], label=name, linewidth=2.2 if i == 0 else 1.2,
                       color=PALETTE[i % len(PALETTE)])  # fmt: skip
             figure.shows(name, x, y)
         axes.set_yscale("log")
-        return _finish(figure, axes, "step", "mean squared error")
+        _finish(figure, axes, "step", "mean squared error", legend=len(curves) <= 4)
+        if len(curves) > 4:
+            _above(figure, axes)
+        return figure
 
 
 def panels(x: ArrayLike, parts: Mapping[str, Mapping[str, ArrayLike]], xlabel: str, ylabel: str,
@@ -211,9 +215,13 @@ def panels(x: ArrayLike, parts: Mapping[str, Mapping[str, ArrayLike]], xlabel: s
         for axes in grid[:, 0]:
             axes.set_ylabel(ylabel)
         figure.shown.xlabel, figure.shown.ylabel = xlabel, ylabel
-        handles, names = grid.flat[0].get_legend_handles_labels()
-        figure.legend(handles, names, loc="outside upper center", ncols=min(len(names), 3))
+        _above(figure, grid.flat[0])
         return figure
+
+
+def _above(figure: Picture, axes: Axes) -> None:
+    handles, names = axes.get_legend_handles_labels()
+    figure.legend(handles, names, loc="outside upper center", ncols=min(len(names), 3))
 
 
 def _curves(axes: Axes, x: np.ndarray, curves: Mapping[str, ArrayLike], errors: Mapping[str, ArrayLike],
@@ -264,11 +272,11 @@ def _short_axis(axes: Axes) -> None:
     axes.yaxis.set_minor_formatter("${x:g}$")
 
 
-def _finish(figure: Picture, axes: Axes, xlabel: str, ylabel: str) -> Picture:
+def _finish(figure: Picture, axes: Axes, xlabel: str, ylabel: str, legend: bool = True) -> Picture:
     figure.shown.xlabel, figure.shown.ylabel = xlabel, ylabel
     axes.set_xlabel(xlabel)
     axes.set_ylabel(ylabel)
     _short_axis(axes)
-    if axes.get_legend_handles_labels()[1]:
+    if legend and axes.get_legend_handles_labels()[1]:
         axes.legend()
     return figure

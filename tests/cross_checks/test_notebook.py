@@ -21,6 +21,7 @@ CELLS = (
     "wp.posterior(kernel, X, X[:, 0, 0], X, noise=0.1)",
     "wp.validate(wp.models.linear_rnn(), width=64, trials=300, seed=1, nu_W=0.5, nu_F=1, nu_C=1)",
     "wp.models.amp()",
+    "wp.check(wp.models.linear_rnn(), 'stability', 'nu_W')",
 )
 
 
@@ -54,9 +55,11 @@ def test_mathematics_verdicts_and_steps_stand_in_html(executed):
     assert all(status in proof for status in ("assumed", "proved", "cited"))
     assert re.search(r"<strong[^>]*>(holds|undecided)</strong>", verdict)
     assert "<svg role" in verdict
+    assert ">0</text>" in verdict
     for source in (CELLS[1], CELLS[2], CELLS[3], CELLS[7]):
         assert "$$" in pages[source], source
     assert "±" in pages[CELLS[9]]
+    assert not any("></th>" in html for html in pages.values())
 
 
 def test_the_notebook_renders_with_every_tag_closed(executed):

@@ -131,12 +131,12 @@ def recording_blocks(
     if tables:
         blocks += [
             Paragraph((Ref(f"tab:{tag}-scores"), " has the test scores of what validation chose, and ",
-                       Ref(f"fig:{tag}-sweep"), " shows what it chose from.")),
+                       Ref(f"fig:{tag}-sweep"), " shows what it chose from. ", Ref(f"tab:{tag}-bias"),
+                       " has the verdict on each of the paper's statements, by differences of test ",
+                       R2, f" and corrected for all {len(c.judged)} of them; = means a difference below {MARGIN:g} in "
+                       "size, > one above 0.")),
             _scores(c, f"tab:{tag}-scores"),
             _sweep(c, folder, tag),
-            Paragraph((Ref(f"tab:{tag}-bias"), " has the verdict on each of the paper's statements, by differences of "
-                       "test ", R2, f" and corrected for all {len(c.judged)} of them; = means a difference below ",
-                       f"{MARGIN:g} in size, > one above 0.")),
             _verdicts(c, f"tab:{tag}-bias"),
         ]  # fmt: skip
     return tuple(blocks)

@@ -117,6 +117,20 @@ def test_curves_are_told_apart_without_colour():
         assert len(styles) == 7
 
 
+def test_no_curve_runs_through_the_names_of_many():
+    """Five slow descents leave no room for five names beside them: the names stand above."""
+    step = np.arange(21)
+    curves = {f"n = {rate}": 10.0 ** (-rate * step / 100) for rate in range(13, 18)}
+    drawn = figures.training(curves)
+    drawn.canvas.draw()
+    (names,) = drawn.legends
+    assert drawn.axes[0].get_legend() is None
+    assert names.get_window_extent().y0 >= drawn.axes[0].get_window_extent().y1
+    few = figures.training(dict(list(curves.items())[:4]))
+    assert not few.legends
+    assert few.axes[0].get_legend() is not None
+
+
 def test_error_bars_stand_beside_each_other_and_at_points_that_are_shown():
     """Twelve points: the curves take a few bars in turn. Three: side by side. Below the frame there is none."""
     x = np.arange(12)
