@@ -53,7 +53,7 @@ class Slot(NamedTuple):
             return None
         for one, two in ((self, other), (other, self)):
             plain = one.slope is None and two.slope is None and not two.gapped
-            if plain and tuple((name, order + 1) for name, order in one.factors) == two.factors:
+            if plain and _derivatives(one.factors) == two.factors:
                 return one._replace(slope=two.value)
         return None
 
