@@ -26,6 +26,7 @@ from wideproof.derive.emit.underflow import SMALLEST, Underflow, without_loss
 from wideproof.derive.expectation.gaps import Gaps, by_subtraction, gaps_of_mean
 from wideproof.derive.expectation.pair_integrals import Factor, Variables, value
 from wideproof.derive.expectation.symbolic_expectation import GaussianMean
+from wideproof.derive.expectation.tables.pair_tables import Host
 from wideproof.derive.language.errors import NotClosed, ParameterError, TooLarge, TooSmall
 from wideproof.derive.language.notation import s, t
 from wideproof.derive.language.program import Program
@@ -347,7 +348,11 @@ TURNED = 4.0
 
 
 class Stepper(OnDemand[Key]):
-    """The moments of one pair of batches, computed on demand, where asked with some numbers moved by their errors."""
+    """The moments of one pair of batches, computed on demand, where asked with some numbers moved by their errors.
+
+    `within` are those within the sequences of a side at all equal times, where a loop has worked them out: (N, T + 1),
+    from the time before the first step on.
+    """
 
     def __init__(
         self,
@@ -360,6 +365,7 @@ class Stepper(OnDemand[Key]):
         super().__init__()
         self.equations, self.inputs, self.move = equations, inputs, move
         self.parameters = [parameters[symbol.name] for symbol in equations.symbols]
+        self.within: dict[tuple[int, Pair], Host] = {}
         self.gaps: dict[Key, Gaps] = {}
         self.laws: dict[Any, Variables] = {}
         self.spread: Spread | None = None
@@ -415,13 +421,26 @@ class Stepper(OnDemand[Key]):
             self.value(key)
         return self._apply(rule, ACROSS, index)[0]
 
+    def within_at(self, side: int, pair: Pair, times: range, count: int) -> Host:
+        """Moments within so many sequences of a side at equal times.  Shapes: (N, times)."""
+        if (side, pair) in self.within:
+            return self.within[side, pair][:, times.start + 1 : times.stop + 1]
+        found = [np.ravel(self.value(Key(side, pair, (time, time)))) for time in times]
+        return np.stack([np.broadcast_to(x, count) for x in found], axis=1)
+
     def needs(self, key: Key) -> list[Key]:
         """The moments from which one is worked out."""
-        return self._needed(key, self._rules(key))
+        return [] if self._is_there(key) else self._needed(key, self._rules(key))
 
     def work_out(self, key: Key) -> Any:
-        """The right side of its equation, or of its start."""
+        """The right side of its equation, or of its start; what a loop has worked out as it is."""
+        if self._is_there(key):
+            found = self.within[key.side, key.pair][:, key.times[0] + 1]
+            return found[:, None] if key.side == WITHIN_FIRST else found[None, :]
         return self._value(key, self._rules(key))
+
+    def _is_there(self, key: Key) -> bool:
+        return key.times[0] == key.times[1] >= 0 and key[:2] in self.within
 
     def _needed(self, key: Key, rules: list[CompiledEquation]) -> list[Key]:
         """The moments from which one is worked out by its rules."""

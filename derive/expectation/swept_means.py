@@ -20,6 +20,7 @@ from wideproof.derive.expectation.tables import mean_squares
 from wideproof.derive.expectation.tables.covariance_slopes import ErrorScales
 from wideproof.derive.expectation.tables.narrowing import narrowed
 from wideproof.derive.expectation.tables.pair_tables import LARGEST, LEAST, Host, PairTable, Range, range_of
+from wideproof.derive.expectation.tables.side_loop import contribute
 
 WIDE, NARROW = 16.0, 4.0**3
 """One table for all steps is tried up to this variance, and beyond it for quotients of variances up to that."""
@@ -224,19 +225,15 @@ def _side(slots: Sequence[Slot], picked: list[ChosenTables], given: Host, side: 
     """What one side contributes alone to every expectation.  Shapes: (E, OWN + r, steps, N)."""
     rank = max(_ranks(table)[side] for found in picked for table in found.tables)
     steps, count = given.shape[1:]
-    result = np.zeros((len(slots), OWN + rank, steps, count))
+    result = np.empty((len(slots), OWN + rank, steps, count))
     for place, slot, found in zip(result, slots, picked, strict=True):
-        variance = given[(slot.row, slot.column)[side]]
+        variance = np.ascontiguousarray(given[(slot.row, slot.column)[side]])
+        contribute([table.sides[side] for table in found.tables], found.which, variance, place)
+        place[4] = 0.0
         if slot.gapped:
             square = square_table(slot.factors[side], found.range)
             assert square is not None
             place[4] = np.sqrt(np.maximum(square.at(variance), 0.0))
-        for n, table in enumerate(found.tables):
-            taken = found.which == n
-            a = variance[taken]
-            means, basis = (x.reshape(-1, *a.shape) for x in table.sides[side].at(a.reshape(-1)))
-            place[:4, taken] = 1.0 / np.sqrt(table.softening + a), a / (table.softening + a), *means
-            place[OWN : OWN + len(basis), taken] = basis
     return result
 
 

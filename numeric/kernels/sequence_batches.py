@@ -59,6 +59,8 @@ def distinct(groups: Groups) -> tuple[Groups, list[int] | None]:
     place: dict[int, int] = {}
     found: Groups = []
     count = 0
+    if all(_differ(X) for _, X in groups):
+        return groups, None
     for rows, X in groups:
         seen: dict[bytes, int] = {}
         first: list[int] = []
@@ -72,6 +74,13 @@ def distinct(groups: Groups) -> tuple[Groups, list[int] | None]:
     if count == len(place):
         return groups, None
     return found, [place[row] for row in range(len(place))]
+
+
+def _differ(X: Array) -> bool:
+    """Whether the sums of sequences tell that no two are equal."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        sums = to_host(X.sum(axis=(1, 2)))
+    return len({*sums.tolist()}) == len(sums) and bool(np.all(np.isfinite(sums)))
 
 
 def check_fit(first: Groups, second: Groups, readout: str) -> None:
@@ -212,9 +221,10 @@ class SequenceBatch:
 
         Shapes: (N, T, n_x), (N, T).  Units: 1; input.  Source: definition.
         """
+        side = 0 if self.diagonal else side
         if DIRECTIONS + side not in self._last:
             X = (self.first, self.second)[side]
-            size = self.xp.sqrt(self.xp.sum(X * X, axis=-1))
+            size = self.xp.sqrt(self.xp.einsum("...i,...i->...", X, X))
             self._last[DIRECTIONS + side] = Directions(X / self.xp.where(size > 0, size, 1.0)[..., None], size)
         found: Directions = self._last[DIRECTIONS + side]
         return found

@@ -63,6 +63,8 @@ def _kept(text: str) -> Path | None:
 
 
 def out_of_range(x: Host) -> bool:
-    """Whether a number that is not zero is larger, or smaller, than the loop may take."""
+    """Whether a number that is not zero is larger, or smaller, than the loop may take, or is none."""
     size = np.abs(x)
-    return bool(np.any((size > 0) & ~((size < RANGE) & (size > 1.0 / RANGE))))
+    if np.max(size, initial=0.0) < RANGE and np.min(size, initial=1.0) > 1.0 / RANGE:
+        return False
+    return bool(np.any((size != 0) & ~((size < RANGE) & (size > 1.0 / RANGE))))

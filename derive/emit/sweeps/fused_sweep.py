@@ -13,7 +13,7 @@ from __future__ import annotations
 import functools
 import re
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import sympy as sp
@@ -201,6 +201,18 @@ TEMPLATE = """def sweep(
 """
 
 
+class Side(NamedTuple):
+    """What one side contributes, at each step and at the last, and the directions of its inputs, as loops read them.
+
+    Shapes: alone (K, steps, N) of both; of rows (N, steps, K), of columns as `in_lanes` says.
+    """
+
+    alone: list[Host]
+    moving: Host
+    last: Host
+    directions: Host
+
+
 class FusedSweep:
     """The kernel of a recurrence after the last step, for two batches of sequences, by its compiled sweep.
 
@@ -243,54 +255,74 @@ class FusedSweep:
     def values(self, stepper: Stepper, sizes: tuple[int, int], half: bool) -> Host | None:
         """The kernel (N1, N2), or None for numbers out of range; a symmetric one is that to the last bit."""
         steps = min(sizes)
-        begin, end = [size - steps for size in sizes], [size - 1 for size in sizes]
-        inputs = [stepper.inputs.directions(side) for side in (0, 1)]
-        parameters = np.array(stepper.parameters, dtype=np.float64)
-        moving = [self._read(stepper, 0, side, begin[side], steps, inputs[side].sizes, half) for side in (0, 1)]
-        last = [self._read(stepper, 1, side, end[side], 1, inputs[side].sizes, half) for side in (0, 1)]
-        if any(x is None for x in (*moving, *last)) or out_of_range(parameters):
+        begin = [size - steps for size in sizes]
+        spans = [[range(size - steps, size), range(size - 1, size)] for size in sizes]
+        sides = self._sides(stepper, spans, half, LANES) if in_range(stepper, half) else None
+        if sides is None:
             return None
-        x, y = (inputs[side].directions[:, begin[side] :] for side in (0, 1))
-        tables = [self._tables(*x, half) for x in ((self.step, moving), (self.end, last))]
+        rows, columns = sides
+        tables = [self._tables(part, rows.alone[n], columns.alone[n], half)
+                  for n, part in enumerate((self.step, self.end))]  # fmt: skip
         if tables[0] is None or tables[1] is None:
             return None if self.apart is None else self.apart.values(stepper, sizes, half)
-        out, filled = np.empty((len(x), len(y))), (len(x), -(-len(y) // LANES) * LANES)
+        first, second = rows.alone[0].shape[2], columns.alone[0].shape[2]
+        out, filled = np.empty((first, second)), (first, -(-second // LANES) * LANES)
         arguments = (
-            half, parameters, in_rows(moving[0]), in_lanes(moving[1]), np.ascontiguousarray(x),
-            in_lanes(np.moveaxis(y, 0, -1).swapaxes(0, 1)), self._begun(stepper, begin, filled),
-            in_rows(last[0])[:, 0], in_lanes(last[1])[:, 0], *tables, out,
+            half, np.array(stepper.parameters, dtype=np.float64), rows.moving, columns.moving, rows.directions,
+            columns.directions, self._begun(stepper, begin, filled), rows.last[:, 0], columns.last[:, 0], *tables, out,
         )  # fmt: skip
-        in_parts(lambda i: self.function(i, min(i + ROWS, len(x)), *arguments), range(0, len(x), ROWS))
+        in_parts(lambda i: self.function(i, min(i + ROWS, first), *arguments), range(0, first, ROWS))
         if half:
-            in_parts(lambda i: _mirror(out, i), range(0, len(x), MIRRORED))
+            in_parts(lambda i: _mirror(out, i), range(0, first, MIRRORED))
         with np.errstate(all="ignore"):
             return out if np.isfinite(out.sum()) else None
 
-    def _tables(self, part: Lines, alone: list[Any], half: bool) -> tuple[Any, ...] | None:
+    def _tables(self, part: Lines, rows: Host, columns: Host, half: bool) -> tuple[Any, ...] | None:
         """What the loops read of tables, or None where there are none for these variances."""
         if not part.slots:
             return tuple(NOTHING)
-        found = loaded(part.slots, alone[0], alone[1], half)
+        found = loaded(part.slots, rows, columns, half)
         return None if found is None else tuple(found._replace(columns=in_lanes(found.columns)))
 
-    def _read(
-        self, stepper: Stepper, part: int, side: int, begin: int, steps: int, sizes: Host, half: bool
-    ) -> Host | None:
-        """What a side contributes at some steps, None out of range.  Shapes: sizes (N, T) -> (K, steps, N).
-
-        The moments within the sequences of a symmetric block are those of its first side.
-        """
-        count, whose = len(sizes), SIDE[0 if half else side]
-        lines, read = (self.step, self.end)[part], [sizes[:, begin : begin + steps].T]
-        for key in lines.within.values():
-            if key.side == SIDE[side]:
-                times = (begin + n + key.times[0] for n in range(steps))
-                moments = [stepper.value(Key(whose, key.pair, (time, time))) for time in times]
-                read.append(np.stack([np.broadcast_to(np.ravel(x), count) for x in moments]))
-        if out_of_range(read[0] ** 2) or any(map(out_of_range, read)):
+    def _sides(self, stepper: Stepper, spans: list[list[range]], half: bool, lanes: int) -> list[Side] | None:
+        """What either side contributes in each part, over a span of times of its own, None out of range."""
+        read = [[self._read(stepper, part, side, times, half) for part, times in enumerate(own)]
+                for side, own in enumerate(spans)]  # fmt: skip
+        if any(x is None for own in read for x in own):
             return None
-        found = self.alone[part][side](*stepper.parameters, *read)
-        return np.stack([np.broadcast_to(x, (steps, count)) for x in found]) if found else np.empty((0, steps, count))
+
+        def side(n: int) -> Side:
+            alone = [self._contributed(stepper, part, n, x) for part, x in enumerate(read[n])]
+            x = stepper.inputs.directions(n).directions[:, spans[n][0].start : spans[n][0].stop]
+            if n == 0:
+                return Side(alone, in_rows(alone[0]), in_rows(alone[1]), np.ascontiguousarray(x))
+            return Side(alone, in_lanes(alone[0], lanes), in_lanes(alone[1], lanes), in_lanes(x.T, lanes))
+
+        return in_parts(side, range(2))
+
+    def _read(self, stepper: Stepper, part: int, side: int, times: range, half: bool) -> list[Host] | None:
+        """The lengths and the moments within sequences of a side that a part reads, None out of range.
+
+        Those within the sequences of a symmetric block are of its first side.  Shapes: (N, times).
+        """
+        sizes, whose = stepper.inputs.directions(side).sizes, SIDE[0 if half else side]
+        found = [sizes[:, times.start : times.stop]]
+        for key in (self.step, self.end)[part].within.values():
+            if key.side == SIDE[side]:
+                at = range(times.start + key.times[0], times.stop + key.times[0])
+                found.append(stepper.within_at(whose, key.pair, at, len(sizes)))
+                if (whose, key.pair) not in stepper.within and out_of_range(found[-1]):
+                    return None
+        return found
+
+    def _contributed(self, stepper: Stepper, part: int, side: int, read: list[Host] | None) -> Host:
+        """What a side contributes of what a part reads of it.  Shapes: (N, times) -> (K, times, N)."""
+        assert read is not None
+        numbers = self.alone[part][side](*stepper.parameters, *read)
+        found = np.empty((len(numbers), *read[0].shape))
+        for place, x in zip(found, numbers, strict=True):
+            place[:] = x
+        return found.swapaxes(1, 2)
 
     def _begun(self, stepper: Stepper, begin: list[int], shape: tuple[int, ...]) -> Host:
         """The moments across sequences before the first step.  Shapes: (S, 1, 1) for numbers, else (S, *shape)."""
@@ -318,6 +350,12 @@ NOTHING = Loaded(
 """The tables of a part that has none."""
 
 
+def in_range(stepper: Stepper, half: bool) -> bool:
+    """Whether parameters and the squares of the lengths of inputs are numbers that the loop may take."""
+    sizes = [stepper.inputs.directions(side).sizes for side in (range(1) if half else range(2))]
+    return not (out_of_range(np.array(stepper.parameters, dtype=np.float64)) or any(out_of_range(x**2) for x in sizes))
+
+
 def _mirror(found: Host, i: int) -> None:
     """Put what stands above the diagonal, in some rows from i on, below it."""
     own = found[i : i + MIRRORED, i : i + MIRRORED]
@@ -327,16 +365,23 @@ def _mirror(found: Host, i: int) -> None:
 
 def in_rows(read: Any) -> Host:
     """Shapes: (K, steps, N) -> (N, steps, K)."""
-    return np.ascontiguousarray(np.moveaxis(read, -1, 0).swapaxes(1, 2))
+    rows = np.empty((read.shape[2], read.shape[1], len(read)))
+    for n, x in enumerate(read):
+        rows[..., n] = x.T
+    return rows
 
 
 def in_lanes(read: Any, lanes: int = LANES) -> Host:
     """Columns in lanes, filled up with zeros.  Shapes: (K, steps, M) -> (chunks, steps, K, lanes)."""
     kinds, steps, count = read.shape
-    chunks = -(-count // lanes)
-    padded = np.zeros((kinds, steps, chunks * lanes))
-    padded[..., :count] = read
-    return np.ascontiguousarray(padded.reshape(kinds, steps, chunks, lanes).transpose(2, 1, 0, 3))
+    columns = np.zeros((-(-count // lanes), steps, kinds, lanes))
+
+    def fill(n: int) -> None:
+        part = read[..., n * lanes : (n + 1) * lanes]
+        columns[n, ..., : part.shape[2]] = part.swapaxes(0, 1)
+
+    in_parts(fill, range(len(columns)))
+    return columns
 
 
 def sweep_of(equations: Equations, equal: bool) -> FusedSweep | None:

@@ -29,7 +29,7 @@ from wideproof.derive.emit.kernel_stepper import (
     Pair,
     Stepper,
 )
-from wideproof.derive.emit.sweeps.compiled_text import compiled, out_of_range
+from wideproof.derive.emit.sweeps.compiled_text import compiled
 from wideproof.derive.emit.sweeps.fused_sweep import (
     NOTHING,
     FusedSweep,
@@ -37,7 +37,7 @@ from wideproof.derive.emit.sweeps.fused_sweep import (
     at_step,
     first_row,
     in_lanes,
-    in_rows,
+    in_range,
     loops,
     products,
 )
@@ -246,52 +246,42 @@ class GridSweep(FusedSweep):
     def _know_within(self, stepper: Stepper, side: int, parameters: Host, tables: tuple[Any, ...]) -> bool:
         """Put the moments within the sequences of a side, at equal times, among those of the stepper.
 
-        Returns whether tables, where there are some, hold all variances.
+        Returns whether tables, where there are some, and the range of loops hold all variances.
         """
         directions, sizes = stepper.inputs.directions(side)
         found = np.zeros((len(sizes), sizes.shape[1] + 1, len(self.moments)))
         x, function = np.ascontiguousarray(directions), compiled(self.within)
         in_parts(lambda i: function(i, i + 1, parameters, sizes, x, tables, found), range(len(sizes)))
-        if tables and not np.all(np.isfinite(found)):
-            return False
-        know(stepper, side, self.moments, found)
-        return True
+        return know(stepper, side, self.moments, found)
 
     # ---- across sequences -----------------------------------------------------------------------------------
     def grid(self, stepper: Stepper, sizes: tuple[int, int], half: bool, readout: str) -> Host | None:
         """The kernel (N1, N2), or (N1, T1, N2, T2) of all times; None for numbers out of range."""
-        parameters = np.array(stepper.parameters, dtype=np.float64)
-        inputs = [stepper.inputs.directions(side) for side in (0, 1)]
-        if out_of_range(parameters) or any(out_of_range(part.sizes**2) for part in inputs):
+        if not in_range(stepper, half):
             return None
-        every = None
+        parameters, every = np.array(stepper.parameters, dtype=np.float64), None
         if self.coupled and not self.step.slots:
-            for side in (0,) if half else (0, 1):
-                self._know_within(stepper, side, parameters, ())
+            if not all(self._know_within(stepper, side, parameters, ()) for side in ((0,) if half else (0, 1))):
+                return None
         elif self.coupled and (every := self._range(stepper, half, parameters)) is None:
             return None
-        read = [
-            self._read(stepper, part, side, 0, sizes[side], inputs[side].sizes, half)
-            for part in (0, 1)
-            for side in (0, 1)
-        ]
-        if any(x is None for x in read):
+        first, second = (len(stepper.inputs.directions(side).sizes) for side in (0, 1))
+        lanes, mode = MANY if second > 2 * FEW else FEW, READOUTS[readout]
+        sides = self._sides(stepper, [[range(size)] * 2 for size in sizes], half, lanes)
+        if sides is None:
             return None
-        moving, last = read[:2], read[2:]
-        (x, y), mode = (part.directions for part in inputs), READOUTS[readout]
-        lanes = MANY if len(y) > 2 * FEW else FEW
-        tables = [self._of_times(*part, half, every, lanes) for part in ((self.step, moving), (self.end, last))]
+        rows, columns = sides
+        tables = [self._of_times(part, rows.alone[n], columns.alone[n], half, every, lanes)
+                  for n, part in enumerate((self.step, self.end))]  # fmt: skip
         if tables[0] is None or tables[1] is None:
             return None if self.apart is None else self.apart.grid(stepper, sizes, half, readout)
-        out = np.zeros((len(x), *(sizes if mode == ALL else (1, 1)), len(y)))
-        rows, columns = ([f(part[side]) for part in (moving, last)] for side, f in ((0, in_rows), (1, _of(lanes))))
+        out = np.zeros((first, *(sizes if mode == ALL else (1, 1)), second))
         arguments = (
-            half, mode, parameters, rows[0], columns[0], np.ascontiguousarray(x),
-            in_lanes(np.moveaxis(y, 0, -1).swapaxes(0, 1), lanes), rows[1], columns[1],
-            *tables, out,
+            half, mode, parameters, rows.moving, columns.moving, rows.directions, columns.directions,
+            rows.last, columns.last, *tables, out,
         )  # fmt: skip
         function = compiled(self.texts[lanes])
-        in_parts(lambda i: function(i, i + 1, *arguments), range(len(x)))
+        in_parts(lambda i: function(i, i + 1, *arguments), range(first))
         if half:
             _mirror(out)
         with np.errstate(all="ignore"):
@@ -302,12 +292,12 @@ class GridSweep(FusedSweep):
         return out[:, 0, 0, :] / (sizes[0] * sizes[1] if mode == AVERAGE else 1.0)
 
     def _of_times(
-        self, part: Lines, alone: list[Any], half: bool, every: Range | None, lanes: int
+        self, part: Lines, rows: Host, columns: Host, half: bool, every: Range | None, lanes: int
     ) -> tuple[Any, ...] | None:
         """What the loops read of tables at all times, or None where no one table serves these variances."""
         if not part.slots:
             return tuple(NOTHING)
-        found = across_times(part.slots, alone[0], alone[1], half, every)
+        found = across_times(part.slots, rows, columns, half, every)
         return None if found is None else tuple(found._replace(columns=in_lanes(found.columns, lanes)))
 
 
@@ -317,10 +307,6 @@ def _mirror(out: Host) -> None:
         own = out[i, :, :, i]
         out[i, :, :, i] = 0.5 * (own + own.T)
         out[i + 1 :, :, :, i] = out[i, :, :, i + 1 :].transpose(2, 1, 0)
-
-
-def _of(lanes: int) -> Any:
-    return lambda read: in_lanes(read, lanes)
 
 
 def _rows(lines: Lines, where: str) -> list[str]:

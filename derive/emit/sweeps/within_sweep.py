@@ -71,15 +71,15 @@ def scalar(expr: sp.Expr, equations: Equations) -> str:
     return str(AloneCode({"fully_qualified_modules": True}).doprint(expr.xreplace(own)))
 
 
-def know(stepper: Stepper, side: int, pairs: list[Pair], found: Host) -> None:
-    """Put moments within the sequences of a side, at equal times, among those of a stepper.
+def know(stepper: Stepper, side: int, pairs: list[Pair], found: Host) -> bool:
+    """Give moments within the sequences of a side to a stepper, where no number leaves the range of loops.
 
-    Shapes: found (N, T + 1, pairs), from the time before the first on.
+    Returns whether none does.  Shapes: found (N, T + 1, pairs), from the time before the first on.
     """
-    for n, pair in enumerate(pairs):
-        for time in range(found.shape[1] - 1):
-            value = found[:, time + 1, n]
-            stepper.values[Key(SIDE[side], pair, (time, time))] = value[:, None] if side == 0 else value[None, :]
+    if out_of_range(found):
+        return False
+    stepper.within |= {(SIDE[side], pair): found[:, :, n] for n, pair in enumerate(pairs)}
+    return True
 
 
 class WithinSweep:
@@ -122,8 +122,6 @@ class WithinSweep:
     def know(self, stepper: Stepper, side: int) -> None:
         """Work out the moments within the sequences of a side; none where numbers leave the range of the loop."""
         sizes, parameters = stepper.inputs.directions(side).sizes, np.array(stepper.parameters, dtype=np.float64)
-        if out_of_range(parameters) or out_of_range(sizes**2):
-            return
         begun, found = (
             np.empty((len(sizes), len(self.kept))),
             np.zeros((len(sizes), sizes.shape[1] + 1, len(self.pairs))),
@@ -138,8 +136,7 @@ class WithinSweep:
             lambda i: function(i, min(i + SEQUENCES, len(sizes)), parameters, series, sizes, begun, found),
             range(0, len(sizes), SEQUENCES),
         )
-        if np.all(np.isfinite(found)) and not out_of_range(found):
-            know(stepper, side, self.pairs, found)
+        know(stepper, side, self.pairs, found)
 
     def _start(self, stepper: Stepper, side: int, pair: Pair) -> Host:
         return np.ravel(stepper.value(Key(SIDE[side], pair, (-1, -1))))

@@ -5,24 +5,29 @@ Threads take rows of pairs, so the bits do not depend on their number.
 
 from __future__ import annotations
 
+import contextvars
 import functools
 import importlib
 import importlib.util
 import math
 import os
+import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 Host = NDArray[np.float64]
+Part = TypeVar("Part")
 LANES = 4
 """Terms of a rank summed together; ranks are filled up with zeros."""
 ROWS = 16
 """Rows a thread takes at a time."""
 HOW = {"nogil": True, "fastmath": {"contract"}, "error_model": "numpy"}
+HELPERS = "wideproof-sweep"
+"""The name of the threads of parts begins so."""
 LIMITS = ("NUMBA_NUM_THREADS", "OMP_NUM_THREADS")
 
 
@@ -42,7 +47,7 @@ def sweep() -> Callable[..., Host] | None:
     """
     if importlib.util.find_spec("numba") is None:
         return None
-    compiled = _compiled()
+    compiled = kept(_loop)
 
     def called(
         softening: float, layer: float, a: Host, b: Host, c: Host, p: Host, q: Host, terms: list[Host], basis: Host,
@@ -63,27 +68,43 @@ def sweep() -> Callable[..., Host] | None:
     return called
 
 
-def in_parts(work: Callable[[int], None], starts: range) -> None:
-    """Do a block's parts, by as many threads as there are cores."""
-    if threads() == 1 or len(starts) == 1:
-        for start in starts:
-            work(start)
-        return
-    list(_pool(threads()).map(work, starts))
+def in_parts(work: Callable[[int], Part], starts: range) -> list[Part]:
+    """What becomes of a block's parts, by as many threads as there are cores, in all of which NumPy raises the same.
+
+    A thread that works on a part does the parts of that alone.
+    """
+    found: dict[int, Part] = {}
+    left = iter(starts)
+
+    def some() -> None:
+        for start in left:
+            found[start] = work(start)
+
+    helps = threading.current_thread().name.startswith(HELPERS)
+    others = 0 if helps else min(threads(), len(starts)) - 1
+    helping = [_pool(others).submit(contextvars.copy_context().run, some) for _ in range(others)]
+    try:
+        some()
+    finally:
+        for helper in helping:
+            helper.result()
+    return [found[start] for start in starts]
 
 
 @functools.cache
 def _pool(count: int) -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(count, "wideproof-sweep")
+    return ThreadPoolExecutor(count, HELPERS)
 
 
-def _compiled() -> Any:
-    """The loop, compiled and kept on disk between runs where that is possible."""
+@functools.cache
+def kept(loop: Callable[..., None]) -> Callable[..., None]:
+    """A loop, compiled and kept on disk between runs where that is possible."""
     njit: Any = importlib.import_module("numba").njit
     try:
-        return njit(**HOW, cache=True)(_loop)
+        found: Callable[..., None] = njit(**HOW, cache=True)(loop)
     except RuntimeError:  # no writable place for a cache
-        return njit(**HOW)(_loop)
+        found = njit(**HOW)(loop)
+    return found
 
 
 def _loop(  # noqa: C901 - one loop nest for the compiler

@@ -13,6 +13,7 @@ from wideproof.derive import models
 from wideproof.derive.language.errors import ParameterError
 from wideproof.numeric.kernels import blocks, kernel as kernel_module
 from wideproof.numeric.kernels.kernel import Kernel
+from wideproof.numeric.kernels.sequence_batches import distinct
 
 NU = {"nu_W": 0.5, "nu_F": 1.0, "nu_b": 0.1, "nu_C": 1.0}
 RNN = models.elman("erf")
@@ -80,3 +81,12 @@ def test_a_kernel_that_cannot_fit_is_refused_with_the_arithmetic(sequences, monk
 def test_what_is_no_executor_is_refused_at_once():
     with pytest.raises(ParameterError, match="Executor"):
         Kernel(RNN, executor=4, **NU)
+
+
+def test_sequences_whose_sums_are_equal_are_compared():
+    X = np.arange(24.0).reshape(4, 3, 2) + np.array([0.0, 9.0, 0.0, 2.0])[:, None, None]
+    assert distinct([([0, 1, 2, 3], X)])[1] is None
+    X[1], X[2], X[3] = X[0, ::-1], X[0] + 0.0, -0.0 * X[0]
+    ((rows, first),), places = distinct([([0, 1, 2, 3], X)])
+    assert (places, rows) == ([0, 1, 0, 2], [0, 1, 2])
+    assert np.array_equal(first, X[[0, 1, 3]])

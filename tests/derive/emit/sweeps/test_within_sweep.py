@@ -29,8 +29,9 @@ def apart(case, monkeypatch, change=lambda text: text, size=1.0):
     steppers = [function._stepper(SequenceBatch(np, X, X, True), (3, 3), {x: NU[x] for x in function.scalars}, STILL)
                 for _ in range(2)]  # fmt: skip
     WithinSweep(function.equations).know(steppers[0], 1)
-    known = {key: x for key, x in steppers[0].values.items() if min(key.times) >= 0}
-    return max((float(np.abs(x / steppers[1].value(key) - 1.0).max()) for key, x in known.items()), default=None)
+    known, times = steppers[0].within, range(3)
+    distances = (known[key][:, 1:] / steppers[1].within_at(*key, times, len(X)) - 1.0 for key in known)
+    return max((float(np.abs(x).max()) for x in distances), default=None)
 
 
 @pytest.mark.parametrize("case", [*CASES])
