@@ -94,6 +94,11 @@ BENCHMARKS = (
         (Case(LIMIT, T=50, n_x=10, N=200),), (Case(LIMIT, T=50, n_x=10, N=200),), pairs=5,
     ),
     Benchmark(
+        "kernel-scan", "the NTK of an Elman network after its last step, against a scan over steps in JAX",
+        kernels.scanned, (Case(LIMIT, T=50, n_x=10, N=200), Case(LIMIT, T=100, n_x=10, N=1000)),
+        (Case(LIMIT, T=50, n_x=10, N=200),), pairs=5,
+    ),
+    Benchmark(
         "kernel-coupled", "the same of leaky and residual networks, over all pairs of times",
         partial(kernels.swept, nets=kernels.COUPLED, coupled=True),
         (Case(LIMIT, T=10, n_x=10, N=200), Case(LIMIT, T=20, n_x=10, N=200)),
