@@ -19,7 +19,7 @@ from wideproof.numeric.benchmarks.machine import floor
 from wideproof.numeric.benchmarks.records import Case, DisagreementError, Floor
 from wideproof.numeric.benchmarks.rows import Note, Outcome, row
 from wideproof.numeric.core.arrays import Array, Host
-from wideproof.numeric.core.timing import arithmetic, paired, root
+from wideproof.numeric.core.timing import Clock, arithmetic, paired, root
 from wideproof.numeric.kernels.kernel import Kernel
 from wideproof.numeric.kernels.sequence_batches import SequenceBatch
 
@@ -48,7 +48,9 @@ COUPLED = {"leaky, erf": models.leaky("erf"), "residual, relu": models.residual(
 """Whose kernel after the last step is one of all pairs of times."""
 
 
-def feed_forward(name: str, cases: Sequence[Case], pairs: int, rivals: Sequence[Net] = NETS) -> Iterator[Outcome]:
+def feed_forward(
+    name: str, cases: Sequence[Case], pairs: int, rivals: Sequence[Net] = NETS, clock: Clock = time.process_time
+) -> Iterator[Outcome]:
     """The NTK of a feed-forward net with three hidden layers between N inputs: ReLU, erf and gelu in closed form."""
     for rival in rivals:
         missing = rival.missing()
@@ -59,7 +61,7 @@ def feed_forward(name: str, cases: Sequence[Case], pairs: int, rivals: Sequence[
             for activation in ("relu", "erf", "gelu"):
                 ours, theirs = net(activation, case, rival)
                 said = agree(f"{activation}, {rival.name}", ours(), theirs())
-                timing = paired(ours, theirs, pairs)
+                timing = paired(ours, theirs, pairs, clock=clock)
                 yield row(name, f"{rival.name}, {activation}", case, timing, "one kernel", streamed(case, DEPTH), said)
 
 

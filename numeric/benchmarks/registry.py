@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
+from time import perf_counter
 
 from wideproof.numeric.benchmarks import gates, kernels, sampling, training
 from wideproof.numeric.benchmarks.records import Case
@@ -24,6 +25,7 @@ class Benchmark:
     cases: tuple[Case, ...]
     quick: tuple[Case, ...]
     pairs: int = PAIRS
+    threads: int = 1
 
     def run(self, quick: bool = False) -> Iterator[Outcome]:
         """Yield the rows, and a note for each rival that is not installed."""
@@ -74,6 +76,11 @@ BENCHMARKS = (
     Benchmark(
         "kernel-net", "the NTK of a feed-forward net of depth 3, n = infinity", kernels.feed_forward,
         (Case(LIMIT, T=1, n_x=10, N=1000),), (Case(LIMIT, T=1, n_x=10, N=1000),), pairs=9,
+    ),
+    Benchmark(
+        "kernel-net-threads", "the same by two threads each, by the clock",
+        partial(kernels.feed_forward, clock=perf_counter),
+        (Case(LIMIT, T=1, n_x=10, N=1000),), (Case(LIMIT, T=1, n_x=10, N=1000),), pairs=9, threads=2,
     ),
     Benchmark(
         "kernel-net-tanh", "the same of tanh", kernels.feed_forward_tanh,

@@ -40,6 +40,7 @@ TOY = {
     "training-subspace": (Case(60, T=4, N=5), Case(60, T=4, n_x=2, n_y=3, N=5)),
     "precision": (Case(20, T=4, trials=5, dtype="float32"),),
     "kernel-net": (Case(0, T=1, n_x=3, N=5),),
+    "kernel-net-threads": (Case(0, T=1, n_x=3, N=5),),
     "kernel-net-tanh": (Case(0, T=1, n_x=3, N=5),),
     "kernel-all": (Case(0, T=4, n_x=3, N=1), Case(0, T=6, n_x=3, N=1)),
     "kernel-last": (Case(0, T=4, n_x=3, N=5), Case(0, T=1, n_x=3, N=4)),
@@ -54,6 +55,7 @@ TOY = {
 }
 PROBLEMS = {
     "kernel-net": [TOY["kernel-net"][0]] * 3,  # ReLU, erf and gelu
+    "kernel-net-threads": [TOY["kernel-net-threads"][0]] * 3,
     "kernel-all": [TOY["kernel-all"][0], *TOY["kernel-all"]],  # the first also against each pair of times
     "kernel-last": [TOY["kernel-last"][0], *TOY["kernel-last"]],  # the first also against all pairs of times
     "kernel-sweep": [TOY["kernel-sweep"][0]] * 4,  # relu, erf, leaky relu, stacked
@@ -119,8 +121,8 @@ def outcomes(benchmark):
         return list(gates.gated(benchmark.name, TOY[benchmark.name], 2, points=16))
     if benchmark.name == "training-subspace":
         return list(training.subspace(benchmark.name, TOY[benchmark.name], 2, length=5))
-    if benchmark.name == "kernel-net":
-        return list(kernels.feed_forward(benchmark.name, TOY[benchmark.name], 2, [by_hand()]))
+    if benchmark.name in ("kernel-net", "kernel-net-threads"):
+        return list(benchmark.measure(benchmark.name, TOY[benchmark.name], 2, [by_hand()]))
     if benchmark.name == "kernel-net-tanh":
         return list(kernels.feed_forward_tanh(benchmark.name, TOY[benchmark.name], 2, by_hand()))
     if benchmark.name == "kernel-scan":
