@@ -547,8 +547,9 @@ class Stepper(OnDemand[Key]):
         variables = self.laws[key]
         if self.seen is not None:
             self.seen += [float(f(x)) for x in variables.variances for f in (np.min, np.max)]
-        mean, error = value(node.factors, variables, doubted=self.move != STILL)
-        if self.move != STILL and any(order for _, order in node.factors) == self.move.slopes:
+        moved = self.move != STILL and any(order for _, order in node.factors) == self.move.slopes
+        mean, error = value(node.factors, variables, doubted=moved)
+        if moved:
             mean = mean + sign * error
         if not node.gapped:
             return [mean]

@@ -15,12 +15,13 @@ from wideproof.numeric.benchmarks.records import Case
 from wideproof.numeric.core.arrays import Host
 
 Made = Callable[[str, Host, Mapping[str, float], int], Callable[[], Host]]
-"""(activation, inputs (N, n_x), variances, depth) -> a program returning the NTK (N, N) of unit-variance parameters."""
+"""(activation, inputs, variances, depth) -> a program returning the NTK (N, N): of a feed-forward net, inputs (N, n_x),
+of unit-variance parameters; of a recurrent one, inputs (N, T, n_x) and depth T, of the entries themselves."""
 
 
 @dataclass(frozen=True)
 class Net:
-    """A library that computes the NTK of a feed-forward net, by its name and the module that must import."""
+    """A library that computes an NTK, by its name and the module that must import."""
 
     name: str
     module: str
@@ -38,9 +39,57 @@ class Net:
 
 def jax_net(activation: str, X: Host, nu: Mapping[str, float], depth: int) -> Callable[[], Host]:
     """The kernel in JAX, compiled as one."""
+    jax, jnp = _jax()
+    dual = jax_dual(activation, jax, jnp)
+
+    def kernel(X: Any) -> Any:
+        covariance = nu["nu_F"] * (X @ X.T) + nu["nu_b"]
+        tangent = covariance
+        for weights, bias in [(nu["nu_W"], nu["nu_b"])] * (depth - 1) + [(nu["nu_C"], nu["nu_c"])]:
+            values, slopes = _of_sides(dual, jnp, covariance)
+            covariance = weights * values + bias
+            tangent = covariance + weights * slopes * tangent
+        return tangent
+
+    compiled, inputs = jax.jit(kernel), jnp.asarray(X)
+    return lambda: np.asarray(jax.block_until_ready(compiled(inputs)))
+
+
+def jax_elman(activation: str, X: Host, nu: Mapping[str, float], depth: int) -> Callable[[], Host]:
+    """The NTK of an Elman network after its last step in JAX, one scan over the steps, compiled as one."""
+    jax, jnp = _jax()
+    dual = jax_dual(activation, jax, jnp)
+
+    def step(state: tuple[Any, Any], x: Any) -> tuple[tuple[Any, Any], None]:
+        values, carried = state
+        products = x @ x.T
+        covariance = nu["nu_F"] * products + nu["nu_b"] + nu["nu_W"] * values
+        tangent = products + 1.0 + values + nu["nu_W"] * carried
+        values, slopes = _of_sides(dual, jnp, covariance)
+        return (values, slopes * tangent), None
+
+    def kernel(X: Any) -> Any:
+        nothing = jnp.zeros((X.shape[1], X.shape[1]))
+        values, carried = jax.lax.scan(step, (nothing, nothing), X, length=depth)[0]
+        return values + nu["nu_C"] * carried
+
+    compiled, inputs = jax.jit(kernel), jnp.asarray(X.swapaxes(0, 1))
+    return lambda: np.asarray(jax.block_until_ready(compiled(inputs)))
+
+
+def _jax() -> tuple[Any, Any]:
     jax: Any = importlib.import_module("jax")
-    jnp: Any = importlib.import_module("jax.numpy")
     jax.config.update("jax_enable_x64", True)
+    return jax, importlib.import_module("jax.numpy")
+
+
+def _of_sides(dual: Callable[[Any, Any, Any], tuple[Any, Any]], jnp: Any, covariance: Any) -> tuple[Any, Any]:
+    a = jnp.diag(covariance)
+    return dual(a[:, None], a[None, :], covariance)
+
+
+def jax_dual(activation: str, jax: Any, jnp: Any) -> Callable[[Any, Any, Any], tuple[Any, Any]]:
+    """E[phi(u) phi(v)] and E[phi'(u) phi'(v)] by two variances and the covariance, of erf, relu or gelu."""
 
     def erf(a: Any, b: Any, c: Any) -> tuple[Any, Any]:
         sides = (1 + 2 * a) * (1 + 2 * b)
@@ -62,20 +111,7 @@ def jax_net(activation: str, X: Host, nu: Mapping[str, float], depth: int) -> Ca
 
         return jax.jvp(values, (c,), (jnp.ones_like(c),))  # Price: the slopes' mean is the derivative
 
-    duals = {"erf": erf, "relu": relu, "gelu": gelu}
-
-    def kernel(X: Any) -> Any:
-        covariance = nu["nu_F"] * (X @ X.T) + nu["nu_b"]
-        tangent = covariance
-        for weights, bias in [(nu["nu_W"], nu["nu_b"])] * (depth - 1) + [(nu["nu_C"], nu["nu_c"])]:
-            a = jnp.diag(covariance)
-            values, slopes = duals[activation](a[:, None], a[None, :], covariance)
-            covariance = weights * values + bias
-            tangent = covariance + weights * slopes * tangent
-        return tangent
-
-    compiled, inputs = jax.jit(kernel), jnp.asarray(X)
-    return lambda: np.asarray(jax.block_until_ready(compiled(inputs)))
+    return {"erf": erf, "relu": relu, "gelu": gelu}[activation]
 
 
 def tangents_net(activation: str, X: Host, nu: Mapping[str, float], depth: int) -> Callable[[], Host]:
@@ -95,8 +131,11 @@ def tangents_net(activation: str, X: Host, nu: Mapping[str, float], depth: int) 
     return lambda: np.asarray(jax.block_until_ready(compiled(inputs)))
 
 
+BENCH = "pip install 'wideproof[bench]'"
+SCAN = Net("JAX", "jax", jax_elman, BENCH)
+"""Of an Elman network after its last step."""
 NETS = (
-    Net("JAX", "jax", jax_net, "pip install 'wideproof[bench]'"),
+    Net("JAX", "jax", jax_net, BENCH),
     Net("neural-tangents", "neural_tangents", tangents_net, "it needs an older JAX: 0.4.30 with neural-tangents 0.6.5"),
 )
 

@@ -14,12 +14,12 @@ import numpy as np
 from wideproof.derive import Recursion, models, ntk
 from wideproof.derive.expectation.pair_integrals import Variables, expectation
 from wideproof.derive.expectation.tables.compiled_sweep import LIMITS
-from wideproof.numeric.benchmarks.kernel_rivals import NETS, ErfRecursion, Net, hermite
+from wideproof.numeric.benchmarks.kernel_rivals import NETS, SCAN, ErfRecursion, Net, hermite
 from wideproof.numeric.benchmarks.machine import floor
 from wideproof.numeric.benchmarks.records import Case, DisagreementError, Floor
 from wideproof.numeric.benchmarks.rows import Note, Outcome, row
 from wideproof.numeric.core.arrays import Array, Host
-from wideproof.numeric.core.timing import paired
+from wideproof.numeric.core.timing import Clock, arithmetic, paired, root
 from wideproof.numeric.kernels.kernel import Kernel
 from wideproof.numeric.kernels.sequence_batches import SequenceBatch
 
@@ -29,8 +29,8 @@ DEPTH = 3
 NU_F, NU_B = 1.0, 0.1
 NODES = range(20, 201, 10)
 NUMBER = 8.0
-FLOPS, PAIR_S = 90.0, 9e-9
-"""Operations of a pair and step of a closed form, and the seconds they take at the least on one core."""
+FLOPS, ROOTS = 90.0, 3.0
+"""Sums and products of a pair and step of a closed form, an arc tangent among them; its roots and quotients."""
 INPUTS = (1.0, 0.09, 9.0)
 """Variances of the inputs of smooth activations; of cases after the first, the first one alone."""
 SWEPT = {
@@ -48,7 +48,9 @@ COUPLED = {"leaky, erf": models.leaky("erf"), "residual, relu": models.residual(
 """Whose kernel after the last step is one of all pairs of times."""
 
 
-def feed_forward(name: str, cases: Sequence[Case], pairs: int, rivals: Sequence[Net] = NETS) -> Iterator[Outcome]:
+def feed_forward(
+    name: str, cases: Sequence[Case], pairs: int, rivals: Sequence[Net] = NETS, clock: Clock = time.process_time
+) -> Iterator[Outcome]:
     """The NTK of a feed-forward net with three hidden layers between N inputs: ReLU, erf and gelu in closed form."""
     for rival in rivals:
         missing = rival.missing()
@@ -59,7 +61,7 @@ def feed_forward(name: str, cases: Sequence[Case], pairs: int, rivals: Sequence[
             for activation in ("relu", "erf", "gelu"):
                 ours, theirs = net(activation, case, rival)
                 said = agree(f"{activation}, {rival.name}", ours(), theirs())
-                timing = paired(ours, theirs, pairs)
+                timing = paired(ours, theirs, pairs, clock=clock)
                 yield row(name, f"{rival.name}, {activation}", case, timing, "one kernel", streamed(case, DEPTH), said)
 
 
@@ -131,6 +133,20 @@ def swept(
             yield row(name, f"array code, {title}", case, timing, "one kernel", least, said)
 
 
+def scanned(name: str, cases: Sequence[Case], pairs: int, rival: Net = SCAN) -> Iterator[Outcome]:
+    """The NTK of an Elman network after its last step, ReLU, erf and gelu, against a scan over its steps in JAX."""
+    missing = rival.missing()
+    if missing is not None:
+        yield Note(f"{name}: {missing}")
+        return
+    for case, activation in product(cases, ("relu", "erf", "gelu")):
+        nu = dict(nu_W=case.nu_W, nu_F=NU_F / case.n_x, nu_b=NU_B, nu_C=case.nu_C)
+        ours, theirs = elman(case, activation, nu["nu_F"]), rival.made(activation, inputs(case), nu, case.T)
+        said = agree(f"Elman {activation}, {rival.name}", ours(), theirs())
+        timing = paired(ours, theirs, pairs)
+        yield row(name, f"{rival.name}, {activation}", case, timing, "one kernel", per_pair(case, case.T), said)
+
+
 def array_code(model: Recursion, case: Case, nu: dict[str, float]) -> Callable[[], Array]:
     """The same kernel in one block of array code, ready to run."""
     function, X = ntk(model).formula.on_sequences(), inputs(case)
@@ -188,9 +204,10 @@ def by_threads(work: Callable[[], Array], count: int) -> Array:
 
 
 def per_pair(case: Case, steps: int) -> Floor:
-    """The floor of the arithmetic of a pair and so many steps: sums, two roots, a quotient and an arc tangent each."""
-    count = float((case.N or 1) ** 2 * steps)
-    return Floor(0.0, FLOPS * count, 0.0, PAIR_S * count)
+    """The floor of so many steps of the pairs that are computed, half of all; a quotient is priced as a root."""
+    sequences = case.N or 1
+    count = sequences * (sequences + 1) / 2 * steps
+    return Floor(0.0, FLOPS * count, 0.0, count * (FLOPS / arithmetic(case.dtype) + ROOTS * root()))
 
 
 def tanh_dual(name: str, cases: Sequence[Case], pairs: int) -> Iterator[Outcome]:

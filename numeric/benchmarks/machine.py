@@ -10,11 +10,17 @@ from wideproof.numeric.benchmarks.records import Floor
 from wideproof.numeric.core.timing import arithmetic, bandwidth, drawing
 from wideproof.numeric.runs.environment import machine_memory, processor, version
 
-SINGLE = {
-    name: "1"
-    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "BLIS_NUM_THREADS", "NUMBA_NUM_THREADS")
-} | {"XLA_FLAGS": "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"}
-"""The environment in which NumPy, PyTorch and JAX take one thread."""
+POOLS = (
+    "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "BLIS_NUM_THREADS", "NUMBA_NUM_THREADS",
+)  # fmt: skip
+
+
+def environment(threads: int) -> dict[str, str]:
+    """Return the environment in which NumPy, PyTorch and JAX take so many threads; JAX takes one, or all cores."""
+    single = "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"
+    return dict.fromkeys(POOLS, str(threads)) | {"XLA_FLAGS": single if threads == 1 else ""}
+
+
 PACKAGES = ("wideproof", "numpy", "scipy", "numba", "torch", "jax", "jaxlib", "cupy")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
+from time import perf_counter
 
 from wideproof.numeric.benchmarks import gates, kernels, sampling, training
 from wideproof.numeric.benchmarks.records import Case
@@ -24,6 +25,7 @@ class Benchmark:
     cases: tuple[Case, ...]
     quick: tuple[Case, ...]
     pairs: int = PAIRS
+    threads: int = 1
 
     def run(self, quick: bool = False) -> Iterator[Outcome]:
         """Yield the rows, and a note for each rival that is not installed."""
@@ -76,6 +78,11 @@ BENCHMARKS = (
         (Case(LIMIT, T=1, n_x=10, N=1000),), (Case(LIMIT, T=1, n_x=10, N=1000),), pairs=9,
     ),
     Benchmark(
+        "kernel-net-threads", "the same by two threads each, by the clock",
+        partial(kernels.feed_forward, clock=perf_counter),
+        (Case(LIMIT, T=1, n_x=10, N=1000),), (Case(LIMIT, T=1, n_x=10, N=1000),), pairs=9, threads=2,
+    ),
+    Benchmark(
         "kernel-net-tanh", "the same of tanh", kernels.feed_forward_tanh,
         (Case(LIMIT, T=1, n_x=10, N=200),), (Case(LIMIT, T=1, n_x=10, N=200),), pairs=3,
     ),
@@ -92,6 +99,11 @@ BENCHMARKS = (
     Benchmark(
         "kernel-sweep", "the NTK after the last step in one compiled sweep, against array code", kernels.swept,
         (Case(LIMIT, T=50, n_x=10, N=200),), (Case(LIMIT, T=50, n_x=10, N=200),), pairs=5,
+    ),
+    Benchmark(
+        "kernel-scan", "the NTK of an Elman network after its last step, against a scan over steps in JAX",
+        kernels.scanned, (Case(LIMIT, T=50, n_x=10, N=200), Case(LIMIT, T=100, n_x=10, N=1000)),
+        (Case(LIMIT, T=50, n_x=10, N=200),), pairs=5,
     ),
     Benchmark(
         "kernel-coupled", "the same of leaky and residual networks, over all pairs of times",

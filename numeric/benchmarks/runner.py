@@ -1,4 +1,4 @@
-"""Every benchmark in a process of its own that takes one thread, whatever this one took."""
+"""Every benchmark in a process of its own that takes one thread, or what it says, whatever this one took."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def apart(benchmark: Benchmark, quick: bool) -> dict[str, Any]:
     """
     command = [sys.executable, "-m", "wideproof.numeric.benchmarks", benchmark.name, *(["--quick"] if quick else [])]
     paths = os.pathsep.join(path for path in sys.path if path)
-    environment = os.environ | machine.SINGLE | {"PYTHONPATH": paths, "JAX_PLATFORMS": "cpu"}
+    environment = os.environ | machine.environment(benchmark.threads) | {"PYTHONPATH": paths, "JAX_PLATFORMS": "cpu"}
     ended = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     if ended.returncode not in (0, FAILED):
         sys.stderr.write(ended.stderr[-2000:])

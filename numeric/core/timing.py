@@ -103,6 +103,14 @@ def arithmetic(dtype: str) -> float:
 
 
 @cache
+def root() -> float:
+    """Return the seconds of one square root in an array that stays in the first cache, one thread."""
+    numbers = np.linspace(1.0, 2.0, 2048)
+    room = np.empty_like(numbers)
+    return best(lambda: np.sqrt(numbers, out=room)) / len(numbers)
+
+
+@cache
 def drawing() -> float:
     """Return the standard normals per second that one thread draws."""
     rng, room = np.random.default_rng(0), np.empty(10_000)

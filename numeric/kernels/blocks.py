@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import json
 import math
+from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextvars import copy_context
 from typing import Any
 
+from wideproof.derive.expectation.tables import compiled_sweep
 from wideproof.derive.language.errors import ParameterError
 from wideproof.derive.language.plain_form import program_data, program_of
 from wideproof.numeric.core.arrays import Array, backend, to_host
@@ -37,22 +41,40 @@ def refuse_too_many_pairs(kernel: Any, shape: Sequence[int], arrays: int) -> Non
 
 
 def worked_blocks(
-    kernel: Any, asked: tuple[str, tuple[str, ...] | None, bool], blocks: Iterable[Block], total: int
+    kernel: Any, asked: tuple[str, tuple[str, ...] | None, bool], blocks: Iterable[Block], total: int, fit: int
 ) -> Iterator[Worked]:
     """Yield the rows, the columns and the numbers of each block, by the kernel's executor in any order.
 
+    Here threads take a block each, no more than `fit` at once; a device has its own threads.
     The progress of the kernel is told (blocks done, all blocks).  Errors: those of the kernel, of whoever works.
     """
-    found = _here(kernel, asked, blocks) if kernel.executor is None else _elsewhere(kernel, asked, blocks)
+    count = max(1, min(fit, compiled_sweep.threads())) if kernel.backend == "numpy" else 1
+    found = _here(kernel, asked, blocks, count) if kernel.executor is None else _elsewhere(kernel, asked, blocks)
     for done, worked in enumerate(found, 1):
         yield worked
         if kernel.effort.progress is not None:
             kernel.effort.progress(done, total)
 
 
-def _here(kernel: Any, asked: tuple[str, Any, bool], blocks: Iterable[Block]) -> Iterator[Worked]:
-    for rows, columns, batch in blocks:
-        yield rows, columns, kernel.block(asked, batch)
+def _here(kernel: Any, asked: tuple[str, Any, bool], blocks: Iterable[Block], count: int) -> Iterator[Worked]:
+    """Blocks in their order: the first one alone, for it compiles what all need, and so is one that is swept."""
+
+    def work(block: Block) -> Worked:
+        rows, columns, batch = block
+        return rows, columns, kernel.block(asked, batch)
+
+    with ThreadPoolExecutor(count, "wideproof-block") as pool:
+        begun: deque[Future[Worked]] = deque()
+        for place, block in enumerate(blocks):
+            if place == 0 or block[2].swept or count == 1:
+                yield from (future.result() for future in begun)
+                begun.clear()
+                yield work(block)
+                continue
+            begun.append(pool.submit(copy_context().run, work, block))  # how NumPy treats overflow is of the context
+            if len(begun) == count:
+                yield begun.popleft().result()
+        yield from (future.result() for future in begun)
 
 
 def _elsewhere(kernel: Any, asked: tuple[str, Any, bool], blocks: Iterable[Block]) -> Iterator[Worked]:

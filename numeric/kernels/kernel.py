@@ -337,7 +337,8 @@ class Kernel:
         swept = not asked[2] and self._work(function, sizes, times) >= LEAST_WORK
         blocks = self._blocks(function, pairs, many, swept)
         count = sum(1 for _ in self._blocks(function, pairs, many, swept))
-        for rows, columns, parts in worked_blocks(self, asked, blocks, count):
+        fit = self._at_once(function, max(times), max(times))
+        for rows, columns, parts in worked_blocks(self, asked, blocks, count, fit):
             if count == 1 and self.readout != "all":
                 results = parts
                 continue
@@ -389,16 +390,23 @@ class Kernel:
 
     def _block_size(self, function: Any, T1: int, T2: int) -> int:
         """The side of a square of pairs of sequences that fits the memory."""
+        by_rows, numbers = self.readout != "last" and function.by_rows, self._numbers(function, T1, T2)
+        return max(1, min(math.isqrt(BLOCK * BLOCK // T2) if by_rows else BLOCK,
+                          math.isqrt(int(self.memory / (8 * numbers)))))  # fmt: skip
+
+    def _numbers(self, function: Any, T1: int, T2: int) -> int:
+        """About how many numbers array code holds of a pair of sequences."""
         kept = len(function.equations.across)
         if self.readout != "last" and function.by_rows:
             backward = any(state.backward for state in self.recursion.states)
-            rows = (T1 if backward else 2) * kept + LIVE + (T1 if self.readout == "all" else 1)
-            return max(1, min(math.isqrt(BLOCK * BLOCK // T2), math.isqrt(int(self.memory / (8 * rows * T2)))))
+            return ((T1 if backward else 2) * kept + LIVE + (T1 if self.readout == "all" else 1)) * T2
         if self.readout == "last" and function.equations.equal_times:
-            arrays = 2 * kept + LIVE
-        else:
-            arrays = (kept + 1) * T1 * T2 + LIVE
-        return max(1, min(BLOCK, math.isqrt(int(self.memory / (8 * arrays)))))
+            return 2 * kept + LIVE
+        return (kept + 1) * T1 * T2 + LIVE
+
+    def _at_once(self, function: Any, T1: int, T2: int) -> int:
+        """How many blocks of array code fit the memory together."""
+        return int(self.memory / (8 * self._numbers(function, T1, T2) * self._block_size(function, T1, T2) ** 2))
 
     def block(self, asked: Asked, batch: SequenceBatch) -> list[Array]:
         """Return what is asked for, a kernel or with its error, for all pairs of two batches of sequences.

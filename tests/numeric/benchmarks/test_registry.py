@@ -23,7 +23,7 @@ from wideproof.numeric.benchmarks import (
     sampling,
     training,
 )
-from wideproof.numeric.benchmarks.kernel_rivals import NETS, ErfRecursion, Net, hermite
+from wideproof.numeric.benchmarks.kernel_rivals import NETS, SCAN, ErfRecursion, Net, hermite
 from wideproof.numeric.benchmarks.rivals import LIBRARIES, DenseSampler, Library
 from wideproof.numeric.benchmarks.rows import Note
 from wideproof.numeric.core import timing
@@ -40,10 +40,12 @@ TOY = {
     "training-subspace": (Case(60, T=4, N=5), Case(60, T=4, n_x=2, n_y=3, N=5)),
     "precision": (Case(20, T=4, trials=5, dtype="float32"),),
     "kernel-net": (Case(0, T=1, n_x=3, N=5),),
+    "kernel-net-threads": (Case(0, T=1, n_x=3, N=5),),
     "kernel-net-tanh": (Case(0, T=1, n_x=3, N=5),),
     "kernel-all": (Case(0, T=4, n_x=3, N=1), Case(0, T=6, n_x=3, N=1)),
     "kernel-last": (Case(0, T=4, n_x=3, N=5), Case(0, T=1, n_x=3, N=4)),
     "kernel-sweep": (Case(0, T=2, n_x=3, N=5),),
+    "kernel-scan": (Case(0, T=3, n_x=3, N=4),),
     "kernel-coupled": (Case(0, T=2, n_x=3, N=5),),
     "kernel-smooth": (Case(0, T=2, n_x=3, N=5),),
     "kernel-smooth-coupled": (Case(0, T=2, n_x=3, N=5, nu_W=0.1),),
@@ -53,9 +55,11 @@ TOY = {
 }
 PROBLEMS = {
     "kernel-net": [TOY["kernel-net"][0]] * 3,  # ReLU, erf and gelu
+    "kernel-net-threads": [TOY["kernel-net-threads"][0]] * 3,
     "kernel-all": [TOY["kernel-all"][0], *TOY["kernel-all"]],  # the first also against each pair of times
     "kernel-last": [TOY["kernel-last"][0], *TOY["kernel-last"]],  # the first also against all pairs of times
     "kernel-sweep": [TOY["kernel-sweep"][0]] * 4,  # relu, erf, leaky relu, stacked
+    "kernel-scan": [TOY["kernel-scan"][0]] * 3,  # ReLU, erf and gelu
     "kernel-smooth": [TOY["kernel-smooth"][0]] * 3,  # three variances of the inputs
     "kernel-smooth-coupled": [TOY["kernel-smooth-coupled"][0]] * 6,  # leaky and residual
     "kernel-threads": [TOY["kernel-threads"][0]] * 2,  # erf and tanh
@@ -117,10 +121,12 @@ def outcomes(benchmark):
         return list(gates.gated(benchmark.name, TOY[benchmark.name], 2, points=16))
     if benchmark.name == "training-subspace":
         return list(training.subspace(benchmark.name, TOY[benchmark.name], 2, length=5))
-    if benchmark.name == "kernel-net":
-        return list(kernels.feed_forward(benchmark.name, TOY[benchmark.name], 2, [by_hand()]))
+    if benchmark.name in ("kernel-net", "kernel-net-threads"):
+        return list(benchmark.measure(benchmark.name, TOY[benchmark.name], 2, [by_hand()]))
     if benchmark.name == "kernel-net-tanh":
         return list(kernels.feed_forward_tanh(benchmark.name, TOY[benchmark.name], 2, by_hand()))
+    if benchmark.name == "kernel-scan":
+        return list(kernels.scanned(benchmark.name, TOY[benchmark.name], 2, step_by_step()))
     return list(benchmark.measure(benchmark.name, TOY[benchmark.name], 2))
 
 
@@ -202,19 +208,7 @@ def by_hand(factor=1.0):
             c = nu["nu_F"] * X @ X.T + nu["nu_b"]
             tangent = c
             for weight, bias in [(nu["nu_W"], nu["nu_b"])] * (depth - 1) + [(nu["nu_C"], nu["nu_c"])]:
-                a = np.diag(c)
-                if activation in ("gelu", "tanh"):
-                    e, d = (np.array([[gaussian_mean(activation, activation, (x, y), z, orders=(k, k))[0]
-                                       for y, z in zip(a, row, strict=True)] for x, row in zip(a, c, strict=True)])
-                            for k in (0, 1))  # fmt: skip
-                elif activation == "erf":
-                    sides = np.outer(1 + 2 * a, 1 + 2 * a)
-                    e, d = 2 / np.pi * np.arcsin(2 * c / sides**0.5), 4 / np.pi / np.sqrt(sides - 4 * c * c)
-                else:
-                    norm = np.sqrt(np.outer(a, a))
-                    angle = np.arccos(np.clip(c / norm, -1, 1))
-                    e = norm / (2 * np.pi) * (np.sin(angle) + (np.pi - angle) * np.cos(angle))
-                    d = (np.pi - angle) / (2 * np.pi)
+                e, d = means(activation, c)
                 c = weight * e + bias
                 tangent = c + weight * d * tangent
             return factor * tangent
@@ -222,6 +216,45 @@ def by_hand(factor=1.0):
         return kernel
 
     return Net("ours by hand", "numpy", made, "")
+
+
+def step_by_step(factor=1.0):
+    """The same of an Elman network after its last step, derivatives by the entries."""
+
+    def made(activation, X, nu, depth):
+        def kernel():
+            e = d = tangent = np.zeros((len(X), len(X)))
+            for t in range(depth):
+                products = X[:, t] @ X[:, t].T
+                tangent = products + 1.0 + e + nu["nu_W"] * d * tangent
+                e, d = means(activation, nu["nu_F"] * products + nu["nu_b"] + nu["nu_W"] * e)
+            return factor * (e + nu["nu_C"] * d * tangent)
+
+        return kernel
+
+    return Net("ours by hand", "numpy", made, "")
+
+
+def means(activation, c):
+    """E[phi phi] and E[phi' phi'] between all variables of a covariance."""
+    a = np.diag(c)
+    if activation in ("gelu", "tanh"):
+        return (np.array([[gaussian_mean(activation, activation, (x, y), z, orders=(k, k))[0]
+                           for y, z in zip(a, row, strict=True)] for x, row in zip(a, c, strict=True)])
+                for k in (0, 1))  # fmt: skip
+    if activation == "erf":
+        sides = np.outer(1 + 2 * a, 1 + 2 * a)
+        return 2 / np.pi * np.arcsin(2 * c / sides**0.5), 4 / np.pi / np.sqrt(sides - 4 * c * c)
+    norm = np.sqrt(np.outer(a, a))
+    angle = np.arccos(np.clip(c / norm, -1, 1))
+    value = norm / (2 * np.pi) * (np.sin(angle) + (np.pi - angle) * np.cos(angle))
+    return value, (np.pi - angle) / (2 * np.pi)
+
+
+def test_a_scan_in_jax_computes_our_kernel():
+    if SCAN.missing() is not None:
+        pytest.skip(SCAN.missing())
+    assert len(list(kernels.scanned("kernel-scan", TOY["kernel-scan"], 1))) == 3
 
 
 @pytest.mark.parametrize("library", NETS, ids=lambda library: library.name)
@@ -236,6 +269,8 @@ def test_kernels_wrong_by_a_thousandth_are_caught(monkeypatch):
     with pytest.raises(DisagreementError) as caught:
         list(kernels.feed_forward("kernel-net", TOY["kernel-net"], 1, [by_hand(1.001)]))
     assert caught.value.got == pytest.approx(1e-3, rel=0.5)
+    with pytest.raises(DisagreementError, match="Elman relu"):
+        list(kernels.scanned("kernel-scan", TOY["kernel-scan"], 1, step_by_step(1.001)))
     monkeypatch.setattr(kernels, "ErfRecursion", lambda *a: Scaled(ErfRecursion(*a)))
     with pytest.raises(DisagreementError, match="all pairs of times"):
         list(kernels.last_step("kernel-last", TOY["kernel-last"], 1))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
@@ -10,7 +11,8 @@ import numpy as np
 import pytest
 
 from wideproof.derive import models
-from wideproof.derive.language.errors import ParameterError
+from wideproof.derive.expectation.tables import compiled_sweep
+from wideproof.derive.language.errors import ParameterError, TooLarge
 from wideproof.numeric.kernels import blocks, kernel as kernel_module
 from wideproof.numeric.kernels.kernel import Kernel
 from wideproof.numeric.kernels.sequence_batches import distinct
@@ -60,6 +62,35 @@ def test_an_executor_gives_the_same_bits(sequences, small, readout):
     text, *arrays = pool.taken[0]  # text and numbers are sent, and nothing else
     assert isinstance(text, str)
     assert [type(x) for x in arrays] == [np.ndarray, np.ndarray, tuple]
+
+
+@pytest.mark.parametrize("readout", ["last", "all"])
+def test_threads_take_blocks_as_memory_allows_and_the_bits_stay(sequences, small, monkeypatch, readout):
+    block, seen, found = Kernel.block, {}, {}
+    for count, memory in ((1, 2**30), (3, 2**30), (3, 2000 if readout == "last" else 1000)):
+
+        def noted(*given, key=(count, memory)):
+            seen.setdefault(key, set()).add(threading.current_thread().name)
+            return block(*given)
+
+        monkeypatch.setattr(Kernel, "block", noted)
+        monkeypatch.setattr(compiled_sweep, "threads", lambda count=count: count)
+        found[count, memory] = Kernel(RNN, readout=readout, memory=memory, **NU).evaluate("ntk", sequences[0])
+    first, second, third = found.values()
+    assert [{name.startswith("wideproof-block") for name in names} for names in seen.values()] == [
+        {False}, {False, True}, {False},
+    ]  # fmt: skip
+    for other in (second, third):
+        assert np.array_equal(other.value, first.value)
+        assert np.array_equal(other.error, first.error)
+
+
+def test_an_overflow_in_a_thread_is_told(sequences, small, monkeypatch):
+    monkeypatch.setattr(compiled_sweep, "threads", lambda: 3)
+    X = sequences[0].copy()
+    X[7] *= 1e170
+    with pytest.raises(TooLarge, match="step 0"):
+        Kernel(models.elman("relu"), readout="last", **NU).ntk(X)
 
 
 def test_progress_tells_the_blocks(sequences, small):
