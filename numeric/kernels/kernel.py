@@ -14,6 +14,7 @@ from wideproof.derive import Formula, Program, Recursion, nngp, ntk, output_mean
 from wideproof.derive.emit.derivation import as_program
 from wideproof.derive.emit.enclosing_stepper import BallInputs
 from wideproof.derive.emit.sweeps.fused_sweep import LEAST_WORK
+from wideproof.derive.expectation.tables.compiled_sweep import in_parts
 from wideproof.derive.language.errors import ParameterError, ShapeError, TooLarge
 from wideproof.numeric.core.arrays import BACKENDS, Array, backend, to_host
 from wideproof.numeric.core.enclosures import Enclosure
@@ -283,7 +284,9 @@ class Kernel:
         except FloatingPointError as error:
             raise TooLarge(where) from error
         xp = backend(self.backend)
-        if not bool(xp.all(xp.isfinite(getattr(result, "value", result)))):  # CuPy has no such flags
+        value = getattr(result, "value", result)
+        parts = value if value.ndim == 4 else (value,)  # no second array of the size of all pairs of times
+        if not all(bool(xp.all(xp.isfinite(part))) for part in parts):  # CuPy has no such flags
             raise TooLarge(where)
         return result
 
@@ -339,7 +342,7 @@ class Kernel:
         count = sum(1 for _ in self._blocks(function, pairs, many, swept))
         fit = self._at_once(function, max(times), max(times))
         for rows, columns, parts in worked_blocks(self, asked, blocks, count, fit):
-            if count == 1 and self.readout != "all":
+            if count == 1:
                 results = parts
                 continue
             results = results or [pairs.xp.empty(shape, dtype=pairs.xp.float64) for _ in parts]
@@ -428,14 +431,20 @@ class Kernel:
             full = xp.broadcast_to(xp.asarray(found, dtype=xp.float64), shape)
             return 0.5 * (full + full.T) if batch.diagonal else xp.asarray(full, copy=True)
         full = xp.permute_dims(xp.broadcast_to(found, (*shape, *sizes)), (0, 2, 1, 3))
-        return 0.5 * (full + xp.permute_dims(full, (2, 3, 0, 1))) if batch.diagonal else full
+        full = 0.5 * (full + xp.permute_dims(full, (2, 3, 0, 1))) if batch.diagonal else full
+        return xp.asarray(full, order="C", copy=True)
 
     def _fill(self, xp: Any, result: Array, rows: Any, columns: Any, block: Array, symmetric: bool) -> None:
         if self.readout == "all":
-            result[rows[0] : rows[-1] + 1, :, columns[0] : columns[-1] + 1, :] = block
-            if symmetric:
-                mirrored = xp.permute_dims(block, (2, 3, 0, 1))
-                result[columns[0] : columns[-1] + 1, :, rows[0] : rows[-1] + 1, :] = mirrored
+            there, own = slice(columns[0], columns[-1] + 1), rows[0] == columns[0]
+
+            def put(i: int) -> None:
+                result[rows[i], :, there, :] = block[i, ...]
+                if symmetric and not own:
+                    result[there, :, rows[i], :] = xp.permute_dims(block[i, ...], (1, 2, 0))
+
+            for _ in (in_parts if self.backend == "numpy" else map)(put, range(len(rows))):
+                pass
             return
         if all(members[-1] - members[0] + 1 == len(members) for members in (rows, columns)):  # they are in order
             here, there = (slice(members[0], members[-1] + 1) for members in (rows, columns))

@@ -275,7 +275,8 @@ class GridSweep(FusedSweep):
                   for n, part in enumerate((self.step, self.end))]  # fmt: skip
         if tables[0] is None or tables[1] is None:
             return None if self.apart is None else self.apart.grid(stepper, sizes, half, readout)
-        out = np.zeros((first, *(sizes if mode == ALL else (1, 1)), second))
+        times = sizes if mode == ALL else (1, 1)
+        out = np.zeros((first, times[0], second, times[1]))
         arguments = (
             half, mode, parameters, rows.moving, columns.moving, rows.directions, columns.directions,
             rows.last, columns.last, *tables, out,
@@ -283,13 +284,13 @@ class GridSweep(FusedSweep):
         function = compiled(self.texts[lanes])
         in_parts(lambda i: function(i, i + 1, *arguments), range(first))
         if half:
-            _mirror(out)
+            in_parts(lambda i: _mirror(out, i), range(first))
         with np.errstate(all="ignore"):
             if not np.isfinite(out.sum()):
                 return None
         if mode == ALL:
-            return out.transpose(0, 1, 3, 2)
-        return out[:, 0, 0, :] / (sizes[0] * sizes[1] if mode == AVERAGE else 1.0)
+            return out
+        return out[:, 0, :, 0] / (sizes[0] * sizes[1] if mode == AVERAGE else 1.0)
 
     def _of_times(
         self, part: Lines, rows: Host, columns: Host, half: bool, every: Range | None, lanes: int
@@ -301,12 +302,11 @@ class GridSweep(FusedSweep):
         return None if found is None else tuple(found._replace(columns=in_lanes(found.columns, lanes)))
 
 
-def _mirror(out: Host) -> None:
-    """Put what stands above the diagonal of a block, times exchanged, below it.  Shapes: (N, T, T, N) of both."""
-    for i in range(len(out)):
-        own = out[i, :, :, i]
-        out[i, :, :, i] = 0.5 * (own + own.T)
-        out[i + 1 :, :, :, i] = out[i, :, :, i + 1 :].transpose(2, 1, 0)
+def _mirror(out: Host, i: int) -> None:
+    """Put what stands right of the diagonal in a row of a block, times exchanged, below it.  Shapes: (N, T, N, T)."""
+    own = out[i, :, i]
+    out[i, :, i] = 0.5 * (own + own.T)
+    out[i + 1 :, :, i] = out[i, :, i + 1 :].transpose(1, 2, 0)
 
 
 def _rows(lines: Lines, where: str) -> list[str]:
@@ -354,11 +354,11 @@ GRID = """def sweep(
 {last_rows}
 {last}
                     if mode == 2:
-                        for j in range(min({lanes}, out.shape[3] - place)):
-                            out[i, t, s, place + j] = ended[j]
+                        for j in range(min({lanes}, out.shape[2] - place)):
+                            out[i, t, place + j, s] = ended[j]
                     else:
-                        for j in range(min({lanes}, out.shape[3] - place)):
-                            out[i, 0, 0, place + j] += ended[j]
+                        for j in range(min({lanes}, out.shape[2] - place)):
+                            out[i, 0, place + j, 0] += ended[j]
 """
 WITHIN = """def sweep(start, stop, parameters, sizes, x, tables, w):
     per_pi = 1.0 / math.pi
