@@ -144,6 +144,10 @@ class Derivation:
 Make = TypeVar("Make", bound=Callable[..., Derivation])
 
 
+Progress = Callable[[int, int], None]
+"""What is told how much is done, and of how much."""
+
+
 @dataclass(frozen=True)
 class Quantity:
     """A quantity of the programs of one kind: its name, with hyphens, and the function that derives it."""
@@ -163,8 +167,10 @@ class Quantity:
         """What it is, in a line."""
         return (getdoc(self.make) or "").partition("\n")[0]
 
-    def __call__(self, model: object, lag: int | None = None, step: int | None = None) -> Derivation:
-        """Derive it, where it is one of a single lag or step at that one.
+    def __call__(
+        self, model: object, lag: int | None = None, step: int | None = None, progress: Progress | None = None
+    ) -> Derivation:
+        """Derive it, where it is one of a single lag or step at that one; `progress` is told where it takes long.
 
         Errors: ParameterError for a lag that is missing, and for a lag or step that makes no sense.
         """
@@ -176,7 +182,8 @@ class Quantity:
                 raise ParameterError(self.name, f"no {name}", f"{name} {value}", hint)
         if self.argument == "lag" and lag is None:
             raise ParameterError(self.name, "the lag it is of", "none", "Write --lag 3; in Python, (rnn, lag=3).")
-        return self.make(model, **{name: value for name, value in given.items() if name == self.argument})
+        long = {"progress": progress} if "progress" in signature(self.make).parameters else {}
+        return self.make(model, **{name: value for name, value in given.items() if name == self.argument}, **long)
 
 
 def quantities(kind: type[Program]) -> dict[str, Quantity]:

@@ -17,7 +17,7 @@ from typing import Any, ClassVar
 
 from wideproof.derive.language.errors import ProofError
 from wideproof.derive.language.shown import InNotebooks
-from wideproof.derive.proof.claims import Claim, Definition
+from wideproof.derive.proof.claims import Claim, Definition, Equation
 from wideproof.derive.proof.rules import GIVEN, PERTURBATION, Ask, Root, Rule, Status
 
 CHECKS = ("wideproof.derive.audit", "wideproof.derive.emit.derivation")
@@ -193,13 +193,16 @@ def _definition(program: Any, rule_name: str) -> Definition:
     return Definition(GIVEN, getattr(program, "base", None) or program)
 
 
-def prove(program: Any, rule_name: str, subject: Hashable) -> Proof:
-    """Make the proof of what `rule_name` concludes about `subject`, with all its premises."""
+def prove(program: Any, rule_name: str, subject: Hashable, told: Callable[[int], None] | None = None) -> Proof:
+    """Make the proof of what `rule_name` concludes about `subject`, with all its premises.
+
+    `told` is called with the number of steps that are there, after each.
+    """
     given = Rule.registry[GIVEN]
     drafts: dict[tuple[str, Hashable], Step] = {
         (GIVEN, GIVEN): Step(GIVEN, _definition(program, GIVEN), given.source, given.status)
     }
-    keys: list[tuple[str, Hashable]] = [(GIVEN, GIVEN)]
+    places: dict[tuple[str, Hashable], int] = {(GIVEN, GIVEN): 0}
     root = _root(program)
 
     def ask(name: str, about: Hashable) -> Claim:
@@ -209,7 +212,7 @@ def prove(program: Any, rule_name: str, subject: Hashable) -> Proof:
 
             def premise(inner: str, inner_subject: Hashable) -> Claim:
                 claim = ask(inner, inner_subject)
-                index = keys.index((inner, inner_subject))
+                index = places[inner, inner_subject]
                 if index not in premises:
                     premises.append(index)
                 return claim
@@ -218,11 +221,13 @@ def prove(program: Any, rule_name: str, subject: Hashable) -> Proof:
             claim = known(about, Ask(premise, root))
             assert claim.subject == about, f"{name} concluded about {claim.subject}, asked {about}"
             drafts[key] = Step(name, claim, known.source, known.status, tuple(premises))
-            keys.append(key)
+            places[key] = len(places)
+            if told is not None:
+                told(len(places))
         return drafts[key].claim
 
     goal = ask(rule_name, subject)
-    return Proof(program, goal, _sorted(tuple(drafts[key] for key in keys)))
+    return Proof(program, goal, _sorted(tuple(drafts[key] for key in places)))
 
 
 def _sorted(steps: tuple[Step, ...]) -> tuple[Step, ...]:
@@ -256,9 +261,25 @@ def _canonical(steps: tuple[Step, ...]) -> list[int]:
     return order
 
 
-def _key(step: Step) -> tuple[int, str]:
+def _key(step: Step) -> tuple[int, _Text]:
     known = Rule.registry.get(step.rule)
-    return (known.rank if known else -1, _text(step.claim))
+    return (known.rank if known else -1, _Text(step.claim))
+
+
+class _Text:
+    """The text of a claim, for comparisons: of an equation its right side is printed only where left sides agree."""
+
+    def __init__(self, claim: Claim) -> None:
+        self.claim = claim
+        self.begin = f"Equation(left={claim.left!r}, right=" if type(claim) is Equation else _text(claim)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Text) and self.begin == other.begin and _text(self.claim) == _text(other.claim)
+
+    def __lt__(self, other: _Text) -> bool:
+        if self.begin != other.begin:
+            return self.begin < other.begin
+        return _text(self.claim) < _text(other.claim)
 
 
 @lru_cache(maxsize=4096)

@@ -194,6 +194,8 @@ class OverlapSystem:
         self.causes = cache(self._causes)
         self.rank = cache(self._rank)
         self.is_zero = cache(self._is_zero)
+        self.place = cache(self._place)
+        self.slopes = cache(self._slopes)
 
     def _limit(self, a: Overlap) -> sp.Expr:
         """An overlap as a function of those before it."""
@@ -221,9 +223,13 @@ class OverlapSystem:
 
     def ordered(self, *overlaps: Overlap) -> list[Overlap]:
         """Overlaps, later ones first."""
-        return sorted(overlaps, key=lambda a: (self.rank(a), str(a), sp.srepr(a)), reverse=True)
+        return sorted(overlaps, key=self.place, reverse=True)
 
-    def slopes(self, expr: sp.Expr, behind: Overlap | None = None) -> dict[Overlap, sp.Expr]:
+    def _place(self, a: Overlap) -> tuple[int, str, str]:
+        """By what overlaps are ordered."""
+        return self.rank(a), str(a), sp.srepr(a)
+
+    def _slopes(self, expr: sp.Expr, behind: Overlap | None = None) -> dict[Overlap, sp.Expr]:
         """The derivatives of an expression by its overlaps at the limit, those that are not zero.
 
         With `behind`, only by those that depend on this one.

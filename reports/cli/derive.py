@@ -50,7 +50,7 @@ def derive_command(
     program = any_model_with(context, model).program()
     parameters(context, ())
     kind = type(program)
-    chosen: dict[str, Callable[[Program], Derivation]] = (
+    chosen: dict[str, Callable[..., Derivation]] = (
         {quantity: partial(quantity_named(quantity, kind), lag=lag, step=step)}
         if quantity
         else _all(kind, {"lag": lag, "step": step})
@@ -60,7 +60,7 @@ def derive_command(
     with Stages(quiet=as_json) as stages:
         for name, make in chosen.items():
             with stages(f"{name} of {model}") as progress, _noted(name, stuck if len(chosen) > 1 else None):
-                derivation = make(program)
+                derivation = make(program, progress=progress)
                 parts = derivation.parts.values() if quantity and isinstance(derivation, Memory) else ()
                 for part in (derivation, *parts):
                     part.proof.verify()
@@ -76,10 +76,10 @@ def derive_command(
         out.print(f"{name} of {model} does not exist: {error}")
 
 
-def _all(kind: type[Program], at: Mapping[str, int | None]) -> dict[str, Callable[[Program], Derivation]]:
+def _all(kind: type[Program], at: Mapping[str, int | None]) -> dict[str, Callable[..., Derivation]]:
     """All quantities of a kind, those at finite width last and where a lag or a step is given."""
     given = {argument: value for argument, value in at.items() if value is not None}
-    known, taken = QUANTITIES[kind], {"": dict[str, int]()} | {argument: {argument: x} for argument, x in given.items()}
+    known, taken = QUANTITIES[kind], {"": dict[str, Any]()} | {argument: {argument: x} for argument, x in given.items()}
     return {name: partial(known[name], **own) for argument, own in taken.items() for name in named(argument, kind)}
 
 

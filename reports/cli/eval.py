@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import numpy as np
 import typer
 
-from wideproof.derive.emit.derivation import Derivation
+from wideproof.derive.emit.derivation import Derivation, Progress
 from wideproof.derive.emit.formula import first_infinite
 from wideproof.derive.language.alternating import AlternatingProgram
 from wideproof.derive.language.errors import ParameterError, TooLarge
@@ -111,9 +111,9 @@ class Asked:
         found = {"lags": self.lags, "width": self.width, "step": self.step, "inputs": self.inputs or None}
         return [name for name, value in found.items() if value is not None] + ["readout"] * (self.readout != "all")
 
-    def derived(self, **at: int | None) -> Derivation:
+    def derived(self, lag: int | None = None, step: int | None = None, progress: Progress | None = None) -> Derivation:
         """The derivation of the quantity, at a lag or a step.  Errors: those of the quantity."""
-        return quantity_named(self.quantity, type(self.program))(self.program, **at)
+        return quantity_named(self.quantity, type(self.program))(self.program, lag, step, progress)
 
     def way(self) -> Way:
         """How the quantity is evaluated.  Errors: ParameterError for one that the kind of the program has not."""
@@ -155,7 +155,7 @@ def _at_width(asked: Asked) -> None:
 def _correction(asked: Asked) -> None:
     """The coefficient of 1/n at one step, for the sequence of a file or for inputs that are all the same, of size X."""
     with Stages(quiet=asked.as_json) as stages, stages(asked.told) as progress:
-        formula = asked.derived(step=asked.step).formula
+        formula = asked.derived(step=asked.step, progress=progress).formula
         assert isinstance(formula, CorrectionFormula)
         given = needed(asked.context, [*formula.symbols, *(() if asked.inputs else ("X",))])
         gram = _gram_of(asked.inputs) if asked.inputs else given.pop("X") * np.ones((formula.steps, formula.steps))

@@ -28,6 +28,7 @@ from wideproof.derive import (
 from wideproof.derive.audit.auditor import audit_step, highest_order, worlds
 from wideproof.derive.language.notation import n, parameter
 from wideproof.derive.proof.claims import Equation
+from wideproof.derive.width_expansion import corrections
 
 NU = {"nu_W": 1.5, "nu_F": 1.25, "nu_C": 0.75}
 
@@ -222,3 +223,11 @@ def test_what_is_given_to_the_compiled_function_is_checked():
     assert call(X=INPUTS, **nu | {"nu_W": 0.0}) == 0.0  # nothing that is random is read again
     with pytest.raises(NotAccurate, match="singular"):
         call(X=np.zeros((2, 2)), **nu | {"nu_b": 0.0})
+
+
+def test_progress_ends_at_the_number_of_steps_that_was_extrapolated(monkeypatch):
+    monkeypatch.setattr(corrections, "SMALL", (1, 2, 3, 4))
+    told = []
+    found = nngp_correction(models.elman("erf", bias=False), step=5, progress=lambda *x: told.append(x))
+    assert told[-1] == (len(found.proof.steps),) * 2
+    assert abs(told[0][1] - told[-1][1]) <= 2
