@@ -56,8 +56,12 @@ class _Node(NamedTuple):
 
 
 class _Equation(NamedTuple):
-    """An equation as functions of all before it: the laws of its expectations, its value, the sizes of its terms."""
+    """An equation as functions of what it reads: the laws of its expectations, its value, the sizes of its terms.
 
+    `read` are the places of that among the variances, the inner products and what the equations before it give.
+    """
+
+    read: list[int]
     laws: Callable[..., Any]
     nodes: list[_Node]
     value: Callable[..., Any]
@@ -118,10 +122,11 @@ class CorrectionFunction(Compiled):
         sizes = [abs(x) for x in known]
         integrals: dict[Any, ProductIntegrals] = {}
         for equation in equations:
-            law = iter(map(float, equation.laws(*known)))
+            read, large = ([numbers[i] for i in equation.read] for numbers in (known, sizes))
+            law = iter(map(float, equation.laws(*read)))
             means = [_mean(node, [next(law) for _ in range(node.size)], integrals, fineness) for node in equation.nodes]
-            known.append(float(equation.value(*known, *(mean for mean, _ in means))))
-            sizes.append(float(equation.sizes(*sizes, *(size for _, size in means))))
+            known.append(float(equation.value(*read, *(mean for mean, _ in means))))
+            sizes.append(float(equation.sizes(*large, *(size for _, size in means))))
         return known[-1], sizes[-1]
 
     @lru_cache(maxsize=8)  # noqa: B019 (a compiled function is kept as long as its code)
@@ -168,11 +173,14 @@ def _compiled(right: sp.Expr, names: Mapping[sp.Expr, sp.Expr], arguments: list[
     ]
     terms = [term.as_coeff_Mul() for term in sp.Add.make_args(plain)]
     sizes = sp.Add(*(abs(coefficient) * rest for coefficient, rest in terms))
-    value, size = (emitted([*arguments, *dummies.values()], side, "numpy") for side in (plain, sizes))
-    return _Equation(emitted(arguments, laws, "numpy"), nodes, value, size)
+    free = plain.free_symbols.union(*(x.free_symbols for x in laws))
+    read = [i for i, x in enumerate(arguments) if x in free]
+    own = [arguments[i] for i in read]
+    value, size = (emitted([*own, *dummies.values()], side, "numpy") for side in (plain, sizes))
+    return _Equation(read, emitted(own, laws, "numpy"), nodes, value, size)
 
 
 def _named(expr: sp.Expr, names: Mapping[sp.Expr, sp.Expr]) -> sp.Expr:
     """An expression in which what stands before has its name; quantities of overlaps first, as they hold these."""
-    held = sorted((x for x in names if expr.has(x)), key=lambda x: not any(isinstance(a, OfOverlaps) for a in x.args))
-    return expr.xreplace({x: names[x] for x in held if any(isinstance(a, OfOverlaps) for a in x.args)}).xreplace(names)
+    holding = [x for x in expr.atoms(OfOverlaps) if any(isinstance(a, OfOverlaps) for a in x.args)]
+    return expr.xreplace({x: names[x] for x in holding if x in names}).xreplace(names)
