@@ -27,6 +27,17 @@ HORIZON, DIGITS = 4, 120
 Polynomial = dict[tuple[int, ...], Fraction]
 
 
+class Inputs(dict[tuple[Any, int], list[Fraction]]):
+    """The input vectors of both sequences, each made of its time when it is first asked for."""
+
+    def __init__(self, made: Callable[[int], list[Fraction]]) -> None:
+        super().__init__()
+        self.made = made
+
+    def __missing__(self, key: tuple[Any, int]) -> list[Fraction]:
+        return self.setdefault(key, self.made(key[1]))
+
+
 class Curved(NamedTuple):
     """Activations of a degree more than the others, and the last step at which claims are looked at with them."""
 
@@ -60,11 +71,9 @@ class World:
         names = sorted({str(phi.args[0]) for e in expressions_of(program) for phi in e.atoms(Phi)})
         self.activations = {name: self.coefficients(curved is not None and name in curved.names) for name in names}
         self.impulses, self.exact = {p: 0, q: 2}, True
-        self.inputs = {
-            (label, time): [self.rational() for _ in range(2)]
-            for label in (FIRST, SECOND)
-            for time in range(2 * HORIZON + 4)
-        }
+        self.inputs = Inputs(lambda _time: [self.rational() for _ in range(2)])
+        for label, time in product((FIRST, SECOND), range(2 * HORIZON + 4)):
+            self.inputs[label, time]
         self.memo: dict[Any, Any] = {}
         self.paired: dict[tuple[int, ...], Fraction] = {}
         self.variables: dict[tuple[Any, ...], int] = {}
