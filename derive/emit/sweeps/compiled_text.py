@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wideproof.derive.expectation.tables.compiled_sweep import HOW
+from wideproof.derive.expectation.tables.lane_vectors import functions_of
 
 Host = NDArray[np.float64]
 MODULE = "wideproof"
@@ -41,7 +42,7 @@ def compiled(text: str) -> Callable[..., None]:
 
 def function_of(text: str, path: str) -> Callable[..., None]:
     """The function of a text in Python, not compiled."""
-    scope: dict[str, Any] = {"np": np, "math": math, "__name__": MODULE}
+    scope: dict[str, Any] = {"np": np, "math": math, "__name__": MODULE, **functions_of(text)}
     exec(compile(text, path, "exec"), scope)  # our own text, of printed expressions
     function: Callable[..., None] = scope["sweep"]
     return function

@@ -37,10 +37,11 @@ from wideproof.derive.emit.sweeps.step_text import (
 )
 from wideproof.derive.expectation.swept_means import OWN, Loaded, loaded
 from wideproof.derive.expectation.tables.compiled_sweep import ROWS, in_parts
-from wideproof.derive.expectation.tables.table_loops import WORK, contracted, summed
+from wideproof.derive.expectation.tables.lane_vectors import LANES as VECTOR
+from wideproof.derive.expectation.tables.table_loops import contracted, summed
 
 Host = NDArray[np.float64]
-LANES, VECTOR = 64, 16
+LANES, WHOLE = 64, 16
 """Columns swept together: the numbers of one step stay in the first cache. Of a chunk on the diagonal, or at the end,
 those lanes are swept that matter, a whole number of vectors. Lanes are counted without sign: a place that might be
 negative keeps a loop from being one over vectors."""
@@ -80,13 +81,13 @@ def products(*parts: Lines) -> tuple[list[str], dict[str, str]]:
 
 def first_row(*parts: Lines) -> int:
     """The row of `work` after those of the expectations of some lines."""
-    return WORK + max((1 + max(x.value, x.slope or 0) for part in parts for x in part.slots), default=0)
+    return max((1 + max(x.value, x.slope or 0) for part in parts for x in part.slots), default=0)
 
 
-def loops(lines: Lines, loads: dict[str, str], first: int, lanes: bool = True) -> tuple[list[str], int]:
+def loops(lines: Lines, loads: dict[str, str], first: int, lanes: int = VECTOR) -> tuple[list[str], int]:
     """Loops over the lanes between the sums of tables, and the rows of `work` up to theirs, from `first` on.
 
-    Without `lanes` there is one.
+    So many lanes are a vector.
     """
     parts = _parts(lines)
     made = [{x.partition("=")[0].strip() for x in part} for part, _ in parts]
@@ -137,7 +138,7 @@ def source(equations: Equations, step: Lines, end: Lines) -> str:
     named = [at_step(part, name, at, at) for part, name, at in ((step, "step", "step"), (end, "last", "0"))]
     terms = [contracted(name) if part.slots else [] for part, name in ((step, "step"), (end, "last"))]
     return TEMPLATE.format(
-        states=len(kept), lanes=LANES, vector=VECTOR, work=max(held, ended),
+        states=len(kept), lanes=LANES, vector=WHOLE, work=max(held, ended),
         parameters=indented([f"p{n} = parameters[{n}]" for n in range(len(equations.symbols))], 1),
         grams=indented(sums, 6),
         terms=indented([*terms[0], *terms[1]], 1),

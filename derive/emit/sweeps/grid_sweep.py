@@ -56,6 +56,7 @@ from wideproof.derive.emit.sweeps.step_text import (
 from wideproof.derive.emit.sweeps.within_sweep import know, scalar
 from wideproof.derive.expectation.swept_means import across_times, whole
 from wideproof.derive.expectation.tables.compiled_sweep import in_parts
+from wideproof.derive.expectation.tables.lane_vectors import LANES as VECTOR
 from wideproof.derive.expectation.tables.pair_tables import Range
 from wideproof.derive.expectation.tables.table_loops import at_time, contracted, started
 
@@ -155,9 +156,10 @@ class GridSweep(FusedSweep):
         sums, grams = products(step, end)
         first = first_row(step, end)
         moving, held = loops(
-            step._replace(lines=[*step.lines, *stores]), loads | grams | _columns(step, "other[{}, j]"), first
-        )
-        last, ended = loops(end, ends | grams | _columns(end, "last_other[{}, j]"), first)
+            step._replace(lines=[*step.lines, *stores]), loads | grams | _columns(step, "other[{}, j]"), first,
+            min(lanes, VECTOR),
+        )  # fmt: skip
+        last, ended = loops(end, ends | grams | _columns(end, "last_other[{}, j]"), first, min(lanes, VECTOR))
         named = [at_step(part, name, "t", "s") for part, name in ((step, "step"), (end, "last"))]
         terms = [x for part, name in ((step, "step"), (end, "last")) if part.slots for x in contracted(name)]
         return GRID.format(
@@ -219,7 +221,7 @@ class GridSweep(FusedSweep):
         sums, grams = products(lines)
         moving, held = loops(
             lines._replace(lines=[*lines.lines, *stores]), loads | grams | _columns(lines, "other[s, {}]"),
-            first_row(lines), False,
+            first_row(lines), 1,
         )  # fmt: skip
         return WITHIN.format(
             states=count, twice=2 * count, work=held, parameters=self._parameters, letters=indented(letters, 3),
