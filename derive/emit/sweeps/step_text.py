@@ -35,6 +35,7 @@ from wideproof.derive.expectation.gaps import ABOVE, BELOW, FAR, NEAR, NORM, ROO
 from wideproof.derive.expectation.pair_integrals import Factor, is_tabled
 from wideproof.derive.expectation.swept_means import OWN, Slot
 from wideproof.derive.expectation.symbolic_expectation import GaussianMean
+from wideproof.derive.expectation.tables.table_loops import WORK
 from wideproof.derive.language.errors import NotClosed
 
 NOW, BEFORE = (0, 0), (-1, -1)
@@ -354,7 +355,7 @@ class TabledWriter(StepWriter):
             n = len(self.slots)
             self.slots.append(slot)
             self.lines.append(LaneSum(n, str(covariance)))
-        self.known[mean] = self.raw(f"work[{slot.value}, j]")
+        self.known[mean] = self.raw(f"work[{WORK + slot.value}, j]")
         self.expectations += 1
         if gapped:
             size = self.raw(f"row_table[{n}, {OWN - 1}] * column_table[{n} * table_width + {OWN - 1}, skip + j]")

@@ -43,18 +43,23 @@ def functions_of(text: str) -> dict[str, Callable[..., Any]]:
 def _functions(count: int) -> dict[str, Callable[..., Any]]:
     """The functions of vectors of so many lanes, as array code, which Numba compiles to code of vectors.
 
-    `lanes(array, row, j)` loads, `keep(array, row, j, vector)` stores; `spread(x)` and `share(array, place)` repeat a
-    number; `root(x)`, `lesser(x, y)` and `greater(x, y)`, + - * and / go lane by lane. No index is negative.
+    `lanes(array, place)` loads from a tuple of indices on, `keep(array, place, x)` stores; `spread(x)` and
+    `share(array, place)` repeat a number; `root(x)`, `lesser(x, y)` and `greater(x, y)`, + - * and / go lane by lane.
+    No index is negative.
     """
 
-    def keep(array: Host, row: int, j: int, vector: Host) -> None:
-        array[row, int(j) : int(j) + count] = vector
+    def part(array: Any, place: tuple[int, ...]) -> Any:
+        *others, first = map(int, place)
+        return array[(*others, slice(first, first + count))]
+
+    def keep(array: Host, place: tuple[int, ...], x: Host) -> None:
+        part(array, place)[:] = x
 
     found: dict[str, Callable[..., Any]] = {
-        "lanes": lambda array, row, j: array[row, int(j) : int(j) + count].copy(),
+        "lanes": lambda array, place: part(array, place).copy(),
         "keep": keep,
         "spread": lambda number: np.full(count, number),
-        "share": lambda array, place: np.full(count, array[place]),
+        "share": lambda array, place: np.full(count, array[tuple(map(int, place))]),
         "root": lambda x: np.sqrt(x),
         "lesser": lambda x, y: np.where(x < y, x, y),
         "greater": lambda x, y: np.where(x > y, x, y),
@@ -71,10 +76,10 @@ def _know(functions: dict[str, Callable[..., Any]], count: int) -> None:
     kind = type(f"Lanes{count}", (types.Type,), {})
     vector = kind(f"lanes{count}")
     extending.register_model(kind)(lambda manager, found: extending.models.PrimitiveModel(manager, found, code.vector))
-    both, place = (vector, vector), (types.Array, types.Integer)
+    both, place = (vector, vector), (types.Array, types.BaseTuple)
     known = [
-        (functions["lanes"], lambda array, row, j: vector, (*place, types.Integer), code.load),
-        (functions["keep"], lambda array, row, j, x: types.void, (*place, types.Integer, vector), code.store),
+        (functions["lanes"], lambda array, at: vector, place, code.load),
+        (functions["keep"], lambda array, at, x: types.void, (*place, vector), code.store),
         (functions["spread"], lambda number: vector, (types.Number,), code.spread),
         (functions["share"], lambda array, at: vector, place, code.share),
         (functions["root"], lambda x: vector, (vector,), code.root),
@@ -99,12 +104,13 @@ class _Code:
         self.cgutils: Any = importlib.import_module("numba.core.cgutils")
         self.count, self.vector = count, self.ir.VectorType(self.ir.DoubleType(), count)
 
-    def _place(self, context: Any, builder: Any, signature: Any, args: Any, indices: int) -> Any:
+    def _place(self, context: Any, builder: Any, signature: Any, args: Any) -> Any:
         """The place of the first argument, an array, at the indices that follow."""
-        types = signature.args
-        array = context.make_array(types[0])(context, builder, args[0])
-        at = [context.cast(builder, args[n], types[n], self.types.intp) for n in range(1, 1 + indices)]
-        return self.cgutils.get_item_pointer(context, builder, types[0], array, at)
+        kind, indices = signature.args[:2]
+        array = context.make_array(kind)(context, builder, args[0])
+        each = zip(self.cgutils.unpack_tuple(builder, args[1]), indices, strict=True)
+        at = [context.cast(builder, x, own, self.types.intp) for x, own in each]
+        return self.cgutils.get_item_pointer(context, builder, kind, array, at)
 
     def _repeated(self, builder: Any, number: Any) -> Any:
         zeros = self.ir.Constant(self.ir.VectorType(self.ir.IntType(32), self.count), [0] * self.count)
@@ -113,19 +119,19 @@ class _Code:
         return builder.shuffle_vector(first, empty, zeros)
 
     def load(self, context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        place = self._place(context, builder, signature, args, 2)
+        place = self._place(context, builder, signature, args)
         return builder.load(builder.bitcast(place, self.vector.as_pointer()), align=BYTES)
 
     def store(self, context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        place = self._place(context, builder, signature, args, 2)
-        builder.store(args[3], builder.bitcast(place, self.vector.as_pointer()), align=BYTES)
+        place = self._place(context, builder, signature, args)
+        builder.store(args[2], builder.bitcast(place, self.vector.as_pointer()), align=BYTES)
         return context.get_dummy_value()
 
     def spread(self, context: Any, builder: Any, signature: Any, args: Any) -> Any:
         return self._repeated(builder, context.cast(builder, args[0], signature.args[0], self.types.float64))
 
     def share(self, context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        return self._repeated(builder, builder.load(self._place(context, builder, signature, args, 1)))
+        return self._repeated(builder, builder.load(self._place(context, builder, signature, args)))
 
     def root(self, context: Any, builder: Any, signature: Any, args: Any) -> Any:
         kind = self.ir.FunctionType(self.vector, [self.vector])

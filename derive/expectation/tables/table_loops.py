@@ -19,19 +19,7 @@ RANKS = (4, 6, 8, 10, 12, 14, 16)
 
 def contracted(prefix: str) -> list[str]:
     """Lines that contract the cores with the bases of rows start to stop, at all steps: `PREFIX_terms`."""
-    both = [_shares(prefix, count) for count in (4, 2)]
-    return CONTRACTED.format(p=prefix, four=both[0], two=both[1]).splitlines()
-
-
-def _shares(prefix: str, count: int) -> str:
-    """Lines that add so many terms of a row's basis."""
-    loads = [f"s{n} = {prefix}_rows[i, at, e, 5 + m + {n}]" for n in range(count)]
-    lines = [
-        *loads,
-        "for n in range(taken):",
-        f"    whole[n] += {' + '.join(f's{n} * core[m + {n}, n]' for n in range(count))}",
-    ]
-    return "\n".join("                " + line for line in lines)
+    return of_lanes(CONTRACTED.format(p=prefix, lanes=LANES), LANES).splitlines()
 
 
 def summed(n: int, slot: Slot, covariance: str, lanes: int = LANES) -> list[str]:
@@ -40,9 +28,9 @@ def summed(n: int, slot: Slot, covariance: str, lanes: int = LANES) -> list[str]
     So many lanes are a vector.
     """
     sloped = slot.slope is not None
-    parts = {"e": n, "c": covariance, "value": slot.value, "slope": slot.slope, "lanes": lanes}
+    parts = {"e": n, "c": covariance, "value": WORK + slot.value, "slope": WORK + (slot.slope or 0), "lanes": lanes}
     filled = {name: text.format(**parts) if sloped else "" for name, text in SLOPED.items()}
-    orders = "\n".join("            " + line for line in _orders(RANKS, 0, sloped))
+    orders = "\n".join("        " + line for line in _orders(RANKS, 0, sloped))
     whole = SUMMED.format(**parts, orders=orders, **filled)
     return [line for line in of_lanes(whole, lanes).splitlines() if line.strip()]
 
@@ -50,9 +38,9 @@ def summed(n: int, slot: Slot, covariance: str, lanes: int = LANES) -> list[str]
 def _orders(ranks: tuple[int, ...], held: int, sloped: bool) -> list[str]:
     """Lines of Clenshaw's sum from the order k on, of which so many terms' bases are held in registers."""
     rank, *more = ranks
-    begin = [f"b{n} = lanes(column_table, at + {n}, here)" for n in range(held, rank)]
+    begin = [f"b{n} = lanes(column_table, (at + {n}, here))" for n in range(held, rank)]
     again = [
-        f"while k > lowest and shape[4 + (k >> 1)] {'==' if more else '>='} {rank}:",
+        f"while k > lowest and all_shapes[table, 4 + (k >> 1)] {'==' if more else '>='} {rank}:",
         *_two(rank, not more, sloped),
     ]
     rest = ["if k > lowest:", *_orders(tuple(more), rank, sloped)] if more else []
@@ -65,9 +53,9 @@ def _two(rank: int, others: bool, sloped: bool) -> list[str]:
     lines += [f"{name} = {_sum(place, rank)}" for name, place in ORDERS]
     if others:
         lines += [
-            f"for n in range({rank}, shape[5 + (k >> 1)]):",
-            "    beyond = lanes(column_table, at + n, here)",
-            *(f"    {name} = {name} + share(terms, {place} + n) * beyond" for name, place in ORDERS),
+            f"for n in range({rank}, all_shapes[table, 5 + (k >> 1)]):",
+            "    beyond = lanes(column_table, (at + n, here))",
+            *(f"    {name} = {name} + share(all_terms, (table, {place} + n)) * beyond" for name, place in ORDERS),
         ]
     lines.append("middle = (high - lost) + twice * last")
     if sloped:
@@ -80,7 +68,7 @@ def _two(rank: int, others: bool, sloped: bool) -> list[str]:
 
 def _sum(place: str, rank: int) -> str:
     """The sum of terms, of even and of odd ones, so that neither waits for the other."""
-    terms = [f"share(terms, {place} + {n}) * b{n}" for n in range(rank)]
+    terms = [f"share(all_terms, (table, {place} + {n})) * b{n}" for n in range(rank)]
     return f"({' + '.join(terms[::2])}) + ({' + '.join(terms[1::2])})"
 
 
@@ -99,25 +87,32 @@ def at_time(slots: Sequence[Slot], row: str, column: str) -> list[str]:
     return [*read, *AT_TIME.splitlines()]
 
 
+WORK = 3
+"""Rows of lanes of the array `work`: w, 2 y and the derivative of 2 y; then the expectations of a step, and letters."""
 ORDERS = (("high", "upper"), ("low", "lower"))
 
 CONTRACTED = """{p}_rows, {p}_columns, {p}_cores, {p}_shapes, {p}_layers = {p}_tables
-{p}_terms = np.zeros((stop - start, *{p}_shapes.shape[:2], {p}_cores.shape[3]))
-for i in range(start, stop):
-    for at in range({p}_shapes.shape[0]):
+{p}_width = {p}_columns.shape[2] // max(1, {p}_shapes.shape[1])
+{p}_terms = np.empty(({p}_shapes.shape[0], stop - start, {p}_shapes.shape[1], {p}_cores.shape[3]))
+for at in range({p}_shapes.shape[0]):
+    for i in range(start, stop):
         for e in range({p}_shapes.shape[1]):
-            shape, whole = {p}_shapes[at, e], {p}_terms[i - start, at, e]
-            core = {p}_cores[e, shape[0]]
-            taken = (shape[1] + shape[2]) * (core.shape[1] // (2 * {p}_shapes.shape[2] - 8))
-            for m in range(0, shape[3] - 3, 4):
-{four}
-            for m in range(shape[3] - shape[3] % 4, shape[3], 2):
-{two}"""
+            table = {p}_shapes[at, e, 0]
+            taken = ({p}_shapes[at, e, 1] + {p}_shapes[at, e, 2]) * ({p}_width - 5)
+            for n in range(0, taken, {lanes} + {lanes}):
+                here, there = min(n, taken - {lanes}), min(n + {lanes}, taken - {lanes})
+                first, second = spread(0.0), spread(0.0)
+                for m in range({p}_shapes[at, e, 3]):
+                    part = share({p}_rows, (i, at, e, 5 + m))
+                    first = first + part * lanes({p}_cores, (e, table, m, here))
+                    second = second + part * lanes({p}_cores, (e, table, m, there))
+                keep({p}_terms, (at, i - start, e, here), first)
+                keep({p}_terms, (at, i - start, e, there), second)"""
 
 STARTED = """sides, ends, cores, all_shapes, all_layers = tables
 variances, values = np.empty((2, {count})), np.empty((2, {count}, 2 + sides.shape[2]))
 columns = np.empty((steps, {count} * values.shape[2], 1))
-all_terms, row_table = np.empty(({count}, cores.shape[2])), values[0]"""
+all_terms, row_table, table_width = np.empty(({count}, cores.shape[2])), values[0], values.shape[2]"""
 
 AT_TIME = """for e in range(variances.shape[1]):
     least, most, softening, first, last = ends[e]
@@ -142,40 +137,42 @@ AT_TIME = """for e in range(variances.shape[1]):
 
 SLOPED = {
     "turn": """
-    rate = spread(4.0 * (1.0 + layer)) * within * scaled * over * inverse * softened
-    steep = spread(slope) * lanes(column_table, at - 2, here)""",
+    keep(work, (2, j), spread(4.0 * (1.0 + layer)) * within * scaled * over * inverse * softened)
+    keep(work, ({slope}, j), spread(slope) * lanes(column_table, (at - 2, here)))""",
     "begin": """
-            turning = gone = spread(0.0)""",
+        turning = gone = spread(0.0)""",
     "end": """
-            turned = turning - spread(0.5) * (lost + twice * gone)
-            more = spread(2.0) * scaled if parity == 0 else spread(3.0) * scaled * scaled
-            steep = steep + (more * softened * found + power * turned * rate)""",
-    "keep": """
-    keep(work, {slope}, j, steep)""",
+        turned = turning - spread(0.5) * (lost + twice * gone)
+        softened = spread(shift) * lanes(column_table, (at - 5, here))
+        more = spread(2.0) * scaled if parity == 0 else spread(3.0) * scaled * scaled
+        steep = lanes(work, ({slope}, j)) + (more * softened * found + power * turned * lanes(work, (2, j)))
+        keep(work, ({slope}, j), steep)""",
 }
 """The lines of the derivative by the covariance."""
 
-SUMMED = """terms, shape, at = all_terms[{e}], all_shapes[{e}], {e} * (column_table.shape[0] // all_shapes.shape[0]) + 5
+SUMMED = """table, at, wide = {e}, {e} * table_width + 5, table_width - 5
 shift, part, mean, slope = row_table[{e}, 0], row_table[{e}, 1], row_table[{e}, 2], row_table[{e}, 3]
-layer, wide = all_layers[{e}], column_table.shape[0] // all_shapes.shape[0] - 5
+layer = all_layers[{e}]
 for j in range(np.uint64(0), width, np.uint64({lanes})):
-    here, unit, covariance = skip + j, spread(1.0), lanes(work, {c}, j)
-    softened = spread(shift) * lanes(column_table, at - 5, here)
-    scaled, widest = covariance * softened, spread(part) * lanes(column_table, at - 4, here)
+    here, unit, covariance = skip + j, spread(1.0), lanes(work, ({c}, j))
+    softened = spread(shift) * lanes(column_table, (at - 5, here))
+    scaled, widest = covariance * softened, spread(part) * lanes(column_table, (at - 4, here))
     least, longest = root(unit - widest), root(unit - lesser(scaled * scaled, widest))
     turned, within = longest - least, spread(layer) * greater(unit - least, spread(1e-300))
     inverse = unit / ((turned + within) * longest)
     over = inverse * longest
-    twice = spread(2.0) - spread(4.0 * (1.0 + layer)) * turned * over
-    value = spread(mean) * lanes(column_table, at - 3, here)
-    value = value + spread(slope) * lanes(column_table, at - 2, here) * covariance{turn}
-    for parity in range(2):
-        lowest, count = parity * shape[1], shape[1 + parity]
-        if count > 0:
-            k = lowest + count - 1
-            last = lost = spread(0.0){begin}
+    value = spread(mean) * lanes(column_table, (at - 3, here))
+    keep(work, (0, j), scaled)
+    keep(work, (1, j), spread(2.0) - spread(4.0 * (1.0 + layer)) * turned * over)
+    keep(work, ({value}, j), value + spread(slope) * lanes(column_table, (at - 2, here)) * covariance){turn}
+for parity in range(2):
+    lowest, count = parity * all_shapes[{e}, 1], all_shapes[{e}, 1 + parity]
+    if count == 0:
+        continue
+    for j in range(np.uint64(0), width, np.uint64({lanes})):
+        here, scaled, twice, k = skip + j, lanes(work, (0, j)), lanes(work, (1, j)), lowest + count - 1
+        last = lost = spread(0.0){begin}
 {orders}
-            power = scaled * scaled if parity == 0 else scaled * scaled * scaled
-            found = last - spread(0.5) * twice * lost
-            value = value + power * found{end}
-    keep(work, {value}, j, value){keep}"""
+        power = scaled * scaled if parity == 0 else scaled * scaled * scaled
+        found = last - spread(0.5) * twice * lost
+        keep(work, ({value}, j), lanes(work, ({value}, j)) + power * found){end}"""
