@@ -41,7 +41,7 @@ from wideproof.derive.expectation.tables.lane_vectors import LANES as VECTOR, of
 from wideproof.derive.expectation.tables.table_loops import WORK, contracted, summed
 
 Host = NDArray[np.float64]
-LANES, WHOLE = 64, 16
+LANES = 64
 """Columns swept together: the numbers of one step stay in the first cache. Of a chunk on the diagonal, or at the end,
 those lanes are swept that matter, a whole number of vectors. Lanes are counted without sign: a place that might be
 negative keeps a loop from being one over vectors."""
@@ -154,7 +154,7 @@ def source(equations: Equations, step: Lines, end: Lines) -> str:
     last, ended = loops(end, news | columns(end, "last_columns[chunk, "), first)
     terms = [contracted(name) if part.slots else [] for part, name in ((step, "step"), (end, "last"))]
     return TEMPLATE.format(
-        states=len(kept), lanes=LANES, vector=WHOLE, work=max(held, ended),
+        states=len(kept), lanes=LANES, vector=VECTOR, work=max(held, ended),
         parameters=indented([f"p{n} = parameters[{n}]" for n in range(len(equations.symbols))], 1),
         grams=indented(sums, 4),
         terms=indented([*terms[0], *terms[1]], 1),

@@ -1,9 +1,9 @@
 """The text of loops that sum tables over the lanes of a chunk of columns, for the sweeps that are written as text.
 
-A row contracts the core with its basis once, for all columns. Over the lanes of a chunk, two orders of Clenshaw's sum
-at a time, all terms of their rank in one pass: the bases of the columns stay in the first cache, and the lanes are
-vectors; beyond sixteen terms, the others are summed before, four a pass. The derivative
-by the covariance takes the same products (`derive.expectation.tables.covariance_slopes`).
+A row contracts the core with its basis once, for all columns. A vector of lanes takes two orders of Clenshaw's sum at a
+time: the bases of the columns stay in registers for all orders, which have no fewer terms the lower they are, and the
+coefficients of the row are read from memory, each for a whole vector; beyond sixteen terms, the others are added one by
+one. The derivative by the covariance takes the same products (`derive.expectation.tables.covariance_slopes`).
 """
 
 from __future__ import annotations
@@ -19,7 +19,10 @@ RANKS = (4, 6, 8, 10, 12, 14, 16)
 
 def contracted(prefix: str) -> list[str]:
     """Lines that contract the cores with the bases of rows start to stop, at all steps: `PREFIX_terms`."""
-    return of_lanes(CONTRACTED.format(p=prefix, lanes=LANES), LANES).splitlines()
+    each = {
+        name: "\n".join(line.format(n=n, p=prefix, lanes=LANES) for n in range(4)) for name, line in VECTORS.items()
+    }
+    return of_lanes(CONTRACTED.format(p=prefix, lanes=LANES, **each), LANES).splitlines()
 
 
 def summed(n: int, slot: Slot, covariance: str, lanes: int = LANES) -> list[str]:
@@ -38,13 +41,12 @@ def summed(n: int, slot: Slot, covariance: str, lanes: int = LANES) -> list[str]
 def _orders(ranks: tuple[int, ...], held: int, sloped: bool) -> list[str]:
     """Lines of Clenshaw's sum from the order k on, of which so many terms' bases are held in registers."""
     rank, *more = ranks
-    begin = [f"b{n} = lanes(column_table, (at + {n}, here))" for n in range(held, rank)]
-    again = [
-        f"while k > lowest and all_shapes[table, 4 + (k >> 1)] {'==' if more else '>='} {rank}:",
-        *_two(rank, not more, sloped),
-    ]
-    rest = ["if k > lowest:", *_orders(tuple(more), rank, sloped)] if more else []
-    return [*begin, again[0], *("    " + line for line in again[1:]), *rest[:1], *("    " + line for line in rest[1:])]
+    again = f"k > lowest and all_shapes[table, {PLACE}] {'==' if more else '>='} {rank}"
+    lines = [f"b{n} = lanes(column_table, (at + {n}, here))" for n in range(held, rank)]
+    lines += [f"while {again}:", *("    " + line for line in _two(rank, not more, sloped))]
+    if more:
+        lines += ["if k > lowest:", *("    " + line for line in _orders(tuple(more), rank, sloped))]
+    return lines
 
 
 def _two(rank: int, others: bool, sloped: bool) -> list[str]:
@@ -89,6 +91,8 @@ def at_time(slots: Sequence[Slot], row: str, column: str) -> list[str]:
 
 WORK = 3
 """Rows of lanes of the array `work`: w, 2 y and the derivative of 2 y; then the expectations of a step, and letters."""
+PLACE = "np.uint64(4) + (np.uint64(k) >> np.uint64(1))"
+"""Where `Loaded.shapes` says how many terms an order k takes; signed, it would be asked whether it is negative."""
 ORDERS = (("high", "upper"), ("low", "lower"))
 
 CONTRACTED = """{p}_rows, {p}_columns, {p}_cores, {p}_shapes, {p}_layers = {p}_tables
@@ -99,15 +103,20 @@ for at in range({p}_shapes.shape[0]):
         for e in range({p}_shapes.shape[1]):
             table = {p}_shapes[at, e, 0]
             taken = ({p}_shapes[at, e, 1] + {p}_shapes[at, e, 2]) * ({p}_width - 5)
-            for n in range(0, taken, {lanes} + {lanes}):
-                here, there = min(n, taken - {lanes}), min(n + {lanes}, taken - {lanes})
-                first, second = spread(0.0), spread(0.0)
+            for n in range(0, taken, 4 * {lanes}):
+{begin}
                 for m in range({p}_shapes[at, e, 3]):
                     part = share({p}_rows, (i, at, e, 5 + m))
-                    first = first + part * lanes({p}_cores, (e, table, m, here))
-                    second = second + part * lanes({p}_cores, (e, table, m, there))
-                keep({p}_terms, (at, i - start, e, here), first)
-                keep({p}_terms, (at, i - start, e, there), second)"""
+{add}
+{keep}"""
+"""Four vectors at a time, of which the last ones may be taken twice."""
+
+VECTORS = {
+    "begin": "                at{n}, sum{n} = min(n + {n} * {lanes}, taken - {lanes}), spread(0.0)",
+    "add": "                    sum{n} = sum{n} + part * lanes({p}_cores, (e, table, m, at{n}))",
+    "keep": "                keep({p}_terms, (at, i - start, e, at{n}), sum{n})",
+}
+"""The lines of a vector."""
 
 STARTED = """sides, ends, cores, all_shapes, all_layers = tables
 variances, values = np.empty((2, {count})), np.empty((2, {count}, 2 + sides.shape[2]))
