@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from wideproof.derive.expectation.tables import lane_vectors
 from wideproof.derive.expectation.tables.compiled_sweep import HOW
 
 Host = NDArray[np.float64]
@@ -41,17 +42,21 @@ def compiled(text: str) -> Callable[..., None]:
 
 def function_of(text: str, path: str) -> Callable[..., None]:
     """The function of a text in Python, not compiled."""
-    scope: dict[str, Any] = {"np": np, "math": math, "__name__": MODULE}
+    scope: dict[str, Any] = {"np": np, "math": math, "__name__": MODULE, **lane_vectors.functions_of(text)}
     exec(compile(text, path, "exec"), scope)  # our own text, of printed expressions
     function: Callable[..., None] = scope["sweep"]
     return function
 
 
 def _kept(text: str) -> Path | None:
-    """The file of a text among those of the user's cache, written once, by its digest; None where that fails."""
+    """The file of a text among those of the user's cache, written once; None where that fails.
+
+    Its name is a digest of the text and of the code of its vectors, which is compiled with it.
+    """
     try:
         home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "wideproof" / "loops"
-        path = home / f"{hashlib.sha256(text.encode()).hexdigest()[:32]}.py"
+        digest = hashlib.sha256(text.encode() + Path(lane_vectors.__file__).read_bytes())
+        path = home / f"{digest.hexdigest()[:32]}.py"
         if not path.exists():
             home.mkdir(parents=True, exist_ok=True)
             part = path.with_suffix(f".{os.getpid()}")

@@ -11,6 +11,7 @@ Threads take rows of pairs: the bits do not depend on how many.
 from __future__ import annotations
 
 import functools
+import math
 import re
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -37,13 +38,16 @@ from wideproof.derive.emit.sweeps.step_text import (
 )
 from wideproof.derive.expectation.swept_means import OWN, Loaded, loaded
 from wideproof.derive.expectation.tables.compiled_sweep import ROWS, in_parts
+from wideproof.derive.expectation.tables.lane_vectors import LANES as VECTOR, of_lanes
 from wideproof.derive.expectation.tables.table_loops import WORK, contracted, summed
 
 Host = NDArray[np.float64]
-LANES, VECTOR = 64, 16
+LANES = 64
 """Columns swept together: the numbers of one step stay in the first cache. Of a chunk on the diagonal, or at the end,
 those lanes are swept that matter, a whole number of vectors. Lanes are counted without sign: a place that might be
 negative keeps a loop from being one over vectors."""
+LINE = 8
+"""Numbers of a line of the cache: a vector that lies in two takes twice as long to load."""
 LEAST_WORK = 2**21
 """Pairs of sequences times steps times moments of a step from which a sweep pays: it takes seconds to compile, once."""
 COPIES, RANK = 3, 16
@@ -62,20 +66,33 @@ def states(equations: Equations, step: Lines, end: Lines) -> list[tuple[int, int
     ]
 
 
-DISTANCES = [
-    f"grams[{n}, j] += (one {sign} there[skip + j]) * (one {sign} there[skip + j])" for n, sign in enumerate("-+")
-]
+PRODUCTS = """for j in range(np.uint64(0), width, np.uint64({lanes})):
+    {zeros}
+    for n in range(x.shape[2]):
+        one, there = spread(x[{row}, n]), lanes({column})
+        {sums}
+    {stores}"""
+DISTANCES = [f"gram{n} = gram{n} + (one {sign} there) * (one {sign} there)" for n, sign in enumerate("-+")]
 """Lines that sum the squared distances of two directions, as they are and one of them turned."""
 LETTER = re.compile(r"\b(?:v\d+|(?:new|old|above|left)\d+_\d+|c\d+|apart|summed|inner)\b")
 """Letters of a lane."""
 
 
-def products(*parts: Lines) -> tuple[list[str], dict[str, str]]:
-    """Lines that sum the products of two directions, distances where they are read, and where they are then."""
+def products(row: str, column: str, lanes: int, *parts: Lines) -> tuple[list[str], dict[str, str]]:
+    """Lines that sum the products of two directions, distances where they are read, and where they are then.
+
+    They are of x[row] and of what is found at `column`, where so many lanes are a vector.
+    """
+    sums, read = ["gram0 = gram0 + one * there"], {"inner": "grams[0, j]"}
     if {"apart", "summed"} & {x for part in parts for x in LETTER.findall("\n".join(part.text))}:
         inner = "0.25 * (grams[1, j] - grams[0, j])"
-        return DISTANCES, {"apart": "grams[0, j]", "summed": "grams[1, j]", "inner": inner}
-    return ["grams[0, j] += one * there[skip + j]"], {"inner": "grams[0, j]"}
+        sums, read = DISTANCES, {"apart": "grams[0, j]", "summed": "grams[1, j]", "inner": inner}
+    text = PRODUCTS.format(
+        row=row, column=column, lanes=lanes, sums="\n        ".join(sums),
+        zeros=" = ".join(f"gram{n}" for n in range(len(sums))) + " = spread(0.0)",
+        stores="\n    ".join(f"keep(grams, ({n}, j), gram{n})" for n in range(len(sums))),
+    )  # fmt: skip
+    return of_lanes(text, lanes).splitlines(), read
 
 
 def first_row(*parts: Lines) -> int:
@@ -83,10 +100,10 @@ def first_row(*parts: Lines) -> int:
     return WORK + max((1 + max(x.value, x.slope or 0) for part in parts for x in part.slots), default=0)
 
 
-def loops(lines: Lines, loads: dict[str, str], first: int, lanes: bool = True) -> tuple[list[str], int]:
+def loops(lines: Lines, loads: dict[str, str], first: int, lanes: int = VECTOR) -> tuple[list[str], int]:
     """Loops over the lanes between the sums of tables, and the rows of `work` up to theirs, from `first` on.
 
-    Without `lanes` there is one.
+    So many lanes are a vector.
     """
     parts = _parts(lines)
     made = [{x.partition("=")[0].strip() for x in part} for part, _ in parts]
@@ -120,42 +137,48 @@ def _parts(lines: Lines) -> list[tuple[list[str], LaneSum | None]]:
 def source(equations: Equations, step: Lines, end: Lines) -> str:
     """The text of the sweep over rows start to stop of a block of pairs."""
     kept = list(enumerate(states(equations, step, end)))
-    olds = {f"old{n}_{i}": f"state[{place}, j]" for place, (n, i) in kept}
-    news = {f"new{n}_{i}": f"state[{place}, j]" for place, (n, i) in kept}
-    sums, grams = products(step, end)
-    stores: list[str | LaneSum] = [f"state[{place}, j] = new{n}_{i}" for place, (n, i) in kept]
+    olds = {f"old{n}_{i}": f"states[i - start, {place}, j]" for place, (n, i) in kept}
+    news = {f"new{n}_{i}": f"states[i - start, {place}, j]" for place, (n, i) in kept}
+    sums, grams = products("i, step", "y, (chunk, step, n, skip + j)", VECTOR, step, end)
+    stores: list[str | LaneSum] = [f"states[i - start, {place}, j] = new{n}_{i}" for place, (n, i) in kept]
 
     def columns(lines: Lines, array: str) -> dict[str, str]:
-        return {f"c{n}": f"{array}[{n}, skip + j]" for n in range(len(lines.alone[1]))}
+        return {f"c{n}": f"{array}{n}, skip + j]" for n in range(len(lines.alone[1]))}
 
     def rows(lines: Lines, array: str) -> list[str]:
-        return [f"r{n} = {array}[{n}]" for n in range(len(lines.alone[0]))]
+        return [f"r{n} = {array}{n}]" for n in range(len(lines.alone[0]))]
 
     first = first_row(step, end)
-    moving, held = loops(step._replace(lines=[*step.lines, *stores]), olds | grams | columns(step, "other"), first)
-    last, ended = loops(end, news | columns(end, "last_other"), first)
-    named = [at_step(part, name, at, at) for part, name, at in ((step, "step", "step"), (end, "last", "0"))]
+    moving, held = loops(
+        step._replace(lines=[*step.lines, *stores]), olds | grams | columns(step, "of_columns[chunk, step, "), first
+    )
+    last, ended = loops(end, news | columns(end, "last_columns[chunk, "), first)
     terms = [contracted(name) if part.slots else [] for part, name in ((step, "step"), (end, "last"))]
     return TEMPLATE.format(
         states=len(kept), lanes=LANES, vector=VECTOR, work=max(held, ended),
         parameters=indented([f"p{n} = parameters[{n}]" for n in range(len(equations.symbols))], 1),
-        grams=indented(sums, 6),
+        grams=indented(sums, 4),
         terms=indented([*terms[0], *terms[1]], 1),
-        rows=indented([*rows(step, "own"), *named[0]], 4), step=indented(moving, 4),
-        last_rows=indented([*rows(end, "last_own"), *named[1]], 3), last=indented(last, 3),
+        rows=indented(rows(step, "of_rows[i, step, "), 4), last_rows=indented(rows(end, "last_rows[i, "), 5),
+        step=indented(at_step(moving, "step", "step", "step"), 4), last=indented(at_step(last, "last", "0", "0"), 5),
     )  # fmt: skip
 
 
-def at_step(part: Lines, prefix: str, row: str, column: str) -> list[str]:
-    """Lines that name what the sums of tables read at a step of either side; none where there are none."""
-    if not part.slots:
-        return []
-    return [
-        f"row_table, column_table = {prefix}_rows[i, {row}], {prefix}_columns[chunk, {column}]",
-        f"all_terms, all_shapes = {prefix}_terms[i - start, {row}], {prefix}_shapes[{row}]",
-        f"all_layers = {prefix}_layers[{row}]",
-        "table_width = column_table.shape[0] // all_shapes.shape[0]",
-    ]
+def at_step(lines: list[str], prefix: str, row: str, column: str) -> list[str]:
+    """Lines that say where the tables of a step of either side are.
+
+    Whole arrays are indexed: of a part of one Numba counts the references in every loop.
+    """
+    places = {
+        "row_table[": f"{prefix}_rows[i, {row}, ",
+        "column_table[": f"{prefix}_columns[chunk, {column}, ",
+        "column_table, (": f"{prefix}_columns, (chunk, {column}, ",
+        "all_terms, (": f"{prefix}_terms, ({row}, i - start, ",
+        "all_shapes[": f"{prefix}_shapes[{row}, ",
+        "all_layers[": f"{prefix}_layers[{row}, ",
+        "table_width": f"{prefix}_width",
+    }
+    return [functools.reduce(lambda x, name: x.replace(name, places[name]), places, line) for line in lines]
 
 
 TEMPLATE = """def sweep(
@@ -163,41 +186,35 @@ TEMPLATE = """def sweep(
     step_tables, last_tables, out,
 ):
     per_pi = 1.0 / math.pi
-    state, grams, ended = np.empty(({states}, {lanes})), np.empty((2, {lanes})), np.empty({lanes})
-    work = np.empty(({work}, {lanes}))
+    states = np.empty((stop - start, {states}, {lanes}))
+    grams, ended, work = np.empty((2, {lanes})), np.empty({lanes}), np.empty(({work}, {lanes}))
 {parameters}
 {terms}
     for chunk in range(of_columns.shape[0]):
         place = chunk * {lanes}
-        for i in range(start, stop):
-            begin = max(0, i - place) // {vector} * {vector} if half else 0
-            end = min({lanes}, -(-(out.shape[1] - place) // {vector}) * {vector})
-            if begin >= end:
-                continue
-            width, skip, far = np.uint64(end - begin), np.uint64(begin), np.uint64(place + begin)
-            begun = init[:, i if init.shape[1] > 1 else 0]
-            for n in range({states}):
-                for j in range(width):
-                    state[n, j] = begun[n, 0]
-                if begun.shape[1] > 1:
-                    for j in range(width):
-                        state[n, j] = begun[n, far + j]
-            for step in range(of_columns.shape[1]):
-                for j in range(width):
-                    grams[0, j] = 0.0
-                    grams[1, j] = 0.0
-                for n in range(x.shape[2]):
-                    one, there = x[i, step, n], y[chunk, step, n]
-                    for j in range(width):
+        end = min({lanes}, -(-(out.shape[1] - place) // {vector}) * {vector})
+        for step in range(of_columns.shape[1]):
+            for i in range(start, stop):
+                begin = max(0, i - place) // {vector} * {vector} if half else 0
+                if begin >= end:
+                    continue
+                width, skip = np.uint64(end - begin), np.uint64(begin)
+                if step == 0:
+                    begun, far = i if init.shape[1] > 1 else 0, np.uint64(place + begin)
+                    for n in range({states}):
+                        for j in range(width):
+                            states[i - start, n, j] = init[n, begun, 0]
+                        if init.shape[2] > 1:
+                            for j in range(width):
+                                states[i - start, n, j] = init[n, begun, far + j]
 {grams}
-                own, other = of_rows[i, step], of_columns[chunk, step]
 {rows}
 {step}
-            last_own, last_other = last_rows[i], last_columns[chunk]
+                if step == of_columns.shape[1] - 1:
 {last_rows}
 {last}
-            for j in range(begin, min({lanes}, out.shape[1] - place)):
-                out[i, place + j] = ended[j - begin]
+                    for j in range(begin, min({lanes}, out.shape[1] - place)):
+                        out[i, place + j] = ended[j - begin]
 """
 
 
@@ -372,9 +389,15 @@ def in_rows(read: Any) -> Host:
 
 
 def in_lanes(read: Any, lanes: int = LANES) -> Host:
-    """Columns in lanes, filled up with zeros.  Shapes: (K, steps, M) -> (chunks, steps, K, lanes)."""
+    """Columns in lanes, filled up with zeros, from a line of the cache on.
+
+    Shapes: (K, steps, M) -> (chunks, steps, K, lanes).
+    """
     kinds, steps, count = read.shape
-    columns = np.zeros((-(-count // lanes), steps, kinds, lanes))
+    shape = (-(-count // lanes), steps, kinds, lanes)
+    room = np.zeros(math.prod(shape) + LINE)
+    begin = -room.ctypes.data // room.itemsize % LINE
+    columns = room[begin : begin + math.prod(shape)].reshape(shape)
 
     def fill(n: int) -> None:
         part = read[..., n * lanes : (n + 1) * lanes]

@@ -56,6 +56,7 @@ from wideproof.derive.emit.sweeps.step_text import (
 from wideproof.derive.emit.sweeps.within_sweep import know, scalar
 from wideproof.derive.expectation.swept_means import across_times, whole
 from wideproof.derive.expectation.tables.compiled_sweep import in_parts
+from wideproof.derive.expectation.tables.lane_vectors import LANES as VECTOR
 from wideproof.derive.expectation.tables.pair_tables import Range
 from wideproof.derive.expectation.tables.table_loops import at_time, contracted, started
 
@@ -148,23 +149,23 @@ class GridSweep(FusedSweep):
     def _text(self, lanes: int) -> str:
         step, end, count = self.step, self.end, len(self.kept)
         kept = list(enumerate(self.kept))
-        loads = self._loads("above[{place}, j]", "near[{place}, j]", "near[{old}, j]")
-        stores: list[str | LaneSum] = [f"near[{count + place}, j] = above[{place}, j]" for place, _ in kept]
-        stores += [f"near[{place}, j] = above[{place}, j] = new{n}_{i}" for place, (n, i) in kept]
+        loads = self._loads("state[s, {place}, j]", "near[{place}, j]", "near[{old}, j]")
+        stores: list[str | LaneSum] = [f"near[{count + place}, j] = state[s, {place}, j]" for place, _ in kept]
+        stores += [f"near[{place}, j] = state[s, {place}, j] = new{n}_{i}" for place, (n, i) in kept]
         ends = {f"new{n}_{i}": f"near[{place}, j]" for place, (n, i) in kept if self._pair(n) in end.reads(NOW)}
-        sums, grams = products(step, end)
+        sums, grams = products("i, t", "y, (chunk, s, n, skip + j)", min(lanes, VECTOR), step, end)
         first = first_row(step, end)
+        places = [_columns(part, f"{name}_columns[chunk, s, {{}}, j]") for part, name in ((step, "of"), (end, "last"))]
         moving, held = loops(
-            step._replace(lines=[*step.lines, *stores]), loads | grams | _columns(step, "other[{}, j]"), first
+            step._replace(lines=[*step.lines, *stores]), loads | grams | places[0], first, min(lanes, VECTOR)
         )
-        last, ended = loops(end, ends | grams | _columns(end, "last_other[{}, j]"), first)
-        named = [at_step(part, name, "t", "s") for part, name in ((step, "step"), (end, "last"))]
+        last, ended = loops(end, ends | grams | places[1], first, min(lanes, VECTOR))
         terms = [x for part, name in ((step, "step"), (end, "last")) if part.slots for x in contracted(name)]
         return GRID.format(
             states=count, twice=2 * count, lanes=lanes, work=max(held, ended), parameters=self._parameters,
-            terms=indented(terms, 1), grams=indented(sums, 7),
-            rows=indented([*_rows(step, "own[{}]"), *named[0]], 5), step=indented(moving, 5),
-            last_rows=indented([*_rows(end, "last_own[{}]"), *named[1]], 5), last=indented(last, 5),
+            terms=indented(terms, 1), grams=indented(sums, 5),
+            rows=indented(_rows(step, "of_rows[i, t, {}]"), 5), step=indented(at_step(moving, "step", "t", "s"), 5),
+            last_rows=indented(_rows(end, "last_rows[i, t, {}]"), 5), last=indented(at_step(last, "last", "t", "s"), 5),
         )  # fmt: skip
 
     def _pair(self, place: int) -> Pair:
@@ -216,20 +217,20 @@ class GridSweep(FusedSweep):
             *(f"near[{count + place}] = state[s, {place}]" for place, _ in kept),
             *(f"near[{place}] = state[s, {place}] = new{n}_{i}" for place, (n, i) in kept),
         ]
-        sums, grams = products(lines)
+        sums, grams = products("i, t", "x, (i, s, n)", 1, lines)
         moving, held = loops(
             lines._replace(lines=[*lines.lines, *stores]), loads | grams | _columns(lines, "other[s, {}]"),
-            first_row(lines), False,
+            first_row(lines), 1,
         )  # fmt: skip
         return WITHIN.format(
             states=count, twice=2 * count, work=held, parameters=self._parameters, letters=indented(letters, 3),
             started=indented(started(lines.slots) if lines.slots else [], 1),
             tables=indented(at_time(lines.slots, "own[{}]", "other[t, {}]") if lines.slots else [], 3),
-            named=indented(["column_table = columns[s]"] if lines.slots else [], 4),
             rows=len(lines.alone[0]), columns=len(lines.alone[1]),
             own=indented([f"own[{n}] = {scalar(x, self.equations)}" for n, x in enumerate(lines.alone[0])], 3),
             other=indented([f"other[t, {n}] = {scalar(x, self.equations)}" for n, x in enumerate(lines.alone[1])], 3),
-            row=indented(_rows(lines, "own[{}]"), 3), grams=indented(sums, 6), step=indented(moving, 4),
+            row=indented(_rows(lines, "own[{}]"), 3), grams=indented(sums, 4),
+            step=indented([line.replace("column_table, (", "columns, (s, ") for line in moving], 4),
             store=indented([f"w[i, t + 1, {k}] = near[{place}]" for k, place in enumerate(found)], 3),
         )  # fmt: skip
 
@@ -337,20 +338,13 @@ GRID = """def sweep(
                 continue
             state[:] = 0.0
             for t in range(steps):
-                own, last_own = of_rows[i, t], last_rows[i, t]
                 near[:] = 0.0
                 for s in range(others):
-                    grams[:] = 0.0
-                    for n in range(x.shape[2]):
-                        one, there = x[i, t, n], y[chunk, s, n]
-                        for j in range(width):
 {grams}
-                    other, above = of_columns[chunk, s], state[s]
 {rows}
 {step}
                     if mode == 0 and (t < steps - 1 or s < others - 1):
                         continue
-                    last_other = last_columns[chunk, s]
 {last_rows}
 {last}
                     if mode == 2:
@@ -380,12 +374,7 @@ WITHIN = """def sweep(start, stop, parameters, sizes, x, tables, w):
 {row}
             near[:] = 0.0
             for s in range(t + 1):
-                grams[:] = 0.0
-                for n in range(x.shape[2]):
-                    one, there = x[i, t, n], x[i, s, n : n + 1]
-                    for j in range(width):
 {grams}
-{named}
 {step}
 {store}
 """

@@ -67,12 +67,16 @@ class PairTable:
 
     @cached_property
     def taken(self) -> list[int]:
-        """How many of the second basis each two orders of either parity take, made even, at least 4."""
+        """How many of the second basis each two orders of either parity take, made even, at least 4.
+
+        No fewer than those of higher order.
+        """
         found: list[int] = []
         for core in self.cores:
             ends = np.max(np.any(core != 0, axis=1) * (np.arange(core.shape[2]) + 1), axis=1, initial=4)
             ends = np.append(ends, 4) if len(ends) % 2 else ends
-            found += [int(end + end % 2) for end in np.max(ends.reshape(-1, 2), axis=1)]
+            most = np.maximum.accumulate(np.max(ends.reshape(-1, 2), axis=1)[::-1])[::-1]
+            found += [int(end + end % 2) for end in most]
         return found
 
 

@@ -84,8 +84,8 @@ def test_the_sweep_of_tables_is_the_array_text(case, monkeypatch):
     ("text", "other"),
     [
         ("all_terms[e, n] = whole", "all_terms[e, n] = 1.001 * whole"),
-        ("step_terms[i - start, t]", "step_terms[i - start, 0]"),
-        ("step_columns[chunk, s]", "step_columns[chunk, 0]"),
+        ("step_terms, (t, i", "step_terms, (0, i"),
+        ("step_columns, (chunk, s", "step_columns, (chunk, 0"),
     ],
     ids=["within", "row", "column"],
 )
