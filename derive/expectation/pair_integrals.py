@@ -10,7 +10,7 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import cache, cached_property, lru_cache
+from functools import cache, cached_property, lru_cache, partial
 from typing import Any, NoReturn
 
 import numpy as np
@@ -508,8 +508,14 @@ def _by_kinks(factors: tuple[Factor, ...]) -> ClosedCode | None:
 
 
 def steep(name: str, order: int, backend: str) -> nested_quadrature.Steep:
-    """phi^{(order)} as array code, with the places where panels over it end."""
-    return nested_quadrature.Steep(_function(name, order, backend), places(name, order))
+    """phi^{(order)} as array code, with the places where panels over it end, and its second derivative."""
+    bent = partial(_second, name, order, backend)
+    return nested_quadrature.Steep(_function(name, order, backend), places(name, order), bent)
+
+
+def _second(name: str, order: int, backend: str, z: Any) -> Any:
+    """Its second derivative.  Errors: NotClosed for that of a kink."""
+    return _function(name, order + 2, backend)(z)
 
 
 @cache

@@ -21,8 +21,6 @@ from wideproof.derive.expectation.tables.covariance_slopes import ErrorScales
 from wideproof.derive.expectation.tables.narrowing import narrowed
 from wideproof.derive.expectation.tables.pair_tables import LARGEST, LEAST, Host, PairTable, Range, range_of
 
-WIDE, NARROW = 16.0, 4.0**3
-"""One table for all steps is tried up to this variance, and beyond it for quotients of variances up to that."""
 GRID, TINY = 4, 1e-9
 """Tables are narrowed to powers of the fourth root of two, which steps and runs share, and to variances above."""
 CENTRED = (0.0, 0.0)
@@ -77,7 +75,7 @@ def squares(factors: tuple[Factor, ...]) -> Host:
             place[FLOOR] = math.inf
             if table is not None:
                 softening, terms = table.softening, table.coefficients
-                ends = [math.sqrt(softening / (softening + x)) for x in span]
+                ends = [math.log(softening + x) for x in span]
                 place[:FIRST] = softening, *ends, len(terms), table.error / ACCURACY, 0.0
                 place[FIRST : FIRST + len(terms)] = terms
             place[ZERO] = float(steep(*factor, "numpy").values(np.zeros(1))[0]) ** 2
@@ -119,9 +117,7 @@ def chosen(slot: Slot, a: Host, b: Host, given: Range | None = None) -> ChosenTa
         return None
     kinds = [slot.factors] if slot.slope is None else [slot.factors, _derivatives(slot.factors)]
     sizes = [_sizes(factors, every, (a, b)) for factors in kinds]
-    found = None
-    if given or every[1] <= max(WIDE, NARROW * every[0]):
-        found = _of_ranges(slot.factors, every, [every] * len(a), ends, sizes)
+    found = _of_ranges(slot.factors, every, [every] * len(a), ends, sizes)
     if found is None and given is None:
         own = [range_of(np.append(x, y)) for x, y in zip(a, b, strict=True)]
         found = _of_ranges(slot.factors, every, [x for x in own if x], ends, sizes)
@@ -317,7 +313,7 @@ def whole(slots: Sequence[Slot], every: Range) -> Whole | None:
     sides, ends = np.zeros((2, len(found), OWN - 2 + rank, most)), np.empty((len(found), 5))
     for e, table in enumerate(found):
         soft = table.softening
-        ends[e] = *every, soft, *(math.sqrt(soft / (soft + x)) for x in every)
+        ends[e] = *every, soft, *(math.log(soft + x) for x in every)
         for place, side in zip(sides[:, e], table.sides, strict=True):
             place[:2, : side.means.shape[1]] = side.means
             place[OWN - 2 : OWN - 2 + len(side.basis), : side.basis.shape[1]] = side.basis

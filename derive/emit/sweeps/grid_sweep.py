@@ -56,7 +56,7 @@ from wideproof.derive.emit.sweeps.step_text import (
 from wideproof.derive.emit.sweeps.within_sweep import know, scalar
 from wideproof.derive.expectation.swept_means import across_times, whole
 from wideproof.derive.expectation.tables.compiled_sweep import in_parts
-from wideproof.derive.expectation.tables.pair_tables import Range
+from wideproof.derive.expectation.tables.pair_tables import LARGEST, Range
 from wideproof.derive.expectation.tables.table_loops import at_time, contracted, started
 
 ABOVE, LEFT = (-1, 0), (0, -1)
@@ -64,7 +64,7 @@ FEW, MANY = 4, 32
 """Columns swept together, of few sequences and of more: the row of times that is kept stays in the second cache."""
 LAST, AVERAGE, ALL = range(3)
 READOUTS = {"last": LAST, "average": AVERAGE, "all": ALL}
-RANGES = ((0.0, 4.0), (0.0, 16.0), (0.0, 64.0))
+RANGES = ((0.0, 4.0), (0.0, 16.0), (0.0, 64.0), (0.0, 1024.0), (0.0, 4.0**LARGEST))
 """The ranges of variances that are tried where the sweep itself tells them."""
 
 
