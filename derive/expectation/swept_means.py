@@ -108,6 +108,7 @@ class ChosenTables(NamedTuple):
 def chosen(slot: Slot, a: Host, b: Host, given: Range | None = None) -> ChosenTables | None:
     """Tables for variances at all steps, or None where there are none, or an error would be visible.
 
+    One over all variances, or one a step; an expectation and its derivative that have none in common have one each.
     `given` is a range of all variances, over which there is one table or none.
     Shapes: a (steps, N), b (steps, M).
     """
@@ -118,7 +119,7 @@ def chosen(slot: Slot, a: Host, b: Host, given: Range | None = None) -> ChosenTa
     kinds = [slot.factors] if slot.slope is None else [slot.factors, _derivatives(slot.factors)]
     sizes = [_sizes(factors, every, (a, b)) for factors in kinds]
     found = _of_ranges(slot.factors, every, [every] * len(a), ends, sizes)
-    if found is None and given is None:
+    if found is None and given is None and slot.slope is None:
         own = [range_of(np.append(x, y)) for x, y in zip(a, b, strict=True)]
         found = _of_ranges(slot.factors, every, [x for x in own if x], ends, sizes)
     return found

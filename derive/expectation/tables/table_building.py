@@ -67,6 +67,8 @@ CORNERS, FEWER = ((0, 0), (0, 2), (2, 2)), 256.0
 UNITS = 4e-16
 """Rounding of the functions of the pairs, by which the last coefficients may exceed what is wanted: for derivatives at
 large variances it is visible, and whether it matters is for the checks to say."""
+LARGE = 1e3
+"""By how many times values may exceed what derivatives are measured by: the rounding of larger ones is visible there."""
 LEFT_OUT = 3.0
 """By how many times what is wanted the error estimate exceeds the checks: rank, terms and nodes each leave it out."""
 VERY_LAST, ROUNDING, TINIEST = 6, 4.0, 1e-13
@@ -123,7 +125,10 @@ def build(
     corners = _series((phi, psi), ends)
     if corners is None:
         return None
-    softening, layer = _form(corners, ends, derivatives is not None)
+    sizes = _sizes(corners, ends, derivatives is not None)
+    if sizes.slope is not None and sizes.value > LARGE * sizes.slope:
+        return None
+    softening, layer = _form(corners, ends, sizes)
     ratio = max((softening + high) / (softening + low) for low, high in ranges)
     refused = 0
     for count in NODES[sum(ratio > most for most in FEW) :]:
@@ -136,9 +141,8 @@ def build(
     return None
 
 
-def _form(corners: tuple[Sums, Sums], ends: Sequence[Host], sloped: bool) -> tuple[float, float]:
+def _form(corners: tuple[Sums, Sums], ends: Sequence[Host], sizes: ErrorScales) -> tuple[float, float]:
     """The shift and the width with the fewest terms at the worst of some pairs, of those listed, then of those near."""
-    sizes = _sizes(corners, ends, sloped)
     softening, layer = _shortest(corners, ends, list(product(SOFTENINGS, LAYERS)), sizes)
     near = list(product([softening * x for x in NEARBY], [layer * x for x in NEARBY]))
     return _shortest(corners, ends, near, sizes)
