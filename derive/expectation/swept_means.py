@@ -25,6 +25,8 @@ GRID, TINY = 4, 1e-9
 """Tables are narrowed to powers of the fourth root of two, which steps and runs share, and to variances above."""
 CENTRED = (0.0, 0.0)
 """The means of the two variables."""
+APART, GROUPS = 4.0, 4
+"""Pairs of times are grouped by powers of this of the variances, and so many groups are told apart."""
 LOOKED_AT = 9
 """Variances of a step at which mean squares are looked at."""
 OWN = 5
@@ -272,20 +274,75 @@ def _shapes(picked: list[ChosenTables]) -> NDArray[np.int64]:
     return result
 
 
-def across_times(slots: Sequence[Slot], rows: Host, columns: Host, same: bool, given: Range | None) -> Loaded | None:
-    """The same for all pairs of times: one table for all of them, rows and columns by their own time.
+class AtTimes(NamedTuple):
+    """Tables of pairs of times, by groups of times: of a row in group g and a column in group h, one for each (g, h).
 
-    Shapes: (letters, T, N) and (letters, T', M); of `Loaded` rows (N, T, ...), columns (..., T', M), shapes (T, ...).
+    Shapes: groups (2, T), those of the times of either side, filled up with zeros; of `Loaded` rows (N, h T + t, ...),
+    columns (..., g T' + s, M), shapes and layers (h T + t, ...).
     """
-    flat = [np.ascontiguousarray(x).reshape(len(x), 1, -1) for x in (rows, columns)]
-    found = loaded(slots, flat[0], flat[1], same, given)
-    if found is None:
-        return None
-    steps, count = rows.shape[1:]
+
+    loaded: Loaded
+    groups: NDArray[np.int64]
+
+
+def across_times(slots: Sequence[Slot], rows: Host, columns: Host, same: bool, given: Range | None) -> AtTimes | None:
+    """The same for all pairs of times: variances that grow with time have a table for each two of a few ranges.
+
+    Shapes: (letters, T, N) and (letters, T', M).
+    """
+    groups = [_groups(side[letter]) for side, letter in ((rows, slots[0].row), (columns, slots[0].column))]
+    if same and len(groups[0]) == len(groups[1]):
+        groups[1] = groups[0]
+    counts = [int(x.max()) + 1 for x in groups]
+    every = given or range_of(np.concatenate([rows.reshape(-1), columns.reshape(-1)]))
+    blocks: list[list[Loaded]] = []
+    for g in range(counts[0]):
+        blocks.append([])
+        for h in range(counts[1]):
+            parts = [side[:, which == n] for side, which, n in zip((rows, columns), groups, (g, h), strict=True)]
+            flat = [np.ascontiguousarray(x).reshape(len(x), 1, -1) for x in parts]
+            found = loaded(slots, flat[0], flat[1], same and g == h, given if counts == [1, 1] else every)
+            if found is None:
+                return None
+            blocks[-1].append(found)
+    both = np.zeros((2, max(map(len, groups))), dtype=np.int64)
+    for place, group in zip(both, groups, strict=True):
+        place[: len(group)] = group
+    return AtTimes(_joined(blocks, groups, (rows.shape[2], columns.shape[2])), both)
+
+
+def _groups(variances: Host) -> NDArray[np.int64]:
+    """Times by powers of `APART` of their largest variance, the smallest together.  Shapes: (T, N) -> (T,)."""
+    size = np.ceil(np.log(np.maximum(variances.max(axis=1), TINY)) / math.log(APART)).astype(np.int64)
+    return np.asarray(np.unique(np.maximum(size, size.max() - GROUPS + 1), return_inverse=True)[1].reshape(-1))
+
+
+def _joined(blocks: list[list[Loaded]], groups: list[NDArray[np.int64]], sizes: tuple[int, int]) -> Loaded:
+    """The tables of pairs of groups as one, filled up to the largest ranks and the most orders."""
+    every = [x for row in blocks for x in row]
+    count = every[0].shapes.shape[1]
+    ranks = [max(x.rows.shape[3] for x in every), max(x.columns.shape[0] for x in every) // count]
+    orders = max(x.shapes.shape[2] for x in every) - 4
+    steps, others = map(len, groups)
+    rows = np.zeros((sizes[0], len(blocks[0]), steps, count, ranks[0]))
+    columns = np.zeros((count, ranks[1], len(blocks), others, sizes[1]))
+    cores = np.zeros((count, len(every), ranks[0] - OWN, 2 * orders, ranks[1] - OWN))
+    shapes = np.zeros((len(blocks[0]), steps, count, 4 + orders), dtype=np.int64)
+    layers = np.zeros((len(blocks[0]), steps, count))
+    for n, (g, h) in enumerate((g, h) for g in range(len(blocks)) for h in range(len(blocks[0]))):
+        found, here, there = blocks[g][h], groups[0] == g, groups[1] == h
+        read = found.rows.reshape(-1, sizes[0], count, found.rows.shape[3])
+        rows[:, h, here, :, : read.shape[3]] = read.swapaxes(0, 1)
+        own = found.columns.reshape(count, -1, int(there.sum()), sizes[1])
+        columns[:, : own.shape[1], g, there] = own
+        taken = 2 * (found.shapes.shape[2] - 4)
+        core = found.cores[:, 0].reshape(count, found.cores.shape[2], taken, -1)
+        cores[:, n, : core.shape[1], :taken, : core.shape[3]] = core
+        shapes[h, here, :, : found.shapes.shape[2]] = found.shapes[0]
+        shapes[h, here, :, 0], layers[h, here] = n, found.layers[0]
     return Loaded(
-        np.ascontiguousarray(found.rows.reshape(steps, count, *found.rows.shape[2:]).swapaxes(0, 1)),
-        found.columns.reshape(-1, *columns.shape[1:]), found.cores,
-        np.repeat(found.shapes, steps, axis=0), np.repeat(found.layers, steps, axis=0),
+        rows.reshape(sizes[0], -1, count, ranks[0]), columns.reshape(count * ranks[1], -1, sizes[1]),
+        cores.reshape(*cores.shape[:3], -1), shapes.reshape(-1, *shapes.shape[2:]), layers.reshape(-1, count),
     )  # fmt: skip
 
 

@@ -4,8 +4,9 @@ Leaky and residual networks carry a state on, so that the moments at two times r
 sequence alone: also the kernel after the last step is one of all pairs of times. Of a pair of sequences one row of
 times is kept. Within each sequence the same lines are swept over the times up to the diagonal, row by row, so that each
 row finds the variances it reads; equal sequences then have equal moments, to the last bit but for the order of sums.
-Smooth functions are summed from one table for all times. Where the variances come of the sweep within sequences, that
-takes the tables of whole ranges, the least that holds what it meets; the sweep across them takes the same, narrowed.
+Smooth functions are summed from a table for each two of a few groups of times, by their variances. Where these come of
+the sweep within sequences, that takes the tables of whole ranges, the least that holds what it meets; the sweep across
+them takes the same, narrowed.
 Array code is the reference, and takes over as it does for `fused_sweep`.
 """
 
@@ -158,7 +159,10 @@ class GridSweep(FusedSweep):
             step._replace(lines=[*step.lines, *stores]), loads | grams | _columns(step, "other[{}, j]"), first
         )
         last, ended = loops(end, ends | grams | _columns(end, "last_other[{}, j]"), first)
-        named = [at_step(part, name, "t", "s") for part, name in ((step, "step"), (end, "last"))]
+        named = [
+            at_step(part, name, f"{name}_groups[1, s] * steps + t", f"{name}_groups[0, t] * others + s")
+            for part, name in ((step, "step"), (end, "last"))
+        ]
         terms = [x for part, name in ((step, "step"), (end, "last")) if part.slots for x in contracted(name)]
         return GRID.format(
             states=count, twice=2 * count, lanes=lanes, work=max(held, ended), parameters=self._parameters,
@@ -269,7 +273,7 @@ class GridSweep(FusedSweep):
             for side in (0,) if half else (0, 1):
                 self._know_within(stepper, side, parameters, ())
         elif self.coupled and (every := self._range(stepper, half, parameters)) is None:
-            return None
+            return None if self.apart is None else self.apart.grid(stepper, sizes, half, readout)
         read = [
             self._read(stepper, part, side, 0, sizes[side], inputs[side].sizes, half)
             for part in (0, 1)
@@ -288,7 +292,7 @@ class GridSweep(FusedSweep):
         arguments = (
             half, mode, parameters, rows[0], columns[0], np.ascontiguousarray(x),
             in_lanes(np.moveaxis(y, 0, -1).swapaxes(0, 1), lanes), rows[1], columns[1],
-            *tables, out,
+            *tables[0], *tables[1], out,
         )  # fmt: skip
         function = compiled(self.texts[lanes])
         in_parts(lambda i: function(i, i + 1, *arguments), range(len(x)))
@@ -304,11 +308,13 @@ class GridSweep(FusedSweep):
     def _of_times(
         self, part: Lines, alone: list[Any], half: bool, every: Range | None, lanes: int
     ) -> tuple[Any, ...] | None:
-        """What the loops read of tables at all times, or None where no one table serves these variances."""
+        """What the loops read of tables at all times, and the groups of times; None where none serve."""
         if not part.slots:
-            return tuple(NOTHING)
+            return tuple(NOTHING), np.zeros((2, 0), dtype=np.int64)
         found = across_times(part.slots, alone[0], alone[1], half, every)
-        return None if found is None else tuple(found._replace(columns=in_lanes(found.columns, lanes)))
+        if found is None:
+            return None
+        return tuple(found.loaded._replace(columns=in_lanes(found.loaded.columns, lanes))), found.groups
 
 
 def _mirror(out: Host) -> None:
@@ -335,7 +341,7 @@ def _columns(lines: Lines, where: str) -> dict[str, str]:
 
 GRID = """def sweep(
     start, stop, half, mode, parameters, of_rows, of_columns, x, y, last_rows, last_columns,
-    step_tables, last_tables, out,
+    step_tables, step_groups, last_tables, last_groups, out,
 ):
     per_pi = 1.0 / math.pi
     steps, others = of_rows.shape[1], of_columns.shape[1]

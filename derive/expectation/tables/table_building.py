@@ -68,7 +68,7 @@ UNITS = 4e-16
 """Rounding of the functions of the pairs, by which the last coefficients may exceed what is wanted: for derivatives at
 large variances it is visible, and whether it matters is for the checks to say."""
 LARGE = 1e3
-"""By how many times values may exceed what derivatives are measured by: the rounding of larger ones is visible there."""
+"""By how many times values may exceed what derivatives are measured by: the rounding of larger ones is seen there."""
 LEFT_OUT = 3.0
 """By how many times what is wanted the error estimate exceeds the checks: rank, terms and nodes each leave it out."""
 VERY_LAST, ROUNDING, TINIEST = 6, 4.0, 1e-13
