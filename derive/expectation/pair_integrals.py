@@ -6,6 +6,7 @@ rounding.
 
 from __future__ import annotations
 
+import contextlib
 import math
 import time
 from collections.abc import Callable
@@ -534,6 +535,19 @@ def _function(name: str, order: int, backend: str) -> Callable[[Any], Any]:
 
     def values(z: Any) -> Any:
         with np.errstate(over="ignore", invalid="ignore"):  # far out; what is not finite there has no error estimate
-            return xp.asarray(function(z)) + xp.zeros_like(z)
+            found = xp.asarray(function(z)) + xp.zeros_like(z)
+            return found if backend != "numpy" or np.all(np.isfinite(found)) else _far_out(function, z, found)
 
     return values
+
+
+def _far_out(function: Callable[[Any], Any], z: Any, found: Any) -> Any:
+    """Values of which parts overflow, by the wider range of extended precision, where the machine and the code have it.
+
+    The derivative of z tanh(log(1 + exp(z))) is 1 at z = 400, and exp(800) no number.
+    """
+    found = np.array(found, dtype=np.float64)
+    bad = ~np.isfinite(found)
+    with contextlib.suppress(TypeError):  # of a special function
+        found[bad] = function(np.asarray(z, dtype=np.longdouble)[bad])
+    return found

@@ -87,3 +87,8 @@ def test_functions_whose_second_derivative_has_no_end_are_left_to_the_whole_seri
 def test_a_shifted_function_is_bent_where_it_is_shifted_to():
     phi = steep("tanh", 0, "numpy")
     np.testing.assert_array_equal(nested_quadrature.shifted(phi, 0.3).bent(np.ones(1)), phi.bent(np.full(1, 1.3)))
+
+
+def test_values_whose_parts_overflow_far_out_are_found():
+    define("sampled_far", "z*tanh(log(1 + exp(z)))")
+    assert steep("sampled_far", 1, "numpy").values(np.array([-400.0, 400.0])) == pytest.approx([0.0, 1.0], abs=1e-15)
