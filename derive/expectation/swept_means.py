@@ -27,6 +27,8 @@ CENTRED = (0.0, 0.0)
 """The means of the two variables."""
 APART, GROUPS = 4.0, 4
 """Pairs of times are grouped by powers of this of the variances, and so many groups are told apart."""
+SLOPE = 0.1
+"""The least size of derivatives that errors are measured by: a tangent kernel multiplies them by large ones."""
 LOOKED_AT = 9
 """Variances of a step at which mean squares are looked at."""
 OWN = 5
@@ -179,15 +181,15 @@ def _narrowed(factors: tuple[Factor, ...], kind: Range, spans: tuple[Range, Rang
     """A table over parts of its ranges, made once."""
     table = pair_table(factors, (kind, kind), CENTRED, sloped)
     assert table is not None
-    slope = _least_seen(_derivatives(factors), kind, spans) if sloped else None
-    return narrowed(table, spans, ErrorScales(_least_seen(factors, kind, spans), slope))
+    slope = max(SLOPE, _size_seen(_derivatives(factors), kind, spans)) if sloped else None
+    return narrowed(table, spans, ErrorScales(max(1.0, _size_seen(factors, kind, spans)), slope))
 
 
-def _least_seen(factors: tuple[Factor, ...], kind: Range, spans: tuple[Range, Range]) -> float:
-    """What errors are measured by, at least 1: sqrt(E[phi^2] E[psi^2]) at the ends of spans."""
+def _size_seen(factors: tuple[Factor, ...], kind: Range, spans: tuple[Range, Range]) -> float:
+    """What errors are measured by: sqrt(E[phi^2] E[psi^2]) at the ends of spans."""
     squares = [square_table(factor, kind) for factor in factors]
     sizes = [0.0 if x is None else float(np.max(x.at(np.array(span)))) for x, span in zip(squares, spans, strict=True)]
-    return max(1.0, math.sqrt(sizes[0] * sizes[1]))
+    return math.sqrt(sizes[0] * sizes[1])
 
 
 def _is_seen(error: float, sizes: Host) -> bool:
