@@ -22,10 +22,14 @@ WIDTHS = (-9.0, -6.0, -3.0, 3.0, 6.0, 9.0)
 
 
 class Steep(NamedTuple):
-    """A function as array code, and the places between which it is smooth on the scale of their distance."""
+    """A function as array code, and the places between which it is smooth on the scale of their distance.
+
+    `bent` is its second derivative, where that is known.
+    """
 
     values: Callable[[Any], Any]
     places: Places
+    bent: Callable[[Any], Any] | None = None
 
 
 def shifted(phi: Steep, mean: float) -> Steep:
@@ -33,7 +37,8 @@ def shifted(phi: Steep, mean: float) -> Steep:
     if mean == 0.0:
         return phi
     places = Places(*(tuple(at - mean for at in each) for each in phi.places))
-    return Steep(lambda z: phi.values(mean + z), places)
+    bent = phi.bent
+    return Steep(lambda z: phi.values(mean + z), places, None if bent is None else lambda z: bent(mean + z))
 
 
 def pair(

@@ -6,11 +6,12 @@ rounding.
 
 from __future__ import annotations
 
+import contextlib
 import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import cache, cached_property, lru_cache
+from functools import cache, cached_property, lru_cache, partial
 from typing import Any, NoReturn
 
 import numpy as np
@@ -508,8 +509,14 @@ def _by_kinks(factors: tuple[Factor, ...]) -> ClosedCode | None:
 
 
 def steep(name: str, order: int, backend: str) -> nested_quadrature.Steep:
-    """phi^{(order)} as array code, with the places where panels over it end."""
-    return nested_quadrature.Steep(_function(name, order, backend), places(name, order))
+    """phi^{(order)} as array code, with the places where panels over it end, and its second derivative."""
+    bent = partial(_second, name, order, backend)
+    return nested_quadrature.Steep(_function(name, order, backend), places(name, order), bent)
+
+
+def _second(name: str, order: int, backend: str, z: Any) -> Any:
+    """Its second derivative.  Errors: NotClosed for that of a kink."""
+    return _function(name, order + 2, backend)(z)
 
 
 @cache
@@ -528,6 +535,19 @@ def _function(name: str, order: int, backend: str) -> Callable[[Any], Any]:
 
     def values(z: Any) -> Any:
         with np.errstate(over="ignore", invalid="ignore"):  # far out; what is not finite there has no error estimate
-            return xp.asarray(function(z)) + xp.zeros_like(z)
+            found = xp.asarray(function(z)) + xp.zeros_like(z)
+            return found if backend != "numpy" or np.all(np.isfinite(found)) else _far_out(function, z, found)
 
     return values
+
+
+def _far_out(function: Callable[[Any], Any], z: Any, found: Any) -> Any:
+    """Values of which parts overflow, by the wider range of extended precision, where the machine and the code have it.
+
+    The derivative of z tanh(log(1 + exp(z))) is 1 at z = 400, and exp(800) no number.
+    """
+    found = np.array(found, dtype=np.float64)
+    bad = ~np.isfinite(found)
+    with contextlib.suppress(TypeError):  # of a special function
+        found[bad] = function(np.asarray(z, dtype=np.longdouble)[bad])
+    return found

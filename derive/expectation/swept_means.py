@@ -22,12 +22,14 @@ from wideproof.derive.expectation.tables.narrowing import narrowed
 from wideproof.derive.expectation.tables.pair_tables import LARGEST, LEAST, Host, PairTable, Range, range_of
 from wideproof.derive.expectation.tables.side_loop import contribute
 
-WIDE, NARROW = 16.0, 4.0**3
-"""One table for all steps is tried up to this variance, and beyond it for quotients of variances up to that."""
 GRID, TINY = 4, 1e-9
 """Tables are narrowed to powers of the fourth root of two, which steps and runs share, and to variances above."""
 CENTRED = (0.0, 0.0)
 """The means of the two variables."""
+APART, GROUPS = 4.0, 4
+"""Pairs of times are grouped by powers of this of the variances, and so many groups are told apart."""
+SLOPE = 0.1
+"""The least size of derivatives that errors are measured by: a tangent kernel multiplies them by large ones."""
 LOOKED_AT = 9
 """Variances of a step at which mean squares are looked at."""
 OWN = 5
@@ -78,7 +80,7 @@ def squares(factors: tuple[Factor, ...]) -> Host:
             place[FLOOR] = math.inf
             if table is not None:
                 softening, terms = table.softening, table.coefficients
-                ends = [math.sqrt(softening / (softening + x)) for x in span]
+                ends = [math.log(softening + x) for x in span]
                 place[:FIRST] = softening, *ends, len(terms), table.error / ACCURACY, 0.0
                 place[FIRST : FIRST + len(terms)] = terms
             place[ZERO] = float(steep(*factor, "numpy").values(np.zeros(1))[0]) ** 2
@@ -111,6 +113,7 @@ class ChosenTables(NamedTuple):
 def chosen(slot: Slot, a: Host, b: Host, given: Range | None = None) -> ChosenTables | None:
     """Tables for variances at all steps, or None where there are none, or an error would be visible.
 
+    One over all variances, or one a step; an expectation and its derivative that have none in common have one each.
     `given` is a range of all variances, over which there is one table or none.
     Shapes: a (steps, N), b (steps, M).
     """
@@ -120,10 +123,8 @@ def chosen(slot: Slot, a: Host, b: Host, given: Range | None = None) -> ChosenTa
         return None
     kinds = [slot.factors] if slot.slope is None else [slot.factors, _derivatives(slot.factors)]
     sizes = [_sizes(factors, every, (a, b)) for factors in kinds]
-    found = None
-    if given or every[1] <= max(WIDE, NARROW * every[0]):
-        found = _of_ranges(slot.factors, every, [every] * len(a), ends, sizes)
-    if found is None and given is None:
+    found = _of_ranges(slot.factors, every, [every] * len(a), ends, sizes)
+    if found is None and given is None and slot.slope is None:
         own = [range_of(np.append(x, y)) for x, y in zip(a, b, strict=True)]
         found = _of_ranges(slot.factors, every, [x for x in own if x], ends, sizes)
     return found
@@ -181,15 +182,15 @@ def _narrowed(factors: tuple[Factor, ...], kind: Range, spans: tuple[Range, Rang
     """A table over parts of its ranges, made once."""
     table = pair_table(factors, (kind, kind), CENTRED, sloped)
     assert table is not None
-    slope = _least_seen(_derivatives(factors), kind, spans) if sloped else None
-    return narrowed(table, spans, ErrorScales(_least_seen(factors, kind, spans), slope))
+    slope = max(SLOPE, _size_seen(_derivatives(factors), kind, spans)) if sloped else None
+    return narrowed(table, spans, ErrorScales(max(1.0, _size_seen(factors, kind, spans)), slope))
 
 
-def _least_seen(factors: tuple[Factor, ...], kind: Range, spans: tuple[Range, Range]) -> float:
-    """What errors are measured by, at least 1: sqrt(E[phi^2] E[psi^2]) at the ends of spans."""
+def _size_seen(factors: tuple[Factor, ...], kind: Range, spans: tuple[Range, Range]) -> float:
+    """What errors are measured by: sqrt(E[phi^2] E[psi^2]) at the ends of spans."""
     squares = [square_table(factor, kind) for factor in factors]
     sizes = [0.0 if x is None else float(np.max(x.at(np.array(span)))) for x, span in zip(squares, spans, strict=True)]
-    return max(1.0, math.sqrt(sizes[0] * sizes[1]))
+    return math.sqrt(sizes[0] * sizes[1])
 
 
 def _is_seen(error: float, sizes: Host) -> bool:
@@ -272,20 +273,75 @@ def _shapes(picked: list[ChosenTables]) -> NDArray[np.int64]:
     return result
 
 
-def across_times(slots: Sequence[Slot], rows: Host, columns: Host, same: bool, given: Range | None) -> Loaded | None:
-    """The same for all pairs of times: one table for all of them, rows and columns by their own time.
+class AtTimes(NamedTuple):
+    """Tables of pairs of times, by groups of times: of a row in group g and a column in group h, one for each (g, h).
 
-    Shapes: (letters, T, N) and (letters, T', M); of `Loaded` rows (N, T, ...), columns (..., T', M), shapes (T, ...).
+    Shapes: groups (2, T), those of the times of either side, filled up with zeros; of `Loaded` rows (N, h T + t, ...),
+    columns (..., g T' + s, M), shapes and layers (h T + t, ...).
     """
-    flat = [np.ascontiguousarray(x).reshape(len(x), 1, -1) for x in (rows, columns)]
-    found = loaded(slots, flat[0], flat[1], same, given)
-    if found is None:
-        return None
-    steps, count = rows.shape[1:]
+
+    loaded: Loaded
+    groups: NDArray[np.int64]
+
+
+def across_times(slots: Sequence[Slot], rows: Host, columns: Host, same: bool, given: Range | None) -> AtTimes | None:
+    """The same for all pairs of times: variances that grow with time have a table for each two of a few ranges.
+
+    Shapes: (letters, T, N) and (letters, T', M).
+    """
+    groups = [_groups(side[letter]) for side, letter in ((rows, slots[0].row), (columns, slots[0].column))]
+    if same and len(groups[0]) == len(groups[1]):
+        groups[1] = groups[0]
+    counts = [int(x.max()) + 1 for x in groups]
+    every = given or range_of(np.concatenate([rows.reshape(-1), columns.reshape(-1)]))
+    blocks: list[list[Loaded]] = []
+    for g in range(counts[0]):
+        blocks.append([])
+        for h in range(counts[1]):
+            parts = [side[:, which == n] for side, which, n in zip((rows, columns), groups, (g, h), strict=True)]
+            flat = [np.ascontiguousarray(x).reshape(len(x), 1, -1) for x in parts]
+            found = loaded(slots, flat[0], flat[1], same and g == h, given if counts == [1, 1] else every)
+            if found is None:
+                return None
+            blocks[-1].append(found)
+    both = np.zeros((2, max(map(len, groups))), dtype=np.int64)
+    for place, group in zip(both, groups, strict=True):
+        place[: len(group)] = group
+    return AtTimes(_joined(blocks, groups, (rows.shape[2], columns.shape[2])), both)
+
+
+def _groups(variances: Host) -> NDArray[np.int64]:
+    """Times by powers of `APART` of their largest variance, the smallest together.  Shapes: (T, N) -> (T,)."""
+    size = np.ceil(np.log(np.maximum(variances.max(axis=1), TINY)) / math.log(APART)).astype(np.int64)
+    return np.asarray(np.unique(np.maximum(size, size.max() - GROUPS + 1), return_inverse=True)[1].reshape(-1))
+
+
+def _joined(blocks: list[list[Loaded]], groups: list[NDArray[np.int64]], sizes: tuple[int, int]) -> Loaded:
+    """The tables of pairs of groups as one, filled up to the largest ranks and the most orders."""
+    every = [x for row in blocks for x in row]
+    count = every[0].shapes.shape[1]
+    ranks = [max(x.rows.shape[3] for x in every), max(x.columns.shape[0] for x in every) // count]
+    orders = max(x.shapes.shape[2] for x in every) - 4
+    steps, others = map(len, groups)
+    rows = np.zeros((sizes[0], len(blocks[0]), steps, count, ranks[0]))
+    columns = np.zeros((count, ranks[1], len(blocks), others, sizes[1]))
+    cores = np.zeros((count, len(every), ranks[0] - OWN, 2 * orders, ranks[1] - OWN))
+    shapes = np.zeros((len(blocks[0]), steps, count, 4 + orders), dtype=np.int64)
+    layers = np.zeros((len(blocks[0]), steps, count))
+    for n, (g, h) in enumerate((g, h) for g in range(len(blocks)) for h in range(len(blocks[0]))):
+        found, here, there = blocks[g][h], groups[0] == g, groups[1] == h
+        read = found.rows.reshape(-1, sizes[0], count, found.rows.shape[3])
+        rows[:, h, here, :, : read.shape[3]] = read.swapaxes(0, 1)
+        own = found.columns.reshape(count, -1, int(there.sum()), sizes[1])
+        columns[:, : own.shape[1], g, there] = own
+        taken = 2 * (found.shapes.shape[2] - 4)
+        core = found.cores[:, 0].reshape(count, found.cores.shape[2], taken, -1)
+        cores[:, n, : core.shape[1], :taken, : core.shape[3]] = core
+        shapes[h, here, :, : found.shapes.shape[2]] = found.shapes[0]
+        shapes[h, here, :, 0], layers[h, here] = n, found.layers[0]
     return Loaded(
-        np.ascontiguousarray(found.rows.reshape(steps, count, *found.rows.shape[2:]).swapaxes(0, 1)),
-        found.columns.reshape(-1, *columns.shape[1:]), found.cores,
-        np.repeat(found.shapes, steps, axis=0), np.repeat(found.layers, steps, axis=0),
+        rows.reshape(sizes[0], -1, count, ranks[0]), columns.reshape(count * ranks[1], -1, sizes[1]),
+        cores.reshape(*cores.shape[:3], -1), shapes.reshape(-1, *shapes.shape[2:]), layers.reshape(-1, count),
     )  # fmt: skip
 
 
@@ -314,7 +370,7 @@ def whole(slots: Sequence[Slot], every: Range) -> Whole | None:
     sides, ends = np.zeros((2, len(found), OWN - 2 + rank, most)), np.empty((len(found), 5))
     for e, table in enumerate(found):
         soft = table.softening
-        ends[e] = *every, soft, *(math.sqrt(soft / (soft + x)) for x in every)
+        ends[e] = *every, soft, *(math.log(soft + x) for x in every)
         for place, side in zip(sides[:, e], table.sides, strict=True):
             place[:2, : side.means.shape[1]] = side.means
             place[OWN - 2 : OWN - 2 + len(side.basis), : side.basis.shape[1]] = side.basis

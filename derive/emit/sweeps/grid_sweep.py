@@ -4,8 +4,9 @@ Leaky and residual networks carry a state on, so that the moments at two times r
 sequence alone: also the kernel after the last step is one of all pairs of times. Of a pair of sequences one row of
 times is kept. Within each sequence the same lines are swept over the times up to the diagonal, row by row, so that each
 row finds the variances it reads; equal sequences then have equal moments, to the last bit but for the order of sums.
-Smooth functions are summed from one table for all times. Where the variances come of the sweep within sequences, that
-takes the tables of whole ranges, the least that holds what it meets; the sweep across them takes the same, narrowed.
+Smooth functions are summed from a table for each two of a few groups of times, by their variances. Where these come of
+the sweep within sequences, that takes the tables of whole ranges, the least that holds what it meets; the sweep across
+them takes the same, narrowed.
 Array code is the reference, and takes over as it does for `fused_sweep`.
 """
 
@@ -57,7 +58,7 @@ from wideproof.derive.emit.sweeps.within_sweep import know, scalar
 from wideproof.derive.expectation.swept_means import across_times, whole
 from wideproof.derive.expectation.tables.compiled_sweep import in_parts
 from wideproof.derive.expectation.tables.lane_vectors import LANES as VECTOR
-from wideproof.derive.expectation.tables.pair_tables import Range
+from wideproof.derive.expectation.tables.pair_tables import LARGEST, Range
 from wideproof.derive.expectation.tables.table_loops import at_time, contracted, started
 
 ABOVE, LEFT = (-1, 0), (0, -1)
@@ -65,7 +66,7 @@ FEW, MANY = 4, 32
 """Columns swept together, of few sequences and of more: the row of times that is kept stays in the second cache."""
 LAST, AVERAGE, ALL = range(3)
 READOUTS = {"last": LAST, "average": AVERAGE, "all": ALL}
-RANGES = ((0.0, 4.0), (0.0, 16.0), (0.0, 64.0))
+RANGES = ((0.0, 4.0), (0.0, 16.0), (0.0, 64.0), (0.0, 1024.0), (0.0, 4.0**LARGEST))
 """The ranges of variances that are tried where the sweep itself tells them."""
 
 
@@ -160,12 +161,17 @@ class GridSweep(FusedSweep):
             step._replace(lines=[*step.lines, *stores]), loads | grams | places[0], first, min(lanes, VECTOR)
         )
         last, ended = loops(end, ends | grams | places[1], first, min(lanes, VECTOR))
+        swept = [
+            [*(AT_TIMES.format(p=name).splitlines() if part.slots else ()),
+             *at_step(found, name, f"{name}_row", f"{name}_column")]
+            for part, found, name in ((step, moving, "step"), (end, last, "last"))
+        ]  # fmt: skip
         terms = [x for part, name in ((step, "step"), (end, "last")) if part.slots for x in contracted(name)]
         return GRID.format(
             states=count, twice=2 * count, lanes=lanes, work=max(held, ended), parameters=self._parameters,
             terms=indented(terms, 1), grams=indented(sums, 5),
-            rows=indented(_rows(step, "of_rows[i, t, {}]"), 5), step=indented(at_step(moving, "step", "t", "s"), 5),
-            last_rows=indented(_rows(end, "last_rows[i, t, {}]"), 5), last=indented(at_step(last, "last", "t", "s"), 5),
+            rows=indented(_rows(step, "of_rows[i, t, {}]"), 5), step=indented(swept[0], 5),
+            last_rows=indented(_rows(end, "last_rows[i, t, {}]"), 5), last=indented(swept[1], 5),
         )  # fmt: skip
 
     def _pair(self, place: int) -> Pair:
@@ -265,7 +271,7 @@ class GridSweep(FusedSweep):
             if not all(self._know_within(stepper, side, parameters, ()) for side in ((0,) if half else (0, 1))):
                 return None
         elif self.coupled and (every := self._range(stepper, half, parameters)) is None:
-            return None
+            return None if self.apart is None else self.apart.grid(stepper, sizes, half, readout)
         first, second = (len(stepper.inputs.directions(side).sizes) for side in (0, 1))
         lanes, mode = MANY if second > 2 * FEW else FEW, READOUTS[readout]
         sides = self._sides(stepper, [[range(size)] * 2 for size in sizes], half, lanes)
@@ -280,7 +286,7 @@ class GridSweep(FusedSweep):
         out = np.zeros((first, times[0], second, times[1]))
         arguments = (
             half, mode, parameters, rows.moving, columns.moving, rows.directions, columns.directions,
-            rows.last, columns.last, *tables, out,
+            rows.last, columns.last, *tables[0], *tables[1], out,
         )  # fmt: skip
         function = compiled(self.texts[lanes])
         in_parts(lambda i: function(i, i + 1, *arguments), range(first))
@@ -296,11 +302,13 @@ class GridSweep(FusedSweep):
     def _of_times(
         self, part: Lines, rows: Host, columns: Host, half: bool, every: Range | None, lanes: int
     ) -> tuple[Any, ...] | None:
-        """What the loops read of tables at all times, or None where no one table serves these variances."""
+        """What the loops read of tables at all times, and the groups of times; None where none serve."""
         if not part.slots:
-            return tuple(NOTHING)
+            return tuple(NOTHING), np.zeros((2, 0), dtype=np.int64)
         found = across_times(part.slots, rows, columns, half, every)
-        return None if found is None else tuple(found._replace(columns=in_lanes(found.columns, lanes)))
+        if found is None:
+            return None
+        return tuple(found.loaded._replace(columns=in_lanes(found.loaded.columns, lanes))), found.groups
 
 
 def _mirror(out: Host, i: int) -> None:
@@ -320,9 +328,13 @@ def _columns(lines: Lines, where: str) -> dict[str, str]:
     return {f"c{n}": where.format(n) for n in range(len(lines.alone[1]))}
 
 
+AT_TIMES = """{p}_row = {p}_groups[1, s] * steps + t
+{p}_column = {p}_groups[0, t] * others + s"""
+"""Where the tables of two groups of times have what either side contributes."""
+
 GRID = """def sweep(
     start, stop, half, mode, parameters, of_rows, of_columns, x, y, last_rows, last_columns,
-    step_tables, last_tables, out,
+    step_tables, step_groups, last_tables, last_groups, out,
 ):
     per_pi = 1.0 / math.pi
     steps, others = of_rows.shape[1], of_columns.shape[1]

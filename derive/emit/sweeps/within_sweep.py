@@ -151,7 +151,7 @@ if {{a}} == 0.0 and {{b}} == 0.0:
 elif 0 <= place < squares.shape[1] and abs({{a}} - {{c}}) + abs({{b}} - {{c}}) <= {ONE!r} * {{a}}:
     series = squares[{{n}}, place]
     low, high = series[{LOW}], series[{HIGH}]
-    twice = 2.0 * (2.0 * math.sqrt(series[{SOFTENING}] / (series[{SOFTENING}] + {{a}})) - low - high) / (low - high)
+    twice = 2.0 * (2.0 * math.log(series[{SOFTENING}] + {{a}}) - low - high) / (high - low)
     one = two = 0.0
     for order in range({FIRST} + int(series[{ORDERS}]) - 1, {FIRST}, -1):
         one, two = series[order] + twice * one - two, one

@@ -51,7 +51,7 @@ def order_weights(form: tuple[Form, Form], a: Host, b: Host, count: int, sizes: 
     layer = np.asarray(layer)[..., None]
     turned = 2.0 * (1.0 + layer) * w / (layer * np.maximum(1.0 - least, TINY) * least)
     slopes = [scale * (power * w ** (power - 1) + w**power * k * k * turned) for power in (2, 3)]
-    return np.stack([np.maximum(x, y) for x, y in zip(found, slopes, strict=True)])
+    return np.stack([np.hypot(x, y) for x, y in zip(found, slopes, strict=True)])
 
 
 def slope(table: PairTable, variances: tuple[Host, Host], covariance: Host) -> Host:

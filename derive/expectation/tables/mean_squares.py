@@ -11,7 +11,7 @@ from wideproof.derive.expectation import nested_quadrature
 from wideproof.derive.expectation.nested_quadrature import Steep
 from wideproof.derive.expectation.tables.pair_tables import Host, Range, chebyshev, coordinate, roots, variances_at
 
-SOFTENINGS, NODES = (0.15, 0.6, 0.04, 2.4), (16, 32, 64)
+SOFTENINGS, NODES = (0.15, 0.6, 0.04, 2.4), (16, 24, 32, 48, 64)
 """Shifts of the variances, and Chebyshev nodes, of which the first pair that settles is taken."""
 SETTLED, ACCEPTED, DRAWN = 5e-15, 2e-13, 9
 """The part of the largest value in the last two terms and in the error, and at how many variances that is looked at."""

@@ -21,7 +21,7 @@ from wideproof.derive.expectation.tables import compiled_sweep
 Host = NDArray[np.float64]
 Range = tuple[float, float]
 """The least and the largest variance of a table."""
-LEAST, LARGEST = -3, 5
+LEAST, LARGEST = -3, 8
 """Ranges end at powers of four: all below the least is one, and beyond the largest there are no tables."""
 STRIP = 64
 """Rows of a block summed at a time: the arrays of a strip stay in the cache."""
@@ -99,14 +99,14 @@ def range_of(variance: Host) -> Range | None:
 
 def variances_at(span: Range, softening: float, x: Host) -> Host:
     """The variances whose coordinate in a range, as in `Side.at`, is x."""
-    low, high = (math.sqrt(softening / (softening + a)) for a in span)
-    return np.asarray(softening / (0.5 * (low + high) + 0.5 * (low - high) * x) ** 2 - softening)
+    low, high = (math.log(softening + a) for a in span)
+    return np.asarray(np.exp(0.5 * (low + high) + 0.5 * (high - low) * x) - softening)
 
 
 def coordinate(span: Range, softening: float, variance: Host) -> Host:
     """The coordinate of variances in their range, from -1 to 1."""
-    low, high = (math.sqrt(softening / (softening + x)) for x in span)
-    return np.asarray((2.0 * np.sqrt(softening / (softening + variance)) - low - high) / (low - high))
+    low, high = (math.log(softening + x) for x in span)
+    return np.asarray((2.0 * np.log(softening + variance) - low - high) / (high - low))
 
 
 def roots(count: int) -> Host:

@@ -23,7 +23,7 @@ def contribute(sides: Sequence[TableSide], which: NDArray[np.int64], variance: H
     most = max(side.means.shape[1] for side in sides)
     spans, series = np.empty((len(sides), 3)), np.zeros((len(sides), len(out) - 3, most))
     for side, span, place in zip(sides, spans, series, strict=True):
-        span[:] = side.softening, *(math.sqrt(side.softening / (side.softening + x)) for x in side.range)
+        span[:] = side.softening, *(math.log(side.softening + x) for x in side.range)
         both = np.concatenate([side.means, side.basis])
         place[: len(both), : both.shape[1]] = both
     loop, count = kept(_loop), variance.shape[1]
@@ -43,7 +43,7 @@ def _loop(
         for j in range(width):
             a = variance[step, start + j]
             out[0, step, start + j], out[1, step, start + j] = 1.0 / math.sqrt(softening + a), a / (softening + a)
-            terms[1, j] = (2.0 * math.sqrt(softening / (softening + a)) - low - high) / (low - high)
+            terms[1, j] = (2.0 * math.log(softening + a) - low - high) / (high - low)
         for k in range(2, orders):
             for j in range(width):
                 terms[k, j] = 2.0 * terms[1, j] * terms[k - 1, j] - terms[k - 2, j]

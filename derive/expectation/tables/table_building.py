@@ -34,23 +34,41 @@ from wideproof.derive.expectation.tables.pair_tables import (
     roots,
     variances_at,
 )
+from wideproof.derive.expectation.tables.sampled_series import (
+    Orders,
+    coefficients as sampled_coefficients,
+    spectrum,
+    summed,
+)
+from wideproof.derive.language.errors import NotClosed
 
 WANTED, ACCEPTED = 1e-12, 2e-11
 """What is left out of a table, and its largest distance from the checks, relative to sqrt(E[phi^2] E[psi^2])."""
-CHUNK, MOST, SETTLED = 128, 2**17, 1e-16
-"""Orders of a series computed at a time, the most of them, and the part of E[phi^2] in the last that ends it."""
+CHUNK, MOST, SETTLED = 128, 2e8, 1e-16
+"""Orders of a series computed at a time, the most of them times the nodes of the grid, which is seconds, and the part
+of E[phi^2] in the last that ends it."""
+LONG_SERIES, SAMPLED = 64.0, 1e-12
+"""The variance from which a series is long, and the part of E[phi^2] that one by some of its orders may miss."""
 STEP, FASTEST = 0.12, 0.6
 """The grid's step in deviations of the widest variable from zero, and how fast orders may oscillate on the grid."""
-NODES, LONG = (16, 24, 32, 48), 40
-"""Chebyshev nodes in a variance, from first to last attempt, and in the correlation."""
-FEW = (8.0, 40.0)
-"""Quotients of softened variances beyond which the first numbers of nodes were too few for all functions tried."""
+NODES = (16, 24, 32, 48, 64)
+"""Chebyshev nodes in a variance, from first to last attempt."""
+LONG, LONGER = 40, 64
+"""And in the correlation, where variances are small, and where they are large."""
+FEW, TRIES = (10.0, 100.0, 3000.0), 2
+"""Quotients of softened variances beyond which the first numbers of nodes were too few for all functions tried, and how
+many tables with enough nodes are refused before it is known that more nodes will not help."""
 SOFTENINGS, LAYERS = (0.15, 0.6, 0.04, 2.4, 0.01), (0.3, 0.6, 1.2, 0.15, 8.0)
 """Shifts s of the variances, and widths of the layer, of which those with the fewest terms are taken."""
 NEARBY = (1.0, 0.8, 1.3)
 """Of the forms near the best of those, the best is taken: a term or two fewer."""
 CORNERS, FEWER = ((0, 0), (0, 2), (2, 2)), 256.0
 """For that choice, pairs of the largest variance, a middle and the least one, or this part of the largest."""
+UNITS = 4e-16
+"""Rounding of the functions of the pairs, by which the last coefficients may exceed what is wanted: for derivatives at
+large variances it is visible, and whether it matters is for the checks to say."""
+LARGE = 1e3
+"""By how many times values may exceed what derivatives are measured by: the rounding of larger ones is seen there."""
 LEFT_OUT = 3.0
 """By how many times what is wanted the error estimate exceeds the checks: rank, terms and nodes each leave it out."""
 VERY_LAST, ROUNDING, TINIEST = 6, 4.0, 1e-13
@@ -64,10 +82,27 @@ Places = NDArray[np.int64]
 
 
 class Sums(NamedTuple):
-    """Hermite coefficients (N, K) of a function at N variances, and E[phi^2] of each (N,)."""
+    """Hermite coefficients (N, K) of a function at N variances, and E[phi^2] of each (N,).
+
+    Of orders 0, 1, 2, ..., or of those told, where so many are too many.
+    """
 
     coefficients: Host
     energy: Host
+    sampled: Orders | None = None
+
+    @property
+    def orders(self) -> Orders:
+        """The orders, and how often each counts.  Shapes: (K,)."""
+        count = self.coefficients.shape[1]
+        return self.sampled or Orders(np.arange(float(count)), np.ones(count))
+
+
+class Tried(NamedTuple):
+    """Whether coefficients have ended with some nodes, and then the table, None where the checks refuse it."""
+
+    settled: bool
+    table: PairTable | None = None
 
 
 class Drawn(NamedTuple):
@@ -90,18 +125,24 @@ def build(
     corners = _series((phi, psi), ends)
     if corners is None:
         return None
-    softening, layer = _form(corners, ends, derivatives is not None)
+    sizes = _sizes(corners, ends, derivatives is not None)
+    if sizes.slope is not None and sizes.value > LARGE * sizes.slope:
+        return None
+    softening, layer = _form(corners, ends, sizes)
     ratio = max((softening + high) / (softening + low) for low, high in ranges)
-    for count in NODES[sum(ratio > most for most in FEW) :] or NODES[-1:]:
-        found = _attempt((phi, psi), derivatives, ranges, (softening, layer), count)
-        if found is not None:
-            return found
+    refused = 0
+    for count in NODES[sum(ratio > most for most in FEW) :]:
+        tried = _attempt((phi, psi), derivatives, ranges, (softening, layer), count)
+        if tried.table is not None:
+            return tried.table
+        refused += tried.settled
+        if refused == TRIES:
+            break
     return None
 
 
-def _form(corners: tuple[Sums, Sums], ends: Sequence[Host], sloped: bool) -> tuple[float, float]:
+def _form(corners: tuple[Sums, Sums], ends: Sequence[Host], sizes: ErrorScales) -> tuple[float, float]:
     """The shift and the width with the fewest terms at the worst of some pairs, of those listed, then of those near."""
-    sizes = _sizes(corners, ends, sloped)
     softening, layer = _shortest(corners, ends, list(product(SOFTENINGS, LAYERS)), sizes)
     near = list(product([softening * x for x in NEARBY], [layer * x for x in NEARBY]))
     return _shortest(corners, ends, near, sizes)
@@ -115,44 +156,49 @@ def _shortest(
     softening, layer = (np.repeat(x, len(CORNERS)) for x in np.array(forms).T)
     profile = _profile(corners, (i, j), ends, (softening, layer))
     scaled = np.abs(_without_rounding(chebyshev(profile, 2)))
-    scaled *= order_weights((softening, layer), ends[0][i], ends[1][j], LONG, sizes)
+    scaled *= order_weights((softening, layer), ends[0][i], ends[1][j], scaled.shape[2], sizes)
     counts = np.array([[_length(row, WANTED) for row in rows] for rows in scaled]).sum(axis=0).reshape(len(forms), -1)
     return forms[min(range(len(forms)), key=lambda n: (max(counts[n]), sum(counts[n])))]
 
 
 def _sizes(sums: tuple[Sums, Sums], variances: Sequence[Host], sloped: bool) -> ErrorScales:
-    """By what errors are measured: the largest mean squares, those of the derivatives by the same coefficients."""
+    """By what errors are measured: the largest mean squares, those of the derivatives by the same coefficients.
+
+    Of derivatives at least one: what a kernel multiplies by it is no smaller than what it is added to.
+    """
     size = max(TINY, math.sqrt(math.prod(float(np.max(x.energy)) for x in sums)))
     if not sloped:
         return ErrorScales(size)
     slopes = (
-        np.max(x.coefficients**2 @ np.arange(x.coefficients.shape[1]) / at)
+        np.max(x.coefficients**2 @ (x.orders.orders * x.orders.weights) / at)
         for x, at in zip(sums, variances, strict=True)
     )
-    return ErrorScales(size, max(TINY, math.sqrt(math.prod(map(float, slopes)))))
+    return ErrorScales(size, max(1.0, math.sqrt(math.prod(map(float, slopes)))))
 
 
 def _attempt(
     functions: tuple[Steep, Steep], derivatives: tuple[Steep, Steep] | None, ranges: tuple[Range, Range],
     form: tuple[float, float], count: int,
-) -> PairTable | None:  # fmt: skip
-    """The table with so many nodes in a variance, or None where they, or the terms, are too few."""
+) -> Tried:  # fmt: skip
+    """The table with so many nodes in a variance: not settled where they, or the terms, are too few."""
     rng = np.random.default_rng(count)
     nodes = [variances_at(x, form[0], roots(count)) for x in ranges]
     places = rng.uniform(-1.0, 1.0, DRAWN)
     drawn = [variances_at(x, form[0], places) for x in ranges]
     series = _series(functions, [np.concatenate(x) for x in zip(nodes, drawn, strict=True)])
     if series is None:
-        return None
+        return Tried(False)
     inner = _both(series, slice(count))
     outer = _both(series, slice(count, None))
     sizes = _sizes(series, [np.concatenate(x) for x in zip(nodes, drawn, strict=True)], derivatives is not None)
     table = _interpolated(inner, (nodes[0], nodes[1]), ranges, form, sizes)
     if table is None:
-        return None
+        return Tried(False)
     checks = _checks(outer, drawn, rng, sizes.value)
     table = checked(table, functions, checks)
-    return table if table is None or sizes.slope is None else _sloped(table, derivatives, drawn, checks, sizes.slope)
+    if table is None or sizes.slope is None:
+        return Tried(True, table)
+    return Tried(True, _sloped(table, derivatives, drawn, checks, sizes.slope))
 
 
 def _sloped(
@@ -169,8 +215,8 @@ def _sloped(
 
 def _both(series: tuple[Sums, Sums], rows: slice) -> tuple[Sums, Sums]:
     """Some rows of both series, one where they are one."""
-    first = Sums(series[0].coefficients[rows], series[0].energy[rows])
-    return first, first if series[0] is series[1] else Sums(series[1].coefficients[rows], series[1].energy[rows])
+    first, second = (x._replace(coefficients=x.coefficients[rows], energy=x.energy[rows]) for x in series)
+    return first, first if series[0] is series[1] else second
 
 
 def checked(table: PairTable, functions: tuple[Steep, Steep], drawn: Drawn) -> PairTable | None:
@@ -191,10 +237,32 @@ def checked(table: PairTable, functions: tuple[Steep, Steep], drawn: Drawn) -> P
 
 def _series(functions: tuple[Steep, Steep], variances: Sequence[Host]) -> tuple[Sums, Sums] | None:
     """The series of both functions, one where they are one; None where one of them does not end in time."""
-    first = hermite_sums(functions[0], variances[0])
     same = functions[0] == functions[1] and np.array_equal(variances[0], variances[1])
-    second = first if same else hermite_sums(functions[1], variances[1])
-    return None if first is None or second is None else (first, second)
+    for found in (sampled_sums, hermite_sums)[0 if max(map(np.max, variances)) > LONG_SERIES else 1 :]:
+        first = found(functions[0], variances[0])
+        second = first if same or first is None else found(functions[1], variances[1])
+        if first is not None and second is not None:
+            return first, second
+    return None
+
+
+def sampled_sums(function: Steep, variances: Host) -> Sums | None:
+    """Hermite coefficients of some orders, or None where E[phi^2] by other integrals is not what they tell of."""
+    deviations = np.sqrt(variances)
+    try:
+        transform = None if function.bent is None else spectrum(function.bent, REACH * float(np.max(deviations)))
+    except NotClosed:
+        return None
+    if transform is None:
+        return None
+    coefficients, orders = sampled_coefficients(transform, deviations)
+    for n, values in enumerate((function.values, lambda z: function.values(z) * z)):
+        coefficients[:, n] = nested_quadrature.mean(np, Steep(values, function.places), 0.0, deviations)[0]
+    coefficients[:, 1] /= deviations
+    squared = Steep(lambda z: function.values(z) ** 2, function.places)
+    energy, doubt = nested_quadrature.mean(np, squared, 0.0, deviations)
+    missed = np.abs(coefficients**2 @ orders.weights - energy)
+    return Sums(coefficients, energy, orders) if np.all(missed <= SAMPLED * energy + doubt) else None
 
 
 def hermite_sums(function: Steep, variances: Host) -> Sums | None:
@@ -212,7 +280,7 @@ def hermite_sums(function: Steep, variances: Host) -> Sums | None:
     energy = (parts[0] ** 2 + parts[1] ** 2) @ weights
     rows, last, new, order = np.empty((CHUNK, z.size)), np.zeros_like(z), np.empty_like(z), 0
     found: list[Host] = []
-    while order < min(MOST, (FASTEST * math.pi / step) ** 2):
+    while order < min(MOST / z.size, (FASTEST * math.pi / step) ** 2):
         for row in rows:
             row[:] = weights
             np.multiply(z, weights, out=new)
@@ -236,6 +304,8 @@ def remainder(sums: tuple[Sums, Sums], places: tuple[Places, Places], correlatio
     Shapes: places (P,) in the variances of either side, correlation (P, A) -> (2, P, A).
     """
     last = min(x.coefficients.shape[1] for x in sums)
+    if sums[0].sampled is not None:
+        return _remainder_by_samples(sums, places, correlation, last)
     first, second = (np.ascontiguousarray(x.coefficients[:, :last].T) for x in sums)
     square, found = correlation * correlation, np.zeros((2, *correlation.shape))
     for parity, total in enumerate(found):
@@ -248,15 +318,27 @@ def remainder(sums: tuple[Sums, Sums], places: tuple[Places, Places], correlatio
     return found
 
 
+def _remainder_by_samples(sums: tuple[Sums, Sums], places: tuple[Places, Places], correlation: Host, last: int) -> Host:
+    """The same where some orders stand for all."""
+    found, (orders, weights) = np.zeros((2, *correlation.shape)), sums[0].orders
+    for parity, total in enumerate(found):
+        own = slice(parity + 2, last, 2)
+        p, q = (x.coefficients[:, own] for x in sums)
+        if np.any(p) and np.any(q):
+            total[:] = summed(p[places[0]] * q[places[1]] * weights[own], orders[own], correlation)
+    found[1] *= np.sign(correlation)
+    return found
+
+
 def _profile(
     sums: tuple[Sums, Sums], places: tuple[Places, Places], variances: Sequence[Host], form: tuple[Form, Form]
 ) -> Host:
-    """The two functions of pairs of variances at the nodes of the correlation.  Shapes: -> (2, P, LONG)."""
+    """The two functions of pairs of variances at the nodes of the correlation.  Shapes: -> (2, P, LONG or LONGER)."""
     softening, layer = form
     a, b = (x[i] for x, i in zip(variances, places, strict=True))
     widest = (a / (softening + a) * (b / (softening + b)))[:, None]
     least, layer = np.sqrt(1.0 - widest), np.reshape(layer, (-1, 1))
-    x = 0.5 * (1.0 - roots(LONG))
+    x = 0.5 * (1.0 - roots(LONG if sums[0].sampled is None else LONGER))
     x = layer * x / (1.0 + layer - x)
     square = (1.0 - x) * (1.0 - least) * (1.0 + least + x * (1.0 - least))
     w = np.sqrt(square)
@@ -266,7 +348,7 @@ def _profile(
 def _without_rounding(coefficients: Host) -> Host:
     """Coefficients without the last ones, where they are rounding: no larger than the very last by much, and tiny.
 
-    Their sum with the weights of a derivative would be large, and none of it known.  Shapes: (..., LONG), kept.
+    Their sum with the weights of a derivative would be large, and none of it known.  Shapes kept.
     """
     sizes = np.abs(coefficients)
     after = np.flip(np.maximum.accumulate(np.flip(sizes, -1), axis=-1), -1)
@@ -291,18 +373,22 @@ def _interpolated(
     """The table that interpolates at the nodes, or None where its coefficients do not end."""
     count, alike = len(nodes[0]), sums[0] is sums[1]
     i, j = np.triu_indices(count) if alike else (x.reshape(-1) for x in np.indices((count, count)))
-    values = np.empty((2, count, count, LONG))
-    values[:, i, j] = _profile(sums, (i, j), nodes, form)
+    profile = _profile(sums, (i, j), nodes, form)
+    values = np.empty((2, count, count, profile.shape[2]))
+    values[:, i, j] = profile
     if alike:
         values[:, j, i] = values[:, i, j]
-    full = chebyshev(chebyshev(_without_rounding(chebyshev(values, 3)), 1), 2)
+    values = _without_rounding(chebyshev(values, 3))
     places = [np.append(at, span[1]) for at, span in zip(nodes, ranges, strict=True)]
-    weights = np.max(order_weights(form, places[0][:, None], places[1], LONG, sizes), axis=(1, 2))
-    full *= weights[:, None, None, :]
+    weights = np.max(order_weights(form, places[0][:, None], places[1], values.shape[3], sizes), axis=(1, 2))
+    rounding = UNITS * np.max(np.abs(values)) * np.max(np.where(np.any(values, axis=(1, 2)), weights, 0.0))
+    full = chebyshev(chebyshev(values, 1), 2) * weights[:, None, None, :]
     parts = np.abs(full)
-    if max(np.max(parts[:, -2:]), np.max(parts[:, :, -2:]), np.max(parts[..., -2:])) > WANTED:
+    ends = max(np.max(parts[:, -2:]), np.max(parts[:, :, -2:]), np.max(parts[..., -2:]))
+    if ends > WANTED + rounding:
         return None
-    bases = [_basis(full, axis, WANTED) for axis in ((1, 1) if alike else (1, 2))]
+    ends = max(WANTED, ends)
+    bases = [_basis(full, axis, ends) for axis in ((1, 1) if alike else (1, 2))]
     core = np.einsum("pijk,mi,nj->pkmn", full, bases[0], bases[1], optimize=True)
     lengths = [_length(np.max(parts[parity], axis=(0, 1)), WANTED) for parity in (0, 1)]
     cores = [np.ascontiguousarray(core[n, :end] / weights[n, :end, None, None]) for n, end in enumerate(lengths)]

@@ -130,7 +130,7 @@ AT_TIME = """for e in range(variances.shape[1]):
         if not least <= variance <= most:
             variance = math.nan
         value[0], value[1] = 1.0 / math.sqrt(softening + variance), variance / (softening + variance)
-        twice = 2.0 * (2.0 * math.sqrt(softening / (softening + variance)) - first - last) / (first - last)
+        twice = 2.0 * (2.0 * math.log(softening + variance) - first - last) / (last - first)
         for m in range(series.shape[0]):
             one = two = 0.0
             for order in range(series.shape[1] - 1, 0, -1):

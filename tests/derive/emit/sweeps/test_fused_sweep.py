@@ -147,7 +147,7 @@ def test_variances_beyond_tables_are_left_to_the_array_text():
     function = nngp(models.elman("tanh")).formula.on_sequences()
     sweep = FusedSweep(function.equations, True)
     sweep.function = lambda *_: pytest.fail("swept")
-    X = 100.0 * sequences(8, 1)
+    X = 1000.0 * sequences(8, 1)
     nu = {x: NU[x] for x in function.scalars}
     assert sweep.values(function._stepper(SequenceBatch(np, X, X, True), (1, 1), nu, STILL), (1, 1), True) is None
 

@@ -11,6 +11,7 @@ from wideproof.derive import models, nngp, ntk
 from wideproof.derive.emit.kernel_stepper import STILL
 from wideproof.derive.emit.sweeps import compiled_text, fused_sweep, grid_sweep
 from wideproof.derive.emit.sweeps.grid_sweep import GridSweep, grid_of
+from wideproof.derive.expectation import swept_means
 from wideproof.derive.expectation.tables import compiled_sweep
 from wideproof.numeric.kernels.sequence_batches import SequenceBatch
 
@@ -84,8 +85,8 @@ def test_the_sweep_of_tables_is_the_array_text(case, monkeypatch):
     ("text", "other"),
     [
         ("all_terms[e, n] = whole", "all_terms[e, n] = 1.001 * whole"),
-        ("step_terms, (t, i", "step_terms, (0, i"),
-        ("step_columns, (chunk, s", "step_columns, (chunk, 0"),
+        ("step_terms, (step_row, i", "step_terms, (0, i"),
+        ("step_columns, (chunk, step_column", "step_columns, (chunk, 0"),
     ],
     ids=["within", "row", "column"],
 )
@@ -173,3 +174,18 @@ def test_numbers_near_the_ends_of_the_range_are_left_to_the_array_text(monkeypat
     nu, X = {x: NU[x] for x in function.scalars}, 1e60 * sequences(5, 2)
     stepper = function._stepper(SequenceBatch(np, X, X, True), (2, 2), nu, STILL)
     assert GridSweep(function.equations).grid(stepper, (2, 2), True, "all") is None
+
+
+def test_times_are_grouped_by_their_variances_the_smallest_together():
+    variances = np.array([0.0, 1e-6, 0.5, 0.9, 3.0, 15.0, 40.0])[:, None] * np.ones(2)
+    assert swept_means._groups(variances).tolist() == [0, 0, 0, 0, 1, 2, 3]
+    assert swept_means._groups(np.ones((3, 2))).tolist() == [0, 0, 0]
+
+
+def test_groups_of_times_change_no_number(monkeypatch):
+    pytest.importorskip("numba")
+    found = []
+    for count in (1, 4):
+        monkeypatch.setattr(swept_means, "GROUPS", count)
+        found.append(both(nngp, models.residual("tanh"), (3, None), "last", monkeypatch)[0])
+    assert 0.0 < apart(*found) < 1e-11
