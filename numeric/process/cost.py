@@ -12,7 +12,7 @@ from wideproof.numeric.process.factors import Factors, long_series
 from wideproof.numeric.process.groups import perturbations
 from wideproof.numeric.process.layout import Layout
 
-DOUBLE = 8
+SINGLE, DOUBLE = 4, 8
 STEP_ARRAYS = 8
 """Arrays of one step alive at once, in units of forms and processes."""
 AT_ONCE = 2**17
@@ -105,10 +105,10 @@ class PathWork:
         """
         return max(work._alone(sequences) for work in (self, self.otherwise) if work)
 
-    def _alone(self, sequences: int) -> float:
-        """The same this way only.
+    def _alone(self, sequences: int, width: int = DOUBLE) -> float:
+        """The same this way only, for paths of numbers of so many bytes.
 
-        Error: none; a bound, twice what single precision takes.  Source: the noise and the processes of all steps,
+        Error: none; a bound.  Source: the noise and the processes of all steps,
         the arrays of one step; factors and moments of all pairs; moments given the paths, of two steps with all.
         """
         variables = sequences * self.steps
@@ -118,10 +118,10 @@ class PathWork:
         strips = STEP_ARRAYS * (1 + max(self.factored, default=0))
         given = bool(self.kinds) * sequences**2 * (self.kinds * (self.steps + 1) + STEP_ARRAYS)
         kept += bool(self.kinds) * variables * self.forms
-        pairs += self.kinds
+        pairs += 3 * self.kinds / self.steps
         series = self.series * variables * (LENGTHS[-1] + len(PLACES) + 1)
-        numbers = self.points * (kept + now + given) + variables * (pairs * variables + strips * sequences) + series
-        return DOUBLE * numbers
+        pairs = variables * (pairs * variables + strips * sequences)
+        return width * self.points * (kept + now + given) + DOUBLE * (pairs + series)
 
     def most_within(self, memory: float) -> int:
         """Return how many sequences may be sampled together; 0 where not even one."""
@@ -130,10 +130,10 @@ class PathWork:
             most += 2**bit if self.memory(most + 2**bit) <= memory else 0
         return most
 
-    def together(self, sequences: int, replicates: int, memory: float) -> int:
+    def together(self, sequences: int, replicates: int, memory: float, width: int = SINGLE) -> int:
         """Return how many replicates are taken together: a power of two that fits the cache and the memory."""
         numbers = self.points * sequences ** (2 if self.kinds else 1)
-        most = min(replicates, AT_ONCE / numbers, memory / self._alone(sequences))
+        most = min(replicates, AT_ONCE / numbers, memory / self._alone(sequences, width))
         return 1 << max(0, int(most).bit_length() - 1)
 
     def cost(self, batches: list[int], replicates: int, memory: float) -> KernelCost:
@@ -141,7 +141,8 @@ class PathWork:
         together = {size: self.together(size, replicates, memory) for size in batches}
         seconds = sum(self._seconds(size, together[size]) for size in batches) * replicates
         ways = [work for work in (self, self.otherwise) if work]
-        most = max(way._alone(size) * way.together(size, replicates, memory) for way in ways for size in batches)
+        most = max(way._alone(size, width) * way.together(size, replicates, memory, width)
+                   for way in ways for width in (SINGLE, DOUBLE) for size in batches)  # fmt: skip
         products, factors = (replicates * sum(part) for part in zip(*map(self.flops, batches), strict=True))
         return KernelCost(most, seconds, products, factors, replicates * sum(map(self.draws, batches)))
 

@@ -13,7 +13,8 @@ from typing import Any
 
 import sympy as sp
 
-from wideproof.derive.expectation.mehler_series import LENGTHS, PLACES, Truncated, correlated, truncated
+from wideproof.derive.expectation.mehler_series import LENGTHS, PLACES, Truncated, correlated
+from wideproof.derive.expectation.tables.coefficient_tables import tabulated
 from wideproof.derive.language.activations import Phi
 from wideproof.derive.language.program import Previous
 from wideproof.numeric.core.activations import activation_function, slope_from_value
@@ -356,9 +357,9 @@ class Paths:
         """The Hermite coefficients of an activation of a form at several steps.  Shapes: (R, S, N, K)."""
         if phi not in self.series:
             shape = (self.replicates, *self.X.shape[1::-1])
-            coefficients, beyond = (self.room((phi, size), (*shape, size), self.xp.float64)
-                                    for size in (LENGTHS[-1], len(PLACES) + 1))  # fmt: skip
-            self.series[phi] = Truncated(coefficients, beyond, frozenset())
+            by_order = self.room((phi, "orders"), (LENGTHS[-1], *shape), self.xp.float64)  # short ones touch its start
+            beyond = self.room((phi, "beyond"), (*shape, len(PLACES) + 1), self.xp.float64)
+            self.series[phi] = Truncated(self.xp.moveaxis(by_order, 0, -1), beyond, frozenset())
         for step in steps:
             if (phi, step) not in self.orders:
                 self._develop(phi, step)
@@ -370,8 +371,8 @@ class Paths:
     def _develop(self, phi: Phi, step: int) -> None:
         """Keep the series of an activation of a form at a step."""
         name, order, form = phi.args
-        variance, mean = self._variance(form, step), self.layout.forms[form].mean
-        found = truncated(self.xp, activation_function(str(name), int(order)), mean + 0.0 * variance, variance)
+        function, mean = activation_function(str(name), int(order)), self.layout.forms[form].mean
+        found = tabulated(self.xp, function, mean, self._variance(form, step))
         if found is None:
             raise LongSeries(phi)
         most, kept = found.coefficients.shape[-1], self.series[phi].coefficients

@@ -10,7 +10,7 @@ from wideproof.derive.expectation.mehler_series import ENOUGH
 from wideproof.derive.language.errors import TooLarge
 from wideproof.numeric.core.arrays import Array, Host
 from wideproof.numeric.process.block_cholesky import UNSURE
-from wideproof.numeric.process.cost import PathWork
+from wideproof.numeric.process.cost import DOUBLE, SINGLE, PathWork
 from wideproof.numeric.process.digital_nets import Net
 from wideproof.numeric.process.factors import Factors, LongSeries, long_series
 from wideproof.numeric.process.groups import perturbations
@@ -45,7 +45,8 @@ def sampled(layout: Layout, xp: Any, X: Array, weights: Array, points: int, seed
     kernels: list[Array] = []
     factors, room, kind = Factors(layout, long_series(layout)), Room(xp), xp.float32
     while len(kernels) < REPLICATES:
-        together = PathWork.of(factors, X.shape[1], points).together(X.shape[0], REPLICATES, memory)
+        width = SINGLE if kind == xp.float32 else DOUBLE
+        together = PathWork.of(factors, X.shape[1], points).together(X.shape[0], REPLICATES, memory, width)
         batch = range(len(kernels), min(len(kernels) + together, REPLICATES))
         count = factors.paths(points)
         drivers = Drivers(factors, X, count, seed, batch)
