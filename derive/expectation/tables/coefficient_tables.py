@@ -14,10 +14,12 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from wideproof.derive.expectation.mehler_series import Function, Truncated, truncated, with_norms
+from wideproof.derive.expectation.mehler_series import PLACES, Function, Truncated, truncated, with_norms
 
 DEGREE = 18
 """Of the polynomials of an octave."""
+SMALL = 1e-5
+"""The part of the norm that orders left out may have; the series misses ten times that."""
 CHECKED, ALIKE = 5, 1e-10
 """Deviations at which a table is compared with the series itself, and the part of the norm by which they may differ."""
 
@@ -60,7 +62,15 @@ def tabulated(xp: Any, phi: Function, mean: float, variance: Any) -> Truncated |
         for at, part, _ in parts:
             coefficients[at, : part.shape[1]] = part
     shaped = xp.reshape(coefficients, (*variance.shape, coefficients.shape[1]))
-    return with_norms(xp, shaped, frozenset[int]().union(*(parities for _, _, parities in parts)))
+    return _shortened(xp, with_norms(xp, shaped, frozenset[int]().union(*(parities for _, _, parities in parts))))
+
+
+def _shortened(xp: Any, found: Truncated) -> Truncated:
+    """The same without orders that are SMALL for every variable: tables have those of their largest deviations."""
+    for place, length in enumerate(PLACES[1:], start=2):
+        if not bool(xp.any(found.beyond[..., place] > SMALL * found.beyond[..., 0])):
+            return with_norms(xp, found.coefficients[..., :length], found.parities)
+    return found
 
 
 @lru_cache(maxsize=256)

@@ -1,0 +1,259 @@
+"""Moments given paths as short programs of vector operations, run on whole arrays or, where Numba is, row by row.
+
+A program is made of expressions once and run for many pairs of steps. Row by row its registers stay in the cache, and
+one loop, compiled once, runs every program; the operations on arrays are the reference.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import importlib.util
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from wideproof.derive.expectation.tables.compiled_sweep import HOW, in_parts
+
+KEPT, CONSTANT, FACTOR, SCALED, PLUS, TIMES, STORE, MEAN, TURNED = range(9)
+ROWS, REGISTER = 64, 1024
+"""Rows that a thread takes at a time, and about so many numbers of a register."""
+
+
+@dataclass(frozen=True, eq=False)
+class Moment:
+    """An expression: what is kept, a constant of the paths, a factor of one sequence, or an operation on others.
+
+    `key` names what is kept, a constant or a factor; `axis` says whose factor it is, 1 the first sequence's.
+    Shapes: (R, N, N, M) for R replicates, N sequences, M paths.
+    """
+
+    code: int
+    parts: tuple[Moment, ...] = ()
+    key: Hashable = None
+    axis: int = 0
+    weight: float = 1.0
+
+    def plus(self, other: Moment, weight: float = 1.0) -> Moment:
+        """self + weight x other."""
+        return Moment(PLUS, (self, other), weight=weight)
+
+    def times(self, other: Moment | float) -> Moment:
+        """The product."""
+        if isinstance(other, Moment):
+            return Moment(TIMES, (self, other))
+        return self if other == 1.0 else Moment(SCALED, (self,), weight=other)
+
+    def by(self, factor: Hashable, axis: int) -> Moment:
+        """The product with a factor that one of the two sequences has."""
+        return Moment(TIMES, (self, Moment(FACTOR, key=factor, axis=axis)))
+
+    def turned(self) -> Moment:
+        """The same of the two sequences exchanged."""
+        return Moment(TURNED, (self,))
+
+
+@dataclass
+class Program:
+    """Instructions (operation, register, operand, operand, axis or exchange), and the keys that operands number."""
+
+    code: list[tuple[int, int, int, int, int]] = field(default_factory=list)
+    weights: list[float] = field(default_factory=list)
+    kept: list[Any] = field(default_factory=list)
+    constants: list[Any] = field(default_factory=list)
+    factors: list[Any] = field(default_factory=list)
+    stores: list[Any] = field(default_factory=list)
+    means: int = 0
+    registers: int = 0
+
+    def __post_init__(self) -> None:
+        self._places: dict[Any, int] = {}
+
+    def store(self, key: Hashable, moment: Moment) -> None:
+        """Keep a moment."""
+        self._emit(STORE, self.place(moment), len(self.stores))
+        self.stores.append(key)
+
+    def mean(self, moments: Sequence[Moment]) -> None:
+        """Take the mean over the paths of a sum."""
+        for moment in moments:
+            self._emit(MEAN, self.place(moment), self.means)
+        self.means += 1
+
+    def place(self, moment: Moment, turned: bool = False) -> int:
+        """The register of a moment."""
+        if moment.code == TURNED:
+            return self.place(moment.parts[0], not turned)
+        axis = 3 - moment.axis if turned and moment.axis else moment.axis or int(turned)
+        place = (id(moment),) if moment.parts else (moment.code, moment.key, axis)
+        if (turned, *place) not in self._places:
+            parts = [self.place(part, turned) for part in moment.parts]
+            if not parts:
+                keys = {KEPT: self.kept, CONSTANT: self.constants, FACTOR: self.factors}[moment.code]
+                parts = [_number(keys, moment.key)]
+            self._emit(moment.code, self.registers, *parts, axis=axis, weight=moment.weight)
+            self._places[turned, *place] = self.registers
+            self.registers += 1
+        return self._places[turned, *place]
+
+    def _emit(self, code: int, to: int, a: int = 0, b: int = 0, axis: int = 0, weight: float = 1.0) -> None:
+        self.code.append((code, to, a, b, axis))
+        self.weights.append(weight)
+
+
+@dataclass
+class Operands:
+    """The arrays of a run, by the numbers of a program.
+
+    Shapes: kept (slots, R, N, N, M), constants (slots, R, N, N), factors (slots, R, N, M); slots of each key.
+    """
+
+    kept: Any
+    constants: Any
+    factors: Any
+    slots: tuple[list[int], list[int], list[int], list[int]]
+
+
+def run(xp: Any, program: Program, operands: Operands) -> Any:
+    """Run a program: what it stores is kept, its means are returned.  Shapes: (means, R, N, N), double."""
+    loop = compiled() if isinstance(operands.kept, np.ndarray) else None
+    if loop is None:
+        return by_arrays(xp, program, operands)
+    _, R, N, _, M = operands.kept.shape
+    means = np.zeros((program.means, R, N, N))
+    code = np.array(program.code, np.int64).reshape(-1, 5)
+    weights = np.array(program.weights, operands.kept.dtype)
+    slots = [np.array(x, np.int64) for x in operands.slots]
+    block = max(1, min(N, REGISTER // M))
+
+    pool, factors = operands.kept.reshape(-1, R, N, N * M), operands.factors.reshape(-1, R, N * M)
+
+    def part(start: int) -> None:
+        registers = np.empty((program.registers, block * M), operands.kept.dtype)
+        loop(start, min(start + ROWS, R * N), code, weights, *slots, pool, operands.constants, factors, registers,
+             block, means)  # fmt: skip
+
+    in_parts(part, range(0, R * N, ROWS))
+    return means
+
+
+def by_arrays(xp: Any, program: Program, operands: Operands) -> Any:
+    """The same, an operation on arrays for each instruction: the reference and the fallback."""
+    kept, constants, factors, stores = operands.slots
+    means, held = xp.zeros((program.means, *operands.kept.shape[1:4])), dict[int, Any]()
+    last = {register: at for at, (code, *rest) in enumerate(program.code) for register in _read(code, rest)}
+    for at, (code, to, a, b, axis) in enumerate(program.code):
+        if code == KEPT:
+            held[to] = _exchanged(xp, operands.kept[kept[a], ...], axis)
+        elif code == CONSTANT:
+            held[to] = _exchanged(xp, operands.constants[constants[a], ...][..., None], axis)
+        elif code == FACTOR:
+            held[to] = xp.expand_dims(operands.factors[factors[a], ...], axis=3 - axis)
+        elif code == SCALED:
+            held[to] = program.weights[at] * held[a]
+        elif code == PLUS:
+            held[to] = held[a] + program.weights[at] * held[b]
+        elif code == TIMES:
+            held[to] = held[a] * held[b]
+        elif code == STORE:
+            operands.kept[stores[a], ...] = held[to]
+        else:
+            means[a, ...] += xp.mean(xp.astype(held[to], xp.float64), axis=-1)
+        for register in [x for x in _read(code, (to, a, b, axis)) if last[x] == at]:
+            held.pop(register, None)
+    return means
+
+
+def _read(code: int, rest: Sequence[int]) -> Sequence[int]:
+    """The registers that an instruction reads."""
+    to, a, b, _ = rest
+    return {SCALED: (a,), PLUS: (a, b), TIMES: (a, b), STORE: (to,), MEAN: (to,)}.get(code, ())
+
+
+def _exchanged(xp: Any, values: Any, turned: int) -> Any:
+    return xp.permute_dims(values, (0, 2, 1, 3)) if turned else values
+
+
+def _number(keys: list[Any], key: Any) -> int:
+    if key not in keys:
+        keys.append(key)
+    return keys.index(key)
+
+
+@functools.cache
+def compiled() -> Callable[..., None] | None:
+    """The loop that runs programs, or None without Numba."""
+    if importlib.util.find_spec("numba") is None:
+        return None
+    njit: Any = importlib.import_module("numba").njit
+    try:
+        found: Callable[..., None] = njit(**HOW, cache=True)(rows)
+    except RuntimeError:  # no writable place for a cache
+        found = njit(**HOW)(rows)
+    return found
+
+
+def rows(  # noqa: C901 - one loop nest for the compiler
+    start: int, stop: int, code: NDArray[np.int64], weights: Any, kept: Any, constant: Any, factor: Any, stores: Any,
+    pool: Any, constants: Any, factors: Any, registers: Any, block: int, means: Any,
+) -> None:  # fmt: skip
+    """Some rows, each a replicate and a first sequence: all instructions for a block of second sequences at a time."""
+    N = pool.shape[2]
+    M = pool.shape[3] // N
+    for row in range(start, stop):
+        r, i = row // N, row % N
+        for first in range(0, N, block):
+            count = min(block, N - first)
+            size, before = count * M, first * M
+            for x in range(code.shape[0]):
+                what, a, b, axis = code[x, 0], code[x, 2], code[x, 3], code[x, 4]
+                to = registers[code[x, 1]]
+                if what == 0:
+                    at = kept[a]
+                    if axis:
+                        for j in range(count):
+                            for m in range(M):
+                                to[j * M + m] = pool[at, r, first + j, i * M + m]
+                    else:
+                        for m in range(size):
+                            to[m] = pool[at, r, i, before + m]
+                elif what == 1:
+                    at = constant[a]
+                    for j in range(count):
+                        value = constants[at, r, first + j, i] if axis else constants[at, r, i, first + j]
+                        for m in range(M):
+                            to[j * M + m] = value
+                elif what == 2:
+                    at = factor[a]
+                    if axis == 1:
+                        for j in range(count):
+                            for m in range(M):
+                                to[j * M + m] = factors[at, r, i * M + m]
+                    else:
+                        for m in range(size):
+                            to[m] = factors[at, r, before + m]
+                elif what == 3:
+                    one, weight = registers[a], weights[x]
+                    for m in range(size):
+                        to[m] = weight * one[m]
+                elif what == 4:
+                    one, two, weight = registers[a], registers[b], weights[x]
+                    for m in range(size):
+                        to[m] = one[m] + weight * two[m]
+                elif what == 5:
+                    one, two = registers[a], registers[b]
+                    for m in range(size):
+                        to[m] = one[m] * two[m]
+                elif what == 6:
+                    at = stores[a]
+                    for m in range(size):
+                        pool[at, r, i, before + m] = to[m]
+                else:
+                    for j in range(count):
+                        total = 0.0
+                        for m in range(M):
+                            total += to[j * M + m]
+                        means[a, r, i, first + j] += total / M
