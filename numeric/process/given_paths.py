@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from functools import reduce
+from typing import Any, cast
 
 import sympy as sp
 
@@ -99,10 +100,10 @@ class GivenPaths:
         self.means.clear()
         self.rows = {at: known for at, known in self.rows.items() if at >= step - 2}
         for chain in self.chains.values():
-            for key in [key for key in chain if key[-1] < step - 1]:
+            for key in [key for key in chain if key[-1] < step - 2]:
                 del chain[key]
-        for key in [key for key in self.constants if key[-1] < step - 2]:
-            self.known.free += self.constants.pop(key)
+        for pair, at in [key for key in self.constants if key[-1] < step - 2]:
+            self.known.free += self.constants.pop((pair, at))
 
     def end(self) -> None:
         """Leave all behind: what takes the next paths would wait for the collector of circles otherwise."""
@@ -150,6 +151,7 @@ class GivenPaths:
                 program.store(key, moment)
         for parts in sums:
             program.mean(parts)
+        program.compact()
         self.new = outer
         return program
 
@@ -289,16 +291,14 @@ class GivenPaths:
 
     def _inside(self, inside: Sequence[Inside], step: int, at: int) -> Moment | float | None:
         """A weighted sum of products of moments given the paths; a number where there are none."""
-        number, total = 0.0, None
+        number, total = 0.0, cast("Moment | None", None)
         for weight, pairs in inside:
             values = [self._value(a, b, step, at) for a, b in pairs]
+            found = [value for value in values if value is not None]
             if not values:
                 number += weight
-            elif all(value is not None for value in values):
-                product = values[0]
-                for value in values[1:]:
-                    product = product.times(value)
-                total = _added(total, product, weight)
+            elif len(found) == len(values):
+                total = _added(total, reduce(Moment.times, found), weight)
         if total is None:
             return number if number else None
         return total
@@ -312,9 +312,10 @@ class GivenPaths:
 
 def _with_steps(program: Program, told: Callable[[Any], Any]) -> Program:
     """The program for other steps."""
-    pairs = {name: [(*key[:-2], *map(told, key[-2:])) for key in getattr(program, name)]
-             for name in ("kept", "constants", "stores")}  # fmt: skip
-    return replace(program, factors=[(x, told(step)) for x, step in program.factors], **pairs)
+    kept, constants, stores = ([(*key[:-2], told(key[-2]), told(key[-1])) for key in keys]
+                               for keys in (program.kept, program.constants, program.stores))  # fmt: skip
+    factors = [(coefficient, told(step)) for coefficient, step in program.factors]
+    return replace(program, kept=kept, constants=constants, stores=stores, factors=factors)
 
 
 def _added(total: Moment | None, value: Moment | None, weight: float) -> Moment | None:

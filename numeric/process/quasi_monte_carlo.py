@@ -13,9 +13,10 @@ from wideproof.numeric.process.block_cholesky import UNSURE
 from wideproof.numeric.process.cost import DOUBLE, SINGLE, PathWork
 from wideproof.numeric.process.digital_nets import Net
 from wideproof.numeric.process.factors import Factors, LongSeries, long_series
+from wideproof.numeric.process.given_paths import Room
 from wideproof.numeric.process.groups import perturbations
 from wideproof.numeric.process.layout import SAMPLING, KernelNumbers, Layout, within_step
-from wideproof.numeric.process.paths import BeyondSingle, Paths, Room
+from wideproof.numeric.process.paths import BeyondSingle, Paths
 
 REPLICATES = 16
 Told = Callable[[], None]

@@ -18,7 +18,9 @@ from numpy.typing import NDArray
 
 from wideproof.derive.expectation.tables.compiled_sweep import HOW, in_parts
 
-KEPT, CONSTANT, FACTOR, SCALED, PLUS, TIMES, STORE, MEAN, TURNED = range(9)
+KEPT, CONSTANT, FACTOR, SCALED, PLUS, TIMES, STORE, MEAN, MORE, TURNED = range(10)
+REGISTERS = {SCALED: (True, False, False), PLUS: (True, True, False), TIMES: (True, True, False), MORE: (True,) * 3}
+"""Which operands are registers."""
 ROWS, REGISTER = 64, 1024
 """Rows that a thread takes at a time, and about so many numbers of a register."""
 
@@ -38,7 +40,9 @@ class Moment:
     weight: float = 1.0
 
     def plus(self, other: Moment, weight: float = 1.0) -> Moment:
-        """self + weight x other."""
+        """self + weight x other; a product is added as it is made."""
+        if other.code == TIMES:
+            return Moment(MORE, (self, *other.parts), weight=weight)
         return Moment(PLUS, (self, other), weight=weight)
 
     def times(self, other: Moment | float) -> Moment:
@@ -58,7 +62,10 @@ class Moment:
 
 @dataclass
 class Program:
-    """Instructions (operation, register, operand, operand, axis or exchange), and the keys that operands number."""
+    """Instructions (operation, register, three operands or less), and the keys that operands of leaves number.
+
+    The last operand of what is kept says whether sequences are exchanged, that of a factor whose it is.
+    """
 
     code: list[tuple[int, int, int, int, int]] = field(default_factory=list)
     weights: list[float] = field(default_factory=list)
@@ -94,13 +101,32 @@ class Program:
             if not parts:
                 keys = {KEPT: self.kept, CONSTANT: self.constants, FACTOR: self.factors}[moment.code]
                 parts = [_number(keys, moment.key)]
-            self._emit(moment.code, self.registers, *parts, axis=axis, weight=moment.weight)
+            third = axis if not moment.parts else parts.pop() if moment.code == MORE else 0
+            a, b = (*parts, 0)[:2]
+            self._emit(moment.code, self.registers, a, b, third, moment.weight)
             self._places[turned, *place] = self.registers
             self.registers += 1
         return self._places[turned, *place]
 
-    def _emit(self, code: int, to: int, a: int = 0, b: int = 0, axis: int = 0, weight: float = 1.0) -> None:
-        self.code.append((code, to, a, b, axis))
+    def compact(self) -> None:
+        """Give registers that are read no more to later instructions, so that few of them are in use."""
+        last = {register: at for at, entry in enumerate(self.code) for register in _read(*entry)}
+        places, free, self.registers = dict[int, int](), list[int](), 0
+        for at, (code, to, a, b, c) in enumerate(self.code):
+            read = _read(code, to, a, b, c)
+            is_register = REGISTERS.get(code, (False, False, False))
+            first, second, third = (places[x] if y else x for x, y in zip((a, b, c), is_register, strict=True))
+            free += {places[x] for x in read if last[x] == at}
+            if code not in (STORE, MEAN):
+                if not free:
+                    free.append(self.registers)
+                    self.registers += 1
+                places[to] = free.pop()
+            self.code[at] = (code, places[to], first, second, third)
+        self._places.clear()
+
+    def _emit(self, code: int, to: int, a: int = 0, b: int = 0, third: int = 0, weight: float = 1.0) -> None:
+        self.code.append((code, to, a, b, third))
         self.weights.append(weight)
 
 
@@ -144,7 +170,6 @@ def by_arrays(xp: Any, program: Program, operands: Operands) -> Any:
     """The same, an operation on arrays for each instruction: the reference and the fallback."""
     kept, constants, factors, stores = operands.slots
     means, held = xp.zeros((program.means, *operands.kept.shape[1:4])), dict[int, Any]()
-    last = {register: at for at, (code, *rest) in enumerate(program.code) for register in _read(code, rest)}
     for at, (code, to, a, b, axis) in enumerate(program.code):
         if code == KEPT:
             held[to] = _exchanged(xp, operands.kept[kept[a], ...], axis)
@@ -158,19 +183,20 @@ def by_arrays(xp: Any, program: Program, operands: Operands) -> Any:
             held[to] = held[a] + program.weights[at] * held[b]
         elif code == TIMES:
             held[to] = held[a] * held[b]
+        elif code == MORE:
+            held[to] = held[a] + program.weights[at] * (held[b] * held[axis])
         elif code == STORE:
             operands.kept[stores[a], ...] = held[to]
         else:
             means[a, ...] += xp.mean(xp.astype(held[to], xp.float64), axis=-1)
-        for register in [x for x in _read(code, (to, a, b, axis)) if last[x] == at]:
-            held.pop(register, None)
     return means
 
 
-def _read(code: int, rest: Sequence[int]) -> Sequence[int]:
-    """The registers that an instruction reads."""
-    to, a, b, _ = rest
-    return {SCALED: (a,), PLUS: (a, b), TIMES: (a, b), STORE: (to,), MEAN: (to,)}.get(code, ())
+def _read(code: int, *rest: int) -> list[int]:
+    """The registers that an instruction reads: its operands, or what is kept or averaged."""
+    if code in (STORE, MEAN):
+        return [rest[0]]
+    return [x for x, is_register in zip(rest[1:], REGISTERS.get(code, ()), strict=False) if is_register]
 
 
 def _exchanged(xp: Any, values: Any, turned: int) -> Any:
@@ -247,6 +273,10 @@ def rows(  # noqa: C901 - one loop nest for the compiler
                     one, two = registers[a], registers[b]
                     for m in range(size):
                         to[m] = one[m] * two[m]
+                elif what == 8:
+                    one, two, three, weight = registers[a], registers[b], registers[axis], weights[x]
+                    for m in range(size):
+                        to[m] = one[m] + weight * (two[m] * three[m])
                 elif what == 6:
                     at = stores[a]
                     for m in range(size):

@@ -11,8 +11,9 @@ from tests.gate_coverage import VALUES, torch_gru
 from wideproof.derive import models, nngp, ntk
 from wideproof.numeric.process import integration
 from wideproof.numeric.process.factors import Factors, long_series
+from wideproof.numeric.process.given_paths import Room
 from wideproof.numeric.process.layout import Layout
-from wideproof.numeric.process.paths import Paths, Room
+from wideproof.numeric.process.paths import Paths
 from wideproof.numeric.process.quasi_monte_carlo import Drivers, ends_of, sampled
 
 QUANTITIES = {"nngp": nngp, "ntk": ntk}
