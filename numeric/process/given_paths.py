@@ -22,6 +22,10 @@ LIKE = 4
 """Steps from which on, and distances, pairs of steps are worked out alike."""
 
 
+BACK = 3
+"""Earlier steps whose moments with what is no state are kept: so far back a program of an MGU reads."""
+
+
 @dataclass
 class Room:
     """Arrays that one batch of replicates leaves to the next: the first touch of memory costs more than a number."""
@@ -64,8 +68,8 @@ class GivenPaths:
     """E[u_s v_t] given the paths, of one step t and of all s up to it.
 
     A moment of two states at steps s <= t is made of moments of s and t - 1, those of a state at s with anything else
-    of moments of s - 1 and t: the states of the last step, and of one step more at most, are all that is kept. What is
-    worked out for a pair of steps is a program, the same one for all pairs that are alike.
+    of moments of s - 1 and t: the states of the last step, and of three steps more at most, are all that is kept.
+    What is worked out for a pair of steps is a program, the same one for all pairs that are alike.
     Shapes: (R, N, N, M); coefficients (R, N, M).  None is zero.
     Units: of the processes.  Error: rounding of the kind of the paths.  Source: `Integration`.
     """
@@ -255,10 +259,10 @@ class GivenPaths:
         return self.integration.combined(((1.0, (combination.state,)),)), step - 1
 
     def _kept(self, second: Combination, step: int, at: int) -> Known:
-        """Where a moment is kept: with the row of its later step, or for one more earlier step only."""
+        """Where a moment is kept: with the row of its later step, or for three more earlier steps only."""
         if second.state is not None:
             return self.rows.setdefault(at, {})
-        for old in [s for s in self.chains if s < step - 1]:
+        for old in [s for s in self.chains if s < step - BACK]:
             del self.chains[old]
         return self.chains.setdefault(step, {})
 
