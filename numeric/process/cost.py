@@ -9,7 +9,7 @@ from importlib.util import find_spec
 
 from wideproof.derive.expectation.mehler_series import LENGTHS, PLACES
 from wideproof.numeric.core.timing import arithmetic, bandwidth, drawing, statement
-from wideproof.numeric.process.factors import Factors, long_series
+from wideproof.numeric.process.factors import Factors, factors_of
 from wideproof.numeric.process.groups import perturbations
 from wideproof.numeric.process.layout import Layout
 
@@ -74,9 +74,9 @@ class PathWork:
     @classmethod
     def expected(cls, layout: Layout, steps: int, points: int) -> PathWork:
         """Count the work of a layout, and what it is where no series is short enough."""
-        factors = Factors(layout, long_series(layout))
+        factors = factors_of(layout)
         inexact = frozenset(phi for phi in layout.activations if factors.exact(phi, phi))
-        otherwise = cls.of(Factors(layout, factors.inexact | inexact), steps, points)
+        otherwise = cls.of(factors_of(layout, factors.inexact | inexact), steps, points)
         return replace(cls.of(factors, steps, points), otherwise=otherwise)
 
     @classmethod
@@ -132,10 +132,10 @@ class PathWork:
         return most
 
     def together(self, sequences: int, replicates: int, memory: float, width: int = SINGLE) -> int:
-        """Return how many replicates are taken together: a power of two that fits the cache and the memory."""
+        """Return how many replicates are taken together: as many as fit the cache and the memory, batches alike."""
         numbers = self.points * sequences ** (2 if self.kinds else 1)
         most = min(replicates, AT_ONCE / numbers, memory / self._alone(sequences, width))
-        return 1 << max(0, int(most).bit_length() - 1)
+        return math.ceil(replicates / math.ceil(replicates / max(1, int(most))))
 
     def cost(self, batches: list[int], replicates: int, memory: float) -> KernelCost:
         """Return the cost of batches of sequences, one after the other."""

@@ -111,15 +111,7 @@ class GivenPaths:
 
     def end(self) -> None:
         """Leave all behind: what takes the next paths would wait for the collector of circles otherwise."""
-        for known in (
-            self.rows,
-            self.chains,
-            self.constants,
-            self.slots,
-            self.factors,
-            self.means,
-            self.integration.programs,
-        ):
+        for known in (self.rows, self.chains, self.constants, self.slots, self.factors, self.means):
             known.clear()
 
     def moment(self, u: sp.Expr, v: sp.Expr, step: int, at: int) -> Array:

@@ -352,9 +352,9 @@ class Paths:
         if phi not in self.series:
             shape = (self.replicates, *self.X.shape[1::-1])
             R, T, N = shape
-            by_order = self.room((phi, "orders"), (T, LENGTHS[-1], R, N), self.xp.float64)  # short ones touch a part
+            coefficients = self.room((phi, "orders"), (R, T, N, LENGTHS[-1]), self.xp.float64)
             beyond = self.room((phi, "beyond"), (*shape, len(PLACES) + 1), self.xp.float64)
-            self.series[phi] = Truncated(self.xp.permute_dims(by_order, (2, 0, 3, 1)), beyond, frozenset())
+            self.series[phi] = Truncated(coefficients, beyond, frozenset())
         for step in steps:
             if (phi, step) not in self.orders:
                 self._develop(phi, step)

@@ -12,7 +12,7 @@ from wideproof.numeric.core.arrays import Array, Host
 from wideproof.numeric.process.block_cholesky import UNSURE
 from wideproof.numeric.process.cost import DOUBLE, SINGLE, PathWork
 from wideproof.numeric.process.digital_nets import Net
-from wideproof.numeric.process.factors import Factors, LongSeries, long_series
+from wideproof.numeric.process.factors import Factors, LongSeries, factors_of
 from wideproof.numeric.process.given_paths import Room
 from wideproof.numeric.process.groups import perturbations
 from wideproof.numeric.process.layout import SAMPLING, KernelNumbers, Layout, within_step
@@ -44,7 +44,7 @@ def sampled(layout: Layout, xp: Any, X: Array, weights: Array, points: int, seed
     Source: owen1997scrambled; hutchinson1990stochastic; yang2020tensor2.
     """
     kernels: list[Array] = []
-    factors, room, kind = Factors(layout, long_series(layout)), Room(xp), xp.float32
+    factors, room, kind = factors_of(layout), Room(xp), xp.float32
     while len(kernels) < REPLICATES:
         width = SINGLE if kind == xp.float32 else DOUBLE
         together = PathWork.of(factors, X.shape[1], points).together(X.shape[0], REPLICATES, memory, width)
@@ -56,7 +56,7 @@ def sampled(layout: Layout, xp: Any, X: Array, weights: Array, points: int, seed
             paths.run()
             kernels += list(paths.kernel(weights))
         except LongSeries as found:  # these replicates start again, with paths
-            factors = Factors(layout, factors.inexact | {found.phi})
+            factors = factors_of(layout, factors.inexact | {found.phi})
         except (BeyondSingle, TooLarge):
             if kind == xp.float64:
                 raise

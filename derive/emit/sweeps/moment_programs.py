@@ -16,13 +16,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from wideproof.derive.expectation.tables.compiled_sweep import HOW, in_parts
+from wideproof.derive.expectation.tables.compiled_sweep import HOW, in_parts, threads
 
 KEPT, CONSTANT, FACTOR, SCALED, PLUS, TIMES, STORE, MEAN, MORE, TURNED = range(10)
 REGISTERS = {SCALED: (True, False, False), PLUS: (True, True, False), TIMES: (True, True, False), MORE: (True,) * 3}
 """Which operands are registers."""
 ROWS, REGISTER = 64, 1024
-"""Rows that a thread takes at a time, and about so many numbers of a register."""
+"""Rows that a thread takes at a time, and the numbers of a register: those of a block of rows or of a part of one."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,6 +75,7 @@ class Program:
     stores: list[Any] = field(default_factory=list)
     means: int = 0
     registers: int = 0
+    compacted: NDArray[np.int64] | None = None
 
     def __post_init__(self) -> None:
         self._places: dict[Any, int] = {}
@@ -123,6 +124,7 @@ class Program:
                     self.registers += 1
                 places[to] = free.pop()
             self.code[at] = (code, places[to], first, second, third)
+        self.compacted = np.array(self.code, np.int64).reshape(-1, 5)
         self._places.clear()
 
     def _emit(self, code: int, to: int, a: int = 0, b: int = 0, third: int = 0, weight: float = 1.0) -> None:
@@ -150,19 +152,20 @@ def run(xp: Any, program: Program, operands: Operands) -> Any:
         return by_arrays(xp, program, operands)
     _, R, N, _, M = operands.kept.shape
     means = np.zeros((program.means, R, N, N))
-    code = np.array(program.code, np.int64).reshape(-1, 5)
+    code = program.compacted
     weights = np.array(program.weights, operands.kept.dtype)
     slots = [np.array(x, np.int64) for x in operands.slots]
-    block = max(1, min(N, REGISTER // M))
+    length = max(M, min(N * N * M, REGISTER))
+    pool, factors = operands.kept.reshape(-1, R, N * N * M), operands.factors.reshape(-1, R, N * M)
 
-    pool, factors = operands.kept.reshape(-1, R, N, N * M), operands.factors.reshape(-1, R, N * M)
+    share = ROWS if threads() > 1 else R * N
 
     def part(start: int) -> None:
-        registers = np.empty((program.registers, block * M), operands.kept.dtype)
-        loop(start, min(start + ROWS, R * N), code, weights, *slots, pool, operands.constants, factors, registers,
-             block, means)  # fmt: skip
+        registers = np.empty((program.registers, length), operands.kept.dtype)
+        loop(start, min(start + share, R * N), code, weights, *slots, pool, operands.constants, factors, registers,
+             means)  # fmt: skip
 
-    in_parts(part, range(0, R * N, ROWS))
+    in_parts(part, range(0, R * N, share))
     return means
 
 
@@ -224,43 +227,53 @@ def compiled() -> Callable[..., None] | None:
 
 def rows(  # noqa: C901 - one loop nest for the compiler
     start: int, stop: int, code: NDArray[np.int64], weights: Any, kept: Any, constant: Any, factor: Any, stores: Any,
-    pool: Any, constants: Any, factors: Any, registers: Any, block: int, means: Any,
+    pool: Any, constants: Any, factors: Any, registers: Any, means: Any,
 ) -> None:  # fmt: skip
-    """Some rows, each a replicate and a first sequence: all instructions for a block of second sequences at a time."""
-    N = pool.shape[2]
-    M = pool.shape[3] // N
-    for row in range(start, stop):
+    """Some rows, each a replicate and a first sequence: all instructions for a block of rows or of a part of one."""
+    N = constants.shape[2]
+    M = pool.shape[2] // N // N
+    block = max(1, min(N, registers.shape[1] // M))
+    most = max(1, registers.shape[1] // (N * M)) if block == N else 1
+    row = start
+    while row < stop:
         r, i = row // N, row % N
+        high = min(most, stop - row, N - i)
+        row += high
         for first in range(0, N, block):
             count = min(block, N - first)
-            size, before = count * M, first * M
+            size, before, width = high * count * M, (i * N + first) * M, count * M
             for x in range(code.shape[0]):
                 what, a, b, axis = code[x, 0], code[x, 2], code[x, 3], code[x, 4]
                 to = registers[code[x, 1]]
                 if what == 0:
                     at = kept[a]
                     if axis:
-                        for j in range(count):
+                        for j in range(high * count):
+                            begin = ((first + j % count) * N + i + j // count) * M
                             for m in range(M):
-                                to[j * M + m] = pool[at, r, first + j, i * M + m]
+                                to[j * M + m] = pool[at, r, begin + m]
                     else:
                         for m in range(size):
-                            to[m] = pool[at, r, i, before + m]
+                            to[m] = pool[at, r, before + m]
                 elif what == 1:
                     at = constant[a]
-                    for j in range(count):
-                        value = constants[at, r, first + j, i] if axis else constants[at, r, i, first + j]
-                        for m in range(M):
-                            to[j * M + m] = value
+                    for h in range(high):
+                        for j in range(count):
+                            value = constants[at, r, first + j, i + h] if axis else constants[at, r, i + h, first + j]
+                            begin = (h * count + j) * M
+                            for m in range(M):
+                                to[begin + m] = value
                 elif what == 2:
                     at = factor[a]
-                    if axis == 1:
-                        for j in range(count):
-                            for m in range(M):
-                                to[j * M + m] = factors[at, r, i * M + m]
-                    else:
-                        for m in range(size):
-                            to[m] = factors[at, r, before + m]
+                    for h in range(high):
+                        if axis == 1:
+                            for j in range(count):
+                                begin = (h * count + j) * M
+                                for m in range(M):
+                                    to[begin + m] = factors[at, r, (i + h) * M + m]
+                        else:
+                            for m in range(width):
+                                to[h * width + m] = factors[at, r, first * M + m]
                 elif what == 3:
                     one, weight = registers[a], weights[x]
                     for m in range(size):
@@ -280,10 +293,13 @@ def rows(  # noqa: C901 - one loop nest for the compiler
                 elif what == 6:
                     at = stores[a]
                     for m in range(size):
-                        pool[at, r, i, before + m] = to[m]
+                        pool[at, r, before + m] = to[m]
                 else:
-                    for j in range(count):
-                        total = 0.0
-                        for m in range(M):
-                            total += to[j * M + m]
-                        means[a, r, i, first + j] += total / M
+                    for j in range(high * count):
+                        even, odd = 0.0, 0.0
+                        for m in range(0, M - 1, 2):
+                            even += to[j * M + m]
+                            odd += to[j * M + m + 1]
+                        if M % 2:
+                            even += to[j * M + M - 1]
+                        means[a, r, i + j // count, first + j % count] += (even + odd) / M

@@ -48,11 +48,14 @@ def loop(  # noqa: C901 - one loop nest for the compiler
     """The orders below the first place for a row of pairs at once, the others for the pairs that need them."""
     count, first = q.shape[1], places[0]
     most = min(p.shape[3], q.shape[2])
-    square, one, columns = np.empty(count), np.empty(count), np.empty((first, count))
+    square, one, near, columns = np.empty(count), np.empty(count), np.empty(count), np.empty((first, count))
+    norms = np.empty((2, count))
     for r in range(p.shape[0]):
         for k in range(first):
             for j in range(count):
                 columns[k, j] = q[r, j, k]
+        for j in range(count):
+            norms[0, j], norms[1, j] = few * after_q[r, j, 0], after_q[r, j, 1]
         for s in range(p.shape[1]):
             for i in range(p.shape[2]):
                 for j in range(count):
@@ -68,7 +71,18 @@ def loop(  # noqa: C901 - one loop nest for the compiler
                             one[j] = one[j] * square[j] + own * columns[k, j]
                     for j in range(count):
                         out[r, s, i, j] += one[j] if parity == 0 else one[j] * correlation[r, s, i, j]
+                if first >= most:
+                    continue
+                exponent, near[:] = first // 2, 1.0
+                one[:] = square
+                while exponent:
+                    if exponent % 2:
+                        near *= one
+                    one *= one
+                    exponent //= 2
                 for j in range(count):
+                    if not near[j] * after_p[r, s, i, 1] * norms[1, j] > after_p[r, s, i, 0] * norms[0, j]:
+                        continue
                     x = correlation[r, s, i, j]
                     size = few * after_p[r, s, i, 0] * after_q[r, j, 0]
                     for place in range(1, len(places)):

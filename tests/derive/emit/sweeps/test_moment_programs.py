@@ -46,19 +46,20 @@ def ran(name, how):
     return how(program, Operands(kept, constants, factors, slots)), kept[2], want
 
 
-def by_rows(program, operands, block=2):
+def by_rows(program, operands, together=1, length=2 * M):
     means, slots = np.zeros((1, R, N, N)), [np.array(x, np.int64) for x in operands.slots]
     code, weights = np.array(program.code), np.array(program.weights)
-    pool, factors = operands.kept.reshape(-1, R, N, N * M), operands.factors.reshape(-1, R, N * M)
-    registers = np.empty((program.registers, block * M))
-    for start in range(R * N):
-        moment_programs.rows(start, start + 1, code, weights, *slots, pool, operands.constants, factors, registers,
-                             block, means)  # fmt: skip
+    pool, factors = operands.kept.reshape(-1, R, N * N * M), operands.factors.reshape(-1, R, N * M)
+    registers = np.empty((program.registers, length))
+    for start in range(0, R * N, together):
+        stop = min(start + together, R * N)
+        moment_programs.rows(start, stop, code, weights, *slots, pool, operands.constants, factors, registers, means)
     return means
 
 
 WAYS = {
-    "rows": by_rows,
+    "parts of rows": by_rows,
+    "rows together": lambda program, operands: by_rows(program, operands, R * N, 2 * N * M + 1),
     "arrays": lambda program, operands: moment_programs.by_arrays(xp, program, operands),
     "as installed": lambda program, operands: moment_programs.run(xp, program, operands),
 }
