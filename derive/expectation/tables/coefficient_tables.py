@@ -69,7 +69,8 @@ def _shortened(xp: Any, found: Truncated) -> Truncated:
     """The same without orders that are SMALL for every variable: tables have those of their largest deviations."""
     for place, length in enumerate(PLACES[1:], start=2):
         if not bool(xp.any(found.beyond[..., place] > SMALL * found.beyond[..., 0])):
-            return with_norms(xp, found.coefficients[..., :length], found.parities)
+            kept = xp.arange(found.beyond.shape[-1]) < place  # norms of the others hold what is left out, SMALL of it
+            return Truncated(found.coefficients[..., :length], found.beyond * kept, found.parities)
     return found
 
 
