@@ -132,10 +132,10 @@ class PathWork:
         return most
 
     def together(self, sequences: int, replicates: int, memory: float, width: int = SINGLE) -> int:
-        """Return how many replicates are taken together: as many as fit the cache and the memory, batches alike."""
+        """Return how many replicates are taken together: a power of two that fits the cache and the memory."""
         numbers = self.points * sequences ** (2 if self.kinds else 1)
         most = min(replicates, AT_ONCE / numbers, memory / self._alone(sequences, width))
-        return math.ceil(replicates / math.ceil(replicates / max(1, int(most))))
+        return 1 << max(0, int(most).bit_length() - 1)
 
     def cost(self, batches: list[int], replicates: int, memory: float) -> KernelCost:
         """Return the cost of batches of sequences, one after the other."""
