@@ -19,6 +19,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from wideproof.derive.expectation.tables import compiled_series
+
 Function = Callable[[Any], Any]
 REACH, FAR = 13.0, 38.0
 """The grid covers |z| <= 13, beyond which a standard normal variable lies with probability 1e-38; what a function is
@@ -167,10 +169,11 @@ class Truncated(NamedTuple):
     parities: frozenset[int]
 
 
-def truncated(xp: Any, phi: Function, mean: Any, variance: Any) -> Truncated | None:
+def truncated(xp: Any, phi: Function, mean: Any, variance: Any, alike: bool = False) -> Truncated | None:
     """The coefficients of phi(mean + sqrt(variance) z) that matter, None where the most LENGTHS miss more than ENOUGH.
 
-    Each variable has the first of LENGTHS that misses no more than FEW, or the last, and zeros after that.
+    Each variable has the first of LENGTHS that misses no more than FEW, or the last, and zeros after that; all have
+    the longest of these where they shall be `alike`.
     Shapes: (..., N) each; K is one of LENGTHS.
     Error: ENOUGH of E[phi^2] in a product of two; what a halved grid changes counts.
     """
@@ -181,19 +184,26 @@ def truncated(xp: Any, phi: Function, mean: Any, variance: Any) -> Truncated | N
         found[left, :length] = fine.coefficients
         moved = xp.sum((fine.coefficients - coarse.coefficients) ** 2, axis=-1)
         missed = xp.maximum(fine.tail, moved) / xp.where(fine.energy > 0, fine.energy, xp.ones_like(fine.energy))
-        left, missed = left[missed > FEW], missed[missed > FEW]
+        more = (missed > FEW) | (alike & xp.any(missed > FEW))
+        left, missed = left[more], missed[more]
         if left.shape[0] == 0:
             break
     if bool(xp.any(missed > ENOUGH)):
         return None
     found = xp.reshape(found[:, :length], (*shape, length))
-    ends, squares = [0, *(place for place in PLACES if place < length), length], found**2
+    sizes = xp.max(xp.abs(xp.reshape(found, (-1, length))), axis=0)
+    parities = (k for k in (0, 1) if bool(xp.any(sizes[k::2] > NEGLIGIBLE * xp.max(sizes))))
+    return with_norms(xp, found, frozenset(parities))
+
+
+def with_norms(xp: Any, coefficients: Any, parities: frozenset[int]) -> Truncated:
+    """The same coefficients with the norms of those from each of PLACES on.  Shapes: (..., N, K)."""
+    length, squares = coefficients.shape[-1], coefficients**2
+    ends = [0, *(place for place in PLACES if place < length), length]
     parts = [xp.sum(squares[..., start:end], axis=-1) for start, end in pairwise(ends)]
     parts += [xp.zeros_like(parts[0])] * (len(PLACES) + 1 - len(parts))
     beyond = [part**0.5 for part in accumulate(reversed(parts))][::-1]
-    sizes = xp.max(xp.reshape(squares, (-1, length)), axis=0) ** 0.5
-    parities = (k for k in (0, 1) if bool(xp.any(sizes[k::2] > NEGLIGIBLE * xp.max(sizes))))
-    return Truncated(found, xp.stack(beyond, axis=-1), frozenset(parities))
+    return Truncated(coefficients, xp.stack(beyond, axis=-1), parities)
 
 
 def correlated(xp: Any, first: Truncated, second: Truncated, correlation: Any) -> Any:
@@ -202,6 +212,16 @@ def correlated(xp: Any, first: Truncated, second: Truncated, correlation: Any) -
     Shapes: (..., S, N) variables with (..., N) -> (..., S, N, N), those of the correlation.
     Error: that of the series, and FEW of the root of E[phi^2] E[psi^2] for each of PLACES.
     """
+    loop = compiled_series.sums() if isinstance(correlation, np.ndarray) and correlation.ndim == 4 else None
+    if loop is None:
+        return _by_arrays(xp, first, second, correlation)
+    total, both = np.empty(correlation.shape), first.parities & second.parities
+    loop(*first[:2], *second[:2], correlation, 0 in both, 1 in both, np.array(PLACES), FEW, total)
+    return total
+
+
+def _by_arrays(xp: Any, first: Truncated, second: Truncated, correlation: Any) -> Any:
+    """The same, the reference of the compiled loop."""
     p, q, square = first.coefficients, second.coefficients, correlation**2
     most, parts = min(p.shape[-1], q.shape[-1]), (first.beyond, second.beyond)
     left, right = parts[0][..., :, None, :], parts[1][..., None, None, :, :]

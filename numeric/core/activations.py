@@ -8,9 +8,10 @@ from __future__ import annotations
 import importlib
 import math
 from collections.abc import Callable
-from functools import cache
+from functools import cache, lru_cache
 
 import numpy as np
+import sympy as sp
 from array_api_compat import is_cupy_array
 from scipy import special
 
@@ -180,5 +181,11 @@ def _given(name: str, order: int) -> Function:
     except KeyError:
         known = f"one of {', '.join((*FUNCTIONS, *MEMBERS))}"
         raise ParameterError("activation", known, name, "Declare it with wideproof.define.") from None
+    return _printed(expr)
+
+
+@lru_cache(maxsize=64)
+def _printed(expr: sp.Expr) -> Function:
+    """One function for an expression, by which tables of it are found again."""
     printed = {kind: cache(lambda kind=kind: emitted([Z], expr, kind)) for kind in ("numpy", "cupy")}
     return lambda z: printed["cupy" if is_cupy_array(z) else "numpy"]()(z)

@@ -5,28 +5,29 @@ from __future__ import annotations
 import math
 from collections import Counter
 from dataclasses import dataclass, replace
+from importlib.util import find_spec
 
 from wideproof.derive.expectation.mehler_series import LENGTHS, PLACES
-from wideproof.numeric.core.timing import arithmetic
-from wideproof.numeric.process.factors import Factors, long_series
+from wideproof.numeric.core.timing import arithmetic, bandwidth, drawing, statement
+from wideproof.numeric.process.factors import Factors, factors_of
 from wideproof.numeric.process.groups import perturbations
 from wideproof.numeric.process.layout import Layout
 
-DOUBLE = 8
+SINGLE, DOUBLE = 4, 8
 STEP_ARRAYS = 8
 """Arrays of one step alive at once, in units of forms and processes."""
 AT_ONCE = 2**17
 """Numbers of one process at one step, or of one moment given the paths, for which replicates are taken together."""
-NUMBER_S = 2e-8
-"""Seconds for one normal number or one activation of it, as measured on one core."""
-CALL_S = 2e-3
-"""Seconds of calls for one form, one step and one batch of replicates, as measured on one core."""
-GIVEN_S = 2e-9
-"""Seconds for one number of one moment given the paths, as measured on one core."""
-SERIES_S = 1.5e-7
-"""Seconds for one expectation of two activations by their series, as measured on one core."""
-SKINNY = 3.0
+CALLS, RUNS = 200, 350
+"""Statements for one form, one activation or one moment at a step, and for a program of one pair of steps."""
+PASSES, ORDERS = 6, 80
+"""Passes of a loop over one moment given the paths, its operands read, and over one expectation by series."""
+ARRAYS = 5
+"""How many times longer such passes take on arrays, where Numba is not installed."""
+SKINNY = 2.0
 """How many times slower products with as many rows as sequences are than square ones."""
+CACHED = 2**18
+"""Bytes of what loops read again and again."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,7 @@ class KernelCost:
 
     Units: bytes beside the result, seconds of processor time; operations in products of paths and in factors of
     covariances, and normal numbers drawn.
-    Error: memory is a bound; seconds within a factor of three.  Source: `PathWork`.
+    Error: memory is a bound; seconds within a factor of two on a machine that is not busy.  Source: `PathWork`.
     """
 
     memory: float
@@ -73,9 +74,9 @@ class PathWork:
     @classmethod
     def expected(cls, layout: Layout, steps: int, points: int) -> PathWork:
         """Count the work of a layout, and what it is where no series is short enough."""
-        factors = Factors(layout, long_series(layout))
+        factors = factors_of(layout)
         inexact = frozenset(phi for phi in layout.activations if factors.exact(phi, phi))
-        otherwise = cls.of(Factors(layout, factors.inexact | inexact), steps, points)
+        otherwise = cls.of(factors_of(layout, factors.inexact | inexact), steps, points)
         return replace(cls.of(factors, steps, points), otherwise=otherwise)
 
     @classmethod
@@ -105,10 +106,10 @@ class PathWork:
         """
         return max(work._alone(sequences) for work in (self, self.otherwise) if work)
 
-    def _alone(self, sequences: int) -> float:
-        """The same this way only.
+    def _alone(self, sequences: int, width: int = DOUBLE) -> float:
+        """The same this way only, for paths of numbers of so many bytes.
 
-        Error: none; a bound, twice what single precision takes.  Source: the noise and the processes of all steps,
+        Error: none; a bound.  Source: the noise and the processes of all steps,
         the arrays of one step; factors and moments of all pairs; moments given the paths, of two steps with all.
         """
         variables = sequences * self.steps
@@ -118,10 +119,10 @@ class PathWork:
         strips = STEP_ARRAYS * (1 + max(self.factored, default=0))
         given = bool(self.kinds) * sequences**2 * (self.kinds * (self.steps + 1) + STEP_ARRAYS)
         kept += bool(self.kinds) * variables * self.forms
-        pairs += self.kinds
+        pairs += 3 * self.kinds / self.steps
         series = self.series * variables * (LENGTHS[-1] + len(PLACES) + 1)
-        numbers = self.points * (kept + now + given) + variables * (pairs * variables + strips * sequences) + series
-        return DOUBLE * numbers
+        pairs = variables * (pairs * variables + strips * sequences)
+        return width * self.points * (kept + now + given) + DOUBLE * (pairs + series)
 
     def most_within(self, memory: float) -> int:
         """Return how many sequences may be sampled together; 0 where not even one."""
@@ -130,10 +131,10 @@ class PathWork:
             most += 2**bit if self.memory(most + 2**bit) <= memory else 0
         return most
 
-    def together(self, sequences: int, replicates: int, memory: float) -> int:
+    def together(self, sequences: int, replicates: int, memory: float, width: int = SINGLE) -> int:
         """Return how many replicates are taken together: a power of two that fits the cache and the memory."""
         numbers = self.points * sequences ** (2 if self.kinds else 1)
-        most = min(replicates, AT_ONCE / numbers, memory / self._alone(sequences))
+        most = min(replicates, AT_ONCE / numbers, memory / self._alone(sequences, width))
         return 1 << max(0, int(most).bit_length() - 1)
 
     def cost(self, batches: list[int], replicates: int, memory: float) -> KernelCost:
@@ -141,7 +142,8 @@ class PathWork:
         together = {size: self.together(size, replicates, memory) for size in batches}
         seconds = sum(self._seconds(size, together[size]) for size in batches) * replicates
         ways = [work for work in (self, self.otherwise) if work]
-        most = max(way._alone(size) * way.together(size, replicates, memory) for way in ways for size in batches)
+        most = max(way._alone(size, width) * way.together(size, replicates, memory, width)
+                   for way in ways for width in (SINGLE, DOUBLE) for size in batches)  # fmt: skip
         products, factors = (replicates * sum(part) for part in zip(*map(self.flops, batches), strict=True))
         return KernelCost(most, seconds, products, factors, replicates * sum(map(self.draws, batches)))
 
@@ -161,11 +163,17 @@ class PathWork:
         return float(sequences * self.steps * self.points * self.normals)
 
     def _seconds(self, sequences: int, together: int) -> float:
-        products, factors = self.flops(sequences)
-        others = sequences * self.steps * self.points * (self.forms + self.processes)
-        calls = (self.forms + (self.kinds or self.moments)) * self.steps / together
-        rates = products / arithmetic("float32") + factors / arithmetic("float64")
+        """The seconds of one replicate: what is counted here, at the rates of this machine.
+
+        Error: a factor of 1.7 for twelve kernels of 10 to 50 steps and 20 to 100 sequences.  Source: counted.
+        """
         pairs = 0.5 * (sequences * self.steps) ** 2
-        given = pairs * (self.points * self.kinds * GIVEN_S + self.series * SERIES_S)
-        calls += self.kinds * self.steps**2 / together * 0.02
-        return SKINNY * rates + (self.draws(sequences) + others) * NUMBER_S + given + calls * CALL_S
+        products, factors = self.flops(sequences)
+        numbers = self.draws(sequences) + sequences * self.steps * self.points * (self.forms + self.processes)
+        calls = 1.0 * CALLS * self.steps * (self.forms + self.moments + self.series)
+        calls += RUNS * bool(self.kinds) * self.steps**2 / 2
+        passes = PASSES * self.points * self.kinds * 3 * SINGLE + ORDERS * (self.series + self.moments) * DOUBLE
+        seconds = factors / arithmetic("float64") + numbers / drawing() + calls * statement() / together
+        if not self.kinds:
+            seconds += SKINNY * products / arithmetic("float32")
+        return seconds + pairs * passes / bandwidth(CACHED) * (1 if find_spec("numba") else ARRAYS)

@@ -100,6 +100,7 @@ class ProcessKernel:
     def __init__(self, formula: Formula) -> None:
         assert formula.process is not None
         self.formula = formula
+        self._last: Layout | None = None
 
     def on(self, xp: Any, first: Sequences, second: Sequences | None, effort: Effort,
            parameters: Mapping[str, float]) -> KernelNumbers:  # fmt: skip
@@ -118,8 +119,12 @@ class ProcessKernel:
         return min(exact, _sampled(layout, xp, first, second, effort), key=lambda found: float(xp.max(found.error)))
 
     def _layout(self, parameters: Mapping[str, float]) -> Layout:
+        """The layout, that of the last call where the parameters are the same: factors and programs stay with it."""
         assert self.formula.process is not None
-        return Layout(self.formula.program, self.formula.process, symbol_values(self.formula.program, parameters))
+        values, found = symbol_values(self.formula.program, parameters), self._last
+        if found is None or found.values != values:
+            self._last = found = Layout(self.formula.program, self.formula.process, values)
+        return found
 
     def cost(self, sizes: tuple[int, int], symmetric: bool, steps: int, effort: Effort,
              parameters: Mapping[str, float]) -> KernelCost | None:  # fmt: skip

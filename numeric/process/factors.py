@@ -43,6 +43,14 @@ class LongSeries(Exception):
         self.phi = phi
 
 
+def factors_of(layout: Layout, inexact: frozenset[sp.Expr] | None = None) -> Factors:
+    """The factors of a layout, found once; where nothing is said, what series are long at unit variance is inexact."""
+    if inexact not in layout.factored:
+        layout.factored[inexact] = Factors(layout, long_series(layout) if inexact is None else inexact)
+    found: Factors = layout.factored[inexact]
+    return found
+
+
 def long_series(layout: Layout) -> frozenset[sp.Expr]:
     """The activations of one form each whose series is long at unit variance already, as of all with kinks."""
     alone = sorted((phi for phi in layout.activations if phi.args[2] in layout.forms), key=str)

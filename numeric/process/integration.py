@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from itertools import combinations
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import sympy as sp
 
+from wideproof.derive.emit.sweeps.moment_programs import Program
 from wideproof.derive.language.activations import Phi
 from wideproof.derive.language.program import Previous
 from wideproof.numeric.process.layout import Layout, Pair
@@ -78,6 +79,7 @@ class Integration:
     known: dict[sp.Expr, Terms] = field(default_factory=dict)
     made: dict[Weighted, Combination] = field(default_factory=dict)
     plans: dict[tuple[Combination, Combination], Products] = field(default_factory=dict)
+    programs: dict[Any, Program] = field(default_factory=dict)
     kinds: int = 0
 
     def __post_init__(self) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import combinations
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import sympy as sp
 
@@ -97,6 +97,7 @@ class Layout:
     values: Mapping[sp.Symbol, float]
     forms: dict[sp.Symbol, Form] = field(default_factory=dict)
     written: dict[sp.Expr, sp.Expr] = field(default_factory=dict)
+    factored: dict[frozenset[sp.Expr] | None, Any] = field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
         self.laws = {e.left.args[:2]: self._law(e.right) for e in self.process.covariances}

@@ -13,32 +13,19 @@ from typing import Any
 
 import sympy as sp
 
-from wideproof.derive.expectation.mehler_series import LENGTHS, PLACES, Truncated, correlated, truncated
+from wideproof.derive.expectation.mehler_series import LENGTHS, PLACES, Truncated, correlated
+from wideproof.derive.expectation.tables.coefficient_tables import tabulated
 from wideproof.derive.language.activations import Phi
 from wideproof.derive.language.program import Previous
 from wideproof.numeric.core.activations import activation_function, slope_from_value
 from wideproof.numeric.core.arrays import Array, Host
 from wideproof.numeric.process.block_cholesky import Revealed
 from wideproof.numeric.process.factors import ONE, Factors, LongSeries
-from wideproof.numeric.process.given_paths import GivenPaths
+from wideproof.numeric.process.given_paths import GivenPaths, Room
 from wideproof.numeric.process.layout import CovarianceTerm, Layout, Pair, evaluate, within_step
 
 Noise = Callable[[int, int], list[Host]]
 """Gives the next so many independent variables of mean 0 and variance 1 for a group of forms, R times (N, paths)."""
-
-
-@dataclass
-class Room:
-    """Arrays that one batch of replicates leaves to the next: the first touch of memory costs more than a number."""
-
-    xp: Any
-    arrays: dict[Any, Array] = field(default_factory=dict)
-
-    def __call__(self, key: Any, shape: tuple[int, ...], kind: Any) -> Array:
-        """An array of a shape and a kind of numbers, its entries whatever they are."""
-        if (key, shape, kind) not in self.arrays:
-            self.arrays[key, shape, kind] = self.xp.empty(shape, dtype=kind)
-        return self.arrays[key, shape, kind]
 
 
 class BeyondSingle(Exception):
@@ -97,7 +84,8 @@ class Paths:
     given: GivenPaths = field(init=False)
 
     def __post_init__(self) -> None:
-        self.given = GivenPaths(self.factors.integration, self.xp, self.kind, self._coefficient, self._factor)
+        sizes = self.replicates, *self.X.shape[:2], self.count
+        self.given = GivenPaths(self.factors.integration, self.room, self.kind, sizes, self._coefficient, self._factor)
 
     def run(self) -> None:
         """Take all steps; what only one step needs goes with it."""
@@ -118,6 +106,7 @@ class Paths:
         pairs = dict.fromkeys((self._updated(u, 0)[0], self._updated(v, 0)[0]) for u, v in integration.pairs)
         with within_step(self.layout.program, step):
             for earlier in range(step + 1):
+                self.given.find(list(pairs), earlier, step)
                 for u, v in pairs:
                     self._given(u, v, [earlier], step)
 
@@ -345,19 +334,26 @@ class Paths:
     def _by_series(self, a: Phi, b: Phi, steps: Sequence[int], step: int) -> Array:
         """E[a b] of two activations of a form each by Mehler's series; LongSeries where that is too long."""
         left, right = self._coefficients(a, steps), self._coefficients(b, [step])
-        xp, (first, second) = self.xp, (a.args[2], b.args[2])
+        key = ("correlation", a.args[2], b.args[2], step, steps[0], steps[-1], len(steps))
+        if key not in self.now:
+            self.now[key] = self._correlations(a.args[2], steps, b.args[2], step)
+        last = Truncated(right.coefficients[:, 0, ...], right.beyond[:, 0, ...], right.parities)
+        return correlated(self.xp, left, last, self.now[key])
+
+    def _correlations(self, first: sp.Symbol, steps: Sequence[int], second: sp.Symbol, step: int) -> Array:
+        """Correlations of a form at several steps with one at a step.  Shapes: (R, S, N, N)."""
+        xp = self.xp
         deviations = xp.stack([self._variance(first, other) for other in steps], axis=1) ** 0.5
         scale = deviations[..., None] * self._variance(second, step)[:, None, None, :] ** 0.5
-        correlation = self._covariances(first, steps, second, step) / xp.where(scale > 0, scale, xp.ones_like(scale))
-        last = Truncated(right.coefficients[:, 0, ...], right.beyond[:, 0, ...], right.parities)
-        return correlated(xp, left, last, correlation)
+        return self._covariances(first, steps, second, step) / xp.where(scale > 0, scale, xp.ones_like(scale))
 
     def _coefficients(self, phi: Phi, steps: Sequence[int]) -> Truncated:
         """The Hermite coefficients of an activation of a form at several steps.  Shapes: (R, S, N, K)."""
         if phi not in self.series:
             shape = (self.replicates, *self.X.shape[1::-1])
-            coefficients, beyond = (self.room((phi, size), (*shape, size), self.xp.float64)
-                                    for size in (LENGTHS[-1], len(PLACES) + 1))  # fmt: skip
+            R, T, N = shape
+            coefficients = self.room((phi, "orders"), (R, T, N, LENGTHS[-1]), self.xp.float64)
+            beyond = self.room((phi, "beyond"), (*shape, len(PLACES) + 1), self.xp.float64)
             self.series[phi] = Truncated(coefficients, beyond, frozenset())
         for step in steps:
             if (phi, step) not in self.orders:
@@ -370,15 +366,12 @@ class Paths:
     def _develop(self, phi: Phi, step: int) -> None:
         """Keep the series of an activation of a form at a step."""
         name, order, form = phi.args
-        variance, mean = self._variance(form, step), self.layout.forms[form].mean
-        found = truncated(self.xp, activation_function(str(name), int(order)), mean + 0.0 * variance, variance)
+        function, mean = activation_function(str(name), int(order)), self.layout.forms[form].mean
+        found = tabulated(self.xp, function, mean, self._variance(form, step))
         if found is None:
             raise LongSeries(phi)
         most, kept = found.coefficients.shape[-1], self.series[phi].coefficients
-        longest = max((order for (other, _), order in self.orders.items() if other == phi), default=0)
-        kept[..., longest:most] = 0.0  # nothing reads beyond the longest
-        kept[:, step, :, most:longest] = 0.0
-        kept[:, step, :, :most] = found.coefficients
+        kept[:, step, :, :most] = found.coefficients  # beyond are norms that are zero, so that nothing else is read
         self.orders[phi, step] = most
         self.series[phi].beyond[:, step, ...] = found.beyond
         self.series[phi] = self.series[phi]._replace(parities=self.series[phi].parities | found.parities)
@@ -413,8 +406,7 @@ class Paths:
         def one(other: int) -> Array:
             if other > step:
                 return xp.matrix_transpose(self._given(v, u, [step], other)[:, 0, ...])
-            found = self.given.moment(u, v, other, step)
-            return xp.zeros((self.replicates, N, N)) if found is None else found
+            return self.given.moment(u, v, other, step)
 
         def found(missing: Sequence[int]) -> Array:
             return xp.stack([xp.broadcast_to(one(other), (self.replicates, N, N)) for other in missing], axis=1)

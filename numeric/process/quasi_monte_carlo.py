@@ -10,12 +10,13 @@ from wideproof.derive.expectation.mehler_series import ENOUGH
 from wideproof.derive.language.errors import TooLarge
 from wideproof.numeric.core.arrays import Array, Host
 from wideproof.numeric.process.block_cholesky import UNSURE
-from wideproof.numeric.process.cost import PathWork
+from wideproof.numeric.process.cost import DOUBLE, SINGLE, PathWork
 from wideproof.numeric.process.digital_nets import Net
-from wideproof.numeric.process.factors import Factors, LongSeries, long_series
+from wideproof.numeric.process.factors import Factors, LongSeries, factors_of
+from wideproof.numeric.process.given_paths import Room
 from wideproof.numeric.process.groups import perturbations
 from wideproof.numeric.process.layout import SAMPLING, KernelNumbers, Layout, within_step
-from wideproof.numeric.process.paths import BeyondSingle, Paths, Room
+from wideproof.numeric.process.paths import BeyondSingle, Paths
 
 REPLICATES = 16
 Told = Callable[[], None]
@@ -43,9 +44,10 @@ def sampled(layout: Layout, xp: Any, X: Array, weights: Array, points: int, seed
     Source: owen1997scrambled; hutchinson1990stochastic; yang2020tensor2.
     """
     kernels: list[Array] = []
-    factors, room, kind = Factors(layout, long_series(layout)), Room(xp), xp.float32
+    factors, room, kind = factors_of(layout), Room(xp), xp.float32
     while len(kernels) < REPLICATES:
-        together = PathWork.of(factors, X.shape[1], points).together(X.shape[0], REPLICATES, memory)
+        width = SINGLE if kind == xp.float32 else DOUBLE
+        together = PathWork.of(factors, X.shape[1], points).together(X.shape[0], REPLICATES, memory, width)
         batch = range(len(kernels), min(len(kernels) + together, REPLICATES))
         count = factors.paths(points)
         drivers = Drivers(factors, X, count, seed, batch)
@@ -54,7 +56,7 @@ def sampled(layout: Layout, xp: Any, X: Array, weights: Array, points: int, seed
             paths.run()
             kernels += list(paths.kernel(weights))
         except LongSeries as found:  # these replicates start again, with paths
-            factors = Factors(layout, factors.inexact | {found.phi})
+            factors = factors_of(layout, factors.inexact | {found.phi})
         except (BeyondSingle, TooLarge):
             if kind == xp.float64:
                 raise

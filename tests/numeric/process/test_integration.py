@@ -9,10 +9,11 @@ from array_api_compat import numpy as xp
 
 from tests.gate_coverage import VALUES, torch_gru
 from wideproof.derive import models, nngp, ntk
-from wideproof.numeric.process import integration
+from wideproof.numeric.process import given_paths, integration
 from wideproof.numeric.process.factors import Factors, long_series
+from wideproof.numeric.process.given_paths import Room
 from wideproof.numeric.process.layout import Layout
-from wideproof.numeric.process.paths import Paths, Room
+from wideproof.numeric.process.paths import Paths
 from wideproof.numeric.process.quasi_monte_carlo import Drivers, ends_of, sampled
 
 QUANTITIES = {"nngp": nngp, "ntk": ntk}
@@ -54,7 +55,7 @@ def test_paths_of_all_groups_have_the_same_moments_and_six_times_the_error(name,
     few = sampled(made, xp, X, weights, 1024, 0, lambda: None)
     monkeypatch.setattr(integration.Integration, "integrates", lambda self, u, v: False)
     monkeypatch.setattr(integration.Integration, "_coefficients", lambda self: ())
-    many = sampled(made, xp, X, weights, 1024, 1, lambda: None)
+    many = sampled(layout(getattr(models, name)(), "ntk"), xp, X, weights, 1024, 1, lambda: None)
     scores = (few.mean - many.mean) / np.hypot(few.error, many.error)
     assert np.abs(scores).max() < 4.5  # t with 15 degrees of freedom, nine entries: once in 500
     assert np.median(few.error / many.error) * np.sqrt(1 / 32) < 0.15
@@ -79,3 +80,23 @@ def test_groups_that_states_are_linear_in_are_integrated(made, quantity, integra
     assert bool(factors.integration.coefficients) is integrated
     assert factors.paths(1024) == (32 if integrated else 1024)
     assert factors.paths(4) == 4
+
+
+@pytest.mark.parametrize("name", ["gru", "mgu"])
+def test_programs_do_not_grow_with_the_steps(name, monkeypatch):
+    made, X, lengths = layout(getattr(models, name)(), "ntk"), np.random.default_rng(2).standard_normal((2, 10, 2)), {}
+    ran = given_paths.GivenPaths._run
+
+    def counted(self, program):
+        at = max((key[-1] for key in program.stores), default=0)
+        lengths[at] = max(lengths.get(at, 0), len(program.code))
+        ran(self, program)
+
+    monkeypatch.setattr(given_paths.GivenPaths, "_run", counted)
+    sampled(made, xp, X, last(2, 10), 8, 0, lambda: None)
+    assert lengths[9] == lengths[7]
+    monkeypatch.setattr(given_paths, "BACK", 1)
+    monkeypatch.setattr(given_paths, "LIKE", 99)
+    lengths.clear()
+    sampled(made, xp, X, last(2, 10), 8, 0, lambda: None)
+    assert name == "gru" or lengths[9] > lengths[7]
