@@ -132,7 +132,7 @@ def representable(name: str, X: Any, xp: Any = np) -> Any:
     if X.ndim < 2 or 0 in X.shape:
         return X
     with np.errstate(over="ignore"):  # what is too large is told with its step, later
-        small = xp.einsum("...i,...i->...", X, X) < SMALLEST
+        small = xp.sum(X * X, axis=-1) < SMALLEST
     if bool(xp.any(small)) and bool(xp.any(small := small & xp.any(X != 0, axis=-1))):
         at = tuple(int(i[0]) for i in xp.nonzero(small))
         place = f"step {at[-1]}" + (f" of sequence {at[0]}" if len(at) > 1 else "")

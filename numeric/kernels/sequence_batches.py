@@ -224,7 +224,7 @@ class SequenceBatch:
         side = 0 if self.diagonal else side
         if DIRECTIONS + side not in self._last:
             X = (self.first, self.second)[side]
-            size = self.xp.sqrt(self.xp.einsum("...i,...i->...", X, X))
+            size = self.xp.sqrt(self.xp.sum(X * X, axis=-1))
             self._last[DIRECTIONS + side] = Directions(X / self.xp.where(size > 0, size, 1.0)[..., None], size)
         found: Directions = self._last[DIRECTIONS + side]
         return found
