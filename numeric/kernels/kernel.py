@@ -169,8 +169,9 @@ class Kernel:
     def evaluate(
         self, quantity: str, X1: Any, X2: Any = None, parameters: str | Iterable[str] | None = None
     ) -> KernelValue:
-        """Return a kernel, "nngp" or "ntk", with an estimate of the error of each entry; it costs five kernels.
+        """Return a kernel, "nngp" or "ntk", with an estimate of the error of each entry.
 
+        It costs five kernels of array code, in blocks that threads share: up to a hundred times a kernel that is swept.
         Shapes, units: as the class says.  Error: ParameterError for another quantity; as `ntk`.
         Source: `KernelValue`.
         """
