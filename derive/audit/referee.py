@@ -9,7 +9,7 @@ import sympy as sp
 from wideproof.derive.audit.auditor import check
 from wideproof.derive.audit.inequalities import at_point, draws, exceeds
 from wideproof.derive.audit.rationals import Fraction
-from wideproof.derive.audit.world import Inputs, World
+from wideproof.derive.audit.world import DrawnInputs, World
 from wideproof.derive.language.errors import ProofError
 from wideproof.derive.proof.claims import Agreement, Inequality, Question, Refutation, StillBounded
 
@@ -70,7 +70,7 @@ def _letters(expr: sp.Expr, world: World) -> set[sp.Symbol]:
 def _at(world: World, question: Question, at: dict[sp.Symbol, Any]) -> World:
     """The world with these numbers, and with the inputs x_t = (1, t) of both sequences."""
     moved = at_point(world, dict(question.at) | at)
-    moved.inputs = Inputs(lambda time: [Fraction(1), Fraction(time)])
+    moved.inputs = DrawnInputs(lambda time: [Fraction(1), Fraction(time)])
     return moved
 
 

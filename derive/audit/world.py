@@ -27,7 +27,7 @@ HORIZON, DIGITS = 4, 120
 Polynomial = dict[tuple[int, ...], Fraction]
 
 
-class Inputs(dict[tuple[Any, int], list[Fraction]]):
+class DrawnInputs(dict[tuple[Any, int], list[Fraction]]):
     """The input vectors of both sequences, each made of its time when it is first asked for."""
 
     def __init__(self, made: Callable[[int], list[Fraction]]) -> None:
@@ -71,7 +71,7 @@ class World:
         names = sorted({str(phi.args[0]) for e in expressions_of(program) for phi in e.atoms(Phi)})
         self.activations = {name: self.coefficients(curved is not None and name in curved.names) for name in names}
         self.impulses, self.exact = {p: 0, q: 2}, True
-        self.inputs = Inputs(lambda _time: [self.rational() for _ in range(2)])
+        self.inputs = DrawnInputs(lambda _time: [self.rational() for _ in range(2)])
         for label, time in product((FIRST, SECOND), range(2 * HORIZON + 4)):
             self.inputs[label, time]
         self.memo: dict[Any, Any] = {}

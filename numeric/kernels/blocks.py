@@ -63,7 +63,7 @@ def _here(kernel: Any, asked: tuple[str, Any, bool], blocks: Iterable[Block], co
         rows, columns, batch = block
         return rows, columns, kernel.block(asked, batch)
 
-    with ThreadPoolExecutor(count, "wideproof-block") as pool:
+    with ThreadPoolExecutor(count, f"{compiled_sweep.HELPERS}block") as pool:
         begun: deque[Future[Worked]] = deque()
         for place, block in enumerate(blocks):
             if place == 0 or block[2].swept or count == 1:

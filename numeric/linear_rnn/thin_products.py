@@ -7,7 +7,6 @@ products.  The compiled kernels keep the rows in cache and stream the matrix.  P
 from __future__ import annotations
 
 import functools
-import importlib.util
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -15,13 +14,14 @@ from typing import Any
 import numpy as np
 from array_api_compat import is_numpy_array
 
+from wideproof.derive.expectation.tables.compiled_sweep import installed, made
 from wideproof.derive.language.errors import ParameterError
 from wideproof.numeric.core.arrays import Array
 
 MOST_ROWS = 6
 """Measured: from more rows on a BLAS is as fast."""
 KERNELS = ("auto", "compiled", "plain")
-RELAXED = {"reassoc", "contract", "nsz"}
+RELAXED = {"fastmath": {"reassoc", "contract", "nsz"}}
 """Sums may be reordered, as in a BLAS; infinities and NaN keep their meaning."""
 
 
@@ -51,7 +51,7 @@ def choose_products(matrix: Array, rows: int, kernels: str = "auto") -> ThinProd
         return _refused(kernels, plain, "the matrix is not a NumPy array of floats", "Use kernels='plain'.")
     if not (matrix.flags.c_contiguous or matrix.flags.f_contiguous):
         return _refused(kernels, plain, "the matrix is a strided view", "Copy it: numpy.ascontiguousarray.")
-    if importlib.util.find_spec("numba") is None:
+    if not installed():
         return _refused(kernels, plain, "Numba is not installed", "pip install 'wideproof[fast]'.")
     if kernels == "auto" and not 2 <= rows <= MOST_ROWS:
         return plain(f"{rows} rows: a BLAS is as fast")
@@ -93,11 +93,7 @@ def compiled_right(rows: Array, matrix: Array) -> Array:
 @functools.cache
 def _kernels() -> tuple[Any, Any]:
     """Compile both kernels, kept on disk between runs where that is possible."""
-    njit: Any = importlib.import_module("numba").njit
-    try:
-        return njit(fastmath=RELAXED, cache=True)(_left_loop), njit(fastmath=RELAXED, cache=True)(_right_loop)
-    except RuntimeError:  # no writable place for a cache
-        return njit(fastmath=RELAXED)(_left_loop), njit(fastmath=RELAXED)(_right_loop)
+    return made(_left_loop, how=RELAXED), made(_right_loop, how=RELAXED)
 
 
 def _left_loop(rows: Array, matrix: Array, out: Array) -> None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from collections import Counter
 from dataclasses import dataclass, replace
-from importlib.util import find_spec
 
 from wideproof.derive.expectation.mehler_series import LENGTHS, PLACES
+from wideproof.derive.expectation.tables.compiled_sweep import installed
 from wideproof.numeric.core.timing import arithmetic, bandwidth, drawing, statement
 from wideproof.numeric.process.factors import Factors, factors_of
 from wideproof.numeric.process.groups import perturbations
@@ -176,4 +176,4 @@ class PathWork:
         seconds = factors / arithmetic("float64") + numbers / drawing() + calls * statement() / together
         if not self.kinds:
             seconds += SKINNY * products / arithmetic("float32")
-        return seconds + pairs * passes / bandwidth(CACHED) * (1 if find_spec("numba") else ARRAYS)
+        return seconds + pairs * passes / bandwidth(CACHED) * (1 if installed() else ARRAYS)

@@ -9,7 +9,7 @@ from typing import Any, cast
 
 import sympy as sp
 
-from wideproof.derive.emit.sweeps.moment_programs import CONSTANT, KEPT, Moment, Operands, Program, run
+from wideproof.derive.emit.sweeps.moment_programs import CONSTANT, KEPT, Operands, PathMoment, PathProgram, run
 from wideproof.numeric.core.arrays import Array
 from wideproof.numeric.process.integration import Combination, Inside, Integration
 from wideproof.numeric.process.layout import Pair
@@ -17,7 +17,7 @@ from wideproof.numeric.process.layout import Pair
 Expectations = Callable[[sp.Expr, sp.Expr, Sequence[int], int], Array]
 """E[a b] of a at several steps and b at one, without paths.  Shapes: (R, S, N, N)."""
 Key = tuple[Combination, Combination, int, int]
-Known = dict[Key, Moment | None]
+Known = dict[Key, PathMoment | None]
 LIKE = 4
 """Steps from which on, and distances, pairs of steps are worked out alike."""
 
@@ -86,7 +86,7 @@ class GivenPaths:
     constants: dict[tuple[Pair, int], list[int]] = field(default_factory=dict)
     factors: dict[tuple[sp.Expr, int], int] = field(default_factory=dict)
     means: dict[tuple[sp.Expr, sp.Expr, int, int], Array] = field(default_factory=dict)
-    new: list[tuple[Key, Moment]] = field(default_factory=list)
+    new: list[tuple[Key, PathMoment]] = field(default_factory=list)
     pinned: frozenset[Key] = frozenset()
 
     def __post_init__(self) -> None:
@@ -135,9 +135,9 @@ class GivenPaths:
             self.means[u, v, step, at] = mean
 
     # ---- programs ---------------------------------------------------------------------------------------
-    def _traced(self, pairs: Sequence[Pair], step: int, at: int) -> Program:
+    def _traced(self, pairs: Sequence[Pair], step: int, at: int) -> PathProgram:
         """The program for a pair of steps: moments with a state are kept, others are worked out again if asked."""
-        outer, self.new, program = self.new, [], Program()
+        outer, self.new, program = self.new, [], PathProgram()
         sums = [self._moment(u, v, step, at) for u, v in pairs]
         for key, moment in self.new:
             known = self._kept(*key[1:])
@@ -151,7 +151,7 @@ class GivenPaths:
         self.new = outer
         return program
 
-    def _run(self, program: Program) -> None:
+    def _run(self, program: PathProgram) -> None:
         """Run a program whose operands are all there."""
         self.pinned = pinned = self.pinned | {*program.kept}
         constants = [self._constant_slots(pair, at)[step] for pair, step, at in program.constants]
@@ -165,7 +165,7 @@ class GivenPaths:
         kept = [self.slots[key] for key in program.kept]
         for key in program.stores:
             self.slots[key] = self.kept.take()
-            self._kept(*key[1:])[key] = Moment(KEPT, key=key)
+            self._kept(*key[1:])[key] = PathMoment(KEPT, key=key)
         stores = [self.slots[key] for key in program.stores]
         self.pinned = frozenset()
         for pool in (self.kept, self.known, self.given):
@@ -174,7 +174,7 @@ class GivenPaths:
         arrays = self.kept.arrays, self.known.arrays, self.given.arrays
         self.results = run(self.xp, program, Operands(*arrays, (kept, constants, factors, stores)))
 
-    def _replayed(self, like: Program, step: int, at: int) -> bool:
+    def _replayed(self, like: PathProgram, step: int, at: int) -> bool:
         """Run a program of other steps for these, if all that it reads is kept."""
         program = _with_steps(like, lambda known: known[1] + (at if known[0] else step))
         if not all(self._known(*key).get(key) is not None and key in self.slots for key in program.kept):
@@ -185,7 +185,7 @@ class GivenPaths:
     def _known(self, first: Combination, second: Combination, step: int, at: int) -> Known:
         return (self.rows.get(at) if second.state is not None else self.chains.get(step)) or {}
 
-    def _is_near(self, program: Program, step: int, at: int) -> bool:
+    def _is_near(self, program: PathProgram, step: int, at: int) -> bool:
         """Whether what is read is of the last steps, so that it is the same of any two steps that are alike."""
         keys = [key[-2:] for key in (*program.kept, *program.stores, *program.constants)]
         return all(s >= step - 2 and t >= at - 2 for s, t in keys)
@@ -206,7 +206,7 @@ class GivenPaths:
         return self.factors[coefficient, step]
 
     # ---- expressions ------------------------------------------------------------------------------------
-    def _moment(self, u: sp.Expr, v: sp.Expr, step: int, at: int) -> list[Moment]:
+    def _moment(self, u: sp.Expr, v: sp.Expr, step: int, at: int) -> list[PathMoment]:
         """The summands of E[u_step v_at] given the paths."""
         found = []
         for left, first in self.integration.read(u):
@@ -216,20 +216,20 @@ class GivenPaths:
                     found.append(self._by(self._by(inner, right, at, 2), left, step, 1))
         return found
 
-    def _by(self, moment: Moment, coefficient: sp.Expr, step: int, axis: int) -> Moment:
+    def _by(self, moment: PathMoment, coefficient: sp.Expr, step: int, axis: int) -> PathMoment:
         if coefficient.is_Number:
             return moment.times(float(coefficient))
         return moment.by((coefficient, step), axis)
 
-    def _sum(self, first: Combination, second: Combination, step: int, at: int) -> Moment | None:
+    def _sum(self, first: Combination, second: Combination, step: int, at: int) -> PathMoment | None:
         """The moment of two combinations, their states one by one."""
-        total: Moment | None = None
+        total: PathMoment | None = None
         for a, left in first.parts:
             for b, right in second.parts:
                 total = _added(total, self._value(left, right, step, at), a * b)
         return total
 
-    def _value(self, first: Combination, second: Combination, step: int, at: int) -> Moment | None:
+    def _value(self, first: Combination, second: Combination, step: int, at: int) -> PathMoment | None:
         """The moment of two combinations, found once; the later one is the second."""
         first, step, second, at = *self._updated(first, step), *self._updated(second, at)
         if step < 0 or at < 0:
@@ -258,55 +258,55 @@ class GivenPaths:
             del self.chains[old]
         return self.chains.setdefault(step, {})
 
-    def _found(self, first: Combination, second: Combination, step: int, at: int) -> Moment | None:
+    def _found(self, first: Combination, second: Combination, step: int, at: int) -> PathMoment | None:
         """By the update of a state, the second if it is one; else by independence."""
         if second.state is not None:
             return self._expanded(second.state, at, lambda inner: self._sum(first, inner, step, at), 2)
         if first.state is not None:
             return self._expanded(first.state, step, lambda inner: self._sum(inner, second, step, at), 1)
-        total: Moment | None = None
+        total: PathMoment | None = None
         for known, inside in self.integration.products(first, second):
             inner = self._inside(inside, step, at)
             if inner is not None:
-                product: Moment | float = inner
+                product: PathMoment | float = inner
                 for pair in known:
                     product = self._constant(pair, step, at).times(product)
-                assert isinstance(product, Moment)
+                assert isinstance(product, PathMoment)
                 total = _added(total, product, 1.0)
         return total
 
-    def _expanded(self, state: sp.Expr, step: int, found: Callable[[Combination], Moment | None],
-                  axis: int) -> Moment | None:  # fmt: skip
+    def _expanded(self, state: sp.Expr, step: int, found: Callable[[Combination], PathMoment | None],
+                  axis: int) -> PathMoment | None:  # fmt: skip
         """Coefficients times moments of what the update of a state reads."""
-        total: Moment | None = None
+        total: PathMoment | None = None
         for coefficient, inner in self.integration.terms(state):
             value = found(inner)
             if value is not None:
                 total = _added(total, self._by(value, coefficient, step, axis), 1.0)
         return total
 
-    def _inside(self, inside: Sequence[Inside], step: int, at: int) -> Moment | float | None:
+    def _inside(self, inside: Sequence[Inside], step: int, at: int) -> PathMoment | float | None:
         """A weighted sum of products of moments given the paths; a number where there are none."""
-        number, total = 0.0, cast("Moment | None", None)
+        number, total = 0.0, cast("PathMoment | None", None)
         for weight, pairs in inside:
             values = [self._value(a, b, step, at) for a, b in pairs]
             found = [value for value in values if value is not None]
             if not values:
                 number += weight
             elif len(found) == len(values):
-                total = _added(total, reduce(Moment.times, found), weight)
+                total = _added(total, reduce(PathMoment.times, found), weight)
         if total is None:
             return number if number else None
         return total
 
-    def _constant(self, pair: Pair, step: int, at: int) -> Moment:
+    def _constant(self, pair: Pair, step: int, at: int) -> PathMoment:
         """E[a_step b_at]."""
         if step > at:
             return self._constant(pair[::-1], at, step).turned()
-        return Moment(CONSTANT, key=(pair, step, at))
+        return PathMoment(CONSTANT, key=(pair, step, at))
 
 
-def _with_steps(program: Program, told: Callable[[Any], Any]) -> Program:
+def _with_steps(program: PathProgram, told: Callable[[Any], Any]) -> PathProgram:
     """The program for other steps."""
     kept, constants, stores = ([(*key[:-2], told(key[-2]), told(key[-1])) for key in keys]
                                for keys in (program.kept, program.constants, program.stores))  # fmt: skip
@@ -314,7 +314,7 @@ def _with_steps(program: Program, told: Callable[[Any], Any]) -> Program:
     return replace(program, kept=kept, constants=constants, stores=stores, factors=factors)
 
 
-def _added(total: Moment | None, value: Moment | None, weight: float) -> Moment | None:
+def _added(total: PathMoment | None, value: PathMoment | None, weight: float) -> PathMoment | None:
     """total + weight x value, where None is zero."""
     if value is None:
         return total

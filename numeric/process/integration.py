@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import sympy as sp
 
-from wideproof.derive.emit.sweeps.moment_programs import Program
+from wideproof.derive.emit.sweeps.moment_programs import PathProgram
 from wideproof.derive.language.activations import Phi
 from wideproof.derive.language.program import Previous
 from wideproof.numeric.process.layout import Layout, Pair
@@ -79,7 +79,7 @@ class Integration:
     known: dict[sp.Expr, Terms] = field(default_factory=dict)
     made: dict[Weighted, Combination] = field(default_factory=dict)
     plans: dict[tuple[Combination, Combination], Products] = field(default_factory=dict)
-    programs: dict[Any, Program] = field(default_factory=dict)
+    programs: dict[Any, PathProgram] = field(default_factory=dict)
     kinds: int = 0
 
     def __post_init__(self) -> None:

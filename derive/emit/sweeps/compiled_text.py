@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import functools
 import hashlib
-import importlib
-import importlib.util
 import math
 import os
 from collections.abc import Callable
@@ -16,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wideproof.derive.expectation.tables import lane_vectors
-from wideproof.derive.expectation.tables.compiled_sweep import HOW
+from wideproof.derive.expectation.tables.compiled_sweep import made
 
 Host = NDArray[np.float64]
 MODULE = "wideproof"
@@ -28,16 +26,7 @@ RANGE = 1e100
 @functools.lru_cache(maxsize=64)
 def compiled(text: str) -> Callable[..., None]:
     """The function of a text, which differs neither by variances nor by inputs; kept on disk where there is a place."""
-    njit: Any = importlib.import_module("numba").njit
-    path = _kept(text)
-    if path is not None:
-        try:
-            found: Callable[..., None] = njit(**HOW, cache=True)(function_of(text, str(path)))
-            return found
-        except RuntimeError:  # no writable place for what is compiled
-            pass
-    found = njit(**HOW)(function_of(text, "<sweep>"))
-    return found
+    return made(function_of(text, str(_kept(text) or "<sweep>")))
 
 
 def function_of(text: str, path: str) -> Callable[..., None]:

@@ -7,8 +7,6 @@ one loop, compiled once, runs every program; the operations on arrays are the re
 from __future__ import annotations
 
 import functools
-import importlib
-import importlib.util
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from wideproof.derive.expectation.tables.compiled_sweep import HOW, in_parts, threads
+from wideproof.derive.expectation.tables.compiled_sweep import in_parts, installed, made, threads
 
 KEPT, CONSTANT, FACTOR, SCALED, PLUS, TIMES, STORE, MEAN, MORE, TURNED = range(10)
 REGISTERS = {SCALED: (True, False, False), PLUS: (True, True, False), TIMES: (True, True, False), MORE: (True,) * 3}
@@ -26,7 +24,7 @@ ROWS, REGISTER = 64, 1024
 
 
 @dataclass(frozen=True, eq=False)
-class Moment:
+class PathMoment:
     """An expression: what is kept, a constant of the paths, a factor of one sequence, or an operation on others.
 
     `key` names what is kept, a constant or a factor; `axis` says whose factor it is, 1 the first sequence's.
@@ -34,34 +32,34 @@ class Moment:
     """
 
     code: int
-    parts: tuple[Moment, ...] = ()
+    parts: tuple[PathMoment, ...] = ()
     key: Hashable = None
     axis: int = 0
     weight: float = 1.0
 
-    def plus(self, other: Moment, weight: float = 1.0) -> Moment:
+    def plus(self, other: PathMoment, weight: float = 1.0) -> PathMoment:
         """self + weight x other; a product is added as it is made."""
         if other.code == TIMES:
-            return Moment(MORE, (self, *other.parts), weight=weight)
-        return Moment(PLUS, (self, other), weight=weight)
+            return PathMoment(MORE, (self, *other.parts), weight=weight)
+        return PathMoment(PLUS, (self, other), weight=weight)
 
-    def times(self, other: Moment | float) -> Moment:
+    def times(self, other: PathMoment | float) -> PathMoment:
         """The product."""
-        if isinstance(other, Moment):
-            return Moment(TIMES, (self, other))
-        return self if other == 1.0 else Moment(SCALED, (self,), weight=other)
+        if isinstance(other, PathMoment):
+            return PathMoment(TIMES, (self, other))
+        return self if other == 1.0 else PathMoment(SCALED, (self,), weight=other)
 
-    def by(self, factor: Hashable, axis: int) -> Moment:
+    def by(self, factor: Hashable, axis: int) -> PathMoment:
         """The product with a factor that one of the two sequences has."""
-        return Moment(TIMES, (self, Moment(FACTOR, key=factor, axis=axis)))
+        return PathMoment(TIMES, (self, PathMoment(FACTOR, key=factor, axis=axis)))
 
-    def turned(self) -> Moment:
+    def turned(self) -> PathMoment:
         """The same of the two sequences exchanged."""
-        return Moment(TURNED, (self,))
+        return PathMoment(TURNED, (self,))
 
 
 @dataclass
-class Program:
+class PathProgram:
     """Instructions (operation, register, three operands or less), and the keys that operands of leaves number.
 
     The last operand of what is kept says whether sequences are exchanged, that of a factor whose it is.
@@ -80,18 +78,18 @@ class Program:
     def __post_init__(self) -> None:
         self._places: dict[Any, int] = {}
 
-    def store(self, key: Hashable, moment: Moment) -> None:
+    def store(self, key: Hashable, moment: PathMoment) -> None:
         """Keep a moment."""
         self._emit(STORE, self.place(moment), len(self.stores))
         self.stores.append(key)
 
-    def mean(self, moments: Sequence[Moment]) -> None:
+    def mean(self, moments: Sequence[PathMoment]) -> None:
         """Take the mean over the paths of a sum."""
         for moment in moments:
             self._emit(MEAN, self.place(moment), self.means)
         self.means += 1
 
-    def place(self, moment: Moment, turned: bool = False) -> int:
+    def place(self, moment: PathMoment, turned: bool = False) -> int:
         """The register of a moment."""
         if moment.code == TURNED:
             return self.place(moment.parts[0], not turned)
@@ -145,7 +143,7 @@ class Operands:
     slots: tuple[list[int], list[int], list[int], list[int]]
 
 
-def run(xp: Any, program: Program, operands: Operands) -> Any:
+def run(xp: Any, program: PathProgram, operands: Operands) -> Any:
     """Run a program: what it stores is kept, its means are returned.  Shapes: (means, R, N, N), double."""
     loop = compiled() if isinstance(operands.kept, np.ndarray) else None
     if loop is None:
@@ -169,7 +167,7 @@ def run(xp: Any, program: Program, operands: Operands) -> Any:
     return means
 
 
-def by_arrays(xp: Any, program: Program, operands: Operands) -> Any:
+def by_arrays(xp: Any, program: PathProgram, operands: Operands) -> Any:
     """The same, an operation on arrays for each instruction: the reference and the fallback."""
     kept, constants, factors, stores = operands.slots
     means, held = xp.zeros((program.means, *operands.kept.shape[1:4])), dict[int, Any]()
@@ -215,14 +213,7 @@ def _number(keys: list[Any], key: Any) -> int:
 @functools.cache
 def compiled() -> Callable[..., None] | None:
     """The loop that runs programs, or None without Numba."""
-    if importlib.util.find_spec("numba") is None:
-        return None
-    njit: Any = importlib.import_module("numba").njit
-    try:
-        found: Callable[..., None] = njit(**HOW, cache=True)(rows)
-    except RuntimeError:  # no writable place for a cache
-        found = njit(**HOW)(rows)
-    return found
+    return made(rows) if installed() else None
 
 
 def rows(  # noqa: C901 - one loop nest for the compiler
@@ -245,7 +236,7 @@ def rows(  # noqa: C901 - one loop nest for the compiler
             for x in range(code.shape[0]):
                 what, a, b, axis = code[x, 0], code[x, 2], code[x, 3], code[x, 4]
                 to = registers[code[x, 1]]
-                if what == 0:
+                if what == KEPT:
                     at = kept[a]
                     if axis:
                         for j in range(high * count):
@@ -255,7 +246,7 @@ def rows(  # noqa: C901 - one loop nest for the compiler
                     else:
                         for m in range(size):
                             to[m] = pool[at, r, before + m]
-                elif what == 1:
+                elif what == CONSTANT:
                     at = constant[a]
                     for h in range(high):
                         for j in range(count):
@@ -263,7 +254,7 @@ def rows(  # noqa: C901 - one loop nest for the compiler
                             begin = (h * count + j) * M
                             for m in range(M):
                                 to[begin + m] = value
-                elif what == 2:
+                elif what == FACTOR:
                     at = factor[a]
                     for h in range(high):
                         if axis == 1:
@@ -274,23 +265,23 @@ def rows(  # noqa: C901 - one loop nest for the compiler
                         else:
                             for m in range(width):
                                 to[h * width + m] = factors[at, r, first * M + m]
-                elif what == 3:
+                elif what == SCALED:
                     one, weight = registers[a], weights[x]
                     for m in range(size):
                         to[m] = weight * one[m]
-                elif what == 4:
+                elif what == PLUS:
                     one, two, weight = registers[a], registers[b], weights[x]
                     for m in range(size):
                         to[m] = one[m] + weight * two[m]
-                elif what == 5:
+                elif what == TIMES:
                     one, two = registers[a], registers[b]
                     for m in range(size):
                         to[m] = one[m] * two[m]
-                elif what == 8:
+                elif what == MORE:
                     one, two, three, weight = registers[a], registers[b], registers[axis], weights[x]
                     for m in range(size):
                         to[m] = one[m] + weight * (two[m] * three[m])
-                elif what == 6:
+                elif what == STORE:
                     at = stores[a]
                     for m in range(size):
                         pool[at, r, before + m] = to[m]

@@ -6,7 +6,6 @@ What either sequence contributes alone is a letter of its row or column, worked 
 from __future__ import annotations
 
 import functools
-import importlib.util
 import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -35,6 +34,7 @@ from wideproof.derive.expectation.gaps import ABOVE, BELOW, FAR, NEAR, NORM, ROO
 from wideproof.derive.expectation.pair_integrals import Factor, is_tabled
 from wideproof.derive.expectation.swept_means import OWN, Slot
 from wideproof.derive.expectation.symbolic_expectation import GaussianMean
+from wideproof.derive.expectation.tables.compiled_sweep import installed
 from wideproof.derive.expectation.tables.table_loops import WORK
 from wideproof.derive.language.errors import NotClosed
 
@@ -438,7 +438,7 @@ def indented(lines: list[str], depth: int) -> str:
 
 def with_text(sweep: Callable[..., Sweep], equations: Equations, *others: Any) -> Sweep | None:
     """The sweep of a recurrence, or None where it has no text or Numba is not installed."""
-    if equations.backend != "numpy" or importlib.util.find_spec("numba") is None:
+    if equations.backend != "numpy" or not installed():
         return None
     try:
         return sweep(equations, *others)

@@ -6,18 +6,15 @@ The array text of `mehler_series.correlated` is the reference.
 from __future__ import annotations
 
 import functools
-import importlib
-import importlib.util
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from wideproof.derive.expectation.tables.compiled_sweep import HOW
+from wideproof.derive.expectation.tables.compiled_sweep import installed, made
 
 Host = NDArray[np.float64]
-Sums = Callable[..., None]
 SIGNATURE = (
     "void(float64[:,:,:,:], float64[:,:,:,:], float64[:,:,:], float64[:,:,:], float64[:,:,:,:], "
     "boolean, boolean, int64[:], float64, float64[:,:,:,:])"
@@ -25,20 +22,13 @@ SIGNATURE = (
 
 
 @functools.cache
-def sums() -> Sums | None:
+def sums() -> Callable[..., None] | None:
     """The loop, or None without Numba.
 
     (p (R, S, N, K), its norms beyond the places, q (R, M, K), its norms, correlations (R, S, N, M), even orders, odd
     orders, places, the part that may be left out, out (R, S, N, M)) -> None.
     """
-    if importlib.util.find_spec("numba") is None:
-        return None
-    njit: Any = importlib.import_module("numba").njit
-    try:
-        found: Sums = njit(SIGNATURE, **HOW, cache=True)(loop)
-    except RuntimeError:  # no writable place for a cache
-        found = njit(SIGNATURE, **HOW)(loop)
-    return found
+    return made(loop, SIGNATURE) if installed() else None
 
 
 def loop(  # noqa: C901 - one loop nest for the compiler

@@ -12,7 +12,7 @@ import importlib.util
 import math
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
@@ -26,8 +26,8 @@ LANES = 4
 ROWS = 16
 """Rows a thread takes at a time."""
 HOW = {"nogil": True, "fastmath": {"contract"}, "error_model": "numpy"}
-HELPERS = "wideproof-sweep"
-"""The name of the threads of parts begins so."""
+HELPERS = "wideproof-"
+"""The names of threads that share work begin so."""
 LIMITS = ("NUMBA_NUM_THREADS", "OMP_NUM_THREADS")
 
 
@@ -45,9 +45,9 @@ def sweep() -> Callable[..., Host] | None:
     (softening, layer, a (N,), b (M,), c (N, M), means (2, N), means (2, M), terms [(N, K, r)] * 2, basis (r, M), half)
     -> (N, M), of which from the diagonal on is right where `half` is said.
     """
-    if importlib.util.find_spec("numba") is None:
+    if not installed():
         return None
-    compiled = kept(_loop)
+    compiled = made(_loop)
 
     def called(
         softening: float, layer: float, a: Host, b: Host, c: Host, p: Host, q: Host, terms: list[Host], basis: Host,
@@ -71,7 +71,7 @@ def sweep() -> Callable[..., Host] | None:
 def in_parts(work: Callable[[int], Part], starts: range) -> list[Part]:
     """What becomes of a block's parts, by as many threads as there are cores, in all of which NumPy raises the same.
 
-    A thread that works on a part does the parts of that alone.
+    A thread that works on a part, or on a block, does the parts of that alone.
     """
     found: dict[int, Part] = {}
     left = iter(starts)
@@ -93,17 +93,21 @@ def in_parts(work: Callable[[int], Part], starts: range) -> list[Part]:
 
 @functools.cache
 def _pool(count: int) -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(count, HELPERS)
+    return ThreadPoolExecutor(count, f"{HELPERS}sweep")
 
 
-@functools.cache
-def kept(loop: Callable[..., None]) -> Callable[..., None]:
-    """A loop, compiled and kept on disk between runs where that is possible."""
+def installed() -> bool:
+    """Whether Numba is there to compile loops."""
+    return importlib.util.find_spec("numba") is not None
+
+
+def made(loop: Callable[..., None], *signature: str, how: Mapping[str, Any] = HOW) -> Callable[..., None]:
+    """A loop, compiled, at once where a signature is given, and kept on disk between runs where that is possible."""
     njit: Any = importlib.import_module("numba").njit
     try:
-        found: Callable[..., None] = njit(**HOW, cache=True)(loop)
+        found: Callable[..., None] = njit(*signature, **how, cache=True)(loop)
     except RuntimeError:  # no writable place for a cache
-        found = njit(**HOW)(loop)
+        found = njit(*signature, **how)(loop)
     return found
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import functools
 import importlib
-import importlib.util
 import operator
 import re
 from collections.abc import Callable
@@ -17,6 +16,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from wideproof.derive.expectation.tables.compiled_sweep import installed
 
 Host = NDArray[np.float64]
 LANES = 8
@@ -64,7 +65,7 @@ def _functions(count: int) -> dict[str, Callable[..., Any]]:
         "lesser": lambda x, y: np.where(x < y, x, y),
         "greater": lambda x, y: np.where(x > y, x, y),
     }
-    if importlib.util.find_spec("numba") is not None:
+    if installed():
         _know(found, count)
     return found
 

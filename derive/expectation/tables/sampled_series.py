@@ -66,7 +66,7 @@ def orders_up_to(most: float) -> Orders:
     return Orders(np.concatenate(orders), np.concatenate(weights))
 
 
-class Spectrum(NamedTuple):
+class Transform(NamedTuple):
     """The Fourier transform of g by a grid of half the line: what its even and its odd part weigh there.
 
     `reach` is where g ends, `end` where its transform does.
@@ -86,7 +86,7 @@ class Spectrum(NamedTuple):
         return np.ascontiguousarray((whole.imag if parity else whole.real).reshape(-1)[:count])
 
 
-def spectrum(bent: Callable[[Any], Any], farthest: float) -> Spectrum | None:
+def transform_of(bent: Callable[[Any], Any], farthest: float) -> Transform | None:
     """The transform of a function seen up to some place, None where it does not end, or no grid resolves it."""
     places = np.geomspace(NEAREST, max(farthest, 2.0 * NEAREST), PLACES)
     sizes = _finite(np.maximum(np.abs(bent(places)), np.abs(bent(-places))))
@@ -97,7 +97,7 @@ def spectrum(bent: Callable[[Any], Any], farthest: float) -> Spectrum | None:
         z: Host = np.arange(float(int(reach / step) + 2)) * step
         right, left = (_finite(bent(sign * z)) for sign in (1.0, -1.0))
         weights = np.where(z > 0.0, step, 0.5 * step)
-        found = Spectrum(z, (weights * (right + left), weights * (right - left)), reach, math.inf)
+        found = Transform(z, (weights * (right + left), weights * (right - left)), reach, math.inf)
         seen = max(64, int(8.0 * reach / step))
         size = np.maximum(*(np.abs(found.at(0.0, math.pi / step / seen, seen, parity)) for parity in (0, 1)))
         if np.max(size[-seen // 10 :]) <= RESOLVED * np.max(size):
@@ -111,7 +111,7 @@ def _finite(values: Any) -> Host:
     return np.nan_to_num(np.asarray(values, dtype=np.float64), posinf=0.0, neginf=0.0)
 
 
-def coefficients(transform: Spectrum, deviations: Host) -> tuple[Host, Orders]:
+def coefficients(transform: Transform, deviations: Host) -> tuple[Host, Orders]:
     """The coefficients of orders from 2 on, zeros for 0 and 1, but for signs that are the same for all functions.
 
     Shapes: (N,) -> (N, K).
@@ -128,7 +128,7 @@ def coefficients(transform: Spectrum, deviations: Host) -> tuple[Host, Orders]:
     return found, orders
 
 
-def _of_one_step(transform: Spectrum, deviations: Host, step: float, orders: Host, parity: int) -> Host:
+def _of_one_step(transform: Transform, deviations: Host, step: float, orders: Host, parity: int) -> Host:
     """The coefficients of one parity by sums over one grid of S.  Shapes: (N,), (K,) -> (N, K)."""
     count = int((transform.end * float(np.max(deviations)) + WIDTH) / step) + 1
     seen, lower, found = np.zeros((len(deviations), count)), orders - 2.0, np.zeros((len(deviations), len(orders)))

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-from wideproof.derive.expectation.tables.compiled_sweep import in_parts, kept
+from wideproof.derive.expectation.tables.compiled_sweep import in_parts, made
 from wideproof.derive.expectation.tables.pair_tables import Host, TableSide
 
 SEQUENCES = 64
@@ -26,10 +27,15 @@ def contribute(sides: Sequence[TableSide], which: NDArray[np.int64], variance: H
         span[:] = side.softening, *(math.log(side.softening + x) for x in side.range)
         both = np.concatenate([side.means, side.basis])
         place[: len(both), : both.shape[1]] = both
-    loop, count = kept(_loop), variance.shape[1]
+    loop, count = _compiled(), variance.shape[1]
     in_parts(
         lambda i: loop(i, min(i + SEQUENCES, count), which, variance, spans, series, out), range(0, count, SEQUENCES)
     )
+
+
+@functools.cache
+def _compiled() -> Callable[..., None]:
+    return made(_loop)
 
 
 def _loop(

@@ -37,8 +37,8 @@ from wideproof.derive.expectation.tables.pair_tables import (
 from wideproof.derive.expectation.tables.sampled_series import (
     Orders,
     coefficients as sampled_coefficients,
-    spectrum,
     summed,
+    transform_of,
 )
 from wideproof.derive.language.errors import NotClosed
 
@@ -250,7 +250,7 @@ def sampled_sums(function: Steep, variances: Host) -> Sums | None:
     """Hermite coefficients of some orders, or None where E[phi^2] by other integrals is not what they tell of."""
     deviations = np.sqrt(variances)
     try:
-        transform = None if function.bent is None else spectrum(function.bent, REACH * float(np.max(deviations)))
+        transform = None if function.bent is None else transform_of(function.bent, REACH * float(np.max(deviations)))
     except NotClosed:
         return None
     if transform is None:

@@ -7,10 +7,10 @@ import pytest
 from array_api_compat import numpy as xp
 
 from wideproof.derive.emit.sweeps import moment_programs
-from wideproof.derive.emit.sweeps.moment_programs import CONSTANT, KEPT, Moment, Operands, Program
+from wideproof.derive.emit.sweeps.moment_programs import CONSTANT, KEPT, Operands, PathMoment, PathProgram
 
 R, N, M = 2, 3, 4
-A, B, C = Moment(KEPT, key="a"), Moment(KEPT, key="b"), Moment(CONSTANT, key="c")
+A, B, C = PathMoment(KEPT, key="a"), PathMoment(KEPT, key="b"), PathMoment(CONSTANT, key="c")
 MOMENTS = {
     "sum": A.plus(B, -0.5),
     "product": A.times(B).times(3.0),
@@ -37,7 +37,7 @@ def ran(name, how):
     """What is kept and the mean of a moment, and what they should be."""
     rng = np.random.default_rng(3)
     kept, constants, factors = (rng.standard_normal(s) for s in ((3, R, N, N, M), (1, R, N, N), (1, R, N, M)))
-    program = Program()
+    program = PathProgram()
     program.store("new", MOMENTS[name])
     program.mean([MOMENTS[name]])
     program.compact()
@@ -74,16 +74,16 @@ def test_programs_give_what_is_written_out(name, way):
 
 
 def test_a_program_that_forgets_to_exchange_is_seen(monkeypatch):
-    monkeypatch.setattr(Moment, "turned", lambda self: self)
+    monkeypatch.setattr(PathMoment, "turned", lambda self: self)
     monkeypatch.setitem(MOMENTS, "exchanged", A.by("f", 1).plus(B.times(C)).turned().times(A))
     _, kept, want = ran("exchanged", by_rows)
     assert np.abs(kept - want).max() > 0.1
 
 
 def test_registers_that_are_read_no_more_are_used_again():
-    program, total = Program(), A
+    program, total = PathProgram(), A
     for k in range(20):
-        total = total.plus(Moment(KEPT, key=k), 0.5)
+        total = total.plus(PathMoment(KEPT, key=k), 0.5)
     program.mean([total])
     assert program.registers == 41
     program.compact()

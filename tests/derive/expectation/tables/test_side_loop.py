@@ -9,7 +9,7 @@ from wideproof.derive.expectation.tables.pair_tables import TableSide
 
 def apart(monkeypatch, which):
     """How far the loop is from the sides, a longer and a shorter one, where steps take those of `which`."""
-    monkeypatch.setattr(side_loop, "kept", lambda loop: loop)
+    monkeypatch.setattr(side_loop, "_compiled", lambda: side_loop._loop)
     monkeypatch.setattr(side_loop, "SEQUENCES", 4)
     rng = np.random.default_rng(0)
     sides = [TableSide((0.25, 4.0), 1.3, rng.standard_normal((2, r)), rng.standard_normal((b, r)))
