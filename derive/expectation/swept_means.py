@@ -18,8 +18,9 @@ from numpy.typing import NDArray
 from wideproof.derive.expectation.pair_integrals import ACCURACY, USEFUL, Factor, pair_table, square_table, steep
 from wideproof.derive.expectation.tables import mean_squares
 from wideproof.derive.expectation.tables.covariance_slopes import ErrorScales
+from wideproof.derive.expectation.tables.flat_cores import together
 from wideproof.derive.expectation.tables.narrowing import narrowed
-from wideproof.derive.expectation.tables.pair_tables import LARGEST, LEAST, Host, PairTable, Range, range_of
+from wideproof.derive.expectation.tables.pair_tables import LARGEST, LEAST, MEANS, Host, PairTable, Range, range_of
 from wideproof.derive.expectation.tables.side_loop import contribute
 
 GRID, TINY = 4, 1e-9
@@ -32,8 +33,9 @@ SLOPE = 0.1
 """The least size of derivatives that errors are measured by: a tangent kernel multiplies them by large ones."""
 LOOKED_AT = 9
 """Variances of a step at which mean squares are looked at."""
-OWN = 5
-"""Numbers of one variable before its basis: 1 / sqrt(s + a), a / (s + a), E[phi], E[phi'], and sqrt(E[phi^2])."""
+OWN, SQUARE = 3 + MEANS, 4
+"""Numbers of one variable before its basis: 1 / sqrt(s + a), a / (s + a), E[phi], E[phi'], sqrt(E[phi^2]), which
+is the place `SQUARE`, and, from tables, E[phi^2] and E[phi'^2]."""
 
 
 class Slot(NamedTuple):
@@ -90,9 +92,8 @@ def squares(factors: tuple[Factor, ...]) -> Host:
 class Loaded(NamedTuple):
     """What a loop reads of the tables of some expectations E at all steps.
 
-    Shapes: rows (N, steps, E, OWN + r), columns (E * (OWN + r'), steps, M), cores (E, tables, r, K * r'): the even
-    orders, then the odd ones, an even number of each, r and r' even; shapes (steps, E, 4 + K / 2): the table, how many
-    orders of either parity, r, and how many of the r' each two orders take; layers (steps, E).
+    Shapes: rows (N, steps, E, OWN + r), columns (E * (OWN + r'), steps, M), r and r' even; cores (E, tables, r, L),
+    shapes (steps, E, HEAD + K / 2) and layers (steps, E, 2), as `flat_cores` says, the table first in a shape.
     """
 
     rows: Host
@@ -183,7 +184,11 @@ def _narrowed(factors: tuple[Factor, ...], kind: Range, spans: tuple[Range, Rang
     table = pair_table(factors, (kind, kind), CENTRED, sloped)
     assert table is not None
     slope = max(SLOPE, _size_seen(_derivatives(factors), kind, spans)) if sloped else None
-    return narrowed(table, spans, ErrorScales(max(1.0, _size_seen(factors, kind, spans)), slope))
+    squares = (
+        [square_table(x, kind) for x in (factors[0], *_derivatives(factors[:1]))] if factors[0] == factors[1] else []
+    )
+    scales = ErrorScales(max(1.0, _size_seen(factors, kind, spans)), slope)
+    return narrowed(table, spans, scales, [x for x in squares if x is not None])
 
 
 def _size_seen(factors: tuple[Factor, ...], kind: Range, spans: tuple[Range, Range]) -> float:
@@ -213,12 +218,11 @@ def loaded(slots: Sequence[Slot], rows: Host, columns: Host, same: bool, given: 
     alike = same and all(slot.factors[0] == slot.factors[1] for slot in slots)
     own = [_side(slots, picked, rows, 0)]
     own.append(own[0] if alike else _side(slots, picked, columns, 1))
-    cores = _cores(picked)
-    shapes = _shapes(picked)
-    layers = np.stack([np.array([x.layer for x in found.tables])[found.which] for found in picked], axis=1)
+    cores, shapes, layers = together(tuple(tuple(found.tables) for found in picked))
     return Loaded(
-        np.ascontiguousarray(own[0].transpose(3, 2, 0, 1)),
-        own[1].reshape(-1, *own[1].shape[2:]), cores, shapes, layers,
+        np.ascontiguousarray(own[0].transpose(3, 2, 0, 1)), own[1].reshape(-1, *own[1].shape[2:]), cores,
+        np.stack([x[found.which] for x, found in zip(shapes, picked, strict=True)], axis=1),
+        np.stack([x[found.which] for x, found in zip(layers, picked, strict=True)], axis=1),
     )  # fmt: skip
 
 
@@ -230,11 +234,11 @@ def _side(slots: Sequence[Slot], picked: list[ChosenTables], given: Host, side: 
     for place, slot, found in zip(result, slots, picked, strict=True):
         variance = np.ascontiguousarray(given[(slot.row, slot.column)[side]])
         contribute([table.sides[side] for table in found.tables], found.which, variance, place)
-        place[4] = 0.0
+        place[SQUARE] = 0.0
         if slot.gapped:
             square = square_table(slot.factors[side], found.range)
             assert square is not None
-            place[4] = np.sqrt(np.maximum(square.at(variance), 0.0))
+            place[SQUARE] = np.sqrt(np.maximum(square.at(variance), 0.0))
     return result
 
 
@@ -242,35 +246,6 @@ def _ranks(table: PairTable) -> tuple[int, int]:
     """r and r', made even, at least 4."""
     first, second = (max(4, len(side.basis) + len(side.basis) % 2) for side in table.sides)
     return first, second
-
-
-def _orders(table: PairTable) -> tuple[int, int]:
-    """The numbers of even and of odd orders, made even."""
-    even, odd = (len(core) for core in table.cores)
-    return even + even % 2, odd + odd % 2
-
-
-def _cores(picked: list[ChosenTables]) -> Host:
-    tables = [table for found in picked for table in found.tables]
-    most = max(len(found.tables) for found in picked)
-    ranks = (max(_ranks(table)[side] for table in tables) for side in (0, 1))
-    result = np.zeros((len(picked), most, next(ranks), max(sum(_orders(table)) for table in tables), next(ranks)))
-    for places, found in zip(result, picked, strict=True):
-        for place, table in zip(places, found.tables, strict=False):
-            for first, core in zip((0, _orders(table)[0]), table.cores, strict=True):
-                place[: core.shape[1], first : first + len(core), : core.shape[2]] = core.swapaxes(0, 1)
-    return result.reshape(*result.shape[:3], -1)
-
-
-def _shapes(picked: list[ChosenTables]) -> NDArray[np.int64]:
-    """Shapes: (steps, E, 4 + K / 2)."""
-    most = max(sum(_orders(table)) for found in picked for table in found.tables)
-    result = np.zeros((len(picked[0].which), len(picked), 4 + most // 2), dtype=np.int64)
-    for n, found in enumerate(picked):
-        for i, table in enumerate(found.tables):
-            taken = table.taken
-            result[found.which == i, n, : 4 + len(taken)] = (i, *_orders(table), _ranks(table)[0], *taken)
-    return result
 
 
 class AtTimes(NamedTuple):
@@ -321,27 +296,26 @@ def _joined(blocks: list[list[Loaded]], groups: list[NDArray[np.int64]], sizes: 
     every = [x for row in blocks for x in row]
     count = every[0].shapes.shape[1]
     ranks = [max(x.rows.shape[3] for x in every), max(x.columns.shape[0] for x in every) // count]
-    orders = max(x.shapes.shape[2] for x in every) - 4
+    orders, length = (max(x.shape[-1] for x in of) for of in ([x.shapes for x in every], [x.cores for x in every]))
     steps, others = map(len, groups)
     rows = np.zeros((sizes[0], len(blocks[0]), steps, count, ranks[0]))
     columns = np.zeros((count, ranks[1], len(blocks), others, sizes[1]))
-    cores = np.zeros((count, len(every), ranks[0] - OWN, 2 * orders, ranks[1] - OWN))
-    shapes = np.zeros((len(blocks[0]), steps, count, 4 + orders), dtype=np.int64)
-    layers = np.zeros((len(blocks[0]), steps, count))
+    cores = np.zeros((count, len(every), ranks[0] - OWN, length))
+    shapes = np.zeros((len(blocks[0]), steps, count, orders), dtype=np.int64)
+    layers = np.zeros((len(blocks[0]), steps, count, 2))
     for n, (g, h) in enumerate((g, h) for g in range(len(blocks)) for h in range(len(blocks[0]))):
         found, here, there = blocks[g][h], groups[0] == g, groups[1] == h
         read = found.rows.reshape(-1, sizes[0], count, found.rows.shape[3])
         rows[:, h, here, :, : read.shape[3]] = read.swapaxes(0, 1)
         own = found.columns.reshape(count, -1, int(there.sum()), sizes[1])
         columns[:, : own.shape[1], g, there] = own
-        taken = 2 * (found.shapes.shape[2] - 4)
-        core = found.cores[:, 0].reshape(count, found.cores.shape[2], taken, -1)
-        cores[:, n, : core.shape[1], :taken, : core.shape[3]] = core
+        core = found.cores[:, 0]
+        cores[:, n, : core.shape[1], : core.shape[2]] = core
         shapes[h, here, :, : found.shapes.shape[2]] = found.shapes[0]
         shapes[h, here, :, 0], layers[h, here] = n, found.layers[0]
     return Loaded(
         rows.reshape(sizes[0], -1, count, ranks[0]), columns.reshape(count * ranks[1], -1, sizes[1]),
-        cores.reshape(*cores.shape[:3], -1), shapes.reshape(-1, *shapes.shape[2:]), layers.reshape(-1, count),
+        cores, shapes.reshape(-1, *shapes.shape[2:]), layers.reshape(-1, count, 2),
     )  # fmt: skip
 
 
@@ -374,7 +348,5 @@ def whole(slots: Sequence[Slot], every: Range) -> Whole | None:
         for place, side in zip(sides[:, e], table.sides, strict=True):
             place[:2, : side.means.shape[1]] = side.means
             place[OWN - 2 : OWN - 2 + len(side.basis), : side.basis.shape[1]] = side.basis
-    picked = [ChosenTables([table], np.zeros(1, dtype=np.int64), every) for table in found]
-    terms = _cores(picked).reshape(len(found), ranks[0], -1, ranks[1])
-    cores = np.pad(terms, ((0, 0), (0, 0), (0, 0), (0, rank - ranks[1]))).reshape(len(found), ranks[0], -1)
-    return Whole(sides, ends, cores, _shapes(picked)[0], np.array([table.layer for table in found]))
+    cores, shapes, layers = together(tuple((table,) for table in found))
+    return Whole(sides, ends, cores[:, 0], np.concatenate(shapes), np.concatenate(layers))

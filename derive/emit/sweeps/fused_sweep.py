@@ -100,10 +100,12 @@ def first_row(*parts: Lines) -> int:
     return WORK + max((1 + max(x.value, x.slope or 0) for part in parts for x in part.slots), default=0)
 
 
-def loops(lines: Lines, loads: dict[str, str], first: int, lanes: int = VECTOR) -> tuple[list[str], int]:
+def loops(
+    lines: Lines, loads: dict[str, str], first: int, lanes: int = VECTOR, diagonal: str | None = None
+) -> tuple[list[str], int]:
     """Loops over the lanes between the sums of tables, and the rows of `work` up to theirs, from `first` on.
 
-    So many lanes are a vector.
+    So many lanes are a vector, and `diagonal` is the lane of the row itself.
     """
     parts = _parts(lines)
     made = [{x.partition("=")[0].strip() for x in part} for part, _ in parts]
@@ -117,7 +119,7 @@ def loops(lines: Lines, loads: dict[str, str], first: int, lanes: int = VECTOR) 
         body += [*part, *(f"work[{places[x]}, j] = {x}" for x in sorted(own) if x in places)]
         text += ["for j in range(width):", *("    " + line for line in body)]
         if table is not None:
-            text += summed(table.slot, lines.slots[table.slot], str(places[table.covariance]), lanes)
+            text += summed(table.slot, lines.slots[table.slot], str(places[table.covariance]), lanes, diagonal)
     return text, first + len(places)
 
 
@@ -150,9 +152,10 @@ def source(equations: Equations, step: Lines, end: Lines) -> str:
 
     first = first_row(step, end)
     moving, held = loops(
-        step._replace(lines=[*step.lines, *stores]), olds | grams | columns(step, "of_columns[chunk, step, "), first
-    )
-    last, ended = loops(end, news | columns(end, "last_columns[chunk, "), first)
+        step._replace(lines=[*step.lines, *stores]), olds | grams | columns(step, "of_columns[chunk, step, "), first,
+        diagonal=DIAGONAL,
+    )  # fmt: skip
+    last, ended = loops(end, news | columns(end, "last_columns[chunk, "), first, diagonal=DIAGONAL)
     terms = [contracted(name) if part.slots else [] for part, name in ((step, "step"), (end, "last"))]
     return TEMPLATE.format(
         states=len(kept), lanes=LANES, vector=VECTOR, work=max(held, ended),
@@ -173,7 +176,10 @@ def at_step(lines: list[str], prefix: str, row: str, column: str) -> list[str]:
         "row_table[": f"{prefix}_rows[i, {row}, ",
         "column_table[": f"{prefix}_columns[chunk, {column}, ",
         "column_table, (": f"{prefix}_columns, (chunk, {column}, ",
+        "row_table, (": f"{prefix}_rows, (i, {row}, ",
         "all_terms, (": f"{prefix}_terms, ({row}, i - start, ",
+        "all_cores, (": f"{prefix}_cores, (",
+        "all_done[": f"{prefix}_done[{row}, i - start, ",
         "all_shapes[": f"{prefix}_shapes[{row}, ",
         "all_layers[": f"{prefix}_layers[{row}, ",
         "table_width": f"{prefix}_width",
@@ -181,6 +187,8 @@ def at_step(lines: list[str], prefix: str, row: str, column: str) -> list[str]:
     return [functools.reduce(lambda x, name: x.replace(name, places[name]), places, line) for line in lines]
 
 
+DIAGONAL = "i - place - begin if half and 0 <= i - place - begin < end - begin else -1"
+"""The lane of the row itself."""
 TEMPLATE = """def sweep(
     start, stop, half, parameters, of_rows, of_columns, x, y, init, last_rows, last_columns,
     step_tables, last_tables, out,
@@ -362,7 +370,11 @@ class FusedSweep:
 
 SIDE = (WITHIN_FIRST, WITHIN_SECOND)
 NOTHING = Loaded(
-    np.empty((0, 0, 0, 0)), np.empty((0, 0, 0, 0)), np.empty((0,) * 4), np.empty((0, 0, 0), np.int64), np.empty((0, 0))
+    np.empty((0, 0, 0, 0)),
+    np.empty((0, 0, 0, 0)),
+    np.empty((0,) * 4),
+    np.empty((0, 0, 0), np.int64),
+    np.empty((0, 0, 0)),
 )
 """The tables of a part that has none."""
 
@@ -389,7 +401,7 @@ def in_rows(read: Any) -> Host:
 
 
 def in_lanes(read: Any, lanes: int = LANES) -> Host:
-    """Columns in lanes, filled up with zeros, from a line of the cache on.
+    """Columns in lanes, filled up with the last one, from a line of the cache on.
 
     Shapes: (K, steps, M) -> (chunks, steps, K, lanes).
     """
@@ -402,6 +414,7 @@ def in_lanes(read: Any, lanes: int = LANES) -> Host:
     def fill(n: int) -> None:
         part = read[..., n * lanes : (n + 1) * lanes]
         columns[n, ..., : part.shape[2]] = part.swapaxes(0, 1)
+        columns[n, ..., part.shape[2] :] = columns[n, ..., part.shape[2] - 1 : part.shape[2]]
 
     in_parts(fill, range(len(columns)))
     return columns

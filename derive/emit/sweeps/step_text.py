@@ -32,7 +32,7 @@ from wideproof.derive.emit.kernel_stepper import (
 from wideproof.derive.expectation.dual_activations import ANGLE, D, a, b, c, dual, k, m
 from wideproof.derive.expectation.gaps import ABOVE, BELOW, FAR, NEAR, NORM, ROOT, Gaps, closed_gaps
 from wideproof.derive.expectation.pair_integrals import Factor, is_tabled
-from wideproof.derive.expectation.swept_means import OWN, Slot
+from wideproof.derive.expectation.swept_means import SQUARE, Slot
 from wideproof.derive.expectation.symbolic_expectation import GaussianMean
 from wideproof.derive.expectation.tables.compiled_sweep import installed
 from wideproof.derive.expectation.tables.table_loops import WORK
@@ -358,7 +358,7 @@ class TabledWriter(StepWriter):
         self.known[mean] = self.raw(f"work[{WORK + slot.value}, j]")
         self.expectations += 1
         if gapped:
-            size = self.raw(f"row_table[{n}, {OWN - 1}] * column_table[{n} * table_width + {OWN - 1}, skip + j]")
+            size = self.raw(f"row_table[{n}, {SQUARE}] * column_table[{n} * table_width + {SQUARE}, skip + j]")
             self.gaps(mean, [size - self.known[mean], size + self.known[mean]])
 
     def gram(self, atom: sp.Expr, side: int, steps: Index) -> None:

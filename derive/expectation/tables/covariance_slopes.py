@@ -16,7 +16,7 @@ import numpy as np
 
 from wideproof.derive.expectation import nested_quadrature
 from wideproof.derive.expectation.nested_quadrature import Steep
-from wideproof.derive.expectation.tables.pair_tables import TINY, Host, PairTable
+from wideproof.derive.expectation.tables.pair_tables import TINY, Host, PairTable, in_pieces
 
 SLACK = 2.0
 """By how much a derivative may be less accurate than the value, by their sizes."""
@@ -35,21 +35,26 @@ class ErrorScales(NamedTuple):
     slope: float | None = None
 
 
-def order_weights(form: tuple[Form, Form], a: Host, b: Host, count: int, sizes: ErrorScales) -> Host:
+def order_weights(
+    form: tuple[Form, Form], a: Host, b: Host, count: int, sizes: ErrorScales, piece: tuple[float, float] = (-1.0, 1.0)
+) -> Host:
     """How much each Chebyshev coefficient of either parity may move what is asked for, by its size.
 
-    The derivative of T_k is largest, k^2, where the correlation is one.
+    The derivative of T_k is largest, k^2, at the end of the piece, where the correlation is closest to one.
     Shapes: form numbers or (...), a, b (...) -> (2, ..., count).
     """
     (s, layer), k = form, np.arange(count)
-    widest = (a / (s + a) * (b / (s + b)))[..., None]
-    least, w = np.sqrt(1.0 - widest), np.sqrt(widest)
+    least = np.sqrt(1.0 - a / (s + a) * (b / (s + b)))[..., None]
+    layer = np.asarray(layer)[..., None]
+    end = layer * (1.0 - piece[1]) / (2.0 * (1.0 + layer) - (1.0 - piece[1]))
+    q = least + end * (1.0 - least)
+    w = np.sqrt(1.0 - q * q)
     found = [w**power / sizes.value for power in (2, 3)]
     if sizes.slope is None:
         return np.stack([np.broadcast_to(x, (*x.shape[:-1], count)) for x in found])
     scale = 1.0 / (np.sqrt((s + a) * (s + b))[..., None] * SLACK * sizes.slope)
-    layer = np.asarray(layer)[..., None]
-    turned = 2.0 * (1.0 + layer) * w / (layer * np.maximum(1.0 - least, TINY) * least)
+    turned = 2.0 * (1.0 + layer) * layer * w / ((end + layer) ** 2 * np.maximum(1.0 - least, TINY) * q)
+    turned = turned * 2.0 / (piece[1] - piece[0])
     slopes = [scale * (power * w ** (power - 1) + w**power * k * k * turned) for power in (2, 3)]
     return np.stack([np.hypot(x, y) for x, y in zip(found, slopes, strict=True)])
 
@@ -64,14 +69,17 @@ def slope(table: PairTable, variances: tuple[Host, Host], covariance: Host) -> H
     y = 1.0 - 2.0 * (1.0 + layer) * (root - least) / (root - least + width)
     turned = 2.0 * (1.0 + layer) * width * w / ((root - least + width) ** 2 * root)
     (p, first), (q, second) = (side.at(x) for side, x in zip(table.sides, (a, b), strict=True))
-    result = p[1] * q[1]
-    for power, core in zip((2, 3), table.cores, strict=True):
-        if len(core):
-            terms = np.einsum("kmn,mi,ni->ki", core, first, second, optimize=True)
-            value = np.polynomial.chebyshev.chebval(y, terms, tensor=False)
-            turn = np.polynomial.chebyshev.chebval(y, np.polynomial.chebyshev.chebder(terms), tensor=False)
-            result = result + rate * (power * w ** (power - 1) * value + w**power * turn * turned)
-    return np.asarray(result)
+    result = np.array(p[1] * q[1])
+    for piece, some, place in in_pieces(table, y):
+        for power, core in zip((2, 3), piece.cores, strict=True):
+            if len(core):
+                terms = np.einsum("kmn,mi,ni->ki", core, first[:, some], second[:, some], optimize=True)
+                value = np.polynomial.chebyshev.chebval(place, terms, tensor=False)
+                turn = np.polynomial.chebyshev.chebval(place, np.polynomial.chebyshev.chebder(terms), tensor=False)
+                turn = turn * turned[some] * 2.0 / (piece.high - piece.low)
+                at = w[some]
+                result[some] += rate[some] * (power * at ** (power - 1) * value + at**power * turn)
+    return result
 
 
 def with_slope(

@@ -24,7 +24,7 @@ LANES = 8
 """Numbers of a vector where there are as many columns."""
 BYTES = 8
 """Where an array begins, at the least, in memory."""
-NAMES = re.compile(r"\b(lanes|keep|spread|share|root|lesser|greater)(\d*)(?=\()")
+NAMES = re.compile(r"\b(lanes|keep|spread|share|root|lesser|greater|some_below|all_below|pick)(\d*)(?=\()")
 """The functions of vectors, and how many lanes they are said to have."""
 OPERATORS = ((operator.add, "fadd"), (operator.sub, "fsub"), (operator.mul, "fmul"), (operator.truediv, "fdiv"))
 
@@ -45,7 +45,8 @@ def _functions(count: int) -> dict[str, Callable[..., Any]]:
     """The functions of vectors of so many lanes, as array code, which Numba compiles to code of vectors.
 
     `lanes(array, place)` loads from a tuple of indices on, `keep(array, place, x)` stores; `spread(x)` and
-    `share(array, place)` repeat a number; `root(x)`, `lesser(x, y)` and `greater(x, y)`, + - * and / go lane by lane.
+    `share(array, place)` repeat a number; `root(x)`, `lesser(x, y)`, `greater(x, y)` and `pick(x, y, one, two)`, which
+    is one where x < y, + - * and / go lane by lane; `some_below(x, y)` and `all_below(x, y)` say whether x < y.
     No index is negative.
     """
 
@@ -64,6 +65,9 @@ def _functions(count: int) -> dict[str, Callable[..., Any]]:
         "root": lambda x: np.sqrt(x),
         "lesser": lambda x, y: np.where(x < y, x, y),
         "greater": lambda x, y: np.where(x > y, x, y),
+        "some_below": lambda x, y: bool(np.any(x < y)),
+        "all_below": lambda x, y: bool(np.all(x < y)),
+        "pick": lambda x, y, one, two: np.where(x < y, one, two),
     }
     if installed():
         _know(found, count)
@@ -86,6 +90,9 @@ def _know(functions: dict[str, Callable[..., Any]], count: int) -> None:
         (functions["root"], lambda x: vector, (vector,), code.root),
         (functions["lesser"], lambda x, y: vector, both, code.lesser),
         (functions["greater"], lambda x, y: vector, both, code.greater),
+        (functions["some_below"], lambda x, y: types.boolean, both, code.some_below),
+        (functions["all_below"], lambda x, y: types.boolean, both, code.all_below),
+        (functions["pick"], lambda x, y, one, two: vector, (*both, *both), code.pick),
         *(
             (sign, lambda x, y: vector if (x, y) == both else None, both, code.between(name))
             for sign, name in OPERATORS
@@ -147,3 +154,17 @@ class _Code:
 
     def greater(self, context: Any, builder: Any, signature: Any, args: Any) -> Any:
         return builder.select(builder.fcmp_ordered(">", *args), *args)
+
+    def pick(self, context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return builder.select(builder.fcmp_ordered("<", *args[:2]), *args[2:])
+
+    def _below(self, builder: Any, args: Any) -> Any:
+        """A bit a lane, as one number."""
+        return builder.bitcast(builder.fcmp_ordered("<", *args), self.ir.IntType(self.count))
+
+    def some_below(self, context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return builder.icmp_unsigned("!=", self._below(builder, args), self.ir.IntType(self.count)(0))
+
+    def all_below(self, context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        bits = self._below(builder, args)
+        return builder.icmp_unsigned("==", bits, self.ir.IntType(self.count)(2**self.count - 1))

@@ -1,17 +1,22 @@
 """A table over the variances that are met: over a part of its range it needs fewer orders, and a smaller rank.
 
 The functions of a table are polynomials in the coordinate of a variance, so values at as many nodes of a part of the
-range tell them to rounding; what is left out of the values there, orders and singular values, is chosen anew.
+range tell them to rounding; what is left out of the values there, orders and singular values, is chosen anew. They are
+polynomials in the place y too, and away from correlations near one they need far fewer terms: where that is so, a table
+has two pieces. Terms of the first come first in the bases of both.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 
 from wideproof.derive.expectation.tables.covariance_slopes import SLACK, ErrorScales, order_weights
+from wideproof.derive.expectation.tables.mean_squares import SquareTable
 from wideproof.derive.expectation.tables.pair_tables import (
     Host,
     PairTable,
@@ -22,33 +27,32 @@ from wideproof.derive.expectation.tables.pair_tables import (
     variances_at,
 )
 
-SINGULAR, ORDERS, STAIRS = 6e-12, 4e-12, 4e-12
+SINGULAR, ORDERS, STAIRS = 1.5e-11, 1e-11, 1e-11
 """The singular values of values at nodes, the sum of orders, and that of terms of single orders, that are left out, by
 the size of values: of the first, a thirtieth is seen in a value."""
+NEAR, WORTH = 0.85, 0.7
+"""The correlation of the largest variances where a piece ends, and the part of all orders below which that pays."""
 ROUNDING, TINY = 1e-16, 1e-300
 """The part of the largest coefficient of a function below which the last ones are left out."""
 
 
-def narrowed(table: PairTable, spans: tuple[Range, Range], sizes: ErrorScales) -> PairTable:
-    """The same over parts of its ranges, for values of some sizes, its errors larger by what is left out."""
+def narrowed(
+    table: PairTable, spans: tuple[Range, Range], sizes: ErrorScales, squares: Sequence[SquareTable] = ()
+) -> PairTable:
+    """The same over parts of its ranges, for values of some sizes, its errors larger by what is left out.
+
+    `squares` are those of phi and phi', where the sides are to tell these too.
+    """
     alike = table.sides[0] is table.sides[1] and spans[0] == spans[1]
-    parts = [_part(side, span) for side, span in zip(table.sides, spans, strict=True)]
+    parts = [_part(side, span, squares) for side, span in zip(table.sides, spans, strict=True)]
     if alike:
         parts[1] = parts[0]
-    weights = order_weights(
-        (table.softening, table.layer), parts[0].nodes[:, None], parts[1].nodes, max(map(len, table.cores)), sizes
-    )
-    values = [
-        _ended(parts, parts[0].shape @ core @ parts[1].shape.T, weight)
-        for core, weight in zip(table.cores, weights, strict=True)
-    ]
-    most = np.max(weights, axis=(1, 2))
-    scaled = [core * weight[: len(core), None, None] for core, weight in zip(values, most, strict=True)]
-    frames = [_frame(scaled, axis, SINGULAR) for axis in ((1, 1) if alike else (1, 2))]
+    pieces, cut = _pieces(table, parts, sizes)
+    frames = _frames([x.scaled for x in pieces], alike)
     cores = [
         _stairs([part.orthonormal @ frame for part, frame in zip(parts, frames, strict=True)],
                 np.ascontiguousarray(frames[0].T @ x @ frames[1]), weight, alike)
-        for x, weight in zip(values, weights, strict=True)
+        for piece in pieces for x, weight in zip(piece.values, piece.weights, strict=True)
     ]  # fmt: skip
     sides = [
         _short(part.side, chebyshev(np.ascontiguousarray((part.orthonormal @ frame).T), 1))
@@ -58,19 +62,86 @@ def narrowed(table: PairTable, spans: tuple[Range, Range], sizes: ErrorScales) -
         sides[1] = sides[0]
     left_out = 0.1 * SINGULAR + ORDERS + STAIRS
     return replace(
-        table, sides=(sides[0], sides[1]), cores=(cores[0], cores[1]), error=table.error + left_out * sizes.value,
+        table, sides=(sides[0], sides[1]), cores=tuple(cores), error=table.error + left_out * sizes.value, cut=cut,
         slope_error=table.slope_error + left_out * SLACK * (math.inf if sizes.slope is None else sizes.slope),
     )  # fmt: skip
+
+
+class _Values(NamedTuple):
+    """A piece of a table by values at nodes, and the weights of its orders.
+
+    Shapes: of either parity values (K, r, r'), weights (nodes, nodes, at least K).
+    """
+
+    values: list[Host]
+    weights: Host
+
+    @property
+    def scaled(self) -> list[Host]:
+        """The values by the most that they may matter."""
+        most = np.max(self.weights, axis=(1, 2))
+        return [core * weight[: len(core), None, None] for core, weight in zip(self.values, most, strict=True)]
+
+
+def _pieces(table: PairTable, parts: list[_Part], sizes: ErrorScales) -> tuple[list[_Values], float]:
+    """The pieces that a table is best taken in, and the place between them."""
+    whole, cut = _values(table, parts, sizes, (-1.0, 1.0)), _cut(table, parts)
+    first = _values(table, parts, sizes, (-1.0, cut))
+    if sum(map(len, first.values)) > WORTH * sum(map(len, whole.values)):
+        return [whole], 1.0
+    return [first, _values(table, parts, sizes, (cut, 1.0))], cut
+
+
+def _cut(table: PairTable, parts: list[_Part]) -> float:
+    """The place of the correlation `NEAR` between the largest variances."""
+    widest = math.prod(part.side.range[1] / (table.softening + part.side.range[1]) for part in parts)
+    least = math.sqrt(1.0 - widest)
+    x = (math.sqrt(1.0 - NEAR * NEAR * widest) - least) / (1.0 - least)
+    return 1.0 - 2.0 * (1.0 + table.layer) * x / (x + table.layer)
+
+
+def _values(table: PairTable, parts: list[_Part], sizes: ErrorScales, piece: Range) -> _Values:
+    """The orders of a piece that matter."""
+    weights = order_weights(
+        (table.softening, table.layer), parts[0].nodes[:, None], parts[1].nodes, max(map(len, table.cores)), sizes,
+        piece,
+    )  # fmt: skip
+    values = [
+        _ended(parts, parts[0].shape @ _within(core, piece) @ parts[1].shape.T, weight)
+        for core, weight in zip(table.cores, weights, strict=True)
+    ]
+    return _Values(values, weights)
+
+
+def _within(core: Host, piece: Range) -> Host:
+    """The Chebyshev coefficients of a sum over a part of [-1, 1].  Shapes: (K, ...) kept."""
+    if not len(core):
+        return core
+    places = 0.5 * (piece[0] + piece[1]) + 0.5 * (piece[1] - piece[0]) * roots(len(core))
+    terms = np.polynomial.chebyshev.chebvander(places, len(core) - 1)
+    return chebyshev(np.tensordot(terms, core, (1, 0)), 0)
+
+
+def _frames(pieces: list[list[Host]], alike: bool) -> list[Host]:
+    """Bases of either side that hold the values of all pieces, of the first one by themselves.  Shapes: (nodes, r)."""
+    found = []
+    for axis in (1, 1) if alike else (1, 2):
+        frame = np.empty((pieces[0][0].shape[axis], 0))
+        for values in pieces:
+            frame = np.linalg.qr(np.concatenate([frame, _frame(values, axis, SINGULAR, frame)], axis=1))[0]
+        found.append(frame)
+    return found
 
 
 class _Part:
     """A side over a span: the values of its basis at nodes are `orthonormal` (nodes, r) times `shape` (r, r)."""
 
-    def __init__(self, side: TableSide, span: Range) -> None:
+    def __init__(self, side: TableSide, span: Range, squares: Sequence[SquareTable]) -> None:
         count = side.means.shape[1]
         self.nodes = variances_at(span, side.softening, roots(count))
         means, basis = side.at(self.nodes)
         self.orthonormal, self.shape = np.linalg.qr(basis.T)
+        means = np.concatenate([means, *(square.at(self.nodes)[None] for square in squares)])
         self.side = replace(side, range=span, means=chebyshev(means, 1))
 
 
@@ -84,8 +155,8 @@ def _short(side: TableSide, basis: Host) -> TableSide:
     )
 
 
-def _part(side: TableSide, span: Range) -> _Part:
-    return _Part(side, (max(span[0], side.range[0]), min(span[1], side.range[1])))
+def _part(side: TableSide, span: Range, squares: Sequence[SquareTable]) -> _Part:
+    return _Part(side, (max(span[0], side.range[0]), min(span[1], side.range[1])), squares)
 
 
 def _ended(parts: list[_Part], values: Host, weights: Host) -> Host:
@@ -115,9 +186,13 @@ def _stairs(bases: list[Host], core: Host, weights: Host, alike: bool) -> Host:
     return core
 
 
-def _frame(values: list[Host], axis: int, tolerance: float) -> Host:
-    """Orthonormal vectors that hold the values along an axis but for the tolerance.  Shapes: (nodes, r)."""
+def _frame(values: list[Host], axis: int, tolerance: float, held: Host) -> Host:
+    """Orthonormal vectors that hold the values along an axis but for the tolerance, beside those that are held.
+
+    Shapes: (nodes, r).
+    """
     matrix = np.concatenate([np.moveaxis(x, axis, 0).reshape(x.shape[axis], -1) for x in values], axis=1)
-    left, sizes, _ = np.linalg.svd(matrix, full_matrices=False)
+    left, sizes, _ = np.linalg.svd(matrix - held @ (held.T @ matrix), full_matrices=False)
     beyond = np.sqrt(np.cumsum(sizes[::-1] ** 2)[::-1])
-    return np.asarray(left[:, : max(1, int(np.sum(beyond > tolerance)))])
+    found = left[:, : max(0 if held.size else 1, int(np.sum(beyond > tolerance)))]
+    return np.asarray(found)

@@ -8,9 +8,8 @@ Source: `derive.expectation.tables.table_building`, which builds and checks them
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
-from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -19,6 +18,7 @@ from numpy.typing import NDArray
 from wideproof.derive.expectation.tables import compiled_sweep
 
 Host = NDArray[np.float64]
+Some = slice | NDArray[np.int64]
 Range = tuple[float, float]
 """The least and the largest variance of a table."""
 LEAST, LARGEST = -3, 8
@@ -27,6 +27,8 @@ STRIP = 64
 """Rows of a block summed at a time: the arrays of a strip stay in the cache."""
 ELEMENTS = 4096
 """Single pairs summed at a time."""
+MEANS = 4
+"""E[phi], E[phi'], E[phi^2] and E[phi'^2]: numbers that a side may tell before its basis."""
 TINY = float(np.finfo(float).tiny)
 
 
@@ -34,7 +36,7 @@ TINY = float(np.finfo(float).tiny)
 class TableSide:
     """One variable of a table: its range, and what it contributes alone, as Chebyshev coefficients in its variance.
 
-    Shapes: means (2, R), E[phi] and E[phi']; basis (r, R).
+    Shapes: means (2 to 4, R), E[phi] and E[phi'], and perhaps E[phi^2] and E[phi'^2]; basis (r, R).
     """
 
     range: Range
@@ -43,41 +45,45 @@ class TableSide:
     basis: Host
 
     def at(self, variance: Host) -> tuple[Host, Host]:
-        """The two means (2, N) and the basis (r, N) at variances (N,)."""
+        """The means (2 to 4, N) and the basis (r, N) at variances (N,)."""
         x = coordinate(self.range, self.softening, variance)
         terms = np.polynomial.chebyshev.chebvander(x, self.means.shape[1] - 1).T
         return self.means @ terms, self.basis @ terms
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class PairTable:
     """E[phi(u) psi(v)] of centred variables of variances in two ranges, as cores of Chebyshev coefficients.
 
     `error` is an estimate: what is left out, twice the largest distance from the series, that from other integrals;
-    `slope_error` is that of the derivative by the covariance, infinite where nothing has checked it.
-    Shapes: cores (K, r, r') of the even and of the odd orders; K may be 0.
+    `slope_error` is that of the derivative by the covariance, infinite where nothing has checked it. Chebyshev terms
+    are of the place y in [-1, 1] or, where there are four cores, of that in [-1, cut], and then of that in [cut, 1],
+    where the correlation is near one.
+    Shapes: cores (K, r, r') of the even and of the odd orders, of one piece or of two; K may be 0.
     """
 
     softening: float
     layer: float
     sides: tuple[TableSide, TableSide]
-    cores: tuple[Host, Host]
+    cores: tuple[Host, ...]
     error: float
     slope_error: float = math.inf
+    cut: float = 1.0
 
-    @cached_property
-    def taken(self) -> list[int]:
-        """How many of the second basis each two orders of either parity take, made even, at least 4.
+    @property
+    def pieces(self) -> list[Piece]:
+        """One or two."""
+        if len(self.cores) == 2:
+            return [Piece(-1.0, 1.0, self.cores)]
+        return [Piece(-1.0, self.cut, self.cores[:2]), Piece(self.cut, 1.0, self.cores[2:])]
 
-        No fewer than those of higher order.
-        """
-        found: list[int] = []
-        for core in self.cores:
-            ends = np.max(np.any(core != 0, axis=1) * (np.arange(core.shape[2]) + 1), axis=1, initial=4)
-            ends = np.append(ends, 4) if len(ends) % 2 else ends
-            most = np.maximum.accumulate(np.max(ends.reshape(-1, 2), axis=1)[::-1])[::-1]
-            found += [int(end + end % 2) for end in most]
-        return found
+
+class Piece(NamedTuple):
+    """Between which places y cores serve."""
+
+    low: float
+    high: float
+    cores: tuple[Host, ...]
 
 
 class Angles(NamedTuple):
@@ -134,7 +140,7 @@ def evaluate(table: PairTable, variances: tuple[Host, Host], covariance: Host) -
     if a.shape[:1] == (1,) and b.shape[1:] == (1,):
         table, a, b = transposed(table), b, a
     shape = np.broadcast_shapes(a.shape, b.shape, covariance.shape)
-    if len(shape) == 2 and a.shape[1:] == (1,) and b.shape[:1] == (1,) and max(shape) > 1:
+    if len(table.cores) == 2 and len(shape) == 2 and a.shape[1:] == (1,) and b.shape[:1] == (1,) and max(shape) > 1:
         whole = np.ascontiguousarray(np.broadcast_to(covariance, shape))
         return _block(table, np.broadcast_to(a, (shape[0], 1))[:, 0], np.broadcast_to(b, (1, shape[1]))[0], whole)
     u, v, both = (np.broadcast_to(x, shape).reshape(-1) for x in (a, b, covariance))
@@ -147,11 +153,20 @@ def _elements(table: PairTable, a: Host, b: Host, c: Host) -> Host:
     (means, first), (others, second) = _both(table, a, b)
     w, y = _angles(table, a, b, c)
     result = means[0] * others[0] + means[1] * others[1] * c
-    for power, core in zip((2, 3), table.cores, strict=True):
-        if len(core):
-            terms = np.sum(np.swapaxes(np.tensordot(core, first, (1, 0)), 0, 1) * second[:, None, :], axis=0)
-            result += _power(w, power) * _clenshaw(terms[::-1], y)
+    for piece, some, place in in_pieces(table, y):
+        for power, core in zip((2, 3), piece.cores, strict=True):
+            if len(core):
+                rows = np.swapaxes(np.tensordot(core, first[:, some], (1, 0)), 0, 1)
+                terms = np.sum(rows * second[:, None, some], axis=0)
+                result[some] += _power(w[some], power) * _clenshaw(terms[::-1], place)
     return result
+
+
+def in_pieces(table: PairTable, y: Host) -> Iterator[tuple[Piece, Some, Host]]:
+    """The pieces of a table, which of the places y are in each, and where there, from -1 to 1.  Shapes: y (P,)."""
+    for piece in table.pieces:
+        some = np.flatnonzero((y < table.cut) == (piece.low < table.cut)) if len(table.cores) > 2 else slice(None)
+        yield piece, some, (2.0 * y[some] - piece.low - piece.high) / (piece.high - piece.low)
 
 
 def _block(table: PairTable, a: Host, b: Host, c: Host) -> Host:

@@ -10,23 +10,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wideproof.derive.expectation.tables.compiled_sweep import in_parts, made
-from wideproof.derive.expectation.tables.pair_tables import Host, TableSide
+from wideproof.derive.expectation.tables.pair_tables import MEANS, Host, TableSide
 
 SEQUENCES = 64
 """Sequences a thread takes at a time, and the lanes of the loop."""
 
 
 def contribute(sides: Sequence[TableSide], which: NDArray[np.int64], variance: Host, out: Host) -> None:
-    """Write 1 / sqrt(s + a), a / (s + a), E[phi], E[phi'] and, after a place that is left, the basis of tables.
+    """Write 1 / sqrt(s + a), a / (s + a), E[phi], E[phi'] and, after a place that is left, other means and the basis.
 
-    Of the sides given each step takes one.  Shapes: which (steps,), variance (steps, N), out (5 + r, steps, N).
+    Of the sides given each step takes one.  Shapes: which (steps,), variance (steps, N), out (7 + r, steps, N).
     """
     most = max(side.means.shape[1] for side in sides)
     spans, series = np.empty((len(sides), 3)), np.zeros((len(sides), len(out) - 3, most))
     for side, span, place in zip(sides, spans, series, strict=True):
         span[:] = side.softening, *(math.log(side.softening + x) for x in side.range)
-        both = np.concatenate([side.means, side.basis])
-        place[: len(both), : both.shape[1]] = both
+        place[: len(side.means), : side.means.shape[1]] = side.means
+        place[MEANS : MEANS + len(side.basis), : side.basis.shape[1]] = side.basis
     loop, count = _compiled(), variance.shape[1]
     in_parts(
         lambda i: loop(i, min(i + SEQUENCES, count), which, variance, spans, series, out), range(0, count, SEQUENCES)

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from wideproof.derive.expectation.swept_means import Slot
+from wideproof.derive.expectation.swept_means import OWN, Slot
+from wideproof.derive.expectation.tables.flat_cores import HEAD
 from wideproof.derive.expectation.tables.lane_vectors import LANES, of_lanes
 
 RANKS = (4, 6, 8, 10, 12, 14, 16)
@@ -18,23 +19,42 @@ RANKS = (4, 6, 8, 10, 12, 14, 16)
 
 
 def contracted(prefix: str) -> list[str]:
-    """Lines that contract the cores with the bases of rows start to stop, at all steps: `PREFIX_terms`."""
+    """Lines that contract the first pieces with the bases of rows start to stop, at all steps: `PREFIX_terms`."""
+    table = f"{prefix}_shapes[at, e, "
+    lines = _contraction(
+        terms=f"{prefix}_terms, (at, i - start, e, ", rows=f"{prefix}_rows, (i, at, e, ",
+        cores=f"{prefix}_cores, (e, {table}0], ", rank=f"{table}5]",
+    )  # fmt: skip
+    return [*CONTRACTED.format(p=prefix, own=OWN).splitlines(), *("            " + line for line in lines)]
+
+
+def _contraction(**places: str) -> list[str]:
+    """Lines that write the terms from `begin` to `stopped`, four vectors at a time, the last ones perhaps twice."""
     each = {
-        name: "\n".join(line.format(n=n, p=prefix, lanes=LANES) for n in range(4)) for name, line in VECTORS.items()
+        name: "\n".join(line.format(n=n, lanes=LANES, **places) for n in range(4)) for name, line in VECTORS.items()
     }
-    return of_lanes(CONTRACTED.format(p=prefix, lanes=LANES, **each), LANES).splitlines()
+    return of_lanes(CONTRACTION.format(lanes=LANES, own=OWN, **places, **each), LANES).splitlines()
 
 
-def summed(n: int, slot: Slot, covariance: str, lanes: int = LANES) -> list[str]:
+def summed(n: int, slot: Slot, covariance: str, lanes: int = LANES, diagonal: str | None = None) -> list[str]:
     """Lines that write an expectation from the covariances `work[covariance]`, of `swept_means.Loaded` at a step.
 
-    So many lanes are a vector.
+    So many lanes are a vector; a single one has tables of one piece. `diagonal` is the lane of the row itself, if any.
     """
-    sloped = slot.slope is not None
-    parts = {"e": n, "c": covariance, "value": WORK + slot.value, "slope": WORK + (slot.slope or 0), "lanes": lanes}
-    filled = {name: text.format(**parts) if sloped else "" for name, text in SLOPED.items()}
+    sloped, alike = slot.slope is not None, slot.factors[0] == slot.factors[1]
+    parts = {"e": n, "c": covariance, "value": WORK + slot.value, "slope": WORK + (slot.slope or 0), "lanes": lanes,
+             "diagonal": diagonal, "first": OWN, "series": 2 if lanes == 1 else "4 if asked else 2"}  # fmt: skip
+    deeper = _contraction(
+        terms=f"all_terms, ({n}, ", rows=f"row_table, ({n}, ", cores=f"all_cores, ({n}, all_shapes[{n}, 0], ",
+        rank=f"all_shapes[{n}, 6]",
+    )  # fmt: skip
+    parts |= {"deeper": "\n".join("    " + line for line in deeper)}
+    used = {"sloped": sloped, "pieces": lanes > 1, "diagonal": lanes > 1 and diagonal is not None and alike}
+    used["diagonal slope"] = used["diagonal"] and sloped
+    for when, texts in PARTS.items():
+        parts |= {name: text.format(**parts) if used[when] else "" for name, text in texts.items()}
     orders = "\n".join("        " + line for line in _orders(RANKS, 0, sloped))
-    whole = SUMMED.format(**parts, orders=orders, **filled)
+    whole = SUMMED.format(**parts, orders=orders)
     return [line for line in of_lanes(whole, lanes).splitlines() if line.strip()]
 
 
@@ -51,11 +71,11 @@ def _orders(ranks: tuple[int, ...], held: int, sloped: bool) -> list[str]:
 
 def _two(rank: int, others: bool, sloped: bool) -> list[str]:
     """Lines that take two orders of the sum, and of its derivative, by so many terms, and by others one by one."""
-    lines = ["upper, lower, k = k * wide, k * wide - wide, k - 2"]
+    lines = ["upper, lower, k = shifted + k * wide, shifted + k * wide - wide, k - 2"]
     lines += [f"{name} = {_sum(place, rank)}" for name, place in ORDERS]
     if others:
         lines += [
-            f"for n in range({rank}, all_shapes[table, 5 + (k >> 1)]):",
+            f"for n in range({rank}, all_shapes[table, {HEAD + 1} + (k >> 1)]):",
             "    beyond = lanes(column_table, (at + n, here))",
             *(f"    {name} = {name} + share(all_terms, (table, {place} + n)) * beyond" for name, place in ORDERS),
         ]
@@ -86,35 +106,35 @@ def at_time(slots: Sequence[Slot], row: str, column: str) -> list[str]:
     """
     places = [(row.format(slot.row), column.format(slot.column)) for slot in slots]
     read = [f"variances[{side}, {e}] = {place}" for e, both in enumerate(places) for side, place in enumerate(both)]
-    return [*read, *AT_TIME.splitlines()]
+    return [*read, *AT_TIME.format(first=OWN).splitlines()]
 
 
 WORK = 3
 """Rows of lanes of the array `work`: w, 2 y and the derivative of 2 y; then the expectations of a step, and letters."""
-PLACE = "np.uint64(4) + (np.uint64(k) >> np.uint64(1))"
+PLACE = f"np.uint64({HEAD}) + (np.uint64(k) >> np.uint64(1))"
 """Where `Loaded.shapes` says how many terms an order k takes; signed, it would be asked whether it is negative."""
 ORDERS = (("high", "upper"), ("low", "lower"))
 
 CONTRACTED = """{p}_rows, {p}_columns, {p}_cores, {p}_shapes, {p}_layers = {p}_tables
 {p}_width = {p}_columns.shape[2] // max(1, {p}_shapes.shape[1])
 {p}_terms = np.empty(({p}_shapes.shape[0], stop - start, {p}_shapes.shape[1], {p}_cores.shape[3]))
+{p}_done = np.zeros({p}_terms.shape[:3], np.uint8)
 for at in range({p}_shapes.shape[0]):
     for i in range(start, stop):
         for e in range({p}_shapes.shape[1]):
-            table = {p}_shapes[at, e, 0]
-            taken = ({p}_shapes[at, e, 1] + {p}_shapes[at, e, 2]) * ({p}_width - 5)
-            for n in range(0, taken, 4 * {lanes}):
+            before, after = 0, ({p}_shapes[at, e, 1] + {p}_shapes[at, e, 2]) * {p}_shapes[at, e, 7]"""
+
+CONTRACTION = """for n in range(before, after, 4 * {lanes}):
 {begin}
-                for m in range({p}_shapes[at, e, 3]):
-                    part = share({p}_rows, (i, at, e, 5 + m))
+    for m in range({rank}):
+        part = share({rows}{own} + m))
 {add}
 {keep}"""
-"""Four vectors at a time, of which the last ones may be taken twice."""
 
 VECTORS = {
-    "begin": "                at{n}, sum{n} = min(n + {n} * {lanes}, taken - {lanes}), spread(0.0)",
-    "add": "                    sum{n} = sum{n} + part * lanes({p}_cores, (e, table, m, at{n}))",
-    "keep": "                keep({p}_terms, (at, i - start, e, at{n}), sum{n})",
+    "begin": "    to{n}, sum{n} = min(n + {n} * {lanes}, after - {lanes}), spread(0.0)",
+    "add": "        sum{n} = sum{n} + part * lanes({cores}m, to{n}))",
+    "keep": "    keep({terms}to{n}), sum{n})",
 }
 """The lines of a vector."""
 
@@ -141,47 +161,93 @@ AT_TIME = """for e in range(variances.shape[1]):
     for n in range(cores.shape[2]):
         whole = 0.0
         for m in range(cores.shape[1]):
-            whole += values[0, e, 5 + m] * cores[e, m, n]
+            whole += values[0, e, {first} + m] * cores[e, m, n]
         all_terms[e, n] = whole"""
 
-SLOPED = {
-    "turn": """
+PARTS = {
+    "pieces": {
+        "asked": """
+ends, asked = spread(2.0 * all_layers[{e}, 1]), False
+for j in range(np.uint64(0), width, np.uint64({lanes})):
+    asked = asked or not all_below(lanes(work, (1, j)), ends)
+if asked and not all_done[{e}]:
+    all_done[{e}] = 1
+    before = (all_shapes[{e}, 1] + all_shapes[{e}, 2]) * all_shapes[{e}, 7]
+    after = before + (all_shapes[{e}, 3] + all_shapes[{e}, 4]) * all_shapes[{e}, 8]
+{deeper}""",
+        "piece": """
+    first = -1.0 if series < 2 else all_layers[{e}, 1]
+    final = min(1.0, all_layers[{e}, 1]) if series < 2 else 1.0
+    stretch = 2.0 / (final - first)""",
+        "passed": """
+        if all_below(twice, ends) if series >= 2 else not some_below(twice, ends):
+            continue
+        whole, twice = twice, spread(stretch) * twice - spread(stretch * (first + final))""",
+        "stretched": "spread(stretch) * ",
+        "mine": """
+        new = pick(whole, ends, new, old) if series < 2 else pick(whole, ends, old, new)""",
+    },
+    "sloped": {
+        "turn": """
     keep(work, (2, j), spread(4.0 * (1.0 + layer)) * within * scaled * over * inverse * softened)
-    keep(work, ({slope}, j), spread(slope) * lanes(column_table, (at - 2, here)))""",
-    "begin": """
+    keep(work, ({slope}, j), spread(slope) * lanes(column_table, (alone + 3, here)))""",
+        "begun": """
         turning = gone = spread(0.0)""",
-    "end": """
+        "end": """
         turned = turning - spread(0.5) * (lost + twice * gone)
-        softened = spread(shift) * lanes(column_table, (at - 5, here))
+        softened = spread(shift) * lanes(column_table, (alone, here))
         more = spread(2.0) * scaled if parity == 0 else spread(3.0) * scaled * scaled
-        steep = lanes(work, ({slope}, j)) + (more * softened * found + power * turned * lanes(work, (2, j)))
-        keep(work, ({slope}, j), steep)""",
+        old, rate = lanes(work, ({slope}, j)), {stretched}lanes(work, (2, j))
+        new = old + (more * softened * found + power * turned * rate){mine}
+        keep(work, ({slope}, j), new)""",
+    },
+    "diagonal": {
+        "same": """
+own = {diagonal}
+same = own >= 0 and all_layers[{e}, 1] < 1.0 and abs(work[0, own] - part) <= 1e-12 * part
+if same:
+    work[1, own] = -2.0""",
+        "known": """
+if same:
+    work[{value}, own] = row_table[{e}, 5]""",
+    },
+    "diagonal slope": {
+        "steeper": """
+if same:
+    work[{slope}, own] = row_table[{e}, 6]"""
+    },
 }
-"""The lines of the derivative by the covariance."""
+"""Lines for derivatives by the covariance, for tables of two pieces, and for the lane of the row itself."""
 
-SUMMED = """table, at, wide = {e}, {e} * table_width + 5, table_width - 5
+SUMMED = """table, alone, at = {e}, {e} * table_width, {e} * table_width + {first}
 shift, part, mean, slope = row_table[{e}, 0], row_table[{e}, 1], row_table[{e}, 2], row_table[{e}, 3]
-layer = all_layers[{e}]
+layer = all_layers[{e}, 0]
 for j in range(np.uint64(0), width, np.uint64({lanes})):
     here, unit, covariance = skip + j, spread(1.0), lanes(work, ({c}, j))
-    softened = spread(shift) * lanes(column_table, (at - 5, here))
-    scaled, widest = covariance * softened, spread(part) * lanes(column_table, (at - 4, here))
+    softened = spread(shift) * lanes(column_table, (alone, here))
+    scaled, widest = covariance * softened, spread(part) * lanes(column_table, (alone + 1, here))
     least, longest = root(unit - widest), root(unit - lesser(scaled * scaled, widest))
     turned, within = longest - least, spread(layer) * greater(unit - least, spread(1e-300))
     inverse = unit / ((turned + within) * longest)
     over = inverse * longest
-    value = spread(mean) * lanes(column_table, (at - 3, here))
+    value = spread(mean) * lanes(column_table, (alone + 2, here))
     keep(work, (0, j), scaled)
     keep(work, (1, j), spread(2.0) - spread(4.0 * (1.0 + layer)) * turned * over)
-    keep(work, ({value}, j), value + spread(slope) * lanes(column_table, (at - 2, here)) * covariance){turn}
-for parity in range(2):
-    lowest, count = parity * all_shapes[{e}, 1], all_shapes[{e}, 1 + parity]
+    value = value + spread(slope) * lanes(column_table, (alone + 3, here)) * covariance
+    keep(work, ({value}, j), value){turn}{same}{asked}
+lowest = origin = 0
+for series in range({series}):
+    parity, count, wide = series & 1, all_shapes[{e}, 1 + series], all_shapes[{e}, 7 + (series >> 1)]
     if count == 0:
         continue
+    shifted = origin - lowest * wide{piece}
     for j in range(np.uint64(0), width, np.uint64({lanes})):
-        here, scaled, twice, k = skip + j, lanes(work, (0, j)), lanes(work, (1, j)), lowest + count - 1
-        last = lost = spread(0.0){begin}
+        here, scaled, twice, k = skip + j, lanes(work, (0, j)), lanes(work, (1, j)), lowest + count - 1{passed}
+        last = lost = spread(0.0){begun}
 {orders}
         power = scaled * scaled if parity == 0 else scaled * scaled * scaled
         found = last - spread(0.5) * twice * lost
-        keep(work, ({value}, j), lanes(work, ({value}, j)) + power * found){end}"""
+        old = lanes(work, ({value}, j))
+        new = old + power * found{mine}
+        keep(work, ({value}, j), new){end}
+    lowest, origin = lowest + count, origin + count * wide{known}{steeper}"""

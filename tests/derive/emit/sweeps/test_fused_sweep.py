@@ -164,6 +164,28 @@ def test_coefficients_of_tables_off_by_a_thousandth_are_seen(monkeypatch):
     assert apart(*both("tanh", 5, None)) > 1e-6
 
 
+@pytest.mark.parametrize("wrong", ["nothing", "near one", "away from one", "the row itself"])
+def test_at_large_variances_tables_have_two_pieces_and_each_matters(monkeypatch, wrong):
+    pytest.importorskip("numba")
+    kept, pieces = fused_sweep.loaded, []
+
+    def spoilt(*arguments):
+        found = kept(*arguments)
+        counts = found.shapes[0, 0, 1:5]
+        pieces.append(counts)
+        cores, rows = found.cores.copy(), found.rows.copy()
+        first = sum(counts[:2]) * found.shapes[0, 0, 7]
+        cores[..., :first] *= 1.001 if wrong == "away from one" else 1.0
+        cores[..., first:] *= 1.001 if wrong == "near one" else 1.0
+        rows[..., 5:7] *= 1.001 if wrong == "the row itself" else 1.0
+        return found._replace(cores=cores, rows=rows)
+
+    monkeypatch.setitem(NU, "nu_F", 100.0)
+    monkeypatch.setattr(fused_sweep, "loaded", spoilt)
+    assert (apart(*both("tanh", 2, None)) < 3e-11) == (wrong == "nothing")
+    assert all(sum(x[2:]) > 0 < sum(x[:2]) for x in pieces)
+
+
 def test_one_table_serves_an_expectation_and_its_derivative_in_either_order():
     value, other = Slot((("tanh", 0),) * 2, 1, 1, False, 0), Slot((("tanh", 1),) * 2, 1, 1, False, 1)
     assert value.joined(other) == other.joined(value) == value._replace(slope=1)

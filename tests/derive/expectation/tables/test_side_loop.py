@@ -12,16 +12,17 @@ def apart(monkeypatch, which):
     monkeypatch.setattr(side_loop, "_compiled", lambda: side_loop._loop)
     monkeypatch.setattr(side_loop, "SEQUENCES", 4)
     rng = np.random.default_rng(0)
-    sides = [TableSide((0.25, 4.0), 1.3, rng.standard_normal((2, r)), rng.standard_normal((b, r)))
-             for r, b in ((5, 4), (1, 6))]  # fmt: skip
-    variance, out = rng.uniform(0.25, 4.0, (3, 6)), np.full((11, 3, 6), np.nan)
+    sides = [TableSide((0.25, 4.0), 1.3, rng.standard_normal((m, r)), rng.standard_normal((b, r)))
+             for m, r, b in ((2, 5, 4), (4, 1, 6))]  # fmt: skip
+    variance, out = rng.uniform(0.25, 4.0, (3, 6)), np.full((13, 3, 6), np.nan)
     out[4] = 0.0
     side_loop.contribute(sides, np.array([0, 1, 0]), variance, out)
     want = np.zeros_like(out)
     for step, n in enumerate(which):
         a, (means, basis) = variance[step], sides[n].at(variance[step])
-        want[:4, step] = 1 / np.sqrt(1.3 + a), a / (1.3 + a), *means
-        want[5 : 5 + len(basis), step] = basis
+        want[:4, step] = 1 / np.sqrt(1.3 + a), a / (1.3 + a), *means[:2]
+        want[5 : 3 + len(means), step] = means[2:]
+        want[7 : 7 + len(basis), step] = basis
     return np.abs(out - want).max()
 
 
