@@ -182,7 +182,8 @@ if asked and not all_done[{e}]:
         "passed": """
         if all_below(twice, ends) if series >= 2 else not some_below(twice, ends):
             continue
-        whole, twice = twice, spread(stretch) * twice - spread(stretch * (first + final))""",
+        whole, twice = twice, spread(stretch) * twice - spread(stretch * (first + final))
+        twice = lesser(greater(twice, spread(-2.0)), spread(2.0))""",
         "stretched": "spread(stretch) * ",
         "mine": """
         new = pick(whole, ends, new, old) if series < 2 else pick(whole, ends, old, new)""",
