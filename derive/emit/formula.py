@@ -280,6 +280,7 @@ class OnSequences(Compiled):
         self.symbols = tuple(formula.symbols[name] for name in self.scalars)
         self.equations = Equations(formula.recurrence, formula.program, self.symbols, backend)
         self._sweeps: dict[tuple[str, bool], FusedSweep | None] = {}
+        self._given: tuple[Any, dict[str, Any]] = (None, {})
         self.__doc__ = (
             f"{formula.name}(X, X1, X2, readout='all', same=None, …): the derived recursion over (t, s), "
             "on the Gram X (..., T, T') of two sequences and X1, X2 of each with itself."
@@ -351,8 +352,15 @@ class OnSequences(Compiled):
     def _stepper(
         self, inputs: Inputs, sizes: tuple[int, int], values: Mapping[str, Any], move: Move, kind: type[Any] = Stepper
     ) -> Any:
-        floats = {n: v.astype(namespace(self.backend).float64) for n, v in self._checked(values).items()}
-        return kind(self.equations, inputs, floats, sizes, move)
+        return kind(self.equations, inputs, self._floats(values), sizes, move)
+
+    def _floats(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        """The numbers given for the symbols, checked; those given last are not checked again."""
+        key = tuple(values.items()) if all(isinstance(x, int | float) for x in values.values()) else None
+        if key is None or self._given[0] != key:
+            floats = {n: v.astype(namespace(self.backend).float64) for n, v in self._checked(values).items()}
+            self._given = key, floats
+        return self._given[1]
 
     def sweep(self, equal: bool, readout: str) -> FusedSweep | None:
         """The compiled sweep over pairs of sequences, of equal lengths or not, None where there is none."""

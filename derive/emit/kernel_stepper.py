@@ -85,6 +85,14 @@ class Inputs(Protocol):
         """The inputs of a side by directions and lengths."""
         ...
 
+    def sequences(self, side: int) -> Any:
+        """The inputs of a side.  Shapes: (N, T, n_x)."""
+        ...
+
+    def lengths(self, side: int) -> Any:
+        """Their lengths.  Shapes: (N, T)."""
+        ...
+
     @property
     def rounding(self) -> float:
         """How far inputs of less precision may be off, as a part of them."""
@@ -604,6 +612,8 @@ class Grams:
     def directions(self, side: int) -> Directions:
         """Never: products do not tell them.  Errors: NotClosed."""
         raise NotClosed("Grams", "inputs", "their inner products", "Sweeps are of sequences.")
+
+    sequences = lengths = directions
 
     def gaps(self, first: int, second: int) -> None:
         """None: they are left to a subtraction of the entries."""

@@ -410,6 +410,17 @@ def tabled_factors(mean: GaussianMean) -> tuple[Factor, ...]:
 
 SIZES = ("row_size", "column_size")
 """The letters of the lengths of the inputs of either sequence."""
+SIZE = sp.Symbol("size", nonnegative=True)
+"""That of a sequence which is alone."""
+
+
+def alone_lines(exprs: list[sp.Expr], equations: Equations, where: str) -> list[str]:
+    """Lines that work out what one sequence contributes alone, of `size` and moments within it, each at its place."""
+    writer, own = StepWriter(equations, True), {sp.Symbol(x, nonnegative=True): SIZE for x in SIZES}
+    for n, x in enumerate(exprs):
+        text = writer.printed(x.xreplace(own))
+        writer.lines.append(f"{where.format(n)} = {text}")
+    return [x for x in writer.lines if isinstance(x, str)]
 
 
 @functools.cache

@@ -177,9 +177,9 @@ def test_where_one_table_serves_no_two_each_has_its_own(monkeypatch):
     pytest.importorskip("numba")
     kept, asked = FusedSweep._tables, []
 
-    def refused(sweep, part, *others):
-        asked.append([slot.slope for slot in part.slots])
-        return None if any(x is not None for x in asked[-1]) else kept(sweep, part, *others)
+    def refused(sweep, n, *others):
+        asked.append([slot.slope for slot in (sweep.step, sweep.end)[n].slots])
+        return None if any(x is not None for x in asked[-1]) else kept(sweep, n, *others)
 
     monkeypatch.setattr(FusedSweep, "_tables", refused)
     monkeypatch.setattr(FusedSweep, "function", property(lambda _: lambda *x: x[-1].fill(7.0)))
