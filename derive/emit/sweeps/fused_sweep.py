@@ -3,9 +3,9 @@
 The text is printed from the derived equations that `kernel_stepper` compiles as array code, which stays the reference
 and takes over where an equation has no such text: means that are not zero, functions that have neither an algebraic row
 in the table of dual activations nor tables, moments at unequal lags, numbers near the ends of the range of doubles,
-variances beyond tables. What either sequence contributes alone is worked out before, as array code; so are the tables
-of smooth functions (`derive.expectation.swept_means`), whose sums are loops of their own between those of an equation.
-Threads take rows of pairs: the bits do not depend on how many.
+variances beyond tables. What either sequence contributes alone is worked out before, by a loop of its own
+(`contributions`); so are the tables of smooth functions (`derive.expectation.swept_means`), whose sums are loops of
+their own between those of an equation. Threads take rows of pairs: the bits do not depend on how many.
 """
 
 from __future__ import annotations

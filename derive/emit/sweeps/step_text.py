@@ -1,6 +1,6 @@
 """The lines of a step of a kernel recursion for compiled loops: scalar code, printed from the derived equations.
 
-What either sequence contributes alone is a letter of its row or column, worked out before as array code.
+What either sequence contributes alone is a letter of its row or column, worked out before (`contributions`).
 """
 
 from __future__ import annotations
