@@ -144,8 +144,10 @@ def representable(name: str, X: Any, xp: Any = np) -> Any:
 
 
 def squared_lengths(xp: Any, X: Any) -> Any:
-    """Return the sums of squares along the last axis, in one pass.  Shapes: (..., n) -> (...).  Source: definition."""
-    return xp.einsum("...n,...n->...", X, X)
+    """Return the sums of squares along the last axis.  Shapes: (..., n) -> (...).  Source: definition."""
+    if isinstance(X, np.ndarray):
+        return np.einsum("...n,...n->...", X, X)  # a quarter of the time; the array standard has none
+    return xp.sum(X * X, axis=-1)
 
 
 def choice(name: str, value: Any, options: Iterable[str], hint: str = "One of these words.") -> str:
