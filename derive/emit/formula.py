@@ -379,7 +379,10 @@ class OnSequences(Compiled):
         """Whether an expectation comes of tables, being no closed form."""
         stated = [self.equations.recurrence.right, *(e.right for e in self.equations.recurrence.equations)]
         means = set().union(*(x.atoms(GaussianMean) for x in stated))
-        return any(is_tabled(tuple((str(name), int(order)) for name, order in mean.args[0])) for mean in means)
+        return any(
+            is_tabled(tuple((str(name), int(order)) for name, order in mean.args[0]), all(x == 0 for x in mean.args[1]))
+            for mean in means
+        )
 
     @cached_property
     def by_rows(self) -> bool:

@@ -1,11 +1,12 @@
 """A kernel recursion after the last step as one compiled sweep: pair by pair over all steps, nothing stored between.
 
 The text is printed from the derived equations that `kernel_stepper` compiles as array code, which stays the reference
-and takes over where an equation has no such text: means that are not zero, functions that have neither an algebraic row
-in the table of dual activations nor tables, moments at unequal lags, numbers near the ends of the range of doubles,
-variances beyond tables. What either sequence contributes alone is worked out before, by a loop of its own
-(`contributions`); so are the tables of smooth functions (`derive.expectation.swept_means`), whose sums are loops of
-their own between those of an equation. Threads take rows of pairs: the bits do not depend on how many.
+and takes over where an equation has no such text: functions that have neither an algebraic row in the
+table of dual activations nor tables (with a mean that is not zero, those with a kink), moments at unequal lags, numbers
+near the ends of the range of doubles, variances beyond tables. What either sequence contributes alone is worked out
+before by a loop of its own, `contributions`; so are the tables of smooth functions (`derive.expectation.swept_means`),
+whose sums are loops of their own between those of an equation. Threads take rows of pairs: the bits do not depend on
+how many.
 """
 
 from __future__ import annotations
@@ -263,7 +264,7 @@ class FusedSweep:
         if sides is None:
             return None
         one, other = sides
-        tables = [self._tables(n, one, other, half) for n in (0, 1)]
+        tables = [self._tables(stepper, n, one, other, half) for n in (0, 1)]
         if tables[0] is None or tables[1] is None:
             return None if self.apart is None else self.apart.values(stepper, sizes, half)
         first, second = one.number, other.number
@@ -276,9 +277,9 @@ class FusedSweep:
         with np.errstate(all="ignore"):
             return out if np.isfinite(out.sum()) else None
 
-    def _tables(self, n: int, one: Side, other: Side, half: bool) -> tuple[Any, ...] | None:
+    def _tables(self, stepper: Stepper, n: int, one: Side, other: Side, half: bool) -> tuple[Any, ...] | None:
         """What the loops read of the tables of a part, or None where there are none for these variances."""
-        slots = (self.step, self.end)[n].slots
+        slots = (self.step, self.end)[n].slots_at(stepper)
         if not slots:
             return tuple(NOTHING)
         found = loaded(slots, self.alone.letters(0, n, one), self.alone.letters(1, n, other), half)

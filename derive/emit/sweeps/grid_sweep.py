@@ -242,8 +242,9 @@ class GridSweep(FusedSweep):
 
     def _range(self, stepper: Stepper, half: bool, parameters: Host) -> Range | None:
         """The range of the tables by which the moments within sequences are known then, None where there is none."""
+        slots = self.step.slots_at(stepper)
         for every in RANGES:
-            tables = whole(self.step.slots, every)
+            tables = whole(slots, every)
             if tables is None:
                 return None
             if all(self._know_within(stepper, side, parameters, tuple(tables)) for side in ((0,) if half else (0, 1))):
@@ -278,7 +279,7 @@ class GridSweep(FusedSweep):
         if sides is None:
             return None
         one, other = sides
-        tables = [self._of_times(n, one, other, half, every, lanes) for n in (0, 1)]
+        tables = [self._of_times(stepper, n, one, other, half, every, lanes) for n in (0, 1)]
         if tables[0] is None or tables[1] is None:
             return None if self.apart is None else self.apart.grid(stepper, sizes, half, readout)
         times = sizes if mode == ALL else (1, 1)
@@ -299,10 +300,10 @@ class GridSweep(FusedSweep):
         return out[:, 0, :, 0] / (sizes[0] * sizes[1] if mode == AVERAGE else 1.0)
 
     def _of_times(
-        self, n: int, one: Side, other: Side, half: bool, every: Range | None, lanes: int
+        self, stepper: Stepper, n: int, one: Side, other: Side, half: bool, every: Range | None, lanes: int
     ) -> tuple[Any, ...] | None:
         """What the loops read of the tables of a part at all times, and the groups of times; None where none serve."""
-        slots = (self.step, self.end)[n].slots
+        slots = (self.step, self.end)[n].slots_at(stepper)
         if not slots:
             return tuple(NOTHING), np.zeros((2, 0), dtype=np.int64)
         found = across_times(slots, self.alone.letters(0, n, one), self.alone.letters(1, n, other), half, every)

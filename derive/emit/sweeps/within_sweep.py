@@ -20,6 +20,7 @@ from wideproof.derive.emit.sweeps.step_text import (
     alone_lines,
     indented,
     no_text,
+    number_of,
     step_lines,
     tabled_factors,
     with_text,
@@ -40,11 +41,12 @@ ONE = 1e-12
 class WithinWriter(StepWriter):
     """The lines of one step of a sequence with itself, where E[phi^2] of smooth functions is a series."""
 
-    factors: list[Factor] = field(default_factory=list)
+    factors: list[tuple[Factor, sp.Expr]] = field(default_factory=list)
+    """Functions, and the means of their variables."""
 
     def tabled(self, mean: GaussianMean, gapped: bool) -> None:
         """Write E[phi^2] by its series; not a number where the two variables are not one, or it has no digits."""
-        first, second = tabled_factors(mean)
+        first, second = zip(tabled_factors(mean), mean.args[1], strict=True)
         if first != second:
             raise no_text("the square of one function", mean)
         if first not in self.factors:
@@ -118,12 +120,15 @@ class WithinSweep:
         for n, pair in enumerate(self.pairs):
             if pair in self.lines.reads(BEFORE):
                 found[n, 0] = self._start(stepper, side, pair)
-        function, series = compiled(self.text), squares(self.factors)
+        function, series = compiled(self.text), squares(self._factors_at(stepper))
         in_parts(
             lambda i: function(i, min(i + SEQUENCES, count), parameters, series, sizes, begun, found),
             range(0, count, SEQUENCES),
         )
         know(stepper, side, self.pairs, found)
+
+    def _factors_at(self, stepper: Stepper) -> tuple[tuple[Factor, float], ...]:
+        return tuple((factor, number_of(mean, stepper)) for factor, mean in self.factors)
 
     def _start(self, stepper: Stepper, side: int, pair: Pair) -> Host:
         return np.ravel(stepper.value(Key(SIDE[side], pair, (-1, -1))))
