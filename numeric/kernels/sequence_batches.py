@@ -77,10 +77,13 @@ def distinct(groups: Groups) -> tuple[Groups, list[int] | None]:
 
 
 def _differ(X: Array) -> bool:
-    """Whether the sums of sequences tell that no two are equal."""
+    """Whether the sums of first inputs, or of sequences, tell that no two are equal."""
     with np.errstate(over="ignore", invalid="ignore"):
-        sums = to_host(X.sum(axis=(1, 2)))
-    return len({*sums.tolist()}) == len(sums) and bool(np.all(np.isfinite(sums)))
+        for part in (X[:, :1], X):
+            sums = to_host(part.sum(axis=(1, 2)))
+            if len({*sums.tolist()}) == len(sums) and bool(np.all(np.isfinite(sums))):
+                return True
+    return False
 
 
 def check_fit(first: Groups, second: Groups, readout: str) -> None:

@@ -238,6 +238,7 @@ class FusedSweep:
         begun = self.step.reads(BEFORE)
         self.starts = [(equations.across[n] if equations.across[n] in begun else None, i)
                        for n, i in states(equations, self.step, self.end)]  # fmt: skip
+        self.rests = equations.rests(pair for pair, _ in self.starts if pair is not None)
 
     @property
     def held(self) -> int:
@@ -287,6 +288,8 @@ class FusedSweep:
 
     def _begun(self, stepper: Stepper, begin: list[int], shape: tuple[int, ...]) -> Host:
         """The moments across sequences before the first step.  Shapes: (S, 1, 1) for numbers, else (S, *shape)."""
+        if self.rests:
+            return np.zeros((len(self.starts), 1, 1))
         found = []
         for pair, i in self.starts:
             if pair is None:  # nothing says how it starts

@@ -81,7 +81,8 @@ class WithinSweep:
         writer = WithinWriter(equations, True)
         self.lines, self.equations, self.factors = step_lines(writer), equations, tuple(writer.factors)
         self.pairs = [pair for pair in across if pair in pairs]
-        read = self.lines.reads(BEFORE)
+        self.read = read = self.lines.reads(BEFORE)
+        self.rests = equations.rests(read)
         numbers = {pair: 3 if pair in equations.carried else 1 for pair in across}
         self.kept = [(n, i) for n, pair in enumerate(across) if pair in read for i in range(numbers[pair])]
         self.text = self._text()
@@ -114,12 +115,13 @@ class WithinSweep:
         """Work out the moments within the sequences of a side; none where numbers leave the range of the loop."""
         sizes = np.ascontiguousarray(stepper.inputs.lengths(side).T)
         parameters, count = np.array(stepper.parameters, dtype=np.float64), sizes.shape[1]
-        begun, found = np.empty((len(self.kept), count)), np.zeros((len(self.pairs), len(sizes) + 1, count))
-        for place, (n, i) in enumerate(self.kept):
-            begun[place] = (1.0, 0.0, 2.0)[i] * self._start(stepper, side, self.equations.across[n])
-        for n, pair in enumerate(self.pairs):
-            if pair in self.lines.reads(BEFORE):
-                found[n, 0] = self._start(stepper, side, pair)
+        begun, found = np.zeros((len(self.kept), count)), np.zeros((len(self.pairs), len(sizes) + 1, count))
+        if not self.rests:
+            for place, (n, i) in enumerate(self.kept):
+                begun[place] = (1.0, 0.0, 2.0)[i] * self._start(stepper, side, self.equations.across[n])
+            for n, pair in enumerate(self.pairs):
+                if pair in self.read:
+                    found[n, 0] = self._start(stepper, side, pair)
         function, series = compiled(self.text), squares(self._factors_at(stepper))
         in_parts(
             lambda i: function(i, min(i + SEQUENCES, count), parameters, series, sizes, begun, found),
