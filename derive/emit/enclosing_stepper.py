@@ -40,6 +40,8 @@ class BallInputs:
         """Never: balls are stepped one by one.  Errors: NotClosed."""
         raise NotClosed("BallInputs", "numbers", "balls", "Sweeps are of doubles.")
 
+    sequences = lengths = directions
+
     def gaps(self, first: int, second: int) -> None:
         """None: a ball holds its angle as it is."""
 

@@ -280,6 +280,7 @@ class OnSequences(Compiled):
         self.symbols = tuple(formula.symbols[name] for name in self.scalars)
         self.equations = Equations(formula.recurrence, formula.program, self.symbols, backend)
         self._sweeps: dict[tuple[str, bool], FusedSweep | None] = {}
+        self._given: tuple[Any, dict[str, Any]] = (None, {})
         self.__doc__ = (
             f"{formula.name}(X, X1, X2, readout='all', same=None, …): the derived recursion over (t, s), "
             "on the Gram X (..., T, T') of two sequences and X1, X2 of each with itself."
@@ -351,8 +352,15 @@ class OnSequences(Compiled):
     def _stepper(
         self, inputs: Inputs, sizes: tuple[int, int], values: Mapping[str, Any], move: Move, kind: type[Any] = Stepper
     ) -> Any:
-        floats = {n: v.astype(namespace(self.backend).float64) for n, v in self._checked(values).items()}
-        return kind(self.equations, inputs, floats, sizes, move)
+        return kind(self.equations, inputs, self._floats(values), sizes, move)
+
+    def _floats(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        """The numbers given for the symbols, checked; those given last are not checked again."""
+        key = tuple(values.items()) if all(isinstance(x, int | float) for x in values.values()) else None
+        if key is None or self._given[0] != key:
+            floats = {n: v.astype(namespace(self.backend).float64) for n, v in self._checked(values).items()}
+            self._given = key, floats
+        return self._given[1]
 
     def sweep(self, equal: bool, readout: str) -> FusedSweep | None:
         """The compiled sweep over pairs of sequences, of equal lengths or not, None where there is none."""
@@ -371,7 +379,10 @@ class OnSequences(Compiled):
         """Whether an expectation comes of tables, being no closed form."""
         stated = [self.equations.recurrence.right, *(e.right for e in self.equations.recurrence.equations)]
         means = set().union(*(x.atoms(GaussianMean) for x in stated))
-        return any(is_tabled(tuple((str(name), int(order)) for name, order in mean.args[0])) for mean in means)
+        return any(
+            is_tabled(tuple((str(name), int(order)) for name, order in mean.args[0]), all(x == 0 for x in mean.args[1]))
+            for mean in means
+        )
 
     @cached_property
     def by_rows(self) -> bool:

@@ -8,7 +8,7 @@ needs; nothing is unrolled symbolically and nothing recurses.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, NamedTuple, Protocol
@@ -83,6 +83,14 @@ class Inputs(Protocol):
 
     def directions(self, side: int) -> Directions:
         """The inputs of a side by directions and lengths."""
+        ...
+
+    def sequences(self, side: int) -> Any:
+        """The inputs of a side.  Shapes: (N, T, n_x)."""
+        ...
+
+    def lengths(self, side: int) -> Any:
+        """Their lengths.  Shapes: (N, T)."""
         ...
 
     @property
@@ -269,6 +277,10 @@ class Equations:
     def is_zero(self, key: Key) -> bool:
         """Whether one of the two states is at rest before the first step, and the moment is there."""
         return any(time < 0 and self.starts.at_rest(u) for u, time in zip(key.pair, key.times, strict=True))
+
+    def rests(self, pairs: Iterable[Pair]) -> bool:
+        """Whether all states of some moments are stated to be zero before the first step."""
+        return all(self.starts.at_rest(u) for pair in pairs for u in pair)
 
     @cached_property
     def carried(self) -> frozenset[Pair]:
@@ -604,6 +616,8 @@ class Grams:
     def directions(self, side: int) -> Directions:
         """Never: products do not tell them.  Errors: NotClosed."""
         raise NotClosed("Grams", "inputs", "their inner products", "Sweeps are of sequences.")
+
+    sequences = lengths = directions
 
     def gaps(self, first: int, second: int) -> None:
         """None: they are left to a subtraction of the entries."""

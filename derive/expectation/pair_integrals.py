@@ -289,9 +289,9 @@ def square_table(factor: Factor, span: pair_tables.Range, mean: float = 0.0) -> 
     return mean_squares.build(nested_quadrature.shifted(steep(*factor, "numpy"), mean), span)
 
 
-def is_tabled(factors: tuple[Factor, ...]) -> bool:
-    """Whether centred expectations of two factors come from tables where they are many: none has a kink or a jump."""
-    if len(factors) != 2 or _closed(factors, True, "numpy") is not None:
+def is_tabled(factors: tuple[Factor, ...], centred: bool = True) -> bool:
+    """Whether expectations of two factors come from tables where they are many: none has a kink or a jump."""
+    if len(factors) != 2 or _closed(factors, centred, "numpy") is not None:
         return False
     return not any(_broken(factor) or definition(*factor).has(sp.DiracDelta) for factor in factors)
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,7 +42,8 @@ class Slot(NamedTuple):
     """An expectation in the lines of a step: its factors, and where the variances of either side are to be found.
 
     `gapped` says that sqrt(E[phi^2]) of both sides is read too. `value` counts the expectations of a step, and so does
-    `slope` where the derivative by the covariance is one of them too: that of the factors' derivatives.
+    `slope` where the derivative by the covariance is one of them too: that of the factors' derivatives. `means`
+    are those of the two variables, of all sequences and steps: expressions of parameters until they are numbers.
     """
 
     factors: tuple[Factor, ...]
@@ -51,10 +52,16 @@ class Slot(NamedTuple):
     gapped: bool
     value: int
     slope: int | None = None
+    means: tuple[Any, Any] = CENTRED
+
+    @property
+    def alike(self) -> bool:
+        """Whether either variable contributes the same."""
+        return bool(self.factors[0] == self.factors[1] and self.means[0] == self.means[1])
 
     def joined(self, other: Slot) -> Slot | None:
         """Both as one, where one is the derivative of the other by the covariance and has no gaps."""
-        if (self.row, self.column) != (other.row, other.column):
+        if (self.row, self.column, self.means) != (other.row, other.column, other.means):
             return None
         for one, two in ((self, other), (other, self)):
             plain = one.slope is None and two.slope is None and not two.gapped
@@ -68,24 +75,24 @@ SOFTENING, LOW, HIGH, ORDERS, FLOOR, ZERO, FIRST = range(7)
 
 
 @lru_cache(maxsize=32)
-def squares(factors: tuple[Factor, ...]) -> Host:
-    """E[phi^2] of factors by one series a range, from all variances below 4^LEAST to those up to 4^LARGEST.
+def squares(factors: tuple[tuple[Factor, float], ...]) -> Host:
+    """E[phi(u)^2] of factors and the means of u by one series a range, from below 4^LEAST to 4^LARGEST.
 
     Shapes: (E, LARGEST - LEAST + 1, FIRST + K).  Where there is none, the least value it tells is infinite.
     """
     most = FIRST + max(mean_squares.NODES)
     found = np.zeros((len(factors), LARGEST - LEAST + 1, most))
-    for places, factor in zip(found, factors, strict=True):
+    for places, (factor, mean) in zip(found, factors, strict=True):
         for n, place in enumerate(places):
             span = (4.0 ** (LEAST + n - 1) if n else 0.0, 4.0 ** (LEAST + n))
-            table = square_table(factor, span)
+            table = square_table(factor, span, mean)
             place[FLOOR] = math.inf
             if table is not None:
                 softening, terms = table.softening, table.coefficients
                 ends = [math.log(softening + x) for x in span]
                 place[:FIRST] = softening, *ends, len(terms), table.error / ACCURACY, 0.0
                 place[FIRST : FIRST + len(terms)] = terms
-            place[ZERO] = float(steep(*factor, "numpy").values(np.zeros(1))[0]) ** 2
+            place[ZERO] = float(steep(*factor, "numpy").values(np.array([mean]))[0]) ** 2
     return found
 
 
@@ -123,11 +130,11 @@ def chosen(slot: Slot, a: Host, b: Host, given: Range | None = None) -> ChosenTa
     if every is None or not every[0] <= np.min(both) <= np.max(both) <= every[1]:
         return None
     kinds = [slot.factors] if slot.slope is None else [slot.factors, _derivatives(slot.factors)]
-    sizes = [_sizes(factors, every, (a, b)) for factors in kinds]
-    found = _of_ranges(slot.factors, every, [every] * len(a), ends, sizes)
+    sizes = [_sizes(factors, slot.means, every, (a, b)) for factors in kinds]
+    found = _of_ranges(slot, every, [every] * len(a), ends, sizes)
     if found is None and given is None and slot.slope is None:
         own = [range_of(np.append(x, y)) for x, y in zip(a, b, strict=True)]
-        found = _of_ranges(slot.factors, every, [x for x in own if x], ends, sizes)
+        found = _of_ranges(slot, every, [x for x in own if x], ends, sizes)
     return found
 
 
@@ -135,14 +142,14 @@ def _derivatives(factors: tuple[Factor, ...]) -> tuple[Factor, ...]:
     return tuple((name, order + 1) for name, order in factors)
 
 
-def _sizes(factors: tuple[Factor, ...], every: Range, variances: tuple[Host, Host]) -> Host:
+def _sizes(factors: tuple[Factor, ...], means: tuple[float, float], every: Range, variances: tuple[Host, Host]) -> Host:
     """The least and the largest sqrt(E[phi^2] E[psi^2]) at each step, no numbers where there is no table of one.
 
     They are looked for at some variances between the ends of each step.  Shapes: (steps, N), (steps, M) -> (steps, 2).
     """
     found = np.ones((len(variances[0]), 2))
-    for factor, variance in zip(factors, variances, strict=True):
-        table, positive = square_table(factor, every), np.where(variance > 0, variance, np.inf).min(axis=1)
+    for factor, mean, variance in zip(factors, means, variances, strict=True):
+        table, positive = square_table(factor, every, mean), np.where(variance > 0, variance, np.inf).min(axis=1)
         if table is None:
             return np.full_like(found, np.nan)
         most = np.max(variance, axis=1)
@@ -151,23 +158,21 @@ def _sizes(factors: tuple[Factor, ...], every: Range, variances: tuple[Host, Hos
     return found
 
 
-def _of_ranges(
-    factors: tuple[Factor, ...], every: Range, ranges: list[Range], ends: Host, sizes: list[Host]
-) -> ChosenTables | None:
+def _of_ranges(slot: Slot, every: Range, ranges: list[Range], ends: Host, sizes: list[Host]) -> ChosenTables | None:
     """The tables of so many ranges, one a step, each narrowed to the variances of the step."""
     sloped = len(sizes) > 1
     for kind in set(ranges):
-        table, steps = pair_table(factors, (kind, kind), CENTRED, sloped), [x == kind for x in ranges]
+        table, steps = pair_table(slot.factors, (kind, kind), slot.means, sloped), [x == kind for x in ranges]
         if table is None:
             return None
         errors = (table.error, table.slope_error)[: len(sizes)]
         if any(_is_seen(error, size[steps]) for error, size in zip(errors, sizes, strict=True)):
             return None
-    if factors[0] == factors[1]:
+    if slot.alike:
         ends[:] = np.stack([ends[..., 0].min(axis=0), ends[..., 1].max(axis=0)], axis=-1)
     kinds = [(kind, tuple(map(tuple, spans))) for kind, spans in zip(ranges, ends.swapaxes(0, 1).tolist(), strict=True)]
     distinct = sorted(set(kinds))
-    tables = [_narrowed(factors, *kind, sloped) for kind in distinct]
+    tables = [_narrowed(slot.factors, slot.means, *kind, sloped) for kind in distinct]
     return ChosenTables(tables, np.array([distinct.index(x) for x in kinds]), every)
 
 
@@ -179,21 +184,24 @@ def _ends(variance: Host) -> Host:
 
 
 @lru_cache(maxsize=512)
-def _narrowed(factors: tuple[Factor, ...], kind: Range, spans: tuple[Range, Range], sloped: bool) -> PairTable:
+def _narrowed(
+    factors: tuple[Factor, ...], means: tuple[float, float], kind: Range, spans: tuple[Range, Range], sloped: bool
+) -> PairTable:
     """A table over parts of its ranges, made once."""
-    table = pair_table(factors, (kind, kind), CENTRED, sloped)
+    table = pair_table(factors, (kind, kind), means, sloped)
     assert table is not None
-    slope = max(SLOPE, _size_seen(_derivatives(factors), kind, spans)) if sloped else None
-    squares = (
-        [square_table(x, kind) for x in (factors[0], *_derivatives(factors[:1]))] if factors[0] == factors[1] else []
-    )
-    scales = ErrorScales(max(1.0, _size_seen(factors, kind, spans)), slope)
+    slope = max(SLOPE, _size_seen(_derivatives(factors), means, kind, spans)) if sloped else None
+    alike = (factors[0], means[0]) == (factors[1], means[1])
+    squares = [square_table(x, kind, means[0]) for x in (factors[0], *_derivatives(factors[:1]))] if alike else []
+    scales = ErrorScales(max(1.0, _size_seen(factors, means, kind, spans)), slope)
     return narrowed(table, spans, scales, [x for x in squares if x is not None])
 
 
-def _size_seen(factors: tuple[Factor, ...], kind: Range, spans: tuple[Range, Range]) -> float:
+def _size_seen(
+    factors: tuple[Factor, ...], means: tuple[float, float], kind: Range, spans: tuple[Range, Range]
+) -> float:
     """What errors are measured by: sqrt(E[phi^2] E[psi^2]) at the ends of spans."""
-    squares = [square_table(factor, kind) for factor in factors]
+    squares = [square_table(factor, kind, mean) for factor, mean in zip(factors, means, strict=True)]
     sizes = [0.0 if x is None else float(np.max(x.at(np.array(span)))) for x, span in zip(squares, spans, strict=True)]
     return math.sqrt(sizes[0] * sizes[1])
 
@@ -215,7 +223,7 @@ def loaded(slots: Sequence[Slot], rows: Host, columns: Host, same: bool, given: 
         if found is None:
             return None
         picked.append(found)
-    alike = same and all(slot.factors[0] == slot.factors[1] for slot in slots)
+    alike = same and all(slot.alike for slot in slots)
     own = [_side(slots, picked, rows, 0)]
     own.append(own[0] if alike else _side(slots, picked, columns, 1))
     cores, shapes, layers = together(tuple(tuple(found.tables) for found in picked))
@@ -236,7 +244,7 @@ def _side(slots: Sequence[Slot], picked: list[ChosenTables], given: Host, side: 
         contribute([table.sides[side] for table in found.tables], found.which, variance, place)
         place[SQUARE] = 0.0
         if slot.gapped:
-            square = square_table(slot.factors[side], found.range)
+            square = square_table(slot.factors[side], found.range, slot.means[side])
             assert square is not None
             place[SQUARE] = np.sqrt(np.maximum(square.at(variance), 0.0))
     return result
@@ -335,7 +343,7 @@ class Whole(NamedTuple):
 
 def whole(slots: Sequence[Slot], every: Range) -> Whole | None:
     """The tables of expectations over a range, or None where one has none."""
-    tables = [pair_table(slot.factors, (every, every), CENTRED, slot.slope is not None) for slot in slots]
+    tables = [pair_table(slot.factors, (every, every), slot.means, slot.slope is not None) for slot in slots]
     found = [table for table in tables if table is not None]
     if len(found) < len(slots):
         return None

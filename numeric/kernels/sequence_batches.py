@@ -13,12 +13,12 @@ from wideproof.derive.emit.kernel_stepper import Directions
 from wideproof.derive.expectation.gaps import Gaps
 from wideproof.derive.language.errors import ShapeError
 from wideproof.numeric.core.arrays import Array, to_host
-from wideproof.numeric.core.inputs import finite_array, representable
+from wideproof.numeric.core.inputs import finite_array, representable, squared_lengths
 
 SUMMED = float(np.finfo(float).eps)
 """The part of the sum of the sizes of products by which their sum is rounded."""
-GAPS, DIRECTIONS = 3, 4
-"""The places of the last gaps, and of the directions of either side, among the last products."""
+GAPS, DIRECTIONS, LENGTHS = 3, 4, 6
+"""The places of the last gaps, and of the directions and the lengths of either side, among the last products."""
 NARROW = 0.1
 """Directions are subtracted where their cosine is within this of one."""
 HALF_UNITS = {"float16": 2.0**-11, "float32": 2.0**-24}
@@ -33,7 +33,7 @@ def by_length(xp: Any, X: Any) -> Groups:
     number, and for inputs that are not zero and whose squares are.  Source: definition.
     """
     if not isinstance(X, Sequence) or isinstance(X, str | bytes):
-        array = representable("Kernel: X", finite_array("Kernel: X", X, None, xp, empty=True), xp)
+        array = representable("Kernel: X", finite_array("Kernel: X", X, None, xp, empty=True, copy=False), xp)
         return [(list(range(array.shape[0] if array.ndim else 0)), array)]
     arrays = [representable("Kernel: X", finite_array("Kernel: X", x, None, xp, empty=True), xp) for x in X]
     shapes = sorted({x.shape for x in arrays})
@@ -77,10 +77,13 @@ def distinct(groups: Groups) -> tuple[Groups, list[int] | None]:
 
 
 def _differ(X: Array) -> bool:
-    """Whether the sums of sequences tell that no two are equal."""
+    """Whether the sums of first inputs, or of sequences, tell that no two are equal."""
     with np.errstate(over="ignore", invalid="ignore"):
-        sums = to_host(X.sum(axis=(1, 2)))
-    return len({*sums.tolist()}) == len(sums) and bool(np.all(np.isfinite(sums)))
+        for part in (X[:, :1], X):
+            sums = to_host(part.sum(axis=(1, 2)))
+            if len({*sums.tolist()}) == len(sums) and bool(np.all(np.isfinite(sums))):
+                return True
+    return False
 
 
 def check_fit(first: Groups, second: Groups, readout: str) -> None:
@@ -223,11 +226,22 @@ class SequenceBatch:
         """
         side = 0 if self.diagonal else side
         if DIRECTIONS + side not in self._last:
-            X = (self.first, self.second)[side]
-            size = self.xp.sqrt(self.xp.sum(X * X, axis=-1))
-            self._last[DIRECTIONS + side] = Directions(X / self.xp.where(size > 0, size, 1.0)[..., None], size)
+            size = self.lengths(side)
+            x = self.sequences(side) / self.xp.where(size > 0, size, 1.0)[..., None]
+            self._last[DIRECTIONS + side] = Directions(x, size)
         found: Directions = self._last[DIRECTIONS + side]
         return found
+
+    def sequences(self, side: int) -> Array:
+        """Return the inputs of a side.  Shapes: (N, T, n_x).  Units: input.  Source: definition."""
+        return self.second if side and not self.diagonal else self.first
+
+    def lengths(self, side: int) -> Array:
+        """Return the lengths of the inputs of a side.  Shapes: (N, T).  Units: input.  Source: definition."""
+        side = 0 if self.diagonal else side
+        if LENGTHS + side not in self._last:
+            self._last[LENGTHS + side] = self.xp.sqrt(squared_lengths(self.xp, self.sequences(side)))
+        return self._last[LENGTHS + side]
 
     def gram_error(self, side: int, first: int, second: int) -> Array:
         """Return how far rounding may move x_first . x'_second: a part of the sum of the sizes of its products."""

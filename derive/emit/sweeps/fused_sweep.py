@@ -1,32 +1,30 @@
 """A kernel recursion after the last step as one compiled sweep: pair by pair over all steps, nothing stored between.
 
 The text is printed from the derived equations that `kernel_stepper` compiles as array code, which stays the reference
-and takes over where an equation has no such text: means that are not zero, functions that have neither an algebraic row
-in the table of dual activations nor tables, moments at unequal lags, numbers near the ends of the range of doubles,
-variances beyond tables. What either sequence contributes alone is worked out before, as array code; so are the tables
-of smooth functions (`derive.expectation.swept_means`), whose sums are loops of their own between those of an equation.
-Threads take rows of pairs: the bits do not depend on how many.
+and takes over where an equation has no such text: functions that have neither an algebraic row in the
+table of dual activations nor tables (with a mean that is not zero, those with a kink), moments at unequal lags, numbers
+near the ends of the range of doubles, variances beyond tables. What either sequence contributes alone is worked out
+before by a loop of its own, `contributions`; so are the tables of smooth functions (`derive.expectation.swept_means`),
+whose sums are loops of their own between those of an equation. Threads take rows of pairs: the bits do not depend on
+how many.
 """
 
 from __future__ import annotations
 
 import functools
-import math
 import re
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
-import sympy as sp
 from numpy.typing import NDArray
 
-from wideproof.derive.algebra.array_code import emitted
-from wideproof.derive.emit.kernel_stepper import ACROSS, WITHIN_FIRST, WITHIN_SECOND, Equations, Key, Stepper
+from wideproof.derive.emit.kernel_stepper import ACROSS, Equations, Key, Stepper
 from wideproof.derive.emit.sweeps.compiled_text import compiled, out_of_range
+from wideproof.derive.emit.sweeps.contributions import LANES, Contributions, Side, in_lanes
 from wideproof.derive.emit.sweeps.step_text import (
     BEFORE,
     NOW,
-    SIZES,
     LaneSum,
     Lines,
     TabledWriter,
@@ -42,18 +40,10 @@ from wideproof.derive.expectation.tables.lane_vectors import LANES as VECTOR, of
 from wideproof.derive.expectation.tables.table_loops import WORK, contracted, summed
 
 Host = NDArray[np.float64]
-LANES = 64
-"""Columns swept together: the numbers of one step stay in the first cache. Of a chunk on the diagonal, or at the end,
-those lanes are swept that matter, a whole number of vectors. Lanes are counted without sign: a place that might be
-negative keeps a loop from being one over vectors."""
-LINE = 8
-"""Numbers of a line of the cache: a vector that lies in two takes twice as long to load."""
 LEAST_WORK = 2**21
 """Pairs of sequences times steps times moments of a step from which a sweep pays: it takes seconds to compile, once."""
 COPIES, RANK = 3, 16
 """How often what a sequence contributes to a table is held at once, and the largest rank that is common."""
-MIRRORED = 64
-"""Rows whose upper half is mirrored at once: their blocks stay in the cache."""
 
 
 def states(equations: Equations, step: Lines, end: Lines) -> list[tuple[int, int]]:
@@ -69,7 +59,7 @@ def states(equations: Equations, step: Lines, end: Lines) -> list[tuple[int, int
 PRODUCTS = """for j in range(np.uint64(0), width, np.uint64({lanes})):
     {zeros}
     for n in range(x.shape[2]):
-        one, there = spread(x[{row}, n]), lanes({column})
+        one, there = spread(x[{row}]), lanes({column})
         {sums}
     {stores}"""
 DISTANCES = [f"gram{n} = gram{n} + (one {sign} there) * (one {sign} there)" for n, sign in enumerate("-+")]
@@ -81,7 +71,7 @@ LETTER = re.compile(r"\b(?:v\d+|(?:new|old|above|left)\d+_\d+|c\d+|apart|summed|
 def products(row: str, column: str, lanes: int, *parts: Lines) -> tuple[list[str], dict[str, str]]:
     """Lines that sum the products of two directions, distances where they are read, and where they are then.
 
-    They are of x[row] and of what is found at `column`, where so many lanes are a vector.
+    They are of x[row], n among its places, and of what is found at `column`, where so many lanes are a vector.
     """
     sums, read = ["gram0 = gram0 + one * there"], {"inner": "grams[0, j]"}
     if {"apart", "summed"} & {x for part in parts for x in LETTER.findall("\n".join(part.text))}:
@@ -136,35 +126,41 @@ def _parts(lines: Lines) -> list[tuple[list[str], LaneSum | None]]:
     return [*parts, (begun, None)]
 
 
-def source(equations: Equations, step: Lines, end: Lines) -> str:
+def source(equations: Equations, step: Lines, end: Lines, alone: Contributions) -> str:
     """The text of the sweep over rows start to stop of a block of pairs."""
     kept = list(enumerate(states(equations, step, end)))
     olds = {f"old{n}_{i}": f"states[i - start, {place}, j]" for place, (n, i) in kept}
     news = {f"new{n}_{i}": f"states[i - start, {place}, j]" for place, (n, i) in kept}
-    sums, grams = products("i, step", "y, (chunk, step, n, skip + j)", VECTOR, step, end)
+    sums, grams = products("block, step, n, lane", "y, (chunk, step, n, skip + j)", VECTOR, step, end)
     stores: list[str | LaneSum] = [f"states[i - start, {place}, j] = new{n}_{i}" for place, (n, i) in kept]
-
-    def columns(lines: Lines, array: str) -> dict[str, str]:
-        return {f"c{n}": f"{array}{n}, skip + j]" for n in range(len(lines.alone[1]))}
-
-    def rows(lines: Lines, array: str) -> list[str]:
-        return [f"r{n} = {array}{n}]" for n in range(len(lines.alone[0]))]
 
     first = first_row(step, end)
     moving, held = loops(
-        step._replace(lines=[*step.lines, *stores]), olds | grams | columns(step, "of_columns[chunk, step, "), first,
-        diagonal=DIAGONAL,
+        step._replace(lines=[*step.lines, *stores]),
+        olds | grams | columns(alone, 0, "of_columns[chunk, step, {}, skip + j]"), first, diagonal=DIAGONAL,
     )  # fmt: skip
-    last, ended = loops(end, news | columns(end, "last_columns[chunk, "), first, diagonal=DIAGONAL)
+    ending = news | columns(alone, 1, "last_columns[chunk, 0, {}, skip + j]")
+    last, ended = loops(end, ending, first, diagonal=DIAGONAL)
     terms = [contracted(name) if part.slots else [] for part, name in ((step, "step"), (end, "last"))]
     return TEMPLATE.format(
         states=len(kept), lanes=LANES, vector=VECTOR, work=max(held, ended),
         parameters=indented([f"p{n} = parameters[{n}]" for n in range(len(equations.symbols))], 1),
         grams=indented(sums, 4),
         terms=indented([*terms[0], *terms[1]], 1),
-        rows=indented(rows(step, "of_rows[i, step, "), 4), last_rows=indented(rows(end, "last_rows[i, "), 5),
+        rows=indented(rows(alone, 0, "of_rows[block, step, {}, lane]"), 4),
+        last_rows=indented(rows(alone, 1, "last_rows[block, 0, {}, lane]"), 5),
         step=indented(at_step(moving, "step", "step", "step"), 4), last=indented(at_step(last, "last", "0", "0"), 5),
     )  # fmt: skip
+
+
+def rows(alone: Contributions, part: int, where: str) -> list[str]:
+    """Lines that read what a row contributes alone."""
+    return [f"r{n} = {x}" for n, x in enumerate(alone.parts[part].read(0, where))]
+
+
+def columns(alone: Contributions, part: int, where: str) -> dict[str, str]:
+    """Where it is read what a column contributes alone."""
+    return {f"c{n}": x for n, x in enumerate(alone.parts[part].read(1, where))}
 
 
 def at_step(lines: list[str], prefix: str, row: str, column: str) -> list[str]:
@@ -207,6 +203,7 @@ TEMPLATE = """def sweep(
                 if begin >= end:
                     continue
                 width, skip = np.uint64(end - begin), np.uint64(begin)
+                block, lane = np.uint64(i) // np.uint64({lanes}), np.uint64(i) % np.uint64({lanes})
                 if step == 0:
                     begun, far = i if init.shape[1] > 1 else 0, np.uint64(place + begin)
                     for n in range({states}):
@@ -221,21 +218,13 @@ TEMPLATE = """def sweep(
                 if step == of_columns.shape[1] - 1:
 {last_rows}
 {last}
-                    for j in range(begin, min({lanes}, out.shape[1] - place)):
+                    for j in range(max(begin, i - place) if half else 0, min({lanes}, out.shape[1] - place)):
                         out[i, place + j] = ended[j - begin]
+        if half:
+            for j in range(place, min(place + {lanes}, out.shape[1])):
+                for i in range(start, min(stop, j)):
+                    out[j, i] = out[i, j]
 """
-
-
-class Side(NamedTuple):
-    """What one side contributes, at each step and at the last, and the directions of its inputs, as loops read them.
-
-    Shapes: alone (K, steps, N) of both; of rows (N, steps, K), of columns as `in_lanes` says.
-    """
-
-    alone: list[Host]
-    moving: Host
-    last: Host
-    directions: Host
 
 
 class FusedSweep:
@@ -251,8 +240,12 @@ class FusedSweep:
         self.step, self.end = (
             lines(TabledWriter(equations, equal, shared=shared)) for lines in (step_lines, output_lines)
         )
-        self.text = source(equations, self.step, self.end)
-        self.alone = [[self._alone(part, side) for side in (0, 1)] for part in (self.step, self.end)]
+        self.alone = Contributions(equations, self.step, self.end)
+        self.text = source(equations, self.step, self.end, self.alone)
+        begun = self.step.reads(BEFORE)
+        self.starts = [(equations.across[n] if equations.across[n] in begun else None, i)
+                       for n, i in states(equations, self.step, self.end)]  # fmt: skip
+        self.rests = equations.rests(pair for pair, _ in self.starts if pair is not None)
 
     @property
     def held(self) -> int:
@@ -270,93 +263,46 @@ class FusedSweep:
         joint = any(slot.slope is not None for part in (self.step, self.end) for slot in part.slots)
         return FusedSweep(self.equations, self.equal, False) if joint else None
 
-    def _alone(self, lines: Lines, side: int) -> Callable[..., Any]:
-        """What a row or a column contributes, as array code."""
-        letters = [x for x, key in lines.within.items() if key.side == SIDE[side]]
-        return emitted(
-            [*self.equations.symbols, sp.Symbol(SIZES[side], nonnegative=True), *letters], lines.alone[side], "numpy"
-        )
-
     def values(self, stepper: Stepper, sizes: tuple[int, int], half: bool) -> Host | None:
         """The kernel (N1, N2), or None for numbers out of range; a symmetric one is that to the last bit."""
         steps = min(sizes)
         begin = [size - steps for size in sizes]
         spans = [[range(size - steps, size), range(size - 1, size)] for size in sizes]
-        sides = self._sides(stepper, spans, half, LANES) if in_range(stepper, half) else None
+        sides = self.alone.sides(stepper, spans, half, LANES) if in_range(stepper, half) else None
         if sides is None:
             return None
-        rows, columns = sides
-        tables = [self._tables(part, rows.alone[n], columns.alone[n], half)
-                  for n, part in enumerate((self.step, self.end))]  # fmt: skip
+        one, other = sides
+        tables = [self._tables(stepper, n, one, other, half) for n in (0, 1)]
         if tables[0] is None or tables[1] is None:
             return None if self.apart is None else self.apart.values(stepper, sizes, half)
-        first, second = rows.alone[0].shape[2], columns.alone[0].shape[2]
+        first, second = one.number, other.number
         out, filled = np.empty((first, second)), (first, -(-second // LANES) * LANES)
         arguments = (
-            half, np.array(stepper.parameters, dtype=np.float64), rows.moving, columns.moving, rows.directions,
-            columns.directions, self._begun(stepper, begin, filled), rows.last[:, 0], columns.last[:, 0], *tables, out,
+            half, np.array(stepper.parameters, dtype=np.float64), one.moving, other.moving, one.directions,
+            other.directions, self._begun(stepper, begin, filled), one.last, other.last, *tables, out,
         )  # fmt: skip
         in_parts(lambda i: self.function(i, min(i + ROWS, first), *arguments), range(0, first, ROWS))
-        if half:
-            in_parts(lambda i: _mirror(out, i), range(0, first, MIRRORED))
         with np.errstate(all="ignore"):
             return out if np.isfinite(out.sum()) else None
 
-    def _tables(self, part: Lines, rows: Host, columns: Host, half: bool) -> tuple[Any, ...] | None:
-        """What the loops read of tables, or None where there are none for these variances."""
-        if not part.slots:
+    def _tables(self, stepper: Stepper, n: int, one: Side, other: Side, half: bool) -> tuple[Any, ...] | None:
+        """What the loops read of the tables of a part, or None where there are none for these variances."""
+        slots = (self.step, self.end)[n].slots_at(stepper)
+        if not slots:
             return tuple(NOTHING)
-        found = loaded(part.slots, rows, columns, half)
+        found = loaded(slots, self.alone.letters(0, n, one), self.alone.letters(1, n, other), half)
         return None if found is None else tuple(found._replace(columns=in_lanes(found.columns)))
-
-    def _sides(self, stepper: Stepper, spans: list[list[range]], half: bool, lanes: int) -> list[Side] | None:
-        """What either side contributes in each part, over a span of times of its own, None out of range."""
-        read = [[self._read(stepper, part, side, times, half) for part, times in enumerate(own)]
-                for side, own in enumerate(spans)]  # fmt: skip
-        if any(x is None for own in read for x in own):
-            return None
-
-        def side(n: int) -> Side:
-            alone = [self._contributed(stepper, part, n, x) for part, x in enumerate(read[n])]
-            x = stepper.inputs.directions(n).directions[:, spans[n][0].start : spans[n][0].stop]
-            if n == 0:
-                return Side(alone, in_rows(alone[0]), in_rows(alone[1]), np.ascontiguousarray(x))
-            return Side(alone, in_lanes(alone[0], lanes), in_lanes(alone[1], lanes), in_lanes(x.T, lanes))
-
-        return in_parts(side, range(2))
-
-    def _read(self, stepper: Stepper, part: int, side: int, times: range, half: bool) -> list[Host] | None:
-        """The lengths and the moments within sequences of a side that a part reads, None out of range.
-
-        Those within the sequences of a symmetric block are of its first side.  Shapes: (N, times).
-        """
-        sizes, whose = stepper.inputs.directions(side).sizes, SIDE[0 if half else side]
-        found = [sizes[:, times.start : times.stop]]
-        for key in (self.step, self.end)[part].within.values():
-            if key.side == SIDE[side]:
-                at = range(times.start + key.times[0], times.stop + key.times[0])
-                found.append(stepper.within_at(whose, key.pair, at, len(sizes)))
-                if (whose, key.pair) not in stepper.within and out_of_range(found[-1]):
-                    return None
-        return found
-
-    def _contributed(self, stepper: Stepper, part: int, side: int, read: list[Host] | None) -> Host:
-        """What a side contributes of what a part reads of it.  Shapes: (N, times) -> (K, times, N)."""
-        assert read is not None
-        numbers = self.alone[part][side](*stepper.parameters, *read)
-        found = np.empty((len(numbers), *read[0].shape))
-        for place, x in zip(found, numbers, strict=True):
-            place[:] = x
-        return found.swapaxes(1, 2)
 
     def _begun(self, stepper: Stepper, begin: list[int], shape: tuple[int, ...]) -> Host:
         """The moments across sequences before the first step.  Shapes: (S, 1, 1) for numbers, else (S, *shape)."""
+        if self.rests:
+            return np.zeros((len(self.starts), 1, 1))
         found = []
-        for n, i in states(self.equations, self.step, self.end):
-            key = Key(ACROSS, self.equations.across[n], (begin[0] - 1, begin[1] - 1))
-            if key.pair not in self.step.reads(BEFORE):  # nothing says how it starts
+        for pair, i in self.starts:
+            if pair is None:  # nothing says how it starts
                 found.append(np.asarray(0.0))
                 continue
+            key = Key(ACROSS, pair, (begin[0] - 1, begin[1] - 1))
             value = stepper.value(key)
             found.append(np.asarray(stepper.gaps[key][i - 1] if i else value, dtype=np.float64))
         if all(x.ndim == 0 for x in found):
@@ -368,7 +314,6 @@ class FusedSweep:
         return begun
 
 
-SIDE = (WITHIN_FIRST, WITHIN_SECOND)
 NOTHING = Loaded(
     np.empty((0, 0, 0, 0)),
     np.empty((0, 0, 0, 0)),
@@ -381,43 +326,8 @@ NOTHING = Loaded(
 
 def in_range(stepper: Stepper, half: bool) -> bool:
     """Whether parameters and the squares of the lengths of inputs are numbers that the loop may take."""
-    sizes = [stepper.inputs.directions(side).sizes for side in (range(1) if half else range(2))]
+    sizes = [stepper.inputs.lengths(side) for side in (range(1) if half else range(2))]
     return not (out_of_range(np.array(stepper.parameters, dtype=np.float64)) or any(out_of_range(x**2) for x in sizes))
-
-
-def _mirror(found: Host, i: int) -> None:
-    """Put what stands above the diagonal, in some rows from i on, below it."""
-    own = found[i : i + MIRRORED, i : i + MIRRORED]
-    own[:] = np.triu(own) + np.triu(own, 1).T
-    found[i + MIRRORED :, i : i + MIRRORED] = found[i : i + MIRRORED, i + MIRRORED :].T
-
-
-def in_rows(read: Any) -> Host:
-    """Shapes: (K, steps, N) -> (N, steps, K)."""
-    rows = np.empty((read.shape[2], read.shape[1], len(read)))
-    for n, x in enumerate(read):
-        rows[..., n] = x.T
-    return rows
-
-
-def in_lanes(read: Any, lanes: int = LANES) -> Host:
-    """Columns in lanes, filled up with the last one, from a line of the cache on.
-
-    Shapes: (K, steps, M) -> (chunks, steps, K, lanes).
-    """
-    kinds, steps, count = read.shape
-    shape = (-(-count // lanes), steps, kinds, lanes)
-    room = np.zeros(math.prod(shape) + LINE)
-    begin = -room.ctypes.data // room.itemsize % LINE
-    columns = room[begin : begin + math.prod(shape)].reshape(shape)
-
-    def fill(n: int) -> None:
-        part = read[..., n * lanes : (n + 1) * lanes]
-        columns[n, ..., : part.shape[2]] = part.swapaxes(0, 1)
-        columns[n, ..., part.shape[2] :] = columns[n, ..., part.shape[2] - 1 : part.shape[2]]
-
-    in_parts(fill, range(len(columns)))
-    return columns
 
 
 def sweep_of(equations: Equations, equal: bool) -> FusedSweep | None:

@@ -31,30 +31,32 @@ from wideproof.derive.emit.kernel_stepper import (
     Stepper,
 )
 from wideproof.derive.emit.sweeps.compiled_text import compiled
+from wideproof.derive.emit.sweeps.contributions import Contributions, Side, in_lanes
 from wideproof.derive.emit.sweeps.fused_sweep import (
     NOTHING,
     FusedSweep,
     Host,
     at_step,
+    columns,
     first_row,
-    in_lanes,
     in_range,
     loops,
     products,
+    rows,
 )
 from wideproof.derive.emit.sweeps.step_text import (
     BEFORE,
     NOW,
     LaneSum,
-    Lines,
     TabledWriter,
+    alone_lines,
     indented,
     no_text,
     output_lines,
     step_lines,
     with_text,
 )
-from wideproof.derive.emit.sweeps.within_sweep import know, scalar
+from wideproof.derive.emit.sweeps.within_sweep import know
 from wideproof.derive.expectation.swept_means import across_times, whole
 from wideproof.derive.expectation.tables.compiled_sweep import in_parts
 from wideproof.derive.expectation.tables.lane_vectors import LANES as VECTOR
@@ -114,7 +116,7 @@ class GridSweep(FusedSweep):
         self.coupled = not equations.equal_times
         if self.coupled:
             self.within = self._within_text()
-        self.alone = [[self._alone(part, side) for side in (0, 1)] for part in (self.step, self.end)]
+        self.alone = Contributions(equations, self.step, self.end)
 
     def _kept(self) -> list[tuple[int, int]]:
         """The moments that are kept, by their place, and which number of each."""
@@ -154,9 +156,9 @@ class GridSweep(FusedSweep):
         stores: list[str | LaneSum] = [f"near[{count + place}, j] = state[s, {place}, j]" for place, _ in kept]
         stores += [f"near[{place}, j] = state[s, {place}, j] = new{n}_{i}" for place, (n, i) in kept]
         ends = {f"new{n}_{i}": f"near[{place}, j]" for place, (n, i) in kept if self._pair(n) in end.reads(NOW)}
-        sums, grams = products("i, t", "y, (chunk, s, n, skip + j)", min(lanes, VECTOR), step, end)
+        sums, grams = products("block, t, n, lane", "y, (chunk, s, n, skip + j)", min(lanes, VECTOR), step, end)
         first = first_row(step, end)
-        places = [_columns(part, f"{name}_columns[chunk, s, {{}}, j]") for part, name in ((step, "of"), (end, "last"))]
+        places = [columns(self.alone, n, f"{name}_columns[chunk, s, {{}}, j]") for n, name in enumerate(("of", "last"))]
         moving, held = loops(
             step._replace(lines=[*step.lines, *stores]), loads | grams | places[0], first, min(lanes, VECTOR)
         )
@@ -170,8 +172,8 @@ class GridSweep(FusedSweep):
         return GRID.format(
             states=count, twice=2 * count, lanes=lanes, work=max(held, ended), parameters=self._parameters,
             terms=indented(terms, 1), grams=indented(sums, 5),
-            rows=indented(_rows(step, "of_rows[i, t, {}]"), 5), step=indented(swept[0], 5),
-            last_rows=indented(_rows(end, "last_rows[i, t, {}]"), 5), last=indented(swept[1], 5),
+            rows=indented(rows(self.alone, 0, "of_rows[block, t, {}, lane]"), 5), step=indented(swept[0], 5),
+            last_rows=indented(rows(self.alone, 1, "last_rows[block, t, {}, lane]"), 5), last=indented(swept[1], 5),
         )  # fmt: skip
 
     def _pair(self, place: int) -> Pair:
@@ -223,27 +225,26 @@ class GridSweep(FusedSweep):
             *(f"near[{count + place}] = state[s, {place}]" for place, _ in kept),
             *(f"near[{place}] = state[s, {place}] = new{n}_{i}" for place, (n, i) in kept),
         ]
-        sums, grams = products("i, t", "x, (i, s, n)", 1, lines)
-        moving, held = loops(
-            lines._replace(lines=[*lines.lines, *stores]), loads | grams | _columns(lines, "other[s, {}]"),
-            first_row(lines), 1,
-        )  # fmt: skip
+        sums, grams = products("i, t, n", "x, (i, s, n)", 1, lines)
+        loads |= grams | {f"c{n}": f"other[s, {n}]" for n in range(len(lines.alone[1]))}
+        moving, held = loops(lines._replace(lines=[*lines.lines, *stores]), loads, first_row(lines), 1)
         return WITHIN.format(
             states=count, twice=2 * count, work=held, parameters=self._parameters, letters=indented(letters, 3),
             started=indented(started(lines.slots) if lines.slots else [], 1),
             tables=indented(at_time(lines.slots, "own[{}]", "other[t, {}]") if lines.slots else [], 3),
             rows=len(lines.alone[0]), columns=len(lines.alone[1]),
-            own=indented([f"own[{n}] = {scalar(x, self.equations)}" for n, x in enumerate(lines.alone[0])], 3),
-            other=indented([f"other[t, {n}] = {scalar(x, self.equations)}" for n, x in enumerate(lines.alone[1])], 3),
-            row=indented(_rows(lines, "own[{}]"), 3), grams=indented(sums, 4),
+            own=indented(alone_lines(lines.alone[0], self.equations, "own[{}]"), 3),
+            other=indented(alone_lines(lines.alone[1], self.equations, "other[t, {}]"), 3),
+            row=indented([f"r{n} = own[{n}]" for n in range(len(lines.alone[0]))], 3), grams=indented(sums, 4),
             step=indented([line.replace("column_table, (", "columns, (s, ") for line in moving], 4),
             store=indented([f"w[i, t + 1, {k}] = near[{place}]" for k, place in enumerate(found)], 3),
         )  # fmt: skip
 
     def _range(self, stepper: Stepper, half: bool, parameters: Host) -> Range | None:
         """The range of the tables by which the moments within sequences are known then, None where there is none."""
+        slots = self.step.slots_at(stepper)
         for every in RANGES:
-            tables = whole(self.step.slots, every)
+            tables = whole(slots, every)
             if tables is None:
                 return None
             if all(self._know_within(stepper, side, parameters, tuple(tables)) for side in ((0,) if half else (0, 1))):
@@ -259,7 +260,7 @@ class GridSweep(FusedSweep):
         found = np.zeros((len(sizes), sizes.shape[1] + 1, len(self.moments)))
         x, function = np.ascontiguousarray(directions), compiled(self.within)
         in_parts(lambda i: function(i, i + 1, parameters, sizes, x, tables, found), range(len(sizes)))
-        return know(stepper, side, self.moments, found)
+        return know(stepper, side, self.moments, found.T)
 
     # ---- across sequences -----------------------------------------------------------------------------------
     def grid(self, stepper: Stepper, sizes: tuple[int, int], half: bool, readout: str) -> Host | None:
@@ -272,21 +273,20 @@ class GridSweep(FusedSweep):
                 return None
         elif self.coupled and (every := self._range(stepper, half, parameters)) is None:
             return None if self.apart is None else self.apart.grid(stepper, sizes, half, readout)
-        first, second = (len(stepper.inputs.directions(side).sizes) for side in (0, 1))
+        first, second = (len(stepper.inputs.lengths(side)) for side in (0, 1))
         lanes, mode = MANY if second > 2 * FEW else FEW, READOUTS[readout]
-        sides = self._sides(stepper, [[range(size)] * 2 for size in sizes], half, lanes)
+        sides = self.alone.sides(stepper, [[range(size)] * 2 for size in sizes], half, lanes)
         if sides is None:
             return None
-        rows, columns = sides
-        tables = [self._of_times(part, rows.alone[n], columns.alone[n], half, every, lanes)
-                  for n, part in enumerate((self.step, self.end))]  # fmt: skip
+        one, other = sides
+        tables = [self._of_times(stepper, n, one, other, half, every, lanes) for n in (0, 1)]
         if tables[0] is None or tables[1] is None:
             return None if self.apart is None else self.apart.grid(stepper, sizes, half, readout)
         times = sizes if mode == ALL else (1, 1)
         out = np.zeros((first, times[0], second, times[1]))
         arguments = (
-            half, mode, parameters, rows.moving, columns.moving, rows.directions, columns.directions,
-            rows.last, columns.last, *tables[0], *tables[1], out,
+            half, mode, parameters, one.moving, other.moving, one.directions, other.directions,
+            one.last, other.last, *tables[0], *tables[1], out,
         )  # fmt: skip
         function = compiled(self.texts[lanes])
         in_parts(lambda i: function(i, i + 1, *arguments), range(first))
@@ -300,12 +300,13 @@ class GridSweep(FusedSweep):
         return out[:, 0, :, 0] / (sizes[0] * sizes[1] if mode == AVERAGE else 1.0)
 
     def _of_times(
-        self, part: Lines, rows: Host, columns: Host, half: bool, every: Range | None, lanes: int
+        self, stepper: Stepper, n: int, one: Side, other: Side, half: bool, every: Range | None, lanes: int
     ) -> tuple[Any, ...] | None:
-        """What the loops read of tables at all times, and the groups of times; None where none serve."""
-        if not part.slots:
+        """What the loops read of the tables of a part at all times, and the groups of times; None where none serve."""
+        slots = (self.step, self.end)[n].slots_at(stepper)
+        if not slots:
             return tuple(NOTHING), np.zeros((2, 0), dtype=np.int64)
-        found = across_times(part.slots, rows, columns, half, every)
+        found = across_times(slots, self.alone.letters(0, n, one), self.alone.letters(1, n, other), half, every)
         if found is None:
             return None
         return tuple(found.loaded._replace(columns=in_lanes(found.loaded.columns, lanes))), found.groups
@@ -318,16 +319,6 @@ def _mirror(out: Host, i: int) -> None:
     out[i + 1 :, :, i] = out[i, :, i + 1 :].transpose(1, 2, 0)
 
 
-def _rows(lines: Lines, where: str) -> list[str]:
-    """Lines that read what a row contributes alone."""
-    return [f"r{n} = {where.format(n)}" for n in range(len(lines.alone[0]))]
-
-
-def _columns(lines: Lines, where: str) -> dict[str, str]:
-    """Where it is read what a column contributes alone."""
-    return {f"c{n}": where.format(n) for n in range(len(lines.alone[1]))}
-
-
 AT_TIMES = """{p}_row = {p}_groups[1, s] * steps + t
 {p}_column = {p}_groups[0, t] * others + s"""
 """Where the tables of two groups of times have what either side contributes."""
@@ -337,7 +328,7 @@ GRID = """def sweep(
     step_tables, step_groups, last_tables, last_groups, out,
 ):
     per_pi = 1.0 / math.pi
-    steps, others = of_rows.shape[1], of_columns.shape[1]
+    steps, others = x.shape[1], y.shape[1]
     state, near = np.empty((others, {states}, {lanes})), np.empty(({twice}, {lanes}))
     grams, ended, work = np.empty((2, {lanes})), np.empty({lanes}), np.empty(({work}, {lanes}))
     width, skip = np.uint64({lanes}), np.uint64(0)
@@ -348,6 +339,7 @@ GRID = """def sweep(
         for i in range(start, stop):
             if half and place + {lanes} <= i:
                 continue
+            block, lane = np.uint64(i) // np.uint64({lanes}), np.uint64(i) % np.uint64({lanes})
             state[:] = 0.0
             for t in range(steps):
                 near[:] = 0.0
@@ -378,7 +370,7 @@ WITHIN = """def sweep(start, stop, parameters, sizes, x, tables, w):
     for i in range(start, stop):
         state[:] = 0.0
         for t in range(steps):
-            row_size = column_size = sizes[i, t]
+            size = sizes[i, t]
 {letters}
 {own}
 {other}

@@ -1,6 +1,6 @@
 """The lines of a step of a kernel recursion for compiled loops: scalar code, printed from the derived equations.
 
-What either sequence contributes alone is a letter of its row or column, worked out before as array code.
+What either sequence contributes alone is a letter of its row or column, worked out before (`contributions`).
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from wideproof.derive.emit.kernel_stepper import (
     Index,
     Key,
     Pair,
+    Stepper,
     levels,
     placed,
     settled,
@@ -63,6 +64,11 @@ class Lines(NamedTuple):
     def text(self) -> list[str]:
         """Its lines, where tables have no place between them."""
         return [x for x in self.lines if isinstance(x, str)]
+
+    def slots_at(self, stepper: Stepper) -> list[Slot]:
+        """Its slots with means that are numbers."""
+        numbers = [[number_of(x, stepper) for x in slot.means] for slot in self.slots]
+        return [slot._replace(means=(first, second)) for slot, (first, second) in zip(self.slots, numbers, strict=True)]
 
     def reads(self, *steps: Index) -> set[Pair]:
         """The moments it reads of some steps."""
@@ -378,15 +384,16 @@ class TabledWriter(StepWriter):
 
     def slot(self, mean: GaussianMean, gapped: bool) -> tuple[Slot, sp.Symbol]:
         """What is summed for an expectation over one variable of either sequence, and the letter of its covariance."""
-        factors = tabled_factors(mean)
+        factors, means = tabled_factors(mean), tuple(mean.args[1])
         first, across, second = mean.args[2]
         own, other = (self.sides(x.xreplace(self.known)) for x in (first, second))
         if own == {1} or other == {0}:
-            first, second, own, other, factors = second, first, other, own, factors[::-1]
+            first, second, own, other, factors, means = second, first, other, own, factors[::-1], means[::-1]
         if not (own <= {0} and other <= {1} and own | other):
             raise no_text("one variable of either sequence", mean)
         row, column = (self.place(x.xreplace(self.known), side) for side, x in enumerate((first, second)))
-        return Slot(factors, row, column, gapped, self.expectations), self.covariance(mean.args[2], across)
+        slot = Slot(factors, row, column, gapped, self.expectations, None, (means[0], means[1]))
+        return slot, self.covariance(mean.args[2], across)
 
     def covariance(self, law: sp.Expr, across: sp.Expr) -> sp.Symbol:
         """The letter of the covariance of a law."""
@@ -403,13 +410,32 @@ class TabledWriter(StepWriter):
 def tabled_factors(mean: GaussianMean) -> tuple[Factor, ...]:
     """The factors of an expectation that comes from tables.  Errors: NotClosed for others."""
     factors = tuple((str(name), int(order)) for name, order in mean.args[0])
-    if any(x != 0 for x in mean.args[1]) or not is_tabled(factors):
+    if not is_tabled(factors, all(x == 0 for x in mean.args[1])):
         raise no_text("a row in the table of dual activations, or tables", mean)
     return factors
 
 
+def number_of(mean: sp.Expr, stepper: Stepper) -> float:
+    """A mean at the parameters of a stepper."""
+    if mean.is_number:
+        return float(mean)
+    at = zip(stepper.equations.symbols, stepper.parameters, strict=True)
+    return float(mean.xreplace({x: sp.Float(float(value)) for x, value in at}))
+
+
 SIZES = ("row_size", "column_size")
 """The letters of the lengths of the inputs of either sequence."""
+SIZE = sp.Symbol("size", nonnegative=True)
+"""That of a sequence which is alone."""
+
+
+def alone_lines(exprs: list[sp.Expr], equations: Equations, where: str) -> list[str]:
+    """Lines that work out what one sequence contributes alone, of `size` and moments within it, each at its place."""
+    writer, own = StepWriter(equations, True), {sp.Symbol(x, nonnegative=True): SIZE for x in SIZES}
+    for n, x in enumerate(exprs):
+        text = writer.printed(x.xreplace(own))
+        writer.lines.append(f"{where.format(n)} = {text}")
+    return [x for x in writer.lines if isinstance(x, str)]
 
 
 @functools.cache

@@ -13,13 +13,14 @@ import sympy as sp
 
 from wideproof.derive.emit.kernel_stepper import Equations, Key, Pair, Stepper
 from wideproof.derive.emit.sweeps.compiled_text import compiled, out_of_range
-from wideproof.derive.emit.sweeps.fused_sweep import SIDE, Host
+from wideproof.derive.emit.sweeps.contributions import SIDE, Host
 from wideproof.derive.emit.sweeps.step_text import (
     BEFORE,
-    LoopCode,
     StepWriter,
+    alone_lines,
     indented,
     no_text,
+    number_of,
     step_lines,
     tabled_factors,
     with_text,
@@ -31,27 +32,21 @@ from wideproof.derive.expectation.tables.compiled_sweep import in_parts
 from wideproof.derive.expectation.tables.pair_tables import LEAST
 
 SEQUENCES = 32
-"""Sequences a thread takes at a time."""
+"""Sequences a thread takes at a time, the lanes of the loop."""
 ONE = 1e-12
 """By what part variances and their covariance may differ by rounding where the two variables are one."""
-
-
-class AloneCode(LoopCode):
-    """Scalar code of what one sequence contributes alone."""
-
-    def _print_atan(self, expr: sp.Expr) -> str:
-        return f"math.atan({self._print(expr.args[0])})"
 
 
 @dataclass
 class WithinWriter(StepWriter):
     """The lines of one step of a sequence with itself, where E[phi^2] of smooth functions is a series."""
 
-    factors: list[Factor] = field(default_factory=list)
+    factors: list[tuple[Factor, sp.Expr]] = field(default_factory=list)
+    """Functions, and the means of their variables."""
 
     def tabled(self, mean: GaussianMean, gapped: bool) -> None:
         """Write E[phi^2] by its series; not a number where the two variables are not one, or it has no digits."""
-        first, second = tabled_factors(mean)
+        first, second = zip(tabled_factors(mean), mean.args[1], strict=True)
         if first != second:
             raise no_text("the square of one function", mean)
         if first not in self.factors:
@@ -65,20 +60,14 @@ class WithinWriter(StepWriter):
             self.gaps(mean, [sp.Float(0.0), 2 * letter])
 
 
-def scalar(expr: sp.Expr, equations: Equations) -> str:
-    """An expression of parameters and of what belongs to one sequence, as scalar code."""
-    own = {x: sp.Symbol(f"p{n}") for n, x in enumerate(equations.symbols)}
-    return str(AloneCode({"fully_qualified_modules": True}).doprint(expr.xreplace(own)))
-
-
 def know(stepper: Stepper, side: int, pairs: list[Pair], found: Host) -> bool:
     """Give moments within the sequences of a side to a stepper, where no number leaves the range of loops.
 
-    Returns whether none does.  Shapes: found (N, T + 1, pairs), from the time before the first on.
+    Returns whether none does.  Shapes: found (pairs, T + 1, N), from the time before the first on.
     """
     if out_of_range(found):
         return False
-    stepper.within |= {(SIDE[side], pair): found[:, :, n] for n, pair in enumerate(pairs)}
+    stepper.within |= {(SIDE[side], pair): found[n].T for n, pair in enumerate(pairs)}
     return True
 
 
@@ -92,7 +81,8 @@ class WithinSweep:
         writer = WithinWriter(equations, True)
         self.lines, self.equations, self.factors = step_lines(writer), equations, tuple(writer.factors)
         self.pairs = [pair for pair in across if pair in pairs]
-        read = self.lines.reads(BEFORE)
+        self.read = read = self.lines.reads(BEFORE)
+        self.rests = equations.rests(read)
         numbers = {pair: 3 if pair in equations.carried else 1 for pair in across}
         self.kept = [(n, i) for n, pair in enumerate(across) if pair in read for i in range(numbers[pair])]
         self.text = self._text()
@@ -100,43 +90,47 @@ class WithinSweep:
     def _text(self) -> str:
         lines, kept = self.lines, list(enumerate(self.kept))
         (rows, columns), places = lines.alone, [self.equations.across.index(pair) for pair in self.pairs]
-        same = any(max(key.times) >= 0 for key in lines.within.values())
-        letters = [
-            f"{x} = w[i, t + {1 + key.times[0]}, {self.pairs.index(key.pair)}]" for x, key in lines.within.items()
-        ]
+        count, letters = len(self.kept), lines.within.items()
+        moments = 2 * count + 1 + len(letters)
         body = [
-            *letters,
-            *(f"r{n} = {scalar(x, self.equations)}" for n, x in enumerate(rows)),
-            *(f"c{n} = {scalar(x, self.equations)}" for n, x in enumerate(columns)),
-            *(f"old{n}_{i} = state[{place}]" for place, (n, i) in kept),
+            *(f"{x} = work[{2 * count + 1 + n}, j]" for n, (x, _) in enumerate(letters)),
+            *alone_lines(rows, self.equations, "r{}"),
+            *alone_lines(columns, self.equations, "c{}"),
+            *(f"old{n}_{i} = work[{place}, j]" for place, (n, i) in kept),
             *lines.text,
-            *(f"w[i, t + 1, {k}] = new{n}_0" for k, n in enumerate(places)),
+            *(f"work[{count + place}, j] = new{n}_{i}" for place, (n, i) in kept),
+            *(f"work[{moments + k}, j] = new{n}_0" for k, n in enumerate(places)),
         ]
+        read = [f"w[{self.pairs.index(key.pair)}, t + {1 + key.times[0]}, far + j]" for _, key in letters]
         return TEMPLATE.format(
-            states=len(kept), passes=len(self.pairs) if same else 1,
+            states=count, size=2 * count, moments=moments, pairs=len(self.pairs), rows=moments + len(self.pairs),
+            sequences=SEQUENCES, passes=len(self.pairs) if any(max(key.times) >= 0 for _, key in letters) else 1,
             parameters=indented([f"p{n} = parameters[{n}]" for n in range(len(self.equations.symbols))], 1),
+            read=indented([line for n, x in enumerate(read)
+                           for line in ("for j in range(width):", f"    work[{2 * count + 1 + n}, j] = {x}")], 3),
             body=indented(body, 4),
-            stores=indented([f"state[{place}] = new{n}_{i}" for place, (n, i) in kept], 3),
         )  # fmt: skip
 
     def know(self, stepper: Stepper, side: int) -> None:
         """Work out the moments within the sequences of a side; none where numbers leave the range of the loop."""
-        sizes, parameters = stepper.inputs.directions(side).sizes, np.array(stepper.parameters, dtype=np.float64)
-        begun, found = (
-            np.empty((len(sizes), len(self.kept))),
-            np.zeros((len(sizes), sizes.shape[1] + 1, len(self.pairs))),
-        )
-        for place, (n, i) in enumerate(self.kept):
-            begun[:, place] = (1.0, 0.0, 2.0)[i] * self._start(stepper, side, self.equations.across[n])
-        for n, pair in enumerate(self.pairs):
-            if pair in self.lines.reads(BEFORE):
-                found[:, 0, n] = self._start(stepper, side, pair)
-        function, sizes, series = compiled(self.text), np.ascontiguousarray(sizes), squares(self.factors)
+        sizes = np.ascontiguousarray(stepper.inputs.lengths(side).T)
+        parameters, count = np.array(stepper.parameters, dtype=np.float64), sizes.shape[1]
+        begun, found = np.zeros((len(self.kept), count)), np.zeros((len(self.pairs), len(sizes) + 1, count))
+        if not self.rests:
+            for place, (n, i) in enumerate(self.kept):
+                begun[place] = (1.0, 0.0, 2.0)[i] * self._start(stepper, side, self.equations.across[n])
+            for n, pair in enumerate(self.pairs):
+                if pair in self.read:
+                    found[n, 0] = self._start(stepper, side, pair)
+        function, series = compiled(self.text), squares(self._factors_at(stepper))
         in_parts(
-            lambda i: function(i, min(i + SEQUENCES, len(sizes)), parameters, series, sizes, begun, found),
-            range(0, len(sizes), SEQUENCES),
+            lambda i: function(i, min(i + SEQUENCES, count), parameters, series, sizes, begun, found),
+            range(0, count, SEQUENCES),
         )
         know(stepper, side, self.pairs, found)
+
+    def _factors_at(self, stepper: Stepper) -> tuple[tuple[Factor, float], ...]:
+        return tuple((factor, number_of(mean, stepper)) for factor, mean in self.factors)
 
     def _start(self, stepper: Stepper, side: int, pair: Pair) -> Host:
         return np.ravel(stepper.value(Key(SIDE[side], pair, (-1, -1))))
@@ -161,17 +155,27 @@ elif 0 <= place < squares.shape[1] and abs({{a}} - {{c}}) + abs({{b}} - {{c}}) <
 
 TEMPLATE = """def sweep(start, stop, parameters, squares, sizes, begun, w):
     per_pi = 1.0 / math.pi
-    state = np.empty({states})
+    work = np.empty(({rows}, {sequences}))
+    width, far = np.uint64(stop - start), np.uint64(start)
 {parameters}
-    for i in range(start, stop):
-        state[:] = begun[i]
-        for t in range(sizes.shape[1]):
-            row_size = column_size = sizes[i, t]
-            apart = 0.0
-            summed = 4.0 if row_size > 0.0 else 0.0
-            for again in range({passes}):
+    for n in range({states}):
+        for j in range(width):
+            work[n, j] = begun[n, far + j]
+    for t in range(sizes.shape[0]):
+        for j in range(width):
+            work[{size}, j] = sizes[t, far + j]
+        for again in range({passes}):
+{read}
+            for j in range(width):
+                size = work[{size}, j]
+                apart, summed = 0.0, 4.0 if size > 0.0 else 0.0
 {body}
-{stores}
+            for n in range({pairs}):
+                for j in range(width):
+                    w[n, t + 1, far + j] = work[{moments} + n, j]
+        for n in range({states}):
+            for j in range(width):
+                work[n, j] = work[{states} + n, j]
 """
 """A step is done again where it reads moments of its own that come of it: each time one more of them is right."""
 

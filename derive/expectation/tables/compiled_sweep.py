@@ -87,7 +87,8 @@ def in_parts(work: Callable[[int], Part], starts: range) -> list[Part]:
         some()
     finally:
         for helper in helping:
-            helper.result()
+            if not helper.cancel():  # one that has not begun is not waited for
+                helper.result()
     return [found[start] for start in starts]
 
 

@@ -41,7 +41,7 @@ def summed(n: int, slot: Slot, covariance: str, lanes: int = LANES, diagonal: st
 
     So many lanes are a vector; a single one has tables of one piece. `diagonal` is the lane of the row itself, if any.
     """
-    sloped, alike = slot.slope is not None, slot.factors[0] == slot.factors[1]
+    sloped = slot.slope is not None
     parts = {"e": n, "c": covariance, "value": WORK + slot.value, "slope": WORK + (slot.slope or 0), "lanes": lanes,
              "diagonal": diagonal, "first": OWN, "series": 2 if lanes == 1 else "4 if asked else 2"}  # fmt: skip
     deeper = _contraction(
@@ -49,7 +49,7 @@ def summed(n: int, slot: Slot, covariance: str, lanes: int = LANES, diagonal: st
         rank=f"all_shapes[{n}, 6]",
     )  # fmt: skip
     parts |= {"deeper": "\n".join("    " + line for line in deeper)}
-    used = {"sloped": sloped, "pieces": lanes > 1, "diagonal": lanes > 1 and diagonal is not None and alike}
+    used = {"sloped": sloped, "pieces": lanes > 1, "diagonal": lanes > 1 and diagonal is not None and slot.alike}
     used["diagonal slope"] = used["diagonal"] and sloped
     for when, texts in PARTS.items():
         parts |= {name: text.format(**parts) if used[when] else "" for name, text in texts.items()}

@@ -7,7 +7,7 @@ import pytest
 
 from wideproof.derive import Recursion, activation, define, models, nngp, ntk
 from wideproof.derive.emit.kernel_stepper import STILL
-from wideproof.derive.emit.sweeps import compiled_text, fused_sweep
+from wideproof.derive.emit.sweeps import compiled_text, contributions, fused_sweep, within_sweep
 from wideproof.derive.emit.sweeps.fused_sweep import FusedSweep, sweep_of
 from wideproof.derive.emit.sweeps.step_text import arctan_terms
 from wideproof.derive.expectation.swept_means import Slot
@@ -27,7 +27,17 @@ def mixed():
     return rnn
 
 
-NU = {"nu_W": 0.9, "nu_F": 0.5, "nu_b": 0.1, "nu_C": 1.0, "nu_U": 0.8}
+def shifted(name):
+    """A network whose bias has a mean."""
+    rnn = Recursion("shifted")
+    h = rnn.state("h")
+    W, F, b = rnn.matrix("W", variance="nu_W"), rnn.input_map("F", variance="nu_F"), rnn.bias("b", "nu_b", mean="mu")
+    rnn.update(h, activation(name)(W @ h + F @ rnn.x + b))
+    rnn.output(rnn.readout("C", variance="nu_C") @ h)
+    return rnn
+
+
+NU = {"mu": 0.3, "nu_W": 0.9, "nu_F": 0.5, "nu_b": 0.1, "nu_C": 1.0, "nu_U": 0.8}
 TEXT = {
     "relu": (ntk, models.elman("relu")),
     "erf": (ntk, models.elman("erf")),
@@ -38,8 +48,14 @@ TEXT = {
     "tanh": (ntk, models.elman("tanh")),
     "stacked tanh": (ntk, models.stacked(activation="tanh")),
     "mixed": (nngp, mixed()),
+    "mean": (nngp, shifted("tanh")),
+    "mean of erf": (ntk, shifted("erf")),
 }
-NONE = {"residual": (ntk, models.residual()), "means": (nngp, models.elman("sin"))}
+NONE = {
+    "residual": (ntk, models.residual()),
+    "sin": (nngp, models.elman("sin")),
+    "mean of relu": (nngp, shifted("relu")),
+}
 
 
 def sequences(N, T, seed=0):
@@ -115,6 +131,18 @@ def test_which_recurrences_have_a_text(name):
     pytest.importorskip("numba")
     found = sweep_of(quantity(model).formula.on_sequences().equations, True)
     assert (found is not None) == (name in TEXT)
+
+
+def test_a_bias_that_has_a_mean_is_the_array_text_and_no_other_mean(monkeypatch):
+    pytest.importorskip("numba")
+    for module in (fused_sweep, contributions, within_sweep):
+        monkeypatch.setattr(module, "compiled", lambda text: compiled_text.function_of(text, "<text>"))
+    function, X = nngp(shifted("tanh")).formula.on_sequences(), 0.3 * sequences(7, 2)
+    nu, batch = {x: NU[x] for x in function.scalars}, SequenceBatch(np, X, X, True)
+    found = function.swept(batch, (2, 2), "last", **nu)
+    want, other = (function.on(batch, (2, 2), "last", **nu | {"mu": mu}) for mu in (0.3, 0.3003))
+    assert apart(found, 0.5 * (want + want.T)) < 1e-11
+    assert apart(found, other) > 1e-5
 
 
 def test_names_that_a_user_chose_do_not_enter_the_text():
@@ -199,9 +227,9 @@ def test_where_one_table_serves_no_two_each_has_its_own(monkeypatch):
     pytest.importorskip("numba")
     kept, asked = FusedSweep._tables, []
 
-    def refused(sweep, part, *others):
-        asked.append([slot.slope for slot in part.slots])
-        return None if any(x is not None for x in asked[-1]) else kept(sweep, part, *others)
+    def refused(sweep, stepper, n, *others):
+        asked.append([slot.slope for slot in (sweep.step, sweep.end)[n].slots])
+        return None if any(x is not None for x in asked[-1]) else kept(sweep, stepper, n, *others)
 
     monkeypatch.setattr(FusedSweep, "_tables", refused)
     monkeypatch.setattr(FusedSweep, "function", property(lambda _: lambda *x: x[-1].fill(7.0)))

@@ -1,0 +1,64 @@
+"""What sequences contribute alone, by its loop run as plain Python: the expressions of a row and of a column."""
+
+import numpy as np
+import pytest
+import sympy as sp
+
+from wideproof.derive import models, ntk
+from wideproof.derive.emit.kernel_stepper import STILL
+from wideproof.derive.emit.sweeps import compiled_text, contributions
+from wideproof.derive.emit.sweeps.contributions import Part
+from wideproof.derive.emit.sweeps.fused_sweep import FusedSweep
+from wideproof.derive.emit.sweeps.step_text import SIZES
+from wideproof.numeric.kernels.sequence_batches import SequenceBatch
+
+NU = {"nu_W": 0.9, "nu_F": 0.5, "nu_b": 0.1, "nu_C": 1.0}
+LANES = 4
+
+
+def apart(monkeypatch, change=lambda text: text):
+    """How far the letters of rows and columns, and directions, are from what is written, of five sequences."""
+    monkeypatch.setattr(contributions, "room", lambda shape: np.full(shape, 7.0))
+    monkeypatch.setattr(contributions, "compiled", lambda text: compiled_text.function_of(change(text), "<text>"))
+    function = ntk(models.elman("erf")).formula.on_sequences()
+    X = np.random.default_rng(0).standard_normal((5, 3, 2))
+    X[2] = 0.0
+    stepper = function._stepper(SequenceBatch(np, X, X, True), (3, 3), NU, STILL)
+    sweep, span = FusedSweep(function.equations, True), range(1, 3)
+    one, other = sweep.alone.sides(stepper, [[span, span[1:]]] * 2, True, LANES)
+    size = np.linalg.norm(X, axis=-1)[:, 1:]
+    along = X[:, 1:] / np.where(size > 0, size, 1.0)[..., None]
+    laid = one.directions.transpose(0, 3, 1, 2).reshape(8, 2, 2)
+    found = [np.abs(laid[:5] - along).max(), np.abs(laid[5:]).max()]
+    for side, at in enumerate((one, other)):
+        letters = [x for x, key in sweep.step.within.items() if key.side == side]
+        names = [*stepper.equations.symbols, sp.Symbol(SIZES[side], nonnegative=True), *letters]
+        numbers = [size.T, *(stepper.within_at(0, sweep.step.within[x].pair, range(2), 5).T for x in letters)]
+        want = sp.lambdify(names, sweep.step.alone[side], "numpy")(*stepper.parameters, *numbers)
+        found += [np.abs(x - y).max() for x, y in zip(sweep.alone.letters(side, 0, at), want, strict=True)]
+    return max(map(float, found))
+
+
+def test_they_are_the_expressions_of_rows_and_columns(monkeypatch):
+    assert apart(monkeypatch) < 1e-15
+
+
+@pytest.mark.parametrize(
+    ("text", "other"),
+    [
+        ("size = work[0, j]", "size = 1.001 * work[0, j]"),
+        ("begin + t, n", "t, n"),
+        ("out[chunk, t, n, j] = 0.0", "pass"),
+    ],
+    ids=["letter", "time", "lanes left"],
+)
+def test_a_length_a_time_or_a_lane_that_is_wrong_is_seen(text, other, monkeypatch):
+    assert not apart(monkeypatch, lambda whole: whole.replace(text, other)) < 1e-4
+
+
+def test_a_row_and_a_column_that_read_the_same_read_one_number():
+    sweep = FusedSweep(ntk(models.elman("erf")).formula.on_sequences().equations, True)
+    part = Part.of(sweep.step)
+    assert [len(x) for x in sweep.step.alone] == [7, 7]
+    assert len(part.exprs) == 7
+    assert part.read(1, "c[{}]").count("-c[2]") == 1
