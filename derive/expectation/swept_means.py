@@ -118,6 +118,28 @@ class ChosenTables(NamedTuple):
     range: Range
 
 
+class Spread(NamedTuple):
+    """The least variance of each step, the least that is positive, and the largest.  Shapes: (steps,)."""
+
+    least: Host
+    positive: Host
+    most: Host
+
+    @classmethod
+    def of(cls, variance: Host) -> Spread:
+        """That of variances (steps, N)."""
+        least = variance.min(axis=1)
+        positive = least if np.all(least > 0.0) else np.where(variance > 0.0, variance, np.inf).min(axis=1)
+        return cls(least, positive, variance.max(axis=1))
+
+    @property
+    def ends(self) -> Host:
+        """Between which of some powers of two they lie.  Shapes: (steps, 2)."""
+        low, high = np.maximum(self.least, TINY), np.maximum(self.most, TINY)
+        ends = [np.floor(GRID * np.log2(low)) - 0.1, np.ceil(GRID * np.log2(high)) + 0.1]
+        return np.asarray(2.0 ** (np.stack(ends, axis=-1) / GRID))
+
+
 def chosen(slot: Slot, a: Host, b: Host, given: Range | None = None) -> ChosenTables | None:
     """Tables for variances at all steps, or None where there are none, or an error would be visible.
 
@@ -125,15 +147,18 @@ def chosen(slot: Slot, a: Host, b: Host, given: Range | None = None) -> ChosenTa
     `given` is a range of all variances, over which there is one table or none.
     Shapes: a (steps, N), b (steps, M).
     """
-    both = np.append(a, b)
-    every, ends = given or range_of(both), np.stack([_ends(a), _ends(b)])
-    if every is None or not every[0] <= np.min(both) <= np.max(both) <= every[1]:
+    sides = (Spread.of(a), Spread.of(b))
+    both = np.array([min(x.least.min() for x in sides), max(x.most.max() for x in sides)])
+    every, ends = given or range_of(both), np.stack([x.ends for x in sides])
+    if every is None or not every[0] <= both[0] <= both[1] <= every[1]:
         return None
     kinds = [slot.factors] if slot.slope is None else [slot.factors, _derivatives(slot.factors)]
-    sizes = [_sizes(factors, slot.means, every, (a, b)) for factors in kinds]
+    sizes = [_sizes(factors, slot.means, every, sides) for factors in kinds]
     found = _of_ranges(slot, every, [every] * len(a), ends, sizes)
     if found is None and given is None and slot.slope is None:
-        own = [range_of(np.append(x, y)) for x, y in zip(a, b, strict=True)]
+        own = [
+            range_of(np.array(x)) for x in zip(*(end for side in sides for end in (side.least, side.most)), strict=True)
+        ]
         found = _of_ranges(slot, every, [x for x in own if x], ends, sizes)
     return found
 
@@ -142,18 +167,18 @@ def _derivatives(factors: tuple[Factor, ...]) -> tuple[Factor, ...]:
     return tuple((name, order + 1) for name, order in factors)
 
 
-def _sizes(factors: tuple[Factor, ...], means: tuple[float, float], every: Range, variances: tuple[Host, Host]) -> Host:
+def _sizes(factors: tuple[Factor, ...], means: tuple[float, float], every: Range, sides: tuple[Spread, Spread]) -> Host:
     """The least and the largest sqrt(E[phi^2] E[psi^2]) at each step, no numbers where there is no table of one.
 
-    They are looked for at some variances between the ends of each step.  Shapes: (steps, N), (steps, M) -> (steps, 2).
+    They are looked for at some variances between the ends of each step.  Shapes: (steps, 2).
     """
-    found = np.ones((len(variances[0]), 2))
-    for factor, mean, variance in zip(factors, means, variances, strict=True):
-        table, positive = square_table(factor, every, mean), np.where(variance > 0, variance, np.inf).min(axis=1)
+    found = np.ones((len(sides[0].least), 2))
+    for factor, mean, side in zip(factors, means, sides, strict=True):
+        table = square_table(factor, every, mean)
         if table is None:
             return np.full_like(found, np.nan)
-        most = np.max(variance, axis=1)
-        squares = np.maximum(table.at(np.linspace(np.minimum(positive, most), most, LOOKED_AT, axis=1)), 0.0)
+        places = np.linspace(np.minimum(side.positive, side.most), side.most, LOOKED_AT, axis=1)
+        squares = np.maximum(table.at(places), 0.0)
         found *= np.sqrt(np.stack([squares.min(axis=1), squares.max(axis=1)], axis=1))
     return found
 
@@ -174,13 +199,6 @@ def _of_ranges(slot: Slot, every: Range, ranges: list[Range], ends: Host, sizes:
     distinct = sorted(set(kinds))
     tables = [_narrowed(slot.factors, slot.means, *kind, sloped) for kind in distinct]
     return ChosenTables(tables, np.array([distinct.index(x) for x in kinds]), every)
-
-
-def _ends(variance: Host) -> Host:
-    """Between which of some powers of two the variances of each step lie.  Shapes: (steps, N) -> (steps, 2)."""
-    low, high = np.maximum(variance.min(axis=1), TINY), np.maximum(variance.max(axis=1), TINY)
-    ends = [np.floor(GRID * np.log2(low)) - 0.1, np.ceil(GRID * np.log2(high)) + 0.1]
-    return np.asarray(2.0 ** (np.stack(ends, axis=-1) / GRID))
 
 
 @lru_cache(maxsize=512)

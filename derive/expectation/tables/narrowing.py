@@ -32,8 +32,9 @@ SINGULAR, ORDERS, STAIRS = 1.5e-11, 1e-11, 1e-11
 the size of values: of the first, a thirtieth is seen in a value."""
 NEAR, WORTH = 0.85, 0.7
 """The correlation of the largest variances where a piece ends, and the part of all orders below which that pays."""
-ROUNDING, TINY = 1e-16, 1e-300
-"""The part of the largest coefficient of a function below which the last ones are left out."""
+ROUNDING, SHORT, TINY = 1e-14, 1e-12, 1e-300
+"""The part of the largest coefficient of a mean below which the last ones are left out, and what those of a basis may
+leave out of a value."""
 
 
 def narrowed(
@@ -54,13 +55,14 @@ def narrowed(
                 np.ascontiguousarray(frames[0].T @ x @ frames[1]), weight, alike)
         for piece in pieces for x, weight in zip(piece.values, piece.weights, strict=True)
     ]  # fmt: skip
+    most = [row for piece in pieces for row in np.max(piece.weights, axis=(1, 2))]
     sides = [
-        _short(part.side, chebyshev(np.ascontiguousarray((part.orthonormal @ frame).T), 1))
-        for part, frame in zip(parts, frames, strict=True)
+        _short(part.side, chebyshev(np.ascontiguousarray((part.orthonormal @ frame).T), 1), _matter(cores, most, axis))
+        for part, frame, axis in zip(parts, frames, (1, 2), strict=True)
     ]
     if alike:
         sides[1] = sides[0]
-    left_out = 0.1 * SINGULAR + ORDERS + STAIRS
+    left_out = 0.1 * SINGULAR + ORDERS + STAIRS + 2.0 * SHORT
     return replace(
         table, sides=(sides[0], sides[1]), cores=tuple(cores), error=table.error + left_out * sizes.value, cut=cut,
         slope_error=table.slope_error + left_out * SLACK * (math.inf if sizes.slope is None else sizes.slope),
@@ -145,11 +147,19 @@ class _Part:
         self.side = replace(side, range=span, means=chebyshev(means, 1))
 
 
-def _short(side: TableSide, basis: Host) -> TableSide:
-    """A side with a basis, without the coefficients that are rounding."""
-    both = np.concatenate([side.means, basis])
-    small = np.max(np.abs(both) / np.max(np.abs(both), axis=1, keepdims=True, initial=TINY), axis=0) < ROUNDING
-    count = len(small) - int(np.argmin(small[::-1]))
+def _matter(cores: list[Host], weights: list[Host], axis: int) -> Host:
+    """How much each of a basis may matter to a value, by what its terms are multiplied by.  Shapes: (r,)."""
+    sizes = [
+        np.tensordot(weight[: len(core)], np.abs(core), (0, 0)) for core, weight in zip(cores, weights, strict=True)
+    ]
+    return np.asarray(np.sum(sizes, axis=(0, 3 - axis)))
+
+
+def _short(side: TableSide, basis: Host, matter: Host) -> TableSide:
+    """A side with a basis, without the last orders: where they are rounding of means, and too small for values."""
+    means = np.max(np.abs(side.means) / np.max(np.abs(side.means), axis=1, keepdims=True, initial=TINY), axis=0)
+    left = np.cumsum((matter @ np.abs(basis))[::-1])[::-1]
+    count = int(np.flatnonzero((means > ROUNDING) | (left > SHORT))[-1]) + 1
     return replace(
         side, means=np.ascontiguousarray(side.means[:, :count]), basis=np.ascontiguousarray(basis[:, :count])
     )

@@ -32,7 +32,7 @@ MEANS = 4
 TINY = float(np.finfo(float).tiny)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class TableSide:
     """One variable of a table: its range, and what it contributes alone, as Chebyshev coefficients in its variance.
 

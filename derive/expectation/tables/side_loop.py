@@ -21,16 +21,22 @@ def contribute(sides: Sequence[TableSide], which: NDArray[np.int64], variance: H
 
     Of the sides given each step takes one.  Shapes: which (steps,), variance (steps, N), out (7 + r, steps, N).
     """
-    most = max(side.means.shape[1] for side in sides)
-    spans, series = np.empty((len(sides), 3)), np.zeros((len(sides), len(out) - 3, most))
-    for side, span, place in zip(sides, spans, series, strict=True):
-        span[:] = side.softening, *(math.log(side.softening + x) for x in side.range)
-        place[: len(side.means), : side.means.shape[1]] = side.means
-        place[MEANS : MEANS + len(side.basis), : side.basis.shape[1]] = side.basis
+    spans, series = _together(tuple(sides), len(out) - 3)
     loop, count = _compiled(), variance.shape[1]
     in_parts(
         lambda i: loop(i, min(i + SEQUENCES, count), which, variance, spans, series, out), range(0, count, SEQUENCES)
     )
+
+
+@functools.lru_cache(maxsize=64)
+def _together(sides: tuple[TableSide, ...], count: int) -> tuple[Host, Host]:
+    """Softenings and the coordinates of the ends of ranges, and so many series.  Shapes: (sides, 3), (sides, n, R)."""
+    spans = np.array([[x.softening, *(math.log(x.softening + end) for end in x.range)] for x in sides])
+    series = np.zeros((len(sides), count, max(side.means.shape[1] for side in sides)))
+    for side, place in zip(sides, series, strict=True):
+        place[: len(side.means), : side.means.shape[1]] = side.means
+        place[MEANS : MEANS + len(side.basis), : side.basis.shape[1]] = side.basis
+    return spans, series
 
 
 @functools.cache
