@@ -102,11 +102,11 @@ def installed() -> bool:
     return importlib.util.find_spec("numba") is not None
 
 
-def made(loop: Callable[..., None], *signature: str, how: Mapping[str, Any] = HOW) -> Callable[..., None]:
+def made(loop: Callable[..., Any], *signature: str, how: Mapping[str, Any] = HOW) -> Callable[..., Any]:
     """A loop, compiled, at once where a signature is given, and kept on disk between runs where that is possible."""
     njit: Any = importlib.import_module("numba").njit
     try:
-        found: Callable[..., None] = njit(*signature, **how, cache=True)(loop)
+        found: Callable[..., Any] = njit(*signature, **how, cache=True)(loop)
     except RuntimeError:  # no writable place for a cache
         found = njit(*signature, **how)(loop)
     return found
