@@ -363,7 +363,7 @@ class Stepper(OnDemand[Key]):
     """The moments of one pair of batches, computed on demand, where asked with some numbers moved by their errors.
 
     `within` are those within the sequences of a side at all equal times, where a loop has worked them out: (N, T + 1),
-    from the time before the first step on.
+    from the time before the first step on; `lengths` those of the inputs of a side, (T, N), worked out there too.
     """
 
     def __init__(
@@ -378,6 +378,7 @@ class Stepper(OnDemand[Key]):
         self.equations, self.inputs, self.move = equations, inputs, move
         self.parameters = [parameters[symbol.name] for symbol in equations.symbols]
         self.within: dict[tuple[int, Pair], Host] = {}
+        self.lengths: dict[int, Host] = {}
         self.gaps: dict[Key, Gaps] = {}
         self.laws: dict[Any, Variables] = {}
         self.spread: Spread | None = None

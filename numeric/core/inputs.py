@@ -75,18 +75,17 @@ def _number(value: Any) -> float:
 
 def finite_array(
     name: str, value: Any, ndim: int | Sequence[int] | None = None, xp: Any = np, *, empty: bool = False,
-    hint: str = MISSING, copy: bool = True,
+    hint: str = MISSING,
 ) -> Any:  # fmt: skip
     """Return finite real numbers as a float64 array of a namespace, of a number of axes that is allowed.
 
-    Without `copy` it may be the given array itself.
     Shapes: kept.  Error: ParameterError, naming the argument, for text, objects, booleans, complex numbers, masked
     arrays, NaN and infinity; ShapeError for another number of axes, and for an array without numbers unless allowed.
     """
     array, got = _as_array(value, xp)
     if array is not None and _kind(array) in tuple("iuf"):
-        found = xp.astype(array, xp.float64, copy=copy)
-        got = None if _is_finite(xp, found) else "nan or infinity"
+        found = xp.astype(array, xp.float64)
+        got = None if all_finite(xp, found) else "nan or infinity"
     if got is not None:
         missing = got == "nan or infinity" or hint != MISSING or isinstance(value, np.ma.MaskedArray)
         raise ParameterError(name, "finite real numbers", got, hint if missing else WORDS)
@@ -98,8 +97,8 @@ def finite_array(
     return found
 
 
-def _is_finite(xp: Any, array: Any) -> bool:
-    """Whether all numbers are finite: where the sum of their squares is, which is found in one pass, they are."""
+def all_finite(xp: Any, array: Any) -> bool:
+    """Return whether all numbers are finite: where the sum of their squares is, found in one pass, they are."""
     if isinstance(array, np.ndarray) and array.flags.c_contiguous and np.isfinite(np.vdot(array, array)):
         return True
     return bool(xp.all(xp.isfinite(array)))
@@ -148,6 +147,19 @@ def representable(name: str, X: Any, xp: Any = np) -> Any:
         hint = "Multiply the inputs by a constant and divide nu_F by its square, or set what is noise to zero."
         raise ParameterError(name, f"inputs that are zero, or of squares above {SMALLEST:.3g}", got, hint)
     return X
+
+
+def input_array(name: str, value: Any, xp: Any = np) -> Any:
+    """Return what `representable` returns of `finite_array`: a given array itself where its squared lengths tell.
+
+    Shapes: kept.  Error: as those two.  Source: definition.
+    """
+    if type(value) is np.ndarray and value.dtype == np.float64 and value.ndim >= 2 and value.size:
+        with np.errstate(over="ignore", invalid="ignore"):
+            squares = squared_lengths(xp, value)
+        if np.min(squares) >= SMALLEST and np.max(squares) < np.inf:
+            return xp.asarray(value)
+    return representable(name, finite_array(name, value, None, xp, empty=True), xp)
 
 
 def squared_lengths(xp: Any, X: Any) -> Any:

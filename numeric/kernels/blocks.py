@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 from collections import deque
@@ -63,10 +64,15 @@ def _here(kernel: Any, asked: tuple[str, Any, bool], blocks: Iterable[Block], co
         rows, columns, batch = block
         return rows, columns, kernel.block(asked, batch)
 
+    left = iter(blocks)
+    yield from map(work, itertools.islice(left, 1))
+    more = [*itertools.islice(left, 1)]
+    if not more:
+        return
     with ThreadPoolExecutor(count, f"{compiled_sweep.HELPERS}block") as pool:
         begun: deque[Future[Worked]] = deque()
-        for place, block in enumerate(blocks):
-            if place == 0 or block[2].swept or count == 1:
+        for block in itertools.chain(more, left):
+            if block[2].swept or count == 1:
                 yield from (future.result() for future in begun)
                 begun.clear()
                 yield work(block)

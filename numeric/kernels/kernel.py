@@ -18,7 +18,7 @@ from wideproof.derive.expectation.tables.compiled_sweep import in_parts
 from wideproof.derive.language.errors import ParameterError, ShapeError, TooLarge
 from wideproof.numeric.core.arrays import BACKENDS, Array, backend, to_host
 from wideproof.numeric.core.enclosures import Enclosure
-from wideproof.numeric.core.inputs import choice, names as named, real
+from wideproof.numeric.core.inputs import all_finite, choice, names as named, real
 from wideproof.numeric.core.shown import InOneLine, described
 from wideproof.numeric.core.timing import blas_threads
 from wideproof.numeric.kernels.blocks import refuse_too_many_pairs, worked_blocks
@@ -287,7 +287,7 @@ class Kernel:
         xp = backend(self.backend)
         value = getattr(result, "value", result)
         parts = value if value.ndim == 4 else (value,)  # no second array of the size of all pairs of times
-        if not all(bool(xp.all(xp.isfinite(part))) for part in parts):  # CuPy has no such flags
+        if not all(all_finite(xp, part) for part in parts):  # CuPy has no such flags
             raise TooLarge(where)
         return result
 

@@ -13,7 +13,7 @@ from wideproof.derive.emit.kernel_stepper import Directions
 from wideproof.derive.expectation.gaps import Gaps
 from wideproof.derive.language.errors import ShapeError
 from wideproof.numeric.core.arrays import Array, to_host
-from wideproof.numeric.core.inputs import finite_array, representable, squared_lengths
+from wideproof.numeric.core.inputs import input_array, squared_lengths
 
 SUMMED = float(np.finfo(float).eps)
 """The part of the sum of the sizes of products by which their sum is rounded."""
@@ -33,9 +33,9 @@ def by_length(xp: Any, X: Any) -> Groups:
     number, and for inputs that are not zero and whose squares are.  Source: definition.
     """
     if not isinstance(X, Sequence) or isinstance(X, str | bytes):
-        array = representable("Kernel: X", finite_array("Kernel: X", X, None, xp, empty=True, copy=False), xp)
+        array = input_array("Kernel: X", X, xp)
         return [(list(range(array.shape[0] if array.ndim else 0)), array)]
-    arrays = [representable("Kernel: X", finite_array("Kernel: X", x, None, xp, empty=True), xp) for x in X]
+    arrays = [input_array("Kernel: X", x, xp) for x in X]
     shapes = sorted({x.shape for x in arrays})
     members = [[i for i, x in enumerate(arrays) if x.shape == shape] for shape in shapes]
     return [(rows, xp.stack([arrays[i] for i in rows])) for rows in members]

@@ -24,16 +24,16 @@ RANGE = 1e100
 
 
 @functools.lru_cache(maxsize=64)
-def compiled(text: str) -> Callable[..., None]:
+def compiled(text: str) -> Callable[..., Any]:
     """The function of a text, which differs neither by variances nor by inputs; kept on disk where there is a place."""
     return made(function_of(text, str(_kept(text) or "<sweep>")))
 
 
-def function_of(text: str, path: str) -> Callable[..., None]:
+def function_of(text: str, path: str) -> Callable[..., Any]:
     """The function of a text in Python, not compiled."""
     scope: dict[str, Any] = {"np": np, "math": math, "__name__": MODULE, **lane_vectors.functions_of(text)}
     exec(compile(text, path, "exec"), scope)  # our own text, of printed expressions
-    function: Callable[..., None] = scope["sweep"]
+    function: Callable[..., Any] = scope["sweep"]
     return function
 
 

@@ -126,12 +126,12 @@ class Contributions:
 
         Shapes: (1 + moments, times, N).
         """
-        lengths = stepper.inputs.lengths(side)
-        read = np.empty((1 + len(part.moments), len(times), len(lengths)))
-        read[0] = lengths[:, times.start : times.stop].T
+        lengths = stepper.lengths[side] if side in stepper.lengths else stepper.inputs.lengths(side).T
+        read = np.empty((1 + len(part.moments), len(times), lengths.shape[1]))
+        read[0] = lengths[times.start : times.stop]
         for place, (pair, ago) in zip(read[1:], part.moments, strict=True):
             at = range(times.start + ago[0], times.stop + ago[0])
-            place[:] = stepper.within_at(SIDE[side], pair, at, len(lengths)).T
+            place[:] = stepper.within_at(SIDE[side], pair, at, lengths.shape[1]).T
             if (SIDE[side], pair) not in stepper.within and out_of_range(place):
                 return None
         return read

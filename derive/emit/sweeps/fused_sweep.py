@@ -189,7 +189,7 @@ TEMPLATE = """def sweep(
     start, stop, half, parameters, of_rows, of_columns, x, y, init, last_rows, last_columns,
     step_tables, last_tables, out,
 ):
-    per_pi = 1.0 / math.pi
+    per_pi, nothing = 1.0 / math.pi, 0.0
     states = np.empty((stop - start, {states}, {lanes}))
     grams, ended, work = np.empty((2, {lanes})), np.empty({lanes}), np.empty(({work}, {lanes}))
 {parameters}
@@ -220,11 +220,14 @@ TEMPLATE = """def sweep(
 {last}
                     for j in range(max(begin, i - place) if half else 0, min({lanes}, out.shape[1] - place)):
                         out[i, place + j] = ended[j - begin]
+                        nothing += 0.0 * ended[j - begin]
         if half:
             for j in range(place, min(place + {lanes}, out.shape[1])):
                 for i in range(start, min(stop, j)):
                     out[j, i] = out[i, j]
+    return nothing
 """
+"""It returns zero, or no number where one of the kernel is none, or infinite."""
 
 
 class FusedSweep:
@@ -253,7 +256,7 @@ class FusedSweep:
         return COPIES * (OWN + RANK) * len(self.step.slots)
 
     @functools.cached_property
-    def function(self) -> Callable[..., None]:
+    def function(self) -> Callable[..., Any]:
         """The compiled loop."""
         return compiled(self.text)
 
@@ -281,9 +284,8 @@ class FusedSweep:
             half, np.array(stepper.parameters, dtype=np.float64), one.moving, other.moving, one.directions,
             other.directions, self._begun(stepper, begin, filled), one.last, other.last, *tables, out,
         )  # fmt: skip
-        in_parts(lambda i: self.function(i, min(i + ROWS, first), *arguments), range(0, first, ROWS))
-        with np.errstate(all="ignore"):
-            return out if np.isfinite(out.sum()) else None
+        nothing = in_parts(lambda i: self.function(i, min(i + ROWS, first), *arguments), range(0, first, ROWS))
+        return out if sum(nothing) == 0.0 else None
 
     def _tables(self, stepper: Stepper, n: int, one: Side, other: Side, half: bool) -> tuple[Any, ...] | None:
         """What the loops read of the tables of a part, or None where there are none for these variances."""
@@ -326,8 +328,9 @@ NOTHING = Loaded(
 
 def in_range(stepper: Stepper, half: bool) -> bool:
     """Whether parameters and the squares of the lengths of inputs are numbers that the loop may take."""
-    sizes = [stepper.inputs.lengths(side) for side in (range(1) if half else range(2))]
-    return not (out_of_range(np.array(stepper.parameters, dtype=np.float64)) or any(out_of_range(x**2) for x in sizes))
+    unknown = [stepper.inputs.lengths(side) for side in ((0,) if half else (0, 1)) if side not in stepper.lengths]
+    every = [np.array(stepper.parameters, dtype=np.float64), *(x**2 for x in unknown)]
+    return not any(map(out_of_range, every))
 
 
 def sweep_of(equations: Equations, equal: bool) -> FusedSweep | None:

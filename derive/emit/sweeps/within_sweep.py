@@ -12,7 +12,7 @@ import numpy as np
 import sympy as sp
 
 from wideproof.derive.emit.kernel_stepper import Equations, Key, Pair, Stepper
-from wideproof.derive.emit.sweeps.compiled_text import compiled, out_of_range
+from wideproof.derive.emit.sweeps.compiled_text import RANGE, compiled, out_of_range
 from wideproof.derive.emit.sweeps.contributions import SIDE, Host
 from wideproof.derive.emit.sweeps.step_text import (
     BEFORE,
@@ -91,9 +91,10 @@ class WithinSweep:
         lines, kept = self.lines, list(enumerate(self.kept))
         (rows, columns), places = lines.alone, [self.equations.across.index(pair) for pair in self.pairs]
         count, letters = len(self.kept), lines.within.items()
-        moments = 2 * count + 1 + len(letters)
+        size, beyond = 2 * count, 2 * count + 1
+        first, moments = beyond + 1, beyond + 1 + len(letters)
         body = [
-            *(f"{x} = work[{2 * count + 1 + n}, j]" for n, (x, _) in enumerate(letters)),
+            *(f"{x} = work[{first + n}, j]" for n, (x, _) in enumerate(letters)),
             *alone_lines(rows, self.equations, "r{}"),
             *alone_lines(columns, self.equations, "c{}"),
             *(f"old{n}_{i} = work[{place}, j]" for place, (n, i) in kept),
@@ -103,18 +104,21 @@ class WithinSweep:
         ]
         read = [f"w[{self.pairs.index(key.pair)}, t + {1 + key.times[0]}, far + j]" for _, key in letters]
         return TEMPLATE.format(
-            states=count, size=2 * count, moments=moments, pairs=len(self.pairs), rows=moments + len(self.pairs),
+            states=count, size=size, beyond=beyond, moments=moments, pairs=len(self.pairs),
+            rows=moments + len(self.pairs), outside=OUTSIDE.format(x=f"work[{size}, j]"),
+            away=" + ".join(OUTSIDE.format(x=f"abs(work[{moments + k}, j])") for k in range(len(places))),
             sequences=SEQUENCES, passes=len(self.pairs) if any(max(key.times) >= 0 for _, key in letters) else 1,
             parameters=indented([f"p{n} = parameters[{n}]" for n in range(len(self.equations.symbols))], 1),
             read=indented([line for n, x in enumerate(read)
-                           for line in ("for j in range(width):", f"    work[{2 * count + 1 + n}, j] = {x}")], 3),
+                           for line in ("for j in range(width):", f"    work[{first + n}, j] = {x}")], 3),
             body=indented(body, 4),
         )  # fmt: skip
 
     def know(self, stepper: Stepper, side: int) -> None:
-        """Work out the moments within the sequences of a side; none where numbers leave the range of the loop."""
-        sizes = np.ascontiguousarray(stepper.inputs.lengths(side).T)
-        parameters, count = np.array(stepper.parameters, dtype=np.float64), sizes.shape[1]
+        """Work out the lengths of inputs and the moments within the sequences of a side, where all are in range."""
+        x, parameters = np.require(stepper.inputs.sequences(side), requirements=("C", "W")), stepper.parameters
+        count, numbers = len(x), np.array(parameters, dtype=np.float64)
+        sizes = np.empty((x.shape[1], count))
         begun, found = np.zeros((len(self.kept), count)), np.zeros((len(self.pairs), len(sizes) + 1, count))
         if not self.rests:
             for place, (n, i) in enumerate(self.kept):
@@ -123,11 +127,13 @@ class WithinSweep:
                 if pair in self.read:
                     found[n, 0] = self._start(stepper, side, pair)
         function, series = compiled(self.text), squares(self._factors_at(stepper))
-        in_parts(
-            lambda i: function(i, min(i + SEQUENCES, count), parameters, series, sizes, begun, found),
+        beyond = in_parts(
+            lambda i: function(i, min(i + SEQUENCES, count), numbers, series, x, sizes, begun, found),
             range(0, count, SEQUENCES),
         )
-        know(stepper, side, self.pairs, found)
+        if not any(beyond) and (self.rests or not out_of_range(found[:, 0])):
+            stepper.lengths[side] = sizes
+            stepper.within |= {(SIDE[side], pair): found[n].T for n, pair in enumerate(self.pairs)}
 
     def _factors_at(self, stepper: Stepper) -> tuple[tuple[Factor, float], ...]:
         return tuple((factor, number_of(mean, stepper)) for factor, mean in self.factors)
@@ -153,7 +159,12 @@ elif 0 <= place < squares.shape[1] and abs({{a}} - {{c}}) + abs({{b}} - {{c}}) <
     if not {{v}} >= series[{FLOOR}]:
         {{v}} = math.nan"""
 
-TEMPLATE = """def sweep(start, stop, parameters, squares, sizes, begun, w):
+OUTSIDE = (
+    f"(0.0 if {{x}} < {RANGE!r} else 1.0) + (1.0 if {{x}} <= {1.0 / RANGE!r} else 0.0) - (1.0 if {{x}} == 0.0 else 0.0)"
+)
+"""One where a size is outside the range of loops, or no number; zero where it is zero."""
+
+TEMPLATE = """def sweep(start, stop, parameters, squares, x, sizes, begun, w):
     per_pi = 1.0 / math.pi
     work = np.empty(({rows}, {sequences}))
     width, far = np.uint64(stop - start), np.uint64(start)
@@ -161,9 +172,19 @@ TEMPLATE = """def sweep(start, stop, parameters, squares, sizes, begun, w):
     for n in range({states}):
         for j in range(width):
             work[n, j] = begun[n, far + j]
+    for j in range(width):
+        work[{beyond}, j] = 0.0
     for t in range(sizes.shape[0]):
         for j in range(width):
-            work[{size}, j] = sizes[t, far + j]
+            work[{size}, j] = 0.0
+        for n in range(x.shape[2]):
+            for j in range(width):
+                work[{size}, j] += x[far + j, t, n] * x[far + j, t, n]
+        for j in range(width):
+            work[{beyond}, j] += {outside}
+            work[{size}, j] = math.sqrt(work[{size}, j])
+        for j in range(width):
+            sizes[t, far + j] = work[{size}, j]
         for again in range({passes}):
 {read}
             for j in range(width):
@@ -173,9 +194,15 @@ TEMPLATE = """def sweep(start, stop, parameters, squares, sizes, begun, w):
             for n in range({pairs}):
                 for j in range(width):
                     w[n, t + 1, far + j] = work[{moments} + n, j]
+        for j in range(width):
+            work[{beyond}, j] += {away}
         for n in range({states}):
             for j in range(width):
                 work[n, j] = work[{states} + n, j]
+    found = 0.0
+    for j in range(width):
+        found += work[{beyond}, j]
+    return found
 """
 """A step is done again where it reads moments of its own that come of it: each time one more of them is right."""
 

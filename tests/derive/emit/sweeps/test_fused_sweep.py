@@ -232,7 +232,7 @@ def test_where_one_table_serves_no_two_each_has_its_own(monkeypatch):
         return None if any(x is not None for x in asked[-1]) else kept(sweep, stepper, n, *others)
 
     monkeypatch.setattr(FusedSweep, "_tables", refused)
-    monkeypatch.setattr(FusedSweep, "function", property(lambda _: lambda *x: x[-1].fill(7.0)))
+    monkeypatch.setattr(FusedSweep, "function", property(lambda _: lambda *x: x[-1].fill(7.0) or 0.0))
     function = ntk(models.elman("tanh")).formula.on_sequences()
     X = sequences(8, 2)
     stepper = function._stepper(SequenceBatch(np, X, X, True), (2, 2), {x: NU[x] for x in function.scalars}, STILL)

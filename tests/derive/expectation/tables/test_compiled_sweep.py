@@ -35,3 +35,34 @@ def test_threads_raise_what_the_caller_raises():
 
 def test_parts_of_parts_end():
     assert in_parts(lambda i: in_parts(lambda j: i + j, range(3)), range(2)) == [[0, 1, 2], [1, 2, 3]]
+
+
+def test_an_error_of_either_thread_is_raised_and_nothing_is_begun_after_it():
+    both, begun = threading.Barrier(2, timeout=10), []
+
+    def work(i):
+        begun.append(i)
+        both.wait()
+        if threading.current_thread() is not threading.main_thread():
+            raise ZeroDivisionError(i)
+
+    with pytest.raises(ZeroDivisionError):
+        in_parts(work, range(2))
+    assert sorted(begun) == [0, 1]
+
+    def refused(i):
+        begun.append(i)
+        raise KeyError(i)
+
+    begun.clear()
+    with pytest.raises(KeyError):
+        in_parts(refused, range(100))
+    assert len(begun) <= 2
+
+
+def test_a_helper_that_has_not_begun_is_not_waited_for(monkeypatch):
+    class Nobody:
+        put = staticmethod(lambda call: None)
+
+    monkeypatch.setattr(compiled_sweep, "CALLS", Nobody)
+    assert in_parts(lambda i: i, range(5)) == [0, 1, 2, 3, 4]
