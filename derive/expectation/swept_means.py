@@ -19,9 +19,10 @@ from wideproof.derive.expectation.pair_integrals import ACCURACY, USEFUL, Factor
 from wideproof.derive.expectation.tables import mean_squares
 from wideproof.derive.expectation.tables.covariance_slopes import ErrorScales
 from wideproof.derive.expectation.tables.flat_cores import together
+from wideproof.derive.expectation.tables.lane_vectors import aligned
 from wideproof.derive.expectation.tables.narrowing import narrowed
 from wideproof.derive.expectation.tables.pair_tables import LARGEST, LEAST, MEANS, Host, PairTable, Range, range_of
-from wideproof.derive.expectation.tables.side_loop import contribute
+from wideproof.derive.expectation.tables.side_loop import GIVEN, Contributed, contribute
 
 GRID, TINY = 4, 1e-9
 """Tables are narrowed to powers of the fourth root of two, which steps and runs share, and to variances above."""
@@ -33,7 +34,7 @@ SLOPE = 0.1
 """The least size of derivatives that errors are measured by: a tangent kernel multiplies them by large ones."""
 LOOKED_AT = 9
 """Variances of a step at which mean squares are looked at."""
-OWN, SQUARE = 3 + MEANS, 4
+OWN, SQUARE = 3 + MEANS, GIVEN
 """Numbers of one variable before its basis: 1 / sqrt(s + a), a / (s + a), E[phi], E[phi'], sqrt(E[phi^2]), which
 is the place `SQUARE`, and, from tables, E[phi^2] and E[phi'^2]."""
 
@@ -96,11 +97,15 @@ def squares(factors: tuple[tuple[Factor, float], ...]) -> Host:
     return found
 
 
+NONE = np.empty((0, 0, 0, 0))
+"""No rows, or no columns."""
+
+
 class Loaded(NamedTuple):
     """What a loop reads of the tables of some expectations E at all steps.
 
-    Shapes: rows (N, steps, E, OWN + r), columns (E * (OWN + r'), steps, M), r and r' even; cores (E, tables, r, L),
-    shapes (steps, E, HEAD + K / 2) and layers (steps, E, 2), as `flat_cores` says, the table first in a shape.
+    Shapes: rows (N, steps, E, OWN + r), columns (chunks, steps, E * (OWN + r'), lanes), r and r' even; cores (E,
+    tables, r, L), shapes (steps, E, HEAD + K / 2), layers (steps, E, 2), as `flat_cores` says, tables first in shapes.
     """
 
     rows: Host
@@ -229,7 +234,9 @@ def _is_seen(error: float, sizes: Host) -> bool:
     return not bool(np.all(error <= ACCURACY * np.maximum(sizes[:, 1], 1.0)) and np.all(error <= USEFUL * sizes[:, 0]))
 
 
-def loaded(slots: Sequence[Slot], rows: Host, columns: Host, same: bool, given: Range | None = None) -> Loaded | None:
+def loaded(
+    slots: Sequence[Slot], rows: Host, columns: Host, same: bool, lanes: int, given: Range | None = None
+) -> Loaded | None:
     """The tables of expectations at the variances of both sides, or None where one has none.
 
     `same` says that both sides are the same sequences, `given` the range of all variances.
@@ -242,30 +249,32 @@ def loaded(slots: Sequence[Slot], rows: Host, columns: Host, same: bool, given: 
             return None
         picked.append(found)
     alike = same and all(slot.alike for slot in slots)
-    own = [_side(slots, picked, rows, 0)]
-    own.append(own[0] if alike else _side(slots, picked, columns, 1))
+    widths = [OWN + max(_ranks(table)[side] for found in picked for table in found.tables) for side in (0, 1)]
+    (steps, count), chunks = rows.shape[1:], -(-columns.shape[2] // lanes)
+    own = Contributed(np.empty((count, steps, len(slots), widths[0])),
+                      aligned((chunks, steps, len(slots) * widths[1], lanes)))  # fmt: skip
+    for e, (slot, tables) in enumerate(zip(slots, picked, strict=True)):
+        if alike:
+            _contribute(slot, tables, rows[slot.row], (0, e, widths[0]), own)
+        else:
+            _contribute(slot, tables, rows[slot.row], (0, e, widths[0]), own._replace(columns=NONE))
+            _contribute(slot, tables, columns[slot.column], (1, e, widths[1]), own._replace(rows=NONE))
     cores, shapes, layers = together(tuple(tuple(found.tables) for found in picked))
     return Loaded(
-        np.ascontiguousarray(own[0].transpose(3, 2, 0, 1)), own[1].reshape(-1, *own[1].shape[2:]), cores,
-        np.stack([x[found.which] for x, found in zip(shapes, picked, strict=True)], axis=1),
+        *own, cores, np.stack([x[found.which] for x, found in zip(shapes, picked, strict=True)], axis=1),
         np.stack([x[found.which] for x, found in zip(layers, picked, strict=True)], axis=1),
     )  # fmt: skip
 
 
-def _side(slots: Sequence[Slot], picked: list[ChosenTables], given: Host, side: int) -> Host:
-    """What one side contributes alone to every expectation.  Shapes: (E, OWN + r, steps, N)."""
-    rank = max(_ranks(table)[side] for found in picked for table in found.tables)
-    steps, count = given.shape[1:]
-    result = np.empty((len(slots), OWN + rank, steps, count))
-    for place, slot, found in zip(result, slots, picked, strict=True):
-        variance = np.ascontiguousarray(given[(slot.row, slot.column)[side]])
-        contribute([table.sides[side] for table in found.tables], found.which, variance, place)
-        place[SQUARE] = 0.0
-        if slot.gapped:
-            square = square_table(slot.factors[side], found.range, slot.means[side])
-            assert square is not None
-            place[SQUARE] = np.sqrt(np.maximum(square.at(variance), 0.0))
-    return result
+def _contribute(slot: Slot, found: ChosenTables, variance: Host, place: tuple[int, int, int], out: Contributed) -> None:
+    """Write what one side contributes alone to an expectation, by their numbers, in so many numbers."""
+    roots, (side, e, width) = np.empty((0, 0)), place
+    if slot.gapped:
+        square = square_table(slot.factors[side], found.range, slot.means[side])
+        assert square is not None
+        roots = np.sqrt(np.maximum(square.at(variance), 0.0))
+    sides = tuple(x.sides[side] for x in found.tables)
+    contribute(sides, found.which, np.ascontiguousarray(variance), roots, (e, width), out)
 
 
 def _ranks(table: PairTable) -> tuple[int, int]:
@@ -301,7 +310,8 @@ def across_times(slots: Sequence[Slot], rows: Host, columns: Host, same: bool, g
         for h in range(counts[1]):
             parts = [side[:, which == n] for side, which, n in zip((rows, columns), groups, (g, h), strict=True)]
             flat = [np.ascontiguousarray(x).reshape(len(x), 1, -1) for x in parts]
-            found = loaded(slots, flat[0], flat[1], same and g == h, given if counts == [1, 1] else every)
+            whole = flat[1].shape[2]
+            found = loaded(slots, flat[0], flat[1], same and g == h, whole, given if counts == [1, 1] else every)
             if found is None:
                 return None
             blocks[-1].append(found)
@@ -321,7 +331,7 @@ def _joined(blocks: list[list[Loaded]], groups: list[NDArray[np.int64]], sizes: 
     """The tables of pairs of groups as one, filled up to the largest ranks and the most orders."""
     every = [x for row in blocks for x in row]
     count = every[0].shapes.shape[1]
-    ranks = [max(x.rows.shape[3] for x in every), max(x.columns.shape[0] for x in every) // count]
+    ranks = [max(x.rows.shape[3] for x in every), max(x.columns.shape[2] for x in every) // count]
     orders, length = (max(x.shape[-1] for x in of) for of in ([x.shapes for x in every], [x.cores for x in every]))
     steps, others = map(len, groups)
     rows = np.zeros((sizes[0], len(blocks[0]), steps, count, ranks[0]))

@@ -7,7 +7,6 @@ chunks.
 from __future__ import annotations
 
 import functools
-import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -19,14 +18,13 @@ from wideproof.derive.emit.kernel_stepper import WITHIN_FIRST, WITHIN_SECOND, Eq
 from wideproof.derive.emit.sweeps.compiled_text import compiled, out_of_range
 from wideproof.derive.emit.sweeps.step_text import SIZE, SIZES, Lines, alone_lines, indented
 from wideproof.derive.expectation.tables.compiled_sweep import in_parts
+from wideproof.derive.expectation.tables.lane_vectors import aligned
 
 Host = NDArray[np.float64]
 LANES = 64
 """Columns swept together: the numbers of one step stay in the first cache. Of a chunk on the diagonal, or at the end,
 those lanes are swept that matter, a whole number of vectors. Lanes are counted without sign: a place that might be
 negative keeps a loop from being one over vectors."""
-LINE = 8
-"""Numbers of a line of the cache: a vector that lies in two takes twice as long to load."""
 SIDE = (WITHIN_FIRST, WITHIN_SECOND)
 
 
@@ -111,7 +109,7 @@ class Contributions:
             x, (times, end) = np.require(stepper.inputs.sequences(side), requirements=("C", "W")), spans[side]
             chunks, kinds = -(-len(x) // lanes), [len(part.exprs) for part in self.parts]
             made = [
-                room((chunks, len(span), count, lanes))
+                aligned((chunks, len(span), count, lanes))
                 for span, count in zip((times, end, times), (*kinds, x.shape[2]), strict=True)
             ]
             parameters = np.array(stepper.parameters, dtype=np.float64)
@@ -152,17 +150,10 @@ def _kind(equations: Equations, kind: int, part: Part, most: int) -> list[str]:
     return KIND.format(kind=kind, most=most, count=len(part.exprs), lines=indented([*read, *own], 2)).splitlines()
 
 
-def room(shape: tuple[int, ...]) -> Host:
-    """An array that begins at a line of the cache."""
-    found = np.empty(math.prod(shape) + LINE)
-    begin = -found.ctypes.data // found.itemsize % LINE
-    return found[begin : begin + math.prod(shape)].reshape(shape)
-
-
 def in_lanes(read: Any, lanes: int = LANES) -> Host:
     """Columns in lanes, filled up with the last one.  Shapes: (K, steps, M) -> (chunks, steps, K, lanes)."""
     kinds, steps, count = read.shape
-    columns = room((-(-count // lanes), steps, kinds, lanes))
+    columns = aligned((-(-count // lanes), steps, kinds, lanes))
 
     def fill(n: int) -> None:
         part = read[..., n * lanes : (n + 1) * lanes]

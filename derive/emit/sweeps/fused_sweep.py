@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from wideproof.derive.emit.kernel_stepper import ACROSS, Equations, Key, Stepper
 from wideproof.derive.emit.sweeps.compiled_text import compiled, out_of_range
-from wideproof.derive.emit.sweeps.contributions import LANES, Contributions, Side, in_lanes
+from wideproof.derive.emit.sweeps.contributions import LANES, Contributions, Side
 from wideproof.derive.emit.sweeps.step_text import (
     BEFORE,
     NOW,
@@ -42,7 +42,7 @@ from wideproof.derive.expectation.tables.table_loops import WORK, contracted, su
 Host = NDArray[np.float64]
 LEAST_WORK = 2**21
 """Pairs of sequences times steps times moments of a step from which a sweep pays: it takes seconds to compile, once."""
-COPIES, RANK = 3, 16
+COPIES, RANK = 2, 20
 """How often what a sequence contributes to a table is held at once, and the largest rank that is common."""
 
 
@@ -292,8 +292,8 @@ class FusedSweep:
         slots = (self.step, self.end)[n].slots_at(stepper)
         if not slots:
             return tuple(NOTHING)
-        found = loaded(slots, self.alone.letters(0, n, one), self.alone.letters(1, n, other), half)
-        return None if found is None else tuple(found._replace(columns=in_lanes(found.columns)))
+        found = loaded(slots, self.alone.letters(0, n, one), self.alone.letters(1, n, other), half, LANES)
+        return None if found is None else tuple(found)
 
     def _begun(self, stepper: Stepper, begin: list[int], shape: tuple[int, ...]) -> Host:
         """The moments across sequences before the first step.  Shapes: (S, 1, 1) for numbers, else (S, *shape)."""

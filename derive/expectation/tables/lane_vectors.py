@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import importlib
+import math
 import operator
 import re
 from collections.abc import Callable
@@ -22,11 +23,20 @@ from wideproof.derive.expectation.tables.compiled_sweep import installed
 Host = NDArray[np.float64]
 LANES = 8
 """Numbers of a vector where there are as many columns."""
+LINE = 8
+"""Numbers of a line of the cache: a vector that lies in two takes twice as long to load."""
 BYTES = 8
 """Where an array begins, at the least, in memory."""
 NAMES = re.compile(r"\b(lanes|keep|spread|share|root|lesser|greater|some_below|all_below|pick)(\d*)(?=\()")
 """The functions of vectors, and how many lanes they are said to have."""
 OPERATORS = ((operator.add, "fadd"), (operator.sub, "fsub"), (operator.mul, "fmul"), (operator.truediv, "fdiv"))
+
+
+def aligned(shape: tuple[int, ...]) -> Host:
+    """An array that begins at a line of the cache."""
+    found = np.empty(math.prod(shape) + LINE)
+    begin = -found.ctypes.data // found.itemsize % LINE
+    return found[begin : begin + math.prod(shape)].reshape(shape)
 
 
 def of_lanes(text: str, count: int) -> str:

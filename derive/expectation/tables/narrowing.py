@@ -27,7 +27,7 @@ from wideproof.derive.expectation.tables.pair_tables import (
     variances_at,
 )
 
-SINGULAR, ORDERS, STAIRS = 1.5e-11, 1e-11, 1e-11
+SINGULAR, ORDERS, STAIRS = 1e-11, 6e-12, 6e-12
 """The singular values of values at nodes, the sum of orders, and that of terms of single orders, that are left out, by
 the size of values: of the first, a thirtieth is seen in a value."""
 NEAR, WORTH = 0.85, 0.7

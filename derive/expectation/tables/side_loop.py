@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,19 +14,38 @@ from wideproof.derive.expectation.tables.compiled_sweep import in_parts, made
 from wideproof.derive.expectation.tables.pair_tables import MEANS, Host, TableSide
 
 SEQUENCES = 64
-"""Sequences a thread takes at a time, and the lanes of the loop."""
+"""Sequences a thread takes at a time, and the lanes of the loop: those of a chunk, unless there is one of all."""
+GIVEN = 4
+"""The place of what is given."""
 
 
-def contribute(sides: Sequence[TableSide], which: NDArray[np.int64], variance: Host, out: Host) -> None:
-    """Write 1 / sqrt(s + a), a / (s + a), E[phi], E[phi'] and, after a place that is left, other means and the basis.
+class Contributed(NamedTuple):
+    """What sequences contribute to the tables of E expectations, as rows, as columns, or as both; none is empty.
 
-    Of the sides given each step takes one.  Shapes: which (steps,), variance (steps, N), out (7 + r, steps, N).
+    Of each w = 7 + r numbers: 1 / sqrt(s + a), a / (s + a), E[phi], E[phi'], what is given, other means and the basis.
+    Shapes: rows (N, steps, E, w), columns (chunks, steps, E * w, lanes), filled up with the last one.
     """
-    spans, series = _together(tuple(sides), len(out) - 3)
+
+    rows: Host
+    columns: Host
+
+
+def contribute(
+    sides: tuple[TableSide, ...], which: NDArray[np.int64], variance: Host, given: Host, place: tuple[int, int],
+    out: Contributed,
+) -> None:  # fmt: skip
+    """Write what sequences contribute to an expectation, in so many numbers, each step by one of the sides.
+
+    Shapes: which (steps,), variance (steps, N), given the same, or (0, 0) for zeros.
+    """
+    e, width = place
+    spans, series = _together(sides, width - 3)
     loop, count = _compiled(), variance.shape[1]
-    in_parts(
-        lambda i: loop(i, min(i + SEQUENCES, count), which, variance, spans, series, out), range(0, count, SEQUENCES)
-    )
+
+    def part(start: int) -> None:
+        loop(start, min(start + SEQUENCES, count), which, variance, given, e, spans, series, *out)
+
+    in_parts(part, range(0, count, SEQUENCES))
 
 
 @functools.lru_cache(maxsize=64)
@@ -44,27 +64,41 @@ def _compiled() -> Callable[..., None]:
     return made(_loop)
 
 
-def _loop(
-    start: int, stop: int, which: NDArray[np.int64], variance: Host, spans: Host, series: Host, out: Host
-) -> None:
+def _loop(  # noqa: C901 - one loop nest for the compiler
+    start: int, stop: int, which: NDArray[np.int64], variance: Host, given: Host, e: int, spans: Host, series: Host,
+    rows: Host, columns: Host,
+) -> None:  # fmt: skip
     """Sequences start to stop: the Chebyshev polynomials of a step, then each sum of them."""
-    width, orders = np.uint64(stop - start), series.shape[2]
+    width, orders, places = np.uint64(stop - start), series.shape[2], series.shape[1] + 3
     terms, value = np.ones((max(orders, 2), SEQUENCES)), np.empty(SEQUENCES)
     for step in range(variance.shape[0]):
         softening, low, high = spans[which[step]]
         for j in range(width):
-            a = variance[step, start + j]
-            out[0, step, start + j], out[1, step, start + j] = 1.0 / math.sqrt(softening + a), a / (softening + a)
-            terms[1, j] = (2.0 * math.log(softening + a) - low - high) / (high - low)
+            terms[1, j] = (2.0 * math.log(softening + variance[step, start + j]) - low - high) / (high - low)
         for k in range(2, orders):
             for j in range(width):
                 terms[k, j] = 2.0 * terms[1, j] * terms[k - 1, j] - terms[k - 2, j]
-        for m in range(series.shape[1]):
-            weights, place = series[which[step], m], m + 2 if m < 2 else m + 3
-            for j in range(width):
-                value[j] = weights[0]
-            for k in range(1, orders):
+        for place in range(places):
+            if place < 2:
                 for j in range(width):
-                    value[j] += weights[k] * terms[k, j]
-            for j in range(width):
-                out[place, step, start + j] = value[j]
+                    a = variance[step, start + j]
+                    value[j] = 1.0 / math.sqrt(softening + a) if place == 0 else a / (softening + a)
+            elif place == GIVEN:
+                for j in range(width):
+                    value[j] = given[step, start + j] if given.size else 0.0
+            else:
+                weights = series[which[step], place - 2 if place < GIVEN else place - 3]
+                for j in range(width):
+                    value[j] = weights[0]
+                for k in range(1, orders):
+                    for j in range(width):
+                        value[j] += weights[k] * terms[k, j]
+            if rows.size:
+                for j in range(width):
+                    rows[start + j, step, e, place] = value[j]
+            if columns.size:
+                chunk, lane, at = start // columns.shape[3], start % columns.shape[3], e * places + place
+                for j in range(width):
+                    columns[chunk, step, at, lane + j] = value[j]
+                for other in range(lane + width, columns.shape[3] if stop == variance.shape[1] else 0):
+                    columns[chunk, step, at, other] = value[width - np.uint64(1)]
