@@ -42,7 +42,7 @@ READOUTS, QUANTITIES = ("all", "last", "average"), ("nngp", "ntk")
 CONFIDENT = float(special.stdtrit(REPLICATES - 1, 0.9995))
 """Standard errors of a mean over the replicates within which it lies with probability 0.999."""
 BLOCK = 256  # sequences: arrays of 256 x 256 pairs stay in the cache, and calls cost little beside them
-MANY, LONG = 2**15, 2**10  # pairs of sequences times steps, and steps, from which tables are quicker than series
+LONG = 2**10  # steps from which tables are quicker than series
 SWEPT_BLOCK = 1024  # sequences of a block that is swept, which keeps no arrays of pairs but the result
 CALL = 512  # pairs of sequences whose moments array code finds in the time of its calls
 LONGER = 8  # times as much work pays for the sweep over pairs of times, whose text is longer
@@ -337,10 +337,10 @@ class Kernel:
         refuse_too_many_pairs(self, shape, 2 if asked[2] else 1)
         results: list[Array] = []
         steps = max(times) if self.readout == "last" else times[0] * times[1]
-        many = sizes[0] * sizes[1] * steps >= MANY or max(times) >= LONG
+        wanted = math.inf if max(times) >= LONG else sizes[0] * sizes[1] * steps
         swept = not asked[2] and self._work(function, sizes, times) >= LEAST_WORK
-        blocks = self._blocks(function, pairs, many, swept)
-        count = sum(1 for _ in self._blocks(function, pairs, many, swept))
+        blocks = self._blocks(function, pairs, wanted, swept)
+        count = sum(1 for _ in self._blocks(function, pairs, wanted, swept))
         fit = self._at_once(function, max(times), max(times))
         for rows, columns, parts in worked_blocks(self, asked, blocks, count, fit):
             if count == 1:
@@ -371,7 +371,9 @@ class Kernel:
         mean, error = (x if self.readout == "all" else x[:, 0, :, 0] for x in (found.mean, found.error))
         return KernelNumbers(mean, error, found.method)
 
-    def _blocks(self, function: Any, pairs: Pairs, many: bool, swept: bool) -> Iterator[tuple[Any, Any, SequenceBatch]]:
+    def _blocks(
+        self, function: Any, pairs: Pairs, wanted: float, swept: bool
+    ) -> Iterator[tuple[Any, Any, SequenceBatch]]:
         for g, (rows, X) in enumerate(pairs.first):
             for h, (columns, Y) in enumerate(pairs.second):
                 fused = swept and function.sweep(X.shape[1] == Y.shape[1], self.readout) is not None
@@ -383,7 +385,7 @@ class Kernel:
                             continue
                         here, there = slice(i, i + size), slice(j, j + size)
                         own = pairs.symmetric and (g, i) == (h, j)
-                        batch = SequenceBatch(pairs.xp, X[here], Y[there], own, pairs.rounding, many, fused)
+                        batch = SequenceBatch(pairs.xp, X[here], Y[there], own, pairs.rounding, wanted, fused)
                         yield rows[here], columns[there], batch
 
     def _swept_size(self, function: Any, T1: int, T2: int) -> int:
