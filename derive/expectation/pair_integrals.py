@@ -267,7 +267,8 @@ def _by_wedges(factors: tuple[Factor, ...], v: Variables) -> tuple[Any, Any] | N
         table = wedge_table(factors, spans)
         if table is not None:
             return table.at((p, q), v.xp.asarray(v.angle))
-    return wedge_quadrature.pair(v.xp, phi, psi, (p, q), v.angle) if kinked else None
+    unknown = v.xp.full(np.broadcast_shapes(p.shape, q.shape, v.xp.asarray(v.angle).shape), math.nan)
+    return _steep(factors, v, unknown, unknown) if kinked else None
 
 
 def _is_wide(functions: tuple[nested_quadrature.Steep, ...], v: Variables) -> bool:
@@ -346,28 +347,29 @@ def is_tabled(factors: tuple[Factor, ...]) -> bool:
 
 
 def _steep(factors: tuple[Factor, ...], v: Variables, result: Any, doubt: Any) -> tuple[Any, Any]:
-    """The same, by nested integrals where the series of a function too steep for it leaves a visible error."""
-    xp = v.xp
-    poor = ~(doubt <= ACCURACY * _size(xp, result))
-    if not bool(xp.any(poor)):
-        return result, doubt
-    functions = [steep(*factor, v.backend) for factor in factors]
-
-    def chosen(*numbers: Any) -> list[Any]:
-        return [xp.broadcast_to(xp.asarray(x, dtype=xp.float64), result.shape)[poor] for x in numbers]
-
-    m, k, p, q, r, rest, angle = chosen(
-        *v.means, *(xp.sqrt(xp.asarray(x)) for x in v.variances), v.correlation, v.rest, v.angle
-    )
-    if len(factors) == 1:
-        again = nested_quadrature.mean(xp, functions[0], m, p)
-    elif v.centred and wedge_quadrature.serves(*functions):
-        again = wedge_quadrature.pair(xp, functions[0], functions[1], (p, q), angle)
-    else:
-        again = nested_quadrature.pair(xp, functions[0], functions[1], (m, k), (p, q), r, rest)
-    result, doubt = xp.array(result), xp.array(xp.broadcast_to(doubt, result.shape))
-    result[poor], doubt[poor] = again
+    """The same, by integrals where the series of a function too steep for it leaves a visible error."""
+    xp, functions = v.xp, [steep(*factor, v.backend) for factor in factors]
+    wedged = len(factors) == 2 and v.centred and wedge_quadrature.serves(*functions)
+    for by_wedges in (True, False) if wedged else (False,):
+        poor = ~(doubt <= ACCURACY * _size(xp, xp.where(xp.isfinite(result), result, 0.0)))
+        if not bool(xp.any(poor)):
+            break
+        result, doubt = xp.array(result), xp.array(xp.broadcast_to(doubt, result.shape))
+        result[poor], doubt[poor] = _integrals(functions, v, poor, by_wedges)
     return result, doubt
+
+
+def _integrals(functions: list[nested_quadrature.Steep], v: Variables, chosen: Any, by_wedges: bool) -> Any:
+    """Some of the expectations by integrals, over wedges or nested ones, and estimates of their errors."""
+    xp = v.xp
+    numbers = (*v.means, *(xp.sqrt(xp.asarray(x)) for x in v.variances), v.correlation, v.rest, v.angle)
+    law = (xp.broadcast_to(xp.asarray(x, dtype=xp.float64), chosen.shape)[chosen] for x in numbers)
+    m, k, p, q, r, rest, angle = law
+    if len(functions) == 1:
+        return nested_quadrature.mean(xp, functions[0], m, p)
+    if by_wedges:
+        return wedge_quadrature.pair(xp, functions[0], functions[1], (p, q), angle)
+    return nested_quadrature.pair(xp, functions[0], functions[1], (m, k), (p, q), r, rest)
 
 
 def value(factors: tuple[Factor, ...], variables: Variables, doubted: bool = True) -> tuple[Any, Any]:
