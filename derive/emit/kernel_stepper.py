@@ -8,7 +8,6 @@ needs; nothing is unrolled symbolically and nothing recurses.
 from __future__ import annotations
 
 import itertools
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -25,7 +24,7 @@ from wideproof.derive.emit.gap_coordinates import Above, Below, Part, carried, l
 from wideproof.derive.emit.on_demand import OnDemand
 from wideproof.derive.emit.underflow import SMALLEST, Underflow, without_loss
 from wideproof.derive.expectation.gaps import Gaps, by_subtraction, gaps_of_mean
-from wideproof.derive.expectation.pair_integrals import Factor, Variables, value
+from wideproof.derive.expectation.pair_integrals import MANY, Factor, Variables, value
 from wideproof.derive.expectation.symbolic_expectation import GaussianMean
 from wideproof.derive.expectation.tables.pair_tables import Host
 from wideproof.derive.language.errors import NotClosed, ParameterError, TooLarge, TooSmall
@@ -74,7 +73,7 @@ class Inputs(Protocol):
 
     @property
     def wanted(self) -> float:
-        """How many pairs and steps are wanted in all: whether tables of expectations pay; infinite for long series."""
+        """How many pairs and steps are wanted in all: whether tables of expectations pay; many for long series."""
         ...
 
     @property
@@ -543,7 +542,7 @@ class Stepper(OnDemand[Key]):
         if key not in self.laws:
             if len(self.laws) > RECENT:
                 self.laws.clear()
-            wanted = self.inputs.wanted if self.spread is None else math.inf
+            wanted = self.inputs.wanted if self.spread is None else max(self.inputs.wanted, MANY)
             self.laws[key] = variables_of(law, self.equations.backend, wanted, self.spread)
         variables = self.laws[key]
         if self.seen is not None:

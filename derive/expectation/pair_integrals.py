@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import math
 import time
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cache, cached_property, lru_cache, partial
@@ -32,7 +33,7 @@ from wideproof.derive.expectation.steep_places import places
 from wideproof.derive.expectation.tables import mean_squares, pair_tables, table_building
 from wideproof.derive.expectation.wedges import wedge_quadrature, wedge_tables
 from wideproof.derive.language.activations import Z, definition, is_declared
-from wideproof.derive.language.errors import NotAccurate, NotClosed, ParameterError
+from wideproof.derive.language.errors import NotAccurate, NotClosed, ParameterError, SlowExpectations
 
 Factor = tuple[str, int]
 """An activation by name, and the order of its derivative."""
@@ -48,6 +49,8 @@ UNITS = 16
 """Units of rounding of the size of their parts, by which moments of piecewise linear functions are off."""
 MANY, SEVERAL = 2**15, 2**11
 """Expectations from which tables pay at any variance, and from which they do where one takes a millisecond."""
+TIMED, SLOW = 8, 20.0
+"""Integrals that are timed first, and seconds that all of them may take without a word."""
 WIDE = 64.0
 """The variance from which series are so long, in units of where a function changes."""
 KINKS = (sp.Abs, sp.Max, sp.Min, sp.sign, sp.Heaviside)
@@ -355,21 +358,49 @@ def _steep(factors: tuple[Factor, ...], v: Variables, result: Any, doubt: Any) -
         if not bool(xp.any(poor)):
             break
         result, doubt = xp.array(result), xp.array(xp.broadcast_to(doubt, result.shape))
-        result[poor], doubt[poor] = _integrals(functions, v, poor, by_wedges)
+        result[poor], doubt[poor] = _integrals(factors, v, poor, by_wedges)
     return result, doubt
 
 
-def _integrals(functions: list[nested_quadrature.Steep], v: Variables, chosen: Any, by_wedges: bool) -> Any:
+def _integrals(factors: tuple[Factor, ...], v: Variables, chosen: Any, by_wedges: bool) -> Any:
     """Some of the expectations by integrals, over wedges or nested ones, and estimates of their errors."""
-    xp = v.xp
+    xp, functions = v.xp, [steep(*factor, v.backend) for factor in factors]
     numbers = (*v.means, *(xp.sqrt(xp.asarray(x)) for x in v.variances), v.correlation, v.rest, v.angle)
-    law = (xp.broadcast_to(xp.asarray(x, dtype=xp.float64), chosen.shape)[chosen] for x in numbers)
-    m, k, p, q, r, rest, angle = law
+    law = [xp.broadcast_to(xp.asarray(x, dtype=xp.float64), chosen.shape)[chosen] for x in numbers]
     if len(functions) == 1:
-        return nested_quadrature.mean(xp, functions[0], m, p)
+        return nested_quadrature.mean(xp, functions[0], law[0], law[2])
     if by_wedges:
-        return wedge_quadrature.pair(xp, functions[0], functions[1], (p, q), angle)
-    return nested_quadrature.pair(xp, functions[0], functions[1], (m, k), (p, q), r, rest)
+        return wedge_quadrature.pair(xp, functions[0], functions[1], (law[2], law[3]), law[-1])
+    return _nested(factors, v, law[:-1])
+
+
+def _nested(factors: tuple[Factor, ...], v: Variables, law: list[Any]) -> tuple[Any, Any]:
+    """Nested integrals at some laws, after a warning where the first of them take so long that all will."""
+    functions, begun = [steep(*factor, v.backend) for factor in factors], time.process_time()
+
+    def integrals(some: slice) -> tuple[Any, Any]:
+        m, k, p, q, r, rest = (x[some] for x in law)
+        return nested_quadrature.pair(v.xp, functions[0], functions[1], (m, k), (p, q), r, rest)
+
+    first = integrals(slice(0, TIMED))
+    timed, wanted = min(TIMED, law[0].shape[0]), max(law[0].shape[0], v.wanted)
+    seconds = (time.process_time() - begun) / timed * wanted
+    if seconds > SLOW:
+        warnings.warn(_told(factors, wanted, seconds), SlowExpectations, stacklevel=2)
+    if timed == law[0].shape[0]:
+        return first
+    values, errors = (v.xp.concatenate(parts) for parts in zip(first, integrals(slice(TIMED, None)), strict=True))
+    return values, errors
+
+
+def _told(factors: tuple[Factor, ...], wanted: float, seconds: float) -> str:
+    """What the warning says, in numbers of one digit, so that steps that are alike say it once."""
+    product = " ".join(name + "'" * order for name, order in factors)
+    return (
+        f"E of {product} takes about {float(f'{seconds:.0e}'):,.0f} s of processor time for {wanted:,.0f} pairs and "
+        "steps: it is an integral in two variables each time. Functions that change around zero only, of variables "
+        "of mean zero, have tables."
+    )
 
 
 def value(factors: tuple[Factor, ...], variables: Variables, doubted: bool = True) -> tuple[Any, Any]:

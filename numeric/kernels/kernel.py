@@ -14,6 +14,7 @@ from wideproof.derive import Formula, Program, Recursion, nngp, ntk, output_mean
 from wideproof.derive.emit.derivation import as_program
 from wideproof.derive.emit.enclosing_stepper import BallInputs
 from wideproof.derive.emit.sweeps.fused_sweep import LEAST_WORK
+from wideproof.derive.expectation.pair_integrals import MANY
 from wideproof.derive.expectation.tables.compiled_sweep import in_parts
 from wideproof.derive.language.errors import ParameterError, ShapeError, TooLarge
 from wideproof.numeric.core.arrays import BACKENDS, Array, backend, to_host
@@ -105,6 +106,7 @@ class Kernel:
     Gated recursions are expectations over a process: by nested quadrature where few Gaussian variables meet in one
     activation, else by randomised quasi-Monte Carlo with 16 x `points` points drawn from `seed`, or a 32nd of
     them where states are linear in what a gate does not decide, as in a GRU; `cost` says beforehand what that takes.
+    SlowExpectations warns where integrals of an activation, in two variables each, will take more than 20 s.
     `progress` is called with (done, of), of blocks of pairs or of points.
     An `executor` of concurrent.futures works out the blocks of pairs,
     which are sent as sequences with the model as text; a process is evaluated here.
@@ -337,7 +339,7 @@ class Kernel:
         refuse_too_many_pairs(self, shape, 2 if asked[2] else 1)
         results: list[Array] = []
         steps = max(times) if self.readout == "last" else times[0] * times[1]
-        wanted = math.inf if max(times) >= LONG else sizes[0] * sizes[1] * steps
+        wanted = max(sizes[0] * sizes[1] * steps, MANY if max(times) >= LONG else 1)
         swept = not asked[2] and self._work(function, sizes, times) >= LEAST_WORK
         blocks = self._blocks(function, pairs, wanted, swept)
         count = sum(1 for _ in self._blocks(function, pairs, wanted, swept))

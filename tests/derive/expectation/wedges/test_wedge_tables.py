@@ -1,12 +1,13 @@
 """Tables by wedges: within their error of the wedges themselves, refused where they are wrong, and taken by kernels."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from wideproof.derive.expectation import pair_integrals
-from wideproof.derive.expectation.pair_integrals import Variables, expectation, steep
+from wideproof.derive.expectation.pair_integrals import SEVERAL, Variables, expectation, steep
 from wideproof.derive.expectation.wedges import wedge_tables
 from wideproof.derive.expectation.wedges.wedge_quadrature import pair
 from wideproof.derive.expectation.wedges.wedge_tables import build, span
@@ -52,9 +53,14 @@ def test_it_is_taken_where_several_are_wanted(monkeypatch, wanted):
     monkeypatch.setattr(pair_integrals, "wedge_table", lambda *key: taken.append(key))
     law = Variables("numpy", (np.full((2, 1), 2.0), np.full((1, 2), 1.0)), np.full((2, 2), 0.3), wanted=wanted)
     expectation((("bent_elu", 0),) * 2, law)
-    assert len(taken) == (wanted > 1)
-    expectation((("tanh", 0),) * 2, law)  # at such variances a short series does
-    assert len(taken) == (wanted > 1)
-    wide = Variables("numpy", (np.full((2, 1), 200.0), np.full((1, 2), 1.0)), np.full((2, 2), 3.0), wanted=wanted)
-    expectation((("tanh", 0),) * 2, wide)
-    assert len(taken) == 2 * (wanted > 1)
+    assert len(taken) == (wanted > SEVERAL)
+
+
+def test_other_functions_have_it_at_large_variances(monkeypatch):
+    taken = []
+    fake = SimpleNamespace(at=lambda *_: ("a table", 0.0))
+    monkeypatch.setattr(pair_integrals, "wedge_table", lambda *key: taken.append(key) or fake)
+    for largest in (2.0, 200.0):
+        variances = np.full((2, 1), largest), np.full((1, 2), 1.0)
+        expectation((("tanh", 0),) * 2, Variables("numpy", variances, np.full((2, 2), 0.3), wanted=1e4))
+    assert taken == [((("tanh", 0),) * 2, ((1.0, 16.0), (0.0625, 1.0)))]
