@@ -629,7 +629,7 @@ def _function(name: str, order: int, backend: str) -> Callable[[Any], Any]:
 def _far_out(function: Callable[[Any], Any], z: Any, found: Any) -> Any:
     """Values of which parts overflow, by the wider range of extended precision, where the machine and the code have it.
 
-    The derivative of z tanh(log(1 + exp(z))) is 1 at z = 400, and exp(800) no number.
+    exp(z) / (exp(z) + cosh(z)) is a number at z = 800, and exp(800) none.
     """
     found = np.array(found, dtype=np.float64)
     bad = ~np.isfinite(found)
