@@ -49,8 +49,8 @@ UNITS = 16
 """Units of rounding of the size of their parts, by which moments of piecewise linear functions are off."""
 MANY, SEVERAL = 2**15, 2**11
 """Expectations from which tables pay at any variance, and from which they do where one takes a millisecond."""
-TIMED, SLOW = 8, 20.0
-"""Integrals that are timed first, and seconds that all of them may take without a word."""
+TIMED, SLOW = 8, 5.0
+"""Integrals that are timed first, and seconds that all of a kind, of several of a kernel, may take without a word."""
 WIDE = 64.0
 """The variance from which series are so long, in units of where a function changes."""
 KINKS = (sp.Abs, sp.Max, sp.Min, sp.sign, sp.Heaviside)

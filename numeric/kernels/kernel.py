@@ -106,7 +106,7 @@ class Kernel:
     Gated recursions are expectations over a process: by nested quadrature where few Gaussian variables meet in one
     activation, else by randomised quasi-Monte Carlo with 16 x `points` points drawn from `seed`, or a 32nd of
     them where states are linear in what a gate does not decide, as in a GRU; `cost` says beforehand what that takes.
-    SlowExpectations warns where integrals of an activation, in two variables each, will take more than 20 s.
+    SlowExpectations warns where integrals of an activation, in two variables each, will take more than 5 s of a kind.
     `progress` is called with (done, of), of blocks of pairs or of points.
     An `executor` of concurrent.futures works out the blocks of pairs,
     which are sent as sequences with the model as text; a process is evaluated here.
@@ -338,7 +338,8 @@ class Kernel:
         shape = (sizes[0], times[0], sizes[1], times[1]) if self.readout == "all" else tuple(sizes)
         refuse_too_many_pairs(self, shape, 2 if asked[2] else 1)
         results: list[Array] = []
-        steps = max(times) if self.readout == "last" else times[0] * times[1]
+        alone = self.readout == "last" and function.equations.equal_times
+        steps = max(times) if alone else times[0] * times[1]
         wanted = max(sizes[0] * sizes[1] * steps, MANY if max(times) >= LONG else 1)
         swept = not asked[2] and self._work(function, sizes, times) >= LEAST_WORK
         blocks = self._blocks(function, pairs, wanted, swept)
