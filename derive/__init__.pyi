@@ -34,6 +34,7 @@ from .language.errors import (
     ParameterError as ParameterError,
     ProofError as ProofError,
     ShapeError as ShapeError,
+    SlowExpectations as SlowExpectations,
 )
 from .language.program import Program as Program
 from .language.recursion import Recursion as Recursion

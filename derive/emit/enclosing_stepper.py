@@ -32,7 +32,7 @@ class BallInputs:
     first: Any
     second: Any
     same: int
-    many: bool = False
+    wanted: float = 1.0
     diagonal: bool = False
     rounding: float = 0.0
 

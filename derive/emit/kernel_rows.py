@@ -26,6 +26,7 @@ from wideproof.derive.emit.kernel_stepper import (
     Pair,
     Stepper,
 )
+from wideproof.derive.expectation import pair_integrals
 from wideproof.derive.expectation.gaps import Gaps
 from wideproof.derive.language.errors import TooLarge, TooSmall
 
@@ -117,7 +118,7 @@ class RowStepper(Stepper):
 
     def rows(self) -> Iterator[Any]:
         """The kernel at each time of the first sequences.  Shapes: (N1, T2 N2), step by step."""
-        if self.inputs.many:
+        if self.inputs.wanted >= pair_integrals.MANY:
             self.measure_within()
         for i in range(self.ends[ACROSS][0]):
             for pair in self.equations.across:  # all of a row, so that the next one needs no earlier one

@@ -24,7 +24,7 @@ from wideproof.derive.emit.gap_coordinates import Above, Below, Part, carried, l
 from wideproof.derive.emit.on_demand import OnDemand
 from wideproof.derive.emit.underflow import SMALLEST, Underflow, without_loss
 from wideproof.derive.expectation.gaps import Gaps, by_subtraction, gaps_of_mean
-from wideproof.derive.expectation.pair_integrals import Factor, Variables, value
+from wideproof.derive.expectation.pair_integrals import MANY, Factor, Variables, value
 from wideproof.derive.expectation.symbolic_expectation import GaussianMean
 from wideproof.derive.expectation.tables.pair_tables import Host
 from wideproof.derive.language.errors import NotClosed, ParameterError, TooLarge, TooSmall
@@ -72,8 +72,8 @@ class Inputs(Protocol):
         ...
 
     @property
-    def many(self) -> bool:
-        """Whether so many pairs and steps are wanted in all that tables of expectations pay."""
+    def wanted(self) -> float:
+        """How many pairs and steps are wanted in all: whether tables of expectations pay; many for long series."""
         ...
 
     @property
@@ -555,8 +555,8 @@ class Stepper(OnDemand[Key]):
         if key not in self.laws:
             if len(self.laws) > RECENT:
                 self.laws.clear()
-            many = self.inputs.many or self.spread is not None
-            self.laws[key] = variables_of(law, self.equations.backend, many, self.spread)
+            wanted = self.inputs.wanted if self.spread is None else max(self.inputs.wanted, MANY)
+            self.laws[key] = variables_of(law, self.equations.backend, wanted, self.spread)
         variables = self.laws[key]
         if self.seen is not None:
             self.seen += [float(f(x)) for x in variables.variances for f in (np.min, np.max)]
@@ -593,13 +593,13 @@ class Stepper(OnDemand[Key]):
         return found
 
 
-def variables_of(law: list[Any], backend: str, many: bool = False, spread: Spread | None = None) -> Variables:
+def variables_of(law: list[Any], backend: str, wanted: float = 1.0, spread: Spread | None = None) -> Variables:
     """The means and covariances of one variable (taken twice) or of two, as `Variables`."""
     xp = namespace(backend)
     law = [xp.asarray(x, dtype=xp.float64) for x in law]
     first, second, a, c, b, *gaps = law if len(law) >= 5 else (law[0], law[0], law[1], law[1], law[1])
     known = Gaps(*gaps) if gaps else None
-    return Variables(backend, (a, b), c, (first, second), rounded=True, many=many, spread=spread, known=known)
+    return Variables(backend, (a, b), c, (first, second), rounded=True, wanted=wanted, spread=spread, known=known)
 
 
 @dataclass(frozen=True)
@@ -610,7 +610,7 @@ class Grams:
     first: Any
     second: Any
     same: Any = None
-    many: bool = False
+    wanted: float = 1.0
     diagonal: bool = False
     rounding: float = 0.0
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import math
 import time
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cache, cached_property, lru_cache, partial
@@ -30,8 +31,9 @@ from wideproof.derive.expectation.gaps import Gaps
 from wideproof.derive.expectation.rounding import EPS, Rounded, rounding
 from wideproof.derive.expectation.steep_places import places
 from wideproof.derive.expectation.tables import mean_squares, pair_tables, table_building
+from wideproof.derive.expectation.wedges import wedge_quadrature, wedge_tables
 from wideproof.derive.language.activations import Z, definition, is_declared
-from wideproof.derive.language.errors import NotAccurate, NotClosed, ParameterError
+from wideproof.derive.language.errors import NotAccurate, NotClosed, ParameterError, SlowExpectations
 
 Factor = tuple[str, int]
 """An activation by name, and the order of its derivative."""
@@ -45,6 +47,14 @@ USEFUL = 1e-6
 """The part of the least sqrt(E[phi^2] E[psi^2]) of all pairs that the error of a table, one for all of them, may be."""
 UNITS = 16
 """Units of rounding of the size of their parts, by which moments of piecewise linear functions are off."""
+MANY, SEVERAL = 2**15, 2**11
+"""Expectations from which tables pay at any variance, and from which they do where one takes a millisecond."""
+TIMED, SLOW = 8, 5.0
+"""Integrals that are timed first, and seconds that all of a kind, of several of a kernel, may take without a word."""
+WIDE = 64.0
+"""The variance from which series are so long, in units of where a function changes."""
+KINKS = (sp.Abs, sp.Max, sp.Min, sp.sign, sp.Heaviside)
+"""What gives a function a kink or a jump."""
 LARGE = 1e140
 """Beyond it and its reciprocal, sqrt(ab) is taken as the unit of the determinant."""
 
@@ -54,7 +64,7 @@ class Variables:
     """Two jointly Gaussian variables as arrays: means, variances, covariance; shapes broadcast.
 
     `rounded` says that the numbers are results of earlier arithmetic: a determinant within their rounding is zero;
-    `many` that so many expectations are wanted in all that a table of them pays, of variances in the range `spread`.
+    `wanted` is how many expectations are wanted in all, of variances in the range `spread`.
     `known` are sqrt(ab) - c and sqrt(ab) + c where they are known better than by a subtraction
     (`derive.expectation.gaps`).
     """
@@ -64,7 +74,7 @@ class Variables:
     covariance: Any
     means: tuple[Any, Any] = (0.0, 0.0)
     rounded: bool = False
-    many: bool = False
+    wanted: float = 1.0
     spread: tuple[float, float] | None = None
     known: Gaps | None = None
 
@@ -72,6 +82,11 @@ class Variables:
     def xp(self) -> Any:
         """The array module."""
         return namespace(self.backend)
+
+    @property
+    def many(self) -> bool:
+        """Whether so many are wanted that a table of them pays at any variance."""
+        return self.wanted >= MANY
 
     @cached_property
     def norm(self) -> Any:
@@ -190,8 +205,9 @@ def expectation(factors: tuple[Factor, ...], variables: Variables) -> tuple[Any,
         and (square := _square(factors[0], variables)) is not None
     ):
         return square
-    if (tabled := _tabled(factors, variables)) is not None:
-        return tabled
+    for way in (_tabled, _by_wedges):
+        if (known := way(factors, variables)) is not None:
+            return known
     found = [
         _series(factor, mean, variance, variables)
         for factor, mean, variance in zip(factors, variables.means, variables.variances, strict=False)
@@ -209,7 +225,7 @@ def expectation(factors: tuple[Factor, ...], variables: Variables) -> tuple[Any,
 
 def _square(factor: Factor, v: Variables) -> tuple[Any, Any] | None:
     """E[phi(u)^2] by a table where many are wanted, else by one integral; None where its error is visible."""
-    if v.many and v.backend == "numpy":
+    if v.many and v.backend == "numpy" and not _is_kinked(factor):
         span = pair_tables.range_of(v.covariance if v.spread is None else np.append(v.covariance, v.spread))
         mean = _only(v.means[0])
         table = None if span is None or mean is None else square_table(factor, span, mean)
@@ -223,7 +239,7 @@ def _square(factor: Factor, v: Variables) -> tuple[Any, Any] | None:
 
 def _tabled(factors: tuple[Factor, ...], v: Variables) -> tuple[Any, float] | None:
     """The same by a table where it pays, there is one for these laws, and its error is not visible."""
-    if not (v.many and len(factors) == 2 and v.backend == "numpy"):
+    if not (v.many and len(factors) == 2 and v.backend == "numpy") or any(map(_is_kinked, factors)):
         return None
     centres = [_only(x) for x in v.means]
     variances = [np.asarray(x, dtype=np.float64) for x in v.variances]
@@ -238,6 +254,43 @@ def _tabled(factors: tuple[Factor, ...], v: Variables) -> tuple[Any, float] | No
     least = math.prod(_least_size(*x, v) for x in own)
     seen = table.error > ACCURACY * _size(np, result) or table.error > USEFUL * least
     return None if seen else (result, table.error)
+
+
+def _by_wedges(factors: tuple[Factor, ...], v: Variables) -> tuple[Any, Any] | None:
+    """The same by wedges or a table of them, where a function has a kink at zero or its series would be long."""
+    if len(factors) != 2 or not v.centred:
+        return None
+    phi, psi = (steep(*factor, v.backend) for factor in factors)
+    kinked = any(map(_is_kinked, factors))
+    if not wedge_quadrature.serves(phi, psi) or not (kinked or _is_wide((phi, psi), v)):
+        return None
+    p, q = (v.xp.sqrt(v.xp.asarray(x, dtype=v.xp.float64)) for x in v.variances)
+    if v.wanted >= SEVERAL and v.backend == "numpy":
+        spans = tuple(wedge_tables.span(x if v.spread is None else np.append(x, v.spread)) for x in v.variances)
+        table = wedge_table(factors, spans)
+        if table is not None:
+            return table.at((p, q), v.xp.asarray(v.angle))
+    unknown = v.xp.full(np.broadcast_shapes(p.shape, q.shape, v.xp.asarray(v.angle).shape), math.nan)
+    return _steep(factors, v, unknown, unknown) if kinked else None
+
+
+def _is_wide(functions: tuple[nested_quadrature.Steep, ...], v: Variables) -> bool:
+    """Whether the largest variance is so large that a series would be long."""
+    largest = (float(v.xp.max(v.xp.asarray(x), initial=0.0)) for x in v.variances)
+    return any(x > WIDE * wedge_quadrature.scale(phi) ** 2 for x, phi in zip(largest, functions, strict=True))
+
+
+@lru_cache(maxsize=128)
+def wedge_table(factors: tuple[Factor, ...], spans: tuple[pair_tables.Range, ...]) -> wedge_tables.WedgeTable | None:
+    """The table of two functions that change around zero only, over ranges of their deviations, made once."""
+    phi = steep(*factors[0], "numpy")
+    psi = phi if factors[0] == factors[1] else steep(*factors[1], "numpy")
+    return wedge_tables.build(phi, psi, (spans[0], spans[1]))
+
+
+@cache
+def _is_kinked(factor: Factor) -> bool:
+    return bool(definition(*factor).has(*KINKS))
 
 
 def _only(mean: Any) -> float | None:
@@ -293,29 +346,61 @@ def is_tabled(factors: tuple[Factor, ...], centred: bool = True) -> bool:
     """Whether expectations of two factors come from tables where they are many: none has a kink or a jump."""
     if len(factors) != 2 or _closed(factors, centred, "numpy") is not None:
         return False
-    return not any(_broken(factor) or definition(*factor).has(sp.DiracDelta) for factor in factors)
+    return not any(map(_is_kinked, factors))
 
 
 def _steep(factors: tuple[Factor, ...], v: Variables, result: Any, doubt: Any) -> tuple[Any, Any]:
-    """The same, by nested integrals where the series of a function too steep for it leaves a visible error."""
-    xp = v.xp
-    poor = ~(doubt <= ACCURACY * _size(xp, result))
-    if not bool(xp.any(poor)):
-        return result, doubt
-    functions = [steep(*factor, v.backend) for factor in factors]
-
-    def chosen(*numbers: Any) -> list[Any]:
-        return [xp.broadcast_to(xp.asarray(x, dtype=xp.float64), result.shape)[poor] for x in numbers]
-
-    m, k, p, q, r, rest = chosen(*v.means, *(xp.sqrt(xp.asarray(x)) for x in v.variances), v.correlation, v.rest)
-    again = (
-        nested_quadrature.mean(xp, functions[0], m, p)
-        if len(factors) == 1
-        else nested_quadrature.pair(xp, functions[0], functions[1], (m, k), (p, q), r, rest)
-    )
-    result, doubt = xp.array(result), xp.array(xp.broadcast_to(doubt, result.shape))
-    result[poor], doubt[poor] = again
+    """The same, by integrals where the series of a function too steep for it leaves a visible error."""
+    xp, functions = v.xp, [steep(*factor, v.backend) for factor in factors]
+    wedged = len(factors) == 2 and v.centred and wedge_quadrature.serves(*functions)
+    for by_wedges in (True, False) if wedged else (False,):
+        poor = ~(doubt <= ACCURACY * _size(xp, xp.where(xp.isfinite(result), result, 0.0)))
+        if not bool(xp.any(poor)):
+            break
+        result, doubt = xp.array(result), xp.array(xp.broadcast_to(doubt, result.shape))
+        result[poor], doubt[poor] = _integrals(factors, v, poor, by_wedges)
     return result, doubt
+
+
+def _integrals(factors: tuple[Factor, ...], v: Variables, chosen: Any, by_wedges: bool) -> Any:
+    """Some of the expectations by integrals, over wedges or nested ones, and estimates of their errors."""
+    xp, functions = v.xp, [steep(*factor, v.backend) for factor in factors]
+    numbers = (*v.means, *(xp.sqrt(xp.asarray(x)) for x in v.variances), v.correlation, v.rest, v.angle)
+    law = [xp.broadcast_to(xp.asarray(x, dtype=xp.float64), chosen.shape)[chosen] for x in numbers]
+    if len(functions) == 1:
+        return nested_quadrature.mean(xp, functions[0], law[0], law[2])
+    if by_wedges:
+        return wedge_quadrature.pair(xp, functions[0], functions[1], (law[2], law[3]), law[-1])
+    return _nested(factors, v, law[:-1])
+
+
+def _nested(factors: tuple[Factor, ...], v: Variables, law: list[Any]) -> tuple[Any, Any]:
+    """Nested integrals at some laws, after a warning where the first of them take so long that all will."""
+    functions, begun = [steep(*factor, v.backend) for factor in factors], time.process_time()
+
+    def integrals(some: slice) -> tuple[Any, Any]:
+        m, k, p, q, r, rest = (x[some] for x in law)
+        return nested_quadrature.pair(v.xp, functions[0], functions[1], (m, k), (p, q), r, rest)
+
+    first = integrals(slice(0, TIMED))
+    timed, wanted = min(TIMED, law[0].shape[0]), max(law[0].shape[0], v.wanted)
+    seconds = (time.process_time() - begun) / timed * wanted
+    if seconds > SLOW:
+        warnings.warn(_told(factors, wanted, seconds), SlowExpectations, stacklevel=2)
+    if timed == law[0].shape[0]:
+        return first
+    values, errors = (v.xp.concatenate(parts) for parts in zip(first, integrals(slice(TIMED, None)), strict=True))
+    return values, errors
+
+
+def _told(factors: tuple[Factor, ...], wanted: float, seconds: float) -> str:
+    """What the warning says, in numbers of one digit, so that steps that are alike say it once."""
+    product = " ".join(name + "'" * order for name, order in factors)
+    return (
+        f"E of {product} takes about {float(f'{seconds:.0e}'):,.0f} s of processor time for {wanted:,.0f} pairs and "
+        "steps: it is an integral in two variables each time. Functions that change around zero only, of variables "
+        "of mean zero, have tables."
+    )
 
 
 def value(factors: tuple[Factor, ...], variables: Variables, doubted: bool = True) -> tuple[Any, Any]:
@@ -544,7 +629,7 @@ def _function(name: str, order: int, backend: str) -> Callable[[Any], Any]:
 def _far_out(function: Callable[[Any], Any], z: Any, found: Any) -> Any:
     """Values of which parts overflow, by the wider range of extended precision, where the machine and the code have it.
 
-    The derivative of z tanh(log(1 + exp(z))) is 1 at z = 400, and exp(800) no number.
+    exp(z) / (exp(z) + cosh(z)) is a number at z = 800, and exp(800) none.
     """
     found = np.array(found, dtype=np.float64)
     bad = ~np.isfinite(found)

@@ -120,7 +120,13 @@ def _real_roots(expr: sp.Expr) -> list[float]:
         middle = 0.5 * (low + high)
         left = np.sign(at(middle)) == signs[ends]
         low, high = np.where(left, middle, low), np.where(left, high, middle)
-    return [float(x) for x in low]
+    return [float(x) if abs(x) > FINEST else 0.0 for x in low]
+
+
+def _size_at(expr: sp.Expr, z: float) -> float:
+    """The size of an expression at a place; infinite where it has no value there, as at a kink."""
+    found = sp.N(expr.subs(Z, sp.Float(z)))
+    return abs(float(found)) if found.is_Number else math.inf
 
 
 def _width(argument: sp.Expr, centre: float, relative: bool) -> float:
@@ -128,7 +134,7 @@ def _width(argument: sp.Expr, centre: float, relative: bool) -> float:
     size = 1.0
     widths = [math.inf]
     for order in range(5):
-        value = abs(float(sp.N(sp.diff(argument, Z, order).subs(Z, sp.Float(centre)))))
+        value = _size_at(sp.diff(argument, Z, order), centre)
         if order == 0:
             size = value if relative and 0 < value < 1 else 1.0
         elif 0 < value < math.inf:

@@ -255,7 +255,24 @@ def definition(name: str, order: int = 0) -> sp.Expr:
     slope = _sifted(sp.diff(expr, Z, order)) if order else expr
     for w in {f.args[0] for f in slope.atoms(sp.cosh)} if order else ():  # a quotient of the two overflows
         slope = slope.subs(sp.sinh(w), sp.tanh(w) * sp.cosh(w))
-    return slope
+    return slope.replace(lambda e: e.is_Mul and e.has(sp.exp), _finite) if order else slope
+
+
+def _finite(product: sp.Expr) -> sp.Expr:
+    """exp(w)^j / (x + y exp(w))^k, a quotient of two numbers that overflow, by (x exp(-w) + y)^-j for j up to k."""
+    powers = dict(product.as_powers_dict())
+    exponent = powers.pop(sp.E, sp.S.Zero)
+    for base, power in list(powers.items()):
+        number, rest = base.as_coeff_Add()
+        factor, inner = rest.as_coeff_Mul()
+        if not (number and isinstance(inner, sp.exp) and power.is_negative and (exponent / inner.exp).is_positive):
+            continue
+        times = min(sp.floor(exponent / inner.exp), sp.floor(-power))
+        exponent -= times * inner.exp
+        powers[base] = power + times
+        turned = number * sp.exp(-inner.exp) + factor
+        powers[turned] = powers.get(turned, sp.S.Zero) - times
+    return sp.Mul(sp.exp(exponent), *(base**power for base, power in powers.items()))
 
 
 def _sifted(slope: sp.Expr) -> sp.Expr:

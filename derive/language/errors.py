@@ -229,6 +229,16 @@ class NotAccurate(DeriveError):
     """
 
 
+class SlowExpectations(UserWarning):
+    """Gaussian expectations of an activation are integrals of milliseconds each, and all that are wanted take long.
+
+    The warning says how many and about how long, once the first ones have been timed.
+
+    >>> issubclass(wp.SlowExpectations, UserWarning)
+    True
+    """
+
+
 class NotCertified(DeriveError):
     """A step of a proof that no certificate covers yet."""
 

@@ -91,8 +91,8 @@ def _elsewhere(kernel: Any, asked: tuple[str, Any, bool], blocks: Iterable[Block
             yield rows, columns, [xp.asarray(part) for part in parts]
 
 
-def _sent(batch: SequenceBatch) -> tuple[Array, Array, tuple[bool, float, bool, bool]]:
-    return to_host(batch.first), to_host(batch.second), (batch.diagonal, batch.rounding, batch.many, batch.swept)
+def _sent(batch: SequenceBatch) -> tuple[Array, Array, tuple[bool, float, float, bool]]:
+    return to_host(batch.first), to_host(batch.second), (batch.diagonal, batch.rounding, batch.wanted, batch.swept)
 
 
 def _text(kernel: Any, asked: tuple[str, Any, bool]) -> str:
@@ -102,7 +102,7 @@ def _text(kernel: Any, asked: tuple[str, Any, bool]) -> str:
                              "asked": asked}, sort_keys=True)  # fmt: skip
 
 
-def block_elsewhere(text: str, first: Array, second: Array, how: tuple[bool, float, bool, bool]) -> list[Array]:
+def block_elsewhere(text: str, first: Array, second: Array, how: tuple[bool, float, float, bool]) -> list[Array]:
     """Return the numbers of one block, from the text of a kernel and the sequences, in any process.
 
     Shapes: first (N1, T1, n_x), second (N2, T2, n_x) -> as `Kernel.block`.  Units, error: as `Kernel`.

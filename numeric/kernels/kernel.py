@@ -14,6 +14,7 @@ from wideproof.derive import Formula, Program, Recursion, nngp, ntk, output_mean
 from wideproof.derive.emit.derivation import as_program
 from wideproof.derive.emit.enclosing_stepper import BallInputs
 from wideproof.derive.emit.sweeps.fused_sweep import LEAST_WORK
+from wideproof.derive.expectation.pair_integrals import MANY
 from wideproof.derive.expectation.tables.compiled_sweep import in_parts
 from wideproof.derive.language.errors import ParameterError, ShapeError, TooLarge
 from wideproof.numeric.core.arrays import BACKENDS, Array, backend, to_host
@@ -42,7 +43,7 @@ READOUTS, QUANTITIES = ("all", "last", "average"), ("nngp", "ntk")
 CONFIDENT = float(special.stdtrit(REPLICATES - 1, 0.9995))
 """Standard errors of a mean over the replicates within which it lies with probability 0.999."""
 BLOCK = 256  # sequences: arrays of 256 x 256 pairs stay in the cache, and calls cost little beside them
-MANY, LONG = 2**15, 2**10  # pairs of sequences times steps, and steps, from which tables are quicker than series
+LONG = 2**10  # steps from which tables are quicker than series
 SWEPT_BLOCK = 1024  # sequences of a block that is swept, which keeps no arrays of pairs but the result
 CALL = 512  # pairs of sequences whose moments array code finds in the time of its calls
 LONGER = 8  # times as much work pays for the sweep over pairs of times, whose text is longer
@@ -105,6 +106,7 @@ class Kernel:
     Gated recursions are expectations over a process: by nested quadrature where few Gaussian variables meet in one
     activation, else by randomised quasi-Monte Carlo with 16 x `points` points drawn from `seed`, or a 32nd of
     them where states are linear in what a gate does not decide, as in a GRU; `cost` says beforehand what that takes.
+    SlowExpectations warns where integrals of an activation, in two variables each, will take more than 5 s of a kind.
     `progress` is called with (done, of), of blocks of pairs or of points.
     An `executor` of concurrent.futures works out the blocks of pairs,
     which are sent as sequences with the model as text; a process is evaluated here.
@@ -336,11 +338,12 @@ class Kernel:
         shape = (sizes[0], times[0], sizes[1], times[1]) if self.readout == "all" else tuple(sizes)
         refuse_too_many_pairs(self, shape, 2 if asked[2] else 1)
         results: list[Array] = []
-        steps = max(times) if self.readout == "last" else times[0] * times[1]
-        many = sizes[0] * sizes[1] * steps >= MANY or max(times) >= LONG
+        alone = self.readout == "last" and function.equations.equal_times
+        steps = max(times) if alone else times[0] * times[1]
+        wanted = max(sizes[0] * sizes[1] * steps, MANY if max(times) >= LONG else 1)
         swept = not asked[2] and self._work(function, sizes, times) >= LEAST_WORK
-        blocks = self._blocks(function, pairs, many, swept)
-        count = sum(1 for _ in self._blocks(function, pairs, many, swept))
+        blocks = self._blocks(function, pairs, wanted, swept)
+        count = sum(1 for _ in self._blocks(function, pairs, wanted, swept))
         fit = self._at_once(function, max(times), max(times))
         for rows, columns, parts in worked_blocks(self, asked, blocks, count, fit):
             if count == 1:
@@ -371,7 +374,9 @@ class Kernel:
         mean, error = (x if self.readout == "all" else x[:, 0, :, 0] for x in (found.mean, found.error))
         return KernelNumbers(mean, error, found.method)
 
-    def _blocks(self, function: Any, pairs: Pairs, many: bool, swept: bool) -> Iterator[tuple[Any, Any, SequenceBatch]]:
+    def _blocks(
+        self, function: Any, pairs: Pairs, wanted: float, swept: bool
+    ) -> Iterator[tuple[Any, Any, SequenceBatch]]:
         for g, (rows, X) in enumerate(pairs.first):
             for h, (columns, Y) in enumerate(pairs.second):
                 fused = swept and function.sweep(X.shape[1] == Y.shape[1], self.readout) is not None
@@ -383,7 +388,7 @@ class Kernel:
                             continue
                         here, there = slice(i, i + size), slice(j, j + size)
                         own = pairs.symmetric and (g, i) == (h, j)
-                        batch = SequenceBatch(pairs.xp, X[here], Y[there], own, pairs.rounding, many, fused)
+                        batch = SequenceBatch(pairs.xp, X[here], Y[there], own, pairs.rounding, wanted, fused)
                         yield rows[here], columns[there], batch
 
     def _swept_size(self, function: Any, T1: int, T2: int) -> int:

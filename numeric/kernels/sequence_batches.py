@@ -156,7 +156,7 @@ class Pairs:
 class SequenceBatch:
     """Two batches of sequences whose inner products are computed when a step needs them.
 
-    `many` is that of `Inputs`; `swept` says whether so many are wanted in all that a compiled sweep pays.
+    `wanted` is that of `Inputs`; `swept` says whether so many are wanted in all that a compiled sweep pays.
     """
 
     xp: Any
@@ -164,7 +164,7 @@ class SequenceBatch:
     second: Array
     diagonal: bool
     rounding: float = 0.0
-    many: bool = False
+    wanted: float = 1.0
     swept: bool = False
     _last: dict[int, Any] = field(default_factory=dict)
 
@@ -190,7 +190,7 @@ class SequenceBatch:
         Shapes: (N1, 1, n_x) and (T2 N2, 1, n_x), the sequences of one step after those of the step before.
         """
         rows = self.first[:, first : first + 1, :]
-        return SequenceBatch(self.xp, rows, self._every_step, False, self.rounding, self.many)
+        return SequenceBatch(self.xp, rows, self._every_step, False, self.rounding, self.wanted)
 
     @cached_property
     def _every_step(self) -> Array:

@@ -128,7 +128,7 @@ def test_tables_over_all_steps_hold_the_series(readout: str, monkeypatch: pytest
     k = Kernel(wp.models.elman("tanh"), readout=readout, nu_W=0.5, nu_F=1.0, nu_b=0.1, nu_C=1.0)
     want = k.ntk(X, -X)
     monkeypatch.setattr(kernel_stepper, "LONG", 4)
-    monkeypatch.setattr("wideproof.numeric.kernels.kernel.MANY", 1)
+    monkeypatch.setattr("wideproof.derive.expectation.pair_integrals.MANY", 1)
     found = k.ntk(X, -X)
     np.testing.assert_allclose(found, want, atol=1e-10)
     assert np.any(found != want)

@@ -9,7 +9,7 @@ from wideproof.derive.expectation import pair_integrals
 from wideproof.derive.expectation.enclosures import pairs
 from wideproof.derive.expectation.pair_integrals import Variables, expectation, value
 from wideproof.derive.language.activations import Z, define
-from wideproof.derive.language.errors import NotAccurate
+from wideproof.derive.language.errors import NotAccurate, SlowExpectations
 
 define("enclosed_chirp", sp.sin(30 * Z**2))
 TWO = (("enclosed_chirp", 0),) * 2
@@ -57,3 +57,13 @@ def test_without_an_enclosure_the_reason_is_told(monkeypatch):
     monkeypatch.setattr(ball_code.importlib, "import_module", lambda name: (_ for _ in ()).throw(ImportError(name)))
     with pytest.raises(NotAccurate, match="no enclosure, an environment without it"):
         value(TWO, LAW)
+
+
+@pytest.mark.parametrize("wanted", [1.0, 1e5], ids=["few", "many"])
+def test_integrals_that_will_take_long_say_so_once_the_first_are_timed(wanted, recwarn):
+    define("bent_beside_zero", "z * max(z - 1, 0)")
+    law = Variables("numpy", (np.ones(9), np.ones(9)), np.linspace(0.1, 0.5, 9), wanted=wanted)
+    expectation((("bent_beside_zero", 0),) * 2, law)
+    told = [str(x.message) for x in recwarn if issubclass(x.category, SlowExpectations)]
+    assert len(told) == (wanted > 1)
+    assert all("100,000 pairs and steps" in text for text in told)

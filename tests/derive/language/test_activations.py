@@ -2,6 +2,7 @@
 
 import time
 
+import numpy as np
 import pytest
 import sympy as sp
 from hypothesis import HealthCheck, given, settings, strategies as st
@@ -176,3 +177,16 @@ def test_a_value_is_real_though_nothing_is_known_of_its_argument_nor_of_its_sign
         assert (of.is_real, of.is_commutative, of.is_nonnegative) == (True, True, None)
         assert sp.sqrt(of**2) == sp.Abs(of)
     assert sp.Function("f")(x).is_real is None
+
+
+@pytest.mark.parametrize(
+    ("name", "text"), [("far_mish", "z * tanh(log(1 + exp(z)))"), ("far_swish", "z / (1 + 3 * exp(-2 * z))")]
+)
+def test_a_derivative_far_out_is_a_number(name, text):
+    define(name, text)
+    for order in (1, 2):
+        slope, plain = definition(name, order), sp.diff(definition(name), Z, order)
+        with np.errstate(over="ignore"):
+            far = sp.lambdify(Z, slope, "numpy")(np.array([-3e4, 3e4]))
+        np.testing.assert_allclose(far, [0.0, 1.0 if order == 1 else 0.0], rtol=0, atol=1e-300)
+        assert all(abs(sp.N((slope - plain).subs(Z, x))) < 1e-12 for x in (-2.3, 0.4, 3.1))

@@ -72,7 +72,7 @@ def both(name, T, other, text=None):
     nu = {x: NU[x] for x in function.scalars}
     X = sequences(40, T)
     Y = X if other is None else sequences(33, other)
-    batch = SequenceBatch(np, X, Y, other is None, many=True)
+    batch = SequenceBatch(np, X, Y, other is None, wanted=math.inf)
     sizes = (T, other or T)
     sweep = FusedSweep(function.equations, sizes[0] == sizes[1])
     if text is not None:

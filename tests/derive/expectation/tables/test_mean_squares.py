@@ -1,5 +1,6 @@
 """Mean squares by a series are the integrals, and one that is wrong is refused by its own check."""
 
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -39,6 +40,6 @@ def test_a_step_has_no_series():
 def test_they_are_taken_where_many_are_wanted():
     a = np.linspace(0.3, 3.0, 20)
     law = ("numpy", (a, a), a)
-    few, many = (expectation((("tanh", 0), ("tanh", 0)), Variables(*law, many=x)) for x in (False, True))
+    few, many = (expectation((("tanh", 0), ("tanh", 0)), Variables(*law, wanted=x)) for x in (1.0, math.inf))
     assert isinstance(many[1], float)
     np.testing.assert_allclose(many[0], few[0], rtol=1e-13)

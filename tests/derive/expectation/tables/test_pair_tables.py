@@ -1,5 +1,7 @@
 """Blocks, single pairs, exchanged sides and the compiled sweep say the same, and ranges hold what they are of."""
 
+import math
+
 import numpy as np
 import pytest
 
@@ -67,7 +69,9 @@ def test_a_variable_that_vanishes_has_its_constant():
 
 def test_tables_are_taken_for_many_pairs_only():
     law = (A, B), C
-    few, many = (expectation((("tanh", 1), ("softplus", 0)), Variables("numpy", *law, many=x)) for x in (False, True))
+    few, many = (
+        expectation((("tanh", 1), ("softplus", 0)), Variables("numpy", *law, wanted=x)) for x in (1.0, math.inf)
+    )
     assert np.ndim(few[1]) == 2
     assert isinstance(many[1], float)
     np.testing.assert_allclose(many[0], few[0], rtol=0, atol=many[1])
@@ -76,10 +80,10 @@ def test_tables_are_taken_for_many_pairs_only():
 @pytest.mark.parametrize("means", [(0.7, 0.7), (-1.0, 0.0)], ids=str)
 def test_a_mean_of_all_pairs_has_its_table_and_many_means_have_none(means):
     factors = (("sigmoid", 0), ("sigmoid", 1))
-    few, many = (expectation(factors, Variables("numpy", (A, B), C, means, many=x)) for x in (False, True))
+    few, many = (expectation(factors, Variables("numpy", (A, B), C, means, wanted=x)) for x in (1.0, math.inf))
     assert isinstance(many[1], float)
     np.testing.assert_allclose(many[0], few[0], rtol=0, atol=many[1] + np.max(few[1]))
-    other = expectation(factors, Variables("numpy", (A, B), C, (means[0] + 1e-3, means[1]), many=True))
+    other = expectation(factors, Variables("numpy", (A, B), C, (means[0] + 1e-3, means[1]), wanted=math.inf))
     assert np.min(np.abs(other[0] - few[0])) > 100 * other[1]
-    drawn = expectation(factors, Variables("numpy", (A, B), C, (0.1 * A, 0.0), many=True))
+    drawn = expectation(factors, Variables("numpy", (A, B), C, (0.1 * A, 0.0), wanted=math.inf))
     assert np.ndim(drawn[1]) == 2
