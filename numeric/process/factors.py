@@ -84,7 +84,7 @@ class Factors:
         self.groups = merged_groups(self.layout)
         self.integration = Integration(self.layout, self.groups, self.exact, self._sampled_pairs())
         self.used = self._used()
-        self.twins = twins(self.layout, self.used & self.layout.forms.keys())
+        self.twins = twins(self.layout)
 
     def split(self, u: sp.Expr, v: sp.Expr) -> tuple[Product, ...] | None:
         """Return E[u_t v_s] in independent factors, None where it has one only."""

@@ -8,9 +8,11 @@ each with paths and covariances of its own, take their steps together: they shar
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from typing import Any
 
+import numpy as np
 import sympy as sp
 
 from wideproof.derive.expectation.mehler_series import LENGTHS, PLACES, Truncated, correlated
@@ -24,8 +26,8 @@ from wideproof.numeric.process.factors import ONE, Factors, LongSeries
 from wideproof.numeric.process.given_paths import GivenPaths, Room
 from wideproof.numeric.process.layout import CovarianceTerm, Layout, Pair, evaluate, within_step
 
-Noise = Callable[[int, int], list[Host]]
-"""Gives the next so many independent variables of mean 0 and variance 1 for a group of forms, R times (N, paths)."""
+Noise = Callable[[int, Sequence[Host]], None]
+"""Fills R arrays (N, paths) with the next independent variables of mean 0 and variance 1 for a group of forms."""
 
 
 class BeyondSingle(Exception):
@@ -102,6 +104,8 @@ class Paths:
         integration = self.factors.integration
         for coefficient in integration.coefficients:
             self._coefficient(coefficient, step)
+        if not integration.pairs:
+            return
         self.given.begin(step)
         pairs = dict.fromkeys((self._updated(u, 0)[0], self._updated(v, 0)[0]) for u, v in integration.pairs)
         with within_step(self.layout.program, step):
@@ -172,8 +176,9 @@ class Paths:
         total = self.xp.zeros((self.replicates, N, self.count), dtype=self.kind)
         for variance, draws in ((between, 1), (within - between, N)):
             if variance > 0:
-                drawn = self.xp.stack([self.xp.asarray(x) for x in self.noise(START, draws)])
-                total = total + self.xp.astype(variance**0.5 * drawn, self.kind)
+                drawn = np.empty((self.replicates, draws, self.count))
+                self.noise(START, drawn)
+                total = total + self.xp.astype(variance**0.5 * self.xp.asarray(drawn), self.kind)
         return total
 
     # ---- Gaussian forms -------------------------------------------------------------------------------
@@ -190,9 +195,12 @@ class Paths:
         values = self.room(("noise", number), (self.replicates, self._most(number), self.count), self.kind)
         have = self.drawn.get(number, 0)
         while have < count:
-            for noise, drawn in zip(values, self.noise(number, self.X.shape[0]), strict=True):
-                noise[have : have + self.X.shape[0], :] = self.xp.asarray(drawn)
-            have = self.drawn[number] = have + self.X.shape[0]
+            end = self.drawn[number] = have + self.X.shape[0]
+            drawn = values[:, have:end, :] if isinstance(values, np.ndarray) else np.empty(values[:, have:end, :].shape)
+            self.noise(number, drawn)
+            if drawn.base is not values:
+                values[:, have:end, :] = self.xp.asarray(drawn)
+            have = end
         return values[:, :count, :]
 
     def _most(self, number: int) -> int:
@@ -208,7 +216,7 @@ class Paths:
             self.groups[number] = Group(Revealed(self.room(("factor", number), shape, self.xp.float64)))
         group = self.groups[number]
         if (name, step) not in group.order:
-            own = self._representable(self._covariances(name, [step], name, step)[:, 0, ...])
+            own = self._representable(self._variances(name, step, [at for form, at in group.order if form == name]))
             cross = self._cross(group, name, step)
             while cross.shape[1] < group.revealed.size:  # what it reads has revealed forms of this group
                 cross = self._cross(group, name, step)
@@ -238,17 +246,36 @@ class Paths:
                 found[:, i, ...] = block[:, part, ...]
         return self.xp.reshape(found, (self.replicates, -1, N))
 
+    def _variances(self, form: sp.Symbol, step: int, earlier: Sequence[int]) -> Array:
+        """Covariances of a form at a step with itself; those with earlier steps are found with them, to be kept."""
+        steps = [*earlier, step] if earlier and earlier[-1] == step - 1 else [step]
+        return self._covariances(form, steps, form, step)[:, -1, ...]
+
     def _covariances(self, first: sp.Symbol, steps: Sequence[int], second: sp.Symbol, step: int) -> Array:
-        """Cov of a form at several steps with one at a step, all pairs of sequences.  Shapes: (R, S, N, N)."""
-        N = self.X.shape[0]
-        total = self.xp.zeros((self.replicates, len(steps), N, N))
-        for c, weight in self.layout.forms[first].weights:
-            for d, factor in self.layout.forms[second].weights:
-                law = self.layout.laws.get((c, d))
-                if law is not None:
-                    with within_step(self.layout.program, max(step, *steps)) as finite:
-                        total = finite(total + weight * factor * self.law(law, steps, step))
-        return total
+        """Cov of a form at several steps with one at a step, all pairs of sequences; kept where steps follow each other.
+
+        Shapes: (R, S, N, N).
+        """
+        key = "covariance", self.factors.twins[first], self.factors.twins[second], step
+        start, found = self.now.get(key, (0, None))
+        if not _follow(steps):
+            return self._by_laws(first, steps, second, step)
+        if found is None or not start <= steps[0] <= steps[-1] < start + found.shape[1]:
+            start, found = self.now[key] = steps[0], self._by_laws(first, steps, second, step)
+        return found[:, steps[0] - start : steps[-1] + 1 - start, ...]
+
+    def _by_laws(self, first: sp.Symbol, steps: Sequence[int], second: sp.Symbol, step: int) -> Array:
+        fixed, total = 0.0, self.xp.zeros((self.replicates, len(steps), *self.X.shape[:1] * 2))
+        with within_step(self.layout.program, max(step, *steps)) as finite:
+            for c, weight in self.layout.forms[first].weights:
+                for d, factor in self.layout.forms[second].weights:
+                    law = self.layout.laws.get((c, d))
+                    if law is not None and (law.redrawn or law.moment):
+                        total += self.law(replace(law, weight=weight * factor * law.weight), steps, step)
+                    elif law is not None:
+                        fixed = fixed + weight * factor * self.law(law, steps, step)
+            total += fixed
+            return finite(total)
 
     def law(self, law: CovarianceTerm, steps: Sequence[int], step: int) -> Array:
         """The value of a law between several steps and one.
@@ -302,8 +329,11 @@ class Paths:
         missing = [step for step in steps if step not in column.done]
         if missing:
             values = found(missing)
-            for i, step in enumerate(missing):
-                column.values[:, step + 1, ...] = values[:, i, ...]
+            if _follow(missing):
+                column.values[:, missing[0] + 1 : missing[-1] + 2, ...] = values
+            else:
+                for i, step in enumerate(missing):
+                    column.values[:, step + 1, ...] = values[:, i, ...]
             column.done.update(missing)
         return _at(self.xp, column.values, steps)
 
@@ -334,7 +364,8 @@ class Paths:
     def _by_series(self, a: Phi, b: Phi, steps: Sequence[int], step: int) -> Array:
         """E[a b] of two activations of a form each by Mehler's series; LongSeries where that is too long."""
         left, right = self._coefficients(a, steps), self._coefficients(b, [step])
-        key = ("correlation", a.args[2], b.args[2], step, steps[0], steps[-1], len(steps))
+        forms = [self.factors.twins[x.args[2]] for x in (a, b)]
+        key = ("correlation", *forms, step, steps[0], steps[-1], len(steps))
         if key not in self.now:
             self.now[key] = self._correlations(a.args[2], steps, b.args[2], step)
         last = Truncated(right.coefficients[:, 0, ...], right.beyond[:, 0, ...], right.parities)
@@ -377,8 +408,9 @@ class Paths:
         self.series[phi] = self.series[phi]._replace(parities=self.series[phi].parities | found.parities)
 
     def _variance(self, form: sp.Symbol, step: int) -> Array:
+        form = self.factors.twins[form]
         if (form, step) not in self.variances:
-            own = self._covariances(form, [step], form, step)[:, 0, ...]
+            own = self._variances(form, step, range(step))
             self.variances[form, step] = self.xp.linalg.diagonal(own)
         return self.variances[form, step]
 
@@ -480,6 +512,11 @@ LARGEST = 1e24
 
 def _at(xp: Any, values: Array, steps: Sequence[int]) -> Array:
     """What is kept of several steps; without a copy where they follow one another."""
-    if list(steps) == list(range(steps[0], steps[-1] + 1)):
+    if _follow(steps):
         return values[:, steps[0] + 1 : steps[-1] + 2, ...]
     return xp.stack([values[:, step + 1, ...] for step in steps], axis=1)
+
+
+def _follow(steps: Sequence[int]) -> bool:
+    """Whether steps follow one another."""
+    return all(other == step + 1 for step, other in pairwise(steps))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from wideproof.derive.expectation.mehler_series import ENOUGH
@@ -134,6 +134,7 @@ class Drivers:
         normals, signed = dimensions(factors, X.shape[0], X.shape[1]), len(signs) * X.shape[0] * X.shape[1]
         self.nets = [Net(normals, signed, points, seed, replicate) for replicate in replicates]
 
-    def __call__(self, group: int, count: int) -> list[Host]:
-        """Return the next `count` variables for a group of forms, for each replicate.  Shapes: (count, points)."""
-        return [net.signs(count) if group in self.linear else net.normals(count) for net in self.nets]
+    def __call__(self, group: int, out: Sequence[Host]) -> None:
+        """Fill an array for each replicate with the next variables of a group of forms.  Shapes: (count, points)."""
+        for net, values in zip(self.nets, out, strict=True):
+            (net.signs if group in self.linear else net.normals)(values)

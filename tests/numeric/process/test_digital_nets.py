@@ -18,7 +18,7 @@ def test_a_scrambled_coordinate_has_one_point_in_each_interval_and_is_uniform_in
     def ranks(seed):
         from scipy.special import ndtr
 
-        return 64 * ndtr(Net(12, 0, 64, seed).normals(12))
+        return 64 * ndtr(Net(12, 0, 64, seed).normals(np.empty((12, 64))))
 
     for seed in range(3):
         assert np.array_equal(np.sort(np.floor(ranks(seed))), np.broadcast_to(np.arange(64), (12, 64)))
@@ -29,7 +29,7 @@ def test_a_scrambled_coordinate_has_one_point_in_each_interval_and_is_uniform_in
 
 def test_signs_are_even_and_have_no_mean_product_over_nets():
     nets = [Net(6, 6, 64, seed) for seed in range(200)]
-    drawn = np.stack([np.concatenate([net.normals(6), net.signs(6)]) for net in nets])
+    drawn = np.stack([np.concatenate([net.normals(np.empty((6, 64))), net.signs(np.empty((6, 64)))]) for net in nets])
     assert set(np.unique(drawn[:, 6:])) == {-1.0, 1.0}
     assert np.abs(drawn[:, 6:].sum(-1)).max() == 0
     products = drawn @ np.swapaxes(drawn, 1, 2) / 64
@@ -42,7 +42,7 @@ def test_signs_are_even_and_have_no_mean_product_over_nets():
 def test_where_coordinates_end_signs_are_walsh_functions_at_random(monkeypatch):
     monkeypatch.setattr(digital_nets, "MOST", 8)
     net = Net(5, 9, 16, 0)
-    first, normals, rest = net.signs(2), net.normals(5), net.signs(7)
+    first, normals, rest = net.signs(np.empty((2, 16))), net.normals(np.empty((5, 16))), net.signs(np.empty((7, 16)))
     assert first.shape == (2, 16)
     assert normals.shape == (5, 16)
     assert set(np.unique(rest)) == {-1.0, 1.0}
