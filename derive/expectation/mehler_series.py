@@ -216,7 +216,8 @@ def correlated(xp: Any, first: Truncated, second: Truncated, correlation: Any) -
     if loop is None:
         return _by_arrays(xp, first, second, correlation)
     total, both = np.empty(correlation.shape), first.parities & second.parities
-    loop(*first[:2], *second[:2], correlation, 0 in both, 1 in both, np.array(PLACES), FEW, total)
+    p, q = (x.coefficients.astype(np.float32, copy=False) for x in (first, second))
+    loop(p, first.beyond, q, second.beyond, correlation, 0 in both, 1 in both, np.array(PLACES), FEW, total)
     return total
 
 

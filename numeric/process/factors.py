@@ -67,7 +67,7 @@ def _is_long(phi: Phi) -> bool:
 class Factors:
     """The moments of a layout's processes in factors, and the processes of which paths are needed for them.
 
-    `inexact` are activations whose expectations take paths.
+    `inexact` are activations whose expectations take paths, `orders` the most that series of the others have had.
     Shapes: none.  Error: none; exact by independence.  Source: derive.calculus.gaussian_process, independence.
     """
 
@@ -79,6 +79,7 @@ class Factors:
     integration: Integration = field(init=False)
     used: set[sp.Expr] = field(init=False)
     twins: dict[sp.Symbol, sp.Symbol] = field(init=False)
+    orders: dict[sp.Expr, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.groups = merged_groups(self.layout)

@@ -39,6 +39,10 @@ class Room:
             self.arrays[key, shape, kind] = self.xp.empty(shape, dtype=kind)
         return self.arrays[key, shape, kind]
 
+    def drop(self, key: Any) -> None:
+        """Forget the arrays of a key."""
+        self.arrays = {place: array for place, array in self.arrays.items() if place[0] != key}
+
 
 @dataclass
 class Slots:

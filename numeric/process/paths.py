@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import sympy as sp
 
-from wideproof.derive.expectation.mehler_series import LENGTHS, PLACES, Truncated, correlated
+from wideproof.derive.expectation.mehler_series import PLACES, Truncated, correlated
 from wideproof.derive.expectation.tables.coefficient_tables import tabulated
 from wideproof.derive.language.activations import Phi
 from wideproof.derive.language.program import Previous
@@ -380,32 +380,42 @@ class Paths:
 
     def _coefficients(self, phi: Phi, steps: Sequence[int]) -> Truncated:
         """The Hermite coefficients of an activation of a form at several steps.  Shapes: (R, S, N, K)."""
-        if phi not in self.series:
-            shape = (self.replicates, *self.X.shape[1::-1])
-            R, T, N = shape
-            coefficients = self.room((phi, "orders"), (R, T, N, LENGTHS[-1]), self.xp.float64)
-            beyond = self.room((phi, "beyond"), (*shape, len(PLACES) + 1), self.xp.float64)
-            self.series[phi] = Truncated(coefficients, beyond, frozenset())
         for step in steps:
             if (phi, step) not in self.orders:
                 self._develop(phi, step)
         most = max(self.orders[phi, step] for step in steps)
-        part = slice(steps[0], steps[-1] + 1) if list(steps) == list(range(steps[0], steps[-1] + 1)) else list(steps)
+        part = slice(steps[0], steps[-1] + 1) if _follow(steps) else list(steps)
         coefficients, beyond, parities = self.series[phi]
         return Truncated(coefficients[:, part, :, :most], beyond[:, part, ...], parities)
 
     def _develop(self, phi: Phi, step: int) -> None:
-        """Keep the series of an activation of a form at a step."""
+        """Keep the series of an activation of a form at a step, in single precision: sums over pairs stay semidefinite."""
         name, order, form = phi.args
         function, mean = activation_function(str(name), int(order)), self.layout.forms[form].mean
         found = tabulated(self.xp, function, mean, self._variance(form, step))
         if found is None:
             raise LongSeries(phi)
-        most, kept = found.coefficients.shape[-1], self.series[phi].coefficients
-        kept[:, step, :, :most] = found.coefficients  # beyond are norms that are zero, so that nothing else is read
+        most = found.coefficients.shape[-1]
+        coefficients, beyond, parities = self._room_of(phi, most)
+        coefficients[:, step, :, :most], coefficients[:, step, :, most:] = found.coefficients, 0.0
         self.orders[phi, step] = most
-        self.series[phi].beyond[:, step, ...] = found.beyond
-        self.series[phi] = self.series[phi]._replace(parities=self.series[phi].parities | found.parities)
+        beyond[:, step, ...] = found.beyond
+        self.series[phi] = Truncated(coefficients, beyond, parities | found.parities)
+
+    def _room_of(self, phi: Phi, orders: int) -> Truncated:
+        """Where the series of an activation are kept, for so many orders or more."""
+        R, N, T = self.replicates, *self.X.shape[:2]
+        if phi not in self.series:
+            kept = self.room((phi, "beyond"), (R, T, N, len(PLACES) + 1), self.xp.float64)
+            self.series[phi] = Truncated(self.xp.empty((R, T, N, 0)), kept, frozenset())
+        before = self.series[phi].coefficients
+        if before.shape[-1] < orders:
+            most = self.factors.orders[phi] = max(orders, self.factors.orders.get(phi, 0))
+            more = self.room((phi, most), (R, T, N, most), self.xp.float32)
+            more[..., : before.shape[-1]], more[..., before.shape[-1] :] = before, 0.0
+            self.room.drop((phi, before.shape[-1]))
+            self.series[phi] = self.series[phi]._replace(coefficients=more)
+        return self.series[phi]
 
     def _variance(self, form: sp.Symbol, step: int) -> Array:
         form = self.factors.twins[form]

@@ -17,7 +17,7 @@ from wideproof.derive.expectation.tables.compiled_sweep import installed, made
 Host = NDArray[np.float64]
 SEVERAL = 8
 SIGNATURE = (
-    "void(float64[:,:,:,:], float64[:,:,:,:], float64[:,:,:], float64[:,:,:], float64[:,:,:,:], "
+    "void(float32[:,:,:,:], float64[:,:,:,:], float32[:,:,:], float64[:,:,:], float64[:,:,:,:], "
     "boolean, boolean, int64[:], float64, float64[:,:,:,:])"
 )
 
@@ -26,14 +26,14 @@ SIGNATURE = (
 def sums() -> Callable[..., None] | None:
     """The loop, or None without Numba.
 
-    (p (R, S, N, K), its norms beyond the places, q (R, M, K), its norms, correlations (R, S, N, M), even orders, odd
+    (p (R, S, N, K) in single precision, its norms beyond the places, q (R, M, K), its norms, correlations (R, S, N, M), even orders, odd
     orders, places, the part that may be left out, out (R, S, N, M)) -> None.
     """
     return made(loop, SIGNATURE) if installed() else None
 
 
 def loop(  # noqa: C901 - one loop nest for the compiler
-    p: Host, after_p: Host, q: Host, after_q: Host, correlation: Host, even: bool, odd: bool, places: Any, few: float,
+    p: Any, after_p: Host, q: Any, after_q: Host, correlation: Host, even: bool, odd: bool, places: Any, few: float,
     out: Host,
 ) -> None:  # fmt: skip
     """Orders for all pairs of a column at once, which is a long vector, as long as one in SEVERAL needs them; then alone.
@@ -56,7 +56,7 @@ def loop(  # noqa: C901 - one loop nest for the compiler
                 for i in range(rows):
                     x[s * rows + i] = correlation[r, s, i, j]
             for m in range(size):
-                square[m], near[m], total[m] = x[m] * x[m], 1.0, columns[0, m] * q[r, j, 0]
+                square[m], near[m], total[m] = x[m] * x[m], 1.0, columns[0, m] * float(q[r, j, 0])
             place, left, start = 0, size, 0
             while left * SEVERAL > size and place < 2 and start < most:
                 end = min(places[place], most)
@@ -64,7 +64,7 @@ def loop(  # noqa: C901 - one loop nest for the compiler
                     if even if parity == 0 else odd:
                         one[:] = 0.0
                         for k in range(end - 2 + parity, max(start - 1, 0), -2):
-                            own = q[r, j, k]
+                            own = float(q[r, j, k])
                             for m in range(size):
                                 one[m] = one[m] * square[m] + own * columns[k, m]
                         power = 1 if parity else 2 if start == 0 else 0
@@ -94,10 +94,46 @@ def loop(  # noqa: C901 - one loop nest for the compiler
                             if even if parity == 0 else odd:
                                 first = second = 0.0
                                 for k in range(end - 4 + parity, start - 1, -4):
-                                    first = first * fourth + p[r, s, i, k] * q[r, j, k]
-                                    second = second * fourth + p[r, s, i, k + 2] * q[r, j, k + 2]
+                                    first = first * fourth + float(p[r, s, i, k]) * float(q[r, j, k])
+                                    second = second * fourth + float(p[r, s, i, k + 2]) * float(q[r, j, k + 2])
                                 both = power * (first + second * square[m])
                                 found += both if parity == 0 else both * x[m]
                         power *= abs(x[m]) ** (end - start)
                         further += 1
                     out[r, s, i, j] = found
+
+
+@functools.cache
+def developments() -> Callable[..., None] | None:
+    """The loop `develop`, or None without Numba."""
+    return made(develop) if installed() else None
+
+
+def develop(
+    deviations: Host, which: Any, scales: Host, tables: Host, orders: Any, places: Any, coefficients: Host,
+    beyond: Host,
+) -> None:  # fmt: skip
+    """Chebyshev sums over octaves of the deviation for the orders of each, and the norms of those from places on.
+
+    Shapes: deviations, which table, orders (n,), scales (P,), tables (P, D, K) -> coefficients (n, K), beyond
+    (n, places + 1); D is one more than a multiple of three.
+    """
+    degree, most = tables.shape[1], coefficients.shape[1]
+    terms = np.ones(degree)
+    for n in range(deviations.shape[0]):
+        table, row, count = tables[which[n]], coefficients[n], orders[n]
+        terms[1] = deviations[n] * scales[which[n]] - 3.0
+        for d in range(2, degree):
+            terms[d] = 2.0 * terms[1] * terms[d - 1] - terms[d - 2]
+        row[:count], row[count:] = table[0, :count], 0.0
+        for d in range(1, degree, 3):
+            a, b, c, x, y, z = terms[d], terms[d + 1], terms[d + 2], table[d], table[d + 1], table[d + 2]
+            for k in range(count):
+                row[k] += a * x[k] + b * y[k] + c * z[k]
+        total = 0.0
+        for place in range(places.shape[0], -1, -1):
+            start = places[place - 1] if place else 0
+            end = min(count, places[place]) if place < places.shape[0] else count
+            for k in range(start, end):
+                total += row[k] * row[k]
+            beyond[n, place] = total**0.5 if start < count else 0.0
