@@ -111,8 +111,8 @@ class Paths:
         with within_step(self.layout.program, step):
             for earlier in range(step + 1):
                 self.given.find(list(pairs), earlier, step)
-                for u, v in pairs:
-                    self._given(u, v, [earlier], step)
+            for u, v in pairs:
+                self._given(u, v, range(step + 1), step)
 
     def _coefficient(self, expr: sp.Expr, step: int) -> Array:
         """What paths give at a step; a number where it is one.  Shapes: (R, N, M)."""

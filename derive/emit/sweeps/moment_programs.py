@@ -125,6 +125,11 @@ class PathProgram:
         self.compacted = np.array(self.code, np.int64).reshape(-1, 5)
         self._places.clear()
 
+    @property
+    def exchanges(self) -> bool:
+        """Whether it reads what is kept of the two sequences exchanged, and so of other rows."""
+        return any(code == KEPT and turned for code, _, _, _, turned in self.code)
+
     def _emit(self, code: int, to: int, a: int = 0, b: int = 0, third: int = 0, weight: float = 1.0) -> None:
         self.code.append((code, to, a, b, third))
         self.weights.append(weight)
@@ -141,6 +146,26 @@ class Operands:
     constants: Any
     factors: Any
     slots: tuple[list[int], list[int], list[int], list[int]]
+
+
+def joined(programs: Sequence[PathProgram]) -> PathProgram:
+    """One program of several, one after the other; a row of it is what it is of each while none `exchanges`."""
+    whole, codes = PathProgram(registers=max(program.registers for program in programs)), []
+    for program in programs:
+        assert program.compacted is not None
+        code = program.compacted.copy()
+        before = {KEPT: len(whole.kept), CONSTANT: len(whole.constants), FACTOR: len(whole.factors),
+                  STORE: len(whole.stores), MEAN: whole.means}  # fmt: skip
+        for what, count in before.items():
+            code[code[:, 0] == what, 2] += count
+        for keys, more in zip((whole.kept, whole.constants, whole.factors, whole.stores, whole.weights),
+                              (program.kept, program.constants, program.factors, program.stores, program.weights),
+                              strict=True):  # fmt: skip
+            keys += more
+        whole.means += program.means
+        codes.append(code)
+    whole.compacted = np.concatenate(codes)
+    return whole
 
 
 def run(xp: Any, program: PathProgram, operands: Operands) -> Any:
@@ -171,7 +196,8 @@ def by_arrays(xp: Any, program: PathProgram, operands: Operands) -> Any:
     """The same, an operation on arrays for each instruction: the reference and the fallback."""
     kept, constants, factors, stores = operands.slots
     means, held = xp.zeros((program.means, *operands.kept.shape[1:4])), dict[int, Any]()
-    for at, (code, to, a, b, axis) in enumerate(program.code):
+    assert program.compacted is not None
+    for at, (code, to, a, b, axis) in enumerate(program.compacted.tolist()):
         if code == KEPT:
             held[to] = _exchanged(xp, operands.kept[kept[a], ...], axis)
         elif code == CONSTANT:
