@@ -7,7 +7,7 @@ import pytest
 from array_api_compat import numpy as xp
 
 from wideproof.derive.emit.sweeps import moment_programs
-from wideproof.derive.emit.sweeps.moment_programs import CONSTANT, KEPT, Operands, PathMoment, PathProgram
+from wideproof.derive.emit.sweeps.moment_programs import CONSTANT, KEPT, PLUS, Operands, PathMoment, PathProgram
 
 R, N, M = 2, 3, 4
 A, B, C = PathMoment(KEPT, key="a"), PathMoment(KEPT, key="b"), PathMoment(CONSTANT, key="c")
@@ -87,4 +87,5 @@ def test_registers_that_are_read_no_more_are_used_again():
     program.mean([total])
     assert program.registers == 41
     program.compact()
-    assert program.registers == 2
+    assert program.registers == 3
+    assert all(to not in (a, b) for code, to, a, b, _ in program.code if code == PLUS)
