@@ -200,6 +200,13 @@ class Factors:
         return found
 
     @property
+    def series(self) -> set[sp.Expr]:
+        """The activations whose expectations are sums of series."""
+        found = [pair for asked in self._asked() for product in self.split(*asked) or () for pair in product.pairs]
+        inside = [pair for plan in self.integration.plans.values() for known, _ in plan for pair in known]
+        return {x for pair in (*found, *inside) for x in pair if isinstance(x, Phi) and self.exact(*pair)}
+
+    @property
     def moments(self) -> list[Pair]:
         """The pairs of processes of which some moment is a mean over paths, or is kept for all pairs of steps."""
         return list(dict.fromkeys([*self._asked(), *self._sampled_pairs()]))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import reduce
@@ -35,14 +36,20 @@ class Room:
     arrays: dict[Any, Array] = field(default_factory=dict)
 
     def __call__(self, key: Any, shape: tuple[int, ...], kind: Any) -> Array:
-        """An array of a shape and a kind of numbers, its entries whatever they are."""
-        if (key, shape, kind) not in self.arrays:
-            self.arrays[key, shape, kind] = self.xp.empty(shape, dtype=kind)
-        return self.arrays[key, shape, kind]
+        """An array of a shape and a kind of numbers, its entries whatever they are: the beginning of what is there."""
+        count, found = math.prod(shape), self.arrays.get((key, kind))
+        if found is None or found.shape[0] < count:
+            found = self.arrays[key, kind] = self.xp.empty(count, dtype=kind)
+        return self.xp.reshape(found[:count], shape)
 
     def drop(self, key: Any) -> None:
         """Forget the arrays of a key."""
         self.arrays = {place: array for place, array in self.arrays.items() if place[0] != key}
+
+    @property
+    def size(self) -> int:
+        """Bytes."""
+        return sum(int(array.nbytes) for array in self.arrays.values())
 
 
 @dataclass

@@ -184,10 +184,15 @@ class Paths:
     # ---- Gaussian forms -------------------------------------------------------------------------------
     def _form(self, name: sp.Symbol, step: int) -> Array:
         if (name, step) not in self.now:
-            row = self._row(self.factors.twins[name], step)
-            value = self.xp.astype(row, self.kind) @ self._noise(self.layout.groups[name], row.shape[2])
-            mean = self.layout.forms[name].mean
-            self.now[name, step] = mean + value if mean else value
+            key = "row", self.factors.twins[name], step
+            if key not in self.now:
+                self.now[key] = self.xp.astype(self._row(*key[1:]), self.kind)
+            row, shape = self.now[key], (self.replicates, self.X.shape[0], self.count)
+            held = self.room(("form", name, sum(place[0] == name for place in self.now)), shape, self.kind)
+            value = _product(row, self._noise(self.layout.groups[name], row.shape[2]), held)
+            if mean := self.layout.forms[name].mean:
+                value += mean
+            self.now[name, step] = value
         return self.now[name, step]
 
     def _noise(self, number: int, count: int) -> Array:
@@ -196,10 +201,11 @@ class Paths:
         have = self.drawn.get(number, 0)
         while have < count:
             end = self.drawn[number] = have + self.X.shape[0]
-            drawn = values[:, have:end, :] if isinstance(values, np.ndarray) else np.empty(values[:, have:end, :].shape)
+            part = values[:, have:end, :]
+            drawn = part if isinstance(part, np.ndarray) else np.empty(part.shape)
             self.noise(number, drawn)
-            if drawn.base is not values:
-                values[:, have:end, :] = self.xp.asarray(drawn)
+            if drawn is not part:
+                part[...] = self.xp.asarray(drawn)
             have = end
         return values[:, :count, :]
 
@@ -436,8 +442,7 @@ class Paths:
             stacked = self.xp.astype(self._stacked(u, missing), kind, copy=False)
             left = self.xp.reshape(stacked, (self.replicates, -1, self.count))
             product = left @ self.xp.matrix_transpose(self.xp.astype(right, kind, copy=False))
-            shaped = self.xp.reshape(product, (self.replicates, len(missing), N, N))
-            return self.xp.astype(shaped, self.xp.float64) / self.count
+            return self.xp.reshape(product, (self.replicates, len(missing), N, N)) / self.xp.float64(self.count)
 
         return self._filled(self._column(("mean", u, v, at), set()), [other + shift for other in steps], found)
 
@@ -530,3 +535,11 @@ def _at(xp: Any, values: Array, steps: Sequence[int]) -> Array:
 def _follow(steps: Sequence[int]) -> bool:
     """Whether steps follow one another."""
     return all(other == step + 1 for step, other in pairwise(steps))
+
+
+def _product(a: Array, b: Array, out: Array) -> Array:
+    """The product of matrices, in an array that is there."""
+    if isinstance(out, np.ndarray):
+        return np.matmul(a, b, out=out)
+    out[...] = a @ b
+    return out

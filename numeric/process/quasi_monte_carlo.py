@@ -19,6 +19,8 @@ from wideproof.numeric.process.layout import SAMPLING, KernelNumbers, Layout, wi
 from wideproof.numeric.process.paths import BeyondSingle, Paths
 
 REPLICATES = 16
+RETAINED = 2**28
+"""Bytes of arrays that a layout may keep from one call to the next."""
 Told = Callable[[], None]
 """Called after each replicate."""
 
@@ -44,7 +46,7 @@ def sampled(layout: Layout, xp: Any, X: Array, weights: Array, points: int, seed
     Source: owen1997scrambled; hutchinson1990stochastic; yang2020tensor2.
     """
     kernels: list[Array] = []
-    factors, room, kind = factors_of(layout), Room(xp), xp.float32
+    factors, room, kind = factors_of(layout), layout.rooms.pop(xp, None) or Room(xp), xp.float32
     while len(kernels) < REPLICATES:
         width = SINGLE if kind == xp.float32 else DOUBLE
         together = PathWork.of(factors, X.shape[1], points).together(X.shape[0], REPLICATES, memory, width)
@@ -64,6 +66,8 @@ def sampled(layout: Layout, xp: Any, X: Array, weights: Array, points: int, seed
         else:
             for _ in batch:
                 told()
+    if room.size <= RETAINED:
+        layout.rooms[xp] = room
     return replicated(xp, kernels, SAMPLING, UNSURE)
 
 

@@ -81,15 +81,26 @@ def _by_loop(phi: Function, mean: float, deviation: NDArray[np.float64]) -> Trun
         return None
     parts, octaves = np.frexp(deviation)
     octaves, which = np.unique(octaves - 1, return_inverse=True)
-    tables = [table for octave in octaves if (table := octave_table(phi, mean, int(octave))) is not None]
+    tables = _together(phi, mean, tuple(octaves.tolist()))
+    if tables is None:
+        return None
+    orders = tables.lengths[which, np.int64(PARTS * (2.0 * parts - 1.0))]
+    most = int(orders.max())
+    coefficients, beyond = np.empty((len(deviation), most)), np.empty((len(deviation), len(PLACES) + 1))
+    loop(deviation, which, 2.0 ** (1.0 - octaves), tables.coefficients, orders, np.array(PLACES), coefficients, beyond)
+    return Truncated(coefficients, beyond, tables.parities)
+
+
+@lru_cache(maxsize=64)
+def _together(phi: Function, mean: float, octaves: tuple[int, ...]) -> CoefficientTable | None:
+    """The tables of several octaves along a first axis, None where one has none."""
+    tables = [table for octave in octaves if (table := octave_table(phi, mean, octave)) is not None]
     if len(tables) < len(octaves):
         return None
-    orders = np.stack([table.lengths for table in tables])[which, np.int64(PARTS * (2.0 * parts - 1.0))]
-    most, longest = int(orders.max()), max(table.coefficients.shape[1] for table in tables)
-    every = np.stack([np.pad(x.coefficients, ((0, 0), (0, longest - x.coefficients.shape[1]))) for x in tables])
-    coefficients, beyond = np.empty((len(deviation), most)), np.empty((len(deviation), len(PLACES) + 1))
-    loop(deviation, which, 2.0 ** (1.0 - octaves), every, orders, np.array(PLACES), coefficients, beyond)
-    return Truncated(coefficients, beyond, frozenset[int]().union(*(table.parities for table in tables)))
+    longest = max(table.coefficients.shape[1] for table in tables)
+    every = [np.pad(x.coefficients, ((0, 0), (0, longest - x.coefficients.shape[1]))) for x in tables]
+    parities = frozenset[int]().union(*(table.parities for table in tables))
+    return CoefficientTable(np.stack(every), parities, np.stack([table.lengths for table in tables]))
 
 
 def _shortened(xp: Any, found: Truncated) -> Truncated:
