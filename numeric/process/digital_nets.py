@@ -35,7 +35,8 @@ class Net:
     of the variance of tangent kernels is saved by, against Walsh functions of paths in random order. Where there are
     no coordinates left for them, they are Walsh functions at random.
     Shapes: (count, points), points a power of two; `normals` coordinates are kept for normal variables.
-    Error: that of `normal`; the digits are scrambled by random triangular matrices and shifts, so each point is uniform on its 32 digits.
+    Error: that of `normal`; the digits are scrambled by random triangular matrices and shifts, so that each point is
+    uniform on its 32 digits.
     Source: owen1997scrambled; hutchinson1990stochastic.
     """
 
@@ -58,7 +59,8 @@ class Net:
         more = min(len(out), self.of_signs)
         self.of_signs -= more
         self._filled(*self._next(more), True, out[:more])
-        left = len(out) - more
+        if (left := len(out) - more) == 0:
+            return out
         functions, shifts = (self.generator.integers(0, 2, shape, np.uint32) << np.uint32(DIGITS - 1)
                              for shape in ((left, self.directions.shape[1]), left))  # fmt: skip
         self._filled(functions, shifts, True, out[more:])
@@ -73,7 +75,8 @@ class Net:
         loop = compiled()
         if loop is not None:
             digits, numbers = np.empty(out.shape[1], np.uint32), np.empty(out.shape[1], np.float32)
-            loop(directions, shifts, are_signs, _cells().astype(out.dtype), digits, numbers, numbers.view(np.uint32), out)
+            cells, bits = _cells().astype(out.dtype), numbers.view(np.uint32)
+            loop(directions, shifts, are_signs, cells, digits, numbers, bits, out)
         else:
             found = coordinates(directions, shifts)
             out[...] = 1.0 - 2.0 * (found >> np.uint32(DIGITS - 1)) if are_signs else normal(found)

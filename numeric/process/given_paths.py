@@ -126,9 +126,9 @@ class GivenPaths:
         self._finish()
         self.means.clear()
         self.rows = {at: known for at, known in self.rows.items() if at >= step - 2}
-        for chain in self.chains.values():
-            for key in [key for key in chain if key[-1] < step - 2]:
-                del chain[key]
+        for known in self.chains.values():
+            for key in [key for key in known if key[-1] < step - 2]:
+                del known[key]
         for pair, at in [key for key in self.constants if key[-1] < step - 2]:
             self.known.free += self.constants.pop((pair, at))
 
@@ -215,9 +215,7 @@ class GivenPaths:
         operands = Operands(self.kept.arrays, self.known.arrays, self.given.arrays, (kept, constants, factors, stores))
         self.means |= zip(chain(*means), run(self.xp, joined(programs), operands), strict=True)
 
-    def _replayed(
-        self, like: PathProgram, step: int, at: int, means: list[tuple[sp.Expr, sp.Expr, int, int]]
-    ) -> bool:
+    def _replayed(self, like: PathProgram, step: int, at: int, means: list[tuple[sp.Expr, sp.Expr, int, int]]) -> bool:
         """Have a program of other steps run for these, if all that it reads is kept."""
         program = _with_steps(like, lambda known: known[1] + (at if known[0] else step))
         if not all(self._known(*key).get(key) is not None and key in self.slots for key in program.kept):

@@ -177,7 +177,7 @@ class Paths:
         for variance, draws in ((between, 1), (within - between, N)):
             if variance > 0:
                 drawn = np.empty((self.replicates, draws, self.count))
-                self.noise(START, drawn)
+                self.noise(START, list(drawn))
                 total = total + self.xp.astype(variance**0.5 * self.xp.asarray(drawn), self.kind)
         return total
 
@@ -203,7 +203,7 @@ class Paths:
             end = self.drawn[number] = have + self.X.shape[0]
             part = values[:, have:end, :]
             drawn = part if isinstance(part, np.ndarray) else np.empty(part.shape)
-            self.noise(number, drawn)
+            self.noise(number, list(drawn))
             if drawn is not part:
                 part[...] = self.xp.asarray(drawn)
             have = end
@@ -258,7 +258,7 @@ class Paths:
         return self._covariances(form, steps, form, step)[:, -1, ...]
 
     def _covariances(self, first: sp.Symbol, steps: Sequence[int], second: sp.Symbol, step: int) -> Array:
-        """Cov of a form at several steps with one at a step, all pairs of sequences; kept where steps follow each other.
+        """Cov of a form at several steps with one at a step, all pairs of sequences, kept where steps follow on.
 
         Shapes: (R, S, N, N).
         """
@@ -395,7 +395,7 @@ class Paths:
         return Truncated(coefficients[:, part, :, :most], beyond[:, part, ...], parities)
 
     def _develop(self, phi: Phi, step: int) -> None:
-        """Keep the series of an activation of a form at a step, in single precision: sums over pairs stay semidefinite."""
+        """Keep the series of an activation of a form at a step, in single precision: sums stay semidefinite."""
         name, order, form = phi.args
         function, mean = activation_function(str(name), int(order)), self.layout.forms[form].mean
         found = tabulated(self.xp, function, mean, self._variance(form, step))
@@ -410,7 +410,7 @@ class Paths:
 
     def _room_of(self, phi: Phi, orders: int) -> Truncated:
         """Where the series of an activation are kept, for so many orders or more."""
-        R, N, T = self.replicates, *self.X.shape[:2]
+        R, N, T = self.replicates, self.X.shape[0], self.X.shape[1]
         if phi not in self.series:
             kept = self.room((phi, "beyond"), (R, T, N, len(PLACES) + 1), self.xp.float64)
             self.series[phi] = Truncated(self.xp.empty((R, T, N, 0)), kept, frozenset())
@@ -437,12 +437,17 @@ class Paths:
             return self._given(u, v, [other + shift for other in steps], at)
         N, right = self.X.shape[0], self.value(v, at)
 
-        def found(missing: Sequence[int]) -> Array:
-            kind = self.xp.float64 if len(missing) == 1 else self.kind  # moments of one step: semidefinite to rounding
-            stacked = self.xp.astype(self._stacked(u, missing), kind, copy=False)
+        def product(steps: Sequence[int], kind: Any) -> Array:
+            stacked = self.xp.astype(self._stacked(u, steps), kind, copy=False)
             left = self.xp.reshape(stacked, (self.replicates, -1, self.count))
-            product = left @ self.xp.matrix_transpose(self.xp.astype(right, kind, copy=False))
-            return self.xp.reshape(product, (self.replicates, len(missing), N, N)) / self.xp.float64(self.count)
+            found = left @ self.xp.matrix_transpose(self.xp.astype(right, kind, copy=False))
+            return self.xp.reshape(found, (self.replicates, len(steps), N, N)) / self.xp.float64(self.count)
+
+        def found(missing: Sequence[int]) -> Array:
+            values = product(missing, self.kind)
+            if at in missing and self.kind != self.xp.float64:  # moments of one step: semidefinite to rounding
+                values[:, list(missing).index(at), ...] = product([at], self.xp.float64)[:, 0, ...]
+            return values
 
         return self._filled(self._column(("mean", u, v, at), set()), [other + shift for other in steps], found)
 

@@ -14,8 +14,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from wideproof.derive.expectation.tables import compiled_series
 from wideproof.derive.expectation.mehler_series import PLACES, Function, Truncated, truncated, with_norms
+from wideproof.derive.expectation.tables import compiled_series
 
 DEGREE = 18
 """Of the polynomials of an octave."""

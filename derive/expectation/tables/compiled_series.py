@@ -16,6 +16,7 @@ from wideproof.derive.expectation.tables.compiled_sweep import installed, made
 
 Host = NDArray[np.float64]
 SEVERAL = 8
+"""Where fewer than one in so many pairs of a column need further orders, they are summed pair by pair."""
 SIGNATURE = (
     "void(float32[:,:,:,:], float64[:,:,:,:], float32[:,:,:], float64[:,:,:], float64[:,:,:,:], "
     "boolean, boolean, int64[:], float64, float64[:,:,:,:])"
@@ -26,8 +27,8 @@ SIGNATURE = (
 def sums() -> Callable[..., None] | None:
     """The loop, or None without Numba.
 
-    (p (R, S, N, K) in single precision, its norms beyond the places, q (R, M, K), its norms, correlations (R, S, N, M), even orders, odd
-    orders, places, the part that may be left out, out (R, S, N, M)) -> None.
+    (p (R, S, N, K) in single precision, its norms beyond the places, q (R, M, K), its norms, correlations
+    (R, S, N, M), even orders but 0, odd orders, places, the part that may be left out, out (R, S, N, M)) -> None.
     """
     return made(loop, SIGNATURE) if installed() else None
 
@@ -36,7 +37,7 @@ def loop(  # noqa: C901 - one loop nest for the compiler
     p: Any, after_p: Host, q: Any, after_q: Host, correlation: Host, even: bool, odd: bool, places: Any, few: float,
     out: Host,
 ) -> None:  # fmt: skip
-    """Orders for all pairs of a column at once, which is a long vector, as long as one in SEVERAL needs them; then alone.
+    """Orders for all pairs of a column at once, a long vector, as long as one in SEVERAL needs them; then alone.
 
     Orders beyond the second of places are alone in any case.
     """
@@ -118,7 +119,7 @@ def develop(
     Shapes: deviations, which table, orders (n,), scales (P,), tables (P, D, K) -> coefficients (n, K), beyond
     (n, places + 1); D is one more than a multiple of three.
     """
-    degree, most = tables.shape[1], coefficients.shape[1]
+    degree = tables.shape[1]
     terms = np.ones(degree)
     for n in range(deviations.shape[0]):
         table, row, count = tables[which[n]], coefficients[n], orders[n]
