@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy import special
 from scipy.stats import qmc
 
 from wideproof.numeric.process import digital_nets
@@ -50,3 +51,19 @@ def test_where_coordinates_end_signs_are_walsh_functions_at_random(monkeypatch):
     assert np.array_equal(np.sort(spectrum, axis=1)[:, -2:], np.broadcast_to([0.0, 16.0], (7, 2)))
     with pytest.raises(ValueError, match="at most 8 Gaussian variables"):
         Net(9, 0, 16, 0)
+
+
+def test_normal_variables_are_the_quantiles_of_their_digits_with_and_without_the_loop(monkeypatch):
+    digits = np.concatenate([[0, 1, 2**31 - 1, 2**31, 2**32 - 1], np.random.default_rng(0).integers(0, 2**32, 4000)])
+    want = special.ndtri((digits + 0.5) * 2.0**-32)
+    np.testing.assert_allclose(digital_nets.normal(digits.astype(np.uint32)), want, rtol=0, atol=1e-7)
+    looped = [Net(5, 3, 16, 0).normals(np.empty((5, 16))), Net(5, 3, 16, 0).signs(np.empty((3, 16)))]
+    monkeypatch.setattr(digital_nets, "compiled", lambda: None)
+    plain = [Net(5, 3, 16, 0).normals(np.empty((5, 16))), Net(5, 3, 16, 0).signs(np.empty((3, 16)))]
+    assert np.abs(looped[0] - plain[0]).max() < 1e-12
+    assert np.array_equal(looped[1], plain[1])
+    digital_nets._cells.cache_clear()
+    monkeypatch.setattr(digital_nets, "SHIFT", 22)  # two parts of an octave are too few
+    monkeypatch.setattr(digital_nets, "FIRST", 126 << 1)
+    assert np.abs(digital_nets.normal(digits.astype(np.uint32)) - want).max() > 1e-5
+    digital_nets._cells.cache_clear()
