@@ -23,7 +23,8 @@ Known = dict[Key, PathMoment | None]
 LIKE = 4
 """Steps from which on, and distances, pairs of steps are worked out alike."""
 
-
+MOST_JOINED = 256
+"""Joined programs that are kept."""
 BACK = 3
 """Earlier steps whose moments with what is no state are kept: so far back a program of an MGU reads."""
 
@@ -213,7 +214,16 @@ class GivenPaths:
         self.waiting = []
         kept, constants, factors, stores = (list(chain(*slots)) for slots in zip(*each, strict=True))
         operands = Operands(self.kept.arrays, self.known.arrays, self.given.arrays, (kept, constants, factors, stores))
-        self.means |= zip(chain(*means), run(self.xp, joined(programs), operands), strict=True)
+        self.means |= zip(chain(*means), run(self.xp, self._joined(programs), operands), strict=True)
+
+    def _joined(self, programs: tuple[PathProgram, ...]) -> PathProgram:
+        """One program of several, that of the last time where their instructions are the same."""
+        known, key = self.integration.joined, tuple(id(program.compacted) for program in programs)
+        if key not in known:
+            if len(known) > MOST_JOINED:
+                known.clear()
+            known[key] = joined(programs), programs  # which keeps the identities
+        return known[key][0]
 
     def _replayed(self, like: PathProgram, step: int, at: int, means: list[tuple[sp.Expr, sp.Expr, int, int]]) -> bool:
         """Have a program of other steps run for these, if all that it reads is kept."""
