@@ -161,7 +161,7 @@ def pair(xp: Any, first: Series, second: Series, correlation: Any) -> tuple[Any,
 class Truncated(NamedTuple):
     """The coefficients (..., N, K) that matter, and the norms (..., N, P) of those from each of PLACES on.
 
-    `parities` are 0, 1 or both: an odd function has every second order only.
+    `parities` are 0, 1 or both: an odd function has every second order only. Order 0 is none of the even ones.
     """
 
     coefficients: Any
@@ -192,7 +192,7 @@ def truncated(xp: Any, phi: Function, mean: Any, variance: Any, alike: bool = Fa
         return None
     found = xp.reshape(found[:, :length], (*shape, length))
     sizes = xp.max(xp.abs(xp.reshape(found, (-1, length))), axis=0)
-    parities = (k for k in (0, 1) if bool(xp.any(sizes[k::2] > NEGLIGIBLE * xp.max(sizes))))
+    parities = (k for k in (0, 1) if bool(xp.any(sizes[2 - k :: 2] > NEGLIGIBLE * xp.max(sizes))))
     return with_norms(xp, found, frozenset(parities))
 
 
@@ -216,7 +216,8 @@ def correlated(xp: Any, first: Truncated, second: Truncated, correlation: Any) -
     if loop is None:
         return _by_arrays(xp, first, second, correlation)
     total, both = np.empty(correlation.shape), first.parities & second.parities
-    loop(*first[:2], *second[:2], correlation, 0 in both, 1 in both, np.array(PLACES), FEW, total)
+    p, q = (x.coefficients.astype(np.float32, copy=False) for x in (first, second))
+    loop(p, first.beyond, q, second.beyond, correlation, 0 in both, 1 in both, np.array(PLACES), FEW, total)
     return total
 
 
@@ -227,15 +228,10 @@ def _by_arrays(xp: Any, first: Truncated, second: Truncated, correlation: Any) -
     left, right = parts[0][..., :, None, :], parts[1][..., None, None, :, :]
     near, place = _power(xp.abs(correlation), PLACES[0]), 1
     at = xp.nonzero(near * left[..., 1] * right[..., 1] > FEW * left[..., 0] * right[..., 0])
-    total = sum(
-        (
-            _horner(p[..., :, None, k : PLACES[0] : 2], q[..., None, None, :, k : PLACES[0] : 2], square)
-            * _power(correlation, k)
-            for k in (0, 1)
-            if k in first.parities & second.parities
-        ),
-        start=xp.zeros_like(correlation),
-    )
+    total = xp.zeros_like(correlation) + p[..., :, None, 0] * q[..., None, None, :, 0]
+    for k in (2 - parity for parity in first.parities & second.parities):
+        a, b = p[..., :, None, k : PLACES[0] : 2], q[..., None, None, :, k : PLACES[0] : 2]
+        total += _horner(a, b, square) * _power(correlation, k)
     while at[0].size and PLACES[place - 1] < most:
         start, end = PLACES[place - 1 : place + 1]
         left, right, close = (*at[:-2], at[-2]), (*at[:-3], at[-1]), correlation[at]

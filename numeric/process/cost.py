@@ -53,8 +53,8 @@ class KernelCost:
 class PathWork:
     """The arrays and products of paths: `normals`, `forms` and `processes` have paths, `moments` are matrix products.
 
-    `points` are the paths of a replicate, `kinds` the moments given them, and `series` the activations of one form
-    whose expectations take none; `factored` are the forms of each covariance that has a factor, and `otherwise` is the
+    `points` are the paths of a replicate, `kinds` the moments given them, and `series` the activations whose
+    expectations take none; `factored` are the forms of each covariance that has a factor, and `otherwise` is the
     work where all expectations take paths.
     Source: `Paths`, counted.
     """
@@ -90,7 +90,7 @@ class PathWork:
         groups = Counter(layout.groups[form] for form in layout.forms)
         factored = {layout.groups[factors.twins[form]] for form in forms}
         sizes, paths = tuple(groups[group] for group in factored), factors.paths(points)
-        series = sum(factors.exact(phi, phi) for phi in layout.activations)
+        series = len(factors.series)
         return cls(factors, steps, paths, normals, len(forms), others, len(factors.moments), factors.integration.kinds,
                    series, sizes)  # fmt: skip
 
@@ -120,9 +120,9 @@ class PathWork:
         given = bool(self.kinds) * sequences**2 * (self.kinds * (self.steps + 1) + STEP_ARRAYS)
         kept += bool(self.kinds) * variables * self.forms
         pairs += 3 * self.kinds / self.steps
-        series = self.series * variables * (LENGTHS[-1] + len(PLACES) + 1)
+        series = SINGLE * (self.series * LENGTHS[-1] + LENGTHS[-2]) + DOUBLE * self.series * (len(PLACES) + 1)
         pairs = variables * (pairs * variables + strips * sequences)
-        return width * self.points * (kept + now + given) + DOUBLE * (pairs + series)
+        return width * self.points * (kept + now + given) + DOUBLE * pairs + bool(self.series) * series * variables
 
     def most_within(self, memory: float) -> int:
         """Return how many sequences may be sampled together; 0 where not even one."""

@@ -67,7 +67,7 @@ def _is_long(phi: Phi) -> bool:
 class Factors:
     """The moments of a layout's processes in factors, and the processes of which paths are needed for them.
 
-    `inexact` are activations whose expectations take paths.
+    `inexact` are activations whose expectations take paths, `orders` the most that series of the others have had.
     Shapes: none.  Error: none; exact by independence.  Source: derive.calculus.gaussian_process, independence.
     """
 
@@ -79,12 +79,13 @@ class Factors:
     integration: Integration = field(init=False)
     used: set[sp.Expr] = field(init=False)
     twins: dict[sp.Symbol, sp.Symbol] = field(init=False)
+    orders: dict[sp.Expr, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.groups = merged_groups(self.layout)
         self.integration = Integration(self.layout, self.groups, self.exact, self._sampled_pairs())
         self.used = self._used()
-        self.twins = twins(self.layout, self.used & self.layout.forms.keys())
+        self.twins = twins(self.layout)
 
     def split(self, u: sp.Expr, v: sp.Expr) -> tuple[Product, ...] | None:
         """Return E[u_t v_s] in independent factors, None where it has one only."""
@@ -197,6 +198,13 @@ class Factors:
                 body = layout.bodies[key] if key in layout.bodies else layout.in_forms(key)
                 todo += [] if key in layout.forms else list(body.free_symbols)
         return found
+
+    @property
+    def series(self) -> set[sp.Expr]:
+        """The activations whose expectations are sums of series."""
+        found = [pair for asked in self._asked() for product in self.split(*asked) or () for pair in product.pairs]
+        inside = [pair for plan in self.integration.plans.values() for known, _ in plan for pair in known]
+        return {x for pair in (*found, *inside) for x in pair if isinstance(x, Phi) and self.exact(*pair)}
 
     @property
     def moments(self) -> list[Pair]:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import reduce
-from typing import Any, cast
+from itertools import chain
+from typing import Any, NamedTuple, cast
 
 import sympy as sp
 
-from wideproof.derive.emit.sweeps.moment_programs import CONSTANT, KEPT, Operands, PathMoment, PathProgram, run
+from wideproof.derive.emit.sweeps.moment_programs import CONSTANT, KEPT, Operands, PathMoment, PathProgram, joined, run
 from wideproof.numeric.core.arrays import Array
 from wideproof.numeric.process.integration import Combination, Inside, Integration
 from wideproof.numeric.process.layout import Pair
@@ -21,7 +23,8 @@ Known = dict[Key, PathMoment | None]
 LIKE = 4
 """Steps from which on, and distances, pairs of steps are worked out alike."""
 
-
+MOST_JOINED = 256
+"""Joined programs that are kept."""
 BACK = 3
 """Earlier steps whose moments with what is no state are kept: so far back a program of an MGU reads."""
 
@@ -34,10 +37,20 @@ class Room:
     arrays: dict[Any, Array] = field(default_factory=dict)
 
     def __call__(self, key: Any, shape: tuple[int, ...], kind: Any) -> Array:
-        """An array of a shape and a kind of numbers, its entries whatever they are."""
-        if (key, shape, kind) not in self.arrays:
-            self.arrays[key, shape, kind] = self.xp.empty(shape, dtype=kind)
-        return self.arrays[key, shape, kind]
+        """An array of a shape and a kind of numbers, its entries whatever they are: the beginning of what is there."""
+        count, found = math.prod(shape), self.arrays.get((key, kind))
+        if found is None or found.shape[0] < count:
+            found = self.arrays[key, kind] = self.xp.empty(count, dtype=kind)
+        return self.xp.reshape(found[:count], shape)
+
+    def drop(self, key: Any) -> None:
+        """Forget the arrays of a key."""
+        self.arrays = {place: array for place, array in self.arrays.items() if place[0] != key}
+
+    @property
+    def size(self) -> int:
+        """Bytes."""
+        return sum(int(array.nbytes) for array in self.arrays.values())
 
 
 @dataclass
@@ -63,13 +76,22 @@ class Slots:
         return self.free.pop()
 
 
+class Waiting(NamedTuple):
+    """A program that is not run yet, the slots of what it reads and keeps, and whose means it takes."""
+
+    program: PathProgram
+    slots: tuple[list[int], ...]
+    means: list[tuple[sp.Expr, sp.Expr, int, int]]
+
+
 @dataclass
 class GivenPaths:
     """E[u_s v_t] given the paths, of one step t and of all s up to it.
 
     A moment of two states at steps s <= t is made of moments of s and t - 1, those of a state at s with anything else
     of moments of s - 1 and t: the states of the last step, and of three steps more at most, are all that is kept.
-    What is worked out for a pair of steps is a program, the same one for all pairs that are alike.
+    What is worked out for a pair of steps is a program, the same one for all pairs that are alike. Those of one later
+    step wait for each other and are run as one, so that a row stays in the cache.
     Shapes: (R, N, N, M); coefficients (R, N, M).  None is zero.
     Units: of the processes.  Error: rounding of the kind of the paths.  Source: `Integration`.
     """
@@ -87,6 +109,7 @@ class GivenPaths:
     factors: dict[tuple[sp.Expr, int], int] = field(default_factory=dict)
     means: dict[tuple[sp.Expr, sp.Expr, int, int], Array] = field(default_factory=dict)
     new: list[tuple[Key, PathMoment]] = field(default_factory=list)
+    waiting: list[Waiting] = field(default_factory=list)
     pinned: frozenset[Key] = frozenset()
 
     def __post_init__(self) -> None:
@@ -101,11 +124,12 @@ class GivenPaths:
 
     def begin(self, step: int) -> None:
         """Leave behind what steps from `step` on do not read."""
+        self._finish()
         self.means.clear()
         self.rows = {at: known for at, known in self.rows.items() if at >= step - 2}
-        for chain in self.chains.values():
-            for key in [key for key in chain if key[-1] < step - 2]:
-                del chain[key]
+        for known in self.chains.values():
+            for key in [key for key in known if key[-1] < step - 2]:
+                del known[key]
         for pair, at in [key for key in self.constants if key[-1] < step - 2]:
             self.known.free += self.constants.pop((pair, at))
 
@@ -116,23 +140,25 @@ class GivenPaths:
 
     def moment(self, u: sp.Expr, v: sp.Expr, step: int, at: int) -> Array:
         """The mean over the paths of E[u_step v_at].  Shapes: (R, N, N)."""
-        if (u, v, step, at) not in self.means:
-            self.find([(u, v)], step, at)
+        for _ in range(2):
+            if (u, v, step, at) not in self.means:
+                self._finish()
+            if (u, v, step, at) not in self.means:
+                self.find([(u, v)], step, at)
         return self.means.pop((u, v, step, at))
 
     def find(self, pairs: Sequence[Pair], step: int, at: int) -> None:
-        """Find the means of several pairs of processes at two steps."""
+        """Have the means of several pairs of processes at two steps found when they are asked for."""
+        means = [(u, v, step, at) for u, v in pairs]
         like = (tuple(pairs), min(step, LIKE), min(max(at - step, -1), LIKE))
         program = self.integration.programs.get(like)
-        if program is None or not self._replayed(program, step, at):
+        if program is None or not self._replayed(program, step, at, means):
             program = self._traced(pairs, step, at)
             if self._is_near(program, step, at):
                 self.integration.programs[like] = _with_steps(
                     program, lambda s: (s > step, s - (at if s > step else step))
                 )
-            self._run(program)
-        for (u, v), mean in zip(pairs, self.results, strict=True):
-            self.means[u, v, step, at] = mean
+            self._run(program, means)
 
     # ---- programs ---------------------------------------------------------------------------------------
     def _traced(self, pairs: Sequence[Pair], step: int, at: int) -> PathProgram:
@@ -151,8 +177,11 @@ class GivenPaths:
         self.new = outer
         return program
 
-    def _run(self, program: PathProgram) -> None:
-        """Run a program whose operands are all there."""
+    def _run(self, program: PathProgram, means: list[tuple[sp.Expr, sp.Expr, int, int]]) -> None:
+        """Have a program run whose operands are all there, or will be once those that wait are run.
+
+        One that reads other rows is run alone: those before it and after it use the slots row by row.
+        """
         self.pinned = pinned = self.pinned | {*program.kept}
         constants = [self._constant_slots(pair, at)[step] for pair, step, at in program.constants]
         factors = [self._factor_slot(*key) for key in program.factors]
@@ -168,18 +197,40 @@ class GivenPaths:
             self._kept(*key[1:])[key] = PathMoment(KEPT, key=key)
         stores = [self.slots[key] for key in program.stores]
         self.pinned = frozenset()
+        if exchanges := program.exchanges:
+            self._finish()
+        self.waiting.append(Waiting(program, (kept, constants, factors, stores), means))
+        if exchanges:
+            self._finish()
+
+    def _finish(self) -> None:
+        """Run the programs that wait."""
+        if not self.waiting:
+            return
         for pool in (self.kept, self.known, self.given):
             if pool.arrays is None:
                 pool.free.append(pool.take())
-        arrays = self.kept.arrays, self.known.arrays, self.given.arrays
-        self.results = run(self.xp, program, Operands(*arrays, (kept, constants, factors, stores)))
+        programs, each, means = zip(*self.waiting, strict=True)
+        self.waiting = []
+        kept, constants, factors, stores = (list(chain(*slots)) for slots in zip(*each, strict=True))
+        operands = Operands(self.kept.arrays, self.known.arrays, self.given.arrays, (kept, constants, factors, stores))
+        self.means |= zip(chain(*means), run(self.xp, self._joined(programs), operands), strict=True)
 
-    def _replayed(self, like: PathProgram, step: int, at: int) -> bool:
-        """Run a program of other steps for these, if all that it reads is kept."""
+    def _joined(self, programs: tuple[PathProgram, ...]) -> PathProgram:
+        """One program of several, that of the last time where their instructions are the same."""
+        known, key = self.integration.joined, tuple(id(program.compacted) for program in programs)
+        if key not in known:
+            if len(known) > MOST_JOINED:
+                known.clear()
+            known[key] = joined(programs), programs  # which keeps the identities
+        return known[key][0]
+
+    def _replayed(self, like: PathProgram, step: int, at: int, means: list[tuple[sp.Expr, sp.Expr, int, int]]) -> bool:
+        """Have a program of other steps run for these, if all that it reads is kept."""
         program = _with_steps(like, lambda known: known[1] + (at if known[0] else step))
         if not all(self._known(*key).get(key) is not None and key in self.slots for key in program.kept):
             return False
-        self._run(program)
+        self._run(program, means)
         return True
 
     def _known(self, first: Combination, second: Combination, step: int, at: int) -> Known:

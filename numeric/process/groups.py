@@ -19,15 +19,15 @@ def merged_groups(layout: Layout) -> dict[sp.Symbol, int]:
     return found
 
 
-def twins(layout: Layout, forms: set[sp.Symbol]) -> dict[sp.Symbol, sp.Symbol]:
+def twins(layout: Layout) -> dict[sp.Symbol, sp.Symbol]:
     """Return for each form the first one of the same covariances, both alone in their groups; else itself.
 
     The gates of an LSTM have matrices of one variance, so one factor of a covariance serves them all.
     """
-    alone = [f for f in forms if list(layout.groups.values()).count(layout.groups[f]) == 1]
+    alone = [f for f in layout.forms if list(layout.groups.values()).count(layout.groups[f]) == 1]
     first: dict[object, sp.Symbol] = {}
     found = {form: form for form in layout.forms}
-    for form in (f for f in layout.forms if f in alone):
+    for form in alone:
         weights = layout.forms[form].weights
         laws = [(a * b, layout.laws.get((c, d))) for c, a in weights for d, b in weights]
         key = frozenset(Counter((a * law.weight, replace(law, weight=1.0)) for a, law in laws if law).items())

@@ -80,6 +80,7 @@ class Integration:
     made: dict[Weighted, Combination] = field(default_factory=dict)
     plans: dict[tuple[Combination, Combination], Products] = field(default_factory=dict)
     programs: dict[Any, PathProgram] = field(default_factory=dict)
+    joined: dict[tuple[int, ...], tuple[PathProgram, tuple[PathProgram, ...]]] = field(default_factory=dict)
     kinds: int = 0
 
     def __post_init__(self) -> None:

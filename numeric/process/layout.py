@@ -98,6 +98,7 @@ class Layout:
     forms: dict[sp.Symbol, Form] = field(default_factory=dict)
     written: dict[sp.Expr, sp.Expr] = field(default_factory=dict)
     factored: dict[frozenset[sp.Expr] | None, Any] = field(default_factory=dict, repr=False)
+    rooms: dict[Any, Any] = field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
         self.laws = {e.left.args[:2]: self._law(e.right) for e in self.process.covariances}

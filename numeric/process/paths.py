@@ -8,12 +8,14 @@ each with paths and covariances of its own, take their steps together: they shar
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from typing import Any
 
+import numpy as np
 import sympy as sp
 
-from wideproof.derive.expectation.mehler_series import LENGTHS, PLACES, Truncated, correlated
+from wideproof.derive.expectation.mehler_series import PLACES, Truncated, correlated
 from wideproof.derive.expectation.tables.coefficient_tables import tabulated
 from wideproof.derive.language.activations import Phi
 from wideproof.derive.language.program import Previous
@@ -24,8 +26,8 @@ from wideproof.numeric.process.factors import ONE, Factors, LongSeries
 from wideproof.numeric.process.given_paths import GivenPaths, Room
 from wideproof.numeric.process.layout import CovarianceTerm, Layout, Pair, evaluate, within_step
 
-Noise = Callable[[int, int], list[Host]]
-"""Gives the next so many independent variables of mean 0 and variance 1 for a group of forms, R times (N, paths)."""
+Noise = Callable[[int, Sequence[Host]], None]
+"""Fills R arrays (N, paths) with the next independent variables of mean 0 and variance 1 for a group of forms."""
 
 
 class BeyondSingle(Exception):
@@ -102,13 +104,15 @@ class Paths:
         integration = self.factors.integration
         for coefficient in integration.coefficients:
             self._coefficient(coefficient, step)
+        if not integration.pairs:
+            return
         self.given.begin(step)
         pairs = dict.fromkeys((self._updated(u, 0)[0], self._updated(v, 0)[0]) for u, v in integration.pairs)
         with within_step(self.layout.program, step):
             for earlier in range(step + 1):
                 self.given.find(list(pairs), earlier, step)
-                for u, v in pairs:
-                    self._given(u, v, [earlier], step)
+            for u, v in pairs:
+                self._given(u, v, range(step + 1), step)
 
     def _coefficient(self, expr: sp.Expr, step: int) -> Array:
         """What paths give at a step; a number where it is one.  Shapes: (R, N, M)."""
@@ -172,17 +176,23 @@ class Paths:
         total = self.xp.zeros((self.replicates, N, self.count), dtype=self.kind)
         for variance, draws in ((between, 1), (within - between, N)):
             if variance > 0:
-                drawn = self.xp.stack([self.xp.asarray(x) for x in self.noise(START, draws)])
-                total = total + self.xp.astype(variance**0.5 * drawn, self.kind)
+                drawn = np.empty((self.replicates, draws, self.count))
+                self.noise(START, list(drawn))
+                total = total + self.xp.astype(variance**0.5 * self.xp.asarray(drawn), self.kind)
         return total
 
     # ---- Gaussian forms -------------------------------------------------------------------------------
     def _form(self, name: sp.Symbol, step: int) -> Array:
         if (name, step) not in self.now:
-            row = self._row(self.factors.twins[name], step)
-            value = self.xp.astype(row, self.kind) @ self._noise(self.layout.groups[name], row.shape[2])
-            mean = self.layout.forms[name].mean
-            self.now[name, step] = mean + value if mean else value
+            key = "row", self.factors.twins[name], step
+            if key not in self.now:
+                self.now[key] = self.xp.astype(self._row(*key[1:]), self.kind)
+            row, shape = self.now[key], (self.replicates, self.X.shape[0], self.count)
+            held = self.room(("form", name, sum(place[0] == name for place in self.now)), shape, self.kind)
+            value = _product(row, self._noise(self.layout.groups[name], row.shape[2]), held)
+            if mean := self.layout.forms[name].mean:
+                value += mean
+            self.now[name, step] = value
         return self.now[name, step]
 
     def _noise(self, number: int, count: int) -> Array:
@@ -190,9 +200,13 @@ class Paths:
         values = self.room(("noise", number), (self.replicates, self._most(number), self.count), self.kind)
         have = self.drawn.get(number, 0)
         while have < count:
-            for noise, drawn in zip(values, self.noise(number, self.X.shape[0]), strict=True):
-                noise[have : have + self.X.shape[0], :] = self.xp.asarray(drawn)
-            have = self.drawn[number] = have + self.X.shape[0]
+            end = self.drawn[number] = have + self.X.shape[0]
+            part = values[:, have:end, :]
+            drawn = part if isinstance(part, np.ndarray) else np.empty(part.shape)
+            self.noise(number, list(drawn))
+            if drawn is not part:
+                part[...] = self.xp.asarray(drawn)
+            have = end
         return values[:, :count, :]
 
     def _most(self, number: int) -> int:
@@ -208,7 +222,7 @@ class Paths:
             self.groups[number] = Group(Revealed(self.room(("factor", number), shape, self.xp.float64)))
         group = self.groups[number]
         if (name, step) not in group.order:
-            own = self._representable(self._covariances(name, [step], name, step)[:, 0, ...])
+            own = self._representable(self._variances(name, step, [at for form, at in group.order if form == name]))
             cross = self._cross(group, name, step)
             while cross.shape[1] < group.revealed.size:  # what it reads has revealed forms of this group
                 cross = self._cross(group, name, step)
@@ -238,17 +252,36 @@ class Paths:
                 found[:, i, ...] = block[:, part, ...]
         return self.xp.reshape(found, (self.replicates, -1, N))
 
+    def _variances(self, form: sp.Symbol, step: int, earlier: Sequence[int]) -> Array:
+        """Covariances of a form at a step with itself; those with earlier steps are found with them, to be kept."""
+        steps = [*earlier, step] if earlier and earlier[-1] == step - 1 else [step]
+        return self._covariances(form, steps, form, step)[:, -1, ...]
+
     def _covariances(self, first: sp.Symbol, steps: Sequence[int], second: sp.Symbol, step: int) -> Array:
-        """Cov of a form at several steps with one at a step, all pairs of sequences.  Shapes: (R, S, N, N)."""
-        N = self.X.shape[0]
-        total = self.xp.zeros((self.replicates, len(steps), N, N))
-        for c, weight in self.layout.forms[first].weights:
-            for d, factor in self.layout.forms[second].weights:
-                law = self.layout.laws.get((c, d))
-                if law is not None:
-                    with within_step(self.layout.program, max(step, *steps)) as finite:
-                        total = finite(total + weight * factor * self.law(law, steps, step))
-        return total
+        """Cov of a form at several steps with one at a step, all pairs of sequences, kept where steps follow on.
+
+        Shapes: (R, S, N, N).
+        """
+        key = "covariance", self.factors.twins[first], self.factors.twins[second], step
+        start, found = self.now.get(key, (0, None))
+        if not _follow(steps):
+            return self._by_laws(first, steps, second, step)
+        if found is None or not start <= steps[0] <= steps[-1] < start + found.shape[1]:
+            start, found = self.now[key] = steps[0], self._by_laws(first, steps, second, step)
+        return found[:, steps[0] - start : steps[-1] + 1 - start, ...]
+
+    def _by_laws(self, first: sp.Symbol, steps: Sequence[int], second: sp.Symbol, step: int) -> Array:
+        fixed, total = 0.0, self.xp.zeros((self.replicates, len(steps), *self.X.shape[:1] * 2))
+        with within_step(self.layout.program, max(step, *steps)) as finite:
+            for c, weight in self.layout.forms[first].weights:
+                for d, factor in self.layout.forms[second].weights:
+                    law = self.layout.laws.get((c, d))
+                    if law is not None and (law.redrawn or law.moment):
+                        total += self.law(replace(law, weight=weight * factor * law.weight), steps, step)
+                    elif law is not None:
+                        fixed = fixed + weight * factor * self.law(law, steps, step)
+            total += fixed
+            return finite(total)
 
     def law(self, law: CovarianceTerm, steps: Sequence[int], step: int) -> Array:
         """The value of a law between several steps and one.
@@ -302,8 +335,11 @@ class Paths:
         missing = [step for step in steps if step not in column.done]
         if missing:
             values = found(missing)
-            for i, step in enumerate(missing):
-                column.values[:, step + 1, ...] = values[:, i, ...]
+            if _follow(missing):
+                column.values[:, missing[0] + 1 : missing[-1] + 2, ...] = values
+            else:
+                for i, step in enumerate(missing):
+                    column.values[:, step + 1, ...] = values[:, i, ...]
             column.done.update(missing)
         return _at(self.xp, column.values, steps)
 
@@ -334,7 +370,8 @@ class Paths:
     def _by_series(self, a: Phi, b: Phi, steps: Sequence[int], step: int) -> Array:
         """E[a b] of two activations of a form each by Mehler's series; LongSeries where that is too long."""
         left, right = self._coefficients(a, steps), self._coefficients(b, [step])
-        key = ("correlation", a.args[2], b.args[2], step, steps[0], steps[-1], len(steps))
+        forms = [self.factors.twins[x.args[2]] for x in (a, b)]
+        key = ("correlation", *forms, step, steps[0], steps[-1], len(steps))
         if key not in self.now:
             self.now[key] = self._correlations(a.args[2], steps, b.args[2], step)
         last = Truncated(right.coefficients[:, 0, ...], right.beyond[:, 0, ...], right.parities)
@@ -349,36 +386,47 @@ class Paths:
 
     def _coefficients(self, phi: Phi, steps: Sequence[int]) -> Truncated:
         """The Hermite coefficients of an activation of a form at several steps.  Shapes: (R, S, N, K)."""
-        if phi not in self.series:
-            shape = (self.replicates, *self.X.shape[1::-1])
-            R, T, N = shape
-            coefficients = self.room((phi, "orders"), (R, T, N, LENGTHS[-1]), self.xp.float64)
-            beyond = self.room((phi, "beyond"), (*shape, len(PLACES) + 1), self.xp.float64)
-            self.series[phi] = Truncated(coefficients, beyond, frozenset())
         for step in steps:
             if (phi, step) not in self.orders:
                 self._develop(phi, step)
         most = max(self.orders[phi, step] for step in steps)
-        part = slice(steps[0], steps[-1] + 1) if list(steps) == list(range(steps[0], steps[-1] + 1)) else list(steps)
+        part = slice(steps[0], steps[-1] + 1) if _follow(steps) else list(steps)
         coefficients, beyond, parities = self.series[phi]
         return Truncated(coefficients[:, part, :, :most], beyond[:, part, ...], parities)
 
     def _develop(self, phi: Phi, step: int) -> None:
-        """Keep the series of an activation of a form at a step."""
+        """Keep the series of an activation of a form at a step, in single precision: sums stay semidefinite."""
         name, order, form = phi.args
         function, mean = activation_function(str(name), int(order)), self.layout.forms[form].mean
         found = tabulated(self.xp, function, mean, self._variance(form, step))
         if found is None:
             raise LongSeries(phi)
-        most, kept = found.coefficients.shape[-1], self.series[phi].coefficients
-        kept[:, step, :, :most] = found.coefficients  # beyond are norms that are zero, so that nothing else is read
+        most = found.coefficients.shape[-1]
+        coefficients, beyond, parities = self._room_of(phi, most)
+        coefficients[:, step, :, :most], coefficients[:, step, :, most:] = found.coefficients, 0.0
         self.orders[phi, step] = most
-        self.series[phi].beyond[:, step, ...] = found.beyond
-        self.series[phi] = self.series[phi]._replace(parities=self.series[phi].parities | found.parities)
+        beyond[:, step, ...] = found.beyond
+        self.series[phi] = Truncated(coefficients, beyond, parities | found.parities)
+
+    def _room_of(self, phi: Phi, orders: int) -> Truncated:
+        """Where the series of an activation are kept, for so many orders or more."""
+        R, N, T = self.replicates, self.X.shape[0], self.X.shape[1]
+        if phi not in self.series:
+            kept = self.room((phi, "beyond"), (R, T, N, len(PLACES) + 1), self.xp.float64)
+            self.series[phi] = Truncated(self.xp.empty((R, T, N, 0)), kept, frozenset())
+        before = self.series[phi].coefficients
+        if before.shape[-1] < orders:
+            most = self.factors.orders[phi] = max(orders, self.factors.orders.get(phi, 0))
+            more = self.room((phi, most), (R, T, N, most), self.xp.float32)
+            more[..., : before.shape[-1]], more[..., before.shape[-1] :] = before, 0.0
+            self.room.drop((phi, before.shape[-1]))
+            self.series[phi] = self.series[phi]._replace(coefficients=more)
+        return self.series[phi]
 
     def _variance(self, form: sp.Symbol, step: int) -> Array:
+        form = self.factors.twins[form]
         if (form, step) not in self.variances:
-            own = self._covariances(form, [step], form, step)[:, 0, ...]
+            own = self._variances(form, step, range(step))
             self.variances[form, step] = self.xp.linalg.diagonal(own)
         return self.variances[form, step]
 
@@ -389,13 +437,17 @@ class Paths:
             return self._given(u, v, [other + shift for other in steps], at)
         N, right = self.X.shape[0], self.value(v, at)
 
-        def found(missing: Sequence[int]) -> Array:
-            kind = self.xp.float64 if len(missing) == 1 else self.kind  # moments of one step: semidefinite to rounding
-            stacked = self.xp.astype(self._stacked(u, missing), kind, copy=False)
+        def product(steps: Sequence[int], kind: Any) -> Array:
+            stacked = self.xp.astype(self._stacked(u, steps), kind, copy=False)
             left = self.xp.reshape(stacked, (self.replicates, -1, self.count))
-            product = left @ self.xp.matrix_transpose(self.xp.astype(right, kind, copy=False))
-            shaped = self.xp.reshape(product, (self.replicates, len(missing), N, N))
-            return self.xp.astype(shaped, self.xp.float64) / self.count
+            found = left @ self.xp.matrix_transpose(self.xp.astype(right, kind, copy=False))
+            return self.xp.reshape(found, (self.replicates, len(steps), N, N)) / self.xp.float64(self.count)
+
+        def found(missing: Sequence[int]) -> Array:
+            values = product(missing, self.kind)
+            if at in missing and self.kind != self.xp.float64:  # moments of one step: semidefinite to rounding
+                values[:, list(missing).index(at), ...] = product([at], self.xp.float64)[:, 0, ...]
+            return values
 
         return self._filled(self._column(("mean", u, v, at), set()), [other + shift for other in steps], found)
 
@@ -480,6 +532,19 @@ LARGEST = 1e24
 
 def _at(xp: Any, values: Array, steps: Sequence[int]) -> Array:
     """What is kept of several steps; without a copy where they follow one another."""
-    if list(steps) == list(range(steps[0], steps[-1] + 1)):
+    if _follow(steps):
         return values[:, steps[0] + 1 : steps[-1] + 2, ...]
     return xp.stack([values[:, step + 1, ...] for step in steps], axis=1)
+
+
+def _follow(steps: Sequence[int]) -> bool:
+    """Whether steps follow one another."""
+    return all(other == step + 1 for step, other in pairwise(steps))
+
+
+def _product(a: Array, b: Array, out: Array) -> Array:
+    """The product of matrices, in an array that is there."""
+    if isinstance(out, np.ndarray):
+        return np.matmul(a, b, out=out)
+    out[...] = a @ b
+    return out

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import sympy as sp
 
 from wideproof.derive.expectation.mehler_series import UNSEEN
@@ -96,7 +97,8 @@ def grouped(layout: Layout, xp: Any, X: Array, weights: Array, points: int, seed
             size = _variables(merged, group, X)
             if group in linear:
                 return pairs(xp, size)
-            return net(xp, xp.asarray(Net(size, 0, points, seed, replicate, group).normals(size).T))
+            drawn = Net(size, 0, points, seed, replicate, group).normals(np.empty((size, points)))
+            return net(xp, xp.asarray(drawn.T))
 
         kernels.append(kernel_of(Separable(layout, xp, X, merged, rule, ends_of(xp, weights)), weights))
         told()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from wideproof.derive.expectation.mehler_series import ENOUGH
@@ -19,6 +19,8 @@ from wideproof.numeric.process.layout import SAMPLING, KernelNumbers, Layout, wi
 from wideproof.numeric.process.paths import BeyondSingle, Paths
 
 REPLICATES = 16
+RETAINED = 2**28
+"""Bytes of arrays that a layout may keep from one call to the next."""
 Told = Callable[[], None]
 """Called after each replicate."""
 
@@ -44,7 +46,7 @@ def sampled(layout: Layout, xp: Any, X: Array, weights: Array, points: int, seed
     Source: owen1997scrambled; hutchinson1990stochastic; yang2020tensor2.
     """
     kernels: list[Array] = []
-    factors, room, kind = factors_of(layout), Room(xp), xp.float32
+    factors, room, kind = factors_of(layout), layout.rooms.pop(xp, None) or Room(xp), xp.float32
     while len(kernels) < REPLICATES:
         width = SINGLE if kind == xp.float32 else DOUBLE
         together = PathWork.of(factors, X.shape[1], points).together(X.shape[0], REPLICATES, memory, width)
@@ -64,6 +66,8 @@ def sampled(layout: Layout, xp: Any, X: Array, weights: Array, points: int, seed
         else:
             for _ in batch:
                 told()
+    if room.size <= RETAINED:
+        layout.rooms[xp] = room
     return replicated(xp, kernels, SAMPLING, UNSURE)
 
 
@@ -134,6 +138,7 @@ class Drivers:
         normals, signed = dimensions(factors, X.shape[0], X.shape[1]), len(signs) * X.shape[0] * X.shape[1]
         self.nets = [Net(normals, signed, points, seed, replicate) for replicate in replicates]
 
-    def __call__(self, group: int, count: int) -> list[Host]:
-        """Return the next `count` variables for a group of forms, for each replicate.  Shapes: (count, points)."""
-        return [net.signs(count) if group in self.linear else net.normals(count) for net in self.nets]
+    def __call__(self, group: int, out: Sequence[Host]) -> None:
+        """Fill an array for each replicate with the next variables of a group of forms.  Shapes: (count, points)."""
+        for net, values in zip(self.nets, out, strict=True):
+            (net.signs if group in self.linear else net.normals)(values)

@@ -108,22 +108,30 @@ class PathProgram:
         return self._places[turned, *place]
 
     def compact(self) -> None:
-        """Give registers that are read no more to later instructions, so that few of them are in use."""
+        """Give registers that are read no more to later instructions, so that few of them are in use.
+
+        None is written by the instruction that reads it last: loops are vectors only where no arrays overlap.
+        """
         last = {register: at for at, entry in enumerate(self.code) for register in _read(*entry)}
         places, free, self.registers = dict[int, int](), list[int](), 0
         for at, (code, to, a, b, c) in enumerate(self.code):
             read = _read(code, to, a, b, c)
             is_register = REGISTERS.get(code, (False, False, False))
             first, second, third = (places[x] if y else x for x, y in zip((a, b, c), is_register, strict=True))
-            free += {places[x] for x in read if last[x] == at}
             if code not in (STORE, MEAN):
                 if not free:
                     free.append(self.registers)
                     self.registers += 1
                 places[to] = free.pop()
+            free += {places[x] for x in read if last[x] == at}
             self.code[at] = (code, places[to], first, second, third)
         self.compacted = np.array(self.code, np.int64).reshape(-1, 5)
         self._places.clear()
+
+    @property
+    def exchanges(self) -> bool:
+        """Whether it reads what is kept of the two sequences exchanged, and so of other rows."""
+        return any(code == KEPT and turned for code, _, _, _, turned in self.code)
 
     def _emit(self, code: int, to: int, a: int = 0, b: int = 0, third: int = 0, weight: float = 1.0) -> None:
         self.code.append((code, to, a, b, third))
@@ -141,6 +149,26 @@ class Operands:
     constants: Any
     factors: Any
     slots: tuple[list[int], list[int], list[int], list[int]]
+
+
+def joined(programs: Sequence[PathProgram]) -> PathProgram:
+    """One program of several, one after the other; a row of it is what it is of each while none `exchanges`."""
+    whole, codes = PathProgram(registers=max(program.registers for program in programs)), []
+    for program in programs:
+        assert program.compacted is not None
+        code = program.compacted.copy()
+        before = {KEPT: len(whole.kept), CONSTANT: len(whole.constants), FACTOR: len(whole.factors),
+                  STORE: len(whole.stores), MEAN: whole.means}  # fmt: skip
+        for what, count in before.items():
+            code[code[:, 0] == what, 2] += count
+        for keys, more in zip((whole.kept, whole.constants, whole.factors, whole.stores, whole.weights),
+                              (program.kept, program.constants, program.factors, program.stores, program.weights),
+                              strict=True):  # fmt: skip
+            keys += more
+        whole.means += program.means
+        codes.append(code)
+    whole.compacted = np.concatenate(codes)
+    return whole
 
 
 def run(xp: Any, program: PathProgram, operands: Operands) -> Any:
@@ -171,7 +199,8 @@ def by_arrays(xp: Any, program: PathProgram, operands: Operands) -> Any:
     """The same, an operation on arrays for each instruction: the reference and the fallback."""
     kept, constants, factors, stores = operands.slots
     means, held = xp.zeros((program.means, *operands.kept.shape[1:4])), dict[int, Any]()
-    for at, (code, to, a, b, axis) in enumerate(program.code):
+    assert program.compacted is not None
+    for at, (code, to, a, b, axis) in enumerate(program.compacted.tolist()):
         if code == KEPT:
             held[to] = _exchanged(xp, operands.kept[kept[a], ...], axis)
         elif code == CONSTANT:
@@ -239,10 +268,11 @@ def rows(  # noqa: C901 - one loop nest for the compiler
                 if what == KEPT:
                     at = kept[a]
                     if axis:
-                        for j in range(high * count):
-                            begin = ((first + j % count) * N + i + j // count) * M
-                            for m in range(M):
-                                to[j * M + m] = pool[at, r, begin + m]
+                        for h in range(high):
+                            for j in range(count):
+                                begin, end = ((first + j) * N + i + h) * M, (h * count + j) * M
+                                for m in range(M):
+                                    to[end + m] = pool[at, r, begin + m]
                     else:
                         for m in range(size):
                             to[m] = pool[at, r, before + m]
@@ -286,11 +316,14 @@ def rows(  # noqa: C901 - one loop nest for the compiler
                     for m in range(size):
                         pool[at, r, before + m] = to[m]
                 else:
-                    for j in range(high * count):
-                        even, odd = 0.0, 0.0
-                        for m in range(0, M - 1, 2):
-                            even += to[j * M + m]
-                            odd += to[j * M + m + 1]
-                        if M % 2:
-                            even += to[j * M + M - 1]
-                        means[a, r, i + j // count, first + j % count] += (even + odd) / M
+                    for h in range(high):
+                        for j in range(count):
+                            begin, one, two, three, four = (h * count + j) * M, 0.0, 0.0, 0.0, 0.0
+                            for m in range(begin, begin + M - 3, 4):
+                                one += to[m]
+                                two += to[m + 1]
+                                three += to[m + 2]
+                                four += to[m + 3]
+                            for m in range(begin + M - M % 4, begin + M):
+                                one += to[m]
+                            means[a, r, i + h, first + j] += ((one + two) + (three + four)) / M

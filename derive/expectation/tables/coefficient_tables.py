@@ -15,11 +15,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wideproof.derive.expectation.mehler_series import PLACES, Function, Truncated, truncated, with_norms
+from wideproof.derive.expectation.tables import compiled_series
 
 DEGREE = 18
 """Of the polynomials of an octave."""
-SMALL = 1e-5
-"""The part of the norm that orders left out may have; the series misses ten times that."""
+SMALL = 1e-4
+"""The part of the norm that orders left out may have; the series misses as much."""
+PARTS = 4
+"""Of an octave, each with orders of its own."""
 CHECKED, ALIKE = 5, 1e-10
 """Deviations at which a table is compared with the series itself, and the part of the norm by which they may differ."""
 
@@ -27,11 +30,13 @@ CHECKED, ALIKE = 5, 1e-10
 class CoefficientTable(NamedTuple):
     """Chebyshev coefficients, in the deviation over an octave, of Hermite coefficients; and their parities.
 
-    Shapes: coefficients (DEGREE + 1, K).
+    `lengths` are the orders that matter at the end of each of PARTS of the octave.
+    Shapes: coefficients (DEGREE + 1, K), lengths (PARTS,).
     """
 
     coefficients: NDArray[np.float64]
     parities: frozenset[int]
+    lengths: NDArray[np.int64]
 
 
 def tabulated(xp: Any, phi: Function, mean: float, variance: Any) -> Truncated | None:
@@ -40,6 +45,10 @@ def tabulated(xp: Any, phi: Function, mean: float, variance: Any) -> Truncated |
     Shapes: variance (..., N), the coefficients (..., N, K).  Error: that of `truncated`, and ALIKE of the norm.
     """
     deviation = xp.sqrt(xp.reshape(variance, (-1,)))
+    found = _by_loop(phi, mean, deviation) if isinstance(deviation, np.ndarray) else None
+    if found is not None:
+        coefficients, beyond = (np.reshape(x, (*variance.shape, x.shape[1])) for x in found[:2])
+        return Truncated(coefficients, beyond, found.parities)
     octaves = xp.where(deviation > 0, xp.floor(xp.log2(xp.where(deviation > 0, deviation, 1.0))), -math.inf)
     parts: list[tuple[Any, Any, frozenset[int]]] = []
     while int(xp.sum(left := octaves < math.inf)):
@@ -63,6 +72,35 @@ def tabulated(xp: Any, phi: Function, mean: float, variance: Any) -> Truncated |
             coefficients[at, : part.shape[1]] = part
     shaped = xp.reshape(coefficients, (*variance.shape, coefficients.shape[1]))
     return _shortened(xp, with_norms(xp, shaped, frozenset[int]().union(*(parities for _, _, parities in parts))))
+
+
+def _by_loop(phi: Function, mean: float, deviation: NDArray[np.float64]) -> Truncated | None:
+    """The same in one compiled loop, where each deviation has a table.  Shapes: (n,)."""
+    loop = compiled_series.developments()
+    if loop is None or not np.all(deviation > 0) or not np.all(deviation < math.inf):
+        return None
+    parts, octaves = np.frexp(deviation)
+    octaves, which = np.unique(octaves - 1, return_inverse=True)
+    tables = _together(phi, mean, tuple(octaves.tolist()))
+    if tables is None:
+        return None
+    orders = tables.lengths[which, np.int64(PARTS * (2.0 * parts - 1.0))]
+    most = int(orders.max())
+    coefficients, beyond = np.empty((len(deviation), most)), np.empty((len(deviation), len(PLACES) + 1))
+    loop(deviation, which, 2.0 ** (1.0 - octaves), tables.coefficients, orders, np.array(PLACES), coefficients, beyond)
+    return Truncated(coefficients, beyond, tables.parities)
+
+
+@lru_cache(maxsize=64)
+def _together(phi: Function, mean: float, octaves: tuple[int, ...]) -> CoefficientTable | None:
+    """The tables of several octaves along a first axis, None where one has none."""
+    tables = [table for octave in octaves if (table := octave_table(phi, mean, octave)) is not None]
+    if len(tables) < len(octaves):
+        return None
+    longest = max(table.coefficients.shape[1] for table in tables)
+    every = [np.pad(x.coefficients, ((0, 0), (0, longest - x.coefficients.shape[1]))) for x in tables]
+    parities = frozenset[int]().union(*(table.parities for table in tables))
+    return CoefficientTable(np.stack(every), parities, np.stack([table.lengths for table in tables]))
 
 
 def _shortened(xp: Any, found: Truncated) -> Truncated:
@@ -89,7 +127,9 @@ def octave_table(phi: Function, mean: float, octave: int) -> CoefficientTable | 
     off = np.linalg.norm(_chebyshev(np, checked) @ coefficients - checks, axis=1)
     if not np.all(off <= ALIKE * np.linalg.norm(checks, axis=1)):
         return None
-    return CoefficientTable(coefficients, found.parities)
+    ends = _chebyshev(np, 2.0 * np.arange(1, PARTS + 1) / PARTS - 1.0) @ coefficients
+    lengths = [_shortened(np, with_norms(np, end[None], found.parities)).coefficients.shape[1] for end in ends]
+    return CoefficientTable(coefficients, found.parities, np.array(lengths))
 
 
 def _chebyshev(xp: Any, x: Any) -> Any:

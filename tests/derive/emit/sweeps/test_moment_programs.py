@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from itertools import chain
+
 import numpy as np
 import pytest
 from array_api_compat import numpy as xp
 
 from wideproof.derive.emit.sweeps import moment_programs
-from wideproof.derive.emit.sweeps.moment_programs import CONSTANT, KEPT, Operands, PathMoment, PathProgram
+from wideproof.derive.emit.sweeps.moment_programs import CONSTANT, KEPT, PLUS, Operands, PathMoment, PathProgram
 
 R, N, M = 2, 3, 4
 A, B, C = PathMoment(KEPT, key="a"), PathMoment(KEPT, key="b"), PathMoment(CONSTANT, key="c")
@@ -47,8 +49,8 @@ def ran(name, how):
 
 
 def by_rows(program, operands, together=1, length=2 * M):
-    means, slots = np.zeros((1, R, N, N)), [np.array(x, np.int64) for x in operands.slots]
-    code, weights = np.array(program.code), np.array(program.weights)
+    means, slots = np.zeros((program.means, R, N, N)), [np.array(x, np.int64) for x in operands.slots]
+    code, weights = program.compacted, np.array(program.weights)
     pool, factors = operands.kept.reshape(-1, R, N * N * M), operands.factors.reshape(-1, R, N * M)
     registers = np.empty((program.registers, length))
     for start in range(0, R * N, together):
@@ -87,4 +89,29 @@ def test_registers_that_are_read_no_more_are_used_again():
     program.mean([total])
     assert program.registers == 41
     program.compact()
-    assert program.registers == 2
+    assert program.registers == 3
+    assert all(to not in (a, b) for code, to, a, b, _ in program.code if code == PLUS)
+
+
+@pytest.mark.parametrize("way", ["rows together", "as installed"])
+def test_programs_joined_give_what_each_gives(way):
+    programs, slots, wants = [], [], []
+    rng = np.random.default_rng(4)
+    kept, constants, factors = (rng.standard_normal(s) for s in ((4, R, N, N, M), (1, R, N, N), (1, R, N, M)))
+    for place, name in enumerate(("added product", "first factor")):
+        program = PathProgram()
+        program.store("new", MOMENTS[name])
+        program.mean([MOMENTS[name]])
+        program.compact()
+        programs.append(program)
+        numbers = [0] * len(program.constants), [0] * len(program.factors), [2 + place]
+        slots.append(([{"a": 0, "b": 1}[x] for x in program.kept], *numbers))
+        wants.append(written(name, kept[0], kept[1], constants[0][..., None], factors[0]).mean(axis=-1))
+    whole = moment_programs.joined(programs)
+    operands = Operands(kept, constants, factors, tuple(list(chain(*both)) for both in zip(*slots, strict=True)))
+    found = WAYS[way](whole, operands)
+    np.testing.assert_allclose(found, np.stack(wants), rtol=1e-12, atol=1e-12)
+    assert not whole.exchanges
+    exchanged = PathProgram()
+    exchanged.mean([MOMENTS["exchanged"]])
+    assert exchanged.exchanges
