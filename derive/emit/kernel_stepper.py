@@ -532,6 +532,9 @@ class Stepper(OnDemand[Key]):
         return Gaps(*(xp.maximum(gap + TURNED * by * (gap + root), 0.0) for gap in gaps))
 
     def _joined(self, rule: CompiledEquation, numbers: list[Any]) -> Any:
+        """The polynomial of a rule; what is moved may underflow: where it moves from has been refused if it did."""
+        if self.move != STILL:
+            return rule.joined(*numbers)
         return without_loss(rule.joined, numbers, self.equations.backend)
 
     def _gram(self, side: int, times: Index) -> Any:

@@ -261,6 +261,15 @@ def test_a_moment_that_decays_below_the_doubles_is_told_with_its_step():
     assert kernel.nngp(0 * X) == 0.0
 
 
+def test_zero_inputs_have_a_kernel_and_an_error_at_small_variances():
+    """Zeros were moved by the smallest double, and what the next step left of it was refused as an underflow."""
+    kernel = Kernel(models.feed_forward(2, "gelu", bias=False), readout="last", nu_W=0.9, nu_F=0.7, nu_C=0.9)
+    found = kernel.evaluate("nngp", [[[1e-3]], [[0.0]]])
+    assert found.value[0, 0] > 0.0
+    np.testing.assert_array_equal(found.value[1], 0.0)
+    assert (found.error[1] < 1e-300).all()
+
+
 @pytest.mark.parametrize("recursion", [models.linear_rnn(), models.elman("erf", bias=False), models.gru()])
 def test_inputs_in_single_precision_carry_its_rounding(recursion):
     """Its error holds the gap to the inputs that were rounded; that of the same numbers as doubles does not."""
