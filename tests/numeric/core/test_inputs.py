@@ -22,7 +22,7 @@ from wideproof.numeric import (
     train_network,
     validate,
 )
-from wideproof.numeric.core.inputs import finite_array, names, real, whole
+from wideproof.numeric.core.inputs import all_finite, finite_array, input_array, names, real, whole
 from wideproof.numeric.linear_rnn.convolution import matched
 from wideproof.numeric.linear_rnn.quadratic_loss import quadratic
 from wideproof.numeric.memory_horizon.fixed_points import analyse
@@ -182,3 +182,21 @@ def test_an_array_of_no_numbers_is_answered_by_what_to_do_with_it(value, hint):
     with pytest.raises(ParameterError) as caught:
         finite_array("X", value)
     assert hint in caught.value.hint
+
+
+@pytest.mark.parametrize("entry", [np.nan, np.inf, 1e-170], ids=["nan", "infinite", "underflow"])
+def test_inputs_whose_squared_lengths_tell_are_looked_at_once_and_others_refused(entry):
+    X = np.ones((2, 3, 1))
+    assert input_array("X", X) is X
+    X[1, 2] = entry
+    with pytest.raises(ParameterError):
+        input_array("X", X)
+
+
+@pytest.mark.parametrize(
+    ("numbers", "want"),
+    [([1e308, 1e308], True), ([np.inf, -np.inf], False), ([], True)],
+    ids=["large", "infinite", "none"],
+)
+def test_numbers_whose_sum_is_no_number_are_looked_at(numbers, want):
+    assert all_finite(np, np.array(numbers)) == want
