@@ -111,7 +111,8 @@ class Kernel:
     An `executor` of concurrent.futures works out the blocks of pairs,
     which are sent as sequences with the model as text; a process is evaluated here.
     Memory: blocks of pairs are chosen to need about `memory` bytes besides the result, in each worker; ParameterError,
-    before the start, for a result that the machine cannot hold.
+    before the start, for a result that the machine cannot hold. A sampled kernel keeps up to 256 MB of it for the next
+    call.
     Source: emami2021implicit, (15)-(20), by the derived recursion; yang2020tensor2 for gates.
 
     >>> kernel = wp.Kernel(wp.models.linear_rnn(), readout="last", nu_W=0.5, nu_F=1.0, nu_C=1.0)
