@@ -124,25 +124,24 @@ class ChosenTables(NamedTuple):
 
 
 class Spread(NamedTuple):
-    """The least variance of each step, the least that is positive, and the largest.  Shapes: (steps,)."""
+    """The least variance of each step, the least positive one, the largest, and powers of two that they lie between.
+
+    Shapes: (steps,), ends (steps, 2).
+    """
 
     least: Host
     positive: Host
     most: Host
+    ends: Host
 
     @classmethod
     def of(cls, variance: Host) -> Spread:
         """That of variances (steps, N)."""
-        least = variance.min(axis=1)
+        least, most = variance.min(axis=1), variance.max(axis=1)
         positive = least if np.all(least > 0.0) else np.where(variance > 0.0, variance, np.inf).min(axis=1)
-        return cls(least, positive, variance.max(axis=1))
-
-    @property
-    def ends(self) -> Host:
-        """Between which of some powers of two they lie.  Shapes: (steps, 2)."""
-        low, high = np.maximum(self.least, TINY), np.maximum(self.most, TINY)
-        ends = [np.floor(GRID * np.log2(low)) - 0.1, np.ceil(GRID * np.log2(high)) + 0.1]
-        return np.asarray(2.0 ** (np.stack(ends, axis=-1) / GRID))
+        low, high = np.log2(np.maximum([least, most], TINY))
+        ends = np.stack([np.floor(GRID * low) - 0.1, np.ceil(GRID * high) + 0.1], axis=-1)
+        return cls(least, positive, most, 2.0 ** (ends / GRID))
 
 
 def chosen(slot: Slot, a: Host, b: Host, given: Range | None = None) -> ChosenTables | None:
@@ -152,7 +151,8 @@ def chosen(slot: Slot, a: Host, b: Host, given: Range | None = None) -> ChosenTa
     `given` is a range of all variances, over which there is one table or none.
     Shapes: a (steps, N), b (steps, M).
     """
-    sides = (Spread.of(a), Spread.of(b))
+    first = Spread.of(a)
+    sides = (first, first if np.array_equal(a, b) else Spread.of(b))
     both = np.array([min(x.least.min() for x in sides), max(x.most.max() for x in sides)])
     every, ends = given or range_of(both), np.stack([x.ends for x in sides])
     if every is None or not every[0] <= both[0] <= both[1] <= every[1]:
@@ -177,15 +177,17 @@ def _sizes(factors: tuple[Factor, ...], means: tuple[float, float], every: Range
 
     They are looked for at some variances between the ends of each step.  Shapes: (steps, 2).
     """
-    found = np.ones((len(sides[0].least), 2))
-    for factor, mean, side in zip(factors, means, sides, strict=True):
+    found, each = np.ones((len(sides[0].least), 2)), list(zip(factors, means, sides, strict=True))
+    if each[0][:2] == each[1][:2] and sides[0] is sides[1]:
+        del each[1]
+    for factor, mean, side in each:
         table = square_table(factor, every, mean)
         if table is None:
             return np.full_like(found, np.nan)
         places = np.linspace(np.minimum(side.positive, side.most), side.most, LOOKED_AT, axis=1)
         squares = np.maximum(table.at(places), 0.0)
-        found *= np.sqrt(np.stack([squares.min(axis=1), squares.max(axis=1)], axis=1))
-    return found
+        found *= np.stack([squares.min(axis=1), squares.max(axis=1)], axis=1)
+    return found if len(each) == 1 else np.sqrt(found)
 
 
 def _of_ranges(slot: Slot, every: Range, ranges: list[Range], ends: Host, sizes: list[Host]) -> ChosenTables | None:
@@ -214,10 +216,7 @@ def _narrowed(
     table = pair_table(factors, (kind, kind), means, sloped)
     assert table is not None
     slope = max(SLOPE, _size_seen(_derivatives(factors), means, kind, spans)) if sloped else None
-    alike = (factors[0], means[0]) == (factors[1], means[1])
-    squares = [square_table(x, kind, means[0]) for x in (factors[0], *_derivatives(factors[:1]))] if alike else []
-    scales = ErrorScales(max(1.0, _size_seen(factors, means, kind, spans)), slope)
-    return narrowed(table, spans, scales, [x for x in squares if x is not None])
+    return narrowed(table, spans, ErrorScales(max(1.0, _size_seen(factors, means, kind, spans)), slope))
 
 
 def _size_seen(

@@ -47,11 +47,11 @@ def of_lanes(text: str, count: int) -> str:
 def functions_of(text: str) -> dict[str, Callable[..., Any]]:
     """The functions of vectors that a text names."""
     counts = {int(count) for _, count in NAMES.findall(text)}
-    return {f"{name}{count}": function for count in counts for name, function in _functions(count).items()}
+    return {f"{name}{count}": function for count in counts for name, function in functions(count).items()}
 
 
 @functools.cache
-def _functions(count: int) -> dict[str, Callable[..., Any]]:
+def functions(count: int) -> dict[str, Callable[..., Any]]:
     """The functions of vectors of so many lanes, as array code, which Numba compiles to code of vectors.
 
     `lanes(array, place)` loads from a tuple of indices on, `keep(array, place, x)` stores; `spread(x)` and

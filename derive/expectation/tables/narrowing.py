@@ -9,20 +9,19 @@ has two pieces. Terms of the first come first in the bases of both.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
 
-from wideproof.derive.expectation.tables.covariance_slopes import SLACK, ErrorScales, order_weights
-from wideproof.derive.expectation.tables.mean_squares import SquareTable
+from wideproof.derive.expectation.tables.covariance_slopes import SLACK, ErrorScales, order_weights, slope
 from wideproof.derive.expectation.tables.pair_tables import (
     Host,
     PairTable,
     Range,
     TableSide,
     chebyshev,
+    evaluate,
     roots,
     variances_at,
 )
@@ -30,22 +29,20 @@ from wideproof.derive.expectation.tables.pair_tables import (
 SINGULAR, ORDERS, STAIRS = 1e-11, 6e-12, 6e-12
 """The singular values of values at nodes, the sum of orders, and that of terms of single orders, that are left out, by
 the size of values: of the first, a thirtieth is seen in a value."""
-NEAR, WORTH = 0.85, 0.7
+NEAR, WORTH = 0.9, 0.7
 """The correlation of the largest variances where a piece ends, and the part of all orders below which that pays."""
-ROUNDING, SHORT, TINY = 1e-14, 1e-12, 1e-300
+ROUNDING, SHORT, TINY = 3e-14, 1e-12, 1e-300
 """The part of the largest coefficient of a mean below which the last ones are left out, and what those of a basis may
 leave out of a value."""
 
 
-def narrowed(
-    table: PairTable, spans: tuple[Range, Range], sizes: ErrorScales, squares: Sequence[SquareTable] = ()
-) -> PairTable:
+def narrowed(table: PairTable, spans: tuple[Range, Range], sizes: ErrorScales) -> PairTable:
     """The same over parts of its ranges, for values of some sizes, its errors larger by what is left out.
 
-    `squares` are those of phi and phi', where the sides are to tell these too.
+    Sides that are one tell E[phi^2] too, and E[phi'^2] where there is a size of derivatives.
     """
     alike = table.sides[0] is table.sides[1] and spans[0] == spans[1]
-    parts = [_part(side, span, squares) for side, span in zip(table.sides, spans, strict=True)]
+    parts = [_part(side, span) for side, span in zip(table.sides, spans, strict=True)]
     if alike:
         parts[1] = parts[0]
     pieces, cut = _pieces(table, parts, sizes)
@@ -55,18 +52,45 @@ def narrowed(
                 np.ascontiguousarray(frames[0].T @ x @ frames[1]), weight, alike)
         for piece in pieces for x, weight in zip(piece.values, piece.weights, strict=True)
     ]  # fmt: skip
-    most = [row for piece in pieces for row in np.max(piece.weights, axis=(1, 2))]
     sides = [
-        _short(part.side, chebyshev(np.ascontiguousarray((part.orthonormal @ frame).T), 1), _matter(cores, most, axis))
-        for part, frame, axis in zip(parts, frames, (1, 2), strict=True)
+        replace(part.side, basis=chebyshev(np.ascontiguousarray((part.orthonormal @ frame).T), 1))
+        for part, frame in zip(parts, frames, strict=True)
     ]
-    if alike:
-        sides[1] = sides[0]
     left_out = 0.1 * SINGULAR + ORDERS + STAIRS + 2.0 * SHORT
-    return replace(
-        table, sides=(sides[0], sides[1]), cores=tuple(cores), error=table.error + left_out * sizes.value, cut=cut,
+    found = replace(
+        table, sides=(sides[0], sides[0 if alike else 1]), cores=tuple(cores), cut=cut,
+        error=table.error + left_out * sizes.value,
         slope_error=table.slope_error + left_out * SLACK * (math.inf if sizes.slope is None else sizes.slope),
     )  # fmt: skip
+    weights = [row for piece in pieces for row in np.max(piece.weights, axis=(1, 2))]
+    if alike:
+        short = _short(sides[0], _matter(cores, weights, 1))
+        return replace(found, sides=(_squared(replace(found, sides=(short, short)), sizes),) * 2)
+    first, second = (_short(side, _matter(cores, weights, n)) for n, side in enumerate(sides, 1))
+    return replace(found, sides=(first, second))
+
+
+def _squared(table: PairTable, sizes: ErrorScales) -> TableSide:
+    """The side of both variables, with what the table says where they are one.
+
+    Pairs that are almost one differ from these by rounding only, so that kernels stay semidefinite to it.
+    """
+    side = table.sides[0]
+    variances = variances_at(side.range, side.softening, roots(2 * side.means.shape[1]))
+    found = [evaluate(table, (variances, variances), variances)]
+    if sizes.slope is not None:
+        found.append(slope(table, (variances, variances), variances))
+    squares = chebyshev(np.stack(found), 1)
+    squares = squares[:, : _ending(squares)]
+    both = [np.pad(x, [(0, 0), (0, max(0, squares.shape[1] - x.shape[1]))]) for x in (side.means, side.basis)]
+    squares = np.pad(squares, [(0, 0), (0, both[0].shape[1] - squares.shape[1])])
+    return replace(side, means=np.concatenate([both[0], squares]), basis=both[1])
+
+
+def _ending(series: Host) -> int:
+    """The orders of series without the last ones that are rounding of the largest of each.  Shapes: (m, R)."""
+    sizes = np.max(np.abs(series) / np.max(np.abs(series), axis=1, keepdims=True, initial=TINY), axis=0)
+    return int(np.flatnonzero(sizes > ROUNDING)[-1]) + 1
 
 
 class _Values(NamedTuple):
@@ -138,12 +162,11 @@ def _frames(pieces: list[list[Host]], alike: bool) -> list[Host]:
 class _Part:
     """A side over a span: the values of its basis at nodes are `orthonormal` (nodes, r) times `shape` (r, r)."""
 
-    def __init__(self, side: TableSide, span: Range, squares: Sequence[SquareTable]) -> None:
+    def __init__(self, side: TableSide, span: Range) -> None:
         count = side.means.shape[1]
         self.nodes = variances_at(span, side.softening, roots(count))
         means, basis = side.at(self.nodes)
         self.orthonormal, self.shape = np.linalg.qr(basis.T)
-        means = np.concatenate([means, *(square.at(self.nodes)[None] for square in squares)])
         self.side = replace(side, range=span, means=chebyshev(means, 1))
 
 
@@ -155,18 +178,16 @@ def _matter(cores: list[Host], weights: list[Host], axis: int) -> Host:
     return np.asarray(np.sum(sizes, axis=(0, 3 - axis)))
 
 
-def _short(side: TableSide, basis: Host, matter: Host) -> TableSide:
-    """A side with a basis, without the last orders: where they are rounding of means, and too small for values."""
-    means = np.max(np.abs(side.means) / np.max(np.abs(side.means), axis=1, keepdims=True, initial=TINY), axis=0)
-    left = np.cumsum((matter @ np.abs(basis))[::-1])[::-1]
-    count = int(np.flatnonzero((means > ROUNDING) | (left > SHORT))[-1]) + 1
-    return replace(
-        side, means=np.ascontiguousarray(side.means[:, :count]), basis=np.ascontiguousarray(basis[:, :count])
-    )
+def _short(side: TableSide, matter: Host) -> TableSide:
+    """A side without the last orders, where they are rounding of means, and too small for values."""
+    left = np.cumsum((matter @ np.abs(side.basis))[::-1])[::-1]
+    count = max(_ending(side.means), int(np.sum(left > SHORT)))
+    means, basis = (np.ascontiguousarray(x[:, :count]) for x in (side.means, side.basis))
+    return replace(side, means=means, basis=basis)
 
 
-def _part(side: TableSide, span: Range, squares: Sequence[SquareTable]) -> _Part:
-    return _Part(side, (max(span[0], side.range[0]), min(span[1], side.range[1])), squares)
+def _part(side: TableSide, span: Range) -> _Part:
+    return _Part(side, (max(span[0], side.range[0]), min(span[1], side.range[1])))
 
 
 def _ended(parts: list[_Part], values: Host, weights: Host) -> Host:

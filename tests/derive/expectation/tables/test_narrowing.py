@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from wideproof.derive.expectation.pair_integrals import steep
-from wideproof.derive.expectation.tables import mean_squares, narrowing, table_building
+from wideproof.derive.expectation.tables import narrowing, table_building
 from wideproof.derive.expectation.tables.covariance_slopes import ErrorScales, slope
 from wideproof.derive.expectation.tables.pair_tables import evaluate
 
@@ -47,8 +47,8 @@ def test_a_table_in_two_pieces_says_the_same(monkeypatch, near):
         assert np.max(np.abs(found(table, (A, B), C) - found(TABLE, (A, B), C))) <= table.error - TABLE.error
 
 
-def test_sides_tell_mean_squares_where_they_are_given():
-    squares = [mean_squares.build(x, (0.25, 4.0)) for x in (SIGMOID, steep("sigmoid", 1, "numpy"))]
-    side = narrowing.narrowed(TABLE, SPANS["alike"], ErrorScales(1.0), squares).sides[0]
-    want = np.stack([square.at(A) for square in squares])
-    assert np.max(np.abs(side.at(A)[0][2:] - want)) < 1e-13
+def test_a_side_tells_what_the_table_says_where_both_variables_are_one():
+    table = narrowing.narrowed(TABLE, SPANS["alike"], ErrorScales(1.0, 1.0))
+    want = np.stack([evaluate(table, (A, A), A), slope(table, (A, A), A)])
+    assert np.max(np.abs(table.sides[0].at(A)[0][2:] - want)) < 1e-14
+    assert len(narrowing.narrowed(TABLE, SPANS["two spans"], ErrorScales(1.0)).sides[0].means) == 2
