@@ -45,7 +45,7 @@ def summed(n: int, slot: Slot, covariance: str, lanes: int = LANES, diagonal: st
     parts = {"e": n, "c": covariance, "value": WORK + slot.value, "slope": WORK + (slot.slope or 0), "lanes": lanes,
              "diagonal": diagonal, "first": OWN, "series": 2 if lanes == 1 else "4 if asked else 2"}  # fmt: skip
     deeper = _contraction(
-        terms=f"all_terms, ({n}, ", rows=f"row_table, ({n}, ", cores=f"all_cores, ({n}, all_shapes[{n}, 0], ",
+        terms=f"row_terms, ({n}, ", rows=f"row_table, ({n}, ", cores=f"all_cores, ({n}, all_shapes[{n}, 0], ",
         rank=f"all_shapes[{n}, 6]",
     )  # fmt: skip
     parts |= {"deeper": "\n".join("    " + line for line in deeper)}
@@ -77,7 +77,7 @@ def _two(rank: int, others: bool, sloped: bool) -> list[str]:
         lines += [
             f"for n in range({rank}, all_shapes[table, {HEAD + 1} + (k >> 1)]):",
             "    beyond = lanes(column_table, (at + n, here))",
-            *(f"    {name} = {name} + share(all_terms, (table, {place} + n)) * beyond" for name, place in ORDERS),
+            *(f"    {name} = {name} + share(row_terms, (table, {place} + n)) * beyond" for name, place in ORDERS),
         ]
     lines.append("middle = (high - lost) + twice * last")
     if sloped:
@@ -90,7 +90,7 @@ def _two(rank: int, others: bool, sloped: bool) -> list[str]:
 
 def _sum(place: str, rank: int) -> str:
     """The sum of terms, of even and of odd ones, so that neither waits for the other."""
-    terms = [f"share(all_terms, (table, {place} + {n})) * b{n}" for n in range(rank)]
+    terms = [f"share(row_terms, (table, {place} + {n})) * b{n}" for n in range(rank)]
     return f"({' + '.join(terms[::2])}) + ({' + '.join(terms[1::2])})"
 
 
@@ -117,8 +117,11 @@ ORDERS = (("high", "upper"), ("low", "lower"))
 
 CONTRACTED = """{p}_rows, {p}_columns, {p}_cores, {p}_shapes, {p}_layers = {p}_tables
 {p}_width = {p}_columns.shape[2] // max(1, {p}_shapes.shape[1])
-{p}_terms = np.empty(({p}_shapes.shape[0], stop - start, {p}_shapes.shape[1], {p}_cores.shape[3]))
-{p}_done = np.zeros({p}_terms.shape[:3], np.uint8)
+{p}_own, after = np.empty(({p}_shapes.shape[1], {p}_cores.shape[3])), 0
+for at in range({p}_shapes.shape[0]):
+    for e in range({p}_shapes.shape[1]):
+        after = max(after, ({p}_shapes[at, e, 1] + {p}_shapes[at, e, 2]) * {p}_shapes[at, e, 7])
+{p}_terms = np.empty(({p}_shapes.shape[0], stop - start, {p}_shapes.shape[1], after))
 for at in range({p}_shapes.shape[0]):
     for i in range(start, stop):
         for e in range({p}_shapes.shape[1]):
@@ -141,7 +144,7 @@ VECTORS = {
 STARTED = """sides, ends, cores, all_shapes, all_layers = tables
 variances, values = np.empty((2, {count})), np.empty((2, {count}, 2 + sides.shape[2]))
 columns = np.empty((steps, {count} * values.shape[2], 1))
-all_terms, row_table, table_width = np.empty(({count}, cores.shape[2])), values[0], values.shape[2]"""
+row_terms, row_table, table_width = np.empty(({count}, cores.shape[2])), values[0], values.shape[2]"""
 
 AT_TIME = """for e in range(variances.shape[1]):
     least, most, softening, first, last = ends[e]
@@ -162,7 +165,7 @@ AT_TIME = """for e in range(variances.shape[1]):
         whole = 0.0
         for m in range(cores.shape[1]):
             whole += values[0, e, {first} + m] * cores[e, m, n]
-        all_terms[e, n] = whole"""
+        row_terms[e, n] = whole"""
 
 PARTS = {
     "pieces": {
@@ -170,9 +173,10 @@ PARTS = {
 ends, asked = spread(2.0 * all_layers[{e}, 1]), False
 for j in range(np.uint64(0), width, np.uint64({lanes})):
     asked = asked or not all_below(lanes(work, (1, j)), ends)
-if asked and not all_done[{e}]:
-    all_done[{e}] = 1
-    before = (all_shapes[{e}, 1] + all_shapes[{e}, 2]) * all_shapes[{e}, 7]
+before = (all_shapes[{e}, 1] + all_shapes[{e}, 2]) * all_shapes[{e}, 7]
+for n in range(before):
+    row_terms[{e}, n] = all_terms[{e}, n]
+if asked:
     after = before + (all_shapes[{e}, 3] + all_shapes[{e}, 4]) * all_shapes[{e}, 8]
 {deeper}""",
         "piece": """
