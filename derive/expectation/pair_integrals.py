@@ -385,7 +385,7 @@ def _nested(factors: tuple[Factor, ...], v: Variables, law: list[Any]) -> tuple[
     first = integrals(slice(0, TIMED))
     timed, wanted = min(TIMED, law[0].shape[0]), max(law[0].shape[0], v.wanted)
     seconds = (time.process_time() - begun) / timed * wanted
-    if seconds > SLOW:
+    if seconds > SLOW and wanted > timed:
         warnings.warn(_told(factors, wanted, seconds), SlowExpectations, stacklevel=2)
     if timed == law[0].shape[0]:
         return first
