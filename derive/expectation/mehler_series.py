@@ -214,6 +214,7 @@ def correlated(xp: Any, first: Truncated, second: Truncated, correlation: Any) -
     """
     loop = compiled_series.sums() if isinstance(correlation, np.ndarray) and correlation.ndim == 4 else None
     if loop is None:
+        first, second = (x._replace(coefficients=xp.astype(x.coefficients, xp.float64)) for x in (first, second))
         return _by_arrays(xp, first, second, correlation)
     total, both = np.empty(correlation.shape), first.parities & second.parities
     p, q = (x.coefficients.astype(np.float32, copy=False) for x in (first, second))

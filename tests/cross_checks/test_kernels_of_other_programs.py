@@ -211,6 +211,7 @@ def test_inputs_of_very_different_size_keep_their_accuracy():
     np.testing.assert_allclose(found.value[0, 1], want, rtol=1e-12)
 
 
+@pytest.mark.filterwarnings("ignore::wideproof.SlowExpectations")
 def test_what_has_no_numbers_is_refused():
     X = RNG.standard_normal((2, 3, 2))
     define("fast_chirp", sp.sin(1000 * Z**2))

@@ -90,7 +90,7 @@ def _squared(table: PairTable, sizes: ErrorScales) -> TableSide:
 def _ending(series: Host) -> int:
     """The orders of series without the last ones that are rounding of the largest of each.  Shapes: (m, R)."""
     sizes = np.max(np.abs(series) / np.max(np.abs(series), axis=1, keepdims=True, initial=TINY), axis=0)
-    return int(np.flatnonzero(sizes > ROUNDING)[-1]) + 1
+    return int(np.max((sizes > ROUNDING) * (np.arange(len(sizes)) + 1), initial=1))
 
 
 class _Values(NamedTuple):

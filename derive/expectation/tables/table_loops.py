@@ -29,7 +29,7 @@ def contracted(prefix: str) -> list[str]:
 
 
 def _contraction(**places: str) -> list[str]:
-    """Lines that write the terms from `begin` to `stopped`, four vectors at a time, the last ones perhaps twice."""
+    """Lines that write the terms from `before` to `after`, four vectors at a time, the last ones perhaps twice."""
     each = {
         name: "\n".join(line.format(n=n, lanes=LANES, **places) for n in range(4)) for name, line in VECTORS.items()
     }
