@@ -53,6 +53,8 @@ TIMED, SLOW = 8, 5.0
 """Integrals that are timed first, and seconds that all of a kind, of several of a kernel, may take without a word."""
 WIDE = 64.0
 """The variance from which series are so long, in units of where a function changes."""
+FARTHEST = 1e60
+"""The largest variance of wedges: their nodes grow with the square of its logarithm."""
 KINKS = (sp.Abs, sp.Max, sp.Min, sp.sign, sp.Heaviside)
 """What gives a function a kink or a jump."""
 LARGE = 1e140
@@ -258,7 +260,7 @@ def _tabled(factors: tuple[Factor, ...], v: Variables) -> tuple[Any, float] | No
 
 def _by_wedges(factors: tuple[Factor, ...], v: Variables) -> tuple[Any, Any] | None:
     """The same by wedges or a table of them, where a function has a kink at zero or its series would be long."""
-    if len(factors) != 2 or not v.centred:
+    if len(factors) != 2 or not v.centred or _is_farther(v):
         return None
     phi, psi = (steep(*factor, v.backend) for factor in factors)
     kinked = any(map(_is_kinked, factors))
@@ -272,6 +274,11 @@ def _by_wedges(factors: tuple[Factor, ...], v: Variables) -> tuple[Any, Any] | N
             return table.at((p, q), v.xp.asarray(v.angle))
     unknown = v.xp.full(np.broadcast_shapes(p.shape, q.shape, v.xp.asarray(v.angle).shape), math.nan)
     return _steep(factors, v, unknown, unknown) if kinked else None
+
+
+def _is_farther(v: Variables) -> bool:
+    """Whether a variance is beyond those of wedges."""
+    return any(float(v.xp.max(v.xp.asarray(x), initial=0.0)) > FARTHEST for x in v.variances)
 
 
 def _is_wide(functions: tuple[nested_quadrature.Steep, ...], v: Variables) -> bool:
@@ -352,7 +359,7 @@ def is_tabled(factors: tuple[Factor, ...], centred: bool = True) -> bool:
 def _steep(factors: tuple[Factor, ...], v: Variables, result: Any, doubt: Any) -> tuple[Any, Any]:
     """The same, by integrals where the series of a function too steep for it leaves a visible error."""
     xp, functions = v.xp, [steep(*factor, v.backend) for factor in factors]
-    wedged = len(factors) == 2 and v.centred and wedge_quadrature.serves(*functions)
+    wedged = len(factors) == 2 and v.centred and not _is_farther(v) and wedge_quadrature.serves(*functions)
     for by_wedges in (True, False) if wedged else (False,):
         poor = ~(doubt <= ACCURACY * _size(xp, xp.where(xp.isfinite(result), result, 0.0)))
         if not bool(xp.any(poor)):
