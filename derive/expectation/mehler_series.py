@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wideproof.derive.expectation.tables import compiled_series
+from wideproof.derive.expectation.tables.compiled_sweep import loop_of
 
 Function = Callable[[Any], Any]
 REACH, FAR = 13.0, 38.0
@@ -212,7 +213,8 @@ def correlated(xp: Any, first: Truncated, second: Truncated, correlation: Any) -
     Shapes: (..., S, N) variables with (..., N) -> (..., S, N, N), those of the correlation.
     Error: that of the series, and FEW of the root of E[phi^2] E[psi^2] for each of PLACES.
     """
-    loop = compiled_series.sums() if isinstance(correlation, np.ndarray) and correlation.ndim == 4 else None
+    swept = isinstance(correlation, np.ndarray) and correlation.ndim == 4
+    loop = loop_of(compiled_series.loop, compiled_series.SIGNATURE) if swept else None
     if loop is None:
         first, second = (x._replace(coefficients=xp.astype(x.coefficients, xp.float64)) for x in (first, second))
         return _by_arrays(xp, first, second, correlation)

@@ -260,11 +260,8 @@ def _tabled(factors: tuple[Factor, ...], v: Variables) -> tuple[Any, float] | No
 
 def _by_wedges(factors: tuple[Factor, ...], v: Variables) -> tuple[Any, Any] | None:
     """The same by wedges or a table of them, where a function has a kink at zero or its series would be long."""
-    if len(factors) != 2 or not v.centred or _is_farther(v):
-        return None
-    phi, psi = (steep(*factor, v.backend) for factor in factors)
-    kinked = any(map(_is_kinked, factors))
-    if not wedge_quadrature.serves(phi, psi) or not (kinked or _is_wide((phi, psi), v)):
+    functions, kinked = [steep(*factor, v.backend) for factor in factors], any(map(_is_kinked, factors))
+    if not _have_wedges(functions, v) or not (kinked or _is_wide(functions, v)):
         return None
     p, q = (v.xp.sqrt(v.xp.asarray(x, dtype=v.xp.float64)) for x in v.variances)
     if v.wanted >= SEVERAL and v.backend == "numpy":
@@ -276,15 +273,21 @@ def _by_wedges(factors: tuple[Factor, ...], v: Variables) -> tuple[Any, Any] | N
     return _steep(factors, v, unknown, unknown) if kinked else None
 
 
-def _is_farther(v: Variables) -> bool:
-    """Whether a variance is beyond those of wedges."""
-    return any(float(v.xp.max(v.xp.asarray(x), initial=0.0)) > FARTHEST for x in v.variances)
+def _have_wedges(functions: list[nested_quadrature.Steep], v: Variables) -> bool:
+    """Whether the two functions change around zero only, and no variance is beyond those of wedges."""
+    if len(functions) != 2 or not v.centred or not wedge_quadrature.serves(*functions):
+        return False
+    return not any(x > FARTHEST for x in _largest(v))
 
 
-def _is_wide(functions: tuple[nested_quadrature.Steep, ...], v: Variables) -> bool:
+def _is_wide(functions: list[nested_quadrature.Steep], v: Variables) -> bool:
     """Whether the largest variance is so large that a series would be long."""
-    largest = (float(v.xp.max(v.xp.asarray(x), initial=0.0)) for x in v.variances)
-    return any(x > WIDE * wedge_quadrature.scale(phi) ** 2 for x, phi in zip(largest, functions, strict=True))
+    return any(x > WIDE * wedge_quadrature.scale(phi) ** 2 for x, phi in zip(_largest(v), functions, strict=True))
+
+
+def _largest(v: Variables) -> list[float]:
+    """The largest variance of either variable."""
+    return [float(v.xp.max(v.xp.asarray(x), initial=0.0)) for x in v.variances]
 
 
 @lru_cache(maxsize=128)
@@ -358,8 +361,7 @@ def is_tabled(factors: tuple[Factor, ...], centred: bool = True) -> bool:
 
 def _steep(factors: tuple[Factor, ...], v: Variables, result: Any, doubt: Any) -> tuple[Any, Any]:
     """The same, by integrals where the series of a function too steep for it leaves a visible error."""
-    xp, functions = v.xp, [steep(*factor, v.backend) for factor in factors]
-    wedged = len(factors) == 2 and v.centred and not _is_farther(v) and wedge_quadrature.serves(*functions)
+    xp, wedged = v.xp, _have_wedges([steep(*factor, v.backend) for factor in factors], v)
     for by_wedges in (True, False) if wedged else (False,):
         poor = ~(doubt <= ACCURACY * _size(xp, xp.where(xp.isfinite(result), result, 0.0)))
         if not bool(xp.any(poor)):

@@ -98,7 +98,7 @@ def squares(factors: tuple[tuple[Factor, float], ...]) -> Host:
 
 
 NONE = np.empty((0, 0, 0, 0))
-"""No rows, or no columns."""
+"""No rows, no columns, or no cores."""
 
 
 class Loaded(NamedTuple):
@@ -123,7 +123,7 @@ class ChosenTables(NamedTuple):
     range: Range
 
 
-class Spread(NamedTuple):
+class StepVariances(NamedTuple):
     """The least variance of each step, the least positive one, the largest, and powers of two that they lie between.
 
     Shapes: (steps,), ends (steps, 2).
@@ -135,7 +135,7 @@ class Spread(NamedTuple):
     ends: Host
 
     @classmethod
-    def of(cls, variance: Host) -> Spread:
+    def of(cls, variance: Host) -> StepVariances:
         """That of variances (steps, N)."""
         least, most = variance.min(axis=1), variance.max(axis=1)
         positive = least if np.all(least > 0.0) else np.where(variance > 0.0, variance, np.inf).min(axis=1)
@@ -151,8 +151,8 @@ def chosen(slot: Slot, a: Host, b: Host, given: Range | None = None) -> ChosenTa
     `given` is a range of all variances, over which there is one table or none.
     Shapes: a (steps, N), b (steps, M).
     """
-    first = Spread.of(a)
-    sides = (first, first if np.array_equal(a, b) else Spread.of(b))
+    first = StepVariances.of(a)
+    sides = (first, first if np.array_equal(a, b) else StepVariances.of(b))
     both = np.array([min(x.least.min() for x in sides), max(x.most.max() for x in sides)])
     every, ends = given or range_of(both), np.stack([x.ends for x in sides])
     if every is None or not every[0] <= both[0] <= both[1] <= every[1]:
@@ -172,7 +172,9 @@ def _derivatives(factors: tuple[Factor, ...]) -> tuple[Factor, ...]:
     return tuple((name, order + 1) for name, order in factors)
 
 
-def _sizes(factors: tuple[Factor, ...], means: tuple[float, float], every: Range, sides: tuple[Spread, Spread]) -> Host:
+def _sizes(
+    factors: tuple[Factor, ...], means: tuple[float, float], every: Range, sides: tuple[StepVariances, StepVariances]
+) -> Host:
     """The least and the largest sqrt(E[phi^2] E[psi^2]) at each step, no numbers where there is no table of one.
 
     They are looked for at some variances between the ends of each step.  Shapes: (steps, 2).

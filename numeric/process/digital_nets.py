@@ -6,7 +6,6 @@ one operation each. The sign of a perturbation is the first digit of a coordinat
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
@@ -14,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
-from wideproof.derive.expectation.tables.compiled_sweep import installed, made
+from wideproof.derive.expectation.tables.compiled_sweep import loop_of
 from wideproof.derive.language.errors import ParameterError
 from wideproof.numeric.core.arrays import Host, seed_sequence
 
@@ -72,7 +71,7 @@ class Net:
         return self.directions[part], self.shifts[part]
 
     def _filled(self, directions: Digits, shifts: Digits, are_signs: bool, out: Host) -> Host:
-        loop = compiled()
+        loop = loop_of(fill)
         if loop is not None:
             digits, numbers = np.empty(out.shape[1], np.uint32), np.empty(out.shape[1], np.float32)
             cells, bits = _cells().astype(out.dtype), numbers.view(np.uint32)
@@ -116,12 +115,6 @@ def _cells() -> NDArray[np.float64]:
     octaves, within = np.divmod(cells, 2 ** (MANTISSA - SHIFT))
     points = 2.0 ** (octaves - 1.0) * (1.0 + (within + nodes[:, None]) * 2.0 ** (SHIFT - MANTISSA))
     return np.linalg.solve(np.vander(nodes, increasing=True), special.ndtri(points * 2.0**-DIGITS))
-
-
-@lru_cache(maxsize=1)
-def compiled() -> Callable[..., None] | None:
-    """The loop that makes coordinates and their quantiles or signs at once, or None without Numba."""
-    return made(fill) if installed() else None
 
 
 def fill(

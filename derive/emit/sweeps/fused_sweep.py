@@ -34,7 +34,7 @@ from wideproof.derive.emit.sweeps.step_text import (
     step_lines,
     with_text,
 )
-from wideproof.derive.expectation.swept_means import OWN, Loaded, loaded
+from wideproof.derive.expectation.swept_means import NONE, OWN, Loaded, loaded
 from wideproof.derive.expectation.tables.compiled_sweep import ROWS, in_parts
 from wideproof.derive.expectation.tables.lane_vectors import LANES as VECTOR, of_lanes
 from wideproof.derive.expectation.tables.table_loops import WORK, contracted, summed
@@ -316,13 +316,7 @@ class FusedSweep:
         return begun
 
 
-NOTHING = Loaded(
-    np.empty((0, 0, 0, 0)),
-    np.empty((0, 0, 0, 0)),
-    np.empty((0,) * 4),
-    np.empty((0, 0, 0), np.int64),
-    np.empty((0, 0, 0)),
-)
+NOTHING = Loaded(NONE, NONE, NONE, np.empty((0, 0, 0), np.int64), np.empty((0, 0, 0)))
 """The tables of a part that has none."""
 
 

@@ -6,15 +6,14 @@ one loop, compiled once, runs every program; the operations on arrays are the re
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from wideproof.derive.expectation.tables.compiled_sweep import in_parts, installed, made, threads
+from wideproof.derive.expectation.tables.compiled_sweep import in_parts, loop_of, threads
 
 KEPT, CONSTANT, FACTOR, SCALED, PLUS, TIMES, STORE, MEAN, MORE, TURNED = range(10)
 REGISTERS = {SCALED: (True, False, False), PLUS: (True, True, False), TIMES: (True, True, False), MORE: (True,) * 3}
@@ -173,7 +172,7 @@ def joined(programs: Sequence[PathProgram]) -> PathProgram:
 
 def run(xp: Any, program: PathProgram, operands: Operands) -> Any:
     """Run a program: what it stores is kept, its means are returned.  Shapes: (means, R, N, N), double."""
-    loop = compiled() if isinstance(operands.kept, np.ndarray) else None
+    loop = loop_of(rows) if isinstance(operands.kept, np.ndarray) else None
     if loop is None:
         return by_arrays(xp, program, operands)
     _, R, N, _, M = operands.kept.shape
@@ -237,12 +236,6 @@ def _number(keys: list[Any], key: Any) -> int:
     if key not in keys:
         keys.append(key)
     return keys.index(key)
-
-
-@functools.cache
-def compiled() -> Callable[..., None] | None:
-    """The loop that runs programs, or None without Numba."""
-    return made(rows) if installed() else None
 
 
 def rows(  # noqa: C901 - one loop nest for the compiler

@@ -15,7 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wideproof.derive.expectation.mehler_series import PLACES, Function, Truncated, truncated, with_norms
-from wideproof.derive.expectation.tables import compiled_series
+from wideproof.derive.expectation.tables.compiled_series import develop
+from wideproof.derive.expectation.tables.compiled_sweep import loop_of
 
 DEGREE = 18
 """Of the polynomials of an octave."""
@@ -76,7 +77,7 @@ def tabulated(xp: Any, phi: Function, mean: float, variance: Any) -> Truncated |
 
 def _by_loop(phi: Function, mean: float, deviation: NDArray[np.float64]) -> Truncated | None:
     """The same in one compiled loop, where each deviation has a table.  Shapes: (n,)."""
-    loop = compiled_series.developments()
+    loop = loop_of(develop)
     if loop is None or not np.all(deviation > 0) or not np.all(deviation < math.inf):
         return None
     parts, octaves = np.frexp(deviation)

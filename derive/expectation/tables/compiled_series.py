@@ -5,14 +5,10 @@ The array text of `mehler_series.correlated` is the reference.
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-
-from wideproof.derive.expectation.tables.compiled_sweep import installed, made
 
 Host = NDArray[np.float64]
 SEVERAL = 8
@@ -23,23 +19,15 @@ SIGNATURE = (
 )
 
 
-@functools.cache
-def sums() -> Callable[..., None] | None:
-    """The loop, or None without Numba.
-
-    (p (R, S, N, K) in single precision, its norms beyond the places, q (R, M, K), its norms, correlations
-    (R, S, N, M), even orders but 0, odd orders, places, the part that may be left out, out (R, S, N, M)) -> None.
-    """
-    return made(loop, SIGNATURE) if installed() else None
-
-
 def loop(  # noqa: C901 - one loop nest for the compiler
     p: Any, after_p: Host, q: Any, after_q: Host, correlation: Host, even: bool, odd: bool, places: Any, few: float,
     out: Host,
 ) -> None:  # fmt: skip
     """Orders for all pairs of a column at once, a long vector, as long as one in SEVERAL needs them; then alone.
 
-    Orders beyond the second of places are alone in any case.
+    Orders beyond the second of places are alone in any case; `few` is the part that may be left out.
+    Shapes: p (R, S, N, K) and q (R, M, K) in single precision, and their norms beyond the places; correlation and out
+    (R, S, N, M); `even` orders are those but 0.
     """
     steps, rows, most = p.shape[1], p.shape[2], min(p.shape[3], q.shape[2])
     size = steps * rows
@@ -102,12 +90,6 @@ def loop(  # noqa: C901 - one loop nest for the compiler
                         power *= abs(x[m]) ** (end - start)
                         further += 1
                     out[r, s, i, j] = found
-
-
-@functools.cache
-def developments() -> Callable[..., None] | None:
-    """The loop `develop`, or None without Numba."""
-    return made(develop) if installed() else None
 
 
 def develop(

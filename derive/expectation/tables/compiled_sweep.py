@@ -45,9 +45,9 @@ def sweep() -> Callable[..., Host] | None:
     (softening, layer, a (N,), b (M,), c (N, M), means (2, N), means (2, M), terms [(N, K, r)] * 2, basis (r, M), half)
     -> (N, M), of which from the diagonal on is right where `half` is said.
     """
-    if not installed():
+    compiled = loop_of(_loop)
+    if compiled is None:
         return None
-    compiled = made(_loop)
 
     def called(
         softening: float, layer: float, a: Host, b: Host, c: Host, p: Host, q: Host, terms: list[Host], basis: Host,
@@ -143,6 +143,12 @@ if hasattr(os, "register_at_fork"):
 def installed() -> bool:
     """Whether Numba is there to compile loops."""
     return importlib.util.find_spec("numba") is not None
+
+
+@functools.cache
+def loop_of(loop: Callable[..., Any], *signature: str) -> Callable[..., Any] | None:
+    """A loop, compiled once, or None without Numba."""
+    return made(loop, *signature) if installed() else None
 
 
 def made(loop: Callable[..., Any], *signature: str, how: Mapping[str, Any] = HOW) -> Callable[..., Any]:

@@ -158,7 +158,7 @@ def _elements(table: PairTable, a: Host, b: Host, c: Host) -> Host:
             if len(core):
                 rows = np.swapaxes(np.tensordot(core, first[:, some], (1, 0)), 0, 1)
                 terms = np.sum(rows * second[:, None, some], axis=0)
-                result[some] += _power(w[some], power) * _clenshaw(terms[::-1], place)
+                result[some] += _power(w[some], power) * clenshaw(terms[::-1], place)
     return result
 
 
@@ -185,7 +185,7 @@ def _block(table: PairTable, a: Host, b: Host, c: Host) -> Host:
         result[rows] = means[0, rows, None] * others[0] + means[1, rows, None] * others[1] * c[rows]
         for power, term in zip((2, 3), terms, strict=True):
             if term.shape[1]:
-                result[rows] += _power(w, power) * _clenshaw(
+                result[rows] += _power(w, power) * clenshaw(
                     (term[rows, k] @ second for k in range(term.shape[1])[::-1]), y
                 )
     return result
@@ -207,7 +207,7 @@ def _angles(table: PairTable, a: Host, b: Host, c: Host) -> Angles:
     return Angles(w, 1.0 - 2.0 * (1.0 + table.layer) * x / (x + table.layer))
 
 
-def _clenshaw(terms: Iterable[Host], y: Host) -> Host:
+def clenshaw(terms: Iterable[Host], y: Host) -> Host:
     """sum_k terms[k] T_k(y), the terms given from the last to the first."""
     twice = 2.0 * y
     one, two = np.zeros_like(y), np.zeros_like(y)

@@ -18,7 +18,15 @@ import numpy as np
 
 from wideproof.derive.expectation import nested_quadrature
 from wideproof.derive.expectation.nested_quadrature import Steep
-from wideproof.derive.expectation.tables.pair_tables import Host, Range, chebyshev, roots
+from wideproof.derive.expectation.tables.pair_tables import (
+    Host,
+    Range,
+    chebyshev,
+    clenshaw,
+    coordinate,
+    roots,
+    variances_at,
+)
 from wideproof.derive.expectation.wedges.wedge_quadrature import grid, pair, scale
 
 NODES, WIDE = (16, 24, 36, 54), (1.8, 3.0)
@@ -53,13 +61,11 @@ class DeviationAxis:
 
     def coordinate(self, deviation: Host) -> Host:
         """From -1 at the least to 1 at the largest."""
-        low, high = (math.log(self.scale + x) for x in self.span)
-        return np.asarray((2.0 * np.log(self.scale + deviation) - low - high) / (high - low))
+        return coordinate(self.span, self.scale, deviation)
 
     def deviations(self, x: Host) -> Host:
         """Those whose coordinate it is."""
-        low, high = (math.log(self.scale + x) for x in self.span)
-        return np.asarray(np.exp(0.5 * (low + high) + 0.5 * (high - low) * x) - self.scale)
+        return variances_at(self.span, self.scale, x)
 
     def at(self, deviation: Host) -> tuple[Host, Host]:
         """The size of the function (N,) and the basis (r, N)."""
@@ -105,15 +111,10 @@ class WedgeTable:
         return self._sum(angle, lambda part, k: np.sum(first * (self.core[part, k] @ second), axis=0))
 
     def _sum(self, angle: Host, term: Any) -> Host:
-        """Clenshaw's sums of both parts."""
-        twice = 2.0 * (y := self.coordinate(np.minimum(angle, math.pi - angle)))
-        parts = []
-        for part in (0, 1):
-            one, two = np.zeros_like(y), np.zeros_like(y)
-            for k in reversed(range(1, self.core.shape[1])):
-                one, two = term(part, k) + twice * one - two, one
-            parts.append(term(part, 0) + y * one - two)
-        return np.asarray(parts[0] + np.cos(angle) * parts[1])
+        """The sums of both parts."""
+        y, orders = self.coordinate(np.minimum(angle, math.pi - angle)), range(self.core.shape[1])
+        even, odd = (clenshaw((term(part, k) for k in reversed(orders)), y) for part in (0, 1))
+        return np.asarray(even + np.cos(angle) * odd)
 
     def coordinate(self, angle: Host) -> Host:
         """From -1 at zero to 1 at a right angle."""
