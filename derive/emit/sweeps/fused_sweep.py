@@ -37,11 +37,13 @@ from wideproof.derive.emit.sweeps.step_text import (
 from wideproof.derive.expectation.swept_means import NONE, OWN, Loaded, loaded
 from wideproof.derive.expectation.tables.compiled_sweep import ROWS, in_parts
 from wideproof.derive.expectation.tables.lane_vectors import LANES as VECTOR, of_lanes
-from wideproof.derive.expectation.tables.table_loops import WORK, contracted, summed
+from wideproof.derive.expectation.tables.table_loops import WORK, contracted, room, summed
 
 Host = NDArray[np.float64]
 LEAST_WORK = 2**21
 """Pairs of sequences times steps times moments of a step from which a sweep pays: it takes seconds to compile, once."""
+TOGETHER = 4
+"""Rows whose cores are contracted together."""
 COPIES, RANK = 2, 20
 """How often what a sequence contributes to a table is held at once, and the largest rank that is common."""
 
@@ -91,11 +93,11 @@ def first_row(*parts: Lines) -> int:
 
 
 def loops(
-    lines: Lines, loads: dict[str, str], first: int, lanes: int = VECTOR, diagonal: str | None = None
+    lines: Lines, loads: dict[str, str], first: int, lanes: int = VECTOR, diagonal: str | None = None, many: int = 1
 ) -> tuple[list[str], int]:
     """Loops over the lanes between the sums of tables, and the rows of `work` up to theirs, from `first` on.
 
-    So many lanes are a vector, and `diagonal` is the lane of the row itself.
+    So many lanes are a vector, `diagonal` is the lane of the row itself, and so many rows are contracted together.
     """
     parts = _parts(lines)
     made = [{x.partition("=")[0].strip() for x in part} for part, _ in parts]
@@ -109,7 +111,7 @@ def loops(
         body += [*part, *(f"work[{places[x]}, j] = {x}" for x in sorted(own) if x in places)]
         text += ["for j in range(width):", *("    " + line for line in body)]
         if table is not None:
-            text += summed(table.slot, lines.slots[table.slot], str(places[table.covariance]), lanes, diagonal)
+            text += summed(table.slot, lines.slots[table.slot], str(places[table.covariance]), lanes, diagonal, many)
     return text, first + len(places)
 
 
@@ -128,28 +130,34 @@ def _parts(lines: Lines) -> list[tuple[list[str], LaneSum | None]]:
 
 def source(equations: Equations, step: Lines, end: Lines, alone: Contributions) -> str:
     """The text of the sweep over rows start to stop of a block of pairs."""
-    kept = list(enumerate(states(equations, step, end)))
-    olds = {f"old{n}_{i}": f"states[i - start, {place}, j]" for place, (n, i) in kept}
-    news = {f"new{n}_{i}": f"states[i - start, {place}, j]" for place, (n, i) in kept}
+    kept, tabled = list(enumerate(states(equations, step, end))), bool(step.slots or end.slots)
+    here = "far" if tabled else "skip"
+    olds = {f"old{n}_{i}": f"states[i - start, {place}, {here} + j]" for place, (n, i) in kept}
+    news = {f"new{n}_{i}": f"states[i - start, {place}, {here} + j]" for place, (n, i) in kept}
     sums, grams = products("block, step, n, lane", "y, (chunk, step, n, skip + j)", VECTOR, step, end)
-    stores: list[str | LaneSum] = [f"states[i - start, {place}, j] = new{n}_{i}" for place, (n, i) in kept]
+    stores: list[str | LaneSum] = [f"states[i - start, {place}, {here} + j] = new{n}_{i}" for place, (n, i) in kept]
 
     first = first_row(step, end)
     moving, held = loops(
         step._replace(lines=[*step.lines, *stores]),
-        olds | grams | columns(alone, 0, "of_columns[chunk, step, {}, skip + j]"), first, diagonal=DIAGONAL,
+        olds | grams | columns(alone, 0, "of_columns[chunk, step, {}, skip + j]"), first, diagonal=DIAGONAL, many=TOGETHER,
     )  # fmt: skip
     ending = news | columns(alone, 1, "last_columns[chunk, 0, {}, skip + j]")
-    last, ended = loops(end, ending, first, diagonal=DIAGONAL)
-    terms = [contracted(name) if part.slots else [] for part, name in ((step, "step"), (end, "last"))]
+    last, ended = loops(end, ending, first, diagonal=DIAGONAL, many=TOGETHER)
+    parts = [(name, at) for part, name, at in ((step, "step", "step"), (end, "last", "0")) if part.slots]
+    rooms, terms = [x for name, _ in parts for x in room(name, "1")], []
+    for name, at in parts:
+        lines = contracted(name, at, "0", TOGETHER)
+        terms += lines if at == "step" else ["if step == latest:", *("    " + x for x in lines)]
     return TEMPLATE.format(
+        **(BY_STEPS if tabled else BY_CHUNKS), here=here,
         states=len(kept), lanes=LANES, vector=VECTOR, work=max(held, ended),
         parameters=indented([f"p{n} = parameters[{n}]" for n in range(len(equations.symbols))], 1),
-        grams=indented(sums, 4),
-        terms=indented([*terms[0], *terms[1]], 1),
+        grams=indented(sums, 4), room=indented(rooms, 1), terms=indented(terms, 2),
         rows=indented(rows(alone, 0, "of_rows[block, step, {}, lane]"), 4),
         last_rows=indented(rows(alone, 1, "last_rows[block, 0, {}, lane]"), 5),
-        step=indented(at_step(moving, "step", "step", "step"), 4), last=indented(at_step(last, "last", "0", "0"), 5),
+        step=indented(at_step(moving, "step", ("step", "step", "0")), 4),
+        last=indented(at_step(last, "last", ("0", "0", "0")), 5),
     )  # fmt: skip
 
 
@@ -163,68 +171,78 @@ def columns(alone: Contributions, part: int, where: str) -> dict[str, str]:
     return {f"c{n}": x for n, x in enumerate(alone.parts[part].read(1, where))}
 
 
-def at_step(lines: list[str], prefix: str, row: str, column: str) -> list[str]:
-    """Lines that say where the tables of a step of either side are.
+def at_step(lines: list[str], prefix: str, places: tuple[str, str, str]) -> list[str]:
+    """Lines that say where the tables of a step of either side are, and what is kept of a row.
 
     Whole arrays are indexed: of a part of one Numba counts the references in every loop.
     """
-    places = {
+    row, column, kept = places
+    found = {
         "row_table[": f"{prefix}_rows[i, {row}, ",
         "column_table[": f"{prefix}_columns[chunk, {column}, ",
         "column_table, (": f"{prefix}_columns, (chunk, {column}, ",
-        "row_table, (": f"{prefix}_rows, (i, {row}, ",
-        "all_terms[": f"{prefix}_terms[{row}, i - start, ",
-        "row_terms": f"{prefix}_own",
+        "row_terms, (": f"{prefix}_terms, ({kept}, i - start, ",
+        "terms_of, (": f"{prefix}_terms, ({kept}, ",
+        "table_of, (": f"{prefix}_rows, (",
+        "at_row": row,
+        "all_deep[": f"{prefix}_deep[{kept}, ",
         "all_cores, (": f"{prefix}_cores, (",
         "all_shapes[": f"{prefix}_shapes[{row}, ",
         "all_layers[": f"{prefix}_layers[{row}, ",
         "table_width": f"{prefix}_width",
     }
-    return [functools.reduce(lambda x, name: x.replace(name, places[name]), places, line) for line in lines]
+    return [functools.reduce(lambda x, name: x.replace(name, found[name]), found, line) for line in lines]
 
 
 DIAGONAL = "i - place - begin if half and 0 <= i - place - begin < end - begin else -1"
 """The lane of the row itself."""
+STEPS, CHUNKS = "step in range(of_columns.shape[1])", "chunk in range(least_chunk, of_columns.shape[0])"
+BY_CHUNKS = {"outer": CHUNKS, "inner": STEPS, "held": "1"}
+"""Chunk by chunk, the moments of one are kept in the first cache."""
+BY_STEPS = {"outer": STEPS, "inner": CHUNKS, "held": "of_columns.shape[0]"}
+"""Step by step, what a row makes of the cores of a step serves all chunks, and these the rows."""
 TEMPLATE = """def sweep(
     start, stop, half, parameters, of_rows, of_columns, x, y, init, last_rows, last_columns,
     step_tables, last_tables, out,
 ):
-    per_pi, nothing = 1.0 / math.pi, 0.0
-    states = np.empty((stop - start, {states}, {lanes}))
+    per_pi, nothing, latest = 1.0 / math.pi, 0.0, of_columns.shape[1] - 1
+    least_chunk = start // {lanes} if half else 0
+    states = np.empty((stop - start, {states}, {held} * {lanes}))
     grams, ended, work = np.empty((2, {lanes})), np.empty({lanes}), np.empty(({work}, {lanes}))
 {parameters}
+{room}
+    for {outer}:
 {terms}
-    for chunk in range(of_columns.shape[0]):
-        place = chunk * {lanes}
-        end = min({lanes}, -(-(out.shape[1] - place) // {vector}) * {vector})
-        for step in range(of_columns.shape[1]):
+        for {inner}:
+            place = chunk * {lanes}
+            end = min({lanes}, -(-(out.shape[1] - place) // {vector}) * {vector})
             for i in range(start, stop):
                 begin = max(0, i - place) // {vector} * {vector} if half else 0
                 if begin >= end:
                     continue
-                width, skip = np.uint64(end - begin), np.uint64(begin)
+                width, skip, far = np.uint64(end - begin), np.uint64(begin), np.uint64(place + begin)
                 block, lane = np.uint64(i) // np.uint64({lanes}), np.uint64(i) % np.uint64({lanes})
                 if step == 0:
-                    begun, far = i if init.shape[1] > 1 else 0, np.uint64(place + begin)
+                    begun = i if init.shape[1] > 1 else 0
                     for n in range({states}):
                         for j in range(width):
-                            states[i - start, n, j] = init[n, begun, 0]
+                            states[i - start, n, {here} + j] = init[n, begun, 0]
                         if init.shape[2] > 1:
                             for j in range(width):
-                                states[i - start, n, j] = init[n, begun, far + j]
+                                states[i - start, n, {here} + j] = init[n, begun, far + j]
 {grams}
 {rows}
 {step}
-                if step == of_columns.shape[1] - 1:
+                if step == latest:
 {last_rows}
 {last}
                     for j in range(max(begin, i - place) if half else 0, min({lanes}, out.shape[1] - place)):
                         out[i, place + j] = ended[j - begin]
                         nothing += 0.0 * ended[j - begin]
-        if half:
-            for j in range(place, min(place + {lanes}, out.shape[1])):
-                for i in range(start, min(stop, j)):
-                    out[j, i] = out[i, j]
+    if half:
+        for j in range(start, out.shape[1]):
+            for i in range(start, min(stop, j)):
+                out[j, i] = out[i, j]
     return nothing
 """
 """It returns zero, or no number where one of the kernel is none, or infinite."""

@@ -61,7 +61,7 @@ from wideproof.derive.expectation.swept_means import across_times, whole
 from wideproof.derive.expectation.tables.compiled_sweep import in_parts
 from wideproof.derive.expectation.tables.lane_vectors import LANES as VECTOR
 from wideproof.derive.expectation.tables.pair_tables import LARGEST, Range
-from wideproof.derive.expectation.tables.table_loops import at_time, contracted, started
+from wideproof.derive.expectation.tables.table_loops import at_time, contracted, room, started
 
 ABOVE, LEFT = (-1, 0), (0, -1)
 FEW, MANY = 4, 32
@@ -165,10 +165,10 @@ class GridSweep(FusedSweep):
         last, ended = loops(end, ends | grams | places[1], first, min(lanes, VECTOR))
         swept = [
             [*(AT_TIMES.format(p=name).splitlines() if part.slots else ()),
-             *at_step(found, name, f"{name}_row", f"{name}_column")]
+             *at_step(found, name, (f"{name}_row", f"{name}_column", f"{name}_row"))]
             for part, found, name in ((step, moving, "step"), (end, last, "last"))
         ]  # fmt: skip
-        terms = [x for part, name in ((step, "step"), (end, "last")) if part.slots for x in contracted(name)]
+        terms = [x for part, name in ((step, "step"), (end, "last")) if part.slots for x in all_contracted(name)]
         return GRID.format(
             states=count, twice=2 * count, lanes=lanes, work=max(held, ended), parameters=self._parameters,
             terms=indented(terms, 1), grams=indented(sums, 5),
@@ -310,6 +310,12 @@ class GridSweep(FusedSweep):
         if found is None:
             return None
         return tuple(found.loaded._replace(columns=in_lanes(found.loaded.columns, lanes))), found.groups
+
+
+def all_contracted(prefix: str) -> list[str]:
+    """Lines that make room for the terms of all pairs of times and contract their first pieces."""
+    count, lines = f"{prefix}_shapes.shape[0]", contracted(prefix, "at", "at", 1)
+    return [*room(prefix, count), f"for at in range({count}):", *("    " + line for line in lines)]
 
 
 def _mirror(out: Host, i: int) -> None:

@@ -1,9 +1,10 @@
 """The text of loops that sum tables over the lanes of a chunk of columns, for the sweeps that are written as text.
 
-A row contracts the core with its basis once, for all columns. A vector of lanes takes two orders of Clenshaw's sum at a
-time: the bases of the columns stay in registers for all orders, which have no fewer terms the lower they are, and the
-coefficients of the row are read from memory, each for a whole vector; beyond sixteen terms, the others are added one by
-one. The derivative by the covariance takes the same products (`derive.expectation.tables.covariance_slopes`).
+A row contracts the core with its basis once a step, for all columns: that of the second piece where one of them asks. A
+vector of lanes takes two orders of Clenshaw's sum at a time: the bases of the columns stay in registers for all orders,
+which have no fewer terms the lower they are, and the coefficients of the row are read from memory, each for a whole
+vector; beyond sixteen terms, the others are added one by one. The derivative by the covariance takes the same products
+(`derive.expectation.tables.covariance_slopes`).
 """
 
 from __future__ import annotations
@@ -16,37 +17,61 @@ from wideproof.derive.expectation.tables.lane_vectors import LANES, of_lanes
 
 RANKS = (4, 6, 8, 10, 12, 14, 16)
 """Terms whose bases are held in registers; orders of more take the others one by one."""
+SUMS = 8
+"""Vectors of sums, of rows that are contracted together, that are held in registers."""
 
 
-def contracted(prefix: str) -> list[str]:
-    """Lines that contract the first pieces with the bases of rows start to stop, at all steps: `PREFIX_terms`."""
-    table = f"{prefix}_shapes[at, e, "
+def room(prefix: str, steps: str) -> list[str]:
+    """Lines that make room for what rows start to stop make of cores at so many steps, `PREFIX_terms`.
+
+    `PREFIX_deep` says of each whether second pieces are among them.
+    """
+    return ROOM.format(p=prefix, steps=steps).splitlines()
+
+
+def contracted(prefix: str, at: str, kept: str, rows: int) -> list[str]:
+    """Lines that contract the first pieces of a step with the bases of rows start to stop, where they are kept."""
     lines = _contraction(
-        terms=f"{prefix}_terms, (at, i - start, e, ", rows=f"{prefix}_rows, (i, at, e, ",
-        cores=f"{prefix}_cores, (e, {table}0], ", rank=f"{table}5]",
+        terms=f"{prefix}_terms, ({kept}, {{i}} - start, e, ", rows=f"{prefix}_rows, ({{i}}, {at}, e, ",
+        cores=f"{prefix}_cores, (e, {prefix}_shapes[{at}, e, 0], ", rank=f"{prefix}_shapes[{at}, e, 5]", count=rows,
     )  # fmt: skip
-    return [*CONTRACTED.format(p=prefix, own=OWN).splitlines(), *("            " + line for line in lines)]
+    begun = CONTRACTED.format(p=prefix, at=at, kept=kept, rows=rows).splitlines()
+    return [*begun, *("        " + line for line in lines)]
 
 
-def _contraction(**places: str) -> list[str]:
-    """Lines that write the terms from `before` to `after`, four vectors at a time, the last ones perhaps twice."""
-    each = {
-        name: "\n".join(line.format(n=n, lanes=LANES, **places) for n in range(4)) for name, line in VECTORS.items()
-    }
-    return of_lanes(CONTRACTION.format(lanes=LANES, own=OWN, **places, **each), LANES).splitlines()
+def _contraction(terms: str, rows: str, cores: str, rank: str, count: int) -> list[str]:
+    """Lines that write the terms from `before` to `after` of so many rows from `bunch` on, the last ones perhaps twice.
+
+    A number of a core is read once for them; eight sums are held in registers.
+    """
+    vectors, places = range(SUMS // count), range(count)
+    lines = [f"row{i} = min(bunch + {i}, stop - 1)" for i in places]
+    lines += [f"for n in range(before, after, {len(vectors) * LANES}):"]
+    lines += [f"    to{v} = min(n + {v * LANES}, after - {LANES})" for v in vectors]
+    lines += [f"    sum{i}_{v} = spread(0.0)" for i in places for v in vectors]
+    lines += [f"    for m in range({rank}):"]
+    lines += [f"        core{v} = lanes({cores}m, to{v}))" for v in vectors]
+    for i in places:
+        lines.append(f"        part = share({rows.format(i=f'row{i}')}{OWN} + m))")
+        lines += [f"        sum{i}_{v} = sum{i}_{v} + part * core{v}" for v in vectors]
+    lines += [f"    keep({terms.format(i=f'row{i}')}to{v}), sum{i}_{v})" for i in places for v in vectors]
+    return of_lanes("\n".join(lines), LANES).splitlines()
 
 
-def summed(n: int, slot: Slot, covariance: str, lanes: int = LANES, diagonal: str | None = None) -> list[str]:
+def summed(
+    n: int, slot: Slot, covariance: str, lanes: int = LANES, diagonal: str | None = None, rows: int = 1
+) -> list[str]:
     """Lines that write an expectation from the covariances `work[covariance]`, of `swept_means.Loaded` at a step.
 
     So many lanes are a vector; a single one has tables of one piece. `diagonal` is the lane of the row itself, if any.
     """
     sloped = slot.slope is not None
     parts = {"e": n, "c": covariance, "value": WORK + slot.value, "slope": WORK + (slot.slope or 0), "lanes": lanes,
-             "diagonal": diagonal, "first": OWN, "series": 2 if lanes == 1 else "4 if asked else 2"}  # fmt: skip
+             "diagonal": diagonal, "first": OWN, "rows": rows,
+             "series": 2 if lanes == 1 else "4 if asked else 2"}  # fmt: skip
     deeper = _contraction(
-        terms=f"row_terms, ({n}, ", rows=f"row_table, ({n}, ", cores=f"all_cores, ({n}, all_shapes[{n}, 0], ",
-        rank=f"all_shapes[{n}, 6]",
+        terms=f"terms_of, ({{i}} - start, {n}, ", rows=f"table_of, ({{i}}, at_row, {n}, ", rank=f"all_shapes[{n}, 6]",
+        cores=f"all_cores, ({n}, all_shapes[{n}, 0], ", count=rows,
     )  # fmt: skip
     parts |= {"deeper": "\n".join("    " + line for line in deeper)}
     used = {"sloped": sloped, "pieces": lanes > 1, "diagonal": lanes > 1 and diagonal is not None and slot.alike}
@@ -115,31 +140,15 @@ PLACE = f"np.uint64({HEAD}) + (np.uint64(k) >> np.uint64(1))"
 """Where `Loaded.shapes` says how many terms an order k takes; signed, it would be asked whether it is negative."""
 ORDERS = (("high", "upper"), ("low", "lower"))
 
-CONTRACTED = """{p}_rows, {p}_columns, {p}_cores, {p}_shapes, {p}_layers = {p}_tables
+ROOM = """{p}_rows, {p}_columns, {p}_cores, {p}_shapes, {p}_layers = {p}_tables
 {p}_width = {p}_columns.shape[2] // max(1, {p}_shapes.shape[1])
-{p}_own, after = np.empty(({p}_shapes.shape[1], {p}_cores.shape[3])), 0
-for at in range({p}_shapes.shape[0]):
+{p}_terms = np.empty(({steps}, stop - start, {p}_shapes.shape[1], {p}_cores.shape[3]))
+{p}_deep = np.zeros(({steps}, stop - start, {p}_shapes.shape[1]), dtype=np.bool_)"""
+
+CONTRACTED = """{p}_deep[{kept}] = False
+for bunch in range(start, stop, {rows}):
     for e in range({p}_shapes.shape[1]):
-        after = max(after, ({p}_shapes[at, e, 1] + {p}_shapes[at, e, 2]) * {p}_shapes[at, e, 7])
-{p}_terms = np.empty(({p}_shapes.shape[0], stop - start, {p}_shapes.shape[1], after))
-for at in range({p}_shapes.shape[0]):
-    for i in range(start, stop):
-        for e in range({p}_shapes.shape[1]):
-            before, after = 0, ({p}_shapes[at, e, 1] + {p}_shapes[at, e, 2]) * {p}_shapes[at, e, 7]"""
-
-CONTRACTION = """for n in range(before, after, 4 * {lanes}):
-{begin}
-    for m in range({rank}):
-        part = share({rows}{own} + m))
-{add}
-{keep}"""
-
-VECTORS = {
-    "begin": "    to{n}, sum{n} = min(n + {n} * {lanes}, after - {lanes}), spread(0.0)",
-    "add": "        sum{n} = sum{n} + part * lanes({cores}m, to{n}))",
-    "keep": "    keep({terms}to{n}), sum{n})",
-}
-"""The lines of a vector."""
+        before, after = 0, ({p}_shapes[{at}, e, 1] + {p}_shapes[{at}, e, 2]) * {p}_shapes[{at}, e, 7]"""
 
 STARTED = """sides, ends, cores, all_shapes, all_layers = tables
 variances, values = np.empty((2, {count})), np.empty((2, {count}, 2 + sides.shape[2]))
@@ -173,10 +182,10 @@ PARTS = {
 ends, asked = spread(2.0 * all_layers[{e}, 1]), False
 for j in range(np.uint64(0), width, np.uint64({lanes})):
     asked = asked or not all_below(lanes(work, (1, j)), ends)
-before = (all_shapes[{e}, 1] + all_shapes[{e}, 2]) * all_shapes[{e}, 7]
-for n in range(before):
-    row_terms[{e}, n] = all_terms[{e}, n]
-if asked:
+if asked and not all_deep[i - start, {e}]:
+    bunch, before = i - (i - start) % {rows}, (all_shapes[{e}, 1] + all_shapes[{e}, 2]) * all_shapes[{e}, 7]
+    for n in range(bunch, min(bunch + {rows}, stop)):
+        all_deep[n - start, {e}] = True
     after = before + (all_shapes[{e}, 3] + all_shapes[{e}, 4]) * all_shapes[{e}, 8]
 {deeper}""",
         "piece": """

@@ -65,13 +65,18 @@ def sequences(N, T, seed=0):
     return X
 
 
-def both(name, T, other, text=None):
+def one_input(n, T):
+    """Sequences of one input a step, whose variances span decades, and the correlations of large ones are near one."""
+    return 3.0 * np.random.default_rng(n).standard_normal(((150, 90)[n], T, 1))
+
+
+def both(name, T, other, text=None, made=lambda n, T: sequences((40, 33)[n], T)):
     """The kernel by the sweep and by the array text."""
     quantity, model = (TEXT | NONE)[name]
     function = quantity(model).formula.on_sequences()
     nu = {x: NU[x] for x in function.scalars}
-    X = sequences(40, T)
-    Y = X if other is None else sequences(33, other)
+    X = made(0, T)
+    Y = X if other is None else made(1, other)
     batch = SequenceBatch(np, X, Y, other is None, wanted=math.inf)
     sizes = (T, other or T)
     sweep = FusedSweep(function.equations, sizes[0] == sizes[1])
@@ -101,6 +106,26 @@ def apart(found, want):
 def test_the_sweep_is_the_array_text(name, other, limit):
     pytest.importorskip("numba")
     assert apart(*both(name, 5, other)) < limit
+
+
+@pytest.mark.parametrize(("name", "limit"), [("erf", 1e-12), ("tanh", 2e-11)])
+@pytest.mark.parametrize("other", [None, 4], ids=["same", "others"])
+def test_several_chunks_of_near_and_far_sequences_are_the_array_text(name, limit, other):
+    pytest.importorskip("numba")
+    assert apart(*both(name, 4, other, made=one_input)) < limit
+
+
+def test_a_second_piece_off_by_a_thousandth_is_seen():
+    pytest.importorskip("numba")
+    changed = []
+
+    def spoilt(text):
+        deeper = text.replace("row1 - start, 0, to0), sum1_0", "row1 - start, 0, to0), spread8(1.001) * sum1_0")
+        changed.append(deeper != text)
+        return deeper
+
+    assert apart(*both("tanh", 3, None, spoilt, one_input)) > 1e-6
+    assert changed == [True]
 
 
 def test_a_weight_off_by_a_thousandth_is_seen():

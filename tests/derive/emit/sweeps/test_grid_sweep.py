@@ -86,7 +86,7 @@ def test_the_sweep_of_tables_is_the_array_text(case, monkeypatch):
     ("text", "other"),
     [
         ("row_terms[e, n] = whole", "row_terms[e, n] = 1.001 * whole"),
-        ("step_terms[step_row, i", "step_terms[0, i"),
+        ("step_terms, (step_row, i", "step_terms, (0, i"),
         ("step_columns, (chunk, step_column", "step_columns, (chunk, 0"),
     ],
     ids=["within", "row", "column"],
