@@ -268,6 +268,11 @@ class Equations:
         """What the recurrence says about the time before the first step."""
         return Starts.of(self.recurrence)
 
+    @cached_property
+    def starts_differ(self) -> bool:
+        """Whether each sequence has its own draw of a start."""
+        return differ(self.recurrence)
+
     def before(self, key: Key, same: bool) -> CompiledEquation:
         """The rule of a moment with a time before the first step; `same` takes both sequences for one."""
         early = tuple(time < 0 for time in key.times)
@@ -328,6 +333,11 @@ class Equations:
         rules = [self._generic(pair) for pair in (None, *self.across)]
         return sorted({(side, pair) for rule in rules for side, pair, _ in rule.moments if side != ACROSS}, key=str)
 
+    @cached_property
+    def pairs_within(self) -> list[Pair]:
+        """Those pairs of processes, of either side."""
+        return [*dict.fromkeys(pair for _, pair in self.within)]
+
     def _generic(self, pair: Pair | None) -> CompiledEquation:
         return self.output((1, 1)) if pair is None else self.of(Key(ACROSS, pair, (1, 1)))
 
@@ -384,13 +394,18 @@ class Stepper(OnDemand[Key]):
         self.spread: Spread | None = None
         self.seen: list[float] | None = None
         self.ends = {WITHIN_FIRST: (sizes[0],) * 2, WITHIN_SECOND: (sizes[1],) * 2, ACROSS: sizes}
-        if differ(equations.recurrence) and inputs.same is None:
+        if equations.starts_differ and inputs.same is None:
             raise ParameterError(
                 "kernel",
                 "same, which pairs are one sequence",
                 "none",
                 "The starts are drawn anew for each sequence: pass same=True or False, or an array.",
             )
+
+    @cached_property
+    def numbers(self) -> Host:
+        """The parameters as loops read them."""
+        return np.array(self.parameters, dtype=np.float64)
 
     def table(self, sizes: tuple[int, int]) -> list[list[Any]]:
         """The kernel at all times."""
