@@ -158,7 +158,7 @@ def input_array(name: str, value: Any, xp: Any = np) -> Any:
     if type(value) is np.ndarray and value.dtype == np.float64 and value.ndim >= 2 and value.size:
         with np.errstate(over="ignore", invalid="ignore"):
             squares = squared_lengths(xp, value)
-        if np.min(squares) >= SMALLEST and np.max(squares) < np.inf:
+        if squares.min() >= SMALLEST and squares.max() < np.inf:
             return xp.asarray(value)
     return representable(name, finite_array(name, value, None, xp, empty=True), xp)
 

@@ -281,18 +281,23 @@ class Kernel:
     # ---- batches ------------------------------------------------------------------------------------------
     def _refused_if_infinite(self, quantity: str, X1: Any, X2: Any, parameters: Any, found: Callable[..., Any]) -> Any:
         """A kernel, refused where a number of it or on the way to it overflows."""
-        where = f"kernel of {self.recursion.name}"
         try:
             with blas_threads(1), np.errstate(over="raise", invalid="raise", divide="raise"):
-                result = found(quantity, parameters, X1, X2)
+                return found(quantity, parameters, X1, X2)
         except FloatingPointError as error:
-            raise TooLarge(where) from error
+            raise self._too_large from error
+
+    @property
+    def _too_large(self) -> TooLarge:
+        return TooLarge(f"kernel of {self.recursion.name}")
+
+    def _finite(self, found: Array) -> Array:
+        """Numbers of array code, refused where one is infinite: CuPy, and other processes, have no flags that tell."""
         xp = backend(self.backend)
-        value = getattr(result, "value", result)
-        parts = value if value.ndim == 4 else (value,)  # no second array of the size of all pairs of times
-        if not all(all_finite(xp, part) for part in parts):  # CuPy has no such flags
-            raise TooLarge(where)
-        return result
+        parts = found if found.ndim == 4 else (found,)  # no second array of the size of all pairs of times
+        if not all(all_finite(xp, part) for part in parts):
+            raise self._too_large
+        return found
 
     def _value(self, quantity: str, parameters: Any, X1: Any, X2: Any) -> Array:
         pairs = self._pairs(X1, X2)
@@ -373,7 +378,7 @@ class Kernel:
         other = padded(pairs.xp, second, self.readout, steps) if second else None
         found = function.on(pairs.xp, batch, other, self.effort, self.parameters)
         mean, error = (x if self.readout == "all" else x[:, 0, :, 0] for x in (found.mean, found.error))
-        return KernelNumbers(mean, error, found.method)
+        return KernelNumbers(self._finite(mean), error, found.method)
 
     def _blocks(
         self, function: Any, pairs: Pairs, wanted: float, swept: bool
@@ -427,8 +432,9 @@ class Kernel:
         if batch.swept and (swept := function.swept(batch, sizes, self.readout, **self.parameters)) is not None:
             return [swept]
         if not asked[2]:
-            return [self._full(batch, function.on(batch, sizes, self.readout, **self.parameters))]
-        return [self._full(batch, x) for x in function.evaluate(batch, sizes, self.readout, **self.parameters)]
+            return [self._finite(self._full(batch, function.on(batch, sizes, self.readout, **self.parameters)))]
+        value, error = function.evaluate(batch, sizes, self.readout, **self.parameters)
+        return [self._finite(self._full(batch, value)), self._full(batch, error)]
 
     def _full(self, batch: SequenceBatch, found: Any) -> Array:
         """Numbers of a block as an array of all its pairs, symmetric where it is that of sequences with themselves."""

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any
 
 import numpy as np
@@ -80,8 +81,8 @@ def _differ(X: Array) -> bool:
     """Whether the sums of first inputs, or of sequences, tell that no two are equal."""
     with np.errstate(over="ignore", invalid="ignore"):
         for part in (X[:, :1], X):
-            sums = to_host(part.sum(axis=(1, 2)))
-            if len({*sums.tolist()}) == len(sums) and bool(np.all(np.isfinite(sums))):
+            sums = to_host(part.sum(axis=(1, 2))).tolist()
+            if len({*sums}) == len(sums) and math.isfinite(sum(sums)):
                 return True
     return False
 
@@ -115,8 +116,13 @@ def rounding(*batches: Any) -> float:
     Shapes: each X (N, T, n_x), a list of (T_i, n_x), or None.  Units: 1.  Source: definition of the formats.
     """
     lists = (X if isinstance(X, Sequence) else [X] for X in batches)
-    kinds = {str(getattr(x, "dtype", "")).rpartition(".")[2] for X in lists for x in X}
-    return max(HALF_UNITS.get(kind, 0.0) for kind in kinds)
+    return max(map(_half_unit, {getattr(x, "dtype", None) for X in lists for x in X}))
+
+
+@cache
+def _half_unit(kind: Any) -> float:
+    """That of a dtype of any namespace, or of None; its name is found once, which takes longer than a look-up."""
+    return HALF_UNITS.get(str(kind).rpartition(".")[2], 0.0)
 
 
 @dataclass(frozen=True)
