@@ -330,6 +330,8 @@ class OnSequences(Compiled):
         if not isinstance(sweep, GridSweep):
             begin = None if self._within is None else self._within.begin
             return sweep.values(stepper, sizes, inputs.diagonal, begin)
+        for look in inputs.looks():
+            look()
         for side in (0,) if inputs.diagonal else (0, 1):
             if self._within is not None:
                 self._within.know(stepper, side)

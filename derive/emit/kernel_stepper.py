@@ -63,6 +63,10 @@ class Directions(NamedTuple):
     sizes: Any
 
 
+Look = Callable[[], Any]
+"""A look at inputs that are given, which refuses some of them."""
+
+
 class Inputs(Protocol):
     """Inner products of the inputs, and which of the pairs are one and the same sequence (None: not known)."""
 
@@ -79,6 +83,10 @@ class Inputs(Protocol):
     @property
     def diagonal(self) -> bool:
         """Whether the two batches are one."""
+        ...
+
+    def looks(self) -> list[Look]:
+        """The looks at inputs that are still to be made, by whoever takes them: they are not told again."""
         ...
 
     def directions(self, side: int) -> Directions:
@@ -631,6 +639,10 @@ class Grams:
     wanted: float = 1.0
     diagonal: bool = False
     rounding: float = 0.0
+
+    def looks(self) -> list[Look]:
+        """None."""
+        return []
 
     def directions(self, side: int) -> Directions:
         """Never: products do not tell them.  Errors: NotClosed."""

@@ -14,6 +14,7 @@ from wideproof.derive import Formula, Program, Recursion, nngp, ntk, output_mean
 from wideproof.derive.emit.derivation import as_program
 from wideproof.derive.emit.enclosing_stepper import BallInputs
 from wideproof.derive.emit.sweeps.fused_sweep import LEAST_WORK
+from wideproof.derive.emit.kernel_stepper import Look
 from wideproof.derive.expectation.pair_integrals import MANY
 from wideproof.derive.expectation.tables.compiled_sweep import in_parts
 from wideproof.derive.language.errors import ParameterError, ShapeError, TooLarge
@@ -300,9 +301,10 @@ class Kernel:
         return found
 
     def _value(self, quantity: str, parameters: Any, X1: Any, X2: Any) -> Array:
-        pairs = self._pairs(X1, X2)
         function = self._emitted(quantity, parameters)
-        if isinstance(function, ProcessKernel):
+        process, alone = isinstance(function, ProcessKernel), self.backend == "numpy" and self.executor is None
+        pairs = self._pairs(X1, X2, [] if alone and not process else None)
+        if process:
             return pairs.repeated(self._expected(function, pairs).mean)
         return pairs.repeated(self._stepped(function, pairs, (quantity, named("", parameters), False))[0])
 
@@ -325,18 +327,19 @@ class Kernel:
         means = (self._expected(function, other).mean for other in moved)
         return 2.0 * sum((abs(other - mean) for other in means), start=0.0 * mean)
 
-    def _pairs(self, X1: Any, X2: Any) -> Pairs:
+    def _pairs(self, X1: Any, X2: Any, later: list[Look] | None = None) -> Pairs:
+        """Two batches, looked at; where `later` is a list, only as far as they have to be now."""
         xp = backend(self.backend)
         symmetric = X2 is None or X2 is X1
-        first = by_length(xp, X1)
-        second = first if symmetric else by_length(xp, X2)
+        first = by_length(xp, X1, later)
+        second = first if symmetric else by_length(xp, X2, later)
         check_fit(first, second, self.readout)
         if not all(state.initial == 0 or state.shared for state in self.recursion.states):
-            return Pairs(xp, first, second, symmetric, rounding(X1, X2))
+            return Pairs(xp, first, second, symmetric, rounding(X1, X2), later=later or [])
         symmetric = symmetric or equal(first, second)  # equal sequences are one
         first, rows = distinct(first)
         second, columns = (first, rows) if symmetric else distinct(second)
-        return Pairs(xp, first, second, symmetric, rounding(X1, X2), rows, columns)
+        return Pairs(xp, first, second, symmetric, rounding(X1, X2), rows, columns, later or [])
 
     def _stepped(self, function: Any, pairs: Pairs, asked: Asked) -> list[Array]:
         sizes = [sum(len(members) for members, _ in groups) for groups in (pairs.first, pairs.second)]
@@ -394,7 +397,9 @@ class Kernel:
                             continue
                         here, there = slice(i, i + size), slice(j, j + size)
                         own = pairs.symmetric and (g, i) == (h, j)
-                        batch = SequenceBatch(pairs.xp, X[here], Y[there], own, pairs.rounding, wanted, fused)
+                        batch = SequenceBatch(
+                            pairs.xp, X[here], Y[there], own, pairs.rounding, wanted, fused, pairs.later
+                        )
                         yield rows[here], columns[there], batch
 
     def _swept_size(self, function: Any, T1: int, T2: int) -> int:
@@ -431,9 +436,12 @@ class Kernel:
         function, sizes = self._emitted(*asked[:2]), (batch.first.shape[1], batch.second.shape[1])
         if batch.swept and (swept := function.swept(batch, sizes, self.readout, **self.parameters)) is not None:
             return [swept]
-        if not asked[2]:
-            return [self._finite(self._full(batch, function.on(batch, sizes, self.readout, **self.parameters)))]
-        value, error = function.evaluate(batch, sizes, self.readout, **self.parameters)
+        for look in batch.looks():
+            look()
+        with blas_threads(1):
+            if not asked[2]:
+                return [self._finite(self._full(batch, function.on(batch, sizes, self.readout, **self.parameters)))]
+            value, error = function.evaluate(batch, sizes, self.readout, **self.parameters)
         return [self._finite(self._full(batch, value)), self._full(batch, error)]
 
     def _full(self, batch: SequenceBatch, found: Any) -> Array:

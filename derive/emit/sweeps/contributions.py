@@ -123,39 +123,50 @@ class Contributions:
     ) -> list[Side] | None:
         """What either side contributes in each part, over a span of times of its own, None out of range.
 
-        The sides of a symmetric block are one. Threads that take sequences work out what `begin` lays out on the way.
+        The sides of a symmetric block are one. Threads that take sequences work out what `begin` lays out on the way,
+        and make the looks at inputs that are still to be made.
         """
-        work: list[tuple[Any, ...]] = []
-        found: list[Side] = []
-        every: list[Alone] = []
-        for side in (0,) if half else (0, 1):
-            alone = self._read(stepper, side, spans[side]) if begin is None else begin(stepper, side)
-            if alone is None:
-                return None
-            x, (times, end) = np.require(stepper.inputs.sequences(side), requirements=("C", "W")), spans[side]
-            chunks, kinds = -(-len(x) // lanes), [len(part.exprs) for part in self.parts]
-            made = [
-                aligned((chunks, len(span), count, lanes))
-                for span, count in zip((times, end, times), (*kinds, x.shape[2]), strict=True)
-            ]
-            arguments = times.start, end.start, stepper.numbers, alone.lengths, alone.moments, x, *made
-            work += [(alone.work, start, min(start + step, len(x)), arguments)
-                     for step in [min(lanes, SEQUENCES)] for start in range(0, len(x), step)]  # fmt: skip
-            every.append(alone)
-            found.append(Side(made[0], made[1], made[2], len(x)))
+        if begin is None:
+            for look in stepper.inputs.looks():
+                look()
+        each = (0,) if half else (0, 1)
+        alone = [self._read(stepper, n, spans[n]) if begin is None else begin(stepper, n) for n in each]
+        every = [x for x in alone if x is not None]
+        if len(every) < len(each):
+            return None
+        laid = [self._laid(stepper, n, own, spans[n], lanes) for n, own in zip(each, every, strict=True)]
+        step, looks = min(lanes, SEQUENCES), stepper.inputs.looks()
+        starts = [(n, start) for n, (side, _) in enumerate(laid) for start in range(0, side.number, step)]
 
-        def part(n: int) -> float:
-            within, start, stop, arguments = work[n]
-            beyond = 0.0 if within is None else within(start, stop)
-            self.function(start, stop, *arguments)
+        def part(k: int) -> float:
+            if k < 0:
+                looks[k]()
+                return 0.0
+            (n, start), work = starts[k], every[starts[k][0]].work
+            stop = min(start + step, laid[n][0].number)
+            beyond = 0.0 if work is None else work(start, stop)
+            self.function(start, stop, *laid[n][1])
             return beyond
 
-        if any(in_parts(part, range(len(work)))):
+        if any(in_parts(part, range(-len(looks), len(starts)))):
             return None
         if begin is not None:
-            for side, alone in enumerate(every):
-                alone.tell(stepper, side)
-        return [found[0], found[-1]]
+            for n, own in zip(each, every, strict=True):
+                own.tell(stepper, n)
+        return [laid[0][0], laid[-1][0]]
+
+    def _laid(
+        self, stepper: Stepper, side: int, alone: Alone, spans: list[range], lanes: int
+    ) -> tuple[Side, tuple[Any, ...]]:
+        """A side that is still to be filled, and what the loop reads and fills of it."""
+        x, (times, end) = np.require(stepper.inputs.sequences(side), requirements=("C", "W")), spans
+        chunks, kinds = -(-len(x) // lanes), [len(part.exprs) for part in self.parts]
+        made = [
+            aligned((chunks, len(span), count, lanes))
+            for span, count in zip((times, end, times), (*kinds, x.shape[2]), strict=True)
+        ]
+        read = times.start, end.start, stepper.numbers, alone.lengths, alone.moments, x
+        return Side(made[0], made[1], made[2], len(x)), (*read, *made)
 
     def _read(self, stepper: Stepper, side: int, spans: list[range]) -> Alone | None:
         """What a stepper knows of the sequences of a side at the times that are read, None out of range."""
