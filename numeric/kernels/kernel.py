@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,8 +14,8 @@ from scipy import special
 from wideproof.derive import Formula, Program, Recursion, nngp, ntk, output_mean
 from wideproof.derive.emit.derivation import as_program
 from wideproof.derive.emit.enclosing_stepper import BallInputs
-from wideproof.derive.emit.sweeps.fused_sweep import LEAST_WORK
 from wideproof.derive.emit.kernel_stepper import Look
+from wideproof.derive.emit.sweeps.fused_sweep import LEAST_WORK
 from wideproof.derive.expectation.pair_integrals import MANY
 from wideproof.derive.expectation.tables.compiled_sweep import in_parts
 from wideproof.derive.language.errors import ParameterError, ShapeError, TooLarge
@@ -283,7 +284,7 @@ class Kernel:
     def _refused_if_infinite(self, quantity: str, X1: Any, X2: Any, parameters: Any, found: Callable[..., Any]) -> Any:
         """A kernel, refused where a number of it or on the way to it overflows."""
         try:
-            with blas_threads(1), np.errstate(over="raise", invalid="raise", divide="raise"):
+            with np.errstate(over="raise", invalid="raise", divide="raise"):
                 return found(quantity, parameters, X1, X2)
         except FloatingPointError as error:
             raise self._too_large from error
@@ -354,13 +355,15 @@ class Kernel:
         blocks = self._blocks(function, pairs, wanted, swept)
         count = sum(1 for _ in self._blocks(function, pairs, wanted, swept))
         fit = self._at_once(function, max(times), max(times))
-        for rows, columns, parts in worked_blocks(self, asked, blocks, count, fit):
-            if count == 1:
-                results = parts
-                continue
-            results = results or [pairs.xp.empty(shape, dtype=pairs.xp.float64) for _ in parts]
-            for result, part in zip(results, parts, strict=True):
-                self._fill(pairs.xp, result, rows, columns, part, pairs.symmetric)
+        needless = swept and count == 1 and not function.by_tables  # `block` itself limits what array code takes
+        with nullcontext() if needless else blas_threads(1):
+            for rows, columns, parts in worked_blocks(self, asked, blocks, count, fit):
+                if count == 1:
+                    results = parts
+                    continue
+                results = results or [pairs.xp.empty(shape, dtype=pairs.xp.float64) for _ in parts]
+                for result, part in zip(results, parts, strict=True):
+                    self._fill(pairs.xp, result, rows, columns, part, pairs.symmetric)
         return results
 
     def _work(self, function: Any, sizes: list[int], times: list[int]) -> int:
@@ -379,7 +382,8 @@ class Kernel:
         steps = max(X.shape[1] for _, X in (*pairs.first, *(second or ())))
         batch = padded(pairs.xp, pairs.first, self.readout, steps)
         other = padded(pairs.xp, second, self.readout, steps) if second else None
-        found = function.on(pairs.xp, batch, other, self.effort, self.parameters)
+        with blas_threads(1):
+            found = function.on(pairs.xp, batch, other, self.effort, self.parameters)
         mean, error = (x if self.readout == "all" else x[:, 0, :, 0] for x in (found.mean, found.error))
         return KernelNumbers(self._finite(mean), error, found.method)
 
