@@ -17,6 +17,7 @@ from wideproof.derive.emit.kernel_stepper import (
     Directions,
     Equations,
     Index,
+    Look,
     MomentNode,
     Stepper,
 )
@@ -35,6 +36,10 @@ class BallInputs:
     wanted: float = 1.0
     diagonal: bool = False
     rounding: float = 0.0
+
+    def looks(self) -> list[Look]:
+        """None."""
+        return []
 
     def directions(self, side: int) -> Directions:
         """Never: balls are stepped one by one.  Errors: NotClosed."""

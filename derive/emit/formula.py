@@ -325,12 +325,17 @@ class OnSequences(Compiled):
     def swept(self, inputs: Inputs, sizes: tuple[int, int], readout: str, **values: Any) -> Any:
         """The kernel (N1, N2), of all times (N1, T, N2, T'), by a compiled sweep; None without its text or range."""
         stepper, sweep = self._stepper(inputs, sizes, values, STILL), self.sweep(sizes[0] == sizes[1], readout)
+        if sweep is None:
+            return None
+        if not isinstance(sweep, GridSweep):
+            begin = None if self._within is None else self._within.begin
+            return sweep.values(stepper, sizes, inputs.diagonal, begin)
+        for look in inputs.looks():
+            look()
         for side in (0,) if inputs.diagonal else (0, 1):
-            if sweep is not None and self._within is not None:
+            if self._within is not None:
                 self._within.know(stepper, side)
-        if isinstance(sweep, GridSweep):
-            return sweep.grid(stepper, sizes, inputs.diagonal, readout)
-        return sweep and sweep.values(stepper, sizes, inputs.diagonal)
+        return sweep.grid(stepper, sizes, inputs.diagonal, readout)
 
     def evaluate(self, inputs: Inputs, sizes: tuple[int, int], readout: str = "all", **values: Any) -> EstimatedKernel:
         """The same with an estimate of the error of each entry: how far it moves when the numbers on the way do.

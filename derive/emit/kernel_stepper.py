@@ -63,6 +63,10 @@ class Directions(NamedTuple):
     sizes: Any
 
 
+Look = Callable[[], Any]
+"""A look at inputs that are given, which refuses some of them."""
+
+
 class Inputs(Protocol):
     """Inner products of the inputs, and which of the pairs are one and the same sequence (None: not known)."""
 
@@ -79,6 +83,10 @@ class Inputs(Protocol):
     @property
     def diagonal(self) -> bool:
         """Whether the two batches are one."""
+        ...
+
+    def looks(self) -> list[Look]:
+        """The looks at inputs that are still to be made, by whoever takes them: they are not told again."""
         ...
 
     def directions(self, side: int) -> Directions:
@@ -268,6 +276,11 @@ class Equations:
         """What the recurrence says about the time before the first step."""
         return Starts.of(self.recurrence)
 
+    @cached_property
+    def starts_differ(self) -> bool:
+        """Whether each sequence has its own draw of a start."""
+        return differ(self.recurrence)
+
     def before(self, key: Key, same: bool) -> CompiledEquation:
         """The rule of a moment with a time before the first step; `same` takes both sequences for one."""
         early = tuple(time < 0 for time in key.times)
@@ -328,6 +341,11 @@ class Equations:
         rules = [self._generic(pair) for pair in (None, *self.across)]
         return sorted({(side, pair) for rule in rules for side, pair, _ in rule.moments if side != ACROSS}, key=str)
 
+    @cached_property
+    def pairs_within(self) -> list[Pair]:
+        """Those pairs of processes, of either side."""
+        return [*dict.fromkeys(pair for _, pair in self.within)]
+
     def _generic(self, pair: Pair | None) -> CompiledEquation:
         return self.output((1, 1)) if pair is None else self.of(Key(ACROSS, pair, (1, 1)))
 
@@ -384,13 +402,18 @@ class Stepper(OnDemand[Key]):
         self.spread: Spread | None = None
         self.seen: list[float] | None = None
         self.ends = {WITHIN_FIRST: (sizes[0],) * 2, WITHIN_SECOND: (sizes[1],) * 2, ACROSS: sizes}
-        if differ(equations.recurrence) and inputs.same is None:
+        if equations.starts_differ and inputs.same is None:
             raise ParameterError(
                 "kernel",
                 "same, which pairs are one sequence",
                 "none",
                 "The starts are drawn anew for each sequence: pass same=True or False, or an array.",
             )
+
+    @cached_property
+    def numbers(self) -> Host:
+        """The parameters as loops read them."""
+        return np.array(self.parameters, dtype=np.float64)
 
     def table(self, sizes: tuple[int, int]) -> list[list[Any]]:
         """The kernel at all times."""
@@ -616,6 +639,10 @@ class Grams:
     wanted: float = 1.0
     diagonal: bool = False
     rounding: float = 0.0
+
+    def looks(self) -> list[Look]:
+        """None."""
+        return []
 
     def directions(self, side: int) -> Directions:
         """Never: products do not tell them.  Errors: NotClosed."""

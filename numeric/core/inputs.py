@@ -155,12 +155,20 @@ def input_array(name: str, value: Any, xp: Any = np) -> Any:
 
     Shapes: kept.  Error: as those two.  Source: definition.
     """
-    if type(value) is np.ndarray and value.dtype == np.float64 and value.ndim >= 2 and value.size:
+    if is_plain(value):
         with np.errstate(over="ignore", invalid="ignore"):
             squares = squared_lengths(xp, value)
-        if np.min(squares) >= SMALLEST and np.max(squares) < np.inf:
+        if squares.min() >= SMALLEST and squares.max() < np.inf:
             return xp.asarray(value)
     return representable(name, finite_array(name, value, None, xp, empty=True), xp)
+
+
+def is_plain(value: Any) -> bool:
+    """Return whether inputs are an array of doubles, which `input_array` returns as it is, or refuses.
+
+    Source: definition.
+    """
+    return type(value) is np.ndarray and value.dtype == np.float64 and value.ndim >= 2 and value.size > 0
 
 
 def squared_lengths(xp: Any, X: Any) -> Any:

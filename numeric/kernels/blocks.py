@@ -49,7 +49,8 @@ def worked_blocks(
     Here threads take a block each, no more than `fit` at once; a device has its own threads.
     The progress of the kernel is told (blocks done, all blocks).  Errors: those of the kernel, of whoever works.
     """
-    count = max(1, min(fit, compiled_sweep.threads())) if kernel.backend == "numpy" else 1
+    shared = total > 1 and kernel.backend == "numpy"
+    count = max(1, min(fit, compiled_sweep.threads())) if shared else 1
     found = _here(kernel, asked, blocks, count) if kernel.executor is None else _elsewhere(kernel, asked, blocks)
     for done, worked in enumerate(found, 1):
         yield worked

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +14,7 @@ from scipy import special
 from wideproof.derive import Formula, Program, Recursion, nngp, ntk, output_mean
 from wideproof.derive.emit.derivation import as_program
 from wideproof.derive.emit.enclosing_stepper import BallInputs
+from wideproof.derive.emit.kernel_stepper import Look
 from wideproof.derive.emit.sweeps.fused_sweep import LEAST_WORK
 from wideproof.derive.expectation.pair_integrals import MANY
 from wideproof.derive.expectation.tables.compiled_sweep import in_parts
@@ -281,23 +283,29 @@ class Kernel:
     # ---- batches ------------------------------------------------------------------------------------------
     def _refused_if_infinite(self, quantity: str, X1: Any, X2: Any, parameters: Any, found: Callable[..., Any]) -> Any:
         """A kernel, refused where a number of it or on the way to it overflows."""
-        where = f"kernel of {self.recursion.name}"
         try:
-            with blas_threads(1), np.errstate(over="raise", invalid="raise", divide="raise"):
-                result = found(quantity, parameters, X1, X2)
+            with np.errstate(over="raise", invalid="raise", divide="raise"):
+                return found(quantity, parameters, X1, X2)
         except FloatingPointError as error:
-            raise TooLarge(where) from error
+            raise self._too_large from error
+
+    @property
+    def _too_large(self) -> TooLarge:
+        return TooLarge(f"kernel of {self.recursion.name}")
+
+    def _finite(self, found: Array) -> Array:
+        """Numbers of array code, refused where one is infinite: CuPy, and other processes, have no flags that tell."""
         xp = backend(self.backend)
-        value = getattr(result, "value", result)
-        parts = value if value.ndim == 4 else (value,)  # no second array of the size of all pairs of times
-        if not all(all_finite(xp, part) for part in parts):  # CuPy has no such flags
-            raise TooLarge(where)
-        return result
+        parts = found if found.ndim == 4 else (found,)  # no second array of the size of all pairs of times
+        if not all(all_finite(xp, part) for part in parts):
+            raise self._too_large
+        return found
 
     def _value(self, quantity: str, parameters: Any, X1: Any, X2: Any) -> Array:
-        pairs = self._pairs(X1, X2)
         function = self._emitted(quantity, parameters)
-        if isinstance(function, ProcessKernel):
+        process, alone = isinstance(function, ProcessKernel), self.backend == "numpy" and self.executor is None
+        pairs = self._pairs(X1, X2, [] if alone and not process else None)
+        if process:
             return pairs.repeated(self._expected(function, pairs).mean)
         return pairs.repeated(self._stepped(function, pairs, (quantity, named("", parameters), False))[0])
 
@@ -320,18 +328,19 @@ class Kernel:
         means = (self._expected(function, other).mean for other in moved)
         return 2.0 * sum((abs(other - mean) for other in means), start=0.0 * mean)
 
-    def _pairs(self, X1: Any, X2: Any) -> Pairs:
+    def _pairs(self, X1: Any, X2: Any, later: list[Look] | None = None) -> Pairs:
+        """Two batches, looked at; where `later` is a list, only as far as they have to be now."""
         xp = backend(self.backend)
         symmetric = X2 is None or X2 is X1
-        first = by_length(xp, X1)
-        second = first if symmetric else by_length(xp, X2)
+        first = by_length(xp, X1, later)
+        second = first if symmetric else by_length(xp, X2, later)
         check_fit(first, second, self.readout)
         if not all(state.initial == 0 or state.shared for state in self.recursion.states):
-            return Pairs(xp, first, second, symmetric, rounding(X1, X2))
+            return Pairs(xp, first, second, symmetric, rounding(X1, X2), later=later or [])
         symmetric = symmetric or equal(first, second)  # equal sequences are one
         first, rows = distinct(first)
         second, columns = (first, rows) if symmetric else distinct(second)
-        return Pairs(xp, first, second, symmetric, rounding(X1, X2), rows, columns)
+        return Pairs(xp, first, second, symmetric, rounding(X1, X2), rows, columns, later or [])
 
     def _stepped(self, function: Any, pairs: Pairs, asked: Asked) -> list[Array]:
         sizes = [sum(len(members) for members, _ in groups) for groups in (pairs.first, pairs.second)]
@@ -346,13 +355,15 @@ class Kernel:
         blocks = self._blocks(function, pairs, wanted, swept)
         count = sum(1 for _ in self._blocks(function, pairs, wanted, swept))
         fit = self._at_once(function, max(times), max(times))
-        for rows, columns, parts in worked_blocks(self, asked, blocks, count, fit):
-            if count == 1:
-                results = parts
-                continue
-            results = results or [pairs.xp.empty(shape, dtype=pairs.xp.float64) for _ in parts]
-            for result, part in zip(results, parts, strict=True):
-                self._fill(pairs.xp, result, rows, columns, part, pairs.symmetric)
+        needless = swept and count == 1 and not function.by_tables  # `block` itself limits what array code takes
+        with nullcontext() if needless else blas_threads(1):
+            for rows, columns, parts in worked_blocks(self, asked, blocks, count, fit):
+                if count == 1:
+                    results = parts
+                    continue
+                results = results or [pairs.xp.empty(shape, dtype=pairs.xp.float64) for _ in parts]
+                for result, part in zip(results, parts, strict=True):
+                    self._fill(pairs.xp, result, rows, columns, part, pairs.symmetric)
         return results
 
     def _work(self, function: Any, sizes: list[int], times: list[int]) -> int:
@@ -371,9 +382,10 @@ class Kernel:
         steps = max(X.shape[1] for _, X in (*pairs.first, *(second or ())))
         batch = padded(pairs.xp, pairs.first, self.readout, steps)
         other = padded(pairs.xp, second, self.readout, steps) if second else None
-        found = function.on(pairs.xp, batch, other, self.effort, self.parameters)
+        with blas_threads(1):
+            found = function.on(pairs.xp, batch, other, self.effort, self.parameters)
         mean, error = (x if self.readout == "all" else x[:, 0, :, 0] for x in (found.mean, found.error))
-        return KernelNumbers(mean, error, found.method)
+        return KernelNumbers(self._finite(mean), error, found.method)
 
     def _blocks(
         self, function: Any, pairs: Pairs, wanted: float, swept: bool
@@ -389,7 +401,9 @@ class Kernel:
                             continue
                         here, there = slice(i, i + size), slice(j, j + size)
                         own = pairs.symmetric and (g, i) == (h, j)
-                        batch = SequenceBatch(pairs.xp, X[here], Y[there], own, pairs.rounding, wanted, fused)
+                        batch = SequenceBatch(
+                            pairs.xp, X[here], Y[there], own, pairs.rounding, wanted, fused, pairs.later
+                        )
                         yield rows[here], columns[there], batch
 
     def _swept_size(self, function: Any, T1: int, T2: int) -> int:
@@ -426,9 +440,13 @@ class Kernel:
         function, sizes = self._emitted(*asked[:2]), (batch.first.shape[1], batch.second.shape[1])
         if batch.swept and (swept := function.swept(batch, sizes, self.readout, **self.parameters)) is not None:
             return [swept]
-        if not asked[2]:
-            return [self._full(batch, function.on(batch, sizes, self.readout, **self.parameters))]
-        return [self._full(batch, x) for x in function.evaluate(batch, sizes, self.readout, **self.parameters)]
+        for look in batch.looks():
+            look()
+        with blas_threads(1):
+            if not asked[2]:
+                return [self._finite(self._full(batch, function.on(batch, sizes, self.readout, **self.parameters)))]
+            value, error = function.evaluate(batch, sizes, self.readout, **self.parameters)
+        return [self._finite(self._full(batch, value)), self._full(batch, error)]
 
     def _full(self, batch: SequenceBatch, found: Any) -> Array:
         """Numbers of a block as an array of all its pairs, symmetric where it is that of sequences with themselves."""

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cache, cached_property, partial
 from typing import Any
 
 import numpy as np
 
-from wideproof.derive.emit.kernel_stepper import Directions
+from wideproof.derive.emit.kernel_stepper import Directions, Look
 from wideproof.derive.expectation.gaps import Gaps
 from wideproof.derive.language.errors import ShapeError
 from wideproof.numeric.core.arrays import Array, to_host
-from wideproof.numeric.core.inputs import input_array, squared_lengths
+from wideproof.numeric.core.inputs import input_array, is_plain, squared_lengths
 
 SUMMED = float(np.finfo(float).eps)
 """The part of the sum of the sizes of products by which their sum is rounded."""
@@ -26,14 +27,20 @@ Groups = list[tuple[list[int], Array]]
 """For each length the positions of the sequences among all of them, and the sequences (N, T, n_x)."""
 
 
-def by_length(xp: Any, X: Any) -> Groups:
+def by_length(xp: Any, X: Any, later: list[Look] | None = None) -> Groups:
     """Return sequences grouped by length.
 
+    Where `later` is given, and what is to be refused need not be known to group them, it gets the look at them.
     Shapes: X (N, T, n_x), or a list of (T_i, n_x).  Units: kept.  Error: ParameterError for what is no finite real
     number, and for inputs that are not zero and whose squares are.  Source: definition.
     """
     if not isinstance(X, Sequence) or isinstance(X, str | bytes):
-        array = input_array("Kernel: X", X, xp)
+        look = partial(input_array, "Kernel: X", X, xp)
+        if later is None or not is_plain(X):
+            array = look()
+        else:
+            array = X
+            later.append(look)
         return [(list(range(array.shape[0] if array.ndim else 0)), array)]
     arrays = [input_array("Kernel: X", x, xp) for x in X]
     shapes = sorted({x.shape for x in arrays})
@@ -77,11 +84,11 @@ def distinct(groups: Groups) -> tuple[Groups, list[int] | None]:
 
 
 def _differ(X: Array) -> bool:
-    """Whether the sums of first inputs, or of sequences, tell that no two are equal."""
+    """Whether first numbers, the sums of first inputs, or of sequences, tell that no two are equal."""
     with np.errstate(over="ignore", invalid="ignore"):
-        for part in (X[:, :1], X):
-            sums = to_host(part.sum(axis=(1, 2)))
-            if len({*sums.tolist()}) == len(sums) and bool(np.all(np.isfinite(sums))):
+        for part in (X[:, :1, :1], X[:, :1], X):
+            sums = to_host(part.sum(axis=(1, 2))).tolist()
+            if len({*sums}) == len(sums) and math.isfinite(sum(sums)):
                 return True
     return False
 
@@ -115,15 +122,21 @@ def rounding(*batches: Any) -> float:
     Shapes: each X (N, T, n_x), a list of (T_i, n_x), or None.  Units: 1.  Source: definition of the formats.
     """
     lists = (X if isinstance(X, Sequence) else [X] for X in batches)
-    kinds = {str(getattr(x, "dtype", "")).rpartition(".")[2] for X in lists for x in X}
-    return max(HALF_UNITS.get(kind, 0.0) for kind in kinds)
+    return max(map(_half_unit, {getattr(x, "dtype", None) for X in lists for x in X}))
+
+
+@cache
+def _half_unit(kind: Any) -> float:
+    """That of a dtype of any namespace, or of None; its name is found once, which takes longer than a look-up."""
+    return HALF_UNITS.get(str(kind).rpartition(".")[2], 0.0)
 
 
 @dataclass(frozen=True)
 class Pairs:
     """Two batches of distinct sequences, and for each of the given ones its place among them, None for its own.
 
-    `symmetric`: the two batches are one. `rounding`: of their numbers, as the function of that name says.
+    `symmetric`: the two batches are one. `rounding`: of their numbers, as the function of that name says. `later`:
+    the looks at them that are still to be made, before anything is told of them.
     Shapes: as `Groups`; rows (N1,), columns (N2,).
     """
 
@@ -134,6 +147,7 @@ class Pairs:
     rounding: float
     rows: list[int] | None = None
     columns: list[int] | None = None
+    later: list[Look] = field(default_factory=list)
 
     def moved(self, alternate: bool) -> Pairs:
         """The same with all inputs larger by their rounding, or every second one smaller."""
@@ -156,7 +170,8 @@ class Pairs:
 class SequenceBatch:
     """Two batches of sequences whose inner products are computed when a step needs them.
 
-    `wanted` is that of `Inputs`; `swept` says whether so many are wanted in all that a compiled sweep pays.
+    `wanted` is that of `Inputs`; `swept` says whether so many are wanted in all that a compiled sweep pays; `later` is
+    that of `Pairs`.
     """
 
     xp: Any
@@ -166,7 +181,14 @@ class SequenceBatch:
     rounding: float = 0.0
     wanted: float = 1.0
     swept: bool = False
+    later: list[Look] = field(default_factory=list)
     _last: dict[int, Any] = field(default_factory=dict)
+
+    def looks(self) -> list[Look]:
+        """Return the looks at inputs that are still to be made, once."""
+        found = [*self.later]
+        self.later.clear()
+        return found
 
     @cached_property
     def same(self) -> Array:

@@ -59,6 +59,6 @@ def _kept(text: str) -> Path | None:
 def out_of_range(x: Host) -> bool:
     """Whether a number that is not zero is larger, or smaller, than the loop may take, or is none."""
     size = np.abs(x)
-    if np.max(size, initial=0.0) < RANGE and np.min(size, initial=1.0) > 1.0 / RANGE:
+    if size.max(initial=0.0) < RANGE and size.min(initial=1.0) > 1.0 / RANGE:
         return False
     return bool(np.any((size != 0) & ~((size < RANGE) & (size > 1.0 / RANGE))))

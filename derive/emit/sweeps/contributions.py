@@ -1,13 +1,14 @@
 """What either sequence contributes alone to a sweep, and the directions of its inputs, as one compiled loop.
 
 All is laid out in lanes, a chunk of sequences together, where columns are vectors and rows are found too. Threads take
-chunks.
+some sequences of a chunk each.
 """
 
 from __future__ import annotations
 
 import functools
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -25,6 +26,8 @@ LANES = 64
 """Columns swept together: the numbers of one step stay in the first cache. Of a chunk on the diagonal, or at the end,
 those lanes are swept that matter, a whole number of vectors. Lanes are counted without sign: a place that might be
 negative keeps a loop from being one over vectors."""
+SEQUENCES = 32
+"""Sequences a thread takes at a time."""
 SIDE = (WITHIN_FIRST, WITHIN_SECOND)
 
 
@@ -75,16 +78,39 @@ class Side(NamedTuple):
     number: int
 
 
+@dataclass(frozen=True)
+class Alone:
+    """Lengths of the inputs of a side, and moments within its sequences, from the time before the first step on.
+
+    Where a loop is still to work them out, `work` does so for sequences start to stop, and says whether numbers are
+    out of range, which is then not zero.  Shapes: (T, N), (pairs, T + 1, N).
+    """
+
+    lengths: Host
+    moments: Host
+    work: Callable[[int, int], float] | None = None
+
+    def tell(self, stepper: Stepper, side: int) -> None:
+        """Give them to a stepper."""
+        stepper.lengths[side] = self.lengths
+        pairs = stepper.equations.pairs_within
+        stepper.within |= {(SIDE[side], pair): own.T for pair, own in zip(pairs, self.moments, strict=True)}
+
+
+Begin = Callable[[Stepper, int], Alone | None]
+"""What lays out the loop of the moments within the sequences of a side; None where they are known, or array code's."""
+
+
 class Contributions:
     """The loop for the steps of a sweep, and for its end."""
 
     def __init__(self, equations: Equations, step: Lines, end: Lines) -> None:
         self.parts = [Part.of(step), Part.of(end)]
-        most = max(1 + len(part.moments) for part in self.parts)
         self.text = TEMPLATE.format(
-            directions=len(self.parts), lanes=LANES, rows=most + max(len(part.exprs) for part in self.parts),
+            sequences=SEQUENCES, rows=max(len(part.exprs) for part in self.parts),
             parameters=indented([f"p{n} = parameters[{n}]" for n in range(len(equations.symbols))], 1),
-            kinds=indented([x for n, part in enumerate(self.parts) for x in _kind(equations, n, part, most)], 2),
+            moving=indented(_lines(equations, self.parts[0], "moving"), 1),
+            last=indented(_lines(equations, self.parts[1], "last"), 1),
         )  # fmt: skip
 
     @functools.cached_property
@@ -92,47 +118,69 @@ class Contributions:
         """The compiled loop."""
         return compiled(self.text)
 
-    def sides(self, stepper: Stepper, spans: list[list[range]], half: bool, lanes: int) -> list[Side] | None:
+    def sides(
+        self, stepper: Stepper, spans: list[list[range]], half: bool, lanes: int, begin: Begin | None = None
+    ) -> list[Side] | None:
         """What either side contributes in each part, over a span of times of its own, None out of range.
 
-        The sides of a symmetric block are one.
+        The sides of a symmetric block are one. Threads that take sequences work out what `begin` lays out on the way,
+        and make the looks at inputs that are still to be made.
         """
-        work: list[tuple[Any, ...]] = []
-        found: list[Side] = []
-        for side in (0,) if half else (0, 1):
-            read: list[Host] = []
-            for part, span in zip(self.parts, spans[side], strict=True):
-                numbers = self._read(stepper, part, side, span)
-                if numbers is None:
+        if begin is None:
+            for look in stepper.inputs.looks():
+                look()
+        each = (0,) if half else (0, 1)
+        alone = [self._read(stepper, n, spans[n]) if begin is None else begin(stepper, n) for n in each]
+        every = [x for x in alone if x is not None]
+        if len(every) < len(each):
+            return None
+        laid = [self._laid(stepper, n, own, spans[n], lanes) for n, own in zip(each, every, strict=True)]
+        step, looks = min(lanes, SEQUENCES), stepper.inputs.looks()
+        starts = [(n, start) for n, (side, _) in enumerate(laid) for start in range(0, side.number, step)]
+
+        def part(k: int) -> float:
+            if k < 0:
+                looks[k]()
+                return 0.0
+            (n, start), work = starts[k], every[starts[k][0]].work
+            stop = min(start + step, laid[n][0].number)
+            beyond = 0.0 if work is None else work(start, stop)
+            self.function(start, stop, *laid[n][1])
+            return beyond
+
+        if any(in_parts(part, range(-len(looks), len(starts)))):
+            return None
+        if begin is not None:
+            for n, own in zip(each, every, strict=True):
+                own.tell(stepper, n)
+        return [laid[0][0], laid[-1][0]]
+
+    def _laid(
+        self, stepper: Stepper, side: int, alone: Alone, spans: list[range], lanes: int
+    ) -> tuple[Side, tuple[Any, ...]]:
+        """A side that is still to be filled, and what the loop reads and fills of it."""
+        x, (times, end) = np.require(stepper.inputs.sequences(side), requirements=("C", "W")), spans
+        chunks, kinds = -(-len(x) // lanes), [len(part.exprs) for part in self.parts]
+        made = [
+            aligned((chunks, len(span), count, lanes))
+            for span, count in zip((times, end, times), (*kinds, x.shape[2]), strict=True)
+        ]
+        read = times.start, end.start, stepper.numbers, alone.lengths, alone.moments, x
+        return Side(made[0], made[1], made[2], len(x)), (*read, *made)
+
+    def _read(self, stepper: Stepper, side: int, spans: list[range]) -> Alone | None:
+        """What a stepper knows of the sequences of a side at the times that are read, None out of range."""
+        known = stepper.lengths[side] if side in stepper.lengths else stepper.inputs.lengths(side).T
+        lengths, pairs = np.ascontiguousarray(known), stepper.equations.pairs_within
+        moments = np.zeros((len(pairs), len(lengths) + 1, lengths.shape[1]))
+        for part, span in zip(self.parts, spans, strict=True):
+            for pair, (ago, _) in part.moments:
+                at = range(span.start + ago, span.stop + ago)
+                place = moments[pairs.index(pair), at.start + 1 : at.stop + 1]
+                place[:] = stepper.within_at(SIDE[side], pair, at, lengths.shape[1]).T
+                if (SIDE[side], pair) not in stepper.within and out_of_range(place):
                     return None
-                read.append(numbers)
-            x, (times, end) = np.require(stepper.inputs.sequences(side), requirements=("C", "W")), spans[side]
-            chunks, kinds = -(-len(x) // lanes), [len(part.exprs) for part in self.parts]
-            made = [
-                aligned((chunks, len(span), count, lanes))
-                for span, count in zip((times, end, times), (*kinds, x.shape[2]), strict=True)
-            ]
-            parameters = np.array(stepper.parameters, dtype=np.float64)
-            work += [(kind, chunk, times.start, parameters, own, x, made[kind]) for chunk in range(chunks)
-                     for kind, own in enumerate((*read, read[0])) if made[kind].size]  # fmt: skip
-            found.append(Side(made[0], made[1], made[2], len(x)))
-        in_parts(lambda i: self.function(*work[i]), range(len(work)))
-        return [found[0], found[-1]]
-
-    def _read(self, stepper: Stepper, part: Part, side: int, times: range) -> Host | None:
-        """The lengths and the moments within the sequences of a side that a part reads, None out of range.
-
-        Shapes: (1 + moments, times, N).
-        """
-        lengths = stepper.lengths[side] if side in stepper.lengths else stepper.inputs.lengths(side).T
-        read = np.empty((1 + len(part.moments), len(times), lengths.shape[1]))
-        read[0] = lengths[times.start : times.stop]
-        for place, (pair, ago) in zip(read[1:], part.moments, strict=True):
-            at = range(times.start + ago[0], times.stop + ago[0])
-            place[:] = stepper.within_at(SIDE[side], pair, at, lengths.shape[1]).T
-            if (SIDE[side], pair) not in stepper.within and out_of_range(place):
-                return None
-        return read
+        return Alone(lengths, moments)
 
     def letters(self, side: int, n: int, found: Side) -> Host:
         """The letters of a side in a part, by sequences.  Shapes: (letters, steps, N)."""
@@ -141,13 +189,15 @@ class Contributions:
         return np.stack([-whole[k] if turned else whole[k] for k, turned in self.parts[n].places[side]])
 
 
-def _kind(equations: Equations, kind: int, part: Part, most: int) -> list[str]:
-    """The lines for what sequences contribute to a part."""
+def _lines(equations: Equations, part: Part, name: str) -> list[str]:
+    """The lines for what sequences contribute to a part of that name."""
     if not part.exprs:
         return []
-    read = [f"{x} = work[{n}, j]" for n, x in enumerate([SIZE, *part.moments.values()])]
-    own = alone_lines(part.exprs, equations, f"work[{most} + {{}}, j]")
-    return KIND.format(kind=kind, most=most, count=len(part.exprs), lines=indented([*read, *own], 2)).splitlines()
+    pairs = equations.pairs_within
+    read = [f"w[{pairs.index(pair)}, at + np.uint64({1 + ago}), far + j]" for pair, (ago, _) in part.moments]
+    letters = [f"{x} = {at}" for x, at in zip(part.moments.values(), read, strict=True)]
+    own = alone_lines(part.exprs, equations, "work[{}, j]")
+    return PART.format(name=name, count=len(part.exprs), lines=indented([*letters, *own], 2)).splitlines()
 
 
 def in_lanes(read: Any, lanes: int = LANES) -> Host:
@@ -164,31 +214,33 @@ def in_lanes(read: Any, lanes: int = LANES) -> Host:
     return columns
 
 
-KIND = """if kind == {kind}:
+PART = """for t in range({name}.shape[1]):
+    at = np.uint64({name}_begin + t)
     for j in range(width):
+        size = lengths[at, far + j]
 {lines}
     for n in range({count}):
         for j in range(width):
-            out[chunk, t, n, j] = work[{most} + n, j]"""
+            {name}[chunk, t, n, lane + j] = work[n, j]
+        for j in range(lane + width, end):
+            {name}[chunk, t, n, j] = work[n, width - np.uint64(1)]"""
 
-TEMPLATE = """def sweep(kind, chunk, begin, parameters, read, x, out):
+TEMPLATE = """def sweep(start, stop, moving_begin, last_begin, parameters, lengths, w, x, moving, last, directions):
     per_pi = 1.0 / math.pi
-    work = np.empty(({rows}, {lanes}))
-    first = chunk * out.shape[3]
-    width, far = np.uint64(min(out.shape[3], read.shape[2] - first)), np.uint64(first)
+    work = np.empty(({rows}, {sequences}))
+    lanes, width, far = directions.shape[3], np.uint64(stop - start), np.uint64(start)
+    chunk, lane = start // lanes, np.uint64(start % lanes)
+    end = np.uint64(lanes) if stop == x.shape[0] else lane + width
 {parameters}
-    for t in range(out.shape[1]):
-        for n in range(read.shape[0]):
+{moving}
+{last}
+    for t in range(directions.shape[1]):
+        at = np.uint64(moving_begin + t)
+        for n in range(x.shape[2]):
             for j in range(width):
-                work[n, j] = read[n, t, far + j]
-{kinds}
-        if kind == {directions}:
-            for n in range(x.shape[2]):
-                for j in range(width):
-                    size = work[0, j]
-                    out[chunk, t, n, j] = x[far + j, begin + t, n] / (size if size > 0.0 else 1.0)
-        for n in range(out.shape[2]):
-            for j in range(width, np.uint64(out.shape[3])):
-                out[chunk, t, n, j] = out[chunk, t, n, width - np.uint64(1)]
+                size = lengths[at, far + j]
+                directions[chunk, t, n, lane + j] = x[far + j, at, n] / (size if size > 0.0 else 1.0)
+            for j in range(lane + width, end):
+                directions[chunk, t, n, j] = directions[chunk, t, n, lane + width - np.uint64(1)]
 """
-"""Kinds are the parts, and the directions."""
+"""Lanes after the last sequence are as it is."""

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from wideproof.derive.emit.kernel_stepper import ACROSS, Equations, Key, Stepper
 from wideproof.derive.emit.sweeps.compiled_text import compiled, out_of_range
-from wideproof.derive.emit.sweeps.contributions import LANES, Contributions, Side
+from wideproof.derive.emit.sweeps.contributions import LANES, Begin, Contributions, Side
 from wideproof.derive.emit.sweeps.step_text import (
     BEFORE,
     NOW,
@@ -284,12 +284,17 @@ class FusedSweep:
         joint = any(slot.slope is not None for part in (self.step, self.end) for slot in part.slots)
         return FusedSweep(self.equations, self.equal, False) if joint else None
 
-    def values(self, stepper: Stepper, sizes: tuple[int, int], half: bool) -> Host | None:
-        """The kernel (N1, N2), or None for numbers out of range; a symmetric one is that to the last bit."""
+    def values(self, stepper: Stepper, sizes: tuple[int, int], half: bool, within: Begin | None = None) -> Host | None:
+        """The kernel (N1, N2), or None for numbers out of range; a symmetric one is that to the last bit.
+
+        `within` lays out the loop of the moments within sequences, which are those of array code otherwise.
+        """
         steps = min(sizes)
         begin = [size - steps for size in sizes]
         spans = [[range(size - steps, size), range(size - 1, size)] for size in sizes]
-        sides = self.alone.sides(stepper, spans, half, LANES) if in_range(stepper, half) else None
+        sides = within and self.alone.sides(stepper, spans, half, LANES, within)
+        if sides is None and in_range(stepper, half):
+            sides = self.alone.sides(stepper, spans, half, LANES)
         if sides is None:
             return None
         one, other = sides
@@ -299,7 +304,7 @@ class FusedSweep:
         first, second = one.number, other.number
         out, filled = np.empty((first, second)), (first, -(-second // LANES) * LANES)
         arguments = (
-            half, np.array(stepper.parameters, dtype=np.float64), one.moving, other.moving, one.directions,
+            half, stepper.numbers, one.moving, other.moving, one.directions,
             other.directions, self._begun(stepper, begin, filled), one.last, other.last, *tables, out,
         )  # fmt: skip
         nothing = in_parts(lambda i: self.function(i, min(i + ROWS, first), *arguments), range(0, first, ROWS))
@@ -341,7 +346,7 @@ NOTHING = Loaded(NONE, NONE, NONE, np.empty((0, 0, 0), np.int64), np.empty((0, 0
 def in_range(stepper: Stepper, half: bool) -> bool:
     """Whether parameters and the squares of the lengths of inputs are numbers that the loop may take."""
     unknown = [stepper.inputs.lengths(side) for side in ((0,) if half else (0, 1)) if side not in stepper.lengths]
-    every = [np.array(stepper.parameters, dtype=np.float64), *(x**2 for x in unknown)]
+    every = [stepper.numbers, *(x**2 for x in unknown)]
     return not any(map(out_of_range, every))
 
 

@@ -267,7 +267,7 @@ class GridSweep(FusedSweep):
         """The kernel (N1, N2), or (N1, T1, N2, T2) of all times; None for numbers out of range."""
         if not in_range(stepper, half):
             return None
-        parameters, every = np.array(stepper.parameters, dtype=np.float64), None
+        parameters, every = stepper.numbers, None
         if self.coupled and not self.step.slots:
             if not all(self._know_within(stepper, side, parameters, ()) for side in ((0,) if half else (0, 1))):
                 return None

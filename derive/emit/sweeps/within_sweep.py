@@ -13,7 +13,7 @@ import sympy as sp
 
 from wideproof.derive.emit.kernel_stepper import Equations, Key, Pair, Stepper
 from wideproof.derive.emit.sweeps.compiled_text import RANGE, compiled, out_of_range
-from wideproof.derive.emit.sweeps.contributions import SIDE, Host
+from wideproof.derive.emit.sweeps.contributions import SEQUENCES, SIDE, Alone, Host
 from wideproof.derive.emit.sweeps.step_text import (
     BEFORE,
     StepWriter,
@@ -31,8 +31,6 @@ from wideproof.derive.expectation.symbolic_expectation import GaussianMean
 from wideproof.derive.expectation.tables.compiled_sweep import in_parts
 from wideproof.derive.expectation.tables.pair_tables import LEAST
 
-SEQUENCES = 32
-"""Sequences a thread takes at a time, the lanes of the loop."""
 ONE = 1e-12
 """By what part variances and their covariance may differ by rounding where the two variables are one."""
 
@@ -75,12 +73,12 @@ class WithinSweep:
     """The loop of a recurrence whose moments read each other at equal times.  Errors: NotClosed without a text."""
 
     def __init__(self, equations: Equations) -> None:
-        across, pairs = equations.across, {pair for _, pair in equations.within}
-        if not equations.equal_times or not pairs or not pairs <= {*across}:
+        across, pairs = equations.across, equations.pairs_within
+        if not equations.equal_times or not pairs or not {*pairs} <= {*across}:
             raise no_text("moments at equal times, also across sequences", pairs)
         writer = WithinWriter(equations, True)
         self.lines, self.equations, self.factors = step_lines(writer), equations, tuple(writer.factors)
-        self.pairs = [pair for pair in across if pair in pairs]
+        self.pairs = pairs
         self.read = read = self.lines.reads(BEFORE)
         self.rests = equations.rests(read)
         numbers = {pair: 3 if pair in equations.carried else 1 for pair in across}
@@ -116,24 +114,32 @@ class WithinSweep:
 
     def know(self, stepper: Stepper, side: int) -> None:
         """Work out the lengths of inputs and the moments within the sequences of a side, where all are in range."""
-        x, parameters = np.require(stepper.inputs.sequences(side), requirements=("C", "W")), stepper.parameters
-        count, numbers = len(x), np.array(parameters, dtype=np.float64)
-        sizes = np.empty((x.shape[1], count))
-        begun, found = np.zeros((len(self.kept), count)), np.zeros((len(self.pairs), len(sizes) + 1, count))
+        alone = self.begin(stepper, side)
+        if alone is None or alone.work is None:
+            return
+        work, count = alone.work, alone.lengths.shape[1]
+        if not any(in_parts(lambda i: work(i, min(i + SEQUENCES, count)), range(0, count, SEQUENCES))):
+            alone.tell(stepper, side)
+
+    def begin(self, stepper: Stepper, side: int) -> Alone | None:
+        """Lay them out, None where they are known, or parameters or starts are out of range."""
+        if side in stepper.lengths or out_of_range(stepper.numbers):
+            return None
+        x = np.require(stepper.inputs.sequences(side), requirements=("C", "W"))
+        count, steps = x.shape[:2]
+        sizes, begun = np.empty((steps, count)), np.zeros((len(self.kept), count))
+        found = np.zeros((len(self.pairs), steps + 1, count))
         if not self.rests:
             for place, (n, i) in enumerate(self.kept):
                 begun[place] = (1.0, 0.0, 2.0)[i] * self._start(stepper, side, self.equations.across[n])
             for n, pair in enumerate(self.pairs):
                 if pair in self.read:
                     found[n, 0] = self._start(stepper, side, pair)
-        function, series = compiled(self.text), squares(self._factors_at(stepper))
-        beyond = in_parts(
-            lambda i: function(i, min(i + SEQUENCES, count), numbers, series, x, sizes, begun, found),
-            range(0, count, SEQUENCES),
-        )
-        if not any(beyond) and (self.rests or not out_of_range(found[:, 0])):
-            stepper.lengths[side] = sizes
-            stepper.within |= {(SIDE[side], pair): found[n].T for n, pair in enumerate(self.pairs)}
+            if out_of_range(found[:, 0]):
+                return None
+        arguments = stepper.numbers, squares(self._factors_at(stepper)), x, sizes, begun, found
+        function = compiled(self.text)
+        return Alone(sizes, found, lambda start, stop: function(start, stop, *arguments))
 
     def _factors_at(self, stepper: Stepper) -> tuple[tuple[Factor, float], ...]:
         return tuple((factor, number_of(mean, stepper)) for factor, mean in self.factors)

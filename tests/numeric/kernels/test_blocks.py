@@ -15,7 +15,7 @@ from wideproof.derive.expectation.tables import compiled_sweep
 from wideproof.derive.language.errors import ParameterError, TooLarge
 from wideproof.numeric.kernels import blocks, kernel as kernel_module
 from wideproof.numeric.kernels.kernel import Kernel
-from wideproof.numeric.kernels.sequence_batches import distinct
+from wideproof.numeric.kernels.sequence_batches import SequenceBatch, distinct
 
 NU = {"nu_W": 0.5, "nu_F": 1.0, "nu_b": 0.1, "nu_C": 1.0}
 RNN = models.elman("erf")
@@ -91,6 +91,15 @@ def test_an_overflow_in_a_thread_is_told(sequences, small, monkeypatch):
     X[7] *= 1e170
     with pytest.raises(TooLarge, match="step 0"):
         Kernel(models.elman("relu"), readout="last", **NU).ntk(X)
+
+
+@pytest.mark.parametrize("error", [False, True], ids=["value", "with its error"])
+def test_a_block_is_refused_where_nothing_flags_its_overflow(sequences, error):
+    X = 1e100 * sequences[0]
+    with np.errstate(all="ignore"), pytest.raises(TooLarge):
+        Kernel(models.elman("relu"), readout="last", **NU | {"nu_W": 1e200}).block(
+            ("ntk", None, error), SequenceBatch(np, X, X, True)
+        )
 
 
 def test_progress_tells_the_blocks(sequences, small):

@@ -16,6 +16,7 @@ from wideproof.derive.expectation.pair_integrals import value as pair_value
 from wideproof.derive.language.errors import DeriveError, ShapeError, TooSmall
 from wideproof.derive.language.recursion import Recursion
 from wideproof.numeric import Kernel
+from wideproof.numeric.kernels import kernel as kernel_module, sequence_batches
 from wideproof.numeric.process.quasi_monte_carlo import replicated
 
 NU = {"nu_W": 0.4, "nu_F": 1.3, "nu_C": 0.7}
@@ -199,6 +200,24 @@ def test_rounding_between_close_sequences_is_in_the_error(angle):
         want = (2 * dot * (mpmath.pi - theta) + size * mpmath.sin(theta)) / (2 * mpmath.pi)
         gap = abs(found.value[0, 1] - want)
     assert gap <= found.error[0, 1] < 1e-6
+
+
+@pytest.mark.parametrize("nu_W", [0.4, 1e-120], ids=["in range", "beyond"])
+@pytest.mark.parametrize("readout", ["last", "all"])
+@pytest.mark.parametrize("model", [models.elman("erf"), models.linear_rnn()], ids=["erf", "linear"])
+@pytest.mark.parametrize(("bad", "told"), [(np.nan, "finite"), (1e-170, "step 2 of sequence 3")])
+def test_inputs_are_refused_by_whoever_looks_at_them_first(monkeypatch, model, readout, nu_W, bad, told):
+    monkeypatch.setattr(kernel_module, "LEAST_WORK", 1)
+    X = np.random.default_rng(1).standard_normal((5, 3, 2))
+    nu = {x: nu_W if x == "nu_W" else 0.3 for x in model.program().symbols}
+    kernel, looked = Kernel(model, readout=readout, **nu), sequence_batches.input_array
+    calls = []
+    monkeypatch.setattr(sequence_batches, "input_array", lambda *given: [calls.append(1), looked(*given)][1])
+    kernel.ntk(X, X[:4])
+    assert calls == [1, 1]
+    X[3, 2] = bad
+    with pytest.raises(ParameterError, match=told):
+        kernel.ntk(X)
 
 
 @pytest.mark.parametrize("scale", [1e-155, 1e-165, 5e-324])

@@ -10,6 +10,7 @@ from wideproof.derive.emit.sweeps import compiled_text, contributions
 from wideproof.derive.emit.sweeps.contributions import Part
 from wideproof.derive.emit.sweeps.fused_sweep import FusedSweep
 from wideproof.derive.emit.sweeps.step_text import SIZES
+from wideproof.derive.emit.sweeps.within_sweep import WithinSweep
 from wideproof.numeric.kernels.sequence_batches import SequenceBatch
 
 NU = {"nu_W": 0.9, "nu_F": 0.5, "nu_b": 0.1, "nu_C": 1.0}
@@ -46,14 +47,30 @@ def test_they_are_the_expressions_of_rows_and_columns(monkeypatch):
 @pytest.mark.parametrize(
     ("text", "other"),
     [
-        ("size = work[0, j]", "size = 1.001 * work[0, j]"),
-        ("begin + t, n", "t, n"),
-        ("out[chunk, t, n, width - np.uint64(1)]", "0.0"),
+        ("size = lengths[at, far + j]", "size = 1.001 * lengths[at, far + j]"),
+        ("moving_begin + t", "t"),
+        ("directions[chunk, t, n, lane + width - np.uint64(1)]", "0.0"),
     ],
     ids=["letter", "time", "lanes left"],
 )
 def test_a_length_a_time_or_a_lane_that_is_wrong_is_seen(text, other, monkeypatch):
     assert not apart(monkeypatch, lambda whole: whole.replace(text, other)) < 1e-4
+
+
+@pytest.mark.parametrize(("size", "known"), [(1.0, True), (1e60, False)], ids=["in range", "beyond"])
+def test_moments_within_sequences_are_worked_out_on_the_way_or_left_unknown(size, known):
+    pytest.importorskip("numba")
+    function, X = ntk(models.elman("erf")).formula.on_sequences(), np.random.default_rng(0).standard_normal((150, 4, 2))
+    batch, sweep = SequenceBatch(np, size * X, X[:70], False), FusedSweep(function.equations, True)
+    steppers = [function._stepper(batch, (4, 4), NU, STILL) for _ in range(2)]
+    begin = WithinSweep(function.equations).begin
+    found = sweep.alone.sides(steppers[0], [[range(4), range(3, 4)]] * 2, False, 64, begin)
+    assert bool(found) == bool(steppers[0].within) == bool(steppers[0].lengths) == known
+    if known:
+        want = sweep.alone.sides(steppers[1], [[range(4), range(3, 4)]] * 2, False, 64)
+        pairs = [pair for sides in zip(found, want, strict=True) for pair in zip(*(x[:3] for x in sides), strict=True)]
+        assert all(np.allclose(one, other, rtol=0.0, atol=1e-14) for one, other in pairs)
+        assert begin(steppers[0], 0) is None
 
 
 def test_a_row_and_a_column_that_read_the_same_read_one_number():
