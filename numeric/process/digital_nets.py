@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
+from importlib import resources
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -19,6 +20,7 @@ from wideproof.derive.language.errors import ParameterError
 from wideproof.numeric.core.arrays import Host, seed_sequence
 
 MOST = 21201  # scipy.stats.qmc.Sobol.MAXDIM; importing it here would double the start of the command
+TABLE = "stats", "_sobol_direction_numbers.npz"
 DIGITS, SOBOL_DIGITS = 32, 30
 MANTISSA, SHIFT = 23, 17
 """The bits of a single number that say where in its octave it lies, and those that say where in a part of that."""
@@ -186,10 +188,30 @@ def fill(
 
 @lru_cache(maxsize=8)
 def _directions(dimension: int, digits: int) -> Digits:
-    """The vectors of Sobol's sequence: each is the difference of a point at a power of two from the point before.
+    """The vectors of Sobol's sequence, from SciPy's table of polynomials and first numbers: `qmc` takes long to import.
 
-    Shapes: (dimension, digits).
+    Shapes: (dimension, digits).  Source: joe2008constructing.
     """
+    table = resources.files("scipy").joinpath(*TABLE)
+    if not table.is_file():
+        return _differences(dimension, digits)
+    with table.open("rb") as file, np.load(file) as known:
+        polynomials, first = (known[name][:dimension].astype(np.uint32) for name in ("poly", "vinit"))
+    found, degrees = np.ones((dimension, digits), np.uint32), np.frexp(polynomials)[1] - 1
+    for degree in range(1, int(degrees.max()) + 1):
+        rows = np.flatnonzero(degrees == degree)
+        found[rows, :degree] = first[rows, : min(degree, digits)]
+        for digit in range(degree, digits):
+            new = found[rows, digit - degree]
+            for k in range(1, degree + 1):
+                term = polynomials[rows] >> np.uint32(degree - k) & np.uint32(1)
+                new ^= term * (found[rows, digit - k] << np.uint32(k))
+            found[rows, digit] = new
+    return found << np.arange(DIGITS - 1, DIGITS - 1 - digits, -1, dtype=np.uint32)
+
+
+def _differences(dimension: int, digits: int) -> Digits:
+    """The same from the sequence: each is the difference of a point at a power of two from the point before."""
     from scipy.stats import qmc
 
     sequence, found = qmc.Sobol(dimension, scramble=False, bits=SOBOL_DIGITS), np.empty((dimension, digits), np.uint32)

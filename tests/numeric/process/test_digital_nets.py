@@ -15,6 +15,15 @@ def test_the_points_are_those_of_sobol():
     assert sorted(map(tuple, found.T)) == sorted(map(tuple, want))
 
 
+@pytest.mark.parametrize(("dimension", "digits"), [(1, 1), (2, 3), (40, 6), (21201, 12), (3, 0)])
+def test_the_vectors_of_the_table_are_those_of_the_sequence(dimension, digits, monkeypatch):
+    found = digital_nets._directions.__wrapped__(dimension, digits)
+    want = digital_nets._differences(dimension, digits)
+    assert np.array_equal(found, want)
+    monkeypatch.setattr(digital_nets, "TABLE", ("stats", "no_such_table.npz"))
+    assert np.array_equal(digital_nets._directions.__wrapped__(dimension, digits), want)
+
+
 def test_a_scrambled_coordinate_has_one_point_in_each_interval_and_is_uniform_in_it():
     def ranks(seed):
         from scipy.special import ndtr
