@@ -603,3 +603,11 @@ def test_horizons_that_do_not_fit_say_what_does(steps, options, said):
     kernel = Kernel(models.gru(), readout="last", **options, **dict.fromkeys(as_program(models.gru()).symbols, 0.5))
     with pytest.raises(ParameterError, match=said):
         kernel.nngp(X)
+
+
+def test_signs_by_their_transform_and_by_products_give_one_kernel(monkeypatch):
+    X = np.random.default_rng(18).standard_normal((3, 4, 2))
+    made = layout("lstm", "ntk")
+    swept = sample(made, X, 64)
+    monkeypatch.setattr(paths, "loop_of", lambda loop: None)
+    np.testing.assert_allclose(swept.mean, sample(made, X, 64).mean, rtol=1e-5)
