@@ -7,12 +7,15 @@ from typing import Any
 
 import numpy as np
 
-from wideproof.numeric.core.arrays import Array, namespace
+from wideproof.derive.expectation.tables.compiled_sweep import loop_of
+from wideproof.numeric.core.arrays import Array, Host, namespace
 
 SINGULAR = 1e-13
 """A variable whose variance given the earlier ones is a smaller part of its variance is a function of them."""
 UNSURE = 1e-6
 """The same for covariances that are means of products in single precision."""
+PANEL = 256
+"""Variables of which the inverse of a factor is kept in one piece, at most."""
 CLEAR = 1e-4
 """Where every pivot is a larger part of its variance, no variable is near being a function of the others."""
 
@@ -55,7 +58,21 @@ class Revealed:
         self.factor[:, size : size + more, size : size + more] = factor
         self.inverses.append(inverse)
         self.ends.append(size + more)
+        self._merge()
         return self.factor[:, size : size + more, : size + more]
+
+    def _merge(self) -> None:
+        """Make one inverse of the last two as long as they are of one size and not large: fewer, larger products."""
+        while len(self.ends) > 1:
+            first, second = self.inverses[-2:]
+            size, end = second.shape[-1], self.ends[-1]
+            if first.shape[-1] != size or 2 * size > PANEL:
+                return
+            xp, middle = namespace(first), end - size
+            both = xp.zeros((first.shape[0], 2 * size, 2 * size), dtype=first.dtype)
+            both[:, :size, :size], both[:, size:, size:] = first, second
+            both[:, size:, :size] = -(second @ (self.factor[:, middle:end, middle - size : middle] @ first))
+            self.inverses[-2:], self.ends[-2:] = [both], [end]
 
 
 def semidefinite_cholesky(matrix: Array, scale: Array) -> tuple[Array, Array]:
@@ -66,6 +83,11 @@ def semidefinite_cholesky(matrix: Array, scale: Array) -> tuple[Array, Array]:
     Error: drops variances of UNSURE x scale.  Source: Higham 2002, 10.3, without pivoting.
     """
     xp = namespace(matrix)
+    loop = loop_of(eliminate) if isinstance(matrix, np.ndarray) else None
+    if loop is not None:
+        factor, inverse = np.zeros_like(matrix), np.zeros_like(matrix)
+        loop(np.array(matrix), scale, UNSURE, factor, inverse)
+        return factor, inverse
     if (clear := _definite(xp, matrix, scale)) is not None:
         return clear, xp.linalg.inv(clear)
     left, factor, noisy = xp.asarray(matrix, copy=True), xp.zeros_like(matrix), xp.zeros_like(scale)
@@ -90,3 +112,26 @@ def _definite(xp: Any, matrix: Array, scale: Array) -> Array | None:
         return None
     pivots = xp.linalg.diagonal(factor)
     return factor if bool(xp.all(pivots * pivots > CLEAR * scale)) else None
+
+
+def eliminate(left: Host, scale: Host, least: float, factor: Host, inverse: Host) -> None:
+    """The same, matrix by matrix; `left` is what is left of them, `factor` and `inverse` are zero before."""
+    count = left.shape[1]
+    column = np.empty(count)
+    for r in range(left.shape[0]):
+        for k in range(count):
+            pivot = left[r, k, k]
+            if not pivot > least * scale[r, k]:
+                continue
+            root = pivot**0.5
+            for i in range(k, count):
+                column[i] = factor[r, i, k] = left[r, i, k] / root
+            for i in range(k + 1, count):
+                for j in range(k + 1, count):
+                    left[r, i, j] -= column[i] * column[j]
+            inverse[r, k, k] = 1.0
+            for j in range(k):
+                for c in range(j + 1):
+                    inverse[r, k, c] -= factor[r, k, j] * inverse[r, j, c]
+            for c in range(k + 1):
+                inverse[r, k, c] /= root

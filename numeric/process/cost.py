@@ -150,12 +150,13 @@ class PathWork:
     def flops(self, sequences: int) -> tuple[float, float]:
         """Return the operations of one replicate in products of paths, and in factors.
 
-        Source: k rows of paths meet N new ones at every step, and N columns of a factor k earlier ones; a moment given
-        the paths of any two variables is two products and two sums.
+        Source: k rows of normal variables, or of paths, meet N new ones at every step, and N columns of a factor k
+        earlier ones; a moment given the paths of any two variables is two products and two sums. The transform of
+        signs takes a fiftieth of their products.
         """
         variables = float(sequences * self.steps)
         sums = 2 * self.kinds or self.moments
-        products = variables**2 * self.points * (self.forms + sums)
+        products = variables**2 * self.points * (self.normals + sums)
         return products, 2 / 3 * variables**3 * sum(size**3 for size in self.factored)
 
     def draws(self, sequences: int) -> float:

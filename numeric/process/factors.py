@@ -6,7 +6,7 @@ factor by itself: its moments are expectations over two Gaussian variables, and 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -19,7 +19,7 @@ from wideproof.derive.language.program import Previous
 from wideproof.numeric.core.activations import activation_function
 from wideproof.numeric.process.groups import merged_groups, twins
 from wideproof.numeric.process.integration import Integration
-from wideproof.numeric.process.layout import Layout, Pair
+from wideproof.numeric.process.layout import CovarianceTerm, Layout, Pair
 
 ONE = sp.S.One
 WORTH, FEWEST = 32, 8
@@ -75,6 +75,8 @@ class Factors:
     inexact: frozenset[sp.Expr] = frozenset()
     groups: dict[sp.Symbol, int] = field(init=False)
     known: dict[Pair, tuple[Product, ...] | None] = field(default_factory=dict)
+    exactly: dict[Pair, bool] = field(default_factory=dict)
+    laws: dict[Pair, tuple[CovarianceTerm, ...]] = field(default_factory=dict)
     expanded: dict[sp.Expr, bool] = field(default_factory=dict)
     integration: Integration = field(init=False)
     used: set[sp.Expr] = field(init=False)
@@ -112,11 +114,21 @@ class Factors:
 
     def exact(self, a: sp.Expr, b: sp.Expr) -> bool:
         """Whether E[a b] needs no paths: two forms, or activations of one form each, their series short."""
-        return (
-            not {a, b} & self.inexact
-            and all(x in self.layout.forms or self.form_of(x) is not None for x in (a, b))
-            and ((a in self.layout.forms) == (b in self.layout.forms))
-        )
+        if (a, b) not in self.exactly:
+            self.exactly[a, b] = (
+                not {a, b} & self.inexact
+                and all(x in self.layout.forms or self.form_of(x) is not None for x in (a, b))
+                and ((a in self.layout.forms) == (b in self.layout.forms))
+            )
+        return self.exactly[a, b]
+
+    def covariance(self, first: sp.Symbol, second: sp.Symbol) -> tuple[CovarianceTerm, ...]:
+        """Return the summands of the covariance of two forms."""
+        if (first, second) not in self.laws:
+            left, right = (self.layout.forms[form].weights for form in (first, second))
+            pairs = [(weight * factor, self.layout.laws.get((c, d))) for c, weight in left for d, factor in right]
+            self.laws[first, second] = tuple(replace(law, weight=w * law.weight) for w, law in pairs if law)
+        return self.laws[first, second]
 
     def form_of(self, factor: sp.Expr) -> sp.Symbol | None:
         """The form of which a factor is an activation."""

@@ -78,6 +78,7 @@ class Integration:
     coefficients: tuple[sp.Expr, ...] = ()
     known: dict[sp.Expr, Terms] = field(default_factory=dict)
     made: dict[Weighted, Combination] = field(default_factory=dict)
+    integrated: dict[Pair, bool] = field(default_factory=dict)
     plans: dict[tuple[Combination, Combination], Products] = field(default_factory=dict)
     programs: dict[Any, PathProgram] = field(default_factory=dict)
     joined: dict[tuple[int, ...], tuple[PathProgram, tuple[PathProgram, ...]]] = field(default_factory=dict)
@@ -91,9 +92,9 @@ class Integration:
             if not self.exact(phi, phi):
                 self.kept |= {self.groups[form] for form in self.layout.forms_read(phi)}
         while True:
-            self.known, self.made, self.plans = {}, {}, {}
+            self.known, self.made, self.plans, self.integrated = {}, {}, {}, {}
             if not {g for pair in self.pairs for x in pair for g in self._open(x)} & inside:
-                self.kept = every
+                self.kept, self.integrated = every, {}
             try:
                 self.coefficients = self._coefficients()
             except NotLinear as found:
@@ -228,7 +229,9 @@ class Integration:
 
     def integrates(self, u: sp.Expr, v: sp.Expr) -> bool:
         """Whether a moment of these is taken given the paths, and not of paths of both."""
-        return bool(self._open(u) or self._open(v))
+        if (u, v) not in self.integrated:
+            self.integrated[u, v] = bool(self._open(u) or self._open(v))
+        return self.integrated[u, v]
 
     def _open(self, process: sp.Expr) -> frozenset[int]:
         return self.reach(process if self.state(process) is not None else self.layout.in_forms(process))

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import lru_cache
 from itertools import combinations
 from typing import Any, NamedTuple
 
@@ -21,7 +22,7 @@ from wideproof.derive.language.activations import Phi
 from wideproof.derive.language.errors import TooLarge
 from wideproof.derive.language.program import Bias, Coordinate, MatVec, Updated, coordinates_of
 from wideproof.derive.proof.claims import ProcessForm
-from wideproof.numeric.core.activations import activation_function
+from wideproof.numeric.core.activations import activation_function, slope_from_value
 from wideproof.numeric.core.arrays import Array, check_finite
 
 Pair = tuple[sp.Expr, sp.Expr]
@@ -244,5 +245,18 @@ def evaluate(expr: sp.Expr, read: Callable[[sp.Expr], Array], applied: Callable[
 
 
 def _applied(phi: Phi, argument: Array) -> Array:
-    name, order, _ = phi.args
-    return activation_function(str(name), int(order))(argument)
+    return _function(phi)(argument)
+
+
+@lru_cache(maxsize=1024)
+def _function(phi: Phi) -> Callable[[Array], Array]:
+    """The array function of an activation, found once: symbols are slow to turn into text."""
+    return activation_function(str(phi.args[0]), int(phi.args[1]))
+
+
+@lru_cache(maxsize=1024)
+def by_its_value(phi: Phi) -> tuple[Callable[[Array], Array], Phi] | None:
+    """What makes a slope of the value of its activation, and that activation, where there is such a function."""
+    name, order, argument = phi.args
+    slope = slope_from_value(str(name)) if order == 1 else None
+    return slope and (slope, Phi(name, 0, argument))

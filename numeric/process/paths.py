@@ -7,27 +7,40 @@ each with paths and covariances of its own, take their steps together: they shar
 
 from __future__ import annotations
 
+import operator
+from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
-from itertools import pairwise
-from typing import Any
+from dataclasses import dataclass, field
+from functools import reduce
+from typing import Any, Protocol
 
 import numpy as np
 import sympy as sp
 
 from wideproof.derive.expectation.mehler_series import PLACES, Truncated, correlated
 from wideproof.derive.expectation.tables.coefficient_tables import tabulated
+from wideproof.derive.expectation.tables.compiled_sweep import loop_of
 from wideproof.derive.language.activations import Phi
 from wideproof.derive.language.program import Previous
-from wideproof.numeric.core.activations import activation_function, slope_from_value
+from wideproof.numeric.core.activations import activation_function
 from wideproof.numeric.core.arrays import Array, Host
 from wideproof.numeric.process.block_cholesky import Revealed
+from wideproof.numeric.process.digital_nets import Walsh, walsh_sums
 from wideproof.numeric.process.factors import ONE, Factors, LongSeries
 from wideproof.numeric.process.given_paths import GivenPaths, Room
-from wideproof.numeric.process.layout import CovarianceTerm, Layout, Pair, evaluate, within_step
+from wideproof.numeric.process.layout import CovarianceTerm, Layout, Pair, by_its_value, evaluate, within_step
 
-Noise = Callable[[int, Sequence[Host]], None]
-"""Fills R arrays (N, paths) with the next independent variables of mean 0 and variance 1 for a group of forms."""
+
+class Noise(Protocol):
+    """Independent variables of mean 0 and variance 1 for groups of forms; of the linear ones, signs."""
+
+    linear: set[int]
+
+    def __call__(self, group: int, out: Host) -> None:
+        """Fill an array with the next variables of a group.  Shapes: (R, count, paths)."""
+
+    def signs(self, count: int) -> Walsh:
+        """The next variables, where they are signs.  Shapes: (R, count)."""
 
 
 class BeyondSingle(Exception):
@@ -76,9 +89,13 @@ class Paths:
     known: dict[sp.Expr, Array] = field(default_factory=dict)
     done: set[tuple[sp.Expr, int]] = field(default_factory=set)
     groups: dict[int, Group] = field(default_factory=dict)
+    lags: dict[sp.Expr, tuple[sp.Expr, int]] = field(default_factory=dict)
     drawn: dict[int, int] = field(default_factory=dict)
+    signs: dict[int, Walsh] = field(default_factory=dict)
     now: dict[Any, Array] = field(default_factory=dict)
+    in_use: Counter[sp.Symbol] = field(default_factory=Counter)
     variances: dict[tuple[sp.Symbol, int], Array] = field(default_factory=dict)
+    inverses: dict[tuple[sp.Symbol, int], Array] = field(default_factory=dict)
     series: dict[Phi, Truncated] = field(default_factory=dict)
     orders: dict[tuple[Phi, int], int] = field(default_factory=dict)
     columns: dict[Any, Column] = field(default_factory=dict)
@@ -96,6 +113,7 @@ class Paths:
                 self.value(state, self.X.shape[1] - 1 - step if self.layout.backward(state) else step)
             self._integrate(step)
             self.now.clear()
+            self.in_use.clear()
         self.given.end()
         self.coefficients.clear()
 
@@ -137,10 +155,12 @@ class Paths:
 
     def _updated(self, process: sp.Expr, step: int) -> tuple[sp.Expr, int]:
         """A state before its update is the updated one of another step."""
-        term = self.layout.program.table.get(process)
-        if isinstance(term, Previous):
-            return self.layout.program.updated[term.state], step + term.state.back
-        return process, step
+        if process not in self.lags:
+            term = self.layout.program.table.get(process)
+            known = (self.layout.program.updated[term.state], term.state.back) if isinstance(term, Previous) else None
+            self.lags[process] = known or (process, 0)
+        after, lag = self.lags[process]
+        return after, step + lag
 
     def _steps(self, process: sp.Expr) -> Array:
         """Where a process is kept: the start, all steps, and what is beyond the end.  Shapes: (R, T + 2, N, M)."""
@@ -165,9 +185,8 @@ class Paths:
     def _applied(self, phi: Phi, of: Callable[[Phi], Array], step: int) -> Array:
         """An activation at a step, once; its slope by its value where that is known to give it."""
         if (phi, step) not in self.now:
-            name, order, argument = phi.args
-            slope = slope_from_value(str(name)) if order == 1 else None
-            self.now[phi, step] = slope(self._applied(Phi(name, 0, argument), of, step)) if slope else of(phi)
+            found = by_its_value(phi)
+            self.now[phi, step] = found[0](self._applied(found[1], of, step)) if found else of(phi)
         return self.now[phi, step]
 
     def _initial(self, state: sp.Expr) -> Array:
@@ -177,7 +196,7 @@ class Paths:
         for variance, draws in ((between, 1), (within - between, N)):
             if variance > 0:
                 drawn = np.empty((self.replicates, draws, self.count))
-                self.noise(START, list(drawn))
+                self.noise(START, drawn)
                 total = total + self.xp.astype(variance**0.5 * self.xp.asarray(drawn), self.kind)
         return total
 
@@ -188,12 +207,31 @@ class Paths:
             if key not in self.now:
                 self.now[key] = self.xp.astype(self._row(*key[1:]), self.kind)
             row, shape = self.now[key], (self.replicates, self.X.shape[0], self.count)
-            held = self.room(("form", name, sum(place[0] == name for place in self.now)), shape, self.kind)
-            value = _product(row, self._noise(self.layout.groups[name], row.shape[2]), held)
+            held = self.room(("form", name, self.in_use[name]), shape, self.kind)
+            self.in_use[name] += 1
+            value = self._driven(self.layout.groups[name], row, held)
             if mean := self.layout.forms[name].mean:
                 value += mean
             self.now[name, step] = value
         return self.now[name, step]
+
+    def _driven(self, number: int, row: Array, out: Array) -> Array:
+        """A row of a factor times the variables of its group of forms; where these are signs, by their transform."""
+        if not isinstance(out, np.ndarray):
+            out[...] = row @ self._noise(number, row.shape[2])
+            return out
+        loop = loop_of(walsh_sums) if number in self.noise.linear else None
+        if loop is None:
+            return np.matmul(row, self._noise(number, row.shape[2]), out=out)
+        loop(row, *self._signs(number, row.shape[2]), out)
+        return out
+
+    def _signs(self, number: int, count: int) -> Walsh:
+        """At least `count` variables of a group of forms that signs drive, drawn when first asked for."""
+        while number not in self.signs or self.signs[number].functions.shape[1] < count:
+            known, more = self.signs.get(number), self.noise.signs(self.X.shape[0])
+            self.signs[number] = more if known is None else known.with_(more)
+        return self.signs[number]
 
     def _noise(self, number: int, count: int) -> Array:
         """The first `count` variables of a group of forms, drawn when first asked for.  Shapes: (R, count, M)."""
@@ -203,7 +241,7 @@ class Paths:
             end = self.drawn[number] = have + self.X.shape[0]
             part = values[:, have:end, :]
             drawn = part if isinstance(part, np.ndarray) else np.empty(part.shape)
-            self.noise(number, list(drawn))
+            self.noise(number, drawn)
             if drawn is not part:
                 part[...] = self.xp.asarray(drawn)
             have = end
@@ -273,13 +311,11 @@ class Paths:
     def _by_laws(self, first: sp.Symbol, steps: Sequence[int], second: sp.Symbol, step: int) -> Array:
         fixed, total = 0.0, self.xp.zeros((self.replicates, len(steps), *self.X.shape[:1] * 2))
         with within_step(self.layout.program, max(step, *steps)) as finite:
-            for c, weight in self.layout.forms[first].weights:
-                for d, factor in self.layout.forms[second].weights:
-                    law = self.layout.laws.get((c, d))
-                    if law is not None and (law.redrawn or law.moment):
-                        total += self.law(replace(law, weight=weight * factor * law.weight), steps, step)
-                    elif law is not None:
-                        fixed = fixed + weight * factor * self.law(law, steps, step)
+            for law in self.factors.covariance(first, second):
+                if law.redrawn or law.moment:
+                    total += self.law(law, steps, step)
+                else:
+                    fixed = fixed + self.law(law, steps, step)
             total += fixed
             return finite(total)
 
@@ -304,7 +340,7 @@ class Paths:
             return law.weight * (earlier @ self.X[:, step, :].T)[None, ...]
         if law.moment is None:
             return xp.full((1, len(steps), N, N), law.weight)
-        return law.weight * self._moments(*law.moment, steps, step)
+        return _times(law.weight, self._moments(*law.moment, steps, step))
 
     # ---- moments --------------------------------------------------------------------------------------
     def _moments(self, u: sp.Expr, v: sp.Expr, steps: Sequence[int], step: int) -> Array:
@@ -316,7 +352,8 @@ class Paths:
         column = self._column((u, v, at), {-1} if at >= 0 else set(range(-1, self.X.shape[1])))
 
         def found(missing: Sequence[int]) -> Array:
-            return sum(weight * self._product(pairs, missing, at) for weight, pairs in products)
+            terms = (_times(weight, self._product(pairs, missing, at)) for weight, pairs in products)
+            return reduce(operator.add, terms) if products else 0.0
 
         return self._filled(column, [other + shift for other in steps], found)
 
@@ -348,10 +385,7 @@ class Paths:
         return self._updated(process, 0)[1] if self.factors.expands(process) else 0
 
     def _product(self, pairs: Sequence[Pair], steps: Sequence[int], step: int) -> Array:
-        total: Any = 1.0
-        for a, b in pairs:
-            total = total * self._factor(a, b, steps, step)
-        return total
+        return reduce(operator.mul, (self._factor(a, b, steps, step) for a, b in pairs))
 
     def _factor(self, a: sp.Expr, b: sp.Expr, steps: Sequence[int], step: int) -> Array:
         """E[a b] of one factor; a number where neither varies."""
@@ -379,10 +413,17 @@ class Paths:
 
     def _correlations(self, first: sp.Symbol, steps: Sequence[int], second: sp.Symbol, step: int) -> Array:
         """Correlations of a form at several steps with one at a step.  Shapes: (R, S, N, N)."""
-        xp = self.xp
-        deviations = xp.stack([self._variance(first, other) for other in steps], axis=1) ** 0.5
-        scale = deviations[..., None] * self._variance(second, step)[:, None, None, :] ** 0.5
-        return self._covariances(first, steps, second, step) / xp.where(scale > 0, scale, xp.ones_like(scale))
+        inverses = [self._inverse_deviation(first, other)[:, None, :, None] for other in steps]
+        scale = self._inverse_deviation(second, step)[:, None, None, :]
+        return self._covariances(first, steps, second, step) * self.xp.concat(inverses, axis=1) * scale
+
+    def _inverse_deviation(self, form: sp.Symbol, step: int) -> Array:
+        """One over the standard deviation of a form at a step; 1 where that is zero.  Shapes: (R, N)."""
+        key = self.factors.twins[form], step
+        if key not in self.inverses:
+            variance = self._variance(form, step)
+            self.inverses[key] = self.xp.where(variance > 0, variance, self.xp.ones_like(variance)) ** -0.5
+        return self.inverses[key]
 
     def _coefficients(self, phi: Phi, steps: Sequence[int]) -> Truncated:
         """The Hermite coefficients of an activation of a form at several steps.  Shapes: (R, S, N, K)."""
@@ -438,9 +479,11 @@ class Paths:
         N, right = self.X.shape[0], self.value(v, at)
 
         def product(steps: Sequence[int], kind: Any) -> Array:
-            stacked = self.xp.astype(self._stacked(u, steps), kind, copy=False)
+            last = self.xp.astype(right, kind, copy=False)
+            alone = u == v and steps == [at]
+            stacked = last if alone else self.xp.astype(self._stacked(u, steps), kind, copy=False)
             left = self.xp.reshape(stacked, (self.replicates, -1, self.count))
-            found = left @ self.xp.matrix_transpose(self.xp.astype(right, kind, copy=False))
+            found = left @ self.xp.matrix_transpose(last)
             return self.xp.reshape(found, (self.replicates, len(steps), N, N)) / self.xp.float64(self.count)
 
         def found(missing: Sequence[int]) -> Array:
@@ -537,14 +580,11 @@ def _at(xp: Any, values: Array, steps: Sequence[int]) -> Array:
     return xp.stack([values[:, step + 1, ...] for step in steps], axis=1)
 
 
+def _times(weight: float, values: Array) -> Array:
+    """weight x values, these themselves where it is 1."""
+    return values if weight == 1.0 else weight * values
+
+
 def _follow(steps: Sequence[int]) -> bool:
     """Whether steps follow one another."""
-    return all(other == step + 1 for step, other in pairwise(steps))
-
-
-def _product(a: Array, b: Array, out: Array) -> Array:
-    """The product of matrices, in an array that is there."""
-    if isinstance(out, np.ndarray):
-        return np.matmul(a, b, out=out)
-    out[...] = a @ b
-    return out
+    return list(steps) == [*range(steps[0], steps[0] + len(steps))]

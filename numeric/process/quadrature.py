@@ -12,7 +12,7 @@ import sympy as sp
 
 from wideproof.derive.expectation.mehler_series import UNSEEN
 from wideproof.numeric.core.arrays import Array
-from wideproof.numeric.process.digital_nets import Net
+from wideproof.numeric.process.digital_nets import Nets
 from wideproof.numeric.process.groups import axes_needed, merged_groups, perturbations
 from wideproof.numeric.process.layout import GROUPED, QUADRATURE, KernelNumbers, Layout
 from wideproof.numeric.process.points import Points, net, pairs, tensor
@@ -97,7 +97,7 @@ def grouped(layout: Layout, xp: Any, X: Array, weights: Array, points: int, seed
             size = _variables(merged, group, X)
             if group in linear:
                 return pairs(xp, size)
-            drawn = Net(size, 0, points, seed, replicate, group).normals(np.empty((size, points)))
+            drawn = Nets(size, 0, points, seed, [(replicate, group)]).normals(np.empty((1, size, points)))[0]
             return net(xp, xp.asarray(drawn.T))
 
         kernels.append(kernel_of(Separable(layout, xp, X, merged, rule, ends_of(xp, weights)), weights))

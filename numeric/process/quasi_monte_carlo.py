@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from wideproof.derive.expectation.mehler_series import ENOUGH
@@ -11,7 +11,7 @@ from wideproof.derive.language.errors import TooLarge
 from wideproof.numeric.core.arrays import Array, Host
 from wideproof.numeric.process.block_cholesky import UNSURE
 from wideproof.numeric.process.cost import DOUBLE, SINGLE, PathWork
-from wideproof.numeric.process.digital_nets import Net
+from wideproof.numeric.process.digital_nets import Nets, Walsh, walsh_values
 from wideproof.numeric.process.factors import Factors, LongSeries, factors_of
 from wideproof.numeric.process.given_paths import Room
 from wideproof.numeric.process.groups import perturbations
@@ -136,9 +136,15 @@ class Drivers:
         signs = [form for form, group in factors.groups.items() if form in factors.used and group in linear]
         self.linear = {factors.layout.groups[form] for form in signs}
         normals, signed = dimensions(factors, X.shape[0], X.shape[1]), len(signs) * X.shape[0] * X.shape[1]
-        self.nets = [Net(normals, signed, points, seed, replicate) for replicate in replicates]
+        self.nets = Nets(normals, signed, points, seed, [(replicate,) for replicate in replicates])
 
-    def __call__(self, group: int, out: Sequence[Host]) -> None:
-        """Fill an array for each replicate with the next variables of a group of forms.  Shapes: (count, points)."""
-        for net, values in zip(self.nets, out, strict=True):
-            (net.signs if group in self.linear else net.normals)(values)
+    def __call__(self, group: int, out: Host) -> None:
+        """Fill an array with the next variables of a group of forms.  Shapes: (R, count, points)."""
+        if group in self.linear:
+            out[...] = walsh_values(self.nets.signs(out.shape[1]), out.shape[2])
+        else:
+            self.nets.normals(out)
+
+    def signs(self, count: int) -> Walsh:
+        """The next variables of a group of forms that signs drive.  Shapes: (R, count)."""
+        return self.nets.signs(count)

@@ -544,19 +544,36 @@ def test_random_starts_shared_or_not():
 
 
 # ---- singular covariances --------------------------------------------------------------------------------
-def test_revealed_blocks_have_the_covariance_they_were_given():
+@pytest.mark.parametrize("swept", [True, False], ids=["as installed", "on arrays"])
+@pytest.mark.parametrize("panel", [0, 4, 256])
+def test_revealed_blocks_have_the_covariance_they_were_given(panel, swept, monkeypatch):
+    monkeypatch.setattr(block_cholesky, "PANEL", panel)
+    if not swept:
+        monkeypatch.setattr(block_cholesky, "loop_of", lambda loop: None)
     rng = np.random.default_rng(15)
-    A = rng.standard_normal((6, 9))
-    A[3], A[4] = A[0], 0
+    A = rng.standard_normal((10, 14))
+    A[3], A[4], A[9] = A[0], 0, A[1] - A[6]
     covariance = A @ A.T
-    revealed = block_cholesky.Revealed(np.full((2, 6, 6), np.nan))
+    revealed = block_cholesky.Revealed(np.full((2, 10, 10), np.nan))
     both = np.stack([covariance, 2 * covariance])
-    blocks = [slice(0, 2), slice(2, 4), slice(4, 6)]
+    blocks = [slice(start, start + 2) for start in range(0, 10, 2)]
     rows = [revealed.append(both[:, : b.start, b], both[:, b, b]) for b in blocks]
-    L, other = (np.concatenate([np.pad(row[i], ((0, 0), (0, 6 - row.shape[2]))) for row in rows]) for i in (0, 1))
+    L, other = (np.concatenate([np.pad(row[i], ((0, 0), (0, 10 - row.shape[2]))) for row in rows]) for i in (0, 1))
     np.testing.assert_allclose(other, np.sqrt(2) * L, atol=1e-12)
     np.testing.assert_allclose(L @ L.T, covariance, atol=1e-12)
-    assert np.all(L[:, 3:5] == 0)
+    assert np.all(L[:, [3, 4, 9]] == 0)
+    assert revealed.ends == {0: [2, 4, 6, 8, 10], 4: [4, 8, 10], 256: [8, 10]}[panel]
+
+
+def test_factors_by_the_loop_are_those_on_arrays(monkeypatch):
+    A = np.random.default_rng(16).standard_normal((3, 6, 9))
+    A[:, 4], A[1, 2] = A[:, 1], 0.0
+    matrix = A @ np.swapaxes(A, 1, 2)
+    scale = np.diagonal(matrix, axis1=1, axis2=2)
+    looped = block_cholesky.semidefinite_cholesky(matrix, scale)
+    monkeypatch.setattr(block_cholesky, "loop_of", lambda loop: None)
+    for found, want in zip(looped, block_cholesky.semidefinite_cholesky(matrix, scale), strict=True):
+        np.testing.assert_allclose(found, want, rtol=0, atol=1e-12)
 
 
 @pytest.mark.parametrize("steps", [2, 3, 8])
@@ -586,3 +603,11 @@ def test_horizons_that_do_not_fit_say_what_does(steps, options, said):
     kernel = Kernel(models.gru(), readout="last", **options, **dict.fromkeys(as_program(models.gru()).symbols, 0.5))
     with pytest.raises(ParameterError, match=said):
         kernel.nngp(X)
+
+
+def test_signs_by_their_transform_and_by_products_give_one_kernel(monkeypatch):
+    X = np.random.default_rng(18).standard_normal((3, 4, 2))
+    made = layout("lstm", "ntk")
+    swept = sample(made, X, 64)
+    monkeypatch.setattr(paths, "loop_of", lambda loop: None)
+    np.testing.assert_allclose(swept.mean, sample(made, X, 64).mean, rtol=1e-5)
