@@ -107,7 +107,7 @@ def test_validate_takes_alternating_programs_and_says_what_it_cannot():
 
 def test_draws_after_the_first_ask_sympy_for_no_number(monkeypatch):
     limits = EVOLUTION(**SETTING)
-    plan = LinesPlan(models.amp(2), SETTING, 64, 10, coefficients=coefficients_of(limits))
+    plan = LinesPlan(models.amp(2).program(), SETTING, 64, 10, coefficients=coefficients_of(limits))
     drawn = partial(LineMeasurements.draw_batch, plan, "lines", 64, 2)
     first = drawn(stream(backend("numpy"), seed_sequence(1)))
     monkeypatch.setattr(sp.Basic, "subs", None)
