@@ -52,7 +52,8 @@ def emitted(arguments: Sequence[sp.Expr], content: Any, backend: str, cse: bool 
         "perron_slope": functools.partial(perron_slope, xp),
         "perron_gap": functools.partial(perron_gap, xp),
     }
-    return sp.lambdify(list(arguments), content, modules=[scope], printer=printer(backend), cse=cse)
+    how = {"printer": printer(backend), "cse": cse, "docstring_limit": 0}  # a text of all of it that nothing reads
+    return sp.lambdify(list(arguments), content, modules=[scope], **how)
 
 
 class ArrayCode(CodePrinter):

@@ -53,7 +53,7 @@ def emitted(arguments: Sequence[sp.Expr], content: Any) -> Callable[..., Any]:
     }
     names = {x: sp.Symbol(f"in{i}_") for i, x in enumerate(arguments)}  # of dummies SymPy would rename the flag too
     renamed = _renamed(content, names)
-    return sp.lambdify([*names.values(), ANALYTIC], renamed, modules=[scope], printer=BallCode(), cse=True)
+    return sp.lambdify([*names.values(), ANALYTIC], renamed, [scope], BallCode(), cse=True, docstring_limit=0)
 
 
 def _renamed(content: Any, names: dict[sp.Expr, sp.Symbol]) -> Any:

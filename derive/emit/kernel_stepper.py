@@ -10,7 +10,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -20,7 +20,7 @@ from wideproof.derive.algebra import ball_code
 from wideproof.derive.algebra.array_code import emitted, namespace
 from wideproof.derive.calculus.moments import FIRST, SECOND, Gram, Moment
 from wideproof.derive.calculus.starts import Starts, differ
-from wideproof.derive.emit.gap_coordinates import Above, Below, Part, carried, law_gaps, parts, sum_gaps
+from wideproof.derive.emit.gap_coordinates import Above, Below, carried, law_gaps, parts, sum_gaps
 from wideproof.derive.emit.on_demand import OnDemand
 from wideproof.derive.emit.underflow import SMALLEST, Underflow, without_loss
 from wideproof.derive.expectation.gaps import Gaps, by_subtraction, gaps_of_mean
@@ -46,6 +46,8 @@ WIDEST = 16.0
 """The largest variance for which they are chosen so: over wider ranges there are none, or large ones."""
 RECENT = 32
 """Laws of recent expectations are kept, so that a function and its derivative share angle and determinant."""
+KEPT = 1024
+"""Recently compiled equations are kept: kernels of one recursion at other variances read the same ones."""
 
 
 class Key(NamedTuple):
@@ -180,10 +182,12 @@ def placed(labels: tuple[sp.Expr, ...], times: tuple[sp.Expr, ...]) -> tuple[int
     return SIDES[(FIRST, SECOND) if turned else labels], (second, first) if turned else (first, second), turned
 
 
+@lru_cache(maxsize=KEPT)
 def compiled_equation(
-    expr: sp.Expr, symbols: tuple[sp.Symbol, ...], backend: str, gapped: bool = False, own: list[Part] | None = None
+    expr: sp.Expr, symbols: tuple[sp.Symbol, ...], backend: str, gapped: bool, whole: bool
 ) -> CompiledEquation:
-    """Compile the right side of an equation, where `gapped` with laws by their gaps, and of `own` parts those of it."""
+    """Compile the right side of an equation, where `gapped` with laws by their gaps, and if `whole` with its own."""
+    own = parts(expr) if whole else None
     wanted = [expr, *(sum_gaps(own) if own else ())]
     laws = {mean: law_gaps(mean) for mean in expr.atoms(GaussianMean)} if gapped else {}
     wanted += [x for gaps in laws.values() if gaps for x in gaps]
@@ -304,10 +308,10 @@ class Equations:
         known = (pair, side, index[0] == index[1] if expr.has(sp.KroneckerDelta) else None)
         if known not in self.rules:
             within = {WITHIN_FIRST: {SECOND: FIRST}, WITHIN_SECOND: {FIRST: SECOND}}.get(side, {})
-            gapped, whole = side == ACROSS and bool(self.carried), known[2] is not False
+            gapped = side == ACROSS and bool(self.carried)
+            whole = gapped and known[2] is not False and pair in self.carried
             right = settled(expr, index).xreplace(within)
-            own = parts(right) if gapped and whole and pair in self.carried else None
-            self.rules[known] = compiled_equation(right, self.symbols, self.backend, gapped, own)
+            self.rules[known] = compiled_equation(right, self.symbols, self.backend, gapped, whole)
         return self.rules[known]
 
     @cached_property

@@ -16,7 +16,15 @@ from wideproof.numeric.process.cost import KernelCost, PathWork
 from wideproof.numeric.process.digital_nets import MOST
 from wideproof.numeric.process.groups import axes_needed
 from wideproof.numeric.process.layout import KernelNumbers, Layout
-from wideproof.numeric.process.quadrature import AXES, TERMS, grouped, nested, products_of_terms
+from wideproof.numeric.process.quadrature import (
+    AXES,
+    TERMS,
+    grouped,
+    grouped_cost,
+    nested,
+    nested_cost,
+    products_of_terms,
+)
 from wideproof.numeric.process.quasi_monte_carlo import REPLICATES, dimensions, sampled
 
 PAIRS = 32
@@ -128,15 +136,19 @@ class ProcessKernel:
 
     def cost(self, sizes: tuple[int, int], symmetric: bool, steps: int, effort: Effort,
              parameters: Mapping[str, float]) -> KernelCost | None:  # fmt: skip
-        """Return what sampling paths takes; None where quadrature or nets of single groups do, in seconds.
+        """Return what a kernel takes; None where quadrature or nets of single groups do in less than two seconds.
 
-        Shapes: sizes are the numbers of sequences.  Units: bytes, seconds.  Error: `KernelCost`.
-        Source: `PathWork`.
+        Shapes: sizes are the numbers of sequences.  Units: bytes, seconds.  Error: `KernelCost`; the sampling that
+        follows a quadrature in doubt is not foreseen.
+        Source: `PathWork`; of quadrature and nets of single groups a rehearsal on few points.
         """
         layout = self._layout(parameters)
         together = sizes[0] if symmetric else sum(sizes)
-        if _is_short(layout, sizes, steps, symmetric) or _is_apart(layout, together, steps):
-            return None
+        if _is_short(layout, sizes, steps, symmetric):
+            pairs = sizes[0] * (sizes[0] + 1) // 2 if symmetric else sizes[0] * sizes[1]
+            return nested_cost(layout, min(2, together), pairs, steps)
+        if _is_apart(layout, together, steps):
+            return grouped_cost(layout, together, steps, _points(layout, together, steps, effort))
         side, work = _side(layout, sizes, steps, together, effort), PathWork.expected(layout, steps, effort.points)
         if side >= max(sizes):
             return work.cost([together], REPLICATES, effort.memory)
@@ -151,13 +163,18 @@ def _is_apart(layout: Layout, sequences: int, steps: int) -> bool:
     return layout.random_starts == 0 and products_of_terms(layout, sequences, steps) <= TERMS
 
 
+def _points(layout: Layout, sequences: int, steps: int, effort: Effort) -> int:
+    """How many points nets of single groups have."""
+    more = min(MORE, TERMS // products_of_terms(layout, sequences, steps))
+    return effort.points << (more.bit_length() - 1)
+
+
 def _sampled(layout: Layout, xp: Any, first: Sequences, second: Sequences | None, effort: Effort) -> KernelNumbers:
     """The kernel by quasi-Monte Carlo, of each group by itself while that is less work than paths of all."""
     sizes, steps = (first.X.shape[0], (second or first).X.shape[0]), first.X.shape[1]
     together = sizes[0] if second is None else sum(sizes)
     apart = _is_apart(layout, together, steps)
-    products = products_of_terms(layout, together, steps)
-    points = effort.points << (min(MORE, TERMS // products).bit_length() - 1) if apart else effort.points
+    points = _points(layout, together, steps, effort) if apart else effort.points
     paths = partial(sampled, memory=effort.memory)
     side, by = (max(sizes), grouped) if apart else (_side(layout, sizes, steps, together, effort), paths)
     told = _Told(effort.progress, REPLICATES)

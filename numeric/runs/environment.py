@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import importlib.util
 import os
 import platform
 import subprocess
@@ -11,6 +10,8 @@ from contextlib import suppress
 from importlib import metadata
 from pathlib import Path
 from typing import Any
+
+from wideproof.derive.expectation.tables.compiled_sweep import installed
 
 PACKAGES = ("wideproof", "sympy", "numpy", "scipy", "numba", "cupy", "matplotlib", "jinja2", "pypandoc-binary", "typst")
 DECIDING = ("wideproof", "numpy", "scipy", "python")
@@ -28,7 +29,7 @@ def environment(device: str = "numpy") -> dict[str, Any]:
         "versions": {name: found[name] for name in DECIDING} | ({"cupy": found["cupy"]} if device == "cupy" else {}),
         "processor": gpu() if device == "cupy" else processor(),
         "machine": platform.machine(),
-        "compiled": importlib.util.find_spec("numba") is not None,
+        "compiled": installed(),
         "device": device,
     }
 

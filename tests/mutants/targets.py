@@ -24,14 +24,20 @@ ROOMS = {
         "derive.expectation.kinked_times_smooth", "derive.expectation.mehler_series",
         "derive.expectation.truncated_moments", "derive.expectation.gauss_legendre",
         "derive.expectation.nested_quadrature", "derive.expectation.steep_places",
+        "derive.expectation.wedges.wedge_quadrature", "derive.expectation.wedges.wedge_tables",
+        "derive.expectation.tables.coefficient_tables", "derive.expectation.tables.flat_cores",
     ),
-    "emitter": ("derive.algebra.array_code", "derive.emit.compiled", "derive.emit.formula", "derive.emit.derivation"),
+    "emitter": (
+        "derive.algebra.array_code", "derive.emit.compiled", "derive.emit.formula", "derive.emit.derivation",
+        "derive.emit.sweeps.contributions", "derive.expectation.tables.lane_vectors",
+    ),
     "evaluator": (
         "derive.emit.kernel_stepper", "derive.emit.lag_grid", "derive.emit.mean_formula",
         "derive.expectation.pair_integrals", "derive.alternating.evaluation", "numeric.kernels.kernel",
         "numeric.kernels.sequence_batches", "numeric.process.evaluation", "numeric.process.layout",
         "numeric.process.paths", "numeric.process.points", "numeric.process.quadrature", "numeric.process.separable",
-        "numeric.process.block_cholesky", "numeric.process.digital_nets",
+        "numeric.process.block_cholesky", "numeric.process.digital_nets", "numeric.process.given_paths",
+        "derive.emit.sweeps.moment_programs",
     ),
 }  # fmt: skip
 """Definitions hold rules beside what rules share; a function decorated with @rule counts as a rule."""

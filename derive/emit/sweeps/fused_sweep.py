@@ -140,7 +140,8 @@ def source(equations: Equations, step: Lines, end: Lines, alone: Contributions) 
     first = first_row(step, end)
     moving, held = loops(
         step._replace(lines=[*step.lines, *stores]),
-        olds | grams | columns(alone, 0, "of_columns[chunk, step, {}, skip + j]"), first, diagonal=DIAGONAL, many=TOGETHER,
+        olds | grams | columns(alone, 0, "of_columns[chunk, step, {}, skip + j]"), first,
+        diagonal=DIAGONAL, many=TOGETHER,
     )  # fmt: skip
     ending = news | columns(alone, 1, "last_columns[chunk, 0, {}, skip + j]")
     last, ended = loops(end, ending, first, diagonal=DIAGONAL, many=TOGETHER)

@@ -15,6 +15,9 @@ from wideproof.derive.language.activations import Phi, definition_at
 from wideproof.derive.language.alternating import AlternatingProgram, Source
 from wideproof.numeric.core.arrays import Array, Host, Namespace, Stream, backend, seed_sequence, stream, to_host
 
+Given = tuple[tuple[sp.Expr, float], ...]
+"""Symbols and their numbers."""
+
 
 def simulate_lines(
     program: AlternatingProgram, coefficients: Mapping[About, float], width: int, source: Stream,
@@ -59,12 +62,13 @@ def _drawn_lines(
     values: Mapping[str, float],
 ) -> tuple[dict[sp.Expr, Array], list[Array], dict[sp.Expr, float]]:  # fmt: skip
     """Sources and lines, the vectors that the lines multiply, and the numbers of the symbols."""
-    numbers: dict[sp.Expr, float] = {x: values[name] for name, x in program.symbols.items()}
+    numbers: dict[sp.Expr, float] = {x: float(values[name]) for name, x in program.symbols.items()}
     assert program.matrix is not None
-    rows = round(float(program.aspect.subs(numbers)) * width)
-    size = math.sqrt(float(program.matrix.variance.subs(numbers)) / width)
+    given = tuple(numbers.items())
+    rows = round(_number(program.aspect, given) * width)
+    size = math.sqrt(_number(program.matrix.variance, given) / width)
     matrix = size * source.normal(rows, width)
-    known: dict[sp.Expr, Array] = {c: _drawn(s, rows if s.side == "m" else width, numbers, source)
+    known: dict[sp.Expr, Array] = {c: _drawn(s, rows if s.side == "m" else width, given, source)
                                    for c, s in program.sources}  # fmt: skip
     queries: list[Array] = []
     for c, line in program.lines:
@@ -76,10 +80,15 @@ def _drawn_lines(
     return known, queries, numbers
 
 
-def _drawn(source: Source, size: int, numbers: Mapping[sp.Expr, float], drawn: Stream) -> Array:
+@lru_cache(maxsize=1024)
+def _number(expr: sp.Expr, numbers: Given) -> float:
+    """The value of an expression: SymPy takes as long for it as a narrow matrix takes to be drawn."""
+    return float(sp.sympify(expr, strict=True).subs(dict(numbers)))
+
+
+def _drawn(source: Source, size: int, numbers: Given, drawn: Stream) -> Array:
     """Independent entries of a mixture: a uniform number, from two Gaussian ones, chooses the component."""
-    weights, variances = (np.asarray([float(sp.sympify(part[i], strict=True).subs(numbers)) for part in source.law])
-                          for i in (0, 1))  # fmt: skip
+    weights, variances = (np.asarray([_number(part[i], numbers) for part in source.law]) for i in (0, 1))
     xp = drawn.xp
     standard, uniform = drawn.normal(size), xp.exp(-(drawn.normal(size) ** 2 + drawn.normal(size) ** 2) / 2)
     scale = xp.full(size, math.sqrt(variances[0]))
@@ -89,14 +98,16 @@ def _drawn(source: Source, size: int, numbers: Mapping[sp.Expr, float], drawn: S
 
 
 def _value(expr: sp.Expr, known: Mapping[sp.Expr, Array], numbers: Mapping[sp.Expr, float], xp: Namespace) -> Array:
-    read = tuple(sorted((x for x in (*known, *numbers) if expr.has(x)), key=str))
     values = {**known, **numbers}
-    return _function(expr, read, "cupy" if "cupy" in xp.__name__ else "numpy")(*(values[x] for x in read))
+    read, function = _function(expr, tuple(values), "cupy" if "cupy" in xp.__name__ else "numpy")
+    return function(*(values[x] for x in read))
 
 
 @lru_cache(maxsize=1024)
-def _function(expr: sp.Expr, read: tuple[sp.Expr, ...], name: str) -> Callable[..., Array]:
-    """The array code of a vector in the vectors and numbers that it reads."""
+def _function(expr: sp.Expr, known: tuple[sp.Expr, ...], name: str) -> tuple[list[sp.Expr], Callable[..., Array]]:
+    """The vectors and numbers that a vector reads, and its array code in them."""
+    read = sorted((x for x in known if expr.has(x)), key=str)
     names = [sp.Dummy(real=True) for _ in read]
     plain = expr.xreplace(dict(zip(read, names, strict=True)))
-    return emitted(names, plain.replace(Phi, lambda phi, order, z: definition_at(str(phi), int(order), z)), name)
+    plain = plain.replace(Phi, lambda phi, order, z: definition_at(str(phi), int(order), z))
+    return read, emitted(names, plain, name)

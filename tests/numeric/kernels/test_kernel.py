@@ -157,6 +157,14 @@ def test_a_kernel_is_a_value_and_leaves_nothing_behind(model, readout):
     assert not any(hasattr(kernel, name) for name in ("error", "stderr", "method"))
 
 
+def test_a_kernel_at_other_variances_compiles_no_equation_again(monkeypatch):
+    first = Kernel(models.leaky("erf"), **ELMAN, alpha=0.3).ntk(SHORT)
+    monkeypatch.setattr(kernel_stepper, "emitted", None)
+    assert not np.array_equal(Kernel(models.leaky("erf"), **ELMAN, alpha=0.4).ntk(SHORT), first)
+    with pytest.raises(TypeError):
+        Kernel(models.leaky("leaky_relu(3/7)"), **ELMAN, alpha=0.4).ntk(SHORT)
+
+
 def test_parts_have_errors_too():
     kernel = Kernel(models.elman("tanh"), readout="last", **ELMAN)
     part = kernel.evaluate("ntk", SHORT, parameters="W")

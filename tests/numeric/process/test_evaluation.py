@@ -26,12 +26,13 @@ from wideproof.numeric.core.statistics import holm, two_sided_p
 from wideproof.numeric.core.width_ladder import extrapolate
 from wideproof.numeric.networks.empirical_kernels import empirical_ntk
 from wideproof.numeric.networks.simulation import simulate
-from wideproof.numeric.process import block_cholesky, paths
+from wideproof.numeric.process import block_cholesky, paths, quadrature
 from wideproof.numeric.process.factors import Factors
 from wideproof.numeric.process.layout import Layout
 from wideproof.numeric.process.points import pairs
 from wideproof.numeric.process.quadrature import grouped, nested
 from wideproof.numeric.process.quasi_monte_carlo import sampled, sizes
+from wideproof.numeric.process.separable import Separable
 
 CASES = json.loads((Path(__file__).parents[2] / "data" / "gru_kernels.json").read_text())["cases"]
 NU = {"nu_W": 1.4, "nu_F": 0.8, "nu_b": 0.2, "nu_C": 1.0}
@@ -295,6 +296,48 @@ def test_paths_stay_within_the_memory_that_is_announced():
     assert cost.seconds > 0
     assert Kernel(models.gru(), **NU).cost("nngp", X[:1, :2]) is None
     assert Kernel(models.elman(), **NU).cost("nngp", X) is None
+
+
+def product_of_three():
+    """Three products inside one activation: a net of all of them."""
+    r = Recursion("product-of-three")
+    W, V, U = (r.matrix(x, "nu_W") for x in "WVU")
+    h = r.state("h")
+    r.update(h, tanh((W @ h + r.input_map("F", "nu_F") @ r.x) * (V @ h + r.bias("b", "nu_b")) * (U @ h)))
+    r.output(r.readout("C", "nu_C") @ h)
+    return r
+
+
+@pytest.mark.parametrize(
+    ("made", "quantity", "points", "steps"),
+    [(product_of_three, "ntk", 16, 2), (product_of_three, "nngp", 256, 2), (models.gru, "ntk", 256, 4)],
+    ids=["many products", "many points", "quadrature"],
+)
+def test_what_takes_long_is_told_before_within_a_factor_of_three(made, quantity, points, steps, monkeypatch):
+    """By a clock that counts the numbers that are multiplied and averaged."""
+    clock = [0.0]
+
+    def counted(work):
+        def done(*given):
+            found = work(*given)
+            clock[0] += 100.0 + sum(np.size(x) for x in given[1:] if isinstance(x, np.ndarray))
+            return found
+
+        return done
+
+    for name in ("_pointwise", "_group_mean", "_placed"):
+        monkeypatch.setattr(Separable, name, counted(getattr(Separable, name)))
+    monkeypatch.setattr(quadrature, "process_time", lambda: clock[0])
+    monkeypatch.setattr(quadrature, "LEVELS", (5, 7, 9, 11))
+    monkeypatch.setattr(quadrature, "GRID", 11**4)
+    X = np.random.default_rng(23).standard_normal((1, steps, 2))
+    kernel = Kernel(made(), points=points, **NU)
+    told, before = kernel.cost(quantity, X), clock[0]
+    getattr(kernel, quantity)(X)
+    assert 1 / 3 < told.seconds / (clock[0] - before) < 3
+    assert told.memory > 0
+    monkeypatch.setattr(quadrature, "process_time", lambda: 1e-9 * clock[0])
+    assert kernel.cost(quantity, X) is None
 
 
 # ---- activations of products and of states -----------------------------------------------------------------

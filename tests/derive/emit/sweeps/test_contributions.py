@@ -17,31 +17,42 @@ NU = {"nu_W": 0.9, "nu_F": 0.5, "nu_b": 0.1, "nu_C": 1.0}
 LANES = 4
 
 
-def apart(monkeypatch, change=lambda text: text):
-    """How far the letters of rows and columns, and directions, are from what is written, of five sequences."""
+def apart(monkeypatch, change=lambda text: text, half=True):
+    """How far letters of rows and columns, and directions of rows, are from what is written, of five sequences.
+
+    Columns are the same sequences if `half`, else others.
+    """
     monkeypatch.setattr(contributions, "aligned", lambda shape: np.full(shape, 7.0))
     monkeypatch.setattr(contributions, "compiled", lambda text: compiled_text.function_of(change(text), "<text>"))
     function = ntk(models.elman("erf")).formula.on_sequences()
     X = np.random.default_rng(0).standard_normal((5, 3, 2))
     X[2] = 0.0
-    stepper = function._stepper(SequenceBatch(np, X, X, True), (3, 3), NU, STILL)
+    both = (X, X if half else 2.0 * X[::-1])
+    stepper = function._stepper(SequenceBatch(np, *both, half), (3, 3), NU, STILL)
     sweep, span = FusedSweep(function.equations, True), range(1, 3)
-    one, other = sweep.alone.sides(stepper, [[span, span[1:]]] * 2, True, LANES)
-    size = np.linalg.norm(X, axis=-1)[:, 1:]
-    along = X[:, 1:] / np.where(size > 0, size, 1.0)[..., None]
+    one, other = sweep.alone.sides(stepper, [[span, span[1:]]] * 2, half, LANES)
+    sizes = [np.linalg.norm(x, axis=-1)[:, 1:] for x in both]
+    along = X[:, 1:] / np.where(sizes[0] > 0, sizes[0], 1.0)[..., None]
     laid = one.directions.transpose(0, 3, 1, 2).reshape(8, 2, 2)
     found = [np.abs(laid[:5] - along).max(), np.abs(laid[5:] - along[4]).max()]
     for side, at in enumerate((one, other)):
         letters = [x for x, key in sweep.step.within.items() if key.side == side]
         names = [*stepper.equations.symbols, sp.Symbol(SIZES[side], nonnegative=True), *letters]
-        numbers = [size.T, *(stepper.within_at(0, sweep.step.within[x].pair, range(2), 5).T for x in letters)]
+        within = (stepper.within_at(0 if half else side, sweep.step.within[x].pair, range(2), 5).T for x in letters)
+        numbers = [sizes[side].T, *within]
         want = sp.lambdify(names, sweep.step.alone[side], "numpy")(*stepper.parameters, *numbers)
         found += [np.abs(x - y).max() for x, y in zip(sweep.alone.letters(side, 0, at), want, strict=True)]
     return max(map(float, found))
 
 
-def test_they_are_the_expressions_of_rows_and_columns(monkeypatch):
-    assert apart(monkeypatch) < 1e-15
+@pytest.mark.parametrize("half", [True, False], ids=["with themselves", "with others"])
+def test_they_are_the_expressions_of_rows_and_columns(half, monkeypatch):
+    assert apart(monkeypatch, half=half) < 1e-15
+
+
+def test_sides_that_are_exchanged_are_seen(monkeypatch):
+    monkeypatch.setattr(contributions, "SIDE", contributions.SIDE[::-1])
+    assert not apart(monkeypatch, half=False) < 1e-4
 
 
 @pytest.mark.parametrize(

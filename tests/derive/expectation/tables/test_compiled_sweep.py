@@ -1,6 +1,7 @@
 """Parts that threads share: in order, with the caller's errors of NumPy, and none waits for one that waits for it."""
 
 import threading
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -66,3 +67,9 @@ def test_a_helper_that_has_not_begun_is_not_waited_for(monkeypatch):
 
     monkeypatch.setattr(compiled_sweep, "CALLS", Nobody)
     assert in_parts(lambda i: i, range(5)) == [0, 1, 2, 3, 4]
+
+
+def test_one_module_looks_for_numba():
+    root = Path(__file__).parents[4]
+    files = [path for floor in ("derive", "numeric", "reports") for path in (root / floor).rglob("*.py")]
+    assert [x.stem for x in files if 'find_spec("numba")' in x.read_text(encoding="utf-8")] == ["compiled_sweep"]

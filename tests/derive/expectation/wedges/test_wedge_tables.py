@@ -1,6 +1,7 @@
 """Tables by wedges: within their error of the wedges themselves, refused where they are wrong, and taken by kernels."""
 
 from dataclasses import replace
+from functools import cache
 from types import SimpleNamespace
 
 import numpy as np
@@ -18,13 +19,14 @@ RNG = np.random.default_rng(3)
 ANGLE = np.append(np.pi * RNG.uniform(0.0, 1.0, 28) ** 3, [0.0, np.pi]).reshape(5, 6)
 
 
-@pytest.fixture(scope="module")
-def table():
+@cache
+def made():
     phi = steep("bent_elu", 0, "numpy")
     return build(phi, phi, (span(np.array([0.5])),) * 2)
 
 
-def test_a_table_is_its_wedges_within_its_error(table):
+def test_a_table_is_its_wedges_within_its_error():
+    table = made()
     phi, p, q = steep("bent_elu", 0, "numpy"), RNG.uniform(0.0625, 1.0, (5, 1)), RNG.uniform(0.0625, 1.0, (1, 6))
     found, error = table.at((p, q), ANGLE)
     want, doubt = pair(np, phi, phi, (p, q), ANGLE)
@@ -34,8 +36,9 @@ def test_a_table_is_its_wedges_within_its_error(table):
     np.testing.assert_allclose(alone, found, rtol=0, atol=1e-15)
 
 
-def test_a_table_of_other_numbers_is_refused(table):
-    phi, core = steep("bent_elu", 0, "numpy"), table.core.copy()
+def test_a_table_of_other_numbers_is_refused():
+    table, phi = made(), steep("bent_elu", 0, "numpy")
+    core = table.core.copy()
     core[1, 0, 0, 0] += 1e-9
     assert wedge_tables._checked(table, phi, phi) is not None
     assert wedge_tables._checked(replace(table, core=core), phi, phi) is None

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from functools import partial
+
+import numpy as np
 import pytest
+import sympy as sp
 
 from wideproof.derive import Alternating, corrections, models, tanh
 from wideproof.derive.alternating.evaluation import errors_of
 from wideproof.derive.alternating.line_limits import line_evolution
 from wideproof.derive.language.errors import ParameterError
 from wideproof.numeric import validate
+from wideproof.numeric.core.arrays import backend, seed_sequence, stream
 from wideproof.numeric.core.checks import Level, overall
 from wideproof.numeric.runs.gathering import gather
 from wideproof.numeric.validation.alternating import LineMeasurements, LinesPlan, judge_lines
@@ -98,3 +103,14 @@ def test_validate_takes_alternating_programs_and_says_what_it_cannot():
     for refused in ({"width": 32}, {"horizon": 3}, {"nu_W": 0.3}):
         with pytest.raises(ParameterError):
             validate(models.amp(1), **refused)
+
+
+def test_draws_after_the_first_ask_sympy_for_no_number(monkeypatch):
+    limits = EVOLUTION(**SETTING)
+    plan = LinesPlan(models.amp(2).program(), SETTING, 64, 10, coefficients=coefficients_of(limits))
+    drawn = partial(LineMeasurements.draw_batch, plan, "lines", 64, 2)
+    first = drawn(stream(backend("numpy"), seed_sequence(1)))
+    monkeypatch.setattr(sp.Basic, "subs", None)
+    monkeypatch.setattr(sp.Basic, "has", None)
+    again = drawn(stream(backend("numpy"), seed_sequence(1)))
+    assert np.array_equal(first.moments["mean_square"].mean, again.moments["mean_square"].mean)
