@@ -222,9 +222,10 @@ class Kernel:
         return certified(formula, inputs, self.readout, times, self.parameters, tolerance)
 
     def cost(self, quantity: str, X1: Any, X2: Any = None) -> KernelCost | None:
-        """Return the memory and the time that paths of a gated kernel take, before any is drawn; str() says it.
+        """Return the memory and the time that a kernel by paths, nets or quadrature takes, beforehand; str() says it.
 
-        None where nothing is sampled, or nets of single groups settle few short sequences in seconds.
+        None where a recurrence gives the kernel, or nets or a quadrature take less than two seconds; of these a few
+        points are tried, for at most three.
         Shapes: as the class says.  Units: bytes besides the result, seconds of processor time.
         Error: memory is a bound, seconds are within a factor of three; ParameterError as the kernel itself.
         Source: the arrays and products of `wideproof.numeric.process`, at rates of this machine measured now.
