@@ -262,13 +262,15 @@ def _of_ranges(
     ends = np.concatenate([side.ends for side in sides]).astype(np.int64)
     if slot.alike and sides[0] is not sides[1]:
         ends[::2], ends[1::2] = ends[::2].min(axis=0), ends[1::2].max(axis=0)
-    _, first, place = np.unique(_in_order(which, *ends), return_index=True, return_inverse=True)
+    codes = _in_order(which, *ends).tolist()
+    distinct = sorted(set(codes))
+    place, first = {x: n for n, x in enumerate(distinct)}, [codes.index(x) for x in distinct]
     spans = (2.0 ** ((ends[:, first].T + (-BEYOND, BEYOND) * 2) / GRID)).tolist()
     tables = [
         _narrowed(slot.factors, slot.means, ranges[which[step]], ((a, b), (c, d)), sloped)
         for step, (a, b, c, d) in zip(first, spans, strict=True)
     ]
-    return ChosenTables(tables, place, sizes[0].range)
+    return ChosenTables(tables, np.array([place[x] for x in codes]), sizes[0].range)
 
 
 def _in_order(*numbers: NDArray[np.int64]) -> NDArray[np.int64]:
