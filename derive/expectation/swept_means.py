@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from functools import lru_cache
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -32,11 +33,17 @@ APART, GROUPS = 4.0, 4
 """Pairs of times are grouped by powers of this of the variances, and so many groups are told apart."""
 SLOPE = 0.1
 """The least size of derivatives that errors are measured by: a tangent kernel multiplies them by large ones."""
+BEYOND, APART_BY = 0.1, 1024
+"""The part of a power by which tables reach beyond the ends, and more than any two powers are apart."""
 LOOKED_AT = 9
 """Variances of a step at which mean squares are looked at."""
 OWN, SQUARE = 3 + MEANS, GIVEN
 """Numbers of one variable before its basis: 1 / sqrt(s + a), a / (s + a), E[phi], E[phi'], sqrt(E[phi^2]), which
 is the place `SQUARE`, and, from tables, E[phi^2] and E[phi'^2]."""
+
+
+Variances = tuple[Host, Host]
+"""Those of the rows and of the columns of an expectation, (steps, N) and (steps, M): one array for the same ones."""
 
 
 class Slot(NamedTuple):
@@ -126,7 +133,7 @@ class ChosenTables(NamedTuple):
 class StepVariances(NamedTuple):
     """The least variance of each step, the least positive one, the largest, and powers of two that they lie between.
 
-    Shapes: (steps,), ends (steps, 2).
+    Shapes: (steps,), ends (2, steps), in powers of the root of two of order `GRID`.
     """
 
     least: Host
@@ -138,33 +145,101 @@ class StepVariances(NamedTuple):
     def of(cls, variance: Host) -> StepVariances:
         """That of variances (steps, N)."""
         least, most = variance.min(axis=1), variance.max(axis=1)
-        positive = least if np.all(least > 0.0) else np.where(variance > 0.0, variance, np.inf).min(axis=1)
-        low, high = np.log2(np.maximum([least, most], TINY))
-        ends = np.stack([np.floor(GRID * low) - 0.1, np.ceil(GRID * high) + 0.1], axis=-1)
-        return cls(least, positive, most, 2.0 ** (ends / GRID))
+        positive = least if least.min() > 0.0 else np.where(variance > 0.0, variance, np.inf).min(axis=1)
+        low, high = GRID * np.log2(np.maximum((least, most), TINY))
+        return cls(least, positive, most, np.array((np.floor(low), np.ceil(high))))
 
 
-def chosen(slot: Slot, a: Host, b: Host, given: Range | None = None) -> ChosenTables | None:
+Sides = tuple[StepVariances, StepVariances]
+"""Those of rows and of columns: one and the same for the same sequences."""
+
+
+@dataclass(frozen=True)
+class StepSizes:
+    """The sizes sqrt(E[phi^2] E[psi^2]) of the values of two factors at all steps, from tables over a range."""
+
+    factors: tuple[Factor, ...]
+    means: tuple[float, float]
+    range: Range
+    sides: Sides
+
+    @cached_property
+    def least(self) -> float:
+        """No more than any of them."""
+        spans = [(float(np.minimum(x.positive, x.most).min()), float(x.most.max())) for x in self.sides]
+        if min(low for low, _ in spans) <= 0.0:
+            return 0.0
+        octaves = tuple((math.floor(math.log2(low)), math.ceil(math.log2(high))) for low, high in spans)
+        return _least_size(self.factors, self.means, self.range, octaves)
+
+    @cached_property
+    def ends(self) -> Host:
+        """The least and the largest at each step, no numbers where there is no table of one.
+
+        They are looked for at some variances between the ends of each step.  Shapes: (steps, 2).
+        """
+        found = np.ones((len(self.sides[0].least), 2))
+        each = list(zip(self.factors, self.means, self.sides, strict=True))
+        if each[0][:2] == each[1][:2] and self.sides[0] is self.sides[1]:
+            del each[1]
+        for factor, mean, side in each:
+            table = square_table(factor, self.range, mean)
+            if table is None:
+                return np.full_like(found, np.nan)
+            places = np.linspace(np.minimum(side.positive, side.most), side.most, LOOKED_AT, axis=1)
+            squares = np.maximum(table.at(places), 0.0)
+            found *= np.stack([squares.min(axis=1), squares.max(axis=1)], axis=1)
+        return found if len(each) == 1 else np.sqrt(found)
+
+    def show(self, error: float, steps: NDArray[np.bool_]) -> bool:
+        """Whether an error is visible at some steps: beside the largest of values, or the least size of one."""
+        if error <= ACCURACY and error <= USEFUL * self.least:
+            return False
+        least, largest = self.ends[steps].T
+        return not bool(np.all(error <= ACCURACY * np.maximum(largest, 1.0)) and np.all(error <= USEFUL * least))
+
+
+@lru_cache(maxsize=512)
+def _least_size(
+    factors: tuple[Factor, ...], means: tuple[float, float], kind: Range, octaves: tuple[tuple[int, int], ...]
+) -> float:
+    """No more than sqrt(E[phi^2] E[psi^2]) at variances in octaves; zero where there is no table of one.
+
+    The density of a Gaussian variable of variance s, times sqrt(s), grows with s, and so does sqrt(s) E[phi^2]: within
+    an octave E[phi^2] is at least sqrt(1/2) of that at its start. What is left of it is for the errors of tables.
+    """
+    least = 1.0
+    for factor, mean, (low, high) in zip(factors, means, octaves, strict=True):
+        table = square_table(factor, kind, mean)
+        if table is None:
+            return 0.0
+        starts = np.exp2(np.arange(low, max(high, low + 1), dtype=np.float64))
+        least *= max(0.0, 0.5 * float(table.at(starts).min()) - 2.0 * table.error)
+    return math.sqrt(least)
+
+
+def chosen(slot: Slot, variances: Variances, given: Range | None = None) -> ChosenTables | None:
     """Tables for variances at all steps, or None where there are none, or an error would be visible.
 
     One over all variances, or one a step; an expectation and its derivative that have none in common have one each.
     `given` is a range of all variances, over which there is one table or none.
-    Shapes: a (steps, N), b (steps, M).
     """
+    a, b = variances
     first = StepVariances.of(a)
-    sides = (first, first if np.array_equal(a, b) else StepVariances.of(b))
+    sides = (first, first if a is b else StepVariances.of(b))
     both = np.array([min(x.least.min() for x in sides), max(x.most.max() for x in sides)])
-    every, ends = given or range_of(both), np.stack([x.ends for x in sides])
+    every = given or range_of(both)
     if every is None or not every[0] <= both[0] <= both[1] <= every[1]:
         return None
     kinds = [slot.factors] if slot.slope is None else [slot.factors, _derivatives(slot.factors)]
-    sizes = [_sizes(factors, slot.means, every, sides) for factors in kinds]
-    found = _of_ranges(slot, every, [every] * len(a), ends, sizes)
+    sizes = [StepSizes(factors, slot.means, every, sides) for factors in kinds]
+    found = _of_ranges(slot, [every], np.zeros(len(a), dtype=np.int64), sizes)
     if found is None and given is None and slot.slope is None:
         own = [
             range_of(np.array(x)) for x in zip(*(end for side in sides for end in (side.least, side.most)), strict=True)
         ]
-        found = _of_ranges(slot, every, [x for x in own if x], ends, sizes)
+        ranges = sorted({x for x in own if x})
+        found = _of_ranges(slot, ranges, np.array([ranges.index(x) for x in own if x]), sizes)
     return found
 
 
@@ -172,42 +247,38 @@ def _derivatives(factors: tuple[Factor, ...]) -> tuple[Factor, ...]:
     return tuple((name, order + 1) for name, order in factors)
 
 
-def _sizes(
-    factors: tuple[Factor, ...], means: tuple[float, float], every: Range, sides: tuple[StepVariances, StepVariances]
-) -> Host:
-    """The least and the largest sqrt(E[phi^2] E[psi^2]) at each step, no numbers where there is no table of one.
-
-    They are looked for at some variances between the ends of each step.  Shapes: (steps, 2).
-    """
-    found, each = np.ones((len(sides[0].least), 2)), list(zip(factors, means, sides, strict=True))
-    if each[0][:2] == each[1][:2] and sides[0] is sides[1]:
-        del each[1]
-    for factor, mean, side in each:
-        table = square_table(factor, every, mean)
-        if table is None:
-            return np.full_like(found, np.nan)
-        places = np.linspace(np.minimum(side.positive, side.most), side.most, LOOKED_AT, axis=1)
-        squares = np.maximum(table.at(places), 0.0)
-        found *= np.stack([squares.min(axis=1), squares.max(axis=1)], axis=1)
-    return found if len(each) == 1 else np.sqrt(found)
-
-
-def _of_ranges(slot: Slot, every: Range, ranges: list[Range], ends: Host, sizes: list[Host]) -> ChosenTables | None:
-    """The tables of so many ranges, one a step, each narrowed to the variances of the step."""
-    sloped = len(sizes) > 1
-    for kind in set(ranges):
-        table, steps = pair_table(slot.factors, (kind, kind), slot.means, sloped), [x == kind for x in ranges]
+def _of_ranges(
+    slot: Slot, ranges: list[Range], which: NDArray[np.int64], sizes: list[StepSizes]
+) -> ChosenTables | None:
+    """The tables of ranges, of which each step takes one, each narrowed to the variances of the step."""
+    sloped, sides = len(sizes) > 1, sizes[0].sides
+    for n, kind in enumerate(ranges):
+        table = pair_table(slot.factors, (kind, kind), slot.means, sloped)
         if table is None:
             return None
         errors = (table.error, table.slope_error)[: len(sizes)]
-        if any(_is_seen(error, size[steps]) for error, size in zip(errors, sizes, strict=True)):
+        if any(size.show(error, which == n) for error, size in zip(errors, sizes, strict=True)):
             return None
-    if slot.alike:
-        ends[:] = np.stack([ends[..., 0].min(axis=0), ends[..., 1].max(axis=0)], axis=-1)
-    kinds = [(kind, tuple(map(tuple, spans))) for kind, spans in zip(ranges, ends.swapaxes(0, 1).tolist(), strict=True)]
-    distinct = sorted(set(kinds))
-    tables = [_narrowed(slot.factors, slot.means, *kind, sloped) for kind in distinct]
-    return ChosenTables(tables, np.array([distinct.index(x) for x in kinds]), every)
+    ends = np.concatenate([side.ends for side in sides]).astype(np.int64)
+    if slot.alike and sides[0] is not sides[1]:
+        ends[::2], ends[1::2] = ends[::2].min(axis=0), ends[1::2].max(axis=0)
+    codes = _in_order(which, *ends).tolist()
+    distinct = sorted(set(codes))
+    place, first = {x: n for n, x in enumerate(distinct)}, [codes.index(x) for x in distinct]
+    spans = (2.0 ** ((ends[:, first].T + (-BEYOND, BEYOND) * 2) / GRID)).tolist()
+    tables = [
+        _narrowed(slot.factors, slot.means, ranges[which[step]], ((a, b), (c, d)), sloped)
+        for step, (a, b, c, d) in zip(first, spans, strict=True)
+    ]
+    return ChosenTables(tables, np.array([place[x] for x in codes]), sizes[0].range)
+
+
+def _in_order(*numbers: NDArray[np.int64]) -> NDArray[np.int64]:
+    """One number for several at each step, in the order of the first, then of the second, and so on."""
+    found = numbers[0]
+    for x in numbers[1:]:
+        found = found * APART_BY + x
+    return found
 
 
 @lru_cache(maxsize=512)
@@ -230,41 +301,42 @@ def _size_seen(
     return math.sqrt(sizes[0] * sizes[1])
 
 
-def _is_seen(error: float, sizes: Host) -> bool:
-    """Whether the error of a table is visible at a step: beside the largest of its values, or the least size of one."""
-    return not bool(np.all(error <= ACCURACY * np.maximum(sizes[:, 1], 1.0)) and np.all(error <= USEFUL * sizes[:, 0]))
-
-
 def loaded(
-    slots: Sequence[Slot], rows: Host, columns: Host, same: bool, lanes: int, given: Range | None = None
+    slots: Sequence[Slot], variances: Sequence[Variances], lanes: int, given: Range | None = None
 ) -> Loaded | None:
-    """The tables of expectations at the variances of both sides, or None where one has none.
+    """The tables of expectations at the variances of both sides of each, or None where one has none.
 
-    `same` says that both sides are the same sequences, `given` the range of all variances.
-    Shapes: what either side contributes alone, (letters, steps, N) and (letters, steps, M).
+    `given` is the range of all variances.
     """
     picked: list[ChosenTables] = []
-    for slot in slots:
-        found = chosen(slot, rows[slot.row], columns[slot.column], given)
+    for slot, both in zip(slots, variances, strict=True):
+        found = chosen(slot, both, given)
         if found is None:
             return None
         picked.append(found)
-    alike = same and all(slot.alike for slot in slots)
-    widths = [OWN + max(_ranks(table)[side] for found in picked for table in found.tables) for side in (0, 1)]
-    (steps, count), chunks = rows.shape[1:], -(-columns.shape[2] // lanes)
+    alike = all(slot.alike and a is b for slot, (a, b) in zip(slots, variances, strict=True))
+    kinds = tuple(tuple(found.tables) for found in picked)
+    widths = _widths(kinds)
+    (steps, count), chunks = variances[0][0].shape, -(-variances[0][1].shape[1] // lanes)
     own = Contributed(np.empty((count, steps, len(slots), widths[0])),
                       aligned((chunks, steps, len(slots) * widths[1], lanes)))  # fmt: skip
-    for e, (slot, tables) in enumerate(zip(slots, picked, strict=True)):
+    for e, (slot, tables, (a, b)) in enumerate(zip(slots, picked, variances, strict=True)):
         if alike:
-            _contribute(slot, tables, rows[slot.row], (0, e, widths[0]), own)
+            _contribute(slot, tables, a, (0, e, widths[0]), own)
         else:
-            _contribute(slot, tables, rows[slot.row], (0, e, widths[0]), own._replace(columns=NONE))
-            _contribute(slot, tables, columns[slot.column], (1, e, widths[1]), own._replace(rows=NONE))
-    cores, shapes, layers = together(tuple(tuple(found.tables) for found in picked))
+            _contribute(slot, tables, a, (0, e, widths[0]), own._replace(columns=NONE))
+            _contribute(slot, tables, b, (1, e, widths[1]), own._replace(rows=NONE))
+    cores, shapes, layers = together(kinds)
     return Loaded(
         *own, cores, np.stack([x[found.which] for x, found in zip(shapes, picked, strict=True)], axis=1),
         np.stack([x[found.which] for x, found in zip(layers, picked, strict=True)], axis=1),
     )  # fmt: skip
+
+
+@lru_cache(maxsize=64)
+def _widths(kinds: tuple[tuple[PairTable, ...], ...]) -> list[int]:
+    """How many numbers of one variable either side has for the tables of some expectations."""
+    return [OWN + max(_ranks(table)[side] for tables in kinds for table in tables) for side in (0, 1)]
 
 
 def _contribute(slot: Slot, found: ChosenTables, variance: Host, place: tuple[int, int, int], out: Contributed) -> None:
@@ -275,7 +347,7 @@ def _contribute(slot: Slot, found: ChosenTables, variance: Host, place: tuple[in
         assert square is not None
         roots = np.sqrt(np.maximum(square.at(variance), 0.0))
     sides = tuple(x.sides[side] for x in found.tables)
-    contribute(sides, found.which, np.ascontiguousarray(variance), roots, (e, width), out)
+    contribute(sides, found.which, variance, roots, (e, width), out)
 
 
 def _ranks(table: PairTable) -> tuple[int, int]:
@@ -295,31 +367,38 @@ class AtTimes(NamedTuple):
     groups: NDArray[np.int64]
 
 
-def across_times(slots: Sequence[Slot], rows: Host, columns: Host, same: bool, given: Range | None) -> AtTimes | None:
+def across_times(
+    slots: Sequence[Slot], variances: Sequence[Variances], letters: Sequence[Host], given: Range | None
+) -> AtTimes | None:
     """The same for all pairs of times: variances that grow with time have a table for each two of a few ranges.
 
-    Shapes: (letters, T, N) and (letters, T', M).
+    `letters` are all that either side contributes, variances among them: one range holds them.
     """
-    groups = [_groups(side[letter]) for side, letter in ((rows, slots[0].row), (columns, slots[0].column))]
-    if same and len(groups[0]) == len(groups[1]):
-        groups[1] = groups[0]
+    a, b = variances[0]
+    first = _groups(a)
+    groups = [first, first if a is b else _groups(b)]
     counts = [int(x.max()) + 1 for x in groups]
-    every = given or range_of(np.concatenate([rows.reshape(-1), columns.reshape(-1)]))
+    every = given or range_of(np.concatenate([x.reshape(-1) for x in letters]))
     blocks: list[list[Loaded]] = []
     for g in range(counts[0]):
         blocks.append([])
         for h in range(counts[1]):
-            parts = [side[:, which == n] for side, which, n in zip((rows, columns), groups, (g, h), strict=True)]
-            flat = [np.ascontiguousarray(x).reshape(len(x), 1, -1) for x in parts]
-            whole = flat[1].shape[2]
-            found = loaded(slots, flat[0], flat[1], same and g == h, whole, given if counts == [1, 1] else every)
+            flat = [_at_groups(both, groups, (g, h)) for both in variances]
+            found = loaded(slots, flat, flat[0][1].shape[1], given if counts == [1, 1] else every)
             if found is None:
                 return None
             blocks[-1].append(found)
     both = np.zeros((2, max(map(len, groups))), dtype=np.int64)
     for place, group in zip(both, groups, strict=True):
         place[: len(group)] = group
-    return AtTimes(_joined(blocks, groups, (rows.shape[2], columns.shape[2])), both)
+    return AtTimes(_joined(blocks, groups, (a.shape[1], b.shape[1])), both)
+
+
+def _at_groups(variances: Variances, groups: list[NDArray[np.int64]], numbers: tuple[int, int]) -> Variances:
+    """Those of two groups of times, as at one step; one array where it is one group of the same ones."""
+    one, other = (x[of == n].reshape(1, -1) for x, of, n in zip(variances, groups, numbers, strict=True))
+    same = variances[0] is variances[1] and groups[0] is groups[1] and numbers[0] == numbers[1]
+    return one, one if same else other
 
 
 def _groups(variances: Host) -> NDArray[np.int64]:

@@ -7,7 +7,7 @@ some sequences of a chunk each.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from wideproof.derive.emit.kernel_stepper import WITHIN_FIRST, WITHIN_SECOND, Equations, Index, Pair, Stepper
 from wideproof.derive.emit.sweeps.compiled_text import compiled, out_of_range
 from wideproof.derive.emit.sweeps.step_text import SIZE, SIZES, Lines, alone_lines, indented
+from wideproof.derive.expectation.swept_means import Slot, Variances
 from wideproof.derive.expectation.tables.compiled_sweep import in_parts
 from wideproof.derive.expectation.tables.lane_vectors import aligned
 
@@ -182,11 +183,25 @@ class Contributions:
                     return None
         return Alone(lengths, moments)
 
+    def letter(self, side: int, n: int, found: Side, k: int) -> Host:
+        """A letter of a side in a part, by sequences.  Shapes: (steps, N)."""
+        place, turned = self.parts[n].places[side][k]
+        numbers = (found.moving, found.last)[n][:, :, place].swapaxes(0, 1)
+        whole = np.ascontiguousarray(numbers.reshape(len(numbers), -1)[:, : found.number])
+        return -whole if turned else whole
+
     def letters(self, side: int, n: int, found: Side) -> Host:
-        """The letters of a side in a part, by sequences.  Shapes: (letters, steps, N)."""
-        numbers = (found.moving, found.last)[n].transpose(2, 1, 0, 3)
-        whole = numbers.reshape(*numbers.shape[:2], -1)[..., : found.number]
-        return np.stack([-whole[k] if turned else whole[k] for k, turned in self.parts[n].places[side]])
+        """All letters of a side in a part.  Shapes: (letters, steps, N)."""
+        return np.stack([self.letter(side, n, found, k) for k in range(len(self.parts[n].places[side]))])
+
+    def variances(self, n: int, slots: Sequence[Slot], one: Side, other: Side) -> list[Variances]:
+        """Those that expectations in a part read: of the same numbers one array."""
+        (rows, columns), found = self.parts[n].places, []
+        for slot in slots:
+            row = self.letter(0, n, one, slot.row)
+            same = one is other and rows[slot.row] == columns[slot.column]
+            found.append((row, row if same else self.letter(1, n, other, slot.column)))
+        return found
 
 
 def _lines(equations: Equations, part: Part, name: str) -> list[str]:

@@ -316,7 +316,7 @@ class FusedSweep:
         slots = (self.step, self.end)[n].slots_at(stepper)
         if not slots:
             return tuple(NOTHING)
-        found = loaded(slots, self.alone.letters(0, n, one), self.alone.letters(1, n, other), half, LANES)
+        found = loaded(slots, self.alone.variances(n, slots, one, other), LANES)
         return None if found is None else tuple(found)
 
     def _begun(self, stepper: Stepper, begin: list[int], shape: tuple[int, ...]) -> Host:

@@ -306,7 +306,8 @@ class GridSweep(FusedSweep):
         slots = (self.step, self.end)[n].slots_at(stepper)
         if not slots:
             return tuple(NOTHING), np.zeros((2, 0), dtype=np.int64)
-        found = across_times(slots, self.alone.letters(0, n, one), self.alone.letters(1, n, other), half, every)
+        letters = [self.alone.letters(side, n, x) for side, x in enumerate((one, other))]
+        found = across_times(slots, self.alone.variances(n, slots, one, other), letters, every)
         if found is None:
             return None
         return tuple(found.loaded._replace(columns=in_lanes(found.loaded.columns, lanes))), found.groups
