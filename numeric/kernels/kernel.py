@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from array_api_compat import is_numpy_namespace
 from scipy import special
 
 from wideproof.derive import Formula, Program, Recursion, nngp, ntk, output_mean
@@ -36,7 +37,16 @@ from wideproof.numeric.kernels.sequence_batches import (
     rounding,
 )
 from wideproof.numeric.networks.simulation import symbol_values
-from wideproof.numeric.process import REPLICATES, ROUNDING, Effort, KernelCost, KernelNumbers, ProcessKernel, padded
+from wideproof.numeric.process import (
+    REPLICATES,
+    ROUNDING,
+    Effort,
+    Extent,
+    KernelCost,
+    KernelNumbers,
+    ProcessKernel,
+    padded,
+)
 from wideproof.numeric.runs.crew import workers_of
 
 Asked = tuple[str, tuple[str, ...] | None, bool]
@@ -235,8 +245,10 @@ class Kernel:
         if not isinstance(function, ProcessKernel):
             return None
         sizes = [sum(len(rows) for rows, _ in groups) for groups in (pairs.first, pairs.second)]
-        steps = max(X.shape[1] for groups in (pairs.first, pairs.second) for _, X in groups)
-        return function.cost((sizes[0], sizes[1]), pairs.symmetric, steps, self.effort, self.parameters)
+        lengths = {X.shape[1] for groups in (pairs.first, pairs.second) for _, X in groups}
+        last = max(lengths) == 1 or (self.readout == "last" and len(lengths) == 1)
+        extent = Extent(max(lengths), last, is_numpy_namespace(pairs.xp))
+        return function.cost((sizes[0], sizes[1]), pairs.symmetric, extent, self.effort, self.parameters)
 
     @property
     def mean(self) -> float:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from wideproof.derive.expectation.mehler_series import LENGTHS, PLACES
 from wideproof.derive.expectation.tables.compiled_sweep import installed
@@ -16,7 +17,7 @@ from wideproof.numeric.process.layout import Layout
 SINGLE, DOUBLE = 4, 8
 STEP_ARRAYS = 8
 """Arrays of one step alive at once, in units of forms and processes."""
-AT_ONCE = 2**17
+AT_ONCE = 2**18
 """Numbers of one process at one step, or of one moment given the paths, for which replicates are taken together."""
 CALLS, RUNS = 200, 350
 """Statements for one form, one activation or one moment at a step, and for a program of one pair of steps."""
@@ -49,13 +50,22 @@ class KernelCost:
         return f"about {self.memory / 1e6:.3g} MB and {self.seconds:.2g} s of processor time"
 
 
+class Extent(NamedTuple):
+    """How many steps sequences have, whether only the last of them is read, and whether NumPy's arrays hold them."""
+
+    steps: int
+    last: bool
+    host: bool
+
+
 @dataclass(frozen=True)
 class PathWork:
     """The arrays and products of paths: `normals`, `forms` and `processes` have paths, `moments` are matrix products.
 
     `points` are the paths of a replicate, `kinds` the moments given them, and `series` the activations whose
-    expectations take none; `factored` are the forms of each covariance that has a factor, and `otherwise` is the
-    work where all expectations take paths.
+    expectations take none; `factored` are the forms of each covariance that has a factor, `drawn` those whose variables
+    are kept, `columns` the steps that a moment is kept with, and `otherwise` is the work where all expectations take
+    paths.
     Source: `Paths`, counted.
     """
 
@@ -69,18 +79,20 @@ class PathWork:
     kinds: int
     series: int
     factored: tuple[int, ...]
+    drawn: int
+    columns: int
     otherwise: PathWork | None = None
 
     @classmethod
-    def expected(cls, layout: Layout, steps: int, points: int) -> PathWork:
+    def expected(cls, layout: Layout, extent: Extent, points: int) -> PathWork:
         """Count the work of a layout, and what it is where no series is short enough."""
         factors = factors_of(layout)
         inexact = frozenset(phi for phi in layout.activations if factors.exact(phi, phi))
-        otherwise = cls.of(factors_of(layout, factors.inexact | inexact), steps, points)
-        return replace(cls.of(factors, steps, points), otherwise=otherwise)
+        otherwise = cls.of(factors_of(layout, factors.inexact | inexact), extent, points)
+        return replace(cls.of(factors, extent, points), otherwise=otherwise)
 
     @classmethod
-    def of(cls, factors: Factors, steps: int, points: int) -> PathWork:
+    def of(cls, factors: Factors, extent: Extent, points: int) -> PathWork:
         """Count the work of moments in factors."""
         layout = factors.layout
         forms = factors.used & layout.forms.keys()
@@ -90,9 +102,10 @@ class PathWork:
         groups = Counter(layout.groups[form] for form in layout.forms)
         factored = {layout.groups[factors.twins[form]] for form in forms}
         sizes, paths = tuple(groups[group] for group in factored), factors.paths(points)
-        series = len(factors.series)
-        return cls(factors, steps, paths, normals, len(forms), others, len(factors.moments), factors.integration.kinds,
-                   series, sizes)  # fmt: skip
+        series, drawn = len(factors.series), normals if extent.host and installed() else len(forms)
+        columns = 2 if factors.passing and extent.last else extent.steps + 1
+        return cls(factors, extent.steps, paths, normals, len(forms), others, len(factors.moments),
+                   factors.integration.kinds, series, sizes, drawn, columns)  # fmt: skip
 
     def with_points(self, points: int) -> PathWork:
         """Return the same work with other points of the kernel."""
@@ -113,9 +126,10 @@ class PathWork:
         the arrays of one step; factors and moments of all pairs; moments given the paths, of two steps with all.
         """
         variables = sequences * self.steps
-        kept = variables * (self.forms + self.processes)
+        kept: float = variables * (self.drawn + self.processes)
         now = sequences * (STEP_ARRAYS * (self.forms + self.processes) + 2 * self.processes)
-        pairs = sum(size**2 for size in self.factored) + self.moments * (1 + 2 / self.steps)
+        pairs: float = sum(size**2 for size in self.factored)
+        pairs += self.moments * self.columns * (1 + 2 / self.steps) / self.steps
         strips = STEP_ARRAYS * (1 + max(self.factored, default=0))
         given = bool(self.kinds) * sequences**2 * (self.kinds * (self.steps + 1) + STEP_ARRAYS)
         kept += bool(self.kinds) * variables * self.forms

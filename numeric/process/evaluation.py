@@ -12,7 +12,7 @@ from wideproof.derive.language.errors import ParameterError
 from wideproof.numeric.core.arrays import Array
 from wideproof.numeric.core.inputs import callback, whole
 from wideproof.numeric.networks.simulation import symbol_values
-from wideproof.numeric.process.cost import KernelCost, PathWork
+from wideproof.numeric.process.cost import Extent, KernelCost, PathWork
 from wideproof.numeric.process.digital_nets import MOST
 from wideproof.numeric.process.groups import axes_needed
 from wideproof.numeric.process.layout import KernelNumbers, Layout
@@ -25,7 +25,7 @@ from wideproof.numeric.process.quadrature import (
     nested_cost,
     products_of_terms,
 )
-from wideproof.numeric.process.quasi_monte_carlo import REPLICATES, dimensions, sampled
+from wideproof.numeric.process.quasi_monte_carlo import REPLICATES, dimensions, extent_of, sampled
 
 PAIRS = 32
 """More pairs of sequences than this are sampled together, whatever the horizon."""
@@ -134,7 +134,7 @@ class ProcessKernel:
             self._last = found = Layout(self.formula.program, self.formula.process, values)
         return found
 
-    def cost(self, sizes: tuple[int, int], symmetric: bool, steps: int, effort: Effort,
+    def cost(self, sizes: tuple[int, int], symmetric: bool, extent: Extent, effort: Effort,
              parameters: Mapping[str, float]) -> KernelCost | None:  # fmt: skip
         """Return what a kernel takes; None where quadrature or nets of single groups do in less than two seconds.
 
@@ -142,14 +142,14 @@ class ProcessKernel:
         follows a quadrature in doubt is not foreseen.
         Source: `PathWork`; of quadrature and nets of single groups a rehearsal on few points.
         """
-        layout = self._layout(parameters)
+        layout, steps = self._layout(parameters), extent.steps
         together = sizes[0] if symmetric else sum(sizes)
         if _is_short(layout, sizes, steps, symmetric):
             pairs = sizes[0] * (sizes[0] + 1) // 2 if symmetric else sizes[0] * sizes[1]
             return nested_cost(layout, min(2, together), pairs, steps)
         if _is_apart(layout, together, steps):
             return grouped_cost(layout, together, steps, _points(layout, together, steps, effort))
-        side, work = _side(layout, sizes, steps, together, effort), PathWork.expected(layout, steps, effort.points)
+        side, work = _side(layout, sizes, extent, together, effort), PathWork.expected(layout, extent, effort.points)
         if side >= max(sizes):
             return work.cost([together], REPLICATES, effort.memory)
         ends = [[min(side, size - i) for i in range(0, size, side)] for size in sizes]
@@ -175,8 +175,9 @@ def _sampled(layout: Layout, xp: Any, first: Sequences, second: Sequences | None
     together = sizes[0] if second is None else sum(sizes)
     apart = _is_apart(layout, together, steps)
     points = _points(layout, together, steps, effort) if apart else effort.points
-    paths = partial(sampled, memory=effort.memory)
-    side, by = (max(sizes), grouped) if apart else (_side(layout, sizes, steps, together, effort), paths)
+    extent = extent_of(xp, *(part.weights for part in (first, second) if part))
+    paths = partial(sampled, memory=effort.memory, extent=extent)
+    side, by = (max(sizes), grouped) if apart else (_side(layout, sizes, extent, together, effort), paths)
     told = _Told(effort.progress, REPLICATES)
     return _in_blocks(lambda X, weights, told: by(layout, xp, X, weights, points, effort.seed, told),
                       xp, first, second, side, told)  # fmt: skip
@@ -230,9 +231,9 @@ def _is_short(layout: Layout, sizes: tuple[int, int], steps: int, symmetric: boo
     return few and layout.random_starts == 0
 
 
-def _side(layout: Layout, sizes: tuple[int, int], steps: int, together: int, effort: Effort) -> int:
+def _side(layout: Layout, sizes: tuple[int, int], extent: Extent, together: int, effort: Effort) -> int:
     """How many sequences of each side are sampled together: all of them, if memory and the net allow it."""
-    work = PathWork.expected(layout, steps, effort.points)
+    work, steps = PathWork.expected(layout, extent, effort.points), extent.steps
     needed = int(work.memory(2))
     if needed > effort.memory:
         halves = (effort.points >> k for k in range(1, effort.points.bit_length()))

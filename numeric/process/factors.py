@@ -104,6 +104,10 @@ class Factors:
             self.expanded[process] = self._expands(process)
         return self.expanded[process]
 
+    def updated(self, process: sp.Expr) -> sp.Expr:
+        """The state that an expanded process is of its own step or of the one before; others as they are."""
+        return self._state(process) if self.expands(process) else process
+
     def _expands(self, process: sp.Expr) -> bool:
         state = self._state(process)
         if state is None or self.layout.backward(state) or self.layout.start(state)[0] != 0:
@@ -220,8 +224,20 @@ class Factors:
 
     @property
     def moments(self) -> list[Pair]:
-        """The pairs of processes of which some moment is a mean over paths, or is kept for all pairs of steps."""
-        return list(dict.fromkeys([*self._asked(), *self._sampled_pairs()]))
+        """The pairs of processes of which some moment is a mean over paths, or is kept for pairs of steps."""
+        pairs = [*self._asked(), *self._sampled_pairs()]
+        return list(dict.fromkeys((self.updated(u), self.updated(v)) for u, v in pairs))
+
+    @property
+    def passing(self) -> bool:
+        """Whether moments with a step are asked at the next two only, where no more than the last step is read.
+
+        Laws are of states before their update, and no moment is taken given the paths.
+        """
+        table, laws = self.layout.program.table, [law.moment for law in self.layout.laws.values() if law.moment]
+        before = all(isinstance(table.get(x), Previous) for moment in laws for x in moment)
+        forward = not any(self.layout.backward(state) for state in self.layout.bodies)
+        return before and forward and not self.integration.pairs
 
     def _asked(self) -> list[Pair]:
         return [law.moment for law in (*self.layout.read, *self.layout.laws.values()) if law.moment]

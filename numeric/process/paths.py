@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import operator
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import reduce
 from typing import Any, Protocol
@@ -64,13 +64,15 @@ class Column:
 
     values: Array
     done: set[int]
+    place: int
 
 
 @dataclass
 class Paths:
     """R sets of M paths of a process for N sequences of T steps, each path driven by the same products.
 
-    Backward states are zero from the end of their sequence on.
+    Backward states are zero from the end of their sequence on. `passing` says that moments with a step are
+    asked at the next two only.
     Shapes: X (N, T, n_x), ends (N,); values (R, N, M).  Units: those of the recursion.
     Error: that of means over M paths, or 1e-6 where these are in single precision.
     Source: yang2020tensor2, master theorem, through derive.calculus.gaussian_process.
@@ -84,6 +86,7 @@ class Paths:
     replicates: int
     count: int
     ends: Array
+    passing: bool
     room: Room
     kind: Any
     known: dict[sp.Expr, Array] = field(default_factory=dict)
@@ -98,7 +101,7 @@ class Paths:
     inverses: dict[tuple[sp.Symbol, int], Array] = field(default_factory=dict)
     series: dict[Phi, Truncated] = field(default_factory=dict)
     orders: dict[tuple[Phi, int], int] = field(default_factory=dict)
-    columns: dict[Any, Column] = field(default_factory=dict)
+    columns: dict[Any, dict[int, Column]] = field(default_factory=dict)
     coefficients: dict[tuple[sp.Expr, int], Array] = field(default_factory=dict)
     given: GivenPaths = field(init=False)
 
@@ -114,8 +117,15 @@ class Paths:
             self._integrate(step)
             self.now.clear()
             self.in_use.clear()
+            self._pass(step)
         self.given.end()
         self.coefficients.clear()
+
+    def _pass(self, step: int) -> None:
+        """Leave behind the moments with steps that the next one does not ask for."""
+        for columns in self.columns.values() if self.passing else ():
+            for at in [at for at in columns if at < step - 1]:
+                del columns[at]
 
     def _integrate(self, step: int) -> None:
         """The moments given the paths of one step with all up to it, the earlier ones first."""
@@ -349,7 +359,8 @@ class Paths:
         if products is None:
             return self._sampled(u, v, steps, step)
         shift, at = self._shift(u), step + self._shift(v)
-        column = self._column((u, v, at), {-1} if at >= 0 else set(range(-1, self.X.shape[1])))
+        pair, zero = (self.factors.updated(u), self.factors.updated(v)), {-1} if at >= 0 else range(-1, self.X.shape[1])
+        column = self._column(pair, at, zero)
 
         def found(missing: Sequence[int]) -> Array:
             terms = (_times(weight, self._product(pairs, missing, at)) for weight, pairs in products)
@@ -357,15 +368,17 @@ class Paths:
 
         return self._filled(column, [other + shift for other in steps], found)
 
-    def _column(self, key: Any, zero: set[int]) -> Column:
+    def _column(self, key: Any, at: int, zero: Iterable[int] = ()) -> Column:
         """Where E[u v] of all steps with one is kept; zero at some.  Shapes: (R, T + 2, N, N)."""
-        if key not in self.columns:
+        columns = self.columns.setdefault(key, {})
+        if at not in columns:
             N, T, _ = self.X.shape
-            values = self.room(key, (self.replicates, T + 2, N, N), self.xp.float64)
+            place = min({*range(len(columns) + 1)} - {column.place for column in columns.values()})
+            values = self.room((key, place), (self.replicates, T + 2, N, N), self.xp.float64)
             for step in zero:
                 values[:, step + 1, ...] = 0.0
-            self.columns[key] = Column(values, set(zero))
-        return self.columns[key]
+            columns[at] = Column(values, set(zero), place)
+        return columns[at]
 
     def _filled(self, column: Column, steps: Sequence[int], found: Callable[[Sequence[int]], Array]) -> Array:
         """The moments of some steps, those that are missing found.  Shapes: (R, S, N, N)."""
@@ -492,7 +505,7 @@ class Paths:
                 values[:, list(missing).index(at), ...] = product([at], self.xp.float64)[:, 0, ...]
             return values
 
-        return self._filled(self._column(("mean", u, v, at), set()), [other + shift for other in steps], found)
+        return self._filled(self._column(("mean", u, v), at), [other + shift for other in steps], found)
 
     def _given(self, u: sp.Expr, v: sp.Expr, steps: Sequence[int], step: int) -> Array:
         """The same of processes that are integrated given the paths.  Shapes: (R, S, N, N)."""
@@ -506,7 +519,7 @@ class Paths:
         def found(missing: Sequence[int]) -> Array:
             return xp.stack([xp.broadcast_to(one(other), (self.replicates, N, N)) for other in missing], axis=1)
 
-        return self._filled(self._column(("mean", u, v, step), set()), steps, found)
+        return self._filled(self._column(("mean", u, v), step), steps, found)
 
     def _stacked(self, process: sp.Expr, steps: Sequence[int]) -> Array:
         """A process at several steps; without a copy where they follow one another."""

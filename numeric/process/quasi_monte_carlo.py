@@ -6,11 +6,13 @@ import math
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from array_api_compat import is_numpy_namespace
+
 from wideproof.derive.expectation.mehler_series import ENOUGH
 from wideproof.derive.language.errors import TooLarge
 from wideproof.numeric.core.arrays import Array, Host
 from wideproof.numeric.process.block_cholesky import UNSURE
-from wideproof.numeric.process.cost import DOUBLE, SINGLE, PathWork
+from wideproof.numeric.process.cost import DOUBLE, SINGLE, Extent, PathWork
 from wideproof.numeric.process.digital_nets import Nets, Walsh, walsh_values
 from wideproof.numeric.process.factors import Factors, LongSeries, factors_of
 from wideproof.numeric.process.given_paths import Room
@@ -33,9 +35,10 @@ def dimensions(factors: Factors, sequences: int, steps: int) -> int:
 
 
 def sampled(layout: Layout, xp: Any, X: Array, weights: Array, points: int, seed: int, told: Told,
-            memory: float = math.inf) -> KernelNumbers:  # fmt: skip
+            memory: float = math.inf, extent: Extent | None = None) -> KernelNumbers:  # fmt: skip
     """Estimate sum over steps of weights x kernel x weights for all pairs of sequences.
 
+    `extent` is that of all batches, by default of this one.
     Each of REPLICATES scrambled Sobol nets of `points` paths, or of the fewer that `Factors.paths` says, finds its own
     covariances, so their spread holds the error of the covariances too. What a nonlinear use of these adds in the mean
     is of the order of their variance:
@@ -47,13 +50,15 @@ def sampled(layout: Layout, xp: Any, X: Array, weights: Array, points: int, seed
     """
     kernels: list[Array] = []
     factors, room, kind = factors_of(layout), layout.rooms.pop(xp, None) or Room(xp), xp.float32
+    ends, extent = ends_of(xp, weights), extent or extent_of(xp, weights)
     while len(kernels) < REPLICATES:
         width = SINGLE if kind == xp.float32 else DOUBLE
-        together = PathWork.of(factors, X.shape[1], points).together(X.shape[0], REPLICATES, memory, width)
+        together = PathWork.of(factors, extent, points).together(X.shape[0], REPLICATES, memory, width)
         batch = range(len(kernels), min(len(kernels) + together, REPLICATES))
         count = factors.paths(points)
         drivers = Drivers(factors, X, count, seed, batch)
-        paths = Paths(layout, factors, xp, X, drivers, len(batch), count, ends_of(xp, weights), room, kind)
+        passing = factors.passing and extent.last
+        paths = Paths(layout, factors, xp, X, drivers, len(batch), count, ends, passing, room, kind)
         try:
             paths.run()
             kernels += list(paths.kernel(weights))
@@ -78,6 +83,15 @@ def ends_of(xp: Any, weights: Array) -> Array:
     """
     steps = xp.arange(1, weights.shape[2] + 1)
     return xp.max(xp.max(xp.where(weights != 0, steps, 0), axis=1), axis=1)
+
+
+def extent_of(xp: Any, *weights: Array) -> Extent:
+    """Return the steps of one batch or two, and whether their weights read only the last one.
+
+    Shapes: weights (N, r, T) each.  Source: definition.
+    """
+    last = not any(bool(xp.any(part[:, :, :-1] != 0)) for part in weights)
+    return Extent(weights[0].shape[2], last, is_numpy_namespace(xp))
 
 
 def replicated(xp: Any, kernels: list[Array], method: str, missed: float = ENOUGH) -> KernelNumbers:

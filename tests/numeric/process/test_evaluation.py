@@ -298,6 +298,29 @@ def test_paths_stay_within_the_memory_that_is_announced():
     assert Kernel(models.elman(), **NU).cost("nngp", X) is None
 
 
+@pytest.mark.parametrize(("readout", "columns"), [("last", 2), ("average", 13)])
+def test_moments_that_are_left_behind_are_not_announced_and_do_not_change_the_kernel(readout, columns, monkeypatch):
+    X, kept = np.random.default_rng(22).standard_normal((6, 12, 2)), set()
+    before = paths.Paths._column
+    monkeypatch.setattr(
+        paths.Paths, "_column", lambda self, key, *rest: (before(self, key, *rest), kept.add(len(self.columns[key])))[0]
+    )
+    kernel = Kernel(models.lstm(), readout=readout, points=64, **NU)
+    value = kernel.ntk(X)
+    assert max(kept) == columns
+    Kernel(models.lstm(), readout=readout, points=64, **NU).ntk(X[:, :11])  # imports and caches are not the kernel's
+    fresh = Kernel(models.lstm(), readout=readout, points=64, **NU)
+    told = fresh.cost("ntk", X)
+    tracemalloc.start()
+    fresh.ntk(X)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak <= told.memory + 2.0**20
+    monkeypatch.setattr(Factors, "passing", False)
+    assert np.array_equal(Kernel(models.lstm(), readout=readout, points=64, **NU).ntk(X), value)
+    assert max(kept) == 13
+
+
 def product_of_three():
     """Three products inside one activation: a net of all of them."""
     r = Recursion("product-of-three")
@@ -635,7 +658,7 @@ def test_an_overflow_comes_with_its_step_whatever_the_method(steps):
         (
             9,
             {"memory": 1e6},
-            r"steps and 4096 paths, 5\.86e\+06 bytes, got 1e\+06\. Give memory=5855168, or points=512,",
+            r"steps and 4096 paths, 5\.86e\+06 bytes, got 1e\+06\. Give memory=5856576, or points=512,",
         ),
         (10700, {"points": 1, "memory": 1e12}, "at most 10600 steps, got 10700"),
     ],

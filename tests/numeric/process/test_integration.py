@@ -33,7 +33,7 @@ def test_moments_of_a_gru_given_its_gate_are_those_of_the_recursion_written_out(
     made, X, R = layout(models.gru(), "nngp"), np.random.default_rng(1).standard_normal((3, 2, 2)), 2
     factors, weights = Factors(made), last(3, 2)
     drivers = Drivers(factors, X, 16, 4, range(R))
-    paths = Paths(made, factors, xp, X, drivers, R, 16, ends_of(xp, weights), Room(xp), np.float64)
+    paths = Paths(made, factors, xp, X, drivers, R, 16, ends_of(xp, weights), False, Room(xp), np.float64)
     gate = next(c for c in factors.integration.coefficients if not c.is_Number)
     kept = {}
     paths.given.end = lambda: kept.update(paths.coefficients)
