@@ -67,7 +67,8 @@ def slope(table: PairTable, variances: tuple[Host, Host], covariance: Host) -> H
     least = np.sqrt(1.0 - widest)
     root, width = np.sqrt(1.0 - np.minimum(w * w, widest)), layer * np.maximum(1.0 - least, TINY)
     y = 1.0 - 2.0 * (1.0 + layer) * (root - least) / (root - least + width)
-    turned = 2.0 * (1.0 + layer) * width * w / ((root - least + width) ** 2 * root)
+    beyond = root - least + width
+    turned = 2.0 * (1.0 + layer) * (width / beyond) * w / (beyond * root)
     (p, first), (q, second) = (side.at(x) for side, x in zip(table.sides, (a, b), strict=True))
     result = np.array(p[1] * q[1])
     for piece, some, place in in_pieces(table, y):

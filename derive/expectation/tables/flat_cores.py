@@ -64,7 +64,7 @@ def _filled(core: Host, count: int, width: int) -> Host:
     result = np.zeros((core.shape[1], count, width))
     kept = core[..., :width].swapaxes(0, 1)
     result[:, : len(core), : kept.shape[2]] = kept
-    return result.reshape(len(result), -1)
+    return result.reshape(len(result), count * width)
 
 
 @lru_cache(maxsize=64)

@@ -112,16 +112,21 @@ class _Values(NamedTuple):
 def _pieces(table: PairTable, parts: list[_Part], sizes: ErrorScales) -> tuple[list[_Values], float]:
     """The pieces that a table is best taken in, and the place between them."""
     whole, cut = _values(table, parts, sizes, (-1.0, 1.0)), _cut(table, parts)
+    orders = sum(map(len, whole.values))
+    if not (orders and -1.0 < cut < 1.0):
+        return [whole], 1.0
     first = _values(table, parts, sizes, (-1.0, cut))
-    if sum(map(len, first.values)) > WORTH * sum(map(len, whole.values)):
+    if sum(map(len, first.values)) > WORTH * orders:
         return [whole], 1.0
     return [first, _values(table, parts, sizes, (cut, 1.0))], cut
 
 
 def _cut(table: PairTable, parts: list[_Part]) -> float:
-    """The place of the correlation `NEAR` between the largest variances."""
+    """The place of the correlation `NEAR` between the largest variances; an end where these are too small."""
     widest = math.prod(part.side.range[1] / (table.softening + part.side.range[1]) for part in parts)
     least = math.sqrt(1.0 - widest)
+    if least == 1.0:
+        return 1.0
     x = (math.sqrt(1.0 - NEAR * NEAR * widest) - least) / (1.0 - least)
     return 1.0 - 2.0 * (1.0 + table.layer) * x / (x + table.layer)
 

@@ -29,7 +29,8 @@ ELEMENTS = 4096
 """Single pairs summed at a time."""
 MEANS = 4
 """E[phi], E[phi'], E[phi^2] and E[phi'^2]: numbers that a side may tell before its basis."""
-TINY = float(np.finfo(float).tiny)
+TINY = 1e-300
+"""The least that is divided by, as in the loops."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -12,6 +12,7 @@ from wideproof.derive.emit.sweeps.fused_sweep import FusedSweep, sweep_of
 from wideproof.derive.emit.sweeps.step_text import arctan_terms
 from wideproof.derive.expectation.swept_means import Slot
 from wideproof.derive.expectation.tables import compiled_sweep
+from wideproof.numeric.kernels.kernel import Kernel
 from wideproof.numeric.kernels.sequence_batches import SequenceBatch
 
 
@@ -267,3 +268,14 @@ def test_where_one_table_serves_no_two_each_has_its_own(monkeypatch):
 
 def test_what_is_kept_on_disk_names_no_module_that_may_move():
     assert compiled_text.function_of("def sweep():\n    return 1\n", "<text>").__module__ == "wideproof"
+
+
+@pytest.mark.parametrize("name", ["tanh", "silu", "softplus", "sigmoid"])
+@pytest.mark.parametrize("size", [1e-12, 1e-9, 1e-6], ids=str)
+def test_variances_too_small_to_tell_correlations_are_swept(name, size):
+    pytest.importorskip("numba")
+    nu = {"nu_W": 1e-3 * size, "nu_F": size, "nu_b": 0.0, "nu_C": 1.0}
+    X = np.random.default_rng(0).standard_normal((200, 54, 2))
+    kernel = Kernel(models.elman(name), "ntk", "numpy", "last", **nu)
+    found, few = kernel.ntk(X), kernel.ntk(X[:4])
+    assert np.abs(found[:4, :4] / few - 1.0).max() < 1e-9
