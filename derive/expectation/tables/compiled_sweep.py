@@ -25,6 +25,8 @@ LANES = 4
 """Terms of a rank summed together; ranks are filled up with zeros."""
 ROWS = 16
 """Rows a thread takes at a time."""
+TINY = 1e-300
+"""The least that is divided by."""
 HOW = {"nogil": True, "fastmath": {"contract"}, "error_model": "numpy"}
 HELPERS = "wideproof-"
 """The names of threads that share work begin so."""
@@ -175,7 +177,7 @@ def _loop(  # noqa: C901 - one loop nest for the compiler
             x = c[i, j] * softened * cols[0, j]
             widest = part * cols[1, j]
             least = math.sqrt(1.0 - widest)
-            z = (math.sqrt(1.0 - min(x * x, widest)) - least) / max(1.0 - least, 1e-300)
+            z = (math.sqrt(1.0 - min(x * x, widest)) - least) / max(1.0 - least, TINY)
             w[j] = x
             y[j] = 1.0 - 2.0 * (1.0 + layer) * z / (z + layer)
             out[i, j] = own * q[0, j] + other * q[1, j] * c[i, j]

@@ -16,7 +16,8 @@ import numpy as np
 
 from wideproof.derive.expectation import nested_quadrature
 from wideproof.derive.expectation.nested_quadrature import Steep
-from wideproof.derive.expectation.tables.pair_tables import TINY, Host, PairTable, in_pieces
+from wideproof.derive.expectation.tables.compiled_sweep import TINY
+from wideproof.derive.expectation.tables.pair_tables import Host, PairTable, in_pieces
 
 SLACK = 2.0
 """By how much a derivative may be less accurate than the value, by their sizes."""

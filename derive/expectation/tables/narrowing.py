@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from wideproof.derive.expectation.tables.compiled_sweep import TINY
 from wideproof.derive.expectation.tables.covariance_slopes import SLACK, ErrorScales, order_weights, slope
 from wideproof.derive.expectation.tables.pair_tables import (
     Host,
@@ -31,7 +32,7 @@ SINGULAR, ORDERS, STAIRS = 1e-11, 6e-12, 6e-12
 the size of values: of the first, a thirtieth is seen in a value."""
 NEAR, WORTH = 0.9, 0.7
 """The correlation of the largest variances where a piece ends, and the part of all orders below which that pays."""
-ROUNDING, SHORT, TINY = 3e-14, 1e-12, 1e-300
+ROUNDING, SHORT = 3e-14, 1e-12
 """The part of the largest coefficient of a mean below which the last ones are left out, and what those of a basis may
 leave out of a value."""
 
@@ -125,9 +126,7 @@ def _cut(table: PairTable, parts: list[_Part]) -> float:
     """The place of the correlation `NEAR` between the largest variances; an end where these are too small."""
     widest = math.prod(part.side.range[1] / (table.softening + part.side.range[1]) for part in parts)
     least = math.sqrt(1.0 - widest)
-    if least == 1.0:
-        return 1.0
-    x = (math.sqrt(1.0 - NEAR * NEAR * widest) - least) / (1.0 - least)
+    x = (math.sqrt(1.0 - NEAR * NEAR * widest) - least) / max(1.0 - least, TINY)
     return 1.0 - 2.0 * (1.0 + table.layer) * x / (x + table.layer)
 
 

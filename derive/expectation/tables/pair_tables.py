@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wideproof.derive.expectation.tables import compiled_sweep
+from wideproof.derive.expectation.tables.compiled_sweep import TINY
 
 Host = NDArray[np.float64]
 Some = slice | NDArray[np.int64]
@@ -29,8 +30,6 @@ ELEMENTS = 4096
 """Single pairs summed at a time."""
 MEANS = 4
 """E[phi], E[phi'], E[phi^2] and E[phi'^2]: numbers that a side may tell before its basis."""
-TINY = 1e-300
-"""The least that is divided by, as in the loops."""
 
 
 @dataclass(frozen=True, eq=False)

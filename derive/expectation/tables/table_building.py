@@ -22,9 +22,9 @@ from numpy.typing import NDArray
 from wideproof.derive.expectation import nested_quadrature
 from wideproof.derive.expectation.mehler_series import REACH
 from wideproof.derive.expectation.nested_quadrature import Steep
+from wideproof.derive.expectation.tables.compiled_sweep import TINY
 from wideproof.derive.expectation.tables.covariance_slopes import ErrorScales, Form, order_weights, with_slope
 from wideproof.derive.expectation.tables.pair_tables import (
-    TINY,
     Host,
     PairTable,
     Range,

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from wideproof.derive.expectation.swept_means import OWN, Slot
+from wideproof.derive.expectation.tables.compiled_sweep import TINY
 from wideproof.derive.expectation.tables.flat_cores import HEAD
 from wideproof.derive.expectation.tables.lane_vectors import LANES, of_lanes
 
@@ -67,7 +68,7 @@ def summed(
     """
     sloped = slot.slope is not None
     parts = {"e": n, "c": covariance, "value": WORK + slot.value, "slope": WORK + (slot.slope or 0), "lanes": lanes,
-             "diagonal": diagonal, "first": OWN, "rows": rows,
+             "diagonal": diagonal, "first": OWN, "rows": rows, "tiny": TINY,
              "series": 2 if lanes == 1 else "4 if asked else 2"}  # fmt: skip
     deeper = _contraction(
         terms=f"terms_of, ({{i}} - start, {n}, ", rows=f"table_of, ({{i}}, at_row, {n}, ", rank=f"all_shapes[{n}, 6]",
@@ -241,7 +242,7 @@ for j in range(np.uint64(0), width, np.uint64({lanes})):
     softened = spread(shift) * lanes(column_table, (alone, here))
     scaled, widest = covariance * softened, spread(part) * lanes(column_table, (alone + 1, here))
     least, longest = root(unit - widest), root(unit - lesser(scaled * scaled, widest))
-    turned, within = longest - least, spread(layer) * greater(unit - least, spread(1e-300))
+    turned, within = longest - least, spread(layer) * greater(unit - least, spread({tiny}))
     inverse = unit / ((turned + within) * longest)
     over = inverse * longest
     value = spread(mean) * lanes(column_table, (alone + 2, here))
