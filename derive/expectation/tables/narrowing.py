@@ -144,12 +144,16 @@ def _values(table: PairTable, parts: list[_Part], sizes: ErrorScales, piece: Ran
 
 
 def _within(core: Host, piece: Range) -> Host:
-    """The Chebyshev coefficients of a sum over a part of [-1, 1].  Shapes: (K, ...) kept."""
+    """The Chebyshev coefficients of a sum over a part of [-1, 1].  Shapes: (K, ...) kept.
+
+    None is told by those of lower orders, whose rounding a derivative would show.
+    """
     if not len(core):
         return core
     places = 0.5 * (piece[0] + piece[1]) + 0.5 * (piece[1] - piece[0]) * roots(len(core))
-    terms = np.polynomial.chebyshev.chebvander(places, len(core) - 1)
-    return chebyshev(np.tensordot(terms, core, (1, 0)), 0)
+    terms: Host = np.polynomial.chebyshev.chebvander(places, len(core) - 1)
+    told = np.triu(chebyshev(terms, 0))
+    return np.tensordot(told, core, (1, 0))
 
 
 def _frames(pieces: list[list[Host]], alike: bool) -> list[Host]:

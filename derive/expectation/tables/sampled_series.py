@@ -161,13 +161,11 @@ def _factorial(n: Host) -> Host:
                     0.5 * np.log(2.0 * math.pi * many) + series)  # fmt: skip
 
 
-def summed(products: Host, orders: Host, correlation: Host) -> Host:
-    """sum of products times powers of |correlation|.  Shapes: (P, K), (K,), (P, A) -> (P, A)."""
-    with np.errstate(divide="ignore"):
-        logarithms, found = np.log(np.abs(correlation)), np.empty_like(correlation)
-    together = max(1, TERMS // (len(orders) * correlation.shape[1]))
+def summed(products: Host, orders: Host, logarithm: Host) -> Host:
+    """Sums of products times powers of what has that logarithm.  Shapes: (P, T, K), (K,), (P, A) -> (P, T, A)."""
+    found = np.empty((*products.shape[:2], logarithm.shape[1]))
+    together = max(1, TERMS // (len(orders) * logarithm.shape[1]))
     for start in range(0, len(products), together):
         rows = slice(start, start + together)
-        powers = np.exp(orders[:, None] * logarithms[rows, None, :])
-        found[rows] = (products[rows, None, :] @ powers)[:, 0]
+        found[rows] = products[rows] @ np.exp(orders[:, None] * logarithm[rows, None, :])
     return found

@@ -17,13 +17,12 @@ from itertools import product
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from wideproof.derive.expectation import nested_quadrature
 from wideproof.derive.expectation.mehler_series import REACH
 from wideproof.derive.expectation.nested_quadrature import Steep
 from wideproof.derive.expectation.tables.compiled_sweep import TINY
-from wideproof.derive.expectation.tables.covariance_slopes import ErrorScales, Form, order_weights, with_slope
+from wideproof.derive.expectation.tables.covariance_slopes import ErrorScales, order_weights, with_slope
 from wideproof.derive.expectation.tables.pair_tables import (
     Host,
     PairTable,
@@ -34,12 +33,8 @@ from wideproof.derive.expectation.tables.pair_tables import (
     roots,
     variances_at,
 )
-from wideproof.derive.expectation.tables.sampled_series import (
-    Orders,
-    coefficients as sampled_coefficients,
-    summed,
-    transform_of,
-)
+from wideproof.derive.expectation.tables.sampled_series import coefficients as sampled_coefficients, transform_of
+from wideproof.derive.expectation.tables.series_profiles import Sums, in_the_place, remainder
 from wideproof.derive.language.errors import NotClosed
 
 WANTED, ACCEPTED = 1e-12, 2e-11
@@ -53,8 +48,6 @@ STEP, FASTEST = 0.12, 0.6
 """The grid's step in deviations of the widest variable from zero, and how fast orders may oscillate on the grid."""
 NODES = (16, 24, 32, 48, 64)
 """Chebyshev nodes in a variance, from first to last attempt."""
-LONG, LONGER = 40, 64
-"""And in the correlation, where variances are small, and where they are large."""
 FEW, TRIES = (10.0, 100.0, 3000.0), 2
 """Quotients of softened variances beyond which the first numbers of nodes were too few for all functions tried, and how
 many tables with enough nodes are refused before it is known that more nodes will not help."""
@@ -67,35 +60,10 @@ CORNERS, FEWER = ((0, 0), (0, 2), (2, 2)), 256.0
 UNITS = 4e-16
 """Rounding of the functions of the pairs, by which the last coefficients may exceed what is wanted: for derivatives at
 large variances it is visible, and whether it matters is for the checks to say."""
-LARGE = 1e3
-"""By how many times values may exceed what derivatives are measured by: the rounding of larger ones is seen there."""
 LEFT_OUT = 3.0
 """By how many times what is wanted the error estimate exceeds the checks: rank, terms and nodes each leave it out."""
-VERY_LAST, ROUNDING, TINIEST = 6, 4.0, 1e-13
-"""How many coefficients tell the size of rounding, how many times that is taken for it, and at most what part of the
-largest."""
 DRAWN, ANGLES, PROBED = 5, 24, 3
 """Variances a side, and correlations, at which a table is checked by the series, and pairs by other integrals."""
-
-
-Places = NDArray[np.int64]
-
-
-class Sums(NamedTuple):
-    """Hermite coefficients (N, K) of a function at N variances, and E[phi^2] of each (N,).
-
-    Of orders 0, 1, 2, ..., or of those told, where so many are too many.
-    """
-
-    coefficients: Host
-    energy: Host
-    sampled: Orders | None = None
-
-    @property
-    def orders(self) -> Orders:
-        """The orders, and how often each counts.  Shapes: (K,)."""
-        count = self.coefficients.shape[1]
-        return self.sampled or Orders(np.arange(float(count)), np.ones(count))
 
 
 class Tried(NamedTuple):
@@ -126,8 +94,6 @@ def build(
     if corners is None:
         return None
     sizes = _sizes(corners, ends, derivatives is not None)
-    if sizes.slope is not None and sizes.value > LARGE * sizes.slope:
-        return None
     softening, layer = _form(corners, ends, sizes)
     ratio = max((softening + high) / (softening + low) for low, high in ranges)
     refused = 0
@@ -154,8 +120,7 @@ def _shortest(
     """The form of those listed with the fewest terms of both parities, first at the worst of some pairs."""
     i, j = (np.tile(x, len(forms)) for x in np.array(CORNERS).T)
     softening, layer = (np.repeat(x, len(CORNERS)) for x in np.array(forms).T)
-    profile = _profile(corners, (i, j), ends, (softening, layer))
-    scaled = np.abs(_without_rounding(chebyshev(profile, 2)))
+    scaled = np.abs(in_the_place(corners, (i, j), ends, (softening, layer), sizes.slope is not None))
     scaled *= order_weights((softening, layer), ends[0][i], ends[1][j], scaled.shape[2], sizes)
     counts = np.array([[_length(row, WANTED) for row in rows] for rows in scaled]).sum(axis=0).reshape(len(forms), -1)
     return forms[min(range(len(forms)), key=lambda n: (max(counts[n]), sum(counts[n])))]
@@ -164,7 +129,7 @@ def _shortest(
 def _sizes(sums: tuple[Sums, Sums], variances: Sequence[Host], sloped: bool) -> ErrorScales:
     """By what errors are measured: the largest mean squares, those of the derivatives by the same coefficients.
 
-    Of derivatives at least one: what a kernel multiplies by it is no smaller than what it is added to.
+    Of derivatives at least the part that one is of the largest variance, by which a tangent kernel multiplies them.
     """
     size = max(TINY, math.sqrt(math.prod(float(np.max(x.energy)) for x in sums)))
     if not sloped:
@@ -173,7 +138,8 @@ def _sizes(sums: tuple[Sums, Sums], variances: Sequence[Host], sloped: bool) -> 
         np.max(x.coefficients**2 @ (x.orders.orders * x.orders.weights) / at)
         for x, at in zip(sums, variances, strict=True)
     )
-    return ErrorScales(size, max(1.0, math.sqrt(math.prod(map(float, slopes)))))
+    least = min(1.0, 1.0 / max(float(np.max(at)) for at in variances))
+    return ErrorScales(size, max(least, math.sqrt(math.prod(map(float, slopes)))))
 
 
 def _attempt(
@@ -183,7 +149,7 @@ def _attempt(
     """The table with so many nodes in a variance: not settled where they, or the terms, are too few."""
     rng = np.random.default_rng(count)
     nodes = [variances_at(x, form[0], roots(count)) for x in ranges]
-    places = rng.uniform(-1.0, 1.0, DRAWN)
+    places = np.append(rng.uniform(-1.0, 1.0, DRAWN - 1), 1.0)
     drawn = [variances_at(x, form[0], places) for x in ranges]
     series = _series(functions, [np.concatenate(x) for x in zip(nodes, drawn, strict=True)])
     if series is None:
@@ -298,65 +264,6 @@ def hermite_sums(function: Steep, variances: Host) -> Sums | None:
     return None
 
 
-def remainder(sums: tuple[Sums, Sums], places: tuple[Places, Places], correlation: Host) -> Host:
-    """sum p_k q_k r^k over the even orders from 2 and over the odd ones from 3, by Horner's rule for all pairs at once.
-
-    Shapes: places (P,) in the variances of either side, correlation (P, A) -> (2, P, A).
-    """
-    last = min(x.coefficients.shape[1] for x in sums)
-    if sums[0].sampled is not None:
-        return _remainder_by_samples(sums, places, correlation, last)
-    first, second = (np.ascontiguousarray(x.coefficients[:, :last].T) for x in sums)
-    square, found = correlation * correlation, np.zeros((2, *correlation.shape))
-    for parity, total in enumerate(found):
-        orders = range(parity + 2, last, 2)
-        if np.any(first[parity + 2 :: 2]) and np.any(second[parity + 2 :: 2]):
-            for k in reversed(orders):
-                total *= square
-                total += (first[k][places[0]] * second[k][places[1]])[:, None]
-        total *= square * correlation if parity else square
-    return found
-
-
-def _remainder_by_samples(sums: tuple[Sums, Sums], places: tuple[Places, Places], correlation: Host, last: int) -> Host:
-    """The same where some orders stand for all."""
-    found, (orders, weights) = np.zeros((2, *correlation.shape)), sums[0].orders
-    for parity, total in enumerate(found):
-        own = slice(parity + 2, last, 2)
-        p, q = (x.coefficients[:, own] for x in sums)
-        if np.any(p) and np.any(q):
-            total[:] = summed(p[places[0]] * q[places[1]] * weights[own], orders[own], correlation)
-    found[1] *= np.sign(correlation)
-    return found
-
-
-def _profile(
-    sums: tuple[Sums, Sums], places: tuple[Places, Places], variances: Sequence[Host], form: tuple[Form, Form]
-) -> Host:
-    """The two functions of pairs of variances at the nodes of the correlation.  Shapes: -> (2, P, LONG or LONGER)."""
-    softening, layer = form
-    a, b = (x[i] for x, i in zip(variances, places, strict=True))
-    widest = (a / (softening + a) * (b / (softening + b)))[:, None]
-    least, layer = np.sqrt(1.0 - widest), np.reshape(layer, (-1, 1))
-    x = 0.5 * (1.0 - roots(LONG if sums[0].sampled is None else LONGER))
-    x = layer * x / (1.0 + layer - x)
-    square = (1.0 - x) * (1.0 - least) * (1.0 + least + x * (1.0 - least))
-    w = np.sqrt(square)
-    return remainder(sums, places, np.minimum(w / np.sqrt(widest), 1.0)) / np.stack([square, square * w])
-
-
-def _without_rounding(coefficients: Host) -> Host:
-    """Coefficients without the last ones, where they are rounding: no larger than the very last by much, and tiny.
-
-    Their sum with the weights of a derivative would be large, and none of it known.  Shapes kept.
-    """
-    sizes = np.abs(coefficients)
-    after = np.flip(np.maximum.accumulate(np.flip(sizes, -1), axis=-1), -1)
-    floor = ROUNDING * after[..., -VERY_LAST, None]
-    small = (after <= floor) & (floor <= TINIEST * after[..., :1])
-    return np.where(small, 0.0, coefficients)
-
-
 def _length(sizes: Host, tolerance: float) -> int:
     """The least length beyond which no more than the tolerance is left."""
     left = np.cumsum(sizes[::-1])[::-1]
@@ -373,12 +280,11 @@ def _interpolated(
     """The table that interpolates at the nodes, or None where its coefficients do not end."""
     count, alike = len(nodes[0]), sums[0] is sums[1]
     i, j = np.triu_indices(count) if alike else (x.reshape(-1) for x in np.indices((count, count)))
-    profile = _profile(sums, (i, j), nodes, form)
-    values = np.empty((2, count, count, profile.shape[2]))
-    values[:, i, j] = profile
+    own = in_the_place(sums, (i, j), nodes, form, sizes.slope is not None)
+    values = np.empty((2, count, count, own.shape[2]))
+    values[:, i, j] = own
     if alike:
-        values[:, j, i] = values[:, i, j]
-    values = _without_rounding(chebyshev(values, 3))
+        values[:, j, i] = own
     places = [np.append(at, span[1]) for at, span in zip(nodes, ranges, strict=True)]
     weights = np.max(order_weights(form, places[0][:, None], places[1], values.shape[3], sizes), axis=(1, 2))
     rounding = UNITS * np.max(np.abs(values)) * np.max(np.where(np.any(values, axis=(1, 2)), weights, 0.0))
@@ -390,7 +296,8 @@ def _interpolated(
     ends = max(WANTED, ends)
     bases = [_basis(full, axis, ends) for axis in ((1, 1) if alike else (1, 2))]
     core = np.einsum("pijk,mi,nj->pkmn", full, bases[0], bases[1], optimize=True)
-    lengths = [_length(np.max(parts[parity], axis=(0, 1)), WANTED) for parity in (0, 1)]
+    largest = np.max(np.abs(values), axis=(1, 2)) * weights
+    lengths = [_length(row, WANTED) for row in largest]
     cores = [np.ascontiguousarray(core[n, :end] / weights[n, :end, None, None]) for n, end in enumerate(lengths)]
     sides = [
         TableSide(span, form[0], chebyshev(_means(found, at), 1), basis)
@@ -428,5 +335,5 @@ def _summed(sums: tuple[Sums, Sums], correlation: Host) -> Host:
     i, j = (x.reshape(-1) for x in np.indices((DRAWN, DRAWN)))
     p, q = sums[0].coefficients[i, :2].T, sums[1].coefficients[j, :2].T
     own = (p[0] * q[0])[:, None] + (p[1] * q[1])[:, None] * correlation
-    values = np.asarray(remainder(sums, (i, j), correlation).sum(axis=0) + own)
-    return values
+    even, odd = remainder(sums, (i, j), np.log(np.abs(correlation)))[0]
+    return np.asarray(own + even + odd * np.sign(correlation))

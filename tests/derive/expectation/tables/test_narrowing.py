@@ -52,3 +52,13 @@ def test_a_side_tells_what_the_table_says_where_both_variables_are_one():
     want = np.stack([evaluate(table, (A, A), A), slope(table, (A, A), A)])
     assert np.max(np.abs(table.sides[0].at(A)[0][2:] - want)) < 1e-14
     assert len(narrowing.narrowed(TABLE, SPANS["two spans"], ErrorScales(1.0)).sides[0].means) == 2
+
+
+def test_rounding_of_large_values_asks_for_no_orders(monkeypatch):
+    phi, turned = (steep("softplus", order, "numpy") for order in (0, 1))
+    table = table_building.build(phi, phi, ((16.0, 4096.0),) * 2, (turned, turned))
+    first, second = narrowing.narrowed(table, ((300.0, 3000.0),) * 2, ErrorScales(1000.0, 0.5)).pieces
+    assert sum(map(len, first.cores)) <= 16
+    assert sum(map(len, second.cores)) <= 24
+    monkeypatch.setattr(np, "triu", lambda matrix: matrix)
+    assert sum(len(x) for x in narrowing.narrowed(table, ((300.0, 3000.0),) * 2, ErrorScales(1000.0, 0.5)).cores) > 40
