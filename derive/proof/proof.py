@@ -165,7 +165,7 @@ class Proof(InNotebooks):
                 if self.steps[i].rule == name and self.steps[i].claim.subject == subject:
                     asked.add(i)
                     return self.steps[i].claim
-            raise ProofError(where, f"a premise by {name} about {subject}", "none", "A premise is missing.")
+            raise ProofError(where, lambda: f"a premise by {name} about {subject}", "none", "A premise is missing.")
 
         try:
             claim = known(step.claim.subject, Ask(premise, _root(self.program)))
@@ -174,7 +174,7 @@ class Proof(InNotebooks):
         except Exception as error:  # an altered step may ask a rule about something it has no meaning for
             raise ProofError(where, f"a subject of the rule {step.rule}", repr(error), "It does not apply.") from error
         if claim != step.claim:
-            raise ProofError(where, str(claim), step.claim, "The rule gives another conclusion.")
+            raise ProofError(where, lambda: str(claim), step.claim, "The rule gives another conclusion.")
         if asked != set(step.premises):
             raise ProofError(where, f"the premises {sorted(asked)}", step.premises, "A premise is not used.")
 
