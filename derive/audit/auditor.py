@@ -267,7 +267,7 @@ def same(world: World, claim: Claim, left: Any, right: Any) -> None:
     values = list(gap) if isinstance(gap, sp.MatrixBase) else [gap]
     most = sp.S.One if world.exact else max(1, *(abs(sp.N(x, DIGITS)) for x in sp.flatten([left])))
     if any(value != 0 and abs(sp.N(value, DIGITS)) > most * sp.Float(10) ** (2 - DIGITS) for value in values):
-        raise ProofError("audit", left, right, f"At a random rational point {claim} is false.")
+        raise ProofError("audit", left, right, lambda: f"At a random rational point {claim} is false.")
 
 
 def _same_polynomials(world: World, claim: Equation, known: tuple[int, ...]) -> None:

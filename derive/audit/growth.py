@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Mapping
+from functools import cache, lru_cache
 from itertools import pairwise
 
 import sympy as sp
@@ -22,7 +23,7 @@ FAR, STEEP = 1e6, 1e3
 
 def measured_growth(body: sp.Expr, parameters: Mapping[sp.Symbol, Fraction], rng: random.Random) -> str:
     """ "affine" if no second difference shows, else "Lipschitz" or "polynomially bounded" by difference quotients."""
-    names = coordinates_of(body)
+    names = tuple(coordinates_of(body))
     f = _numeric(body.xreplace({x: sp.Rational(v) for x, v in parameters.items()}), names)
 
     def anywhere() -> Point:
@@ -35,19 +36,22 @@ def measured_growth(body: sp.Expr, parameters: Mapping[sp.Symbol, Fraction], rng
     return "polynomially bounded" if steep else "Lipschitz"
 
 
-def _numeric(body: sp.Expr, names: list[sp.Symbol]) -> Map:
+@lru_cache(maxsize=256)
+def _numeric(body: sp.Expr, names: tuple[sp.Symbol, ...]) -> Map:
+    """The map of numbers; in many digits, which takes its own compilation, where doubles do not do."""
     z = sp.Dummy("z", real=True)
     variables = [sp.Dummy(real=True) for _ in names]
     plain = body.xreplace(dict(zip(names, variables, strict=True))).replace(
         Phi, lambda name, order, at: definition_at(str(name), int(order), z).subs(z, at)
     )
-    fast, exact = (sp.lambdify(variables, plain, module) for module in ("math", "mpmath"))
+    compiled = cache(lambda module: sp.lambdify(variables, plain, module))
+    fast = compiled("math")
 
     def value(*at: float) -> float:
         try:
             return float(fast(*at))
         except (NameError, OverflowError, ValueError):
-            return float(exact(*at))
+            return float(compiled("mpmath")(*at))
 
     return value
 

@@ -230,4 +230,4 @@ MEANINGS: dict[type, Meaning] = {
 
 def _index(world: World, expr: sp.Expr, at: Any) -> int:
     """An index that may hold the absolute time of an impulse."""
-    return world.integer(expr.subs(world.impulses), at)
+    return world.integer(expr, {**at, **world.impulses})

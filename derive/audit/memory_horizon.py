@@ -78,6 +78,7 @@ class OneStep(World):
         self.size = size
         self.paired: dict[tuple[int, ...], Fraction] = {}
         self.known: dict[tuple[int, int], Fraction] = {}
+        self.read: set[tuple[str, bool, Pair]] = set()
 
     def second_moment(self, pair: Pair, labels: tuple[Any, Any]) -> Fraction:
         """E[u v'] after the step."""
@@ -110,6 +111,7 @@ class OneStep(World):
         if x[0] != y[0]:
             return Fraction(0)
         known = self.given[x[0], x[2] == y[2]]
+        self.read |= {(x[0], x[2] == y[2], pair) for pair in ((x[1], y[1]), (y[1], x[1]))}
         return known.get((x[1], y[1]), known.get((y[1], x[1]), UNNAMED))
 
     def gram(self, time: int, other: int, a: Any, b: Any) -> Fraction:
@@ -155,7 +157,8 @@ def _map(world: World, expr: sp.Expr, at: Any) -> Any:
 def _partial(world: World, target: Pair, source: Pair, numbers: Any, at: Any, across: bool, before: bool) -> sp.Expr:
     """The exact derivative of a polynomial by one moment, before the step or after it: by its differences.
 
-    Across two runs the moments between them move; within one run, where both labels are one, its own.
+    Across two runs the moments between them move; within one run, where both labels are one, its own. A moment that is
+    not read leaves all as it is.
     """
     q, c, later = numbers
     values = []
@@ -167,6 +170,8 @@ def _partial(world: World, target: Pair, source: Pair, numbers: Any, at: Any, ac
         else:
             moved = (q, c, (later[0], own) if across else (own, later[1]))
         values.append(_moment(world, target, moved, at, across))
+        if ("before" if before else "after", not across, source) not in _one_step(world).read:
+            return sp.S.Zero
     slope = Fraction(0)
     for order in range(1, len(values)):
         values = [b - a for a, b in pairwise(values)]

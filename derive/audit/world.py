@@ -137,7 +137,7 @@ class World:
 
     def integer(self, expr: sp.Expr, at: Mapping[sp.Symbol, int]) -> int:
         """The value of an index."""
-        return int(self.number(expr, at))
+        return int(expr) if expr.is_Integer else int(self.number(expr, at))
 
     def moment(
         self, u: sp.Expr, v: sp.Expr, first: int, second: int, a: Any, b: Any, rows: tuple[int, int] = (0, 0)

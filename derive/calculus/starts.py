@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 import sympy as sp
 
@@ -90,7 +91,7 @@ def start_equations(
     found: dict[Moment, sp.Expr] = {}
     todo = [x for right in rights for x in right.atoms(Moment)]
     while todo:
-        for left in _needed(todo.pop(), lambda u: stated(of_two(u, u, label, label)) == 0, set(indices), label):
+        for left in _needed(todo.pop(), lambda u: stated(of_two(u, u, label, label)) == 0, frozenset(indices), label):
             if left not in found:
                 found[left] = stated(left)
                 todo += found[left].atoms(Moment)
@@ -98,7 +99,7 @@ def start_equations(
 
 
 def _needed(
-    read: Moment, at_rest: Callable[[sp.Expr], bool], indices: set[sp.Symbol], label: sp.Expr
+    read: Moment, at_rest: Callable[[sp.Expr], bool], indices: frozenset[sp.Symbol], label: sp.Expr
 ) -> Iterable[Moment]:
     """The moments with a start that one moment becomes at the first steps."""
     u, v, first, second, *_ = read.args
@@ -113,12 +114,14 @@ def _needed(
             yield with_later(x, other)
 
 
-def _reaches_back(time: sp.Expr, indices: set[sp.Symbol]) -> bool:
+@lru_cache(maxsize=1024)
+def _reaches_back(time: sp.Expr, indices: frozenset[sp.Symbol]) -> bool:
     """Whether a time is before the first step when the recurrence is at its first."""
     return bool(time.subs(dict.fromkeys(indices, 0)) < 0)
 
 
-def _outlasts(time: sp.Expr, early: sp.Expr, indices: set[sp.Symbol]) -> bool:
+@lru_cache(maxsize=1024)
+def _outlasts(time: sp.Expr, early: sp.Expr, indices: frozenset[sp.Symbol]) -> bool:
     """Whether a time can be at a step while the other is before the first."""
     gap = sp.expand(time - early)
     return bool(gap > 0) if gap.is_number else bool(time.free_symbols & indices)

@@ -6,12 +6,15 @@ import inspect
 from collections.abc import Callable, Iterable
 from difflib import get_close_matches
 from functools import wraps
-from typing import NoReturn, ParamSpec, Self, TypeVar
+from types import FunctionType
+from typing import NoReturn, ParamSpec, Self, TypeAlias, TypeVar
 
 from wideproof.derive.language.shown import visible
 
 P = ParamSpec("P")
 R = TypeVar("R")
+Words: TypeAlias = str | Callable[[], str]
+"""A text, or what writes it when it is asked for: claims are long."""
 ELSEWHERE = {
     "swish": "silu", "linear": "identity", "logistic": "sigmoid", "heaviside": "step", "lrelu": "leaky_relu",
     "sine": "sin", "cosine": "cos", "absolute": "abs", "exponential": "exp", "std": "variance", "sigma": "variance",
@@ -38,28 +41,44 @@ class DeriveError(Exception):
     a linear recursion | It has no one spectrum; memory(rnn) says whether two runs come together.
     """
 
-    def __init__(self, where: str, expected: str, got: object, hint: str) -> None:
-        self.where, self.expected, self.got, self.hint = where, expected, got, hint
-        super().__init__(self._message())
+    def __init__(self, where: str, expected: Words, got: object, hint: Words) -> None:
+        self.where, self._expected, self.got, self._hint = where, expected, got, hint
+        super().__init__()
 
-    def _message(self) -> str:
+    @property
+    def expected(self) -> str:
+        """What would have been right."""
+        return _said(self._expected)
+
+    @property
+    def hint(self) -> str:
+        """What to do."""
+        return _said(self._hint)
+
+    def __str__(self) -> str:
+        """The message, written when it is read: a proof that is refused on the way to another need not be printed."""
         parts = (visible(x, LONGEST // 3, lines=True) for x in (self.where, self.expected, self.got))
         return "{}: expected {}, got {}. {}".format(*parts, visible(self.hint, LONGEST_HINT, lines=True))
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({str(self)!r})"
 
     def within(self, place: str) -> Self:
         """The same error, with the file or the line it was met in before where it stands."""
         self.where = f"{place}: {self.where}"
-        self.args = (self._message(),)
         return self
 
     def hinting(self, hint: str) -> Self:
         """The same error with another hint."""
-        self.hint = hint
-        self.args = (self._message(),)
+        self._hint = hint
         return self
 
     def __reduce__(self) -> tuple[object, ...]:
         return type(self), (self.where, self.expected, self.got, self.hint)
+
+
+def _said(words: Words) -> str:
+    return words() if isinstance(words, FunctionType) else words  # type: ignore[return-value]
 
 
 class LanguageError(DeriveError, ValueError):

@@ -193,6 +193,15 @@ def equivalence(subject: Any, ask: Ask) -> Claim:
     moved = sp.KroneckerDelta(ROW, ROW2) * sp.Sum(
         sp.cancel(filled.function / sp.KroneckerDelta(ROW, ROW2)), *filled.limits
     )
-    if sp.simplify(moved - recurrent.right) != 0:
+    if not _is_one(moved, recurrent.right):
         raise NotDiagonal("equivalence", "one kernel", moved - recurrent.right, "The weights are not a convolution's.")
     return Equation(subject, sp.sqrt(rho))
+
+
+def _is_one(kernel: sp.Expr, other: sp.Expr) -> bool:
+    """Whether two kernels are one: sums over the same lags, term for term, or else in the simplest form."""
+    one, another = (x / sp.KroneckerDelta(ROW, ROW2) for x in (kernel, other))
+    sums = isinstance(one, sp.Sum) and isinstance(another, sp.Sum) and one.limits == another.limits
+    if sums and sp.expand(one.function - another.function) == 0:
+        return True
+    return bool(sp.simplify(kernel - other) == 0)

@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeAlias
 
 from wideproof.derive.language.errors import ProofError
 from wideproof.derive.language.shown import InNotebooks
@@ -165,7 +165,7 @@ class Proof(InNotebooks):
                 if self.steps[i].rule == name and self.steps[i].claim.subject == subject:
                     asked.add(i)
                     return self.steps[i].claim
-            raise ProofError(where, f"a premise by {name} about {subject}", "none", "A premise is missing.")
+            raise ProofError(where, lambda: f"a premise by {name} about {subject}", "none", "A premise is missing.")
 
         try:
             claim = known(step.claim.subject, Ask(premise, _root(self.program)))
@@ -174,7 +174,7 @@ class Proof(InNotebooks):
         except Exception as error:  # an altered step may ask a rule about something it has no meaning for
             raise ProofError(where, f"a subject of the rule {step.rule}", repr(error), "It does not apply.") from error
         if claim != step.claim:
-            raise ProofError(where, str(claim), step.claim, "The rule gives another conclusion.")
+            raise ProofError(where, lambda: str(claim), step.claim, "The rule gives another conclusion.")
         if asked != set(step.premises):
             raise ProofError(where, f"the premises {sorted(asked)}", step.premises, "A premise is not used.")
 
@@ -193,16 +193,26 @@ def _definition(program: Any, rule_name: str) -> Definition:
     return Definition(GIVEN, getattr(program, "base", None) or program)
 
 
-def prove(program: Any, rule_name: str, subject: Hashable, told: Callable[[int], None] | None = None) -> Proof:
+Drafts: TypeAlias = dict[tuple[str, Hashable], Step]
+"""Rule and subject -> the step that was made, in the order in which they were; premises count in that order."""
+
+
+def prove(
+    program: Any,
+    rule_name: str,
+    subject: Hashable,
+    told: Callable[[int], None] | None = None,
+    drafts: Drafts | None = None,
+) -> Proof:
     """Make the proof of what `rule_name` concludes about `subject`, with all its premises.
 
-    `told` is called with the number of steps that are there, after each.
+    `told` is called with the number of steps that are there, after each. `drafts` keeps the steps for further proofs
+    about the same program, of which some may end in an error.
     """
     given = Rule.registry[GIVEN]
-    drafts: dict[tuple[str, Hashable], Step] = {
-        (GIVEN, GIVEN): Step(GIVEN, _definition(program, GIVEN), given.source, given.status)
-    }
-    places: dict[tuple[str, Hashable], int] = {(GIVEN, GIVEN): 0}
+    drafts = {} if drafts is None else drafts
+    drafts.setdefault((GIVEN, GIVEN), Step(GIVEN, _definition(program, GIVEN), given.source, given.status))
+    places = {key: index for index, key in enumerate(drafts)}
     root = _root(program)
 
     def ask(name: str, about: Hashable) -> Claim:
@@ -227,12 +237,16 @@ def prove(program: Any, rule_name: str, subject: Hashable, told: Callable[[int],
         return drafts[key].claim
 
     goal = ask(rule_name, subject)
-    return Proof(program, goal, _sorted(tuple(drafts[key] for key in places)))
+    return Proof(program, goal, _sorted(tuple(drafts.values()), places[rule_name, subject]))
 
 
-def _sorted(steps: tuple[Step, ...]) -> tuple[Step, ...]:
-    """The steps in canonical order, without a definition that none of them reads."""
-    used = {i for step in steps for i in step.premises} | {len(steps) - 1}
+def _sorted(steps: tuple[Step, ...], last: int) -> tuple[Step, ...]:
+    """The steps that one of them rests on, and itself, in canonical order."""
+    used, todo = {last}, [last]
+    while todo:
+        new = set(steps[todo.pop()].premises) - used
+        used |= new
+        todo += new
     order = [i for i in _canonical(steps) if i in used]
     position = {old: new for new, old in enumerate(order)}
     return tuple(

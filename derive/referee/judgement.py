@@ -20,7 +20,7 @@ from wideproof.derive.language.scalars import check_keywords, exact
 from wideproof.derive.language.shown import cut
 from wideproof.derive.linear.scale_factor_bounds import LargestRho
 from wideproof.derive.proof.claims import Question, Recurrence, Refutation, StillBounded
-from wideproof.derive.proof.proof import Proof, prove
+from wideproof.derive.proof.proof import Drafts, Proof, prove
 from wideproof.derive.referee.differences import told, without_value
 from wideproof.derive.referee.formulas import read
 from wideproof.derive.referee.induction import read_at
@@ -92,12 +92,12 @@ def check(recursion: Recursion | Program | Derivation, quantity: str, formula: s
     named = {"rho_max": LargestRho(T)} if derived.quantity == "scale-factor-bound" else {}
     text = read(formula, named | symbols, where, inputs="t" in symbols and "s" in symbols)
     at = _numbers(where, derived.program.symbols, values)
-    reasons = list[str]()
+    reasons, made = list[str](), dict[Program, Drafts]()
     for name, each in [*product(TRUE, known), *product(FALSE, (derived,))]:
         goal = each.proof.steps[-1]
         question = Question(each.quantity, goal.rule, goal.claim.subject, text, at)
         try:
-            proof = prove(each.program, name, question)
+            proof = prove(each.program, name, question, drafts=made.setdefault(each.program, {}))
         except NotDecided as stuck:
             reasons += [str(stuck)] if str(stuck) else []
         else:

@@ -3,6 +3,7 @@
 import ast
 import inspect
 from fractions import Fraction
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -69,6 +70,7 @@ def test_arguments_and_options_are_taken_names():
         assert taken <= TAKEN
 
 
+@cache
 def symbols_by_keyword():
     """Each way to give the symbols of a model by keyword: a function of them, and the symbols it wants."""
     rnn, small = models.linear_rnn(), models.elman("relu")
@@ -118,11 +120,17 @@ def test_letters_of_formulas_are_taken_names():
         assert set(formula.symbols) - set(formula.program.symbols) <= TAKEN
 
 
+@cache
+def kernel_of_usual_names():
+    """The kernel of the network, derived once."""
+    return Kernel(network(), **NU, mu=0.3).ntk(X)
+
+
 @pytest.mark.parametrize("name", ["j", "k", "t", "n", "q", "X", "seed", "self", "file", "lambda", "nu_W", "mu"])
 @pytest.mark.parametrize("part", ["W", "F", "C", "b", "h"])
 def test_matrices_biases_and_states_of_any_name_work(name, part):
     recursion, rng = network(**{part: name}), np.random.default_rng(1)
-    want = Kernel(network(), **NU, mu=0.3).ntk(X)
+    want = kernel_of_usual_names()
     assert np.allclose(Kernel(recursion, **NU, mu=0.3).ntk(X), want, rtol=1e-12)
     ntk(recursion).formula.latex()
     drawn = {"W": rng.normal(size=(6, 6)), "F": rng.normal(size=(6, 2)), "C": rng.normal(size=(1, 6))}

@@ -134,10 +134,11 @@ def changed(proof, index, **fields):
     return replace(proof, steps=steps, goal=steps[-1].claim)
 
 
-def rejected(proof):
+def rejected(proof, first=0):
+    """Whether structure or the replay of a step refuses, from the first that is altered on: all before it verify."""
     try:
         proof.check_structure()
-        for index in range(len(proof.steps)):
+        for index in range(first, len(proof.steps)):
             proof.replay(index)
     except ProofError:
         return True
@@ -152,19 +153,19 @@ def test_replay_and_audit_each_catch_a_thousandth(proof):
     drawn = worlds(proof.program)
     for index, step in enumerate(proof.steps):
         if own(step):
-            assert rejected(changed(proof, index, claim=wrong(step))), step.rule
+            assert rejected(changed(proof, index, claim=wrong(step)), index), step.rule
             with pytest.raises(ProofError):
                 audit_step(replace(step, claim=wrong(step)), drawn)
 
 
 def test_a_dropped_or_moved_step_or_premise_is_caught(proof):
     for index, step in enumerate(proof.steps):
-        assert rejected(replace(proof, steps=proof.steps[:index] + proof.steps[index + 1 :])), step.rule
+        assert rejected(replace(proof, steps=proof.steps[:index] + proof.steps[index + 1 :]), index), step.rule
         if step.premises:
-            assert rejected(changed(proof, index, premises=step.premises[1:])), step.rule
+            assert rejected(changed(proof, index, premises=step.premises[1:]), index), step.rule
         if index:
             moved = (*proof.steps[: index - 1], step, proof.steps[index - 1], *proof.steps[index + 1 :])
-            assert rejected(replace(proof, steps=moved)), step.rule
+            assert rejected(replace(proof, steps=moved), index - 1), step.rule
 
 
 def test_another_rule_source_or_status_is_caught(proof):
@@ -174,7 +175,7 @@ def test_another_rule_source_or_status_is_caught(proof):
             {"source": "folklore"},
             {"status": "numeric"},
         ):
-            assert rejected(changed(proof, index, **fields)), step.rule
+            assert rejected(changed(proof, index, **fields), index), step.rule
 
 
 def test_every_rule_of_these_rooms_is_used_and_ordered():

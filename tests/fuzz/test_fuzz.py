@@ -44,9 +44,11 @@ def _ours(rng, folder):
 
 
 def _raw(rng, folder):
-    error = ParameterError("a", "b", "c", "d")
-    error.args = ("\x1b[31m",)  # errors of ours write it as its escape
-    raise error
+    class Raw(ParameterError):  # errors of ours write it as its escape
+        def __str__(self):
+            return "\x1b[31m"
+
+    raise Raw("a", "b", "c", "d")
 
 
 def _hang(rng, folder):

@@ -275,7 +275,7 @@ def test_what_is_kept_on_disk_names_no_module_that_may_move():
 def test_variances_too_small_to_tell_correlations_are_swept(name, size):
     pytest.importorskip("numba")
     nu = {"nu_W": 1e-3 * size, "nu_F": size, "nu_b": 0.0, "nu_C": 1.0}
-    X = np.random.default_rng(0).standard_normal((200, 54, 2))
+    X = np.random.default_rng(0).standard_normal((200, 30, 2))
     kernel = Kernel(models.elman(name), "ntk", "numpy", "last", **nu)
     found, few = kernel.ntk(X), kernel.ntk(X[:4])
     assert np.abs(found[:4, :4] / few - 1.0).max() < 1e-9
