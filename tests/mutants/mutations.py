@@ -83,9 +83,11 @@ def _sites(module: str) -> list[tuple[Mutant, ast.AST, Change]]:
     premises = sorted({_premise(node) for node in ast.walk(_tree(module))} - {""})
     width = _knows_widths(_tree(module))
     for function, scope, node in _nodes(_tree(module)):
-        for kind, change in _changes(node, premises, width):
+        changes = list(_changes(node, premises, width))
+        before = _line(node) if changes else ""
+        for kind, change in changes:
             counts[function, kind] += 1
-            before, after = (_line(x) for x in (node, change(copy.deepcopy(node))))
+            after = _line(change(copy.deepcopy(node)))
             if before != after:
                 at = node.iter if isinstance(node, ast.comprehension) else node
                 place = (counts[function, kind], scope, at.lineno, at.end_lineno)
