@@ -29,8 +29,10 @@ accessible: $(VENV)/.test  ## check pages in Chromium by axe: needs npm and chro
 
 # glibc keeps the memory that arrays free: mapping it anew was a tenth of the time of numeric tests
 KEEP    = MALLOC_MMAP_THRESHOLD_=268435456 MALLOC_TRIM_THRESHOLD_=1073741824
+# a worker has a core: threads of OpenBLAS that wait for each other were half of the time of some tests
+ALONE   = OPENBLAS_NUM_THREADS=1
 test: $(VENV)/.test      ## run the tests; WORKERS=8 on a larger machine
-	$(KEEP) $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
+	$(KEEP) $(ALONE) $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
 
 compiled: $(VENV)/.test  ## the tests of compiled loops, which the others leave out where Numba is not installed
 	$(BIN)/python $(PIP) -e '.[fast]'

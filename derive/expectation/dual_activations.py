@@ -141,10 +141,13 @@ def _reduced(expr: sp.Expr) -> sp.Expr:
         return sp.expand(expr, power_exp=False)
     (base,), root, size = bases, sp.Dummy("root", positive=True), sp.Dummy("det")
     hidden = {f: sp.Dummy() for f in expr.atoms(sp.atan, sp.exp)}
-    plain = expr.xreplace(hidden).subs(base, root**2).subs(D, sp.solve(base.subs(D, size) - root**2, size)[0])
+    line = sp.Poly(base.subs(D, size), size)
+    assert line.degree() == 1  # the rows' roots are of sums of terms
+    found = sp.expand((root**2 - line.nth(0)) / line.nth(1))
+    plain = expr.xreplace(hidden).subs(base, root**2).subs(D, found)
     parts = sp.collect(sp.expand(plain), tuple(hidden.values()), evaluate=False)
-    found = sp.Add(*(word * sp.factor(part) for word, part in parts.items())).subs(root, sp.sqrt(base))
-    return found.xreplace({name: f for f, name in hidden.items()})
+    factored = sp.Add(*(word * sp.factor(part) for word, part in parts.items())).subs(root, sp.sqrt(base))
+    return factored.xreplace({name: f for f, name in hidden.items()})
 
 
 def _is_singular(expr: sp.Expr) -> bool:

@@ -85,11 +85,17 @@ def closed_gaps(name: str, order: int) -> Gaps | None:
 
 def _size(pair: sp.Expr) -> sp.Expr | None:
     """sqrt(E[phi(u)^2] E[phi(v)^2]) where it is a number times sqrt(ab), or a number."""
-    one = sp.simplify(pair.subs({D: 0, ANGLE: 0}).subs({b: a, c: a}))
+    one = pair.subs({D: 0, ANGLE: 0}).subs({b: a, c: a})
     for unit, scale in ((a, NORM), (sp.S.One, sp.S.One)):
-        if not (share := sp.simplify(one / unit)).free_symbols:
+        if not _varies(one / unit) and not (share := sp.simplify(one / unit)).free_symbols:
             return share * scale
     return None
+
+
+def _varies(share: sp.Expr) -> bool:
+    """Whether two values of an expression in a differ, so that it is no number however it is written."""
+    first, second = (sp.N(share.subs(a, x), 30) for x in (sp.Rational(1, 3), sp.Rational(7, 3)))
+    return first.is_Float and second.is_Float and abs(first - second) > 1e-9 * abs(first)
 
 
 @cache

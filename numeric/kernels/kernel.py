@@ -266,6 +266,11 @@ class Kernel:
         return {p.name: self.ntk(X1, X2, p.name) for p in self.recursion.parameters if p.trainable}
 
     @property
+    def is_stepped(self) -> bool:
+        """Whether the kernel is a recursion over both times: no expectation over a process.  Source: wideproof.nngp."""
+        return self._formula("nngp", None).process is None
+
+    @property
     def _emitted_mean(self) -> Any:
         if "mean" not in self._functions:
             self._functions["mean"] = output_mean(self.recursion).formula.compile("numpy")

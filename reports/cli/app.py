@@ -7,7 +7,6 @@ import os
 import signal
 import sys
 import traceback
-from importlib import metadata
 from typing import Annotated, Any
 
 import typer
@@ -61,6 +60,8 @@ app = typer.Typer(
 
 def _version(wanted: bool) -> None:
     if wanted:
+        from importlib import metadata
+
         typer.echo(f"wideproof {metadata.version('wideproof')}")
         raise typer.Exit()
 

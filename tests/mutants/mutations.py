@@ -7,12 +7,12 @@ and edits elsewhere in the file.
 from __future__ import annotations
 
 import ast
-import copy
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 SCALED = "scaled_by_a_thousandth"
 """The name under which the process of a mutant knows `tests.mutants.scaling.scaled`."""
@@ -83,14 +83,27 @@ def _sites(module: str) -> list[tuple[Mutant, ast.AST, Change]]:
     premises = sorted({_premise(node) for node in ast.walk(_tree(module))} - {""})
     width = _knows_widths(_tree(module))
     for function, scope, node in _nodes(_tree(module)):
-        for kind, change in _changes(node, premises, width):
+        changes = list(_changes(node, premises, width))
+        before = _line(node) if changes else ""
+        for kind, change in changes:
             counts[function, kind] += 1
-            before, after = (_line(x) for x in (node, change(copy.deepcopy(node))))
+            after = _line(change(_copied(node)))
             if before != after:
                 at = node.iter if isinstance(node, ast.comprehension) else node
                 place = (counts[function, kind], scope, at.lineno, at.end_lineno)
                 found.append((Mutant(module, function, kind, *place, f"{before}  →  {after}"), node, change))
     return found
+
+
+def _copied(value: Any) -> Any:
+    """A node with copies of all below it, for a change to write into."""
+    if isinstance(value, list):
+        return [_copied(x) for x in value]
+    if not isinstance(value, ast.AST):
+        return value
+    made = type(value).__new__(type(value))
+    vars(made).update((name, _copied(x)) for name, x in vars(value).items())
+    return made
 
 
 def _line(node: ast.AST) -> str:
@@ -109,7 +122,7 @@ def _knows_widths(tree: ast.Module) -> bool:
 def _replaced(tree: ast.Module, node: ast.AST, change: Change) -> ast.Module:
     class Replace(ast.NodeTransformer):
         def visit(self, at: ast.AST) -> ast.AST:
-            return change(copy.deepcopy(at)) if at is node else self.generic_visit(at)
+            return change(_copied(at)) if at is node else self.generic_visit(at)
 
     def shallow(at: ast.AST) -> ast.AST:  # the transformer writes into what it visits; the place is known by identity
         if at is node or not isinstance(at, ast.AST):

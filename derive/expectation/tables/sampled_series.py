@@ -17,7 +17,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import gammaln
 
 Host = NDArray[np.float64]
 SINGLE, PART, NODES = 64, 0.175, 16
@@ -154,6 +153,8 @@ def _weights(orders: Host, places: Host) -> Host:
 
 def _factorial(n: Host) -> Host:
     """log(n! / n^n exp(-n)), which large logarithms would leave few digits of."""
+    from scipy.special import gammaln  # a quarter of the time that the whole engine takes to import
+
     few, many = np.minimum(n, STIRLING), np.maximum(n, STIRLING)
     square = many * many
     series = (1.0 - (1.0 / 30.0 - 1.0 / 105.0 / square) / square) / (12.0 * many)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
-from wideproof.derive import Program, nngp
+from wideproof.derive import Program
 from wideproof.derive.language.errors import ParameterError
 from wideproof.numeric.core.arrays import to_host
 from wideproof.numeric.core.checks import Judged, Level
@@ -29,10 +29,11 @@ KERNEL_DEFAULTS = DEFAULTS | {"nu_W": 0.8, "nu_U": 0.8, "nu_b": 0.1, "nu_c": 0.1
 
 @dataclass(frozen=True)
 class KernelExperiment(ProgramExperiment):
-    """Both kernels of a recursion on a few sequences."""
+    """Both kernels of a recursion on a few sequences; `limits` are derived once, when it is planned or judged."""
 
     plan: KernelPlan
     level: Level | None = None
+    limits: Kernel | None = field(default=None, repr=False, compare=False)
     kind = "kernels"
     measurements = KernelMeasurements
 
@@ -57,12 +58,13 @@ class KernelExperiment(ProgramExperiment):
             program, values, asked.width, asked.trials or TRIALS, asked.horizon or DEFAULT_HORIZON, seed=asked.seed,
             sampler=asked.sampler, backend=asked.backend, target=asked.budget,
         )  # fmt: skip
-        if nngp(program).formula.process is None:
-            refuse_infinite(Kernel(program, **dict[str, Any](values)), plan)
+        limits = Kernel(program, **dict[str, Any](values))
+        if limits.is_stepped:
+            refuse_infinite(limits, plan)
         if asked.trials is None:
             refuse_too_large(f"validate {program.name}", cls(plan, asked.level).memory(), 1, plan.backend)
             plan = replace(plan, trials=default_trials(plan, asked.level))
-        return cls(plan, asked.level)
+        return cls(plan, asked.level, limits)
 
     def announced(self) -> Iterator[Any]:
         """The time of the run, and what it can decide, unless it stops where it is precise enough."""
@@ -80,7 +82,7 @@ class KernelExperiment(ProgramExperiment):
 
     def judged(self, found: KernelMeasurements) -> Judged:
         """The verdict on the derived kernels.  Error: as `judge`.  Source: `Kernel`."""
-        limits = Kernel(self.plan.program, **dict[str, Any](self.plan.values))
+        limits = self.limits or Kernel(self.plan.program, **dict[str, Any](self.plan.values))
         return kernel_validation(found, limits, self.level)
 
 

@@ -29,19 +29,24 @@ def small(shrunk):
     return {"seed": 2, "width": 64, "trials": 100, "data": ()}
 
 
-def test_equal_seeds_give_equal_records(small, monkeypatch):
+@pytest.fixture
+def unverified(monkeypatch):
+    """Numbers are under test; `tiny_run` verifies the proofs of the report."""
+    monkeypatch.setattr(Proof, "verify", lambda self: None)
+
+
+def test_equal_seeds_give_equal_records(small, unverified, monkeypatch):
     run = made(models.linear_rnn(), **small)
     for need in kind_of(run.program).all_needs:
         if need.order is Order.DERIVED:  # no seed enters
             monkeypatch.setitem(vars(need), "make", lambda *_, value=run[need]: value)
-    monkeypatch.setattr(Proof, "verify", lambda self: None)
     first = run.record()
     second, other = (made(models.linear_rnn(), **(small | {"seed": seed})).record() for seed in (2, 3))
     assert first == second
     assert all(other[part] != first[part] for part in ("validation", "kernel", "training"))
 
 
-def test_the_variances_given_reach_every_experiment(small, filtered):
+def test_the_variances_given_reach_every_experiment(small, unverified, filtered):
     nu = {"nu_W": 0.45, "nu_F": 0.9, "nu_C": 1.1}
     run = made(models.linear_rnn(), **(small | {"data": (str(filtered),)}), **nu)
     assert run.nu == nu
@@ -53,7 +58,7 @@ def test_the_variances_given_reach_every_experiment(small, filtered):
     assert 0.45 in protocol.nu_W  # among those that validation chooses from
 
 
-def test_every_stage_is_announced_and_counts_to_its_end(small, filtered):
+def test_every_stage_is_announced_and_counts_to_its_end(small, unverified, filtered):
     seen = {}
 
     @contextmanager

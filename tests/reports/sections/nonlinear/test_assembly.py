@@ -100,7 +100,7 @@ def test_the_numbers_of_the_tables_are_those_of_the_checks(small, made):
     assert "seed is 3" in text
 
 
-def test_the_untied_limit_is_refuted_between_times_and_the_tied_one_is_not(small, tmp_path):
+def test_the_untied_limit_is_refuted_between_times_and_the_tied_one_is_not(small, undrawn, tmp_path):
     found = small[comparison]
     apart = found.apart()
     assert len(apart) == 48
@@ -135,7 +135,7 @@ def test_networks_train_as_the_limit_says_and_not_at_another_step_size(small, mo
     assert (small.verdict, changed.verdict) == (small[validation].verdict, "refuted")
 
 
-def test_sections_that_do_not_apply_are_absent_and_what_is_not_derived_is_said(small, tmp_path):
+def test_sections_that_do_not_apply_are_absent_and_what_is_not_derived_is_said(small, undrawn, tmp_path):
     bare = small.having({comparison: None, remembered: Remembered()})
     made = document(bare, tmp_path)
     assert not {"sec:memory", "sec:untied"} & {section.label for section in sections(made)}
