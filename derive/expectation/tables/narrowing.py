@@ -151,7 +151,7 @@ def _within(core: Host, piece: Range) -> Host:
     if not len(core):
         return core
     places = 0.5 * (piece[0] + piece[1]) + 0.5 * (piece[1] - piece[0]) * roots(len(core))
-    terms: Host = np.polynomial.chebyshev.chebvander(places, len(core) - 1)
+    terms = np.polynomial.chebyshev.chebvander(places, len(core) - 1).astype(np.float64)
     told = np.triu(chebyshev(terms, 0))
     return np.tensordot(told, core, (1, 0))
 
