@@ -60,6 +60,11 @@ class DeriveError(Exception):
         parts = (visible(x, LONGEST // 3, lines=True) for x in (self.where, self.expected, self.got))
         return "{}: expected {}, got {}. {}".format(*parts, visible(self.hint, LONGEST_HINT, lines=True))
 
+    @property
+    def args(self) -> tuple[str]:  # type: ignore[override]
+        """The message alone, as of other exceptions."""
+        return (str(self),)
+
     def __repr__(self) -> str:
         return f"{type(self).__name__}({str(self)!r})"
 

@@ -28,6 +28,7 @@ def test_a_message_is_bounded_and_says_how_much_it_leaves_out(kind, place):
     assert f"({100_000 - (LONGEST_HINT if place == 3 else LONGEST // 3)} characters left out)" in str(error)
     assert (error.where, error.expected, error.got, error.hint) == tuple(parts)
     assert str(pickle.loads(pickle.dumps(error))) == str(error)
+    assert error.args == (str(error),)
     if place < 3:
         assert str(error).endswith("Do this.")
 
