@@ -109,12 +109,10 @@ def in_the_place(
 
 
 def _integrated(slopes: Host, first: Host) -> Host:
-    """The coefficients of a function by those of its derivative.  Shapes: (..., K), (...) -> (..., K)."""
-    count = slopes.shape[-1]
-    before = np.concatenate([2.0 * slopes[..., :1], slopes[..., 1:]], axis=-1)
-    after = np.concatenate([slopes[..., 1:], np.zeros((*first.shape, 2))], axis=-1)
-    rest = (before[..., : count - 1] - after[..., 1:count]) / (2.0 * np.arange(1.0, count))
-    return np.concatenate([first[..., None], rest], axis=-1)
+    """The coefficients of a function by those of its derivative and the first.  Shapes: (..., K), (...) -> (..., K)."""
+    found: Host = np.polynomial.chebyshev.chebint(slopes, axis=-1)[..., :-1].astype(np.float64)
+    found[..., 0] = first
+    return found
 
 
 def _without_rounding(coefficients: Host) -> Host:
