@@ -21,7 +21,7 @@ from wideproof.derive.expectation.tables import mean_squares
 from wideproof.derive.expectation.tables.covariance_slopes import ErrorScales
 from wideproof.derive.expectation.tables.flat_cores import together
 from wideproof.derive.expectation.tables.lane_vectors import aligned
-from wideproof.derive.expectation.tables.narrowing import narrowed
+from wideproof.derive.expectation.tables.narrowing import narrowed, near
 from wideproof.derive.expectation.tables.pair_tables import LARGEST, LEAST, MEANS, Host, PairTable, Range, range_of
 from wideproof.derive.expectation.tables.side_loop import GIVEN, Contributed, contribute
 
@@ -35,6 +35,8 @@ SLOPE = 0.1
 """The least size of derivatives that errors are measured by: a tangent kernel multiplies them by large ones."""
 BEYOND, APART_BY = 0.1, 1024
 """The part of a power by which tables reach beyond the ends, and more than any two powers are apart."""
+SOME, SEEN = 64, 1e-3
+"""Sequences by which the spread of variances is told, and the part of the largest that is added to each."""
 LOOKED_AT = 9
 """Variances of a step at which mean squares are looked at."""
 OWN, SQUARE = 3 + MEANS, GIVEN
@@ -133,6 +135,7 @@ class ChosenTables(NamedTuple):
 class StepVariances(NamedTuple):
     """The least variance of each step, the least positive one, the largest, and powers of two that they lie between.
 
+    `spread` is the deviation of logarithms within steps.
     Shapes: (steps,), ends (2, steps), in powers of the root of two of order `GRID`.
     """
 
@@ -140,6 +143,7 @@ class StepVariances(NamedTuple):
     positive: Host
     most: Host
     ends: Host
+    spread: float
 
     @classmethod
     def of(cls, variance: Host) -> StepVariances:
@@ -147,7 +151,9 @@ class StepVariances(NamedTuple):
         least, most = variance.min(axis=1), variance.max(axis=1)
         positive = least if least.min() > 0.0 else np.where(variance > 0.0, variance, np.inf).min(axis=1)
         low, high = GRID * np.log2(np.maximum((least, most), TINY))
-        return cls(least, positive, most, np.array((np.floor(low), np.ceil(high))))
+        some = variance[:, :: max(1, variance.shape[1] // SOME)]
+        spread = math.sqrt(np.mean(np.var(np.log(some + np.maximum(SEEN * most, TINY)[:, None]), axis=1)))
+        return cls(least, positive, most, np.array((np.floor(low), np.ceil(high))), spread)
 
 
 Sides = tuple[StepVariances, StepVariances]
@@ -265,9 +271,10 @@ def _of_ranges(
     codes = _in_order(which, *ends).tolist()
     distinct = sorted(set(codes))
     place, first = {x: n for n, x in enumerate(distinct)}, [codes.index(x) for x in distinct]
+    end = near(max(side.spread for side in sides))
     spans = (2.0 ** ((ends[:, first].T + (-BEYOND, BEYOND) * 2) / GRID)).tolist()
     tables = [
-        _narrowed(slot.factors, slot.means, ranges[which[step]], ((a, b), (c, d)), sloped)
+        _narrowed(slot.factors, slot.means, ranges[which[step]], ((a, b), (c, d)), sloped, end)
         for step, (a, b, c, d) in zip(first, spans, strict=True)
     ]
     return ChosenTables(tables, np.array([place[x] for x in codes]), sizes[0].range)
@@ -283,13 +290,14 @@ def _in_order(*numbers: NDArray[np.int64]) -> NDArray[np.int64]:
 
 @lru_cache(maxsize=512)
 def _narrowed(
-    factors: tuple[Factor, ...], means: tuple[float, float], kind: Range, spans: tuple[Range, Range], sloped: bool
-) -> PairTable:
-    """A table over parts of its ranges, made once."""
+    factors: tuple[Factor, ...], means: tuple[float, float], kind: Range, spans: tuple[Range, Range], sloped: bool,
+    end: float,
+) -> PairTable:  # fmt: skip
+    """A table over parts of its ranges, made once; `end` is the correlation where its first piece ends."""
     table = pair_table(factors, (kind, kind), means, sloped)
     assert table is not None
     slope = max(SLOPE, _size_seen(_derivatives(factors), means, kind, spans)) if sloped else None
-    return narrowed(table, spans, ErrorScales(max(1.0, _size_seen(factors, means, kind, spans)), slope))
+    return narrowed(table, spans, ErrorScales(max(1.0, _size_seen(factors, means, kind, spans)), slope), end)
 
 
 def _size_seen(

@@ -130,10 +130,11 @@ CALLS: SimpleQueue[Call] = SimpleQueue()
 @functools.cache
 def _helper(n: int) -> None:
     """Start a helper, once."""
+    calls = CALLS
 
     def serve() -> None:
         while True:
-            CALLS.get().run()
+            calls.get().run()
 
     threading.Thread(target=serve, name=f"{HELPERS}sweep{n}", daemon=True).start()
 

@@ -9,10 +9,12 @@ has two pieces. Terms of the first come first in the bases of both.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from wideproof.derive.expectation.tables.compiled_sweep import TINY
 from wideproof.derive.expectation.tables.covariance_slopes import SLACK, ErrorScales, order_weights, slope
@@ -30,23 +32,41 @@ from wideproof.derive.expectation.tables.pair_tables import (
 SINGULAR, ORDERS, STAIRS = 1e-11, 6e-12, 6e-12
 """The singular values of values at nodes, the sum of orders, and that of terms of single orders, that are left out, by
 the size of values: of the first, a thirtieth is seen in a value."""
-NEAR, WORTH = 0.9, 0.7
-"""The correlation of the largest variances where a piece ends, and the part of all orders below which that pays."""
+NEAR, WORTH, SAVED = 0.9, 0.9, 4
+"""The correlation of the largest variances where a piece ends, and the part of all orders below which that pays, if
+so many are saved."""
+NEARS = ((0.33, 0.75), (0.39, 0.8), (0.46, 0.85), (0.55, 0.9), (0.68, 0.95), (0.9, 0.98), (1.5, 0.99), (math.inf, 0.75))
+"""That correlation by the deviation of the logarithms of variances, up to which each is taken."""
 ROUNDING, SHORT = 3e-14, 1e-12
 """The part of the largest coefficient of a mean below which the last ones are left out, and what those of a basis may
 leave out of a value."""
 
 
-def narrowed(table: PairTable, spans: tuple[Range, Range], sizes: ErrorScales) -> PairTable:
+def near(deviation: float) -> float:
+    """The correlation that few pairs exceed, where logarithms of variances have a deviation over sequences.
+
+    Vectors of d Gaussian numbers have such lengths where it is about sqrt(2 / (d - 1)), and of the cosines between them
+    few are beyond. Where many are after all, it is seen in the time only.
+    """
+    return next(found for most, found in NEARS if deviation <= most)
+
+
+def pays(first: Host, whole: Host) -> NDArray[np.bool_]:
+    """Whether a first piece of so many orders is worth a second one."""
+    return (first <= WORTH * whole) & (first + SAVED <= whole)
+
+
+def narrowed(table: PairTable, spans: tuple[Range, Range], sizes: ErrorScales, end: float = NEAR) -> PairTable:
     """The same over parts of its ranges, for values of some sizes, its errors larger by what is left out.
 
-    Sides that are one tell E[phi^2] too, and E[phi'^2] where there is a size of derivatives.
+    Its first piece ends where the largest variances have the correlation `end`. Sides that are one tell E[phi^2] too,
+    and E[phi'^2] where there is a size of derivatives.
     """
     alike = table.sides[0] is table.sides[1] and spans[0] == spans[1]
     parts = [_part(side, span) for side, span in zip(table.sides, spans, strict=True)]
     if alike:
         parts[1] = parts[0]
-    pieces, cut = _pieces(table, parts, sizes)
+    pieces, cut = _pieces(table, parts, sizes, end)
     frames = _frames([x.scaled for x in pieces], alike)
     cores = [
         _stairs([part.orthonormal @ frame for part, frame in zip(parts, frames, strict=True)],
@@ -110,24 +130,26 @@ class _Values(NamedTuple):
         return [core * weight[: len(core), None, None] for core, weight in zip(self.values, most, strict=True)]
 
 
-def _pieces(table: PairTable, parts: list[_Part], sizes: ErrorScales) -> tuple[list[_Values], float]:
+def _pieces(table: PairTable, parts: list[_Part], sizes: ErrorScales, end: float) -> tuple[list[_Values], float]:
     """The pieces that a table is best taken in, and the place between them."""
-    whole, cut = _values(table, parts, sizes, (-1.0, 1.0)), _cut(table, parts)
+    whole = _values(table, parts, sizes, (-1.0, 1.0))
+    cut = place_of(end, (table.softening, table.layer), [part.side.range[1] for part in parts])
     orders = sum(map(len, whole.values))
     if not (orders and -1.0 < cut < 1.0):
         return [whole], 1.0
     first = _values(table, parts, sizes, (-1.0, cut))
-    if sum(map(len, first.values)) > WORTH * orders:
+    if not pays(np.array(sum(map(len, first.values))), np.array(orders)):
         return [whole], 1.0
     return [first, _values(table, parts, sizes, (cut, 1.0))], cut
 
 
-def _cut(table: PairTable, parts: list[_Part]) -> float:
-    """The place of the correlation `NEAR` between the largest variances; an end where these are too small."""
-    widest = math.prod(part.side.range[1] / (table.softening + part.side.range[1]) for part in parts)
+def place_of(correlation: float, form: tuple[float, float], variances: Sequence[float]) -> float:
+    """The place of a correlation between two variances; an end where these are too small."""
+    softening, layer = form
+    widest = math.prod(a / (softening + a) for a in variances)
     least = math.sqrt(1.0 - widest)
-    x = (math.sqrt(1.0 - NEAR * NEAR * widest) - least) / max(1.0 - least, TINY)
-    return 1.0 - 2.0 * (1.0 + table.layer) * x / (x + table.layer)
+    x = (math.sqrt(1.0 - correlation * correlation * widest) - least) / max(1.0 - least, TINY)
+    return 1.0 - 2.0 * (1.0 + layer) * x / (x + layer)
 
 
 def _values(table: PairTable, parts: list[_Part], sizes: ErrorScales, piece: Range) -> _Values:
@@ -137,13 +159,13 @@ def _values(table: PairTable, parts: list[_Part], sizes: ErrorScales, piece: Ran
         piece,
     )  # fmt: skip
     values = [
-        _ended(parts, parts[0].shape @ _within(core, piece) @ parts[1].shape.T, weight)
+        _ended(parts, parts[0].shape @ within(core, piece) @ parts[1].shape.T, weight)
         for core, weight in zip(table.cores, weights, strict=True)
     ]
     return _Values(values, weights)
 
 
-def _within(core: Host, piece: Range) -> Host:
+def within(core: Host, piece: Range) -> Host:
     """The Chebyshev coefficients of a sum over a part of [-1, 1].  Shapes: (K, ...) kept.
 
     None is told by those of lower orders, whose rounding a derivative would show.

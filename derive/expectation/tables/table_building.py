@@ -23,6 +23,7 @@ from wideproof.derive.expectation.mehler_series import REACH
 from wideproof.derive.expectation.nested_quadrature import Steep
 from wideproof.derive.expectation.tables.compiled_sweep import TINY
 from wideproof.derive.expectation.tables.covariance_slopes import ErrorScales, order_weights, with_slope
+from wideproof.derive.expectation.tables.narrowing import NEAR, pays, place_of, within
 from wideproof.derive.expectation.tables.pair_tables import (
     Host,
     PairTable,
@@ -51,12 +52,14 @@ NODES = (16, 24, 32, 48, 64)
 FEW, TRIES = (10.0, 100.0, 3000.0), 2
 """Quotients of softened variances beyond which the first numbers of nodes were too few for all functions tried, and how
 many tables with enough nodes are refused before it is known that more nodes will not help."""
-SOFTENINGS, LAYERS = (0.15, 0.6, 0.04, 2.4, 0.01), (0.3, 0.6, 1.2, 0.15, 8.0)
+SOFTENINGS, LAYERS = (0.15, 0.6, 0.04, 2.4, 0.01), (0.3, 0.6, 1.2, 0.15, 2.4, 6.0)
 """Shifts s of the variances, and widths of the layer, of which those with the fewest terms are taken."""
 NEARBY = (1.0, 0.8, 1.3)
 """Of the forms near the best of those, the best is taken: a term or two fewer."""
-CORNERS, FEWER = ((0, 0), (0, 2), (2, 2)), 256.0
-"""For that choice, pairs of the largest variance, a middle and the least one, or this part of the largest."""
+INNER, PAIRS, FEWER = (0.75, 0.25), ((0, 0), (0, 1), (1, 1)), 256.0
+"""For that choice, where variances lie between the least, or this part of the largest, and the largest by logarithm."""
+BEYOND = 0.5
+"""How often pairs are thought to be beyond the first piece."""
 UNITS = 4e-16
 """Rounding of the functions of the pairs, by which the last coefficients may exceed what is wanted: for derivatives at
 large variances it is visible, and whether it matters is for the checks to say."""
@@ -89,12 +92,11 @@ def build(
 
     With the derivatives of the functions, also the derivative by the covariance, E[phi'(u) psi'(v)], is held.
     """
-    ends = [np.array([high, math.sqrt(max(low, high / FEWER) * high), max(low, high / FEWER)]) for low, high in ranges]
-    corners = _series((phi, psi), ends)
-    if corners is None:
+    some = [max(low, high / FEWER) * (high / max(low, high / FEWER)) ** np.array(INNER) for low, high in ranges]
+    series = _series((phi, psi), some)
+    if series is None:
         return None
-    sizes = _sizes(corners, ends, derivatives is not None)
-    softening, layer = _form(corners, ends, sizes)
+    softening, layer = _form(series, some, _sizes(series, some, derivatives is not None))
     ratio = max((softening + high) / (softening + low) for low, high in ranges)
     refused = 0
     for count in NODES[sum(ratio > most for most in FEW) :]:
@@ -107,23 +109,42 @@ def build(
     return None
 
 
-def _form(corners: tuple[Sums, Sums], ends: Sequence[Host], sizes: ErrorScales) -> tuple[float, float]:
+def _form(some: tuple[Sums, Sums], variances: Sequence[Host], sizes: ErrorScales) -> tuple[float, float]:
     """The shift and the width with the fewest terms at the worst of some pairs, of those listed, then of those near."""
-    softening, layer = _shortest(corners, ends, list(product(SOFTENINGS, LAYERS)), sizes)
+    softening, layer = _shortest(some, variances, list(product(SOFTENINGS, LAYERS)), sizes)
     near = list(product([softening * x for x in NEARBY], [layer * x for x in NEARBY]))
-    return _shortest(corners, ends, near, sizes)
+    return _shortest(some, variances, near, sizes)
 
 
 def _shortest(
-    corners: tuple[Sums, Sums], ends: Sequence[Host], forms: list[tuple[float, float]], sizes: ErrorScales
+    some: tuple[Sums, Sums], variances: Sequence[Host], forms: list[tuple[float, float]], sizes: ErrorScales
 ) -> tuple[float, float]:
     """The form of those listed with the fewest terms of both parities, first at the worst of some pairs."""
-    i, j = (np.tile(x, len(forms)) for x in np.array(CORNERS).T)
-    softening, layer = (np.repeat(x, len(CORNERS)) for x in np.array(forms).T)
-    scaled = np.abs(in_the_place(corners, (i, j), ends, (softening, layer), sizes.slope is not None))
-    scaled *= order_weights((softening, layer), ends[0][i], ends[1][j], scaled.shape[2], sizes)
-    counts = np.array([[_length(row, WANTED) for row in rows] for rows in scaled]).sum(axis=0).reshape(len(forms), -1)
-    return forms[min(range(len(forms)), key=lambda n: (max(counts[n]), sum(counts[n])))]
+    pairs = np.array(PAIRS)
+    i, j = (np.tile(x, len(forms)) for x in pairs.T)
+    a, b = variances[0][i], variances[1][j]
+    softening, layer = (np.repeat(x, len(pairs)) for x in np.array(forms).T)
+    own = in_the_place(some, (i, j), variances, (softening, layer), sizes.slope is not None)
+    own = np.moveaxis(own.reshape(2, len(forms), len(pairs), -1), 3, 0)
+    costs = []
+    for n, form in enumerate(forms):
+        at = slice(n * len(pairs), (n + 1) * len(pairs))
+        costs.append(_terms(own[:, :, n], form, (a[at], b[at]), sizes))
+    return forms[min(range(len(forms)), key=lambda n: (max(costs[n]), sum(costs[n])))]
+
+
+def _terms(own: Host, form: tuple[float, float], pair: tuple[Host, Host], sizes: ErrorScales) -> Host:
+    """The terms that pairs take in pieces as narrowing would make them.  Shapes: (K, 2, P), (P,) -> (P,)."""
+
+    def counted(terms: Host, piece: Range) -> Host:
+        scaled = np.moveaxis(np.abs(terms), 0, 2) * order_weights(form, *pair, len(terms), sizes, piece)
+        return np.array([[_length(row, WANTED) for row in rows] for rows in scaled]).sum(axis=0)
+
+    cut, whole = place_of(NEAR, form, [float(np.max(x)) for x in pair]), counted(own, (-1.0, 1.0))
+    if not -1.0 < cut < 1.0:
+        return whole
+    first, second = (counted(within(own[: np.max(whole)], piece), piece) for piece in ((-1.0, cut), (cut, 1.0)))
+    return np.where(pays(first, whole), first + BEYOND * second, whole)
 
 
 def _sizes(sums: tuple[Sums, Sums], variances: Sequence[Host], sloped: bool) -> ErrorScales:

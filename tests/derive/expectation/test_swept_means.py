@@ -62,3 +62,13 @@ def test_a_table_whose_error_is_visible_is_refused(monkeypatch):
     monkeypatch.setattr(swept_means, "ACCURACY", 1e-20)
     monkeypatch.setattr(swept_means, "USEFUL", 1e-20)
     assert chosen(slot, (NEAR, NEAR)) is None
+
+
+def test_the_first_piece_reaches_farther_where_the_variances_of_a_step_are_spread():
+    slot, rng = Slot((("tanh", 0), ("tanh", 0)), 0, 0, False, 0, 1), np.random.default_rng(4)
+    cuts = []
+    for inputs in (10, 4, 2):
+        variance = np.clip(300.0 * rng.chisquare(inputs, (6, 400)) / inputs, 17.0, 4000.0)
+        assert StepVariances.of(variance).spread == pytest.approx(np.sqrt(2.0 / inputs), rel=0.25)
+        cuts.append(min(table.cut for table in chosen(slot, (variance, variance)).tables))
+    assert -1.0 < cuts[0] < cuts[1] < cuts[2] < 1.0

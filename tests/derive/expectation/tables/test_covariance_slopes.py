@@ -52,5 +52,7 @@ def test_a_derivative_a_thousandth_wrong_is_refused(monkeypatch, wrong):
         monkeypatch.setattr(covariance_slopes, "slope", lambda *x: 1.001 * slope(*x))
     else:
         kept = table_building.order_weights
-        monkeypatch.setattr(table_building, "order_weights", lambda *x: kept(*x[:-1], ErrorScales(1e4 * x[-1].value)))
+        monkeypatch.setattr(
+            table_building, "order_weights", lambda *x: kept(*x[:4], ErrorScales(1e4 * x[4].value), *x[5:])
+        )
     assert table_building.build(TANH, TANH, ((0.25, 1.0),) * 2, (SLOPE, SLOPE)) is None

@@ -35,16 +35,36 @@ def test_more_left_out_than_it_says_is_seen(monkeypatch):
     assert by > table.error - TABLE.error
 
 
-@pytest.mark.parametrize("near", [0.5, 0.9], ids=str)
+@pytest.mark.parametrize("near", [0.5, 0.9, 0.99], ids=str)
 def test_a_table_in_two_pieces_says_the_same(monkeypatch, near):
-    monkeypatch.setattr(narrowing, "NEAR", near)
-    monkeypatch.setattr(narrowing, "WORTH", 2.0)
-    table = narrowing.narrowed(TABLE, SPANS["alike"], ErrorScales(1.0, 1.0))
+    monkeypatch.setattr(narrowing, "pays", lambda first, whole: True)
+    table = narrowing.narrowed(TABLE, SPANS["alike"], ErrorScales(1.0, 1.0), near)
     first, second = table.pieces
     assert -1.0 < first.high == second.low == table.cut < 1.0
     assert 0 < sum(map(len, first.cores)) <= sum(map(len, TABLE.cores))
     for found in (evaluate, slope):
         assert np.max(np.abs(found(table, (A, B), C) - found(TABLE, (A, B), C))) <= table.error - TABLE.error
+
+
+def test_few_directions_are_nearer_than_the_spread_of_lengths_lets_expect():
+    rng, ends = np.random.default_rng(2), []
+    for size in (3, 4, 6, 10, 40):
+        vectors = rng.standard_normal((800, size))
+        squares = np.sum(vectors**2, axis=1)
+        ends.append(narrowing.near(float(np.std(np.log(squares)))))
+        cosines = np.abs(vectors @ vectors.T / np.sqrt(np.outer(squares, squares)))[np.triu_indices(800, 1)]
+        assert np.mean(cosines > ends[-1]) < 0.02
+    assert ends == sorted(ends, reverse=True)
+    assert len(set(ends)) > 3
+
+
+def test_the_nearer_a_piece_ends_the_more_orders_it_has():
+    phi = steep("tanh", 0, "numpy")
+    table = table_building.build(phi, phi, ((1.0, 64.0),) * 2)
+    found = [narrowing.narrowed(table, ((2.0, 40.0),) * 2, ErrorScales(1.0), end).pieces for end in (0.6, 0.75, 0.9)]
+    first, second = zip(*([sum(map(len, piece.cores)) for piece in pieces] for pieces in found), strict=True)
+    assert first[0] < first[1] < first[2]
+    assert second[0] > second[1] > second[2]
 
 
 def test_a_side_tells_what_the_table_says_where_both_variables_are_one():
@@ -59,6 +79,6 @@ def test_rounding_of_large_values_asks_for_no_orders(monkeypatch):
     table = table_building.build(phi, phi, ((16.0, 4096.0),) * 2, (turned, turned))
     first, second = narrowing.narrowed(table, ((300.0, 3000.0),) * 2, ErrorScales(1000.0, 0.5)).pieces
     assert sum(map(len, first.cores)) <= 16
-    assert sum(map(len, second.cores)) <= 24
+    assert sum(map(len, second.cores)) <= 32
     monkeypatch.setattr(np, "triu", lambda matrix: matrix)
     assert sum(len(x) for x in narrowing.narrowed(table, ((300.0, 3000.0),) * 2, ErrorScales(1000.0, 0.5)).cores) > 40
