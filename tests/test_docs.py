@@ -10,9 +10,9 @@ from functools import cache
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner
 
 import wideproof as wp
+from tests.command_line import CliRunner
 from wideproof.derive.audit.meanings import MEANINGS
 from wideproof.derive.emit.derivation import Reading
 from wideproof.derive.proof.rules import Rule

@@ -132,7 +132,10 @@ def test_beside_packages_of_the_old_names_it_derives_and_typesets(wheel, tmp_pat
 
 
 def imported(text):
-    for node in ast.walk(ast.parse(text)):
+    todo = [ast.parse(text)]
+    while todo:
+        node = todo.pop()
+        todo += [x for x in ast.iter_child_nodes(node) if not isinstance(x, ast.expr)]  # none holds an import
         if isinstance(node, ast.Import):
             yield from (alias.name.split(".")[0] for alias in node.names)
         elif isinstance(node, ast.ImportFrom):

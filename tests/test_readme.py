@@ -11,8 +11,8 @@ import tomllib
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner
 
+from tests.command_line import CliRunner
 from wideproof import derive
 from wideproof.reports.cli.app import app
 

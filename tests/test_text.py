@@ -1,6 +1,7 @@
 """Text that a user writes is read by our grammar and never evaluated: a walk over the source says so."""
 
 import ast
+from functools import lru_cache
 from pathlib import Path
 
 import pytest
@@ -23,9 +24,15 @@ ALLOWED = {
 }
 
 
+@lru_cache(maxsize=1)
+def nodes(text):
+    """All nodes of a text, which is read once for both questions."""
+    return tuple(ast.walk(ast.parse(text)))
+
+
 def calls(text):
     """Calls that can evaluate text, with their line: on what is no literal, and not strict."""
-    for node in ast.walk(ast.parse(text)):
+    for node in nodes(text):
         if not isinstance(node, ast.Call):
             continue
         plain = isinstance(node.func, ast.Name)
@@ -44,9 +51,8 @@ def _is_builtin(function):
 
 def handed_on(text):
     """The same functions passed as values, such as map(sp.sympify, …)."""
-    tree = ast.parse(text)
-    called = {id(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)}
-    for node in ast.walk(tree):
+    called = {id(node.func) for node in nodes(text) if isinstance(node, ast.Call)}
+    for node in nodes(text):
         if id(node) not in called and getattr(node, "attr", "") in BANNED - {"S", "compile", "eval"}:
             yield node.attr, node.lineno
 

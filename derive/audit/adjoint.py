@@ -15,7 +15,16 @@ from wideproof.derive.audit.meanings import MEANINGS
 from wideproof.derive.audit.rationals import Fraction
 from wideproof.derive.audit.world import HORIZON, World
 from wideproof.derive.calculus.recursion_rules import OUTPUT
-from wideproof.derive.language.program import Bias, Coordinate, Input, MatVec, Parameter, Previous, Updated
+from wideproof.derive.language.program import (
+    Bias,
+    Coordinate,
+    Input,
+    MatVec,
+    Parameter,
+    Previous,
+    Updated,
+    coordinates_of,
+)
 from wideproof.derive.limits.adjoint import Cotangent, Gradient, Local, Outer, Pullback
 
 WIDTH, SIDE = 4, 2
@@ -31,13 +40,34 @@ class UnrolledNetwork:
         self.world, self.base = world, world.program.base or world.program
         self.drawn: dict[Any, list[list[Fraction]]] = {}
         self.slopes: dict[Place, Fraction] = {}
+        self.read: dict[Any, list[tuple[Any, int]]] = {}
+        self.activated: dict[tuple[int, int], dict[Any, Dual]] = {}
         self.quiet = _Pass(self, NOWHERE)
 
     def numbers(self, key: Any, rows: int, columns: int) -> list[list[Fraction]]:
         """The numbers of a parameter, an input or a cost, drawn at the first call."""
         if key not in self.drawn:
-            self.drawn[key] = [[self.world.rational() / 4 for _ in range(columns)] for _ in range(rows)]
+            self.drawn[key] = [[self.world.dyadic() / 4 for _ in range(columns)] for _ in range(rows)]
         return self.drawn[key]
+
+    def reads(self, c: Any, time: int) -> list[tuple[Any, int]]:
+        """What a coordinate, or the output, is made of: coordinates, each at its time."""
+        if (c, time) not in self.read:
+            self.read[c, time] = self._reads(c, time)
+        return self.read[c, time]
+
+    def _reads(self, c: Any, time: int) -> list[tuple[Any, int]]:
+        if c == OUTPUT:
+            return [(x, time) for x in coordinates_of(self.base.output)]
+        match self.base.table[c]:
+            case Previous(state):
+                before = time + state.back
+                return [(self.base.updated[state], before)] if 0 <= before < HORIZON else []
+            case Updated():
+                return [(x, time) for x in coordinates_of(self.base.bodies[c])]
+            case MatVec(_, vector):
+                return [(x, time) for x in coordinates_of(vector)]
+        return []
 
     def slope(self, place: Place) -> Fraction:
         """dJ/d(the first entry at a place), J a random linear function of all outputs."""
@@ -56,14 +86,30 @@ class UnrolledNetwork:
 
 
 class _Pass:
-    """One run forward in dual numbers, perturbed at one place."""
+    """One run forward in dual numbers, perturbed at one place; what that does not reach is as it is without."""
 
     def __init__(self, net: UnrolledNetwork, place: Place) -> None:
         self.net, self.place = net, place
         self.memo: dict[Any, list[Dual]] = {}
+        self.reached: dict[Any, bool] = {}
+
+    def reaches(self, c: Any, time: int) -> bool:
+        """Whether what is perturbed is read by a coordinate at a time, through others too."""
+        if (c, time) not in self.reached:
+            self.reached[c, time] = self._begins(c, time) or any(self.reaches(*x) for x in self.net.reads(c, time))
+        return self.reached[c, time]
+
+    def _begins(self, c: Any, time: int) -> bool:
+        """Whether it is perturbed itself, or a parameter or vector of its own."""
+        term = self.net.base.table.get(c)
+        own = getattr(term, "matrix", getattr(term, "parameter", None))
+        places = (("node", c, time), ("read", c, time), ("by product", c, time), ("by", own and own.name, time))
+        return self.place in places
 
     def value(self, c: Any, time: int) -> list[Dual]:
         """A coordinate, or the output, at a time."""
+        if self.place != NOWHERE and not self.reaches(c, time):
+            return self.net.quiet.value(c, time)
         if (c, time) not in self.memo:
             found = self.vector(self.net.base.output, time, SIDE) if c == OUTPUT else self._term(c, time)
             self.memo[c, time] = self._moved(found, ("node", c, time))
@@ -112,9 +158,9 @@ class _Pass:
 
     def entry(self, expr: sp.Expr, time: int, i: int) -> Dual:
         """One entry of an expression."""
-        world = self.net.world
-        values = DualValues(lambda c: self.value(c, time)[i], world.activations.__getitem__, world.fraction)
-        return values.of(expr)
+        world, seen = self.net.world, self.net.activated.setdefault((time, i), {})
+        read = DualValues(lambda c: self.value(c, time)[i], world.activations.__getitem__, world.fraction, seen)
+        return read.of(expr)
 
 
 def _net(world: World) -> UnrolledNetwork:

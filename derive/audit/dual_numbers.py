@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import lru_cache
 
 import sympy as sp
 
@@ -39,24 +40,37 @@ def derivative(coefficients: Sequence[Fraction], order: int) -> list[Fraction]:
 
 
 def _at(coefficients: Sequence[Fraction], z: Fraction) -> Fraction:
-    return sum((c * z**k for k, c in enumerate(coefficients)), start=Fraction(0))
+    value = Fraction(0)
+    for c in reversed(coefficients):
+        value = value * z + c
+    return value
+
+
+@lru_cache(maxsize=4096)
+def _reads(expr: sp.Expr) -> bool:
+    """Whether an expression has a coordinate."""
+    return bool(expr.has(Coordinate))
 
 
 @dataclass(frozen=True)
 class DualValues:
-    """The value of an expression where coordinates, activations (polynomials) and scalars have one."""
+    """The value of an expression where coordinates, activations (polynomials) and scalars have one.
+
+    `seen` keeps the value and the slope of activations, where their arguments have the same value every time.
+    """
 
     coordinate: Callable[[Coordinate], Dual]
     activation: Callable[[str], Sequence[Fraction]]
     scalar: Callable[[sp.Expr], Fraction]
+    seen: dict[Phi, Dual] = field(default_factory=dict)
 
     def of(self, expr: sp.Expr) -> Dual:
         """Value and slope of sums, products, whole powers and activations of coordinates."""
         if isinstance(expr, Coordinate):
             return self.coordinate(expr)
         if isinstance(expr, Phi):
-            return self._activated(*expr.args)
-        if not expr.has(Coordinate):
+            return self._activated(expr)
+        if not _reads(expr):
             return self.scalar(expr), Fraction(0)
         parts = [self.of(expr.base)] * int(expr.exp) if expr.is_Pow else [self.of(a) for a in expr.args]
         if expr.is_Add:
@@ -66,7 +80,11 @@ class DualValues:
             result = times(result, part)
         return result
 
-    def _activated(self, name: sp.Basic, order: sp.Expr, argument: sp.Expr) -> Dual:
-        coefficients, z = self.activation(str(name)), self.of(argument)
-        value, slope = (_at(derivative(coefficients, int(order) + more), z[0]) for more in (0, 1))
+    def _activated(self, phi: Phi) -> Dual:
+        name, order, argument = phi.args
+        z = self.of(argument)
+        if phi not in self.seen:
+            own = derivative(self.activation(str(name)), int(order))
+            self.seen[phi] = _at(own, z[0]), _at(derivative(own, 1), z[0])
+        value, slope = self.seen[phi]
         return value, slope * z[1]

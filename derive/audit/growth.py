@@ -24,16 +24,23 @@ FAR, STEEP = 1e6, 1e3
 def measured_growth(body: sp.Expr, parameters: Mapping[sp.Symbol, Fraction], rng: random.Random) -> str:
     """ "affine" if no second difference shows, else "Lipschitz" or "polynomially bounded" by difference quotients."""
     names = tuple(coordinates_of(body))
-    f = _numeric(body.xreplace({x: sp.Rational(v) for x, v in parameters.items()}), names)
+    drawn = body.xreplace({x: sp.Rational(v) for x, v in parameters.items()})
+    f = _numeric(drawn, names)
 
     def anywhere() -> Point:
         return tuple(rng.uniform(-9, 9) for _ in names)
 
     if not any(_bent(f, anywhere(), anywhere()) for _ in range(40)):
         return "affine"
+    return "polynomially bounded" if _steep(drawn, names) else "Lipschitz"
+
+
+@lru_cache(maxsize=256)
+def _steep(body: sp.Expr, names: tuple[sp.Symbol, ...]) -> bool:
+    """Whether a difference quotient is large, around zero or far out along a coordinate."""
+    f = _numeric(body, names)
     centres = [tuple(FAR if i == far else 0.1 for i in range(len(names))) for far in range(-1, len(names))]
-    steep = any(_steepest(f, centre, i) >= STEEP for centre in centres for i in range(len(names)))
-    return "polynomially bounded" if steep else "Lipschitz"
+    return any(_steepest(f, centre, i) >= STEEP for centre in centres for i in range(len(names)))
 
 
 @lru_cache(maxsize=256)

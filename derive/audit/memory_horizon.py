@@ -154,15 +154,24 @@ def _map(world: World, expr: sp.Expr, at: Any) -> Any:
     return _moment(world, pair, _numbers(world, values, at), at, isinstance(expr, CorrelationMap))
 
 
-def _partial(world: World, target: Pair, source: Pair, numbers: Any, at: Any, across: bool, before: bool) -> sp.Expr:
+def _still(world: World, target: Pair, numbers: Any, at: Any, across: bool) -> tuple[Fraction, Any]:
+    """A moment after the step where nothing moves, and the moments that it reads."""
+    return _moment(world, target, numbers, at, across), _one_step(world).read
+
+
+def _partial(
+    world: World, target: Pair, source: Pair, numbers: Any, at: Any, across: bool, before: bool, still: Any
+) -> sp.Expr:
     """The exact derivative of a polynomial by one moment, before the step or after it: by its differences.
 
     Across two runs the moments between them move; within one run, where both labels are one, its own. A moment that is
-    not read leaves all as it is.
+    not read leaves all as it is: `still` is that, and what is read.
     """
     q, c, later = numbers
-    values = []
-    for move in range(_degree_of_step(world, target) + 1):
+    values = [still[0]]
+    if ("before" if before else "after", not across, source) not in still[1]:
+        return sp.S.Zero
+    for move in range(1, _degree_of_step(world, target) + 1):
         own = dict((c if across else q) if before else later[across])
         own[source] += move
         if before:
@@ -170,8 +179,6 @@ def _partial(world: World, target: Pair, source: Pair, numbers: Any, at: Any, ac
         else:
             moved = (q, c, (later[0], own) if across else (own, later[1]))
         values.append(_moment(world, target, moved, at, across))
-        if ("before" if before else "after", not across, source) not in _one_step(world).read:
-            return sp.S.Zero
     slope = Fraction(0)
     for order in range(1, len(values)):
         values = [b - a for a, b in pairwise(values)]
@@ -184,8 +191,9 @@ def _jacobian(world: World, values: Sequence[sp.Expr], at: Any, across: bool) ->
     key = ("jacobian", tuple(values), tuple(sorted(at.items(), key=str)), across)
     if key not in world.memo:
         pairs, numbers = list(letters(world.program)[0]), _numbers(world, values, at)
+        still = {x: _still(world, x, numbers, at, across) for x in pairs}
         direct, same = (
-            sp.Matrix([[_partial(world, x, y, numbers, at, across, before) for y in pairs] for x in pairs])
+            sp.Matrix([[_partial(world, x, y, numbers, at, across, before, still[x]) for y in pairs] for x in pairs])
             for before in (True, False)
         )
         world.memo[key] = (sp.eye(len(pairs)) - same).LUsolve(direct)

@@ -12,8 +12,10 @@ import importlib
 from collections import Counter
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any, ClassVar, TypeAlias
+
+import sympy as sp
 
 from wideproof.derive.language.errors import ProofError
 from wideproof.derive.language.shown import InNotebooks
@@ -281,11 +283,16 @@ def _key(step: Step) -> tuple[int, _Text]:
 
 
 class _Text:
-    """The text of a claim, for comparisons: of an equation its right side is printed only where left sides agree."""
+    """The text of a claim, for comparisons: printed where the ranks of two agree, of equations the left side first."""
 
     def __init__(self, claim: Claim) -> None:
         self.claim = claim
-        self.begin = f"Equation(left={claim.left!r}, right=" if type(claim) is Equation else _text(claim)
+
+    @cached_property
+    def begin(self) -> str:
+        """What is compared first: the whole text, or that of an equation up to its right side."""
+        claim = self.claim
+        return f"Equation(left={_text(claim.left)}, right=" if type(claim) is Equation else _text(claim)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, _Text) and self.begin == other.begin and _text(self.claim) == _text(other.claim)
@@ -296,6 +303,6 @@ class _Text:
         return _text(self.claim) < _text(other.claim)
 
 
-@lru_cache(maxsize=4096)
-def _text(claim: Claim) -> str:
-    return repr(claim)
+@lru_cache(maxsize=16384)
+def _text(part: Claim | sp.Expr) -> str:
+    return repr(part)

@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,7 @@ from wideproof.derive.emit.sweeps.fused_sweep import LEAST_WORK
 from wideproof.derive.expectation.pair_integrals import MANY
 from wideproof.derive.expectation.tables.compiled_sweep import in_parts
 from wideproof.derive.language.errors import ParameterError, ShapeError, TooLarge
+from wideproof.derive.proof.rules import Rule
 from wideproof.numeric.core.arrays import BACKENDS, Array, backend, to_host
 from wideproof.numeric.core.enclosures import Enclosure
 from wideproof.numeric.core.inputs import all_finite, choice, names as named, real
@@ -103,6 +105,15 @@ class KernelValue(InOneLine):
             )
         values = np.linalg.eigvalsh(to_host(self.value).reshape(side, side))
         return max(0.0, -float(values[0]) / max(float(values[-1]), np.finfo(float).tiny)) if side else 0.0
+
+
+@lru_cache(maxsize=64)
+def _derived(
+    program: Program, quantity: str, parameterization: str, names: tuple[str, ...] | None, rules: frozenset[Rule]
+) -> Formula:
+    """The formula of a quantity, derived once for all kernels of one recursion, by the same rules."""
+    derived = nngp(program) if quantity == "nngp" else ntk(program, parameterization, names)
+    return derived.formula
 
 
 class Kernel:
@@ -286,8 +297,8 @@ class Kernel:
     def _formula(self, quantity: str, names: tuple[str, ...] | None) -> Formula:
         """The derived formula of a quantity, or of the part of it that some parameters contribute."""
         if (quantity, names, "formula") not in self._functions:
-            derived = nngp(self.recursion) if quantity == "nngp" else ntk(self.recursion, self.parameterization, names)
-            self._functions[quantity, names, "formula"] = derived.formula
+            asked = quantity, self.parameterization, names, frozenset(Rule.registry.values())
+            self._functions[quantity, names, "formula"] = _derived(self.recursion, *asked)
         formula: Formula = self._functions[quantity, names, "formula"]
         return formula
 

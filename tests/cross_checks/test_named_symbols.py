@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import typer
-from typer.testing import CliRunner
 
+from tests.command_line import CliRunner
 from wideproof.derive import (
     ParameterError,
     Recursion,

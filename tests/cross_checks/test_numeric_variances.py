@@ -75,6 +75,12 @@ def kernel_in_symbols(name):
     return Kernel(elman(name, "nu", "one"), nu=1.0, one=1.0)
 
 
+@cache
+def of_linear(quantity, nu, *options):
+    """A quantity of the linear recursion whose variances are numbers; by many tests it is only read."""
+    return getattr(derive, quantity)(linear(nu), *options)
+
+
 def values(derivation, **at):
     return derivation.formula.compile()(**{k: v for k, v in at.items() if k in derivation.formula.symbols})
 
@@ -116,7 +122,7 @@ def test_bounds_verify_or_say_where_they_hold(number, form):
         return
     bound = scale_factor_bound(linear(nu), form)
     bound.proof.verify()
-    rho = values(scale_factors(linear(nu)), j=J)
+    rho = values(of_linear("scale_factors", nu), j=J)
     assert np.all(values(bound, j=J, T=10) >= rho * (1 - 1e-12))
     wrong = replace(bound.proof.goal, right=bound.proof.goal.right * sp.Rational(999, 1000))
     if form == "sharp":  # attained, so that 0.1 % less is false
@@ -133,7 +139,7 @@ def test_the_peak_the_refuted_readings_and_the_training_bound(number):
     else:
         found = scale_factor_peak(linear(nu))
         found.proof.verify()
-        rho = values(scale_factors(linear(nu)), j=J)
+        rho = values(of_linear("scale_factors", nu), j=J)
         peak = found.formula.expr.args[0] if found.formula.expr.func.__name__ == "Rho" else found.formula.expr
         assert rho[int(peak)] == pytest.approx(rho.max())
     if nu == 0 or nu > 1:

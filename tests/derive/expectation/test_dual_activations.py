@@ -3,7 +3,6 @@
 import dataclasses as dc
 import json
 from functools import cache
-from itertools import pairwise
 from pathlib import Path
 
 import mpmath
@@ -71,18 +70,17 @@ def quadrature(phi, variance, other, covariance, means=(0.0, 0.0)):
     rest = (other - covariance * slope) ** 0.5
 
     def expectation(g, mean, deviation):
+        mean, total = np.asarray(mean)[..., None], 0.0
         kink = np.clip(-mean / deviation, -9, 9)
-        total = 0.0
         for low, high in ((-9.5, kink), (kink, 9.5)):
             for piece in range(4):
                 left, width = low + (high - low) * piece / 4, (high - low) / 8
                 z = left + width * (x + 1)
-                total = total + np.sum(width * w * g(mean + deviation * z) * np.exp(-z * z / 2))
+                total = total + np.sum(width * w * g(mean + deviation * z) * np.exp(-z * z / 2), axis=-1)
         return total / (2 * np.pi) ** 0.5
 
     def outer(u):
-        values = [f(y) * expectation(lambda v: f(v) + 0 * v, means[1] + slope * (y - means[0]), rest) for y in u]
-        return np.array(values)
+        return f(u) * expectation(lambda v: f(v) + 0 * v, means[1] + slope * (u - means[0]), rest)
 
     return expectation(outer, means[0], root)
 
@@ -139,18 +137,17 @@ def on_panels(f, g, law, means):
 
     def panels(mean, deviation):
         kink = np.clip(-mean / deviation, -9, 9)
-        ends = np.concatenate([np.linspace(-9.5, kink, 6), np.linspace(kink, 9.5, 6)[1:]])
-        z = np.concatenate([(q + p) / 2 + (q - p) / 2 * x for p, q in pairwise(ends)])
-        weights = np.concatenate([(q - p) / 2 * w for p, q in pairwise(ends)])
-        return mean + deviation * z, weights * np.exp(-z * z / 2) / (2 * np.pi) ** 0.5
+        ends = np.concatenate([np.linspace(-9.5, kink, 6), np.linspace(kink, 9.5, 6)[1:]])[..., None]
+        halves = np.diff(ends, axis=0) / 2
+        z, weights = (
+            np.moveaxis(y, 0, -2).reshape(*kink.shape, -1) for y in (ends[:-1] + halves * (1 + x), halves * w)
+        )
+        return mean[..., None] + deviation * z, weights * np.exp(-z * z / 2) / (2 * np.pi) ** 0.5
 
-    u, outer = panels(means[0], law[0] ** 0.5)
+    u, outer = panels(np.asarray(means[0]), law[0] ** 0.5)
     slope, rest = law[2] / law[0], (law[1] - law[2] ** 2 / law[0]) ** 0.5
-    total = 0.0
-    for value, weight in zip(u, outer, strict=True):
-        v, inner = panels(means[1] + slope * (value - means[0]), rest)
-        total += weight * f(value) * np.sum(inner * (g(v) + 0 * v))
-    return float(total)
+    v, inner = panels(means[1] + slope * (u - means[0]), rest)
+    return float(np.sum(outer * f(u) * np.sum(inner * (g(v) + 0 * v), axis=-1)))
 
 
 def agrees(expr, wanted):

@@ -216,17 +216,19 @@ def test_the_growth_of_a_carried_state_is_that_of_wide_matrices():
 def test_every_proof_verifies_and_no_claim_wrong_by_a_thousandth_does(name):
     found = derived(name)
     parts = [*found.slope.values(), *found.variance_slope.values(), *found.fixed_point.values()]
+    drawn, refused = worlds(found.proof.program), set()
     for part in [found, *parts[-4:]]:
         part.proof.verify()
-        drawn = worlds(part.proof.program)
+        assert part.proof.program == found.proof.program
         ours = [
             s for s in part.proof.steps if isinstance(s.claim, OfLetters | EvaluatedMap | FixedAt | EvaluatedRadius)
         ]
         assert ours
-        for step in (s for s in ours if s.claim.right != 0):
+        for step in (s for s in ours if s.claim.right != 0 and s.claim not in refused):
             wrong = replace(step, claim=replace(step.claim, right=step.claim.right * sp.Rational(1001, 1000)))
             with pytest.raises(ProofError):
                 audit_step(wrong, drawn)
+            refused.add(step.claim)  # parts repeat it
 
 
 def test_fixed_points_of_affine_maps_solve_the_system():

@@ -16,8 +16,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from typer.testing import CliRunner
 
+from tests.command_line import CliRunner
 from wideproof.derive import Proof, ProofError, Recursion, models, scale_factors
 from wideproof.derive.language.errors import ParameterError
 from wideproof.derive.language.program import Program

@@ -6,8 +6,8 @@ import json
 import shutil
 
 import pytest
-from typer.testing import CliRunner
 
+from tests.command_line import CliRunner
 from wideproof.derive import impulse_response, models
 from wideproof.derive.certificate.coqc import INSTALL
 from wideproof.reports.cli.app import app

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 
 import pytest
-from typer.testing import CliRunner
 
+from tests.command_line import CliRunner
 from wideproof.reports.cli.app import app
 
 RHO = "nu_W**j*(nu_C+nu_F) + j*nu_C*nu_F*nu_W**(j-1)"

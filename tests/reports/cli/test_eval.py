@@ -6,9 +6,9 @@ import json
 
 import numpy as np
 import pytest
-from typer.testing import CliRunner
 
 import wideproof as wp
+from tests.command_line import CliRunner
 from wideproof.reports.cli.app import app
 
 NU = ("--nu-W", "0.5", "--nu-F", "1", "--nu-b", "0.1", "--nu-C", "1")

@@ -8,8 +8,8 @@ import re
 
 import numpy as np
 import pytest
-from typer.testing import CliRunner
 
+from tests.command_line import CliRunner
 from wideproof.derive import Proof, memory, models
 from wideproof.numeric.memory_horizon.phase_diagram import phase_diagram
 from wideproof.reports.cli.app import app

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from typer.testing import CliRunner
 
+from tests.command_line import CliRunner
 from wideproof.derive import Proof
 from wideproof.derive.language.grammar import DEEPEST, LONGEST
 from wideproof.derive.model_files import toml_form

@@ -6,8 +6,8 @@ import json
 import signal
 
 import pytest
-from typer.testing import CliRunner
 
+from tests.command_line import CliRunner
 from tests.kills import WORDS, command, killed, pieces, same, wait_for
 from wideproof.derive.language.errors import StoreError
 from wideproof.numeric import load_run

@@ -8,8 +8,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from typer.testing import CliRunner
 
+from tests.command_line import CliRunner
 from wideproof.derive import ProofError, equivalent_convolution, scale_factor_bound, scale_factors
 from wideproof.derive.latex.text import plain
 from wideproof.numeric.validation.convergence import gaussian_distance

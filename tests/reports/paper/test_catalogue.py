@@ -8,8 +8,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from typer.testing import CliRunner
 
+from tests.command_line import CliRunner
 from wideproof.derive import Recursion, models, state_evolution
 from wideproof.derive.language.errors import ParameterError
 from wideproof.derive.latex.text import Math

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 
 import pytest
-from typer.testing import CliRunner
 
+from tests.command_line import CliRunner
 from wideproof.reports.cli.app import app
 
 SMALL = ("validate", "elman", "--width", "16", "--trials", "110", "--seed", "3")
