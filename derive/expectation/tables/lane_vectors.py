@@ -28,7 +28,7 @@ LINE = 8
 BYTES = 8
 """Where an array begins, at the least, in memory."""
 NAMES = re.compile(r"\b(lanes|keep|spread|share|root|lesser|greater|some_below|all_below|pick)(\d*)(?=\()")
-"""The functions of vectors, and how many lanes they are said to have."""
+"""The functions of vectors, and how many lanes they are said to have: nothing where that is still to be said."""
 OPERATORS = ((operator.add, "fadd"), (operator.sub, "fsub"), (operator.mul, "fmul"), (operator.truediv, "fdiv"))
 
 
@@ -40,8 +40,8 @@ def aligned(shape: tuple[int, ...]) -> Host:
 
 
 def of_lanes(text: str, count: int) -> str:
-    """A text whose functions of vectors say how many lanes they have."""
-    return NAMES.sub(rf"\g<1>{count}", text)
+    """A text whose functions of vectors say how many lanes they have: so many, where they do not say it yet."""
+    return NAMES.sub(lambda found: f"{found[1]}{found[2] or count}", text)
 
 
 def functions_of(text: str) -> dict[str, Callable[..., Any]]:

@@ -12,7 +12,7 @@ from wideproof.derive.emit.kernel_stepper import STILL
 from wideproof.derive.emit.sweeps import compiled_text, contributions, fused_sweep, grid_sweep
 from wideproof.derive.emit.sweeps.grid_sweep import GridSweep, grid_of
 from wideproof.derive.expectation import swept_means
-from wideproof.derive.expectation.tables import compiled_sweep
+from wideproof.derive.expectation.tables import compiled_sweep, narrowing
 from wideproof.numeric.kernels.sequence_batches import SequenceBatch
 
 NU = {"nu_W": 0.9, "nu_F": 0.5, "nu_b": 0.1, "nu_C": 1.0, "alpha": 0.3}
@@ -29,13 +29,13 @@ def plain(text):
     return compiled_text.function_of(text, "<text>")
 
 
-def both(quantity, model, sizes, readout, monkeypatch, change=lambda text: text, twins=False):
+def both(quantity, model, sizes, readout, monkeypatch, change=lambda text: text, twins=False, count=6):
     """The kernel by the sweep, as plain Python, and by the array text; of twins two sequences are one."""
     for module in (grid_sweep, contributions):
         monkeypatch.setattr(module, "compiled", lambda text: plain(change(text)))
     function = quantity(model).formula.on_sequences()
     nu, (T, other) = {x: NU[x] for x in function.scalars}, sizes
-    X = sequences(6, T)
+    X = sequences(count, T)
     X[4] = X[0] if twins else X[4]
     Y = X if other is None else sequences(5, other, 1)
     batch, sizes = SequenceBatch(np, X, Y, other is None), (T, other or T)
@@ -79,7 +79,24 @@ TABLED = {
 @pytest.mark.parametrize("case", [*TABLED])
 def test_the_sweep_of_tables_is_the_array_text(case, monkeypatch):
     pytest.importorskip("numba")
-    assert apart(*both(*TABLED[case], monkeypatch, twins=True)) < 1e-11
+    assert apart(*both(*TABLED[case], monkeypatch, twins=True)) < 3e-11
+
+
+@pytest.fixture
+def _in_two_pieces(monkeypatch):
+    monkeypatch.setattr(narrowing, "pays", lambda first, whole: True)
+    swept_means._narrowed.cache_clear()
+    yield
+    swept_means._narrowed.cache_clear()
+
+
+@pytest.mark.usefixtures("_in_two_pieces")
+@pytest.mark.parametrize("count", [5, 12], ids=["few columns", "many"])
+def test_second_pieces_serve_however_many_columns_are_swept_together(monkeypatch, count):
+    """Few are swept four at a time; the terms of second pieces are eight numbers at a time all the same."""
+    pytest.importorskip("numba")
+    found, want = both(ntk, models.elman("tanh"), (2, None), "all", monkeypatch, twins=True, count=count)
+    assert apart(found, want) < 3e-11
 
 
 @pytest.mark.parametrize(

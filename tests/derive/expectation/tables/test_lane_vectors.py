@@ -42,5 +42,6 @@ def test_they_are_the_array_code(count):
 def test_a_text_names_the_lanes_of_its_vectors():
     text = of_lanes("keep(work, (0, j), spread(1.0) * keeping)", 4)
     assert text == "keep4(work, (0, j), spread4(1.0) * keeping)"
+    assert of_lanes("keep8(work, (0, j), spread(1.0))", 4) == "keep8(work, (0, j), spread4(1.0))"
     assert {"keep4", "spread4"} <= {*functions_of(text)}
     assert functions_of(text)["spread4"] is functions_of("spread4(x)")["spread4"]
