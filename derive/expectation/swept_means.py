@@ -21,7 +21,7 @@ from wideproof.derive.expectation.tables import mean_squares
 from wideproof.derive.expectation.tables.covariance_slopes import ErrorScales
 from wideproof.derive.expectation.tables.flat_cores import together
 from wideproof.derive.expectation.tables.lane_vectors import aligned
-from wideproof.derive.expectation.tables.narrowing import narrowed, near
+from wideproof.derive.expectation.tables.narrowing import NEAR, narrowed, near
 from wideproof.derive.expectation.tables.pair_tables import LARGEST, LEAST, MEANS, Host, PairTable, Range, range_of
 from wideproof.derive.expectation.tables.side_loop import GIVEN, Contributed, contribute
 
@@ -224,11 +224,14 @@ def _least_size(
     return math.sqrt(least)
 
 
-def chosen(slot: Slot, variances: Variances, given: Range | None = None) -> ChosenTables | None:
+def chosen(
+    slot: Slot, variances: Variances, given: Range | None = None, end: float | None = None
+) -> ChosenTables | None:
     """Tables for variances at all steps, or None where there are none, or an error would be visible.
 
     One over all variances, or one a step; an expectation and its derivative that have none in common have one each.
-    `given` is a range of all variances, over which there is one table or none.
+    `given` is a range of all variances, over which there is one table or none; `end` the correlation where first
+    pieces end, else as the spread of variances says.
     """
     a, b = variances
     first = StepVariances.of(a)
@@ -239,13 +242,14 @@ def chosen(slot: Slot, variances: Variances, given: Range | None = None) -> Chos
         return None
     kinds = [slot.factors] if slot.slope is None else [slot.factors, _derivatives(slot.factors)]
     sizes = [StepSizes(factors, slot.means, every, sides) for factors in kinds]
-    found = _of_ranges(slot, [every], np.zeros(len(a), dtype=np.int64), sizes)
+    end = near(max(side.spread for side in sides)) if end is None else end
+    found = _of_ranges(slot, [every], np.zeros(len(a), dtype=np.int64), sizes, end)
     if found is None and given is None and slot.slope is None:
         own = [
             range_of(np.array(x)) for x in zip(*(end for side in sides for end in (side.least, side.most)), strict=True)
         ]
         ranges = sorted({x for x in own if x})
-        found = _of_ranges(slot, ranges, np.array([ranges.index(x) for x in own if x]), sizes)
+        found = _of_ranges(slot, ranges, np.array([ranges.index(x) for x in own if x]), sizes, end)
     return found
 
 
@@ -254,7 +258,7 @@ def _derivatives(factors: tuple[Factor, ...]) -> tuple[Factor, ...]:
 
 
 def _of_ranges(
-    slot: Slot, ranges: list[Range], which: NDArray[np.int64], sizes: list[StepSizes]
+    slot: Slot, ranges: list[Range], which: NDArray[np.int64], sizes: list[StepSizes], end: float
 ) -> ChosenTables | None:
     """The tables of ranges, of which each step takes one, each narrowed to the variances of the step."""
     sloped, sides = len(sizes) > 1, sizes[0].sides
@@ -271,7 +275,6 @@ def _of_ranges(
     codes = _in_order(which, *ends).tolist()
     distinct = sorted(set(codes))
     place, first = {x: n for n, x in enumerate(distinct)}, [codes.index(x) for x in distinct]
-    end = near(max(side.spread for side in sides))
     spans = (2.0 ** ((ends[:, first].T + (-BEYOND, BEYOND) * 2) / GRID)).tolist()
     tables = [
         _narrowed(slot.factors, slot.means, ranges[which[step]], ((a, b), (c, d)), sloped, end)
@@ -310,15 +313,16 @@ def _size_seen(
 
 
 def loaded(
-    slots: Sequence[Slot], variances: Sequence[Variances], lanes: int, given: Range | None = None
-) -> Loaded | None:
+    slots: Sequence[Slot], variances: Sequence[Variances], lanes: int, given: Range | None = None,
+    end: float | None = None,
+) -> Loaded | None:  # fmt: skip
     """The tables of expectations at the variances of both sides of each, or None where one has none.
 
-    `given` is the range of all variances.
+    `given` is the range of all variances, `end` where first pieces end, as for `chosen`.
     """
     picked: list[ChosenTables] = []
     for slot, both in zip(slots, variances, strict=True):
-        found = chosen(slot, both, given)
+        found = chosen(slot, both, given, end)
         if found is None:
             return None
         picked.append(found)
@@ -380,7 +384,8 @@ def across_times(
 ) -> AtTimes | None:
     """The same for all pairs of times: variances that grow with time have a table for each two of a few ranges.
 
-    `letters` are all that either side contributes, variances among them: one range holds them.
+    `letters` are all that either side contributes, variances among them: one range holds them. Every row asks for
+    second pieces, for itself at other times.
     """
     a, b = variances[0]
     first = _groups(a)
@@ -392,7 +397,7 @@ def across_times(
         blocks.append([])
         for h in range(counts[1]):
             flat = [_at_groups(both, groups, (g, h)) for both in variances]
-            found = loaded(slots, flat, flat[0][1].shape[1], given if counts == [1, 1] else every)
+            found = loaded(slots, flat, flat[0][1].shape[1], given if counts == [1, 1] else every, NEAR)
             if found is None:
                 return None
             blocks[-1].append(found)

@@ -49,17 +49,16 @@ STEP, FASTEST = 0.12, 0.6
 """The grid's step in deviations of the widest variable from zero, and how fast orders may oscillate on the grid."""
 NODES = (16, 24, 32, 48, 64)
 """Chebyshev nodes in a variance, from first to last attempt."""
-FEW, TRIES = (10.0, 100.0, 3000.0), 2
-"""Quotients of softened variances beyond which the first numbers of nodes were too few for all functions tried, and how
-many tables with enough nodes are refused before it is known that more nodes will not help."""
+FEW, TRIES, SAFER = (10.0, 100.0, 3000.0), 3, (2.0, 0.75)
+"""Quotients of softened variances beyond which the first numbers of nodes were too few for all functions tried, how
+many tables with enough nodes are refused before it is known that no other will do, and by what the shift and the width
+are multiplied before more nodes are tried: errors are largest where the correlation is one, and these resolve it."""
 SOFTENINGS, LAYERS = (0.15, 0.6, 0.04, 2.4, 0.01), (0.3, 0.6, 1.2, 0.15, 2.4, 6.0)
 """Shifts s of the variances, and widths of the layer, of which those with the fewest terms are taken."""
 NEARBY = (1.0, 0.8, 1.3)
 """Of the forms near the best of those, the best is taken: a term or two fewer."""
 INNER, PAIRS, FEWER = (0.75, 0.25), ((0, 0), (0, 1), (1, 1)), 256.0
 """For that choice, where variances lie between the least, or this part of the largest, and the largest by logarithm."""
-BEYOND = 0.5
-"""How often pairs are thought to be beyond the first piece."""
 UNITS = 4e-16
 """Rounding of the functions of the pairs, by which the last coefficients may exceed what is wanted: for derivatives at
 large variances it is visible, and whether it matters is for the checks to say."""
@@ -97,15 +96,15 @@ def build(
     if series is None:
         return None
     softening, layer = _form(series, some, _sizes(series, some, derivatives is not None))
-    ratio = max((softening + high) / (softening + low) for low, high in ranges)
-    refused = 0
-    for count in NODES[sum(ratio > most for most in FEW) :]:
-        tried = _attempt((phi, psi), derivatives, ranges, (softening, layer), count)
+    ratio, refused = max((softening + high) / (softening + low) for low, high in ranges), 0
+    more = sum(ratio > most for most in FEW)
+    while more < len(NODES) and refused < TRIES:
+        tried = _attempt((phi, psi), derivatives, ranges, (softening, layer), NODES[more])
         if tried.table is not None:
             return tried.table
-        refused += tried.settled
-        if refused == TRIES:
-            break
+        if tried.settled:
+            softening, layer, refused = softening * SAFER[0], layer * SAFER[1], refused + 1
+        more += not tried.settled or refused > 1
     return None
 
 
@@ -134,7 +133,7 @@ def _shortest(
 
 
 def _terms(own: Host, form: tuple[float, float], pair: tuple[Host, Host], sizes: ErrorScales) -> Host:
-    """The terms that pairs take in pieces as narrowing would make them.  Shapes: (K, 2, P), (P,) -> (P,)."""
+    """The terms that pairs take, in pieces where these pay.  Shapes: own (K, 2, P), pair (P,) -> (P,)."""
 
     def counted(terms: Host, piece: Range) -> Host:
         scaled = np.moveaxis(np.abs(terms), 0, 2) * order_weights(form, *pair, len(terms), sizes, piece)
@@ -144,7 +143,7 @@ def _terms(own: Host, form: tuple[float, float], pair: tuple[Host, Host], sizes:
     if not -1.0 < cut < 1.0:
         return whole
     first, second = (counted(within(own[: np.max(whole)], piece), piece) for piece in ((-1.0, cut), (cut, 1.0)))
-    return np.where(pays(first, whole), first + BEYOND * second, whole)
+    return np.where(pays(first, whole), first + second, whole)
 
 
 def _sizes(sums: tuple[Sums, Sums], variances: Sequence[Host], sloped: bool) -> ErrorScales:
