@@ -135,7 +135,6 @@ class ChosenTables(NamedTuple):
 class StepVariances(NamedTuple):
     """The least variance of each step, the least positive one, the largest, and powers of two that they lie between.
 
-    `spread` is the deviation of logarithms within steps.
     Shapes: (steps,), ends (2, steps), in powers of the root of two of order `GRID`.
     """
 
@@ -143,7 +142,6 @@ class StepVariances(NamedTuple):
     positive: Host
     most: Host
     ends: Host
-    spread: float
 
     @classmethod
     def of(cls, variance: Host) -> StepVariances:
@@ -151,9 +149,14 @@ class StepVariances(NamedTuple):
         least, most = variance.min(axis=1), variance.max(axis=1)
         positive = least if least.min() > 0.0 else np.where(variance > 0.0, variance, np.inf).min(axis=1)
         low, high = GRID * np.log2(np.maximum((least, most), TINY))
-        some = variance[:, :: max(1, variance.shape[1] // SOME)]
-        spread = math.sqrt(np.mean(np.var(np.log(some + np.maximum(SEEN * most, TINY)[:, None]), axis=1)))
-        return cls(least, positive, most, np.array((np.floor(low), np.ceil(high))), spread)
+        return cls(least, positive, most, np.array((np.floor(low), np.ceil(high))))
+
+
+def spread(variance: Host) -> float:
+    """The deviation of the logarithms of variances (steps, N) within steps, by some of the sequences."""
+    some = variance[:, :: max(1, variance.shape[1] // SOME)]
+    least = np.maximum(SEEN * variance.max(axis=1), TINY)[:, None]
+    return math.sqrt(np.mean(np.var(np.log(some + least), axis=1)))
 
 
 Sides = tuple[StepVariances, StepVariances]
@@ -242,7 +245,7 @@ def chosen(
         return None
     kinds = [slot.factors] if slot.slope is None else [slot.factors, _derivatives(slot.factors)]
     sizes = [StepSizes(factors, slot.means, every, sides) for factors in kinds]
-    end = near(max(side.spread for side in sides)) if end is None else end
+    end = near(max(map(spread, (a,) if a is b else (a, b)))) if end is None else end
     found = _of_ranges(slot, [every], np.zeros(len(a), dtype=np.int64), sizes, end)
     if found is None and given is None and slot.slope is None:
         own = [

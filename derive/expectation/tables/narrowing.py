@@ -51,7 +51,7 @@ def near(deviation: float) -> float:
     return next(found for most, found in NEARS if deviation <= most)
 
 
-def pays(first: Host, whole: Host) -> NDArray[np.bool_]:
+def pays(first: Host | int, whole: Host | int) -> NDArray[np.bool_] | bool:
     """Whether a first piece of so many orders is worth a second one."""
     return (first <= WORTH * whole) & (first + SAVED <= whole)
 
@@ -138,7 +138,7 @@ def _pieces(table: PairTable, parts: list[_Part], sizes: ErrorScales, end: float
     if not (orders and -1.0 < cut < 1.0):
         return [whole], 1.0
     first = _values(table, parts, sizes, (-1.0, cut))
-    if not pays(np.array(sum(map(len, first.values))), np.array(orders)):
+    if not pays(sum(map(len, first.values)), orders):
         return [whole], 1.0
     return [first, _values(table, parts, sizes, (cut, 1.0))], cut
 

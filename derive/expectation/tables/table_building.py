@@ -57,8 +57,8 @@ SOFTENINGS, LAYERS = (0.15, 0.6, 0.04, 2.4, 0.01), (0.3, 0.6, 1.2, 0.15, 2.4, 6.
 """Shifts s of the variances, and widths of the layer, of which those with the fewest terms are taken."""
 NEARBY = (1.0, 0.8, 1.3)
 """Of the forms near the best of those, the best is taken: a term or two fewer."""
-INNER, PAIRS, FEWER = (0.75, 0.25), ((0, 0), (0, 1), (1, 1)), 256.0
-"""For that choice, where variances lie between the least, or this part of the largest, and the largest by logarithm."""
+INNER, PAIRS, FEWER = np.array([0.5, -0.5]), ((0, 0), (0, 1), (1, 1)), 256.0
+"""For that choice, the coordinates of variances, without a shift, from the least, or this part of the largest, on."""
 UNITS = 4e-16
 """Rounding of the functions of the pairs, by which the last coefficients may exceed what is wanted: for derivatives at
 large variances it is visible, and whether it matters is for the checks to say."""
@@ -91,7 +91,7 @@ def build(
 
     With the derivatives of the functions, also the derivative by the covariance, E[phi'(u) psi'(v)], is held.
     """
-    some = [max(low, high / FEWER) * (high / max(low, high / FEWER)) ** np.array(INNER) for low, high in ranges]
+    some = [variances_at((max(low, high / FEWER), high), 0.0, INNER) for low, high in ranges]
     series = _series((phi, psi), some)
     if series is None:
         return None

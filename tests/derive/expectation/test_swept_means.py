@@ -5,7 +5,7 @@ import pytest
 
 from wideproof.derive.expectation import swept_means
 from wideproof.derive.expectation.pair_integrals import ACCURACY, USEFUL
-from wideproof.derive.expectation.swept_means import Slot, StepSizes, StepVariances, chosen
+from wideproof.derive.expectation.swept_means import Slot, StepSizes, StepVariances, chosen, spread
 
 EVERY, STEPS = (0.0, 16.0), np.ones(5, dtype=bool)
 SPREAD = 10.0 ** np.random.default_rng(0).uniform(-4.0, 1.0, (5, 30))
@@ -69,6 +69,6 @@ def test_the_first_piece_reaches_farther_where_the_variances_of_a_step_are_sprea
     cuts = []
     for inputs in (10, 4, 2):
         variance = np.clip(300.0 * rng.chisquare(inputs, (6, 400)) / inputs, 17.0, 4000.0)
-        assert StepVariances.of(variance).spread == pytest.approx(np.sqrt(2.0 / inputs), rel=0.25)
+        assert spread(variance) == pytest.approx(np.sqrt(2.0 / inputs), rel=0.25)
         cuts.append(min(table.cut for table in chosen(slot, (variance, variance)).tables))
     assert -1.0 < cuts[0] < cuts[1] < cuts[2] < 1.0
